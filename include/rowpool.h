@@ -1,0 +1,306 @@
+/* rowpool: map a function over the rows of an array on every device of the machine.
+ *
+ * A pool is a set of workers: OpenCL devices (all CPU cores through PoCL, any GPU) or, where there is none, forked
+ * processes. The flagship map is the range count: for each row, how many elements lie in [minimum, maximum].
+ *
+ *     rowpool *pool;
+ *     rowpool_error error;
+ *     if (rowpool_open(&pool, NULL, &error)) ...error.message says what to do...
+ *     rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 200000, .width = 5};
+ *     rowpool_range range = rowpool_range_i64(4, 8);
+ *     rowpool_range_count(pool, &rows, &range, 1, counts, &error);
+ *     rowpool_close(pool);
+ *
+ * Errors        Every call that can fail returns a rowpool_status and takes a caller-owned rowpool_error last; NULL is
+ *               legal there. The error is written only when the call fails.
+ * Threads       Any number of threads may use one pool and one job at the same time. Only rowpool_close and
+ *               rowpool_job_release must be the last use of their handle.
+ * Fork          A handle belongs to the process that made it. In a forked child every call on it returns
+ *               ROWPOOL_EFORKED, and close and release only drop memory.
+ * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
+ *               borrowed: until the call returns, or until the job is done for the _async forms.
+ * Sizes         All sizes are 64-bit and checked; nothing wraps.
+ *
+ * Not promised: counts after a failed or cancelled map (they are never written outside their array); the order in
+ * which rows are visited; which device answers, unless one was named.
+ */
+#ifndef ROWPOOL_H
+#define ROWPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The one place that states the version: the build reads it from here. */
+#define ROWPOOL_VERSION_MAJOR 0
+#define ROWPOOL_VERSION_MINOR 1
+#define ROWPOOL_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define ROWPOOL_API __attribute__((visibility("default")))
+#define ROWPOOL_CHECKED __attribute__((warn_unused_result))
+#else
+#define ROWPOOL_API
+#define ROWPOOL_CHECKED
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status and errors ------------------------------------------------------------------------------------------ */
+
+/* Every status, once: X(name, what it means). */
+#define ROWPOOL_STATUSES(X)                                           \
+    X(OK, "success")                                                  \
+    X(EINVAL, "an argument, option or environment variable is wrong") \
+    X(ENOMEM, "out of memory")                                        \
+    X(ENODEVICE, "no such device, or none at all")                    \
+    X(EBUILD, "a row function does not compile for a device")         \
+    X(EDEVICE, "a device failed")                                     \
+    X(EWORKER, "a worker process died on the same rows twice")        \
+    X(ECANCELED, "the job was cancelled")                             \
+    X(ETIMEDOUT, "the time is up")                                    \
+    X(EDEADLK, "waiting here would never end")                        \
+    X(EFORKED, "the handle belongs to the parent of this process")    \
+    X(ESYSTEM, "the operating system refused a resource")
+
+typedef enum {
+#define ROWPOOL_STATUS_ENUM(name, text) ROWPOOL_##name,
+    ROWPOOL_STATUSES(ROWPOOL_STATUS_ENUM)
+#undef ROWPOOL_STATUS_ENUM
+} rowpool_status;
+
+/* What went wrong and what to do about it: one line, always terminated. */
+typedef struct {
+    rowpool_status status;
+    char message[1024];
+} rowpool_error;
+
+/* "ROWPOOL_EINVAL" and "an argument ... is wrong"; both "unknown status" for a value that is none. Never NULL. */
+ROWPOOL_API const char *rowpool_status_name(rowpool_status status);
+ROWPOOL_API const char *rowpool_status_text(rowpool_status status);
+
+/* The version of the library in use, "MAJOR.MINOR.PATCH"; the macros above give that of the header. */
+ROWPOOL_API const char *rowpool_version(void);
+
+/* ---- Rows ------------------------------------------------------------------------------------------------------- */
+
+/* Element types. float16 is IEEE 754 binary16, stored in two bytes; it needs no support from compiler or device. */
+typedef enum {
+    ROWPOOL_INT8,
+    ROWPOOL_INT16,
+    ROWPOOL_INT32,
+    ROWPOOL_INT64,
+    ROWPOOL_UINT8,
+    ROWPOOL_UINT16,
+    ROWPOOL_UINT32,
+    ROWPOOL_UINT64,
+    ROWPOOL_FLOAT16,
+    ROWPOOL_FLOAT32,
+    ROWPOOL_FLOAT64
+} rowpool_dtype;
+
+/* "int8" ... "float64", and the bytes of one element; NULL and 0 for a value that is none. */
+ROWPOOL_API const char *rowpool_dtype_name(rowpool_dtype dtype);
+ROWPOOL_API size_t rowpool_dtype_size(rowpool_dtype dtype);
+
+/* An array of rows, borrowed.
+ *
+ *   dense     row i is data[i * width] ... data[i * width + width - 1]
+ *   strided   row i begins at data[i * stride]; stride is in elements, >= width; what lies between rows is never used
+ *   ragged    offsets != NULL: row i is data[offsets[i]] ... data[offsets[i + 1] - 1]. There are count + 1 offsets, in
+ *             elements, non-negative and non-decreasing; both are checked and the index of the first wrong one is
+ * named. stride must be 0. width 0 says nothing; any other width is the number of elements that data holds, and an
+ * offset past it is refused.
+ *
+ * data is aligned to its element type; it may be NULL when there is no element at all. */
+typedef struct {
+    const void *data;
+    rowpool_dtype dtype;
+    size_t count;           /* rows */
+    size_t width;           /* elements of each row */
+    size_t stride;          /* elements from one row's beginning to the next; 0 = width */
+    const int64_t *offsets; /* NULL, or count + 1 of them */
+} rowpool_rows;
+
+/* ---- Ranges ----------------------------------------------------------------------------------------------------- */
+
+/* An exact number of one of three kinds. It is compared with elements exactly, whatever their type: 3.5 on int8 acts as
+ * 4 below and 3 above; 300 lies above every uint8; 2^53 + 1 on int64 is itself; the double 0.1 on float32 is the real
+ * number that the double holds. A NaN is refused with ROWPOOL_EINVAL; infinities are ordinary bounds. */
+typedef enum { ROWPOOL_NUMBER_I64, ROWPOOL_NUMBER_U64, ROWPOOL_NUMBER_F64 } rowpool_number_kind;
+typedef struct {
+    rowpool_number_kind kind;
+    union {
+        int64_t i64;
+        uint64_t u64;
+        double f64;
+    } value;
+} rowpool_number;
+
+/* Which of the two ends belong to the range. */
+typedef enum {
+    ROWPOOL_CLOSED_BOTH,   /* lo <= x <= hi */
+    ROWPOOL_CLOSED_LEFT,   /* lo <= x <  hi */
+    ROWPOOL_CLOSED_RIGHT,  /* lo <  x <= hi */
+    ROWPOOL_CLOSED_NEITHER /* lo <  x <  hi */
+} rowpool_closed;
+
+/* lo > hi is an empty range, not an error: every count is 0. A NaN element lies in no range; -0.0 equals +0.0. The two
+ * numbers may be of different kinds. */
+typedef struct {
+    rowpool_number lo, hi;
+    rowpool_closed closed;
+} rowpool_range;
+
+/* Ranges closed on both sides; set .closed for the others. */
+ROWPOOL_API rowpool_range rowpool_range_i64(int64_t lo, int64_t hi);
+ROWPOOL_API rowpool_range rowpool_range_u64(uint64_t lo, uint64_t hi);
+ROWPOOL_API rowpool_range rowpool_range_f64(double lo, double hi);
+
+/* ---- The pool --------------------------------------------------------------------------------------------------- */
+
+typedef struct rowpool rowpool;         /* a pool of workers: devices, or processes */
+typedef struct rowpool_job rowpool_job; /* an asynchronous map */
+
+/* All zero (but size) is the default. Each member's environment variable holds where the member is zero.
+ *
+ *     rowpool_options options = {.size = sizeof options, .device = "cpu"};
+ */
+typedef struct {
+    size_t size; /* sizeof(rowpool_options) */
+
+    /* ROWPOOL_DEVICE. Which workers, a comma-separated list of:
+     *   auto         the OpenCL devices, no core or chip twice; where there is none, processes. Small maps run in the
+     *                calling thread. The default.
+     *   cpu, gpu, accelerator   the OpenCL devices of that type, no core or chip twice
+     *   all          every OpenCL device, the same cores twice too
+     *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
+     *   fork         worker processes
+     *   host         the calling thread (for asynchronous jobs, the pool's own thread)
+     * Anything but auto runs every map there, however small. */
+    const char *device;
+
+    /* ROWPOOL_WORKERS. Worker processes; 0 = rowpool_cpu_count(). At most 1024. */
+    size_t workers;
+
+    /* ROWPOOL_CHUNK_BYTES. The most bytes of data that a device gets at once; 0 = the device's own choice. Cancel and
+     * progress act between chunks. A single element is the least, whatever this says. */
+    size_t chunk_bytes;
+} rowpool_options;
+
+/* Opens a pool. options NULL: the defaults. *pool is NULL after a failure.
+ * EINVAL: an option or variable is wrong; ENODEVICE: no device of that name (the message lists those there are). */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options,
+                                                        rowpool_error *error);
+
+/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a completion callback: there it
+ * does nothing but say so on standard error. */
+ROWPOOL_API void rowpool_close(rowpool *pool);
+
+typedef enum {
+    ROWPOOL_DEVICE_CPU,
+    ROWPOOL_DEVICE_GPU,
+    ROWPOOL_DEVICE_ACCELERATOR,
+    ROWPOOL_DEVICE_OTHER, /* an OpenCL device of no known type, or a platform that could not be asked */
+    ROWPOOL_DEVICE_FORK,
+    ROWPOOL_DEVICE_HOST
+} rowpool_device_type;
+
+/* One device, whether the pool uses it or not. Strings are terminated, cut where too long. */
+typedef struct {
+    char index[16];     /* "0:1", "fork", "host"; "2" alone is a platform that could not be used */
+    char name[128];     /* as the driver gives it */
+    char platform[128]; /* the OpenCL platform, or "" */
+    char driver[64];    /* driver version, or "" */
+    char reason[256];   /* why it is used, or why it is not */
+    rowpool_device_type type;
+    bool in_use;             /* chosen by this pool */
+    bool fp64, fp16;         /* native; every dtype works on every device */
+    bool shared_memory;      /* works in the host's memory: nothing is copied */
+    uint32_t units;          /* compute units, cores or processes */
+    uint64_t memory;         /* bytes that the device says it has */
+    uint64_t largest_buffer; /* bytes; larger arrays are cut into chunks */
+    uint64_t rows;     /* what it has done for this pool: rows answered (a part of a split row counts when it is */
+    uint64_t chunks;   /* the last), chunks completed, */
+    uint64_t failures; /* and chunks failed */
+    uint64_t reserved[8];
+} rowpool_device;
+
+/* Every device found, those in use first, with what each did so far. Writes at most `capacity` of them and the number
+ * that there are to *count; devices may be NULL when capacity is 0. pool NULL: what rowpool_open would find with the
+ * device "auto", asked afresh. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t capacity,
+                                                           size_t *count, rowpool_error *error);
+
+/* CPUs that this process may use: its affinity mask, cut by the cgroup's quota; at least 1. */
+ROWPOOL_API size_t rowpool_cpu_count(void);
+
+/* Memory that every worker reaches without a copy: zeroed, aligned to a page, shared with worker processes. It is not
+ * tied to a pool. Freeing it while a map uses it is undefined; NULL is fine. A forked child inherits it, shared with
+ * the parent. Returns NULL with the error set when it cannot be had. */
+ROWPOOL_API void *rowpool_alloc(size_t bytes, rowpool_error *error);
+ROWPOOL_API void rowpool_free(void *memory);
+
+/* ---- The range count -------------------------------------------------------------------------------------------- */
+
+/* counts[i * n_ranges + k] = how many elements of row i lie in ranges[k]; one pass over the data for all ranges.
+ *
+ * ranges NULL with n_ranges 0 means one range, [4, 8]. counts holds count x max(n_ranges, 1) values, row by row; it may
+ * be NULL when there are no rows. The uint32 form refuses a row of more than 2^32 - 1 elements: it never wraps.
+ *
+ * EINVAL: a wrong argument (the message names it). ENOMEM, EDEVICE, EBUILD: no device could do it.
+ * EWORKER: two worker processes died on the same rows (named, with the signal). */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count(rowpool *pool, const rowpool_rows *rows,
+                                                               const rowpool_range *ranges, size_t n_ranges,
+                                                               uint32_t *counts, rowpool_error *error);
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64(rowpool *pool, const rowpool_rows *rows,
+                                                                   const rowpool_range *ranges, size_t n_ranges,
+                                                                   uint64_t *counts, rowpool_error *error);
+
+/* ---- Asynchronous jobs ------------------------------------------------------------------------------------------ */
+
+/* Called exactly once for each job, whatever happens, on the pool's dispatcher thread. The job is already done: its
+ * status can be read, and it may submit further jobs. It must not take long (no other job of the pool completes
+ * meanwhile), must not close the pool, and gets EDEADLK when it waits for an unfinished job of the same pool.
+ * error is NULL when status is ROWPOOL_OK. job is NULL where the caller asked for no handle; it is valid inside the
+ * callback also when the handle was released before. */
+typedef void rowpool_done(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload);
+
+/* As the calls above, without waiting. done may be NULL. job may be NULL: the job is detached (done still runs).
+ * When the call itself fails there is no job and done is not called. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_async(rowpool *pool, const rowpool_rows *rows,
+                                                                     const rowpool_range *ranges, size_t n_ranges,
+                                                                     uint32_t *counts, rowpool_done *done,
+                                                                     void *payload, rowpool_job **job,
+                                                                     rowpool_error *error);
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64_async(rowpool *pool, const rowpool_rows *rows,
+                                                                         const rowpool_range *ranges, size_t n_ranges,
+                                                                         uint64_t *counts, rowpool_done *done,
+                                                                         void *payload, rowpool_job **job,
+                                                                         rowpool_error *error);
+
+/* Waits until the job is done and returns the job's own status and error. timeout_ms < 0: for ever.
+ * ETIMEDOUT: it is not done yet. EDEADLK: called from a callback of the same pool, and the job is not done. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error);
+
+/* The job's status without waiting: ETIMEDOUT while it is not done. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error);
+
+/* Asks the job to stop; it ends with ECANCELED at the next chunk boundary, or as usual if its last chunk was already
+ * under way. Does not wait. */
+ROWPOOL_API rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error);
+
+/* Rows answered so far and rows in all; either may be NULL. */
+ROWPOOL_API rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_done, size_t *rows,
+                                                rowpool_error *error);
+
+/* Gives the handle back. An unfinished job goes on, detached. NULL is fine. A job may outlive its pool. */
+ROWPOOL_API void rowpool_job_release(rowpool_job *job);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,32 @@
+/* Monotonic time, for durations and deadlines. */
+#ifndef RP_BASE_CLOCK_H
+#define RP_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline struct timespec rp_clock_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now;
+}
+
+static inline struct timespec rp_clock_after_ms(int64_t ms)
+{
+    struct timespec when = rp_clock_now();
+    when.tv_sec += ms / 1000;
+    when.tv_nsec += (ms % 1000) * 1000000;
+    if (when.tv_nsec >= 1000000000) {
+        when.tv_sec++;
+        when.tv_nsec -= 1000000000;
+    }
+    return when;
+}
+
+static inline double rp_clock_seconds(struct timespec from, struct timespec to)
+{
+    return (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+}
+
+#endif

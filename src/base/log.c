@@ -1,0 +1,84 @@
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/settings.h"
+
+static const struct {
+    const char *name, *text;
+} categories[] = {
+#define RP_LOG_ROW(NAME, name, text) [RP_LOG_##NAME] = {#name, text},
+    RP_LOG_CATEGORIES(RP_LOG_ROW)
+#undef RP_LOG_ROW
+};
+enum { CATEGORIES = sizeof categories / sizeof *categories };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static unsigned enabled; /* one bit for each category, written once */
+
+static void print_help(void)
+{
+    fprintf(stderr, "rowpool: %s takes a comma-separated list of:\n", rp_setting_name(RP_SETTING_LOG));
+    for (size_t i = 0; i < CATEGORIES; i++)
+        fprintf(stderr, "  %-8s %s\n", categories[i].name, categories[i].text);
+    fprintf(stderr, "  %-8s every category\n  %-8s this list\n", "all", "help");
+}
+
+static void enable(const char *word, size_t length)
+{
+    for (size_t i = 0; i < CATEGORIES; i++)
+        if (strlen(categories[i].name) == length && memcmp(categories[i].name, word, length) == 0) {
+            enabled |= 1u << i;
+            return;
+        }
+    if (length == 3 && memcmp(word, "all", 3) == 0)
+        enabled |= (1u << CATEGORIES) - 1;
+    else
+        print_help();
+}
+
+static void read_setting(void)
+{
+    const char *word = rp_setting_text(RP_SETTING_LOG);
+    while (word != NULL && *word != '\0') {
+        size_t length = strcspn(word, ",");
+        enable(word, length);
+        word += length + (word[length] == ',');
+    }
+}
+
+bool rp_log_on(rp_log_category category)
+{
+    pthread_once(&once, read_setting);
+    return (enabled >> category & 1u) != 0;
+}
+
+static void write_line(const char *category, const char *format, va_list arguments)
+{
+    char line[2048];
+    vsnprintf(line, sizeof line, format, arguments);
+    fprintf(stderr, "rowpool: %s%s\n", category, line);
+}
+
+void rp_log(rp_log_category category, const char *format, ...)
+{
+    if (!rp_log_on(category))
+        return;
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "%s: ", categories[category].name);
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(prefix, format, arguments);
+    va_end(arguments);
+}
+
+void rp_warn(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line("", format, arguments);
+    va_end(arguments);
+}

@@ -1,0 +1,29 @@
+/* The log: lines on standard error, for the categories that ROWPOOL_LOG names. */
+#ifndef RP_BASE_LOG_H
+#define RP_BASE_LOG_H
+
+#include <stdbool.h>
+
+/* Every category: X(NAME, name, what it tells). */
+#define RP_LOG_CATEGORIES(X)                                       \
+    X(DEVICE, device, "devices found, chosen, skipped, put aside") \
+    X(BUILD, build, "programs built for a device")                 \
+    X(RUN, run, "each map: where it ran, in how many chunks")      \
+    X(WORKER, worker, "worker processes started, ended, lost")
+
+typedef enum {
+#define RP_LOG_ENUM(NAME, name, text) RP_LOG_##NAME,
+    RP_LOG_CATEGORIES(RP_LOG_ENUM)
+#undef RP_LOG_ENUM
+} rp_log_category;
+
+/* Whether anyone reads this category: ask before computing what a line would say. Thread safe. */
+bool rp_log_on(rp_log_category category);
+
+/* Writes "rowpool: category: ...\n" in one piece when the category is on. Thread safe. */
+void rp_log(rp_log_category category, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same whatever ROWPOOL_LOG says: for misuse that has no other way out. */
+void rp_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

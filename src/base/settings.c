@@ -1,0 +1,38 @@
+#include "base/settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static const char *const names[RP_SETTINGS] = {
+    [RP_SETTING_DEVICE] = "ROWPOOL_DEVICE",
+    [RP_SETTING_WORKERS] = "ROWPOOL_WORKERS",
+    [RP_SETTING_CHUNK_BYTES] = "ROWPOOL_CHUNK_BYTES",
+    [RP_SETTING_LOG] = "ROWPOOL_LOG",
+};
+
+const char *rp_setting_name(rp_setting setting)
+{
+    return names[setting];
+}
+
+const char *rp_setting_text(rp_setting setting)
+{
+    const char *text = getenv(names[setting]);
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+rowpool_status rp_setting_size(rp_setting setting, size_t most, size_t *value, rowpool_error *error)
+{
+    const char *text = rp_setting_text(setting);
+    if (text == NULL)
+        return ROWPOOL_OK;
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0 || number < 1 || number > most)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be a whole number from 1 to %zu", names[setting],
+                       text, most);
+    *value = (size_t)number;
+    return ROWPOOL_OK;
+}

@@ -1,0 +1,18 @@
+/* Settings from the environment: the one place that reads it. */
+#ifndef RP_BASE_SETTINGS_H
+#define RP_BASE_SETTINGS_H
+
+#include "base/error.h"
+
+typedef enum { RP_SETTING_DEVICE, RP_SETTING_WORKERS, RP_SETTING_CHUNK_BYTES, RP_SETTING_LOG, RP_SETTINGS } rp_setting;
+
+/* The variable's name, "ROWPOOL_DEVICE". */
+const char *rp_setting_name(rp_setting setting);
+
+/* Its value; NULL when it is unset or empty. */
+const char *rp_setting_text(rp_setting setting);
+
+/* Its value as a whole number in [1, most]; *value is left alone when it is unset or empty. */
+rowpool_status rp_setting_size(rp_setting setting, size_t most, size_t *value, rowpool_error *error);
+
+#endif

@@ -1,0 +1,41 @@
+#include "base/thread.h"
+
+#include <string.h>
+#include <time.h>
+
+void rp_signals_block(sigset_t *before)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, before);
+}
+
+void rp_signals_unblock(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
+                               rowpool_error *error)
+{
+    sigset_t before;
+    rp_signals_block(&before);
+    int failure = pthread_create(thread, NULL, run, argument);
+    rp_signals_unblock(&before);
+    if (failure != 0)
+        return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start the thread %s: %s", name, strerror(failure));
+    pthread_setname_np(*thread, name);
+    return ROWPOOL_OK;
+}
+
+void rp_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}

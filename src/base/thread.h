@@ -1,0 +1,21 @@
+/* Threads that leave the application's signals alone, and condition variables on the monotonic clock. */
+#ifndef RP_BASE_THREAD_H
+#define RP_BASE_THREAD_H
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/error.h"
+
+/* Starts a thread with every signal blocked, but those that a fault in it raises. */
+rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
+                               rowpool_error *error);
+
+/* Blocks the same signals in the calling thread, so that threads started meanwhile by a driver inherit the mask. */
+void rp_signals_block(sigset_t *before);
+void rp_signals_unblock(const sigset_t *before);
+
+/* A condition variable for rp_clock deadlines. Cannot fail on Linux. */
+void rp_cond_init(pthread_cond_t *cond);
+
+#endif

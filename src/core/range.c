@@ -1,0 +1,189 @@
+#include "core/range.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+
+/* Wide enough for every int64 and uint64 and a step beyond either end. */
+__extension__ typedef __int128 wide;
+
+/* A number of any kind, exactly: (-1)^negative * mantissa * 2^exponent. The mantissa's top bit is set, or it is 0. */
+typedef struct {
+    bool negative, infinite;
+    uint64_t mantissa;
+    int exponent;
+} real;
+
+static real real_of_integer(bool negative, uint64_t magnitude)
+{
+    real value = {.negative = negative};
+    if (magnitude != 0) {
+        int shift = __builtin_clzll(magnitude);
+        value.mantissa = magnitude << shift;
+        value.exponent = -shift;
+    }
+    return value;
+}
+
+/* False for a NaN. */
+static bool real_of_double(double number, real *value)
+{
+    enum { FRACTION = 52, EXPONENT_ONES = 0x7ff, BIAS = 1023 };
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    uint64_t fraction = bits & ((UINT64_C(1) << FRACTION) - 1);
+    int exponent = (int)(bits >> FRACTION & EXPONENT_ONES);
+    bool negative = bits >> 63 != 0;
+    if (exponent == EXPONENT_ONES) {
+        *value = (real){.negative = negative, .infinite = true};
+        return fraction == 0;
+    }
+    *value = real_of_integer(negative, exponent == 0 ? fraction : fraction | UINT64_C(1) << FRACTION);
+    value->exponent += (exponent == 0 ? 1 : exponent) - BIAS - FRACTION;
+    return true;
+}
+
+static bool real_of(rowpool_number number, real *value)
+{
+    switch (number.kind) {
+    case ROWPOOL_NUMBER_I64: {
+        int64_t i = number.value.i64;
+        *value = real_of_integer(i < 0, i < 0 ? 0 - (uint64_t)i : (uint64_t)i);
+        return true;
+    }
+    case ROWPOOL_NUMBER_U64:
+        *value = real_of_integer(false, number.value.u64);
+        return true;
+    case ROWPOOL_NUMBER_F64:
+        return real_of_double(number.value.f64, value);
+    }
+    return false;
+}
+
+/* A magnitude of the element type, rounded towards zero, and whether anything was lost. */
+typedef struct {
+    wide floor;
+    bool inexact;
+} magnitude;
+
+static magnitude shifted_right(uint64_t mantissa, int shift)
+{
+    if (shift >= 64)
+        return (magnitude){0, mantissa != 0};
+    return (magnitude){mantissa >> shift, (mantissa & ((UINT64_C(1) << shift) - 1)) != 0};
+}
+
+static magnitude integer_magnitude(const real *value)
+{
+    if (value->infinite || value->exponent > 0) /* 2^64 and more: beyond every integer type, and so is 2^65 */
+        return (magnitude){(wide)1 << 65, false};
+    return shifted_right(value->mantissa, -value->exponent);
+}
+
+/* Of a float the magnitude is its bits without the sign: they count up through the values from 0 to infinity. */
+static magnitude float_magnitude(const real *value, const rp_dtype *dtype)
+{
+    int fraction = (int)dtype->fraction_bits;
+    int bias = (1 << (8 * (int)dtype->size - 2 - fraction)) - 1;
+    wide infinity = (wide)(2 * bias + 1) << fraction;
+    int leading = value->exponent + 63; /* 2^leading <= |value| < 2^(leading + 1) */
+    if (value->infinite)
+        return (magnitude){infinity, false};
+    if (value->mantissa != 0 && leading > bias)
+        return (magnitude){infinity - 1, true};
+    if (leading >= 1 - bias) { /* normal: the fraction's top bit is implied, so it adds one to the exponent field */
+        magnitude rounded = shifted_right(value->mantissa, 63 - fraction);
+        rounded.floor += (wide)(leading + bias - 1) << fraction;
+        return rounded;
+    }
+    return shifted_right(value->mantissa, 63 - fraction + (1 - bias - leading));
+}
+
+/* The least key that is >= the value (upper false), or the greatest that is <= it; for an open bound, > and <. */
+static wide bound_key(const real *value, const rp_dtype *dtype, bool upper, bool open)
+{
+    int step = upper ? -1 : 1;
+    bool is_float = dtype->kind == RP_FLOAT;
+    if (value->mantissa == 0 && !value->infinite) {
+        /* Zero. Floats have two, keys -1 and 0, which are equal: a closed bound takes both, an open one neither. */
+        if (!open)
+            return is_float && !upper ? -1 : 0;
+        return (is_float && upper ? -1 : 0) + step;
+    }
+    magnitude size = is_float ? float_magnitude(value, dtype) : integer_magnitude(value);
+    bool away = size.inexact && value->negative == upper; /* the wanted side lies away from zero */
+    wide rounded = size.floor + away;
+    wide key = !value->negative ? rounded : is_float ? -1 - rounded : -rounded;
+    return open && !size.inexact ? key + step : key;
+}
+
+static void key_limits(const rp_dtype *dtype, wide *least, wide *most)
+{
+    int bits = 8 * (int)dtype->size;
+    switch (dtype->kind) {
+    case RP_SIGNED:
+        *least = -((wide)1 << (bits - 1));
+        *most = -*least - 1;
+        break;
+    case RP_UNSIGNED:
+        *least = 0;
+        *most = ((wide)1 << bits) - 1;
+        break;
+    case RP_FLOAT: /* from -infinity to infinity */
+        *most = ((wide)1 << (bits - 1)) - ((wide)1 << dtype->fraction_bits);
+        *least = -1 - *most;
+        break;
+    }
+}
+
+rowpool_status rp_range_normalise(const rowpool_range *range, size_t index, const rp_dtype *dtype,
+                                  rp_interval *interval, rowpool_error *error)
+{
+    real lo, hi;
+    if ((unsigned)range->closed > ROWPOOL_CLOSED_NEITHER)
+        return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].closed is %u, which is none of ROWPOOL_CLOSED_*", index,
+                       (unsigned)range->closed);
+    if (!real_of(range->lo, &lo))
+        return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].lo is not a number", index);
+    if (!real_of(range->hi, &hi))
+        return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].hi is not a number", index);
+
+    bool open_lo = range->closed == ROWPOOL_CLOSED_RIGHT || range->closed == ROWPOOL_CLOSED_NEITHER;
+    bool open_hi = range->closed == ROWPOOL_CLOSED_LEFT || range->closed == ROWPOOL_CLOSED_NEITHER;
+    wide least = 0, most = 0;
+    key_limits(dtype, &least, &most);
+    wide first = bound_key(&lo, dtype, false, open_lo);
+    wide last = bound_key(&hi, dtype, true, open_hi);
+    first = first < least ? least : first;
+    last = last > most ? most : last;
+    *interval = first <= last ? (rp_interval){(uint64_t)first, (uint64_t)last} : (rp_interval){1, 0};
+    return ROWPOOL_OK;
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "an element is the low bytes of a word, which come first");
+
+void rp_interval_store(const rp_interval *interval, const rp_dtype *dtype, void *pair)
+{
+    memcpy(pair, &interval->lo, dtype->size);
+    memcpy((char *)pair + dtype->size, &interval->hi, dtype->size);
+}
+
+static rowpool_number number_f64(double f64)
+{
+    return (rowpool_number){ROWPOOL_NUMBER_F64, {.f64 = f64}};
+}
+
+rowpool_range rowpool_range_i64(int64_t lo, int64_t hi)
+{
+    return (rowpool_range){{ROWPOOL_NUMBER_I64, {.i64 = lo}}, {ROWPOOL_NUMBER_I64, {.i64 = hi}}, ROWPOOL_CLOSED_BOTH};
+}
+
+rowpool_range rowpool_range_u64(uint64_t lo, uint64_t hi)
+{
+    return (rowpool_range){{ROWPOOL_NUMBER_U64, {.u64 = lo}}, {ROWPOOL_NUMBER_U64, {.u64 = hi}}, ROWPOOL_CLOSED_BOTH};
+}
+
+rowpool_range rowpool_range_f64(double lo, double hi)
+{
+    return (rowpool_range){number_f64(lo), number_f64(hi), ROWPOOL_CLOSED_BOTH};
+}

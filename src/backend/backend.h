@@ -1,0 +1,77 @@
+/* Backends: how a chunk of a map is computed. One const struct for each; the pool knows nothing else of them. */
+#ifndef RP_BACKEND_H
+#define RP_BACKEND_H
+
+#include "base/error.h"
+#include "base/queue.h"
+#include "core/map.h"
+#include "core/split.h"
+
+typedef struct rp_backend rp_backend;
+
+/* A device that a backend found. The backend fills it in probe and open; the pool counts in it what it did. */
+typedef struct rp_device {
+    const rp_backend *backend;
+    rowpool_device info;
+    uintptr_t id[2];    /* the backend's own name for it */
+    char identity[64];  /* equal for the same chip seen twice; "" when unknown */
+    bool available;     /* false: info.reason says why not */
+    size_t lanes;       /* open: how many chunks it wants in flight, */
+    size_t parallel;    /* and how many of them it works on at the same time */
+    size_t chunk_bytes; /* and the most bytes in one */
+    void *state;        /* open to close: the backend's */
+} rp_device;
+
+/* What opening a device may depend on. */
+typedef struct {
+    size_t workers;
+    size_t chunk_bytes; /* 0: the backend's choice */
+} rp_backend_options;
+
+/* One chunk on its way. The pool sets the first part, submit and finish the second. Zeroed before use. */
+typedef struct rp_task {
+    rp_link link; /* in `home` */
+    const rp_map *map;
+    rp_chunk chunk;
+    rp_device *device;
+    void *results;  /* rows x columns of the chunk; for a partial one, of its part */
+    rp_queue *home; /* pushed here when complete; NULL: nobody listens, finish waits */
+    void *owner;
+
+    rowpool_status status;
+    rowpool_error error;
+    bool blamed; /* with EWORKER: these rows, not those of another task, killed the worker */
+    void *state; /* submit to finish: the backend's */
+} rp_task;
+
+struct rp_backend {
+    const char *name;
+
+    /* Required. Calls found(list, device) for each device there is, available or not. */
+    void (*probe)(void (*found)(void *list, const rp_device *device), void *list);
+
+    /* Required. Makes a device ready for submit. Called once, by one thread. */
+    rowpool_status (*open)(rp_device *device, const rp_backend_options *options, rowpool_error *error);
+
+    /* Required. Undoes open; nothing is in flight. forked: this is a child of the process that opened it, so drop
+     * memory and descriptors and touch nothing else. */
+    void (*close)(rp_device *device, bool forked);
+
+    /* Required. Starts a task and returns. Thread safe; no lock of the caller's is held. After a failure the task is as
+     * it was. With task->home the task is pushed there exactly once, possibly before submit returns, possibly from a
+     * driver's thread; its status and error are set by then or by finish. */
+    rowpool_status (*submit)(rp_device *device, rp_task *task, rowpool_error *error);
+
+    /* Required. Ends a task: waits for it where task->home is NULL, brings the results to task->results, gives back
+     * what submit took. Returns the task's status. Called once for each submitted task. */
+    rowpool_status (*finish)(rp_device *device, rp_task *task, rowpool_error *error);
+
+    /* Whether finish can wait. If not, home is never NULL. */
+    bool waits;
+};
+
+extern const rp_backend rp_backend_opencl; /* only where ROWPOOL_HAVE_OPENCL is defined */
+extern const rp_backend rp_backend_fork;
+extern const rp_backend rp_backend_host;
+
+#endif

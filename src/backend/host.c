@@ -1,0 +1,62 @@
+/* The host backend: the calling thread. The reference that every other backend must equal. */
+#include <stdio.h>
+
+#include "backend/backend.h"
+
+static void probe(void (*found)(void *list, const rp_device *device), void *list)
+{
+    rp_device device = {.backend = &rp_backend_host, .available = true};
+    device.info = (rowpool_device){.index = "host",
+                                   .name = "the calling thread",
+                                   .type = ROWPOOL_DEVICE_HOST,
+                                   .shared_memory = true,
+                                   .fp64 = true,
+                                   .units = 1,
+                                   .largest_buffer = PTRDIFF_MAX};
+    found(list, &device);
+}
+
+static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+{
+    enum { CHUNK_BYTES = 4 << 20 }; /* a millisecond or so between looks at cancel */
+    (void)error;
+    device->lanes = 1;
+    device->parallel = 1;
+    device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : CHUNK_BYTES;
+    return ROWPOOL_OK;
+}
+
+static void close_device(rp_device *device, bool forked)
+{
+    (void)device;
+    (void)forked;
+}
+
+static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    (void)device;
+    (void)error;
+    rp_block block = rp_chunk_block(&task->map->rows, &task->chunk);
+    rp_map_fold(task->map)(&block, task->map->arguments, task->map->columns, task->results);
+    if (task->home != NULL)
+        rp_queue_push(task->home, &task->link);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    (void)device;
+    (void)task;
+    (void)error;
+    return ROWPOOL_OK;
+}
+
+const rp_backend rp_backend_host = {
+    .name = "host",
+    .probe = probe,
+    .open = open_device,
+    .close = close_device,
+    .submit = submit,
+    .finish = finish,
+    .waits = true,
+};

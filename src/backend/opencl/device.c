@@ -1,0 +1,152 @@
+/* A device in use: its context, and the lanes that chunks run in. */
+#include "backend/opencl/opencl.h"
+
+#include <stdlib.h>
+
+#include "base/checked.h"
+
+const rp_backend rp_backend_opencl = {
+    .name = "opencl",
+    .probe = rp_cl_probe,
+    .open = rp_cl_open,
+    .close = rp_cl_close,
+    .submit = rp_cl_submit,
+    .finish = rp_cl_finish,
+    .waits = true,
+};
+
+/* The bytes of data in one chunk. In shared memory a chunk costs a launch, so it may be large, but not so large that
+ * cancel and progress stand still; elsewhere two chunks are resident, and small ones overlap transfer and compute. */
+static size_t default_chunk_bytes(const rp_device *device)
+{
+    enum { MIB = 1 << 20, SHARED = 256 * MIB, STAGED = 64 * MIB };
+    return device->info.shared_memory ? SHARED : rp_min(STAGED, (size_t)(device->info.memory / 8));
+}
+
+static size_t group_size(cl_device_id id)
+{
+    enum { WANTED = 64 };
+    size_t most = 0;
+    if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof most, &most, NULL) != CL_SUCCESS || most == 0)
+        return 1;
+    return rp_min(most, WANTED);
+}
+
+rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+{
+    rp_cl_device *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    cl_int code;
+    rp_cl_guard guard;
+    cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->id[0], 0};
+    state->id = (cl_device_id)device->id[1];
+    state->shared = device->info.shared_memory;
+    state->cpu = device->info.type == ROWPOOL_DEVICE_CPU;
+    state->group = group_size(state->id);
+    rp_cl_guard_enter(&guard);
+    state->context = clCreateContext(properties, 1, &state->id, NULL, NULL, &code);
+    rp_cl_guard_leave(&guard);
+    if (code != CL_SUCCESS) {
+        free(state);
+        return rp_cl_fail(device, "clCreateContext", code, error);
+    }
+    pthread_mutex_init(&state->lock, NULL);
+    device->state = state;
+    device->lanes = 2;
+    device->parallel = 1;
+    device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : default_chunk_bytes(device);
+    return ROWPOOL_OK;
+}
+
+static void release_buffer(rp_cl_buffer *buffer)
+{
+    if (buffer->memory != NULL)
+        clReleaseMemObject(buffer->memory);
+    *buffer = (rp_cl_buffer){0};
+}
+
+static void free_lane(rp_cl_lane *lane, bool forked)
+{
+    while (lane->kernels != NULL) {
+        rp_cl_kernels *kernels = lane->kernels;
+        lane->kernels = kernels->next;
+        for (int i = 0; !forked && i < RP_CL_KERNELS; i++)
+            clReleaseKernel(kernels->kernel[i]);
+        free(kernels);
+    }
+    if (!forked) {
+        release_buffer(&lane->data);
+        release_buffer(&lane->offsets);
+        release_buffer(&lane->results);
+        release_buffer(&lane->carry);
+        clReleaseCommandQueue(lane->queue);
+    }
+    free(lane);
+}
+
+void rp_cl_close(rp_device *device, bool forked)
+{
+    rp_cl_device *state = device->state;
+    while (state->all != NULL) {
+        rp_cl_lane *lane = state->all;
+        state->all = lane->next;
+        free_lane(lane, forked);
+    }
+    while (state->programs != NULL) {
+        rp_cl_program *program = state->programs;
+        state->programs = program->next;
+        if (!forked)
+            clReleaseProgram(program->program);
+        free(program);
+    }
+    if (!forked) {
+        clReleaseContext(state->context);
+        pthread_mutex_destroy(&state->lock);
+    }
+    free(state);
+    device->state = NULL;
+}
+
+static rowpool_status new_lane(rp_device *device, rp_cl_lane **lane, rowpool_error *error)
+{
+    rp_cl_device *state = device->state;
+    rp_cl_lane *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    cl_int code;
+    rp_cl_guard guard;
+    rp_cl_guard_enter(&guard);
+    fresh->queue = clCreateCommandQueue(state->context, state->id, 0, &code);
+    rp_cl_guard_leave(&guard);
+    if (code != CL_SUCCESS) {
+        free(fresh);
+        return rp_cl_fail(device, "clCreateCommandQueue", code, error);
+    }
+    pthread_mutex_lock(&state->lock);
+    fresh->next = state->all;
+    state->all = fresh;
+    pthread_mutex_unlock(&state->lock);
+    *lane = fresh;
+    return ROWPOOL_OK;
+}
+
+rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error)
+{
+    rp_cl_device *state = device->state;
+    pthread_mutex_lock(&state->lock);
+    *lane = state->free;
+    if (*lane != NULL)
+        state->free = (*lane)->next_free;
+    pthread_mutex_unlock(&state->lock);
+    return *lane != NULL ? ROWPOOL_OK : new_lane(device, lane, error);
+}
+
+void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane)
+{
+    rp_cl_device *state = device->state;
+    pthread_mutex_lock(&state->lock);
+    lane->next_free = state->free;
+    state->free = lane;
+    pthread_mutex_unlock(&state->lock);
+}

@@ -1,0 +1,101 @@
+/* The OpenCL backend, inside: what its files share. OpenCL 1.2 API only. */
+#ifndef RP_BACKEND_OPENCL_H
+#define RP_BACKEND_OPENCL_H
+
+#include <CL/cl.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "backend/backend.h"
+
+/* ---- name.c -------------------------------------------------------------------------------------------------------*/
+
+/* "CL_OUT_OF_RESOURCES"; "CL error -9999" for a code that is none of the standard's. */
+const char *rp_cl_name(cl_int code);
+
+/* EDEVICE (ENOMEM where memory ran out): "device 0:0 (name): call: CL_..." */
+rowpool_status rp_cl_fail(const rp_device *device, const char *call, cl_int code, rowpool_error *error);
+
+/* ---- signals.c ----------------------------------------------------------------------------------------------------*/
+
+/* Around any call that may load a driver, start its threads or compile: drivers (LLVM in PoCL) replace signal handlers
+ * of the program and would start threads that take its signals. After leave, each handler that a driver's library
+ * installed meanwhile is again what it was; one that the application installed meanwhile is kept. */
+enum { RP_CL_GUARDED_SIGNALS = 15 };
+typedef struct {
+    sigset_t mask;
+    struct sigaction before[RP_CL_GUARDED_SIGNALS];
+} rp_cl_guard;
+
+void rp_cl_guard_enter(rp_cl_guard *guard);
+void rp_cl_guard_leave(const rp_cl_guard *guard);
+
+/* The handlers alone, from any thread. */
+void rp_cl_guard_restore(const rp_cl_guard *guard);
+
+/* ---- device.c -----------------------------------------------------------------------------------------------------*/
+
+/* The kernels of one program; those of a lane are its own, since setting arguments is not thread safe. */
+typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_KERNELS } rp_cl_kernel;
+
+/* A row function built for a dtype and a result type. */
+typedef struct rp_cl_program {
+    struct rp_cl_program *next;
+    const rp_function *function;
+    rowpool_dtype dtype;
+    rp_result result;
+    cl_program program;
+} rp_cl_program;
+
+typedef struct rp_cl_kernels {
+    struct rp_cl_kernels *next;
+    const rp_cl_program *program;
+    cl_kernel kernel[RP_CL_KERNELS];
+    bool launched[RP_CL_KERNELS]; /* the first launch compiles */
+} rp_cl_kernels;
+
+/* Device memory that a lane keeps from chunk to chunk. */
+typedef struct {
+    cl_mem memory;
+    size_t size;
+} rp_cl_buffer;
+
+/* What one chunk in flight needs: a queue, kernel objects, memory of its own. Used by one chunk at a time. */
+typedef struct rp_cl_lane {
+    struct rp_cl_lane *next_free, *next;
+    cl_command_queue queue;
+    rp_cl_kernels *kernels;
+    rp_cl_buffer data, offsets, results, carry;
+} rp_cl_lane;
+
+typedef struct {
+    cl_device_id id;
+    cl_context context;
+    bool shared;             /* the device works in the host's memory */
+    bool cpu;                /* few strong units: long loops for each work item */
+    size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
+    pthread_mutex_t lock;    /* everything below */
+    rp_cl_lane *free, *all;  /* lanes */
+    rp_cl_program *programs; /* only ever grows: entries are read without the lock */
+} rp_cl_device;
+
+rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error);
+void rp_cl_close(rp_device *device, bool forked);
+
+/* A lane of the caller's own until it is given back. Takes and leaves the device's lock. */
+rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error);
+void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane);
+
+/* ---- program.c ----------------------------------------------------------------------------------------------------*/
+
+/* The lane's kernels for a map, built when they are not there yet. EBUILD: with the end of the build log. */
+rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_map *map, rp_cl_kernels **kernels,
+                                 rowpool_error *error);
+
+/* ---- probe.c, chunk.c ---------------------------------------------------------------------------------------------*/
+
+void rp_cl_probe(void (*found)(void *list, const rp_device *device), void *list);
+rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *error);
+rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *error);
+
+#endif

@@ -1,0 +1,172 @@
+/* Finding devices: every platform and device is listed; one that cannot be used is listed with the reason. */
+#include "backend/opencl/opencl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+
+enum { MOST_PLATFORMS = 64, MOST_DEVICES = 64 };
+
+#ifndef CL_DEVICE_UUID_KHR
+#define CL_DEVICE_UUID_KHR 0x106A
+#endif
+
+/* The process that first asked for platforms. Drivers hang in a child forked from it. */
+static pid_t first_process;
+
+static void text_of(cl_device_id id, cl_device_info what, char *text, size_t size)
+{
+    text[0] = '\0';
+    /* Asked for by itself: a text longer than the place for it is an error, and nothing is written then. */
+    size_t needed = 0;
+    if (clGetDeviceInfo(id, what, 0, NULL, &needed) != CL_SUCCESS || needed == 0)
+        return;
+    char *whole = malloc(needed + 1);
+    if (whole == NULL)
+        return;
+    if (clGetDeviceInfo(id, what, needed, whole, NULL) == CL_SUCCESS) {
+        whole[needed] = '\0';
+        snprintf(text, size, "%s", whole);
+    }
+    free(whole);
+}
+
+static cl_ulong number_of(cl_device_id id, cl_device_info what)
+{
+    /* Queries answer a cl_bool, cl_uint, size_t or cl_ulong; zeroed first, little-endian, all read alike. */
+    cl_ulong number = 0;
+    return clGetDeviceInfo(id, what, sizeof number, &number, NULL) == CL_SUCCESS ? number : 0;
+}
+
+static bool has_extension(cl_device_id id, const char *name)
+{
+    char extensions[8192];
+    text_of(id, CL_DEVICE_EXTENSIONS, extensions, sizeof extensions);
+    size_t length = strlen(name);
+    for (const char *at = extensions; (at = strstr(at, name)) != NULL; at += length)
+        if ((at == extensions || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+static rowpool_device_type type_of(cl_device_id id)
+{
+    cl_ulong type = number_of(id, CL_DEVICE_TYPE);
+    if (type & CL_DEVICE_TYPE_GPU)
+        return ROWPOOL_DEVICE_GPU;
+    if (type & CL_DEVICE_TYPE_ACCELERATOR)
+        return ROWPOOL_DEVICE_ACCELERATOR;
+    return type & CL_DEVICE_TYPE_CPU ? ROWPOOL_DEVICE_CPU : ROWPOOL_DEVICE_OTHER;
+}
+
+/* All CPU devices are the same cores; other chips tell by their universally unique id. */
+static void identify(cl_device_id id, rp_device *device)
+{
+    unsigned char uuid[16];
+    if (device->info.type == ROWPOOL_DEVICE_CPU)
+        snprintf(device->identity, sizeof device->identity, "cpu");
+    else if (has_extension(id, "cl_khr_device_uuid") &&
+             clGetDeviceInfo(id, CL_DEVICE_UUID_KHR, sizeof uuid, uuid, NULL) == CL_SUCCESS)
+        for (size_t i = 0; i < sizeof uuid; i++)
+            snprintf(device->identity + 2 * i, 3, "%02x", uuid[i]);
+}
+
+/* What rowpool needs of a device; NULL when it has all of it. */
+static const char *what_is_missing(cl_device_id id, rowpool_device_type type)
+{
+    char version[64];
+    unsigned major = 0, minor = 0;
+    text_of(id, CL_DEVICE_VERSION, version, sizeof version);
+    if (type == ROWPOOL_DEVICE_OTHER)
+        return "skipped: a device of a custom type runs no kernels";
+    if (number_of(id, CL_DEVICE_AVAILABLE) == 0)
+        return "skipped: the driver says that it is not available";
+    if (number_of(id, CL_DEVICE_COMPILER_AVAILABLE) == 0)
+        return "skipped: it has no compiler";
+    if (number_of(id, CL_DEVICE_ENDIAN_LITTLE) == 0)
+        return "skipped: it is big-endian";
+    if (sscanf(version, "OpenCL %u.%u", &major, &minor) != 2 || major * 100 + minor < 102)
+        return "skipped: it is older than OpenCL 1.2";
+    return NULL;
+}
+
+static void describe(rp_device *device, cl_device_id id)
+{
+    rowpool_device *info = &device->info;
+    info->type = type_of(id);
+    info->units = (uint32_t)number_of(id, CL_DEVICE_MAX_COMPUTE_UNITS);
+    info->memory = number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE);
+    info->largest_buffer = number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
+    info->shared_memory = number_of(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
+    info->fp64 = number_of(id, CL_DEVICE_DOUBLE_FP_CONFIG) != 0;
+    info->fp16 = has_extension(id, "cl_khr_fp16");
+    text_of(id, CL_DEVICE_NAME, info->name, sizeof info->name);
+    text_of(id, CL_DRIVER_VERSION, info->driver, sizeof info->driver);
+    identify(id, device);
+    const char *missing = what_is_missing(id, info->type);
+    device->available = missing == NULL;
+    if (missing != NULL)
+        snprintf(info->reason, sizeof info->reason, "%s", missing);
+}
+
+static void report_platform(rp_device *device, cl_int code, void (*found)(void *, const rp_device *), void *list)
+{
+    snprintf(device->info.name, sizeof device->info.name, "%s", device->info.platform);
+    snprintf(device->info.reason, sizeof device->info.reason, "skipped: %s",
+             code == CL_SUCCESS || code == CL_DEVICE_NOT_FOUND ? "the platform has no device" : rp_cl_name(code));
+    found(list, device);
+}
+
+static void probe_platform(cl_platform_id platform, unsigned index, void (*found)(void *, const rp_device *),
+                           void *list)
+{
+    rp_device device = {.backend = &rp_backend_opencl, .info.type = ROWPOOL_DEVICE_OTHER};
+    snprintf(device.info.index, sizeof device.info.index, "%u", index);
+    if (clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof device.info.platform, device.info.platform, NULL) !=
+        CL_SUCCESS)
+        snprintf(device.info.platform, sizeof device.info.platform, "?");
+    cl_device_id ids[MOST_DEVICES];
+    cl_uint count = 0; /* left unwritten by some drivers when there is none */
+    cl_int code = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MOST_DEVICES, ids, &count);
+    if (code != CL_SUCCESS || count == 0) {
+        report_platform(&device, code, found, list);
+        return;
+    }
+    for (cl_uint i = 0; i < rp_min(count, MOST_DEVICES); i++) {
+        rp_device one = device;
+        snprintf(one.info.index, sizeof one.info.index, "%u:%u", index, i);
+        one.id[0] = (uintptr_t)platform;
+        one.id[1] = (uintptr_t)ids[i];
+        describe(&one, ids[i]);
+        found(list, &one);
+    }
+}
+
+static bool forked_since_first_use(void)
+{
+    pid_t none = 0, self = getpid();
+    return !__atomic_compare_exchange_n(&first_process, &none, self, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
+           none != self;
+}
+
+void rp_cl_probe(void (*found)(void *list, const rp_device *device), void *list)
+{
+    if (forked_since_first_use()) {
+        rp_log(RP_LOG_DEVICE, "OpenCL is left alone: this process was forked from one that uses it");
+        return;
+    }
+    rp_cl_guard guard;
+    cl_platform_id platforms[MOST_PLATFORMS];
+    cl_uint count = 0;
+    rp_cl_guard_enter(&guard);
+    cl_int code = clGetPlatformIDs(MOST_PLATFORMS, platforms, &count);
+    for (cl_uint i = 0; code == CL_SUCCESS && i < rp_min(count, MOST_PLATFORMS); i++)
+        probe_platform(platforms[i], i, found, list);
+    rp_cl_guard_leave(&guard);
+    if (code != CL_SUCCESS || count == 0)
+        rp_log(RP_LOG_DEVICE, "no OpenCL platform (%s)", code == CL_SUCCESS ? "none is listed" : rp_cl_name(code));
+}

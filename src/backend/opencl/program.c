@@ -1,0 +1,133 @@
+/* Building: prelude + row function + traversal, for one element and one result type. */
+#include "backend/opencl/opencl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/kernels.h"
+
+static const char *const kernel_names[RP_CL_KERNELS] = {
+    [RP_CL_ROWS] = "rp_rows",
+    [RP_CL_SPANS] = "rp_spans",
+    [RP_CL_COMBINE] = "rp_combine_spans",
+};
+
+/* EBUILD with the end of the compiler's log, which is where the first error's summary stands last. */
+static rowpool_status build_failure(const rp_device *device, cl_program program, const rp_function *function,
+                                    cl_int code, rowpool_error *error)
+{
+    const rp_cl_device *state = device->state;
+    size_t size = 0;
+    clGetProgramBuildInfo(program, state->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
+    char *log = calloc(1, size + 1);
+    if (log != NULL)
+        clGetProgramBuildInfo(program, state->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
+    rp_fail(error, ROWPOOL_EBUILD, "device %s (%s): %s does not build: %s: %.700s", device->info.index,
+            device->info.name, function->name, rp_cl_name(code), log != NULL ? log : "");
+    rp_log(RP_LOG_BUILD, "device %s: %s: %s", device->info.index, function->name, log != NULL ? log : "");
+    free(log);
+    return ROWPOOL_EBUILD;
+}
+
+static cl_int compile(const rp_device *device, const rp_map *map, cl_program *program)
+{
+    const rp_cl_device *state = device->state;
+    const rp_function *function = map->function;
+    char line[128], options[256];
+    snprintf(line, sizeof line, "#line 1 \"%s\"\n", function->file);
+    const char *texts[] = {rp_kernel_prelude, line, function->source, "#line 1 \"fold.cl\"\n", rp_kernel_fold};
+    snprintf(options, sizeof options, "-D RP_ELEMENT=%s -D RP_FLOAT_KEYS=%d -D RP_RESULT=%s", map->rows.dtype->opencl,
+             map->rows.dtype->kind == RP_FLOAT, map->result == RP_RESULT_UINT32 ? "uint" : "ulong");
+    cl_int code;
+    *program = clCreateProgramWithSource(state->context, sizeof texts / sizeof *texts, texts, NULL, &code);
+    return code == CL_SUCCESS ? clBuildProgram(*program, 1, &state->id, options, NULL, NULL) : code;
+}
+
+static rowpool_status build(rp_device *device, const rp_map *map, rp_cl_program *entry, rowpool_error *error)
+{
+    struct timespec start = rp_clock_now();
+    rp_cl_guard guard;
+    rp_cl_guard_enter(&guard);
+    cl_program program = NULL;
+    cl_int code = compile(device, map, &program);
+    rp_cl_guard_leave(&guard);
+    if (code != CL_SUCCESS) {
+        rowpool_status status = program != NULL ? build_failure(device, program, map->function, code, error)
+                                                : rp_cl_fail(device, "clCreateProgramWithSource", code, error);
+        if (program != NULL)
+            clReleaseProgram(program);
+        return status;
+    }
+    *entry = (rp_cl_program){NULL, map->function, map->rows.dtype_id, map->result, program};
+    rp_log(RP_LOG_BUILD, "device %s: %s for %s built in %.0f ms", device->info.index, map->function->name,
+           map->rows.dtype->name, 1e3 * rp_clock_seconds(start, rp_clock_now()));
+    return ROWPOOL_OK;
+}
+
+static bool serves(const rp_cl_program *program, const rp_map *map)
+{
+    return program->function == map->function && program->dtype == map->rows.dtype_id && program->result == map->result;
+}
+
+/* Takes the device's lock while it builds: whoever needs the same program waits for it instead of building again. */
+static rowpool_status get_program(rp_device *device, const rp_map *map, const rp_cl_program **program,
+                                  rowpool_error *error)
+{
+    rp_cl_device *state = device->state;
+    rowpool_status status = ROWPOOL_OK;
+    pthread_mutex_lock(&state->lock);
+    rp_cl_program *entry = state->programs;
+    while (entry != NULL && !serves(entry, map))
+        entry = entry->next;
+    if (entry == NULL) {
+        entry = calloc(1, sizeof *entry);
+        status = entry != NULL ? build(device, map, entry, error)
+                               : rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+        if (status == ROWPOOL_OK) {
+            entry->next = state->programs;
+            state->programs = entry;
+        } else {
+            free(entry);
+        }
+    }
+    pthread_mutex_unlock(&state->lock);
+    *program = entry;
+    return status;
+}
+
+static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, const rp_cl_program *program,
+                                     rp_cl_kernels **kernels, rowpool_error *error)
+{
+    rp_cl_kernels *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    fresh->program = program;
+    for (int i = 0; i < RP_CL_KERNELS; i++) {
+        cl_int code;
+        fresh->kernel[i] = clCreateKernel(program->program, kernel_names[i], &code);
+        if (code != CL_SUCCESS) {
+            while (i-- > 0)
+                clReleaseKernel(fresh->kernel[i]);
+            free(fresh);
+            return rp_cl_fail(device, "clCreateKernel", code, error);
+        }
+    }
+    fresh->next = lane->kernels;
+    lane->kernels = fresh;
+    *kernels = fresh;
+    return ROWPOOL_OK;
+}
+
+rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_map *map, rp_cl_kernels **kernels,
+                                 rowpool_error *error)
+{
+    for (*kernels = lane->kernels; *kernels != NULL; *kernels = (*kernels)->next)
+        if (serves((*kernels)->program, map))
+            return ROWPOOL_OK;
+    const rp_cl_program *program;
+    RP_TRY(get_program(device, map, &program, error));
+    return create_kernels(device, lane, program, kernels, error);
+}

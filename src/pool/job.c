@@ -1,0 +1,251 @@
+/* Maps as calls that wait, and as jobs that do not. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "pool/pool.h"
+
+/* ---- Small maps ---------------------------------------------------------------------------------------------------
+ */
+
+/* A device's round trip takes longer than the host needs for so few elements (or results, where rows are short). */
+enum { SMALL_MAP = 20000 };
+
+static bool is_small(const rowpool *pool, const rp_map *map)
+{
+    size_t largest = map->rows.elements > map->rows.count ? map->rows.elements : map->rows.count;
+    return pool->devices.automatic && map->columns <= SMALL_MAP && largest <= SMALL_MAP / map->columns;
+}
+
+static void run_small(rowpool *pool, const rp_map *map)
+{
+    const rp_chunk whole = {.rows = map->rows.count};
+    rp_block block = rp_chunk_block(&map->rows, &whole);
+    rp_map_fold(map)(&block, map->arguments, map->columns, map->results);
+    rp_pool_count(pool, pool->host, map->rows.count, 1, 0);
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------------------------------
+ */
+
+rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, rowpool_error *error)
+{
+    rowpool_status status = ROWPOOL_OK;
+    if (map->rows.count == 0)
+        return ROWPOOL_OK;
+    rp_pool_enter(pool);
+    if (is_small(pool, map)) {
+        run_small(pool, map);
+    } else {
+        rp_run run;
+        status = rp_run_init(&run, pool, map, NULL, error);
+        if (status == ROWPOOL_OK) {
+            status = rp_run_whole(&run, error);
+            rp_run_destroy(&run);
+        }
+    }
+    rp_pool_leave(pool);
+    return status;
+}
+
+/* ---- Jobs ---------------------------------------------------------------------------------------------------------
+ */
+
+struct rowpool_job {
+    pid_t pid;
+    rowpool *pool;
+    rp_run run;
+    rp_slot begin; /* what the dispatcher's queue holds until the job begins */
+    rp_arguments_store store;
+    rowpool_done *done;
+    void *payload;
+    bool has_handle;
+    size_t rows;
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    unsigned references; /* the handle's and the dispatcher's; under the lock, like the rest */
+    bool is_done;
+    rowpool_status status;
+    rowpool_error error;
+};
+
+static void destroy(rowpool_job *job)
+{
+    free(job->store.heap);
+    free(job);
+}
+
+static void drop_reference(rowpool_job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    unsigned left = --job->references;
+    pthread_mutex_unlock(&job->lock);
+    if (left > 0)
+        return;
+    pthread_cond_destroy(&job->finished);
+    pthread_mutex_destroy(&job->lock);
+    destroy(job);
+}
+
+static void complete(rowpool_job *job)
+{
+    rowpool *pool = job->pool;
+    rowpool_error error;
+    rowpool_status status = rp_run_status(&job->run, &error);
+    atomic_size_t *rows_done = &job->run.rows_done;
+    if (status == ROWPOOL_OK)
+        atomic_store(rows_done, job->rows);
+    pthread_mutex_lock(&job->lock);
+    job->status = status;
+    if (status != ROWPOOL_OK)
+        job->error = error;
+    job->is_done = true;
+    pthread_cond_broadcast(&job->finished);
+    pthread_mutex_unlock(&job->lock);
+    if (job->done != NULL)
+        job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
+    rp_run_destroy(&job->run);
+    drop_reference(job);
+    rp_pool_leave(pool);
+}
+
+static void advance(rowpool_job *job)
+{
+    rp_run_fill(&job->run);
+    if (job->run.in_flight == 0)
+        complete(job);
+}
+
+void rp_job_begin(rowpool_job *job)
+{
+    if (is_small(job->pool, &job->run.map) && !atomic_load(&job->run.cancel)) {
+        run_small(job->pool, &job->run.map);
+        job->run.cursor.row = job->rows;
+    }
+    advance(job);
+}
+
+/* The run is the job's own: the one stands inside the other. */
+static rowpool_job *job_of(rp_run *run)
+{
+    return (rowpool_job *)((char *)run - offsetof(rowpool_job, run));
+}
+
+void rp_job_advance(rp_slot *slot)
+{
+    rp_run *run = slot->task.owner;
+    rp_run_complete(run, slot);
+    advance(job_of(run));
+}
+
+rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_store *store, rowpool_done *done,
+                              void *payload, rowpool_job **job, rowpool_error *error)
+{
+    RP_TRY(rp_dispatcher_start(pool, error));
+    rowpool_job *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a job");
+    rp_map own = *map;
+    fresh->store = *store;
+    if (map->arguments == store->inside)
+        own.arguments = fresh->store.inside;
+    rowpool_status status = rp_run_init(&fresh->run, pool, &own, &pool->dispatcher.queue, error);
+    if (status != ROWPOOL_OK) {
+        free(fresh);
+        return status;
+    }
+    *store = (rp_arguments_store){0};
+    fresh->pid = getpid();
+    fresh->pool = pool;
+    fresh->done = done;
+    fresh->payload = payload;
+    fresh->has_handle = job != NULL;
+    fresh->references = fresh->has_handle ? 2 : 1;
+    fresh->rows = map->rows.count;
+    fresh->begin.task.owner = fresh;
+    pthread_mutex_init(&fresh->lock, NULL);
+    rp_cond_init(&fresh->finished);
+    if (job != NULL)
+        *job = fresh;
+    rp_pool_enter(pool);
+    rp_queue_push(&pool->dispatcher.queue, &fresh->begin.task.link);
+    return ROWPOOL_OK;
+}
+
+/* ---- What a caller does with a job --------------------------------------------------------------------------------
+ */
+
+static rowpool_status check_job(const rowpool_job *job, rowpool_error *error)
+{
+    return rp_check_handle(job, "job", job != NULL ? job->pid : 0, error);
+}
+
+/* Under the lock. The job's own outcome, or ETIMEDOUT. */
+static rowpool_status outcome(const rowpool_job *job, rowpool_error *error)
+{
+    if (!job->is_done)
+        return rp_fail(error, ROWPOOL_ETIMEDOUT, "the job is not done yet: %zu of %zu rows",
+                       atomic_load(&job->run.rows_done), job->rows);
+    if (job->status != ROWPOOL_OK && error != NULL)
+        *error = job->error;
+    return job->status;
+}
+
+rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error)
+{
+    RP_TRY(check_job(job, error));
+    struct timespec deadline = rp_clock_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
+    pthread_mutex_lock(&job->lock);
+    if (!job->is_done && rp_dispatcher_is_me(job->pool)) {
+        pthread_mutex_unlock(&job->lock);
+        return rp_fail(error, ROWPOOL_EDEADLK,
+                       "a callback waits for a job that only the same thread can complete: submit and return instead");
+    }
+    int late = 0;
+    while (!job->is_done && late != ETIMEDOUT)
+        late = timeout_ms < 0 ? pthread_cond_wait(&job->finished, &job->lock)
+                              : pthread_cond_timedwait(&job->finished, &job->lock, &deadline);
+    rowpool_status status = outcome(job, error);
+    pthread_mutex_unlock(&job->lock);
+    return status;
+}
+
+rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error)
+{
+    RP_TRY(check_job(job, error));
+    pthread_mutex_lock(&job->lock);
+    rowpool_status status = outcome(job, error);
+    pthread_mutex_unlock(&job->lock);
+    return status;
+}
+
+rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error)
+{
+    RP_TRY(check_job(job, error));
+    atomic_store(&job->run.cancel, true);
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_done, size_t *rows, rowpool_error *error)
+{
+    RP_TRY(check_job(job, error));
+    if (rows_done != NULL)
+        *rows_done = atomic_load(&job->run.rows_done);
+    if (rows != NULL)
+        *rows = job->rows;
+    return ROWPOOL_OK;
+}
+
+void rowpool_job_release(rowpool_job *job)
+{
+    if (job == NULL)
+        return;
+    if (job->pid != getpid()) /* the threads that shared it stayed in the parent */
+        destroy(job);
+    else
+        drop_reference(job);
+}

@@ -1,0 +1,183 @@
+/* Opening, closing, and what every call on a pool goes through. */
+#include "pool/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "base/thread.h"
+
+rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, rowpool_error *error)
+{
+    if (handle == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL", what);
+    if (pid != getpid())
+        return rp_fail(error, ROWPOOL_EFORKED,
+                       "this %s belongs to process %ld, the parent of this one: open a pool of your own here", what,
+                       (long)pid);
+    return ROWPOOL_OK;
+}
+
+void rp_pool_enter(rowpool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->active++;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void rp_pool_leave(rowpool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (--pool->active == 0)
+        pthread_cond_broadcast(&pool->idle);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures)
+{
+    pthread_mutex_lock(&pool->lock);
+    device->info.rows += rows;
+    device->info.chunks += chunks;
+    device->info.failures += failures;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- Open ---------------------------------------------------------------------------------------------------------
+ */
+
+enum { MOST_WORKERS = 1024 };
+
+static rowpool_status read_options(const rowpool_options *given, rowpool_options *options, rowpool_error *error)
+{
+    *options = (rowpool_options){.size = sizeof *options};
+    if (given != NULL && given->size != sizeof *options)
+        return rp_fail(error, ROWPOOL_EINVAL, "options.size is %zu; it must be sizeof(rowpool_options), %zu",
+                       given->size, sizeof *options);
+    if (given != NULL)
+        *options = *given;
+    if (options->workers > MOST_WORKERS)
+        return rp_fail(error, ROWPOOL_EINVAL, "options.workers is %zu; the most is %d", options->workers, MOST_WORKERS);
+    if (options->device == NULL)
+        options->device = rp_setting_text(RP_SETTING_DEVICE);
+    if (options->device == NULL)
+        options->device = "auto";
+    if (options->workers == 0)
+        RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
+    if (options->workers == 0)
+        options->workers = rowpool_cpu_count();
+    if (options->chunk_bytes == 0)
+        RP_TRY(rp_setting_size(RP_SETTING_CHUNK_BYTES, SIZE_MAX, &options->chunk_bytes, error));
+    return ROWPOOL_OK;
+}
+
+static void close_devices(rowpool *pool, bool forked)
+{
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        rp_device *device = &pool->devices.items[i];
+        if (device->lanes > 0)
+            device->backend->close(device, forked);
+    }
+    free(pool->devices.items);
+}
+
+/* Opens the devices in use, and the host. */
+static rowpool_status open_devices(rowpool *pool, const rowpool_options *options, rowpool_error *error)
+{
+    const rp_backend_options wanted = {.workers = options->workers, .chunk_bytes = options->chunk_bytes};
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        rp_device *device = &pool->devices.items[i];
+        bool is_host = device->backend == &rp_backend_host;
+        if (!device->info.in_use && !is_host)
+            continue;
+        RP_TRY(device->backend->open(device, &wanted, error));
+        if (is_host)
+            pool->host = device;
+        if (device->info.in_use)
+            pool->parallel += device->parallel;
+    }
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowpool_error *error)
+{
+    if (pool == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "pool is NULL: there is no place for the handle");
+    *pool = NULL;
+    rowpool_options read;
+    RP_TRY(read_options(options, &read, error));
+    rowpool *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a pool");
+    fresh->pid = getpid();
+    pthread_mutex_init(&fresh->lock, NULL);
+    rp_cond_init(&fresh->idle);
+    rowpool_status status = rp_choose(read.device, &fresh->devices, error);
+    if (status == ROWPOOL_OK)
+        status = open_devices(fresh, &read, error);
+    if (status != ROWPOOL_OK) {
+        rowpool_close(fresh);
+        return status;
+    }
+    *pool = fresh;
+    return ROWPOOL_OK;
+}
+
+/* ---- Close --------------------------------------------------------------------------------------------------------
+ */
+
+void rowpool_close(rowpool *pool)
+{
+    if (pool == NULL)
+        return;
+    bool forked = pool->pid != getpid();
+    if (!forked && rp_dispatcher_is_me(pool)) {
+        rp_warn("rowpool_close was called from a completion callback of the same pool: ignored");
+        return;
+    }
+    if (!forked) {
+        pthread_mutex_lock(&pool->lock);
+        while (pool->active > 0)
+            pthread_cond_wait(&pool->idle, &pool->lock);
+        pthread_mutex_unlock(&pool->lock);
+        rp_dispatcher_stop(pool);
+    }
+    close_devices(pool, forked);
+    if (!forked) { /* in a child the locks may be held by threads that are not there */
+        pthread_cond_destroy(&pool->idle);
+        pthread_mutex_destroy(&pool->lock);
+    }
+    free(pool);
+}
+
+/* ---- Devices ------------------------------------------------------------------------------------------------------
+ */
+
+static void copy_infos(const rp_device_list *list, rowpool_device *devices, size_t capacity, size_t *count)
+{
+    *count = list->count;
+    for (size_t i = 0; i < list->count && i < capacity; i++)
+        devices[i] = list->items[i].info;
+}
+
+rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t capacity, size_t *count,
+                               rowpool_error *error)
+{
+    if (count == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "count is NULL: there is no place for the number of devices");
+    if (devices == NULL && capacity > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "devices is NULL, but capacity is %zu", capacity);
+    if (pool == NULL) {
+        rp_device_list list;
+        RP_TRY(rp_choose("auto", &list, error));
+        copy_infos(&list, devices, capacity, count);
+        free(list.items);
+        return ROWPOOL_OK;
+    }
+    RP_TRY(rp_check_handle(pool, "pool", pool->pid, error));
+    pthread_mutex_lock(&pool->lock);
+    copy_infos(&pool->devices, devices, capacity, count);
+    pthread_mutex_unlock(&pool->lock);
+    return ROWPOOL_OK;
+}

@@ -1,0 +1,138 @@
+/* The pool, inside: its devices, the runs on them, the dispatcher. */
+#ifndef RP_POOL_H
+#define RP_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "backend/backend.h"
+
+/* ---- choose.c: which devices --------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    rp_device *items; /* those in use first */
+    size_t count, used;
+    bool automatic; /* nobody named a device: small maps may run on the host */
+} rp_device_list;
+
+/* Finds every device and marks those that `words` asks for, each with the reason. The list is freed with free(items).
+ * EINVAL: a word that means nothing; ENODEVICE: a device that is not there. */
+rowpool_status rp_choose(const char *words, rp_device_list *list, rowpool_error *error);
+
+/* ---- pool.c -------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    pthread_t thread;
+    rp_queue queue; /* of tasks; one without a device is the beginning of a job, or, without an owner, the end */
+    bool started;
+} rp_dispatcher;
+
+struct rowpool {
+    pid_t pid;
+    rp_device_list devices;
+    rp_device *host;      /* one of them: small maps, and what nobody else can do */
+    size_t parallel;      /* chunks that the devices in use work on at the same time, together */
+    pthread_mutex_t lock; /* everything below, and the counters of devices[].info */
+    pthread_cond_t idle;
+    size_t active; /* calls and jobs in flight */
+    rp_dispatcher dispatcher;
+};
+
+/* EINVAL for NULL, EFORKED in a child of the process that made the handle. Takes no lock. */
+rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, rowpool_error *error);
+
+/* Around everything that uses the pool's devices: close waits for it. */
+void rp_pool_enter(rowpool *pool);
+void rp_pool_leave(rowpool *pool);
+
+/* Adds to what a device did. */
+void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures);
+
+/* ---- run.c: one map on the pool's devices -------------------------------------------------------------------------
+ */
+
+/* A piece of a map that is to be done (again). */
+typedef struct {
+    rp_chunk chunk;
+    unsigned deaths; /* workers that died on it */
+} rp_piece;
+
+/* A place for one task in flight. */
+typedef struct rp_slot {
+    rp_task task; /* first: the queue's link is the slot's */
+    struct rp_slot *next;
+    rp_piece piece;
+    void *scratch; /* the results of a part of a row */
+} rp_slot;
+
+typedef struct {
+    rowpool *pool;
+    rp_map map;
+    rp_queue *queue; /* where completed tasks arrive */
+    bool waits;      /* one device whose finish waits: nothing needs to call back */
+    atomic_bool cancel;
+    atomic_size_t rows_done;
+
+    /* Used by one thread at a time, the one that drives the run: */
+    rp_cursor cursor;
+    rp_piece *again; /* pieces that came back */
+    size_t n_again, again_capacity;
+    rp_slot *slots, *free_slots;
+    size_t in_flight;
+    size_t *in_flight_on; /* of each device in use; SIZE_MAX: put aside */
+    size_t left;          /* bytes of elements not yet handed out */
+    size_t chunks;
+    rowpool_status status; /* the first failure that ends the run */
+    rowpool_error error;
+} rp_run;
+
+/* Prepares a run; queue NULL for one that is driven by rp_run_whole. map is copied. */
+rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, rp_queue *queue, rowpool_error *error);
+void rp_run_destroy(rp_run *run);
+
+/* Does the whole run in the calling thread. */
+rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);
+
+/* Step by step: hands out chunks, until nothing is left or the devices are full; takes one that completed. The run is
+ * over when, after rp_run_fill, in_flight is 0. */
+void rp_run_fill(rp_run *run);
+void rp_run_complete(rp_run *run, rp_slot *slot);
+
+/* Says what became of it, once it is over. */
+rowpool_status rp_run_status(rp_run *run, rowpool_error *error);
+
+/* ---- dispatcher.c -------------------------------------------------------------------------------------------------
+ */
+
+/* Starts the pool's dispatcher thread when there is none yet. */
+rowpool_status rp_dispatcher_start(rowpool *pool, rowpool_error *error);
+void rp_dispatcher_stop(rowpool *pool);
+
+/* Whether the calling thread is that pool's dispatcher. Looks at the pointer only. */
+bool rp_dispatcher_is_me(const rowpool *pool);
+
+/* ---- job.c --------------------------------------------------------------------------------------------------------
+ */
+
+/* The dispatcher's part of a job: begin it, and go on when a task of it completed. */
+void rp_job_begin(rowpool_job *job);
+void rp_job_advance(rp_slot *slot);
+
+/* Arguments of a map: kept in place when they are few. Zeroed before use; released with free(heap). */
+typedef struct {
+    char inside[64];
+    void *heap;
+} rp_arguments_store;
+
+/* Runs a map, waiting or not. The map is checked; store is moved into the job. */
+rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, rowpool_error *error);
+rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_store *store, rowpool_done *done,
+                              void *payload, rowpool_job **job, rowpool_error *error);
+
+/* ---- cpu.c: rowpool_cpu_count -------------------------------------------------------------------------------------
+ */
+
+#endif

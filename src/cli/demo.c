@@ -1,0 +1,353 @@
+#include "demo.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices.h"
+#include "map.h"
+#include "message.h"
+#include "options.h"
+
+/* ---- Options ---------------------------------------------------------------------------------------------------- */
+
+static const char HELP[] =
+    "Usage: rowpool demo [--rows N] [--width N] [--seed N] [--device LIST]\n"
+    "\n"
+    "Counts how many elements of each row lie in 4..8, over random integers 0..9: on the default devices, waited for "
+    "and\n"
+    "as an asynchronous job, then on worker processes. Every count is checked against a serial loop.\n"
+    "\n"
+    "  --rows N        rows (default 200000)\n"
+    "  --width N       elements of each row (default 5)\n"
+    "  --seed N        seed of the SplitMix64 generator (default 100)\n" DEVICE_HELP
+    "  --help          show this text\n";
+
+typedef struct {
+    size_t rows, width, seed;
+    const char *device; /* NULL: as the environment says */
+} demo_options;
+
+enum { LO = 4, HI = 8, VALUES = 10, RUNS = 7, SHOWN = 10 };
+
+/* EXIT_DONE where the command line is understood and *help says whether only that was asked for. */
+static int read_options(demo_options *options, bool *help, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"rows", required_argument, NULL, 'r'}, {"width", required_argument, NULL, 'w'},
+        {"seed", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+    };
+    *options = (demo_options){.rows = 200000, .width = 5, .seed = 100};
+    *help = false;
+    for (int answer; (answer = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
+        bool understood;
+        if (answer == '?' || answer == ':')
+            return refuse_option("demo", answer, argv);
+        if (answer == 'h') {
+            *help = true;
+            return EXIT_DONE;
+        }
+        if (answer == 'd')
+            understood = read_device_option(&options->device, "demo", optarg);
+        else if (answer == 'r')
+            understood = read_size_option(&options->rows, "demo", "--rows", optarg);
+        else if (answer == 'w')
+            understood = read_size_option(&options->width, "demo", "--width", optarg);
+        else
+            understood = read_size_option(&options->seed, "demo", "--seed", optarg);
+        if (!understood)
+            return EXIT_USAGE;
+    }
+    if (optind < argc)
+        return usage_error("demo", "unexpected argument '%s'", argv[optind]);
+    if (options->width > UINT32_MAX)
+        return usage_error("demo", "--width is at most %" PRIu32, UINT32_MAX);
+    return EXIT_DONE;
+}
+
+/* ---- The numbers and the serial loop ---------------------------------------------------------------------------- */
+
+typedef struct {
+    rowpool_rows rows;
+    int32_t *data;
+    row_counts counts;     /* of the worker at work */
+    uint32_t *expected;    /* of the serial loop */
+    double serial_seconds; /* the serial loop's median */
+    bool wrong;            /* a count was */
+    bool fallback;         /* none of the default devices is an OpenCL device */
+} demonstration;
+
+/* SplitMix64. */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t mixed = *state += 0x9e3779b97f4a7c15U;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9U;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebU;
+    return mixed ^ mixed >> 31;
+}
+
+/* The upper 32 bits, scaled to 0..9. */
+static int32_t next_value(uint64_t *state)
+{
+    return (int32_t)((next_random(state) >> 32) * VALUES >> 32);
+}
+
+static void count_serially(uint32_t *counts, const int32_t *data, size_t rows, size_t width)
+{
+    for (size_t row = 0; row < rows; row++, data += width) {
+        uint32_t count = 0;
+        for (size_t i = 0; i < width; i++)
+            count += data[i] >= LO && data[i] <= HI;
+        counts[row] = count;
+    }
+}
+
+static rowpool_status prepare(demonstration *demo, const demo_options *options, rowpool_error *error)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(options->rows, options->width, &bytes) ||
+        __builtin_mul_overflow(bytes, sizeof *demo->data, &bytes))
+        return fail(error, ROWPOOL_ENOMEM, "no memory for %zu rows of %zu", options->rows, options->width);
+    /* A byte where there is no element keeps NULL for "out of memory". */
+    demo->data = rowpool_alloc(bytes > 0 ? bytes : 1, error);
+    if (demo->data == NULL)
+        return error->status;
+    uint64_t state = options->seed;
+    for (size_t i = 0; i < bytes / sizeof *demo->data; i++)
+        demo->data[i] = next_value(&state);
+    demo->rows = (rowpool_rows){
+        .data = demo->data, .dtype = ROWPOOL_INT32, .count = options->rows, .width = options->width};
+    rowpool_status status = allocate_counts(&demo->counts, &demo->rows, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    demo->expected = calloc(options->rows > 0 ? options->rows : 1, sizeof *demo->expected);
+    return demo->expected != NULL ? ROWPOOL_OK : fail(error, ROWPOOL_ENOMEM, "out of memory");
+}
+
+static void release(demonstration *demo)
+{
+    rowpool_free(demo->data);
+    free_counts(&demo->counts);
+    free(demo->expected);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double seconds[RUNS])
+{
+    qsort(seconds, RUNS, sizeof *seconds, by_value);
+    return seconds[RUNS / 2];
+}
+
+/* ---- The table -------------------------------------------------------------------------------------------------- */
+
+static double gigabytes(const demonstration *demo)
+{
+    return (double)demo->rows.count * (double)demo->rows.width * sizeof *demo->data / 1e9;
+}
+
+static void print_heading(void)
+{
+    (void)printf("%-14s %12s %12s %8s %8s  %-9s  %s\n", "how", "first call", "median of 7", "GB/s", "speed", "counts",
+                 "device");
+}
+
+/* speed: how many times the serial loop's. */
+static void print_line(const demonstration *demo, const char *how, double first, double typical, bool right,
+                       const char *device)
+{
+    (void)printf("%-14s %9.3f ms %9.3f ms %8.2f %7.2fx  %-9s  %s\n", how, first * 1e3, typical * 1e3,
+                 gigabytes(demo) / typical, demo->serial_seconds / typical, right ? "all right" : "WRONG", device);
+}
+
+/* The first counts as a list. */
+static void print_first(const row_counts *counts)
+{
+    const uint32_t *values = counts->values;
+    (void)printf("\ncounts of the first rows: [");
+    for (size_t i = 0; i < SHOWN && i < counts->rows; i++)
+        (void)printf("%s%" PRIu32, i > 0 ? ", " : "", values[i]);
+    (void)printf("%s]\n", counts->rows > SHOWN ? ", ..." : "");
+}
+
+static void run_serially(demonstration *demo)
+{
+    double seconds[RUNS + 1];
+    for (size_t run = 0; run < RUNS + 1; run++) {
+        double begin = seconds_now();
+        count_serially(demo->expected, demo->data, demo->rows.count, demo->rows.width);
+        seconds[run] = seconds_now() - begin;
+    }
+    demo->serial_seconds = median(seconds + 1);
+    print_line(demo, "serial loop", seconds[0], demo->serial_seconds, true, "one thread of this program");
+}
+
+/* ---- The workers ------------------------------------------------------------------------------------------------ */
+
+/* What the pool's devices had done before; there are as many as ever. */
+static uint64_t chunks_before(const device_list *before, const rowpool_device *device)
+{
+    for (size_t i = 0; i < before->count; i++) {
+        if (strcmp(before->items[i].index, device->index) == 0)
+            return before->items[i].chunks + before->items[i].rows;
+    }
+    return 0;
+}
+
+enum { ANSWERER = 512 };
+
+/* Names the devices that worked in between. */
+static void name_answerers(char text[ANSWERER], const device_list *before, const device_list *after)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < after->count && used < ANSWERER; i++) {
+        const rowpool_device *device = &after->items[i];
+        if (device->chunks + device->rows > chunks_before(before, device))
+            used += (size_t)snprintf(text + used, ANSWERER - used, "%s%s %s (%s)", used > 0 ? " + " : "", device->index,
+                                     device_label(device), backend_word(device->type));
+    }
+}
+
+/* Maps once; counts from an earlier map cannot pass for this one's. */
+static rowpool_status map_once(demonstration *demo, rowpool *pool, bool async, double *seconds, rowpool_error *error)
+{
+    const rowpool_range range = rowpool_range_i64(LO, HI);
+    if (demo->counts.values != NULL)
+        memset(demo->counts.values, 0xff, demo->rows.count * sizeof(uint32_t));
+    double begin = seconds_now();
+    rowpool_status status = count_rows(pool, &demo->rows, &range, async, &demo->counts, error);
+    *seconds = seconds_now() - begin;
+    return status;
+}
+
+static bool counts_are_right(const demonstration *demo)
+{
+    return demo->rows.count == 0 ||
+           memcmp(demo->counts.values, demo->expected, demo->rows.count * sizeof *demo->expected) == 0;
+}
+
+static rowpool_status map_often(demonstration *demo, rowpool *pool, const char *how, bool async, rowpool_error *error)
+{
+    device_list before;
+    device_list after;
+    rowpool_status status = list_devices(&before, pool, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    double seconds[RUNS + 1];
+    bool right = true;
+    for (size_t run = 0; run < RUNS + 1 && status == ROWPOOL_OK; run++) {
+        status = map_once(demo, pool, async, &seconds[run], error);
+        right = right && (status != ROWPOOL_OK || counts_are_right(demo));
+    }
+    if (status == ROWPOOL_OK)
+        status = list_devices(&after, pool, error);
+    if (status == ROWPOOL_OK) {
+        char device[ANSWERER];
+        name_answerers(device, &before, &after);
+        print_line(demo, how, seconds[0], median(seconds + 1), right, device);
+        demo->wrong |= !right;
+        free_devices(&after);
+    }
+    free_devices(&before);
+    return status;
+}
+
+static rowpool_status note_fallback(demonstration *demo, rowpool *pool, rowpool_error *error)
+{
+    device_list list;
+    rowpool_status status = list_devices(&list, pool, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    demo->fallback = true;
+    for (size_t i = 0; i < list.count; i++) {
+        if (list.items[i].in_use && list.items[i].type < ROWPOOL_DEVICE_FORK)
+            demo->fallback = false;
+    }
+    free_devices(&list);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status open_workers(rowpool **pool, const char *device, rowpool_error *error)
+{
+    const rowpool_options options = {.size = sizeof options, .device = device};
+    return rowpool_open(pool, &options, error);
+}
+
+static rowpool_status run_on_devices(demonstration *demo, const char *device, rowpool_error *error)
+{
+    rowpool *pool;
+    rowpool_status status = open_workers(&pool, device, error);
+    if (status == ROWPOOL_OK)
+        status = note_fallback(demo, pool, error);
+    if (status == ROWPOOL_OK)
+        status = map_often(demo, pool, "synchronous", false, error);
+    if (status == ROWPOOL_OK)
+        status = map_often(demo, pool, "asynchronous", true, error);
+    rowpool_close(pool);
+    return status;
+}
+
+static rowpool_status run_on_processes(demonstration *demo, rowpool_error *error)
+{
+    rowpool *pool;
+    rowpool_status status = open_workers(&pool, "fork", error);
+    if (status == ROWPOOL_OK)
+        status = map_often(demo, pool, "processes", false, error);
+    rowpool_close(pool);
+    return status;
+}
+
+static rowpool_status show_demo(demonstration *demo, const demo_options *options, rowpool_error *error)
+{
+    rowpool_status status = prepare(demo, options, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    (void)printf("%zu rows of %zu int32 from 0 to %d: SplitMix64, seed %zu, upper 32 bits scaled\n"
+                 "counting %d <= x <= %d in each row, on rowpool %s\n\n",
+                 options->rows, options->width, VALUES - 1, options->seed, LO, HI, rowpool_version());
+    print_heading();
+    run_serially(demo);
+    status = run_on_devices(demo, options->device, error);
+    if (status == ROWPOOL_OK)
+        status = run_on_processes(demo, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    print_first(&demo->counts);
+    (void)printf("%s\n",
+                 demo->wrong ? "some counts differ from the serial loop's" : "all counts equal the serial loop's");
+    if (demo->fallback)
+        (void)printf("no OpenCL device is in use, see rowpool devices; the device column shows what stood in\n");
+    return ROWPOOL_OK;
+}
+
+int run_demo(int argc, char **argv)
+{
+    demo_options options;
+    bool help;
+    int understood = read_options(&options, &help, argc, argv);
+    if (understood != EXIT_DONE)
+        return understood;
+    if (help)
+        return show_help(HELP);
+    demonstration demo = {0};
+    rowpool_error error;
+    rowpool_status status = show_demo(&demo, &options, &error);
+    bool wrong = demo.wrong;
+    release(&demo);
+    if (status != ROWPOOL_OK)
+        say(NULL, "%s", error.message);
+    else if (wrong)
+        say(NULL, "counts are wrong");
+    return status == ROWPOOL_OK && !wrong ? EXIT_DONE : EXIT_FAILED;
+}

@@ -1,0 +1,231 @@
+#include "devices.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "options.h"
+
+/* ---- The list --------------------------------------------------------------------------------------------------- */
+
+rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *error)
+{
+    *list = (device_list){0};
+    size_t capacity = 0;
+    for (;;) {
+        rowpool_status status = rowpool_devices(pool, list->items, capacity, &list->count, error);
+        if (status == ROWPOOL_OK && list->count <= capacity)
+            return ROWPOOL_OK;
+        free_devices(list);
+        if (status != ROWPOOL_OK)
+            return status;
+        /* A few more than asked for: there may be one more by the next call. */
+        capacity = list->count + 4;
+        list->items = calloc(capacity, sizeof *list->items);
+        if (list->items == NULL)
+            return fail(error, ROWPOOL_ENOMEM, "out of memory");
+    }
+}
+
+void free_devices(device_list *list)
+{
+    free(list->items);
+    list->items = NULL;
+}
+
+const char *device_label(const rowpool_device *device)
+{
+    return device->name[0] != '\0' ? device->name : device->platform;
+}
+
+const char *device_type_word(rowpool_device_type type)
+{
+    switch (type) {
+    case ROWPOOL_DEVICE_CPU:
+        return "cpu";
+    case ROWPOOL_DEVICE_GPU:
+        return "gpu";
+    case ROWPOOL_DEVICE_ACCELERATOR:
+        return "accelerator";
+    case ROWPOOL_DEVICE_FORK:
+        return "fork";
+    case ROWPOOL_DEVICE_HOST:
+        return "host";
+    case ROWPOOL_DEVICE_OTHER:
+        break;
+    }
+    return "other";
+}
+
+const char *backend_word(rowpool_device_type type)
+{
+    if (type == ROWPOOL_DEVICE_FORK)
+        return "processes";
+    return type == ROWPOOL_DEVICE_HOST ? "this process" : "OpenCL";
+}
+
+/* ---- The table -------------------------------------------------------------------------------------------------- */
+
+enum { COLUMNS = 11, CELL = 130 /* the longest name, terminated */ };
+
+typedef struct {
+    char cell[COLUMNS][CELL];
+} table_row;
+
+/* Numbers stand at the right of their column. */
+static const struct {
+    const char *title;
+    bool right;
+} HEADINGS[COLUMNS] = {
+    {"", false},      {"index", false},  {"type", false}, {"name", false}, {"driver", false}, {"units", true},
+    {"memory", true}, {"largest", true}, {"fp64", false}, {"half", false}, {"shared", false},
+};
+
+static void set(char cell[CELL], const char *text)
+{
+    (void)snprintf(cell, CELL, "%s", text[0] != '\0' ? text : "-");
+}
+
+/* Nothing is shown where it is not known or where there is no limit. */
+static void set_bytes(char cell[CELL], uint64_t bytes)
+{
+    const uint64_t unlimited = (uint64_t)1 << 60;
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double amount = (double)bytes;
+    size_t unit = 0;
+    for (; amount >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
+        amount /= 1024;
+    if (bytes == 0 || bytes >= unlimited)
+        set(cell, "-");
+    else
+        (void)snprintf(cell, CELL, "%.*f %s", unit == 0 ? 0 : 1, amount, units[unit]);
+}
+
+static void fill_row(table_row *row, const rowpool_device *device)
+{
+    (void)snprintf(row->cell[0], CELL, "%s", device->in_use ? "*" : "");
+    set(row->cell[1], device->index);
+    set(row->cell[2], device_type_word(device->type));
+    set(row->cell[3], device_label(device));
+    set(row->cell[4], device->driver);
+    set(row->cell[5], "-");
+    if (device->units > 0)
+        (void)snprintf(row->cell[5], CELL, "%" PRIu32, device->units);
+    set_bytes(row->cell[6], device->memory);
+    set_bytes(row->cell[7], device->largest_buffer);
+    set(row->cell[8], device->fp64 ? "yes" : "no");
+    set(row->cell[9], device->fp16 ? "yes" : "no");
+    set(row->cell[10], device->shared_memory ? "yes" : "no");
+}
+
+static void print_row(const table_row *row, const size_t widths[COLUMNS])
+{
+    for (size_t i = 0; i < COLUMNS; i++) {
+        const char *cell = row->cell[i];
+        int padding = (int)(widths[i] - strlen(cell));
+        if (HEADINGS[i].right)
+            (void)printf("%*s%s", padding, "", cell);
+        else if (i + 1 < COLUMNS)
+            (void)printf("%s%*s", cell, padding, "");
+        else
+            (void)printf("%s", cell);
+        (void)printf("%s", i + 1 < COLUMNS ? "  " : "\n");
+    }
+}
+
+static void print_table(const table_row *rows, size_t count)
+{
+    size_t widths[COLUMNS] = {0};
+    for (size_t i = 0; i < count; i++) {
+        for (size_t column = 0; column < COLUMNS; column++) {
+            size_t width = strlen(rows[i].cell[column]);
+            widths[column] = width > widths[column] ? width : widths[column];
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        print_row(&rows[i], widths);
+}
+
+static void print_reasons(const device_list *list)
+{
+    (void)printf("\n* in use\n");
+    for (size_t i = 0; i < list->count; i++) {
+        const rowpool_device *device = &list->items[i];
+        if (!device->in_use)
+            (void)printf("%s is not used: %s\n", device->index, device->reason);
+    }
+}
+
+static rowpool_status print_devices(rowpool *pool, rowpool_error *error)
+{
+    device_list list;
+    rowpool_status status = list_devices(&list, pool, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    table_row *rows = calloc(list.count + 1, sizeof *rows);
+    if (rows == NULL) {
+        free_devices(&list);
+        return fail(error, ROWPOOL_ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < COLUMNS; i++)
+        (void)snprintf(rows[0].cell[i], CELL, "%s", HEADINGS[i].title);
+    for (size_t i = 0; i < list.count; i++)
+        fill_row(&rows[i + 1], &list.items[i]);
+    print_table(rows, list.count + 1);
+    print_reasons(&list);
+    free(rows);
+    free_devices(&list);
+    return ROWPOOL_OK;
+}
+
+/* ---- The command ------------------------------------------------------------------------------------------------ */
+
+static const char HELP[] = "Usage: rowpool devices [--device LIST]\n"
+                           "\n"
+                           "Lists every device that rowpool finds: the OpenCL devices, worker processes (fork) and the "
+                           "program itself (host).\n"
+                           "A star marks those that a pool would use; for the others the reason is given.\n"
+                           "\n"
+                           "  units    compute units, cores or processes\n"
+                           "  largest  the largest buffer; larger arrays are cut into chunks\n"
+                           "  fp64     doubles in hardware, half: float16 likewise; every element type works without\n"
+                           "  shared   works in the memory of the program: nothing is copied\n"
+                           "\n" DEVICE_HELP;
+
+/* Where the wanted devices are not there, those that are help to choose others. */
+static int show_devices(const char *wanted)
+{
+    const rowpool_options options = {.size = sizeof options, .device = wanted};
+    rowpool *pool;
+    rowpool_error refusal;
+    rowpool_error error;
+    bool refused = rowpool_open(&pool, &options, &refusal) != ROWPOOL_OK;
+    rowpool_status status = print_devices(pool, &error);
+    rowpool_close(pool);
+    if (refused)
+        say(NULL, "%s", refusal.message);
+    if (status != ROWPOOL_OK)
+        say(NULL, "%s", error.message);
+    return refused || status != ROWPOOL_OK ? EXIT_FAILED : EXIT_DONE;
+}
+
+int run_devices(int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"device", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    const char *wanted = NULL;
+    for (int answer; (answer = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
+        if (answer == 'h')
+            return show_help(HELP);
+        if (answer != 'd')
+            return refuse_option("devices", answer, argv);
+        if (!read_device_option(&wanted, "devices", optarg))
+            return EXIT_USAGE;
+    }
+    if (optind < argc)
+        return usage_error("devices", "unexpected argument '%s'", argv[optind]);
+    return show_devices(wanted);
+}

@@ -1,0 +1,66 @@
+#include "message.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* File names and headers may hold anything: a line break would forge a second message, an escape would reach the
+ * terminal. */
+static void keep_to_one_line(char *text)
+{
+    for (char *c = text; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
+}
+
+/* Nobody is left to tell when standard error itself cannot be written. */
+static void say_line(char *line)
+{
+    keep_to_one_line(line);
+    (void)fprintf(stderr, "rowpool: %s\n", line);
+}
+
+void say(const char *where, const char *format, ...)
+{
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    char line[8192];
+    (void)snprintf(line, sizeof line, "%s%s%s", where != NULL ? where : "", where != NULL ? ": " : "", text);
+    say_line(line);
+}
+
+int usage_error(const char *command, const char *format, ...)
+{
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    char line[4096];
+    (void)snprintf(line, sizeof line, "%s; see rowpool %s%s--help", text, command != NULL ? command : "",
+                   command != NULL ? " " : "");
+    say_line(line);
+    return EXIT_USAGE;
+}
+
+rowpool_status fail(rowpool_error *error, rowpool_status status, const char *format, ...)
+{
+    if (error == NULL)
+        return status;
+    error->status = status;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+rowpool_status fail_errno(rowpool_error *error)
+{
+    return fail(error, errno == ENOMEM ? ROWPOOL_ENOMEM : ROWPOOL_ESYSTEM, "%s", strerror(errno));
+}

@@ -1,0 +1,67 @@
+/* Arrays in the .npy format of NumPy, versions 1.0, 2.0 and 3.0.
+ *
+ *     npy_array array;
+ *     if (npy_open(&array, path, &error)) ...error.message says what is wrong with the file...
+ *     ...array.data holds array.header.rows rows of array.header.width elements of array.header.dtype...
+ *     npy_close(&array);
+ *
+ * A file is trusted in nothing: every length in it is checked against the bytes that are there. */
+#ifndef ROWPOOL_CLI_NPY_H
+#define ROWPOOL_CLI_NPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rowpool.h"
+
+enum {
+    NPY_MAX_DIMENSIONS = 64,      /* as in NumPy 2 */
+    NPY_PREAMBLE = 12,            /* magic, version and header length take 10 bytes in version 1.0, 12 later */
+    NPY_MAX_HEADER = 1024 * 1024, /* a longer header is not believed */
+    NPY_ALIGNMENT = 64            /* of the data that we write */
+};
+
+typedef struct {
+    rowpool_dtype dtype;
+    bool foreign_order; /* elements are stored in the other byte order than this machine's */
+    bool fortran_order; /* the first axis varies fastest; never set where that makes no difference */
+    size_t dimensions;  /* at least 1 */
+    size_t shape[NPY_MAX_DIMENSIONS];
+    size_t rows;        /* all axes but the last; 1 where there is but one axis */
+    size_t width;       /* the last axis */
+    size_t data_offset; /* bytes from the beginning of the file to the data */
+    size_t data_bytes;
+} npy_header;
+
+/* Reads the beginning of a file: how many bytes come before the data. bytes holds the first `size` bytes, NPY_PREAMBLE
+ * of them unless the file is shorter. */
+rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes, size_t size, rowpool_error *error);
+
+/* Reads the whole header. bytes holds the first `size` bytes of the file; fewer than the header takes is an error. */
+rowpool_status npy_read_header(npy_header *header, const unsigned char *bytes, size_t size, rowpool_error *error);
+
+/* An array in memory: C order, this machine's byte order, aligned to its element type. */
+typedef struct {
+    npy_header header;
+    const void *data; /* NULL where there is no element */
+    void *mapping;    /* NULL, or the mapped file that data points into */
+    size_t mapped_bytes;
+    void *memory; /* NULL, or the rowpool_alloc memory that data points to */
+} npy_array;
+
+/* Opens the array of a file; "-" is standard input. Regular files are mapped, anything else is read. Elements that are
+ * not stored as promised above are copied. The array is all zero after a failure. */
+rowpool_status npy_open(npy_array *array, const char *path, rowpool_error *error);
+
+/* The same for bytes in memory, which must outlive the array. */
+rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size_t size, rowpool_error *error);
+
+/* Twice is fine, and so is an array that is all zero. */
+void npy_close(npy_array *array);
+
+/* Writes the version 1.0 header of a C-order uint32 array; 0 dimensions make an array of one element. Returns its
+ * size, a multiple of NPY_ALIGNMENT and at most NPY_MAX_WRITTEN. */
+enum { NPY_MAX_WRITTEN = 2048 };
+size_t npy_format_header(char header[NPY_MAX_WRITTEN], const size_t *shape, size_t dimensions);
+
+#endif

@@ -1,0 +1,203 @@
+#include "replace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "message.h"
+
+/* ---- Interruption ----------------------------------------------------------------------------------------------- */
+
+static const int INTERRUPTIONS[] = {SIGINT, SIGTERM, SIGHUP};
+enum { INTERRUPTION_COUNT = sizeof INTERRUPTIONS / sizeof *INTERRUPTIONS };
+
+/* What the handler removes, and the process that may: a forked worker inherits the handler but not the file. */
+static char interrupted_temporary[PATH_MAX];
+static volatile sig_atomic_t temporary_exists;
+static volatile pid_t owner;
+
+/* The action is one-shot: raised again, the signal ends the program as it would have without a handler. */
+static void remove_and_die(int signal_number)
+{
+    if (temporary_exists && getpid() == owner)
+        (void)unlink(interrupted_temporary);
+    (void)raise(signal_number);
+}
+
+static void watch_interruptions(void)
+{
+    for (size_t i = 0; i < INTERRUPTION_COUNT; i++) {
+        struct sigaction now;
+        /* An ignored signal (nohup) stays ignored. */
+        if (sigaction(INTERRUPTIONS[i], NULL, &now) != 0 || now.sa_handler == SIG_IGN)
+            continue;
+        struct sigaction action = {.sa_handler = remove_and_die, .sa_flags = (int)SA_RESETHAND};
+        (void)sigemptyset(&action.sa_mask);
+        (void)sigaction(INTERRUPTIONS[i], &action, NULL);
+    }
+}
+
+static void block_interruptions(sigset_t *before)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < INTERRUPTION_COUNT; i++)
+        (void)sigaddset(&set, INTERRUPTIONS[i]);
+    (void)pthread_sigmask(SIG_BLOCK, &set, before);
+}
+
+/* ---- Where the target is ---------------------------------------------------------------------------------------- */
+
+static rowpool_status name_too_long(rowpool_error *error)
+{
+    errno = ENAMETOOLONG;
+    return fail_errno(error);
+}
+
+/* The length of the folder in front of the name, with its slash; 0 where there is none. */
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* Replaces the link in target by what it leads to, which is meant relative to the link's folder. */
+static rowpool_status follow_link(char target[PATH_MAX], rowpool_error *error)
+{
+    char link[PATH_MAX];
+    ssize_t length = readlink(target, link, sizeof link);
+    if (length < 0)
+        return fail_errno(error);
+    size_t kept = link[0] == '/' ? 0 : folder_length(target);
+    if (kept + (size_t)length >= PATH_MAX)
+        return name_too_long(error);
+    memcpy(target + kept, link, (size_t)length);
+    target[kept + (size_t)length] = '\0';
+    return ROWPOOL_OK;
+}
+
+/* Unlike realpath, this also follows a link to a file that is not there yet. */
+static rowpool_status resolve_links(char target[PATH_MAX], rowpool_error *error)
+{
+    enum { MOST_LINKS = 40 }; /* as the kernel counts */
+    for (int links = 0; links < MOST_LINKS; links++) {
+        struct stat entry;
+        if (lstat(target, &entry) != 0 || !S_ISLNK(entry.st_mode))
+            return ROWPOOL_OK;
+        rowpool_status status = follow_link(target, error);
+        if (status != ROWPOOL_OK)
+            return status;
+    }
+    errno = ELOOP;
+    return fail_errno(error);
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+/* What a newly created file would get. There is no way to read the umask but to set it. */
+static mode_t mode_of_new_file(void)
+{
+    mode_t mask = umask(0);
+    (void)umask(mask);
+    return 0666 & ~mask;
+}
+
+static rowpool_status open_directly(replacement *file, const char *path, rowpool_error *error)
+{
+    file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    return file->fd < 0 ? fail_errno(error) : ROWPOOL_OK;
+}
+
+static rowpool_status create_temporary(replacement *file, mode_t mode, rowpool_error *error)
+{
+    static const char name[] = ".rowpool-XXXXXX";
+    size_t folder = folder_length(file->target);
+    if (folder + sizeof name > PATH_MAX)
+        return name_too_long(error);
+    memcpy(file->temporary, file->target, folder);
+    memcpy(file->temporary + folder, name, sizeof name);
+
+    sigset_t before;
+    block_interruptions(&before);
+    file->fd = mkostemp(file->temporary, O_CLOEXEC);
+    int failure = errno;
+    if (file->fd >= 0) {
+        (void)strcpy(interrupted_temporary, file->temporary);
+        owner = getpid();
+        temporary_exists = 1;
+        watch_interruptions();
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+
+    errno = failure;
+    if (file->fd >= 0 && fchmod(file->fd, mode) == 0)
+        return ROWPOOL_OK;
+    rowpool_status status = fail_errno(error);
+    if (file->fd < 0)
+        file->temporary[0] = '\0';
+    replace_discard(file);
+    return status;
+}
+
+rowpool_status replace_begin(replacement *file, const char *path, rowpool_error *error)
+{
+    file->fd = -1;
+    file->temporary[0] = '\0';
+    if (strlen(path) >= PATH_MAX)
+        return name_too_long(error);
+    (void)strcpy(file->target, path);
+    struct stat existing;
+    bool exists = stat(path, &existing) == 0;
+    if (!exists && errno != ENOENT)
+        return fail_errno(error);
+    if (exists && !S_ISREG(existing.st_mode))
+        return open_directly(file, path, error);
+    /* A rename would replace a file that is not to be written, too. */
+    if (exists && access(path, W_OK) != 0)
+        return fail_errno(error);
+    rowpool_status status = resolve_links(file->target, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    return create_temporary(file, exists ? existing.st_mode & 0777 : mode_of_new_file(), error);
+}
+
+/* A full disk may show as late as here. Devices and FIFOs know no fsync. */
+static bool flush_and_close(replacement *file)
+{
+    bool flushed = file->temporary[0] == '\0' || fsync(file->fd) == 0;
+    int failure = errno;
+    bool closed = close(file->fd) == 0;
+    file->fd = -1;
+    if (!flushed)
+        errno = failure;
+    return flushed && closed;
+}
+
+rowpool_status replace_commit(replacement *file, rowpool_error *error)
+{
+    bool done = flush_and_close(file) && (file->temporary[0] == '\0' || rename(file->temporary, file->target) == 0);
+    rowpool_status status = done ? ROWPOOL_OK : fail_errno(error);
+    if (done) {
+        temporary_exists = 0;
+        file->temporary[0] = '\0';
+    }
+    replace_discard(file);
+    return status;
+}
+
+void replace_discard(replacement *file)
+{
+    if (file->fd >= 0)
+        (void)close(file->fd);
+    file->fd = -1;
+    if (file->temporary[0] != '\0')
+        (void)unlink(file->temporary);
+    file->temporary[0] = '\0';
+    temporary_exists = 0;
+}

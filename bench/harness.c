@@ -1,0 +1,265 @@
+#include "harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    WARM_UP_ROUNDS = 2,
+    IDLE_NANOSECONDS = 3 * 1000 * 1000, /* the previous peer's threads go to sleep, the processor's clock recovers */
+    SLOTS = 1 << 20                     /* counts that a turn of many calls may fill */
+};
+
+/* A turn lasts at least this long: reading the clock is then lost in it. */
+static const double turn_seconds = 100e-6;
+
+/* What a turn needs beside the peer. Each call of a turn has counts of its own, so that each can be verified. */
+typedef struct {
+    const bench_case *work;
+    uint32_t *counts;
+    size_t capacity; /* counts that there is room for */
+    rowpool_error *error;
+} stage;
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void idle(void)
+{
+    struct timespec left = {.tv_nsec = IDLE_NANOSECONDS};
+
+    while (nanosleep(&left, &left))
+        continue;
+}
+
+/* ---- One turn ---- */
+
+static rowpool_status verify_call(const bench_result *result, const stage *on, const uint32_t *counts)
+{
+    const bench_case *work = on->work;
+    size_t row = 0;
+
+    if (!memcmp(counts, work->expected, work->rows * sizeof *counts))
+        return ROWPOOL_OK;
+    while (counts[row] == work->expected[row])
+        row++;
+    return bench_fail(on->error, ROWPOOL_EDEVICE, "%s is wrong: %s, shape %zu:%zu: row %zu has %u, not %u",
+                      result->peer->label, rowpool_dtype_name(work->dtype), work->rows, work->width, row, counts[row],
+                      work->expected[row]);
+}
+
+static rowpool_status verify(const bench_result *result, const stage *on)
+{
+    rowpool_status status = ROWPOOL_OK;
+
+    for (size_t i = 0; i < result->iterations && !status; i++)
+        status = verify_call(result, on, on->counts + i * on->work->rows);
+    return status;
+}
+
+/* The error names the peer, whoever wrote it. */
+static rowpool_status blame(const bench_result *result, const stage *on, rowpool_status status)
+{
+    rowpool_error cause = *on->error;
+
+    return bench_fail(on->error, status, "%s: %s, shape %zu:%zu: %.900s", result->peer->label,
+                      rowpool_dtype_name(on->work->dtype), on->work->rows, on->work->width, cause.message);
+}
+
+/* Calls the peer result->iterations times and sets the time of one call. The counts are spoilt before, so that a peer
+ * that writes nothing is not taken for right. */
+static rowpool_status take_turn(const bench_result *result, const stage *on, bench_sample *sample)
+{
+    bench_peer *peer = result->peer;
+    const size_t rows = on->work->rows;
+    rowpool_status status = ROWPOOL_OK;
+
+    memset(on->counts, 0xff, rows * result->iterations * sizeof *on->counts);
+    idle();
+    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), real = seconds(CLOCK_MONOTONIC);
+    for (size_t i = 0; i < result->iterations && !status; i++)
+        status = peer->type->run(peer, on->work, on->counts + i * rows, on->error);
+    real = seconds(CLOCK_MONOTONIC) - real;
+    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    if (status)
+        return blame(result, on, status);
+    sample->real = real / (double)result->iterations;
+    sample->cpu = cpu / (double)result->iterations;
+    return verify(result, on);
+}
+
+/* ---- All turns ---- */
+
+static rowpool_status first_calls(bench_results *results, const stage *on)
+{
+    rowpool_status status = ROWPOOL_OK;
+
+    for (size_t i = 0; i < results->count && !status; i++) {
+        bench_sample sample = {0, 0};
+
+        status = take_turn(&results->items[i], on, &sample);
+        results->items[i].first = sample.real;
+    }
+    return status;
+}
+
+/* Raises the number of calls until a turn is long enough. */
+static rowpool_status calibrate(bench_result *result, const stage *on)
+{
+    const size_t most = on->capacity / on->work->rows;
+    bench_sample sample = {0, 0};
+    rowpool_status status = take_turn(result, on, &sample);
+
+    while (!status && sample.real * (double)result->iterations < turn_seconds && result->iterations <= most / 2) {
+        result->iterations *= 2;
+        status = take_turn(result, on, &sample);
+    }
+    return status;
+}
+
+static rowpool_status warm_up(bench_results *results, const stage *on)
+{
+    rowpool_status status = ROWPOOL_OK;
+
+    for (size_t round = 0; round < WARM_UP_ROUNDS; round++)
+        for (size_t i = 0; i < results->count && !status; i++)
+            status = calibrate(&results->items[i], on);
+    return status;
+}
+
+static rowpool_status timed_rounds(bench_results *results, const stage *on, size_t rounds)
+{
+    rowpool_status status = ROWPOOL_OK;
+
+    for (size_t round = 0; round < rounds; round++)
+        for (size_t i = 0; i < results->count && !status; i++)
+            status = take_turn(&results->items[i], on, &results->items[i].samples[round]);
+    return status;
+}
+
+/* ---- Figures ---- */
+
+static int compare(const void *left, const void *right)
+{
+    const double a = *(const double *)left, b = *(const double *)right;
+
+    return (a > b) - (a < b);
+}
+
+static double median_of(const double *sorted, size_t count)
+{
+    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+}
+
+/* The least value that at least 95 % of all do not exceed. */
+static double p95_of(const double *sorted, size_t count)
+{
+    return sorted[count - 1 - count / 20];
+}
+
+static void summarise(bench_result *result, const bench_case *work, double *scratch)
+{
+    const size_t rounds = result->rounds;
+
+    for (size_t i = 0; i < rounds; i++)
+        scratch[i] = result->samples[i].cpu;
+    qsort(scratch, rounds, sizeof *scratch, compare);
+    result->cpu_median = median_of(scratch, rounds);
+
+    for (size_t i = 0; i < rounds; i++)
+        scratch[i] = result->samples[i].real;
+    qsort(scratch, rounds, sizeof *scratch, compare);
+    result->median = median_of(scratch, rounds);
+    result->min = scratch[0];
+    result->p95 = p95_of(scratch, rounds);
+    result->bytes_per_second = (double)work->bytes / result->median;
+    result->rows_per_second = (double)work->rows / result->median;
+}
+
+static rowpool_status summarise_all(bench_results *results, const stage *on, size_t rounds)
+{
+    double *scratch = calloc(rounds, sizeof *scratch);
+
+    if (!scratch)
+        return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
+    for (size_t i = 0; i < results->count; i++) {
+        summarise(&results->items[i], on->work, scratch);
+        results->items[i].ratio = results->items[0].median / results->items[i].median;
+    }
+    free(scratch);
+    return ROWPOOL_OK;
+}
+
+/* ---- One case ---- */
+
+static rowpool_status prepare_peer(bench_results *results, bench_peer *peer, size_t rounds, const stage *on)
+{
+    bench_result result = {.peer = peer, .rounds = rounds, .iterations = 1};
+    rowpool_status status;
+
+    result.samples = calloc(rounds, sizeof *result.samples);
+    if (!result.samples)
+        return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
+    status = peer->type->prepare(peer, on->work, on->error);
+    if (!status) {
+        results->items[results->count++] = result;
+        return ROWPOOL_OK;
+    }
+    free(result.samples);
+    status = blame(&result, on, status);
+    if (peer->required)
+        return status;
+    bench_complain("left out: %s", on->error->message);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status prepare_all(bench_results *results, bench_peers *peers, size_t rounds, const stage *on)
+{
+    rowpool_status status = ROWPOOL_OK;
+
+    for (size_t i = 0; i < peers->count && !status; i++)
+        status = prepare_peer(results, &peers->items[i], rounds, on);
+    return status;
+}
+
+static void cleanup_all(bench_results *results)
+{
+    for (size_t i = 0; i < results->count; i++)
+        results->items[i].peer->type->cleanup(results->items[i].peer);
+}
+
+rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,
+                             rowpool_error *error)
+{
+    stage on = {.work = work, .capacity = work->rows > SLOTS ? work->rows : SLOTS, .error = error};
+    rowpool_status status;
+
+    results->count = 0;
+    on.counts = bench_counts_new(on.capacity, error);
+    if (!on.counts)
+        return ROWPOOL_ENOMEM;
+    status = prepare_all(results, peers, rounds, &on);
+    if (!status)
+        status = first_calls(results, &on);
+    if (!status)
+        status = warm_up(results, &on);
+    if (!status)
+        status = timed_rounds(results, &on, rounds);
+    cleanup_all(results);
+    if (!status)
+        status = summarise_all(results, &on, rounds);
+    bench_counts_free(on.counts, on.capacity);
+    return status;
+}
+
+void bench_results_free(bench_results *results)
+{
+    for (size_t i = 0; i < results->count; i++)
+        free(results->items[i].samples);
+    results->count = 0;
+}

@@ -1,0 +1,31 @@
+/* The command line. */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include "report.h"
+
+typedef struct {
+    size_t rows, width;
+} bench_shape;
+
+typedef struct {
+    const char *devices; /* NULL: every one there is */
+    const bench_format *format;
+    rowpool_dtype *dtypes;
+    size_t dtype_count;
+    bench_shape *shapes;
+    size_t shape_count;
+    size_t rounds;
+} bench_options;
+
+typedef enum { BENCH_RUN, BENCH_HELP, BENCH_VERSION, BENCH_USAGE } bench_request;
+
+/* Reads the arguments, after saying what is wrong with them where the answer is BENCH_USAGE. Free the options whatever
+ * the answer. */
+bench_request bench_options_read(bench_options *options, int argc, char **argv);
+void bench_options_free(bench_options *options);
+
+/* The text of --help. */
+extern const char bench_help[];
+
+#endif

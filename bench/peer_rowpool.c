@@ -1,0 +1,237 @@
+/* rowpool itself: one peer for each device, by the string that names it. Without names from the user these are every
+ * OpenCL device, the worker processes and the calling thread. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine.h"
+#include "peer.h"
+
+/* bench_peer.variant: where the data lies. */
+enum {
+    CALLERS_MEMORY,
+    ROWPOOL_MEMORY /* from rowpool_alloc: worker processes reach it without a copy */
+};
+
+/* bench_peer.state, from prepare to cleanup. */
+typedef struct {
+    rowpool *pool;
+    void *memory; /* the copy of the data in ROWPOOL_MEMORY, or NULL */
+    rowpool_rows rows;
+    rowpool_range range;
+} session;
+
+static rowpool_status open_pool(rowpool **pool, const char *device, rowpool_error *error)
+{
+    rowpool_options options = {.size = sizeof options, .device = device};
+
+    return rowpool_open(pool, &options, error);
+}
+
+/* ---- Which there are ---- */
+
+/* All devices of a pool, or with NULL all that are found; to be freed. */
+static rowpool_status list_devices(rowpool *pool, rowpool_device **devices, size_t *count, rowpool_error *error)
+{
+    size_t capacity = 0;
+    rowpool_status status = rowpool_devices(pool, NULL, 0, &capacity, error);
+
+    *devices = NULL;
+    *count = 0;
+    if (status || capacity == 0)
+        return status;
+    *devices = calloc(capacity, sizeof **devices);
+    if (!*devices)
+        return bench_fail(error, ROWPOOL_ENOMEM, "no memory for a list of %zu devices", capacity);
+    status = rowpool_devices(pool, *devices, capacity, count, error);
+    /* A device may have come meanwhile. */
+    if (*count > capacity)
+        *count = capacity;
+    return status;
+}
+
+/* Appends to a text that may hold others already; cut where too long. */
+static void append(char *text, size_t size, const char *addition)
+{
+    size_t length = strlen(text);
+
+    (void)snprintf(text + length, size - length, "%s%s", length ? " + " : "", addition);
+}
+
+/* Names what the pool really uses. */
+static rowpool_status describe(bench_peer *peer, rowpool *pool, rowpool_error *error)
+{
+    rowpool_device *devices;
+    size_t count;
+    rowpool_status status = list_devices(pool, &devices, &count, error);
+
+    for (size_t i = 0; i < count && !status; i++) {
+        if (!devices[i].in_use)
+            continue;
+        append(peer->device, sizeof peer->device, devices[i].name);
+        if (devices[i].platform[0] || devices[i].driver[0]) {
+            char driver[sizeof devices[i].platform + sizeof devices[i].driver];
+
+            (void)snprintf(driver, sizeof driver, "%s %s", devices[i].platform, devices[i].driver);
+            append(peer->driver, sizeof peer->driver, driver);
+        }
+    }
+    free(devices);
+    if (!peer->driver[0])
+        (void)snprintf(peer->driver, sizeof peer->driver, "rowpool %s", rowpool_version());
+    return status;
+}
+
+/* Opens the device once, to see that it works and what it is. One that nobody asked for may fail: it is left out. */
+static rowpool_status add_device(bench_peers *peers, const char *device, bool required, rowpool_error *error)
+{
+    bench_peer peer = {.type = &bench_peer_rowpool, .required = required, .variant = CALLERS_MEMORY};
+    rowpool *pool;
+    rowpool_status status;
+
+    if (strlen(device) >= sizeof peer.argument)
+        return bench_fail(error, ROWPOOL_EINVAL, "--device: '%.32s...' is too long for a device", device);
+    (void)snprintf(peer.argument, sizeof peer.argument, "%s", device);
+    (void)snprintf(peer.label, sizeof peer.label, "rowpool/%.54s", device);
+
+    status = open_pool(&pool, device, error);
+    if (!status)
+        status = describe(&peer, pool, error);
+    rowpool_close(pool);
+    if (status && !required) {
+        bench_complain("%s is left out: %s", peer.label, error->message);
+        return ROWPOOL_OK;
+    }
+    return status ? status : bench_peers_add(peers, &peer, error);
+}
+
+/* Processes are the one device to which it matters whose memory the data lies in. */
+static rowpool_status add_fork_memory(bench_peers *peers, rowpool_error *error)
+{
+    bench_peer peer;
+
+    if (peers->count == 0 || strcmp(peers->items[peers->count - 1].label, "rowpool/fork") != 0)
+        return ROWPOOL_OK;
+    peer = peers->items[peers->count - 1];
+    peer.variant = ROWPOOL_MEMORY;
+    peer.required = false;
+    (void)snprintf(peer.label, sizeof peer.label, "rowpool/fork+alloc");
+    return bench_peers_add(peers, &peer, error);
+}
+
+static rowpool_status add_opencl(bench_peers *peers, rowpool_error *error)
+{
+    rowpool_device *devices;
+    size_t count;
+    rowpool_status status = list_devices(NULL, &devices, &count, error);
+
+    for (size_t i = 0; i < count && !status; i++) {
+        /* An index without ':' is no device: processes, the host, or a platform that could not be used. */
+        if (strchr(devices[i].index, ':'))
+            status = add_device(peers, devices[i].index, false, error);
+    }
+    free(devices);
+    return status;
+}
+
+static rowpool_status add_all(bench_peers *peers, rowpool_error *error)
+{
+    rowpool_status status = add_opencl(peers, error);
+
+    if (!status)
+        status = add_device(peers, "fork", false, error);
+    if (!status)
+        status = add_fork_memory(peers, error);
+    return status ? status : add_device(peers, "host", false, error);
+}
+
+static rowpool_status add_named(bench_peers *peers, char *names, rowpool_error *error)
+{
+    rowpool_status status = ROWPOOL_OK;
+    char *name;
+
+    while (!status && (name = strsep(&names, ","))) {
+        if (!name[0])
+            return bench_fail(error, ROWPOOL_EINVAL, "--device: an empty name in the list");
+        status = add_device(peers, name, true, error);
+        if (!status)
+            status = add_fork_memory(peers, error);
+    }
+    return status;
+}
+
+static rowpool_status pool_available(bench_peers *peers, const char *devices, rowpool_error *error)
+{
+    char *names;
+    rowpool_status status;
+
+    if (!devices)
+        return add_all(peers, error);
+    names = strdup(devices);
+    if (!names)
+        return bench_fail(error, ROWPOOL_ENOMEM, "no memory for the list of devices");
+    status = add_named(peers, names, error);
+    free(names);
+    return status;
+}
+
+/* ---- One case ---- */
+
+static rowpool_status copy_data(session *own, const bench_case *work, rowpool_error *error)
+{
+    size_t free_bytes = bench_memory_free();
+
+    if (work->bytes > free_bytes)
+        return bench_fail(error, ROWPOOL_ENOMEM, "its copy of the data needs %.3g GB and %.3g GB are free",
+                          (double)work->bytes / 1e9, (double)free_bytes / 1e9);
+    own->memory = rowpool_alloc(work->bytes, error);
+    if (!own->memory)
+        return error->status;
+    memcpy(own->memory, work->data, work->bytes);
+    own->rows.data = own->memory;
+    return ROWPOOL_OK;
+}
+
+static void pool_cleanup(bench_peer *peer)
+{
+    session *own = peer->state;
+
+    rowpool_close(own->pool);
+    rowpool_free(own->memory);
+    free(own);
+    peer->state = NULL;
+}
+
+static rowpool_status pool_prepare(bench_peer *peer, const bench_case *work, rowpool_error *error)
+{
+    session *own = calloc(1, sizeof *own);
+    rowpool_status status;
+
+    if (!own)
+        return bench_fail(error, ROWPOOL_ENOMEM, "no memory for a pool");
+    peer->state = own;
+    own->rows = (rowpool_rows){.data = work->data, .dtype = work->dtype, .count = work->rows, .width = work->width};
+    own->range = rowpool_range_i64(work->lo, work->hi);
+    status = open_pool(&own->pool, peer->argument, error);
+    if (!status && peer->variant == ROWPOOL_MEMORY)
+        status = copy_data(own, work, error);
+    if (status)
+        pool_cleanup(peer);
+    return status;
+}
+
+static rowpool_status pool_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
+{
+    session *own = peer->state;
+
+    (void)work;
+    return rowpool_range_count(own->pool, &own->rows, &own->range, 1, counts, error);
+}
+
+const bench_peer_type bench_peer_rowpool = {
+    .name = "rowpool",
+    .available = pool_available,
+    .prepare = pool_prepare,
+    .run = pool_run,
+    .cleanup = pool_cleanup,
+};

@@ -4,7 +4,10 @@
  *   offsets     ragged rows: count + 1 of them, where row r is data[offsets[r] - origin] ...; else unused
  *   arguments   `columns` argument structs
  *   results     count x columns
+ * Dimension 0 is work along the rows, dimension 1 along the columns: each work item does `columns_per_item` of them.
  */
+#define RP_FIRST_COLUMN (get_global_id(1) * columns_per_item)
+#define RP_LAST_COLUMN min(RP_FIRST_COLUMN + columns_per_item, columns)
 
 static RP_RESULT rp_fold(__global const RP_ELEMENT *x, ulong n, rp_arguments argument)
 {
@@ -14,16 +17,17 @@ static RP_RESULT rp_fold(__global const RP_ELEMENT *x, ulong n, rp_arguments arg
     return accumulator;
 }
 
-/* ---- Short rows, all of one width: each work item takes `rows_per_item` whole ones. -------------------------------- */
+/* ---- Short rows, all of one width: each work item takes `rows_per_item` whole ones. --------------------------------
+ */
 
 __kernel void rp_rows(__global const RP_ELEMENT *data, __global const rp_arguments *arguments,
                       __global RP_RESULT *results, ulong count, ulong width, ulong stride, ulong columns,
-                      ulong rows_per_item)
+                      ulong columns_per_item, ulong rows_per_item)
 {
     ulong first = get_global_id(0) * rows_per_item;
     ulong last = min(first + rows_per_item, count);
     for (ulong row = first; row < last; row++)
-        for (ulong k = 0; k < columns; k++)
+        for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
             results[row * columns + k] = rp_fold(data + row * stride, width, arguments[k]);
 }
 
@@ -56,8 +60,9 @@ static ulong rp_line_row(__global const long *offsets, long origin, ulong count,
 }
 
 __kernel void rp_spans(__global const RP_ELEMENT *data, __global const rp_arguments *arguments,
-                       __global RP_RESULT *results, ulong count, ulong width, ulong stride, ulong columns, ulong span,
-                       __global const long *offsets, long origin, int ragged, __global RP_RESULT *carry)
+                       __global RP_RESULT *results, ulong count, ulong width, ulong stride, ulong columns,
+                       ulong columns_per_item, ulong span, __global const long *offsets, long origin, int ragged,
+                       __global RP_RESULT *carry)
 {
     ulong item = get_global_id(0);
     ulong total = rp_line_begin(offsets, origin, width, ragged, count);
@@ -73,7 +78,7 @@ __kernel void rp_spans(__global const RP_ELEMENT *data, __global const rp_argume
         ulong to = min(next - 1, end) - begin;
         __global const RP_ELEMENT *x = data + (ragged ? begin - row : row * stride) + from;
         __global RP_RESULT *out = from == 0 ? results + row * columns : carry + item * columns;
-        for (ulong k = 0; k < columns; k++)
+        for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
             out[k] = rp_fold(x, to - from, arguments[k]);
         position = begin = next;
         row++;
@@ -81,8 +86,9 @@ __kernel void rp_spans(__global const RP_ELEMENT *data, __global const rp_argume
 }
 
 /* One work item for each span: it completes the row that begins in the span and goes on after it, if there is one. */
-__kernel void rp_combine_spans(__global RP_RESULT *results, ulong count, ulong width, ulong columns, ulong span,
-                               __global const long *offsets, long origin, int ragged, __global const RP_RESULT *carry)
+__kernel void rp_combine_spans(__global RP_RESULT *results, ulong count, ulong width, ulong columns,
+                               ulong columns_per_item, ulong span, __global const long *offsets, long origin,
+                               int ragged, __global const RP_RESULT *carry)
 {
     ulong item = get_global_id(0);
     ulong total = rp_line_begin(offsets, origin, width, ragged, count);
@@ -93,7 +99,7 @@ __kernel void rp_combine_spans(__global RP_RESULT *results, ulong count, ulong w
     ulong next = rp_line_begin(offsets, origin, width, ragged, row + 1);
     if (next <= end || rp_line_begin(offsets, origin, width, ragged, row) < item * span)
         return;
-    for (ulong k = 0; k < columns; k++) {
+    for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++) {
         RP_RESULT result = results[row * columns + k];
         for (ulong later = item + 1; later * span < next; later++)
             result = rp_combine(result, carry[later * columns + k]);

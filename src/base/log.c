@@ -56,7 +56,8 @@ bool rp_log_on(rp_log_category category)
     return (enabled >> category & 1u) != 0;
 }
 
-static void write_line(const char *category, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void write_line(const char *category, const char *format,
+                                                             va_list arguments)
 {
     char line[2048];
     vsnprintf(line, sizeof line, format, arguments);

@@ -144,14 +144,16 @@ typedef struct {
 static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, size_t items,
                                     size_t group, size_t n_arguments, const argument *arguments, rowpool_error *error)
 {
+    const rp_cl_device *state = device->state;
     cl_kernel kernel = chunk->kernels->kernel[form];
     for (size_t i = 0; i < n_arguments; i++) {
         cl_int code = clSetKernelArg(kernel, (cl_uint)i, arguments[i].size, arguments[i].value);
         if (code != CL_SUCCESS)
             return rp_cl_fail(device, "clSetKernelArg", code, error);
     }
-    size_t global = rp_ceil_div(items, group) * group;
-    cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 1, NULL, &global, &group, 0, NULL, NULL);
+    const size_t local[2] = {group, 1};
+    const size_t global[2] = {rp_ceil_div(items, group) * group, state->long_items ? 1 : chunk->task->map->columns};
+    cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL, NULL);
     chunk->kernels->launched[form] = code == CL_SUCCESS;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueNDRangeKernel", code, error);
 }
@@ -161,18 +163,30 @@ static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, r
     const rp_cl_device *state = device->state;
     const rp_map *map = chunk->task->map;
     cl_ulong count = chunk->task->chunk.rows, width = map->rows.width, stride = chunk->stride, columns = map->columns;
-    cl_ulong rows_per_item = 1;
-    if (state->cpu) { /* enough in a group to outweigh its start, and enough groups to keep the units busy */
+    cl_ulong rows_per_item = 1, columns_per_item = state->long_items ? columns : 1;
+    if (state->long_items) { /* enough in a group to outweigh its start, and enough groups to keep the units busy */
         size_t wanted = 32768 / (state->group * rp_max(1, map->rows.width));
         size_t balanced = chunk->task->chunk.rows / (state->group * 4 * rp_max(1, device->info.units));
         rows_per_item = rp_max(1, rp_min(rp_min(wanted, balanced), 64));
     }
     cl_mem data = chunk->data != NULL ? chunk->data : chunk->arguments;
     const argument arguments[] = {
-        ARGUMENT(data),  ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),
-        ARGUMENT(width), ARGUMENT(stride),           ARGUMENT(columns),        ARGUMENT(rows_per_item)};
+        ARGUMENT(data),         ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),
+        ARGUMENT(width),        ARGUMENT(stride),           ARGUMENT(columns),        ARGUMENT(columns_per_item),
+        ARGUMENT(rows_per_item)};
     return launch_kernel(device, chunk, RP_CL_ROWS, rp_ceil_div(count, rows_per_item), state->group,
                          ARGUMENTS(arguments), error);
+}
+
+/* Positions of one work item: enough items for the units, and for what they carry not too much memory. */
+static size_t span_length(const rp_device *device, size_t positions, size_t row_bytes)
+{
+    enum { CARRY_BYTES = 64 << 20 };
+    const rp_cl_device *state = device->state;
+    size_t units = rp_max(1, device->info.units);
+    size_t span = state->long_items ? rp_max(1024, rp_min(positions / (8 * units), 32768))
+                                    : rp_max(32, rp_min(positions / (2048 * units), 4096));
+    return rp_max(span, positions / rp_max(1, CARRY_BYTES / row_bytes));
 }
 
 static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
@@ -181,26 +195,28 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     const rp_task *task = chunk->task;
     const rp_rows *rows = &task->map->rows;
     size_t positions = rp_chunk_elements(rows, &task->chunk) + task->chunk.rows;
-    size_t units = rp_max(1, device->info.units);
-    size_t span = state->cpu ? rp_max(1024, rp_min(positions / (8 * units), 32768))
-                             : rp_max(32, rp_min(positions / (2048 * units), 4096));
+    size_t span = span_length(device, positions, rp_map_row_bytes(task->map));
     size_t items = rp_ceil_div(positions, span);
     RP_TRY(reserve(device, &chunk->lane->carry, items * rp_map_row_bytes(task->map), error));
 
     cl_ulong count = task->chunk.rows, stride = chunk->stride, columns = task->map->columns, length = span;
+    cl_ulong columns_per_item = state->long_items ? columns : 1;
     cl_ulong width = task->chunk.partial ? rp_chunk_elements(rows, &task->chunk) : rows->width;
     cl_int ragged = chunk->offsets != NULL;
     cl_long origin = ragged ? (cl_long)rp_chunk_origin(rows, &task->chunk) : 0;
     cl_mem data = chunk->data != NULL ? chunk->data : chunk->arguments;
     cl_mem offsets = ragged ? chunk->offsets : chunk->arguments;
     cl_mem carry = chunk->lane->carry.memory;
-    const argument spans[] = {ARGUMENT(data),    ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),
-                              ARGUMENT(width),   ARGUMENT(stride),           ARGUMENT(columns),        ARGUMENT(length),
-                              ARGUMENT(offsets), ARGUMENT(origin),           ARGUMENT(ragged),         ARGUMENT(carry)};
-    const argument combine[] = {ARGUMENT(chunk->results), ARGUMENT(count),  ARGUMENT(width),
-                                ARGUMENT(columns),        ARGUMENT(length), ARGUMENT(offsets),
-                                ARGUMENT(origin),         ARGUMENT(ragged), ARGUMENT(carry)};
-    RP_TRY(launch_kernel(device, chunk, RP_CL_SPANS, items, state->cpu ? 1 : state->group, ARGUMENTS(spans), error));
+    const argument spans[] = {
+        ARGUMENT(data),   ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),
+        ARGUMENT(width),  ARGUMENT(stride),           ARGUMENT(columns),        ARGUMENT(columns_per_item),
+        ARGUMENT(length), ARGUMENT(offsets),          ARGUMENT(origin),         ARGUMENT(ragged),
+        ARGUMENT(carry)};
+    const argument combine[] = {ARGUMENT(chunk->results),   ARGUMENT(count),  ARGUMENT(width),   ARGUMENT(columns),
+                                ARGUMENT(columns_per_item), ARGUMENT(length), ARGUMENT(offsets), ARGUMENT(origin),
+                                ARGUMENT(ragged),           ARGUMENT(carry)};
+    RP_TRY(launch_kernel(device, chunk, RP_CL_SPANS, items, state->long_items ? 1 : state->group, ARGUMENTS(spans),
+                         error));
     if (items == 1)
         return ROWPOOL_OK;
     return launch_kernel(device, chunk, RP_CL_COMBINE, items, state->group, ARGUMENTS(combine), error);

@@ -2,6 +2,7 @@
 #include "backend/opencl/opencl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 
@@ -17,10 +18,24 @@ const rp_backend rp_backend_opencl = {
 
 /* The bytes of data in one chunk. In shared memory a chunk costs a launch, so it may be large, but not so large that
  * cancel and progress stand still; elsewhere two chunks are resident, and small ones overlap transfer and compute. */
-static size_t default_chunk_bytes(const rp_device *device)
+static size_t default_chunk_bytes(const rp_device *device, const rp_cl_device *state)
 {
     enum { MIB = 1 << 20, SHARED = 256 * MIB, STAGED = 64 * MIB };
-    return device->info.shared_memory ? SHARED : rp_min(STAGED, (size_t)(device->info.memory / 8));
+    return device->info.shared_memory && state->long_items ? SHARED : rp_min(STAGED, (size_t)(device->info.memory / 8));
+}
+
+/* Mesa's llvmpipe is a CPU, but silently ends the loops of a work item after 65535 rounds in all. */
+static bool takes_long_items(const rp_device *device)
+{
+    return device->info.type == ROWPOOL_DEVICE_CPU && strstr(device->info.name, "llvmpipe") == NULL;
+}
+
+static size_t chunk_bytes(const rp_device *device, const rp_cl_device *state, const rp_backend_options *options)
+{
+    size_t usual = default_chunk_bytes(device, state);
+    if (options->chunk_bytes == 0)
+        return usual;
+    return state->long_items ? options->chunk_bytes : rp_min(options->chunk_bytes, usual);
 }
 
 static size_t group_size(cl_device_id id)
@@ -42,7 +57,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->id[0], 0};
     state->id = (cl_device_id)device->id[1];
     state->shared = device->info.shared_memory;
-    state->cpu = device->info.type == ROWPOOL_DEVICE_CPU;
+    state->long_items = takes_long_items(device);
     state->group = group_size(state->id);
     rp_cl_guard_enter(&guard);
     state->context = clCreateContext(properties, 1, &state->id, NULL, NULL, &code);
@@ -55,7 +70,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     device->state = state;
     device->lanes = 2;
     device->parallel = 1;
-    device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : default_chunk_bytes(device);
+    device->chunk_bytes = chunk_bytes(device, state, options);
     return ROWPOOL_OK;
 }
 

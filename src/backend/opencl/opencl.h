@@ -72,7 +72,7 @@ typedef struct {
     cl_device_id id;
     cl_context context;
     bool shared;             /* the device works in the host's memory */
-    bool cpu;                /* few strong units: long loops for each work item */
+    bool long_items;         /* few strong units: much work for each item outweighs its start */
     size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
     pthread_mutex_t lock;    /* everything below */
     rp_cl_lane *free, *all;  /* lanes */

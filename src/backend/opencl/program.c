@@ -91,6 +91,7 @@ static rowpool_status get_program(rp_device *device, const rp_map *map, const rp
             state->programs = entry;
         } else {
             free(entry);
+            entry = NULL;
         }
     }
     pthread_mutex_unlock(&state->lock);

@@ -299,6 +299,64 @@ ROWPOOL_API rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_d
 /* Gives the handle back. An unfinished job goes on, detached. NULL is fine. A job may outlive its pool. */
 ROWPOOL_API void rowpool_job_release(rowpool_job *job);
 
+/* ---- Processes -------------------------------------------------------------------------------------------------- */
+
+/* A process object: a function that runs in a child process of its own, with memory of its own, joined later. It needs
+ * no pool. The child is a fork: it sees the caller's memory as it was, and nothing that it changes comes back but its
+ * exit status and the bytes that it writes to its pipe. In a program with several threads it may, until it ends, call
+ * only what is async-signal-safe, for a lock that another thread held stays locked; it must not use OpenCL in any case.
+ */
+typedef struct rowpool_process rowpool_process;
+
+/* What the child runs. pipe: a descriptor to write to; the parent reads it at rowpool_process_pipe. Returns the exit
+ * status, 0 to 255. Standard streams are flushed afterwards; exit handlers are not run. */
+typedef int rowpool_process_run(void *argument, int pipe);
+
+typedef struct {
+    size_t size; /* sizeof(rowpool_process_options) */
+
+    /* Runs first, in the child, with the same argument: a place to set up what the process owns. NULL: nothing. Any
+     * result but 0 ends the child with it as its exit status, and run is not called. */
+    int (*init)(void *argument);
+} rowpool_process_options;
+
+/* How a process stands. */
+typedef struct {
+    bool alive;    /* it has not ended */
+    bool known;    /* it has ended, and how is known; not so where the program ignores SIGCHLD or waits for any child */
+    int exit_code; /* 0 to 255, or -1 when a signal ended it */
+    int end_signal; /* the signal that ended it, or 0 */
+} rowpool_process_state;
+
+/* Starts a process: signal handlers reset, signal mask empty, standard streams flushed before. options may be NULL.
+ * argument is the caller's; the child has a copy of what it points to, since it has a copy of all memory.
+ * EINVAL: run is NULL. ESYSTEM: no process or descriptor is to be had. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run,
+                                                                 void *argument, const rowpool_process_options *options,
+                                                                 rowpool_error *error);
+
+/* Waits until the process has ended, however it ended: rowpool_process_status tells. timeout_ms < 0: for ever.
+ * ETIMEDOUT: it is still alive. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms,
+                                                                rowpool_error *error);
+
+/* How it stands now; alive alone, false also for NULL and in a forked child. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_status(rowpool_process *process,
+                                                                  rowpool_process_state *state, rowpool_error *error);
+ROWPOOL_API bool rowpool_process_alive(rowpool_process *process);
+
+/* Sends SIGTERM, or SIGKILL. A process that has ended already is left alone; no other can be hit in its place. */
+ROWPOOL_API rowpool_status rowpool_process_terminate(rowpool_process *process, rowpool_error *error);
+ROWPOOL_API rowpool_status rowpool_process_kill(rowpool_process *process, rowpool_error *error);
+
+/* The process id, and the descriptor from which the child's bytes are read: it is the object's, closed with it, and at
+ * its end once the child has closed its side. Both -1 for NULL. */
+ROWPOOL_API long rowpool_process_id(const rowpool_process *process);
+ROWPOOL_API int rowpool_process_pipe(const rowpool_process *process);
+
+/* Gives the object back. A process that is still alive is killed and waited for. NULL is fine. */
+ROWPOOL_API void rowpool_process_close(rowpool_process *process);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,584 @@
+/* The fork backend: chunks are computed by worker processes, forked when the device is opened and kept.
+ *
+ * They are forked at open, not with the first map: an application opens its pool before it loads its data, and what it
+ * has not loaded yet is neither copied into the workers' page tables nor again on the first write afterwards; and a
+ * machine that gives no process says so at the door. */
+#include "backend/fork.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+enum {
+    CHUNK_BYTES = 4 << 20,   /* a task costs some 20 microseconds besides its work, this much of it 300 or so */
+    REACH_FILES = 1 << 20,   /* arrays from this size on are looked up in /proc/self/maps: smaller ones are copied
+                                in the time that takes */
+    PATH_MOST = 4096,        /* longer paths are not sent */
+    BUFFER_LEAST = 64 << 10, /* bytes */
+    BUFFER_KEPT = 16 << 20,  /* larger ones are not kept, */
+    BUFFERS_KEPT = RP_FORK_DEPTH + 1, /* nor more of them for each slot: one waits for finish */
+    STOP_CHECK_MS = 250
+};
+_Static_assert(RP_WORK_INLINE + 2 * PATH_MOST <= RP_WORK_TAIL, "the tail holds all that is sent in it");
+
+/* ---- Lists --------------------------------------------------------------------------------------------------- */
+
+void rp_fork_list_init(rp_fork_list *list)
+{
+    *list = (rp_fork_list){.last = &list->first};
+}
+
+void rp_fork_list_push(rp_fork_list *list, rp_fork_flight *flight)
+{
+    flight->next = NULL;
+    *list->last = flight;
+    list->last = &flight->next;
+}
+
+rp_fork_flight *rp_fork_list_pop(rp_fork_list *list)
+{
+    rp_fork_flight *flight = list->first;
+    if (flight != NULL) {
+        list->first = flight->next;
+        if (list->first == NULL)
+            list->last = &list->first;
+    }
+    return flight;
+}
+
+/* ---- Maps ---------------------------------------------------------------------------------------------------- */
+
+static void find_arrays(rp_fork_map *known)
+{
+    const rp_map *map = known->map;
+    const rp_rows *rows = &map->rows;
+    rp_chunk whole = {.rows = rows->count};
+    size_t data = rp_chunk_span(rows, &whole) * rows->dtype->size;
+    size_t offsets = rows->offsets == NULL ? 0 : (rows->count + 1) * sizeof *rows->offsets;
+    rp_block block = rp_chunk_block(rows, &whole);
+    rp_reach_find(block.data, data, data >= REACH_FILES, &known->data);
+    rp_reach_find(block.offsets, offsets, offsets >= REACH_FILES, &known->offsets);
+    rp_reach_find(map->results, rows->count * rp_map_row_bytes(map), false, &known->results);
+}
+
+/* The entry of a map, made when this is its first task. The lock is held. NULL: out of memory. */
+static rp_fork_map *enter_map(rp_fork_state *state, const rp_map *map)
+{
+    rp_fork_map *known = state->maps;
+    while (known != NULL && known->map != map)
+        known = known->next;
+    if (known == NULL) {
+        known = calloc(1, sizeof *known);
+        if (known == NULL)
+            return NULL;
+        known->map = map;
+        known->number = ++state->numbers;
+        find_arrays(known);
+        known->next = state->maps;
+        state->maps = known;
+    }
+    known->tasks++;
+    return known;
+}
+
+static void release_map(rp_fork_map *known)
+{
+    rp_reach_release(&known->data);
+    rp_reach_release(&known->offsets);
+    rp_reach_release(&known->results);
+    free(known);
+}
+
+static void leave_map(rp_fork_state *state, rp_fork_map *known)
+{
+    if (--known->tasks > 0)
+        return;
+    rp_fork_map **link = &state->maps;
+    while (*link != known)
+        link = &(*link)->next;
+    *link = known->next;
+    release_map(known);
+}
+
+/* ---- Buffers ------------------------------------------------------------------------------------------------- */
+
+static void free_buffer(rp_fork_buffer *buffer)
+{
+    rp_region_close(&buffer->region);
+    free(buffer);
+}
+
+static rp_fork_buffer *make_buffer(size_t slot, size_t bytes, rowpool_error *error)
+{
+    size_t size = BUFFER_LEAST;
+    while (size < bytes && size < BUFFER_KEPT)
+        size *= 2;
+    rp_fork_buffer *buffer = malloc(sizeof *buffer);
+    if (buffer == NULL) {
+        rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+        return NULL;
+    }
+    *buffer = (rp_fork_buffer){.slot = slot};
+    if (rp_region_open(&buffer->region, rp_max(size, bytes), error) != ROWPOOL_OK) {
+        free(buffer);
+        return NULL;
+    }
+    return buffer;
+}
+
+/* A buffer that a slot's worker can write `bytes` of results to. */
+static rp_fork_buffer *take_buffer(rp_fork_slot *slot, size_t index, size_t bytes, rowpool_error *error)
+{
+    rp_fork_buffer **link = &slot->buffers;
+    while (*link != NULL && (*link)->region.length < bytes)
+        link = &(*link)->next;
+    rp_fork_buffer *buffer = *link;
+    if (buffer == NULL)
+        return make_buffer(index, bytes, error);
+    *link = buffer->next;
+    slot->n_buffers--;
+    return buffer;
+}
+
+static void give_buffer(rp_fork_state *state, rp_fork_buffer *buffer)
+{
+    rp_fork_slot *slot = &state->slots[buffer->slot];
+    if (slot->n_buffers >= BUFFERS_KEPT || buffer->region.length > BUFFER_KEPT) {
+        free_buffer(buffer);
+        return;
+    }
+    buffer->next = slot->buffers;
+    slot->buffers = buffer;
+    slot->n_buffers++;
+}
+
+/* ---- Messages ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    rp_work work;
+    int descriptors[RP_WORKER_DESCRIPTORS];
+    size_t n;
+} outgoing;
+
+static void append(rp_work *work, const void *bytes, size_t n)
+{
+    if (n > 0)
+        memcpy(work->tail + work->tail_size, bytes, n);
+    work->tail_size += n;
+}
+
+/* Says where bytes at `address`, a part of what `reach` is about, are to be had. */
+static void put_place(outgoing *message, rp_place *place, const rp_reach *reach, const void *address, size_t bytes)
+{
+    *place = (rp_place){.kind = reach->kind, .address = (uintptr_t)address, .bytes = bytes};
+    size_t path = reach->kind == RP_REACH_FILE ? strlen(reach->path) + 1 : 0;
+    if (path > PATH_MOST || bytes == 0)
+        place->kind = RP_REACH_COPY;
+    if (place->kind == RP_REACH_COPY)
+        return;
+    place->offset = reach->offset + (place->address - reach->address);
+    place->id = reach->id;
+    place->length = reach->length;
+    place->device = reach->device;
+    place->inode = reach->inode;
+    if (place->kind == RP_REACH_FILE)
+        append(&message->work, reach->path, path);
+    else
+        message->descriptors[message->n++] = reach->fd;
+}
+
+static size_t result_bytes(const rp_task *task)
+{
+    return task->chunk.rows * rp_map_row_bytes(task->map);
+}
+
+/* Whether the worker can write to task->results itself. */
+static bool in_place(const rp_fork_flight *flight)
+{
+    const rp_reach *reach = &flight->map->results;
+    uint64_t address = (uintptr_t)flight->task->results, bytes = result_bytes(flight->task);
+    return reach->kind == RP_REACH_REGION && address >= reach->address && bytes <= reach->bytes &&
+           address - reach->address <= reach->bytes - bytes;
+}
+
+static void write_message(outgoing *message, const rp_fork_flight *flight)
+{
+    const rp_task *task = flight->task;
+    const rp_map *map = task->map;
+    rp_work *work = &message->work;
+    *work = (rp_work){.number = flight->number,
+                      .map = flight->map->number,
+                      .fold = rp_map_fold(map),
+                      .block = rp_chunk_block(&map->rows, &task->chunk),
+                      .element = map->rows.dtype->size,
+                      .columns = map->columns,
+                      .row_results = rp_map_row_bytes(map),
+                      .arguments = (uintptr_t)map->arguments,
+                      .arguments_size = map->arguments_size};
+    message->n = 0;
+    if (map->arguments_size <= RP_WORK_INLINE)
+        append(work, map->arguments, map->arguments_size);
+    size_t data = rp_chunk_span(&map->rows, &task->chunk) * work->element;
+    size_t offsets = work->block.offsets == NULL ? 0 : (work->block.count + 1) * sizeof *work->block.offsets;
+    put_place(message, &work->data, &flight->map->data, work->block.data, data);
+    put_place(message, &work->offsets, &flight->map->offsets, work->block.offsets, offsets);
+    if (flight->buffer != NULL) {
+        const rp_region *region = &flight->buffer->region;
+        rp_reach reach = {.kind = RP_REACH_REGION,
+                          .address = (uintptr_t)region->base,
+                          .id = region->id,
+                          .length = region->length,
+                          .fd = region->fd};
+        put_place(message, &work->results, &reach, region->base, result_bytes(task));
+    } else {
+        put_place(message, &work->results, &flight->map->results, task->results, result_bytes(task));
+    }
+}
+
+/* ---- Dispatching: from the queue to the workers -------------------------------------------------------------- */
+
+static rp_fork_slot *least_busy(const rp_fork_state *state)
+{
+    rp_fork_slot *least = NULL;
+    for (size_t i = 0; i < state->workers; i++) {
+        rp_fork_slot *slot = &state->slots[i];
+        if (slot->state == RP_FORK_READY && slot->tasks < RP_FORK_DEPTH &&
+            (least == NULL || slot->tasks < least->tasks))
+            least = slot;
+    }
+    return least;
+}
+
+/* The timer, not a wait with a time-out: so the supervisor is not woken by every map. */
+void rp_fork_watch(rp_fork_state *state)
+{
+    if (state->watching)
+        return;
+    struct itimerspec when = {.it_value.tv_nsec = STOP_CHECK_MS * 1000000};
+    timerfd_settime(state->timer, 0, &when, NULL);
+    state->watching = true;
+}
+
+typedef enum { SENT, NOT_NOW, NEVER } sending;
+
+/* Sends the task at the head of the queue to a slot's worker. NEVER: task->error says why. */
+static sending send_to(rp_fork_state *state, rp_fork_slot *slot, rp_fork_flight *flight)
+{
+    rp_task *task = flight->task;
+    if (!in_place(flight)) {
+        flight->buffer = take_buffer(slot, (size_t)(slot - state->slots), result_bytes(task), &task->error);
+        if (flight->buffer == NULL)
+            return NEVER;
+    }
+    outgoing message;
+    write_message(&message, flight);
+    int failure = rp_worker_send(&slot->worker, &message.work, rp_work_size(&message.work), message.descriptors,
+                                 message.n);
+    if (failure == 0)
+        return SENT;
+    if (flight->buffer != NULL)
+        give_buffer(state, flight->buffer);
+    flight->buffer = NULL;
+    if (failure == EPIPE || failure == ECONNRESET) {
+        slot->state = RP_FORK_LEAVING;
+        return NOT_NOW;
+    }
+    if (slot->tasks > 0)
+        return NOT_NOW; /* its answers make room */
+    rp_fail(&task->error, ROWPOOL_ESYSTEM, "cannot send a task to worker process %d: %s", (int)slot->worker.pid,
+            strerror(failure));
+    return NEVER;
+}
+
+void rp_fork_dispatch(rp_fork_state *state, rp_fork_list *done)
+{
+    rp_fork_slot *slot;
+    while (state->queue.first != NULL && (slot = least_busy(state)) != NULL) {
+        switch (send_to(state, slot, state->queue.first)) {
+        case SENT:
+            rp_fork_list_push(&slot->sent, rp_fork_list_pop(&state->queue));
+            slot->tasks++;
+            state->sent++;
+            rp_fork_watch(state);
+            break;
+        case NEVER:
+            state->queue.first->task->status = state->queue.first->task->error.status;
+            rp_fork_list_push(done, rp_fork_list_pop(&state->queue));
+            break;
+        case NOT_NOW:
+            if (slot->state == RP_FORK_READY)
+                return;
+            break; /* another worker may take it */
+        }
+    }
+}
+
+void rp_fork_deliver(rp_fork_list *done)
+{
+    for (rp_fork_flight *flight; (flight = rp_fork_list_pop(done)) != NULL;)
+        rp_queue_push(flight->task->home, &flight->task->link); /* it may be finished, and freed, from here on */
+}
+
+void rp_fork_wake(const rp_fork_state *state)
+{
+    eventfd_write(state->wake, 1);
+}
+
+/* ---- Submit and finish --------------------------------------------------------------------------------------- */
+
+static bool lacks_workers(const rp_fork_state *state)
+{
+    for (size_t i = 0; i < state->workers; i++)
+        if (state->slots[i].state == RP_FORK_EMPTY)
+            return true;
+    return false;
+}
+
+static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    rp_fork_state *state = device->state;
+    rp_fork_flight *flight = calloc(1, sizeof *flight);
+    if (flight == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    flight->task = task;
+    rp_fork_list done;
+    rp_fork_list_init(&done);
+
+    pthread_mutex_lock(&state->lock);
+    flight->map = enter_map(state, task->map);
+    if (flight->map != NULL) {
+        task->state = flight;
+        flight->number = ++state->numbers;
+        rp_fork_list_push(&state->queue, flight);
+        rp_fork_dispatch(state, &done);
+        if (lacks_workers(state))
+            rp_fork_wake(state);
+    }
+    bool taken = flight->map != NULL;
+    pthread_mutex_unlock(&state->lock);
+
+    if (!taken) {
+        free(flight);
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    }
+    rp_fork_deliver(&done);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    rp_fork_state *state = device->state;
+    rp_fork_flight *flight = task->state;
+    if (task->status == ROWPOOL_OK && flight->buffer != NULL)
+        memcpy(task->results, flight->buffer->region.base, result_bytes(task));
+    pthread_mutex_lock(&state->lock);
+    if (flight->buffer != NULL)
+        give_buffer(state, flight->buffer);
+    leave_map(state, flight->map);
+    pthread_mutex_unlock(&state->lock);
+    free(flight);
+    task->state = NULL;
+    if (task->status != ROWPOOL_OK && error != NULL)
+        *error = task->error;
+    return task->status;
+}
+
+/* ---- Open and close ------------------------------------------------------------------------------------------ */
+
+static void close_if_open(int descriptor)
+{
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
+static void destroy(rp_fork_state *state)
+{
+    for (size_t i = 0; state->slots != NULL && i < state->workers; i++)
+        while (state->slots[i].buffers != NULL) {
+            rp_fork_buffer *buffer = state->slots[i].buffers;
+            state->slots[i].buffers = buffer->next;
+            free_buffer(buffer);
+        }
+    close_if_open(state->events);
+    close_if_open(state->wake);
+    close_if_open(state->timer);
+    pthread_cond_destroy(&state->begun);
+    pthread_mutex_destroy(&state->lock);
+    free(state->slots);
+    free(state);
+}
+
+static bool listen_to(const rp_fork_state *state, int descriptor)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+    return epoll_ctl(state->events, EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+static rowpool_status create(size_t workers, rp_fork_state **created, rowpool_error *error)
+{
+    rp_fork_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    state->workers = workers;
+    pthread_mutex_init(&state->lock, NULL);
+    pthread_cond_init(&state->begun, NULL);
+    rp_fork_list_init(&state->queue);
+    state->slots = calloc(workers, sizeof *state->slots);
+    state->events = epoll_create1(EPOLL_CLOEXEC);
+    state->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    state->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (state->slots == NULL || state->events < 0 || state->wake < 0 || state->timer < 0 ||
+        !listen_to(state, state->wake) || !listen_to(state, state->timer)) {
+        rowpool_status status = rp_fail(error, ROWPOOL_ESYSTEM, "cannot watch worker processes: %s", strerror(errno));
+        destroy(state);
+        return status;
+    }
+    for (size_t i = 0; i < workers; i++) {
+        state->slots[i].worker = (rp_worker){.pidfd = -1, .socket = -1};
+        rp_fork_list_init(&state->slots[i].sent);
+    }
+    *created = state;
+    return ROWPOOL_OK;
+}
+
+static void stop(rp_fork_state *state)
+{
+    pthread_mutex_lock(&state->lock);
+    state->stopping = true;
+    pthread_mutex_unlock(&state->lock);
+    rp_fork_wake(state);
+    pthread_join(state->supervisor, NULL);
+}
+
+/* So many workers that the application has descriptors left, too: each has a socket, a pidfd, and its buffers'. */
+static size_t limit_workers(size_t asked)
+{
+    enum { EACH = 2 + BUFFERS_KEPT, SHARE = EACH + 3 };
+    struct rlimit limit;
+    size_t most = asked;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / SHARE < most)
+        most = (size_t)limit.rlim_cur / SHARE;
+    if (most < asked)
+        rp_log(RP_LOG_WORKER, "%zu worker processes instead of %zu: the limit on open files is %zu", most, asked,
+               (size_t)limit.rlim_cur);
+    return rp_max(most, 1);
+}
+
+static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+{
+    rp_fork_state *state = NULL;
+    size_t asked = limit_workers(options->workers);
+    RP_TRY(create(asked, &state, error));
+    rowpool_status status = rp_thread_start(&state->supervisor, "rowpool-fork", rp_fork_supervise, state, error);
+    if (status != ROWPOOL_OK) {
+        destroy(state);
+        return status;
+    }
+    pthread_mutex_lock(&state->lock);
+    while (!state->opened)
+        pthread_cond_wait(&state->begun, &state->lock);
+    size_t workers = state->workers;
+    if (workers == 0)
+        status = rp_fail(error, ROWPOOL_ESYSTEM, "%s", state->last_error.message);
+    pthread_mutex_unlock(&state->lock);
+    if (status != ROWPOOL_OK) {
+        stop(state);
+        destroy(state);
+        return status;
+    }
+    if (workers < asked)
+        rp_log(RP_LOG_WORKER, "only %zu of %zu worker processes could be started", workers, asked);
+    device->lanes = RP_FORK_DEPTH * workers;
+    device->parallel = workers;
+    device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : CHUNK_BYTES;
+    device->info.units = (uint32_t)workers;
+    device->state = state;
+    return ROWPOOL_OK;
+}
+
+/* In a child of the process that opened the device. The supervisor is not here, nor may the workers, or what they and
+ * the epoll know, be touched: they are shared with the parent. */
+static void drop(rp_fork_state *state)
+{
+    /* Locked: another thread was changing the lists when the process was forked. They stay as they are, unused. */
+    bool consistent = pthread_mutex_trylock(&state->lock) == 0;
+    if (!consistent)
+        return;
+    for (size_t i = 0; i < state->workers; i++) {
+        rp_fork_slot *slot = &state->slots[i];
+        rp_worker_release(&slot->worker);
+        for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&slot->sent)) != NULL;) {
+            if (flight->buffer != NULL)
+                free_buffer(flight->buffer);
+            free(flight);
+        }
+    }
+    for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;)
+        free(flight);
+    while (state->maps != NULL) {
+        rp_fork_map *map = state->maps;
+        state->maps = map->next;
+        release_map(map);
+    }
+    pthread_mutex_unlock(&state->lock);
+    destroy(state);
+}
+
+static void close_device(rp_device *device, bool forked)
+{
+    rp_fork_state *state = device->state;
+    device->state = NULL;
+    if (forked) {
+        drop(state);
+        return;
+    }
+    stop(state);
+    destroy(state);
+}
+
+size_t rp_fork_worker_pids(rp_device *device, pid_t *pids, size_t capacity)
+{
+    rp_fork_state *state = device->state;
+    size_t n = 0;
+    pthread_mutex_lock(&state->lock);
+    for (size_t i = 0; i < state->workers; i++)
+        if (state->slots[i].state != RP_FORK_EMPTY) {
+            if (n < capacity)
+                pids[n] = state->slots[i].worker.pid;
+            n++;
+        }
+    pthread_mutex_unlock(&state->lock);
+    return n;
+}
+
+static void probe(void (*found)(void *list, const rp_device *device), void *list)
+{
+    rp_device device = {.backend = &rp_backend_fork, .available = true};
+    device.info = (rowpool_device){.index = "fork",
+                                   .name = "worker processes",
+                                   .type = ROWPOOL_DEVICE_FORK,
+                                   .shared_memory = true,
+                                   .fp64 = true,
+                                   .units = (uint32_t)rowpool_cpu_count(),
+                                   .largest_buffer = PTRDIFF_MAX};
+    found(list, &device);
+}
+
+const rp_backend rp_backend_fork = {
+    .name = "fork",
+    .probe = probe,
+    .open = open_device,
+    .close = close_device,
+    .submit = submit,
+    .finish = finish,
+    .waits = false,
+};

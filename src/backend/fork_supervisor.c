@@ -1,0 +1,377 @@
+/* The supervisor: the thread that forks the workers (they die with it), takes their answers and notices their ends.
+ *
+ * A worker can end at any moment: its rows then go back to whoever submitted them. The oldest of its tasks is the one
+ * that it worked on, and is blamed; the others only waited. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend/fork.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    STOPPED_LOOKS = 8,     /* a worker found stopped so many times in a row, 250 ms apart, is given up */
+    DISMISS_MS = 1000,     /* what a worker has to end when it is told to */
+    LOSSES_FOR_WORKER = 4, /* workers may be lost without one task done in between: so many for each, */
+    LOSSES_MORE = 16,      /* and these. The pool gives up the same rows after two, so this is for those that end */
+    EVENTS = 64,           /* before they even begin */
+    ROWS_TEXT = 96
+};
+
+static void rows_text(const rp_chunk *chunk, char text[ROWS_TEXT])
+{
+    if (chunk->partial)
+        snprintf(text, ROWS_TEXT, "elements %zu to %zu of row %zu", chunk->begin, chunk->end - 1, chunk->row);
+    else if (chunk->rows == 1)
+        snprintf(text, ROWS_TEXT, "row %zu", chunk->row);
+    else
+        snprintf(text, ROWS_TEXT, "rows %zu to %zu", chunk->row, chunk->row + chunk->rows - 1);
+}
+
+/* ---- Listening ----------------------------------------------------------------------------------------------- */
+
+typedef enum { SOCKET, PIDFD } source;
+
+static bool listen_to(const rp_fork_state *state, size_t slot, source what, int descriptor)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 2 * slot + what};
+    return descriptor < 0 || epoll_ctl(state->events, EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+/* Closing alone would not do: a process that the application forked may hold the same socket open. */
+static void stop_listening(const rp_fork_state *state, int descriptor)
+{
+    if (descriptor >= 0)
+        epoll_ctl(state->events, EPOLL_CTL_DEL, descriptor, NULL);
+}
+
+static void vacate(rp_fork_state *state, rp_fork_slot *slot)
+{
+    stop_listening(state, slot->worker.socket);
+    stop_listening(state, slot->worker.pidfd);
+    rp_worker_release(&slot->worker);
+    slot->state = RP_FORK_EMPTY;
+    slot->stopped = 0;
+    slot->overdue = false;
+    slot->broken = false;
+}
+
+/* ---- Starting workers ---------------------------------------------------------------------------------------- */
+
+static rowpool_status start(rp_fork_state *state, size_t index)
+{
+    rp_fork_slot *slot = &state->slots[index];
+    rp_worker worker;
+    rowpool_error error;
+    pthread_mutex_unlock(&state->lock);
+    rowpool_status status = rp_worker_start(&worker, rp_fork_work, &error);
+    pthread_mutex_lock(&state->lock);
+    if (status != ROWPOOL_OK) {
+        state->last_error = error;
+        rp_log(RP_LOG_WORKER, "%s", error.message);
+        return status;
+    }
+    slot->worker = worker;
+    slot->state = RP_FORK_READY;
+    if (!listen_to(state, index, SOCKET, worker.socket) || !listen_to(state, index, PIDFD, worker.pidfd)) {
+        status = rp_fail(&state->last_error, ROWPOOL_ESYSTEM, "cannot watch a worker process: %s", strerror(errno));
+        rp_worker_end end;
+        rp_worker_kill(&worker);
+        rp_worker_reap(&worker, true, &end);
+        vacate(state, slot);
+        return status;
+    }
+    rp_log(RP_LOG_WORKER, "worker process %d started, %zu of %zu", (int)worker.pid, index + 1, state->workers);
+    return ROWPOOL_OK;
+}
+
+static bool too_many_losses(const rp_fork_state *state)
+{
+    return state->losses > LOSSES_FOR_WORKER * state->workers + LOSSES_MORE;
+}
+
+/* How many slots, from the first on, have a worker. */
+static size_t fill_slots(rp_fork_state *state)
+{
+    size_t i = 0;
+    while (i < state->workers && !state->stopping && !too_many_losses(state) &&
+           (state->slots[i].state != RP_FORK_EMPTY || start(state, i) == ROWPOOL_OK))
+        i++;
+    return i;
+}
+
+/* Where there is no worker, and none is to be had, whoever waits is told. */
+static void give_up(rp_fork_state *state, rp_fork_list *done)
+{
+    for (size_t i = 0; i < state->workers; i++)
+        if (state->slots[i].state != RP_FORK_EMPTY)
+            return;
+    rowpool_error error = state->last_error;
+    if (too_many_losses(state))
+        rp_fail(&error, ROWPOOL_ESYSTEM, "%zu worker processes ended without a single row done: %s", state->losses,
+                state->last_error.message);
+    state->losses = 0; /* the next task may try again */
+    for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;) {
+        flight->task->status = error.status;
+        flight->task->error = error;
+        rp_fork_list_push(done, flight);
+    }
+}
+
+static void replace_workers(rp_fork_state *state, rp_fork_list *done)
+{
+    fill_slots(state);
+    rp_fork_dispatch(state, done);
+    if (state->queue.first != NULL)
+        give_up(state, done);
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------- */
+
+static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
+{
+    char rows[ROWS_TEXT];
+    rows_text(&task->chunk, rows);
+    switch (answer->status) {
+    case RP_ANSWER_DONE:
+        task->status = ROWPOOL_OK;
+        return;
+    case RP_ANSWER_UNREADABLE:
+        task->status = rp_fail(&task->error, ROWPOOL_EINVAL,
+                               "%s cannot be read: at %#" PRIx64 " there is no readable memory", rows, answer->address);
+        return;
+    case RP_ANSWER_REFUSED:
+        task->status = rp_fail(&task->error, ROWPOOL_ESYSTEM,
+                               "worker process %d is not allowed to read %s in this process's memory: use memory from "
+                               "rowpool_alloc, or a shared mapping of a file",
+                               (int)pid, rows);
+        return;
+    case RP_ANSWER_NO_MEMORY:
+        break;
+    }
+    task->status = rp_fail(&task->error, ROWPOOL_ENOMEM, "worker process %d cannot map memory for %s", (int)pid, rows);
+}
+
+/* Takes the oldest of a slot's tasks off it. */
+static rp_fork_flight *take_oldest(rp_fork_state *state, rp_fork_slot *slot)
+{
+    slot->tasks--;
+    state->sent--;
+    return rp_fork_list_pop(&slot->sent);
+}
+
+/* Takes the answers that have come. False: no more will come, or none that makes sense. */
+static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done)
+{
+    rp_answer answer;
+    ssize_t bytes = 0;
+    while (!slot->broken && (bytes = rp_worker_receive(&slot->worker, &answer, sizeof answer)) > 0) {
+        const rp_fork_flight *oldest = slot->sent.first;
+        slot->broken = bytes != sizeof answer || oldest == NULL || oldest->number != answer.number;
+        if (slot->broken)
+            break;
+        set_status(oldest->task, &answer, slot->worker.pid);
+        rp_fork_list_push(done, take_oldest(state, slot));
+        state->losses = 0;
+        state->stops = 0;
+    }
+    return !slot->broken && bytes < 0;
+}
+
+/* ---- Ends ---------------------------------------------------------------------------------------------------- */
+
+static void lose_task(rp_fork_flight *flight, const char *how, bool blamed, bool oldest)
+{
+    rp_task *task = flight->task;
+    char rows[ROWS_TEXT];
+    rows_text(&task->chunk, rows);
+    task->blamed = blamed;
+    task->status = rp_fail(&task->error, ROWPOOL_EWORKER, "%s %s %s", how,
+                           oldest ? "while it had" : "before it came to", rows);
+}
+
+static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how, rp_fork_list *done)
+{
+    /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
+     * may stop its own process. So the rows are blamed when this is not the first time in a row. */
+    bool blamed = !slot->overdue || state->stops > 0;
+    state->stops += slot->overdue;
+    for (bool oldest = true; slot->tasks > 0; oldest = false) {
+        rp_fork_flight *flight = take_oldest(state, slot);
+        lose_task(flight, how, blamed && oldest, oldest);
+        rp_fork_list_push(done, flight);
+    }
+}
+
+/* Buries a worker that has ended; does nothing when it has not, unless it is to be waited for. */
+static void bury(rp_fork_state *state, rp_fork_slot *slot, bool wait, rp_fork_list *done)
+{
+    rp_worker_end end;
+    if (slot->state == RP_FORK_EMPTY || !rp_worker_reap(&slot->worker, wait, &end))
+        return;
+    take_answers(state, slot, done); /* those it sent before count */
+    char text[RP_WORKER_END_TEXT], how[RP_WORKER_END_TEXT + 64];
+    rp_worker_end_text(&end, text);
+    if (slot->overdue)
+        snprintf(text, sizeof text, "stayed stopped by a signal and was therefore killed");
+    snprintf(how, sizeof how, "worker process %d %s", (int)slot->worker.pid, text);
+    rp_log(RP_LOG_WORKER, "%s; it had %zu tasks", how, slot->tasks);
+    state->losses++;
+    rp_fail(&state->last_error, ROWPOOL_EWORKER, "%s", how);
+    lose_tasks(state, slot, how, done);
+    vacate(state, slot);
+}
+
+/* A worker that cannot be talked to any more is of no use, whether it has ended or, say, closed its socket. */
+static void hang_up(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done)
+{
+    slot->state = RP_FORK_LEAVING;
+    stop_listening(state, slot->worker.socket);
+    rp_worker_kill(&slot->worker); /* changes nothing for one that has ended */
+    if (slot->worker.pidfd < 0)
+        bury(state, slot, true, done);
+}
+
+static void look_at(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done)
+{
+    if (slot->tasks == 0 || slot->state == RP_FORK_EMPTY)
+        return;
+    if (slot->worker.pidfd < 0) /* the socket may not tell: see stop_listening */
+        bury(state, slot, false, done);
+    if (slot->state != RP_FORK_READY)
+        return;
+    /* Looks are counted, not seconds: while this process itself was stopped, with its workers, none passes. */
+    slot->stopped = rp_worker_is_stopped(&slot->worker) ? slot->stopped + 1 : 0;
+    if (slot->stopped < STOPPED_LOOKS)
+        return;
+    slot->overdue = true;
+    slot->state = RP_FORK_LEAVING;
+    rp_worker_kill(&slot->worker);
+}
+
+/* ---- The thread ---------------------------------------------------------------------------------------------- */
+
+static void handle_wake(rp_fork_state *state, rp_fork_list *done)
+{
+    uint64_t times;
+    if (read(state->wake, &times, sizeof times) < 0 && errno != EAGAIN)
+        rp_warn("cannot read an eventfd: %s", strerror(errno));
+    if (read(state->timer, &times, sizeof times) != sizeof times)
+        return;
+    state->watching = false;
+    if (state->sent == 0)
+        return;
+    for (size_t i = 0; i < state->workers; i++)
+        look_at(state, &state->slots[i], done);
+    rp_fork_watch(state);
+}
+
+static void handle(rp_fork_state *state, uint64_t what, rp_fork_list *done)
+{
+    if (what == UINT64_MAX) {
+        handle_wake(state, done);
+        return;
+    }
+    rp_fork_slot *slot = &state->slots[what / 2];
+    if (slot->state == RP_FORK_EMPTY)
+        return; /* buried by an earlier event of the same batch */
+    if (what % 2 == PIDFD)
+        bury(state, slot, false, done);
+    else if (!take_answers(state, slot, done))
+        hang_up(state, slot, done);
+}
+
+/* Waits, for a while, for a worker that was told to end. */
+static bool ends_by_itself(const rp_worker *worker, struct timespec deadline, rp_worker_end *end)
+{
+    while (!rp_worker_reap(worker, false, end)) {
+        double left = rp_clock_seconds(rp_clock_now(), deadline);
+        if (left <= 0)
+            return false;
+        struct pollfd wait = {.fd = worker->pidfd, .events = POLLIN}; /* without a pidfd: just a moment */
+        poll(&wait, 1, worker->pidfd >= 0 ? (int)(left * 1e3) + 1 : 1);
+    }
+    return true;
+}
+
+static void dismiss_workers(rp_fork_state *state)
+{
+    for (size_t i = 0; i < state->workers; i++)
+        if (state->slots[i].state != RP_FORK_EMPTY)
+            rp_worker_dismiss(&state->slots[i].worker);
+    struct timespec deadline = rp_clock_after_ms(DISMISS_MS);
+    for (size_t i = 0; i < state->workers; i++) {
+        rp_fork_slot *slot = &state->slots[i];
+        rp_worker_end end;
+        if (slot->state == RP_FORK_EMPTY)
+            continue;
+        if (!ends_by_itself(&slot->worker, deadline, &end)) {
+            rp_worker_kill(&slot->worker);
+            rp_worker_reap(&slot->worker, true, &end);
+        }
+        char text[RP_WORKER_END_TEXT];
+        rp_worker_end_text(&end, text);
+        rp_log(RP_LOG_WORKER, "worker process %d %s", (int)slot->worker.pid, text);
+        vacate(state, slot);
+    }
+}
+
+/* Takes what has happened. True: there is work, or there was just now, so that workers which have gone are needed. */
+static bool handle_events(rp_fork_state *state, const struct epoll_event *events, int n)
+{
+    rp_fork_list done;
+    rp_fork_list_init(&done);
+    pthread_mutex_lock(&state->lock);
+    for (int i = 0; i < n; i++)
+        handle(state, events[i].data.u64, &done);
+    rp_fork_dispatch(state, &done);
+    bool busy = state->queue.first != NULL || state->sent > 0 || done.first != NULL;
+    pthread_mutex_unlock(&state->lock);
+    rp_fork_deliver(&done);
+    return busy;
+}
+
+/* Workers are replaced when there is work, not before: to kill one that is idle, again and again, costs no process. */
+static void handle_losses(rp_fork_state *state)
+{
+    rp_fork_list done;
+    rp_fork_list_init(&done);
+    pthread_mutex_lock(&state->lock);
+    replace_workers(state, &done);
+    pthread_mutex_unlock(&state->lock);
+    rp_fork_deliver(&done);
+}
+
+static bool is_stopping(rp_fork_state *state)
+{
+    pthread_mutex_lock(&state->lock);
+    bool stopping = state->stopping;
+    pthread_mutex_unlock(&state->lock);
+    return stopping;
+}
+
+void *rp_fork_supervise(void *argument)
+{
+    rp_fork_state *state = argument;
+    pthread_mutex_lock(&state->lock);
+    state->workers = fill_slots(state); /* do with those, rather than try for more again and again */
+    state->opened = true;
+    pthread_cond_signal(&state->begun);
+    pthread_mutex_unlock(&state->lock);
+    while (!is_stopping(state)) {
+        struct epoll_event events[EVENTS];
+        int n = epoll_wait(state->events, events, EVENTS, -1);
+        if (handle_events(state, events, n))
+            handle_losses(state);
+    }
+    pthread_mutex_lock(&state->lock);
+    dismiss_workers(state);
+    pthread_mutex_unlock(&state->lock);
+    return NULL;
+}

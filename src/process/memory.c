@@ -1,0 +1,173 @@
+#include "process/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+
+/* ---- Regions ------------------------------------------------------------------------------------------------- */
+
+static bool whole_pages(size_t bytes, size_t *length)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (!rp_add(rp_max(bytes, 1), page - 1, length))
+        return false;
+    *length -= *length % page;
+    return *length <= PTRDIFF_MAX;
+}
+
+/* Beyond this limit ftruncate would not only fail: it would raise SIGXFSZ. */
+static bool within_file_limit(size_t length)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || length <= limit.rlim_cur;
+}
+
+rowpool_status rp_region_open(rp_region *region, size_t bytes, rowpool_error *error)
+{
+    static atomic_uint_fast64_t ids;
+    *region = (rp_region){.fd = -1, .owner = getpid()};
+    if (!whole_pages(bytes, &region->length))
+        return rp_fail(error, ROWPOOL_ENOMEM, "%zu bytes are more than memory can hold", bytes);
+    if (!within_file_limit(region->length))
+        return rp_fail(error, ROWPOOL_ENOMEM,
+                       "cannot have %zu bytes of shared memory: the limit on the size of files is less (ulimit -f)",
+                       bytes);
+    region->fd = memfd_create("rowpool", MFD_CLOEXEC);
+    if (region->fd < 0)
+        return rp_fail(error, errno == ENOMEM ? ROWPOOL_ENOMEM : ROWPOOL_ESYSTEM,
+                       "cannot have %zu bytes of shared memory: memfd_create: %s", bytes, strerror(errno));
+    void *base = MAP_FAILED;
+    if (ftruncate(region->fd, (off_t)region->length) == 0)
+        base = mmap(NULL, region->length, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
+    if (base == MAP_FAILED) {
+        int failure = errno;
+        close(region->fd);
+        region->fd = -1;
+        return rp_fail(error, ROWPOOL_ENOMEM, "cannot have %zu bytes of shared memory: %s", bytes, strerror(failure));
+    }
+    region->base = base;
+    region->id = atomic_fetch_add(&ids, 1) + 1;
+    return ROWPOOL_OK;
+}
+
+void rp_region_close(rp_region *region)
+{
+    if (region->base == NULL)
+        return;
+    munmap(region->base, region->length);
+    if (region->owner == getpid() && ftruncate(region->fd, 0) != 0)
+        rp_warn("cannot give %zu bytes of shared memory back: %s", region->length, strerror(errno));
+    close(region->fd);
+    region->base = NULL;
+    region->fd = -1;
+}
+
+/* ---- The registry: rowpool_alloc's regions ------------------------------------------------------------------- */
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
+static rp_region *registry;
+
+static void lock_for_fork(void)
+{
+    pthread_mutex_lock(&registry_lock);
+}
+
+static void unlock_after_fork(void)
+{
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* A fork while another thread holds the lock would leave it locked in the child for ever. */
+static void guard_forks(void)
+{
+    if (pthread_atfork(lock_for_fork, unlock_after_fork, unlock_after_fork) != 0)
+        rp_warn("out of memory: rowpool_alloc may hang in a child of fork");
+}
+
+static void lock_registry(void)
+{
+    pthread_once(&registry_once, guard_forks);
+    pthread_mutex_lock(&registry_lock);
+}
+
+static void unlock_registry(void)
+{
+    pthread_mutex_unlock(&registry_lock);
+}
+
+void *rowpool_alloc(size_t bytes, rowpool_error *error)
+{
+    rp_region *region = malloc(sizeof *region);
+    if (region == NULL) {
+        rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+        return NULL;
+    }
+    if (rp_region_open(region, bytes, error) != ROWPOOL_OK) {
+        free(region);
+        return NULL;
+    }
+    lock_registry();
+    region->next = registry;
+    registry = region;
+    unlock_registry();
+    return region->base;
+}
+
+/* Takes the region that begins at an address out of the registry; NULL when there is none. */
+static rp_region *take(const void *base)
+{
+    lock_registry();
+    rp_region **link = &registry;
+    while (*link != NULL && (*link)->base != base)
+        link = &(*link)->next;
+    rp_region *region = *link;
+    if (region != NULL)
+        *link = region->next;
+    unlock_registry();
+    return region;
+}
+
+void rowpool_free(void *memory)
+{
+    if (memory == NULL)
+        return;
+    rp_region *region = take(memory);
+    if (region == NULL) {
+        rp_warn("rowpool_free(%p): this is not memory from rowpool_alloc, or it was freed before; nothing is done",
+                memory);
+        return;
+    }
+    rp_region_close(region);
+    free(region);
+}
+
+static bool holds(const rp_region *region, const char *address, size_t bytes)
+{
+    uintptr_t first = (uintptr_t)address, base = (uintptr_t)region->base;
+    return first >= base && first - base <= region->length && bytes <= region->length - (first - base);
+}
+
+bool rp_region_find(const void *address, size_t bytes, rp_region *region, size_t *offset)
+{
+    lock_registry();
+    const rp_region *known = registry;
+    while (known != NULL && !holds(known, address, bytes))
+        known = known->next;
+    if (known != NULL) {
+        *region = *known;
+        *offset = (uintptr_t)address - (uintptr_t)known->base;
+        region->fd = fcntl(known->fd, F_DUPFD_CLOEXEC, 0);
+    }
+    unlock_registry();
+    return known != NULL && region->fd >= 0;
+}

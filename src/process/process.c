@@ -1,0 +1,203 @@
+/* Process objects: rowpool_process_*. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "process/worker.h"
+
+struct rowpool_process {
+    pid_t owner;          /* the process that made the object */
+    rp_worker worker;     /* pid and pidfd; there is no socket */
+    int pipe;             /* the reading end */
+    pthread_mutex_t lock; /* `end`: two threads may join at once */
+    bool ended;
+    rp_worker_end end;
+};
+
+/* ---- Starting --------------------------------------------------------------------------------------------------- */
+
+static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpool_process_options *options, int pipe)
+{
+    rp_worker_reset_signals(false);
+    int status = options->init != NULL ? options->init(argument) : 0;
+    if (status == 0)
+        status = run(argument, pipe);
+    fflush(NULL);
+    _exit(status);
+}
+
+static rowpool_status refuse(rowpool_error *error, const char *what)
+{
+    return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a process: %s: %s", what, strerror(errno));
+}
+
+static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *run, void *argument,
+                                const rowpool_process_options *options, rowpool_error *error)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return refuse(error, "pipe");
+    fflush(NULL); /* or what is waiting to be written would be written twice */
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        live(run, argument, options, ends[1]);
+    }
+    rowpool_status status = pid < 0 ? refuse(error, "fork") : ROWPOOL_OK;
+    close(ends[1]);
+    if (status != ROWPOOL_OK) {
+        close(ends[0]);
+        return status;
+    }
+    process->pipe = ends[0];
+    rp_worker_adopt(&process->worker, pid);
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run, void *argument,
+                                     const rowpool_process_options *options, rowpool_error *error)
+{
+    const rowpool_process_options usual = {.size = sizeof usual};
+    if (process == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "process is NULL: there is no place for the handle");
+    *process = NULL;
+    if (run == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "run is NULL: there is nothing to run");
+    if (options != NULL && options->size != sizeof *options)
+        return rp_fail(error, ROWPOOL_EINVAL, "options.size is %zu; it must be sizeof(rowpool_process_options), %zu",
+                       options->size, sizeof *options);
+    rowpool_process *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a process");
+    rowpool_status status = fork_into(fresh, run, argument, options != NULL ? options : &usual, error);
+    if (status != ROWPOOL_OK) {
+        free(fresh);
+        return status;
+    }
+    fresh->owner = getpid();
+    pthread_mutex_init(&fresh->lock, NULL);
+    *process = fresh;
+    return ROWPOOL_OK;
+}
+
+/* ---- Looking and waiting ---------------------------------------------------------------------------------------- */
+
+static rowpool_status check(const rowpool_process *process, rowpool_error *error)
+{
+    if (process == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "process is NULL");
+    if (process->owner != getpid())
+        return rp_fail(error, ROWPOOL_EFORKED, "this process object belongs to process %ld, the parent of this one",
+                       (long)process->owner);
+    return ROWPOOL_OK;
+}
+
+/* Whether it has ended; takes note of how, once. */
+static bool has_ended(rowpool_process *process)
+{
+    pthread_mutex_lock(&process->lock);
+    if (!process->ended)
+        process->ended = rp_worker_reap(&process->worker, false, &process->end);
+    bool ended = process->ended;
+    pthread_mutex_unlock(&process->lock);
+    return ended;
+}
+
+/* Sleeps until the process ends or ms have passed: on its pidfd, or without one for a moment only. */
+static void sleep_until_end(const rowpool_process *process, int ms)
+{
+    enum { MOMENT_MS = 5 };
+    bool has_pidfd = process->worker.pidfd >= 0;
+    struct pollfd wait = {.fd = process->worker.pidfd, .events = POLLIN};
+    poll(&wait, has_pidfd, has_pidfd || (ms >= 0 && ms < MOMENT_MS) ? ms : MOMENT_MS);
+}
+
+rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms, rowpool_error *error)
+{
+    RP_TRY(check(process, error));
+    struct timespec deadline = rp_clock_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
+    while (!has_ended(process)) {
+        double left = rp_clock_seconds(rp_clock_now(), deadline);
+        if (timeout_ms >= 0 && left <= 0)
+            return rp_fail(error, ROWPOOL_ETIMEDOUT, "process %d is still alive", (int)process->worker.pid);
+        sleep_until_end(process, timeout_ms < 0 ? -1 : (int)(left * 1e3) + 1);
+    }
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_process_status(rowpool_process *process, rowpool_process_state *state, rowpool_error *error)
+{
+    RP_TRY(check(process, error));
+    if (state == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "state is NULL: there is no place for it");
+    bool ended = has_ended(process);
+    const rp_worker_end *end = &process->end; /* does not change any more once it has ended */
+    *state = (rowpool_process_state){.alive = !ended, .exit_code = -1};
+    if (!ended)
+        return ROWPOOL_OK;
+    state->known = end->known;
+    state->exit_code = end->known && !end->signalled ? end->value : -1;
+    state->end_signal = end->signalled ? end->value : 0;
+    return ROWPOOL_OK;
+}
+
+bool rowpool_process_alive(rowpool_process *process)
+{
+    return check(process, NULL) == ROWPOOL_OK && !has_ended(process);
+}
+
+/* ---- Signals, the rest ------------------------------------------------------------------------------------------ */
+
+static rowpool_status send_signal(rowpool_process *process, int number, rowpool_error *error)
+{
+    RP_TRY(check(process, error));
+    /* Under the lock the process is not collected meanwhile, so its id cannot have become another's. */
+    pthread_mutex_lock(&process->lock);
+    if (!process->ended)
+        rp_worker_signal(&process->worker, number);
+    pthread_mutex_unlock(&process->lock);
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_process_terminate(rowpool_process *process, rowpool_error *error)
+{
+    return send_signal(process, SIGTERM, error);
+}
+
+rowpool_status rowpool_process_kill(rowpool_process *process, rowpool_error *error)
+{
+    return send_signal(process, SIGKILL, error);
+}
+
+long rowpool_process_id(const rowpool_process *process)
+{
+    return process != NULL ? (long)process->worker.pid : -1;
+}
+
+int rowpool_process_pipe(const rowpool_process *process)
+{
+    return process != NULL ? process->pipe : -1;
+}
+
+void rowpool_process_close(rowpool_process *process)
+{
+    if (process == NULL)
+        return;
+    if (process->owner == getpid()) {
+        if (!has_ended(process)) {
+            rp_worker_signal(&process->worker, SIGKILL);
+            rp_worker_reap(&process->worker, true, &process->end);
+        }
+        pthread_mutex_destroy(&process->lock);
+    }
+    close(process->pipe);
+    rp_worker_release(&process->worker);
+    free(process);
+}

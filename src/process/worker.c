@@ -1,0 +1,290 @@
+#include "process/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------- */
+
+void rp_worker_reset_signals(bool ignore_keyboard)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    for (int signal_number = 1; signal_number < NSIG; signal_number++) {
+        bool keyboard = signal_number == SIGINT || signal_number == SIGQUIT;
+        action.sa_handler = keyboard && ignore_keyboard ? SIG_IGN : SIG_DFL;
+        sigaction(signal_number, &action, NULL); /* refused for SIGKILL, SIGSTOP and those of the C library */
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Closes first ... last, both included. */
+static void close_between(unsigned first, unsigned last)
+{
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+        return;
+    struct rlimit limit; /* a kernel before 5.9 */
+    unsigned most = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < last ? (unsigned)limit.rlim_cur : last;
+    for (unsigned descriptor = first; descriptor <= most; descriptor++)
+        close((int)descriptor);
+}
+
+/* Closes all but the standard ones, a and b. A pipe or a socket of the application's that stayed open here would never
+ * tell its reader that it has ended. */
+static void close_others(int a, int b)
+{
+    enum { FIRST = 3 };
+    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+    if (a < 0 || b < 0)
+        low = high; /* only one of them is open */
+    unsigned next = FIRST;
+    if (low >= FIRST) {
+        close_between(next, low - 1);
+        next = low + 1;
+    }
+    if (high >= next) {
+        close_between(next, high - 1);
+        next = high + 1;
+    }
+    close_between(next, ~0u);
+}
+
+static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != self->parent)
+        _exit(0); /* it had gone before it could be told */
+    prctl(PR_SET_NAME, "rowpool-worker");
+    rp_worker_reset_signals(true);
+    close_others(self->socket, self->memory);
+    run(self);
+    _exit(0);
+}
+
+/* ---- Beginning ----------------------------------------------------------------------------------------------- */
+
+static rowpool_status refuse(rowpool_error *error, const char *what)
+{
+    const char *advice = "";
+    if (errno == EAGAIN || errno == ENOMEM)
+        advice = " (ask for fewer workers, or raise the limit on processes or memory)";
+    if (errno == EMFILE || errno == ENFILE)
+        advice = " (ask for fewer workers, or raise the limit on open files)";
+    return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a worker process: %s: %s%s", what, strerror(errno), advice);
+}
+
+static void close_if_open(int descriptor)
+{
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
+rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, rowpool_error *error)
+{
+    int ends[2];
+    *worker = (rp_worker){.pidfd = -1, .socket = -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return refuse(error, "socketpair");
+    rp_worker_self self = {.parent = getpid(), .socket = ends[1]};
+    self.memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
+
+    rowpool_status status = ROWPOOL_OK;
+    pid_t pid = fork();
+    if (pid == 0)
+        live(&self, run);
+    if (pid < 0)
+        status = refuse(error, "fork");
+    close_if_open(self.memory);
+    close(ends[1]);
+    if (status != ROWPOOL_OK) {
+        close(ends[0]);
+        return status;
+    }
+    rp_worker_adopt(worker, pid);
+    worker->socket = ends[0];
+    return ROWPOOL_OK;
+}
+
+void rp_worker_adopt(rp_worker *worker, pid_t pid)
+{
+    /* The descriptor is close-on-exec by itself. */
+    *worker = (rp_worker){.pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .socket = -1};
+}
+
+/* ---- Messages ------------------------------------------------------------------------------------------------ */
+
+/* Room for descriptors beside a message. */
+typedef union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int) * RP_WORKER_DESCRIPTORS)];
+} descriptor_room;
+
+int rp_worker_send(const rp_worker *worker, const void *message, size_t bytes, const int *descriptors, size_t n)
+{
+    union {
+        const void *in;
+        void *out;
+    } base = {.in = message}; /* sendmsg does not write there, whatever its type says */
+    struct iovec part = {.iov_base = base.out, .iov_len = bytes};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    descriptor_room room;
+    memset(&room, 0, sizeof room);
+    if (n > 0) {
+        header.msg_control = &room;
+        header.msg_controllen = CMSG_SPACE(sizeof(int) * n);
+        struct cmsghdr *control = CMSG_FIRSTHDR(&header);
+        control->cmsg_level = SOL_SOCKET;
+        control->cmsg_type = SCM_RIGHTS;
+        control->cmsg_len = CMSG_LEN(sizeof(int) * n);
+        memcpy(CMSG_DATA(control), descriptors, sizeof(int) * n);
+    }
+    while (sendmsg(worker->socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
+}
+
+ssize_t rp_worker_receive(const rp_worker *worker, void *message, size_t capacity)
+{
+    for (;;) {
+        ssize_t bytes = recv(worker->socket, message, capacity, MSG_DONTWAIT);
+        if (bytes >= 0)
+            return bytes;
+        /* A worker that died before it had read everything leaves one ECONNRESET here, ahead of the answers that it
+         * sent: they are still to be had. */
+        if (errno != EINTR && errno != ECONNRESET)
+            return errno == EAGAIN ? -1 : 0;
+    }
+}
+
+size_t rp_worker_next(const rp_worker_self *self, void *message, size_t capacity,
+                      int descriptors[RP_WORKER_DESCRIPTORS])
+{
+    struct iovec part = {.iov_base = message, .iov_len = capacity};
+    descriptor_room room;
+    struct msghdr header = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &room, .msg_controllen = sizeof room.bytes};
+    for (size_t i = 0; i < RP_WORKER_DESCRIPTORS; i++)
+        descriptors[i] = -1;
+    ssize_t bytes;
+    do
+        bytes = recvmsg(self->socket, &header, MSG_CMSG_CLOEXEC);
+    while (bytes < 0 && errno == EINTR);
+    if (bytes <= 0)
+        return 0;
+    struct cmsghdr *control = CMSG_FIRSTHDR(&header);
+    if (control != NULL && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptors, CMSG_DATA(control), control->cmsg_len - CMSG_LEN(0));
+    return (size_t)bytes;
+}
+
+bool rp_worker_answer(const rp_worker_self *self, const void *message, size_t bytes)
+{
+    while (send(self->socket, message, bytes, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR)
+            return false;
+    return true;
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------------- */
+
+void rp_worker_dismiss(const rp_worker *worker)
+{
+    /* Not close: a process that the application forked may hold this end open, and the worker would never know. */
+    shutdown(worker->socket, SHUT_RDWR);
+}
+
+void rp_worker_signal(const rp_worker *worker, int number)
+{
+    if (worker->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, worker->pidfd, number, NULL, 0);
+    else
+        kill(worker->pid, number);
+}
+
+void rp_worker_kill(const rp_worker *worker)
+{
+    rp_worker_signal(worker, SIGKILL);
+}
+
+static int wait_once(idtype_t type, int id, siginfo_t *info, int options)
+{
+    int result;
+    do {
+        memset(info, 0, sizeof *info);
+        result = waitid(type, (id_t)id, info, options);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : errno;
+}
+
+/* Waits for this worker and no other process; 0 or the errno. By its pidfd, where there is one: should the application
+ * have waited for it, its pid may be another's by now. */
+static int wait_for(const rp_worker *worker, siginfo_t *info, int options)
+{
+    enum { BY_PIDFD = 3 }; /* P_PIDFD, which older headers lack, and kernels before 5.4 */
+    int failure = worker->pidfd >= 0 ? wait_once((idtype_t)BY_PIDFD, worker->pidfd, info, options) : EINVAL;
+    return failure == EINVAL ? wait_once(P_PID, worker->pid, info, options) : failure;
+}
+
+bool rp_worker_is_stopped(const rp_worker *worker)
+{
+    siginfo_t info;
+    return wait_for(worker, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
+bool rp_worker_reap(const rp_worker *worker, bool wait, rp_worker_end *end)
+{
+    siginfo_t info;
+    *end = (rp_worker_end){0};
+    if (wait_for(worker, &info, wait ? WEXITED : WEXITED | WNOHANG) != 0)
+        return true; /* ECHILD: it has ended, and someone else was told how */
+    if (info.si_pid == 0)
+        return false;
+    *end = (rp_worker_end){.known = true, .signalled = info.si_code != CLD_EXITED, .value = info.si_status};
+    return true;
+}
+
+static const char *signal_name(int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+        {SIGABRT, "SIGABRT"}, {SIGALRM, "SIGALRM"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},   {SIGHUP, "SIGHUP"},
+        {SIGILL, "SIGILL"},   {SIGINT, "SIGINT"},   {SIGKILL, "SIGKILL"}, {SIGPIPE, "SIGPIPE"}, {SIGQUIT, "SIGQUIT"},
+        {SIGSEGV, "SIGSEGV"}, {SIGSYS, "SIGSYS"},   {SIGTERM, "SIGTERM"}, {SIGTRAP, "SIGTRAP"}, {SIGUSR1, "SIGUSR1"},
+        {SIGUSR2, "SIGUSR2"}, {SIGXCPU, "SIGXCPU"}, {SIGXFSZ, "SIGXFSZ"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].number == number)
+            return names[i].name;
+    return "another";
+}
+
+void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])
+{
+    if (!end->known)
+        snprintf(text, RP_WORKER_END_TEXT,
+                 "ended (how is not known: the application ignores SIGCHLD, or waits for any child)");
+    else if (end->signalled)
+        snprintf(text, RP_WORKER_END_TEXT, "was killed by signal %d (%s)", end->value, signal_name(end->value));
+    else
+        snprintf(text, RP_WORKER_END_TEXT, "ended with exit status %d", end->value);
+}
+
+void rp_worker_release(rp_worker *worker)
+{
+    close_if_open(worker->pidfd);
+    close_if_open(worker->socket);
+    *worker = (rp_worker){.pidfd = -1, .socket = -1};
+}

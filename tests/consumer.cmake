@@ -1,0 +1,54 @@
+# Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config:
+#   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D FLAGS=... -D CONFIG=Release -P consumer.cmake
+cmake_minimum_required(VERSION 3.25)
+
+# Runs a command, and ends the test with its output when it fails.
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "${command}\n${output}\nfailed: ${result}")
+  endif()
+  message("${output}")
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+set(prefix ${WORK}/prefix)
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --config ${CONFIG})
+
+# Nothing of the inside is installed: one header.
+file(GLOB_RECURSE headers RELATIVE ${prefix} ${prefix}/*.h)
+if(NOT headers STREQUAL "include/rowpool.h")
+  message(FATAL_ERROR "installed headers: ${headers}")
+endif()
+
+run(${CMAKE_COMMAND} -S ${SOURCE}/consumer -B ${WORK}/build -D CMAKE_BUILD_TYPE=${CONFIG} -D CMAKE_C_COMPILER=${CC}
+    -D CMAKE_C_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${prefix})
+run(${CMAKE_COMMAND} --build ${WORK}/build --config ${CONFIG})
+foreach(program consumer consumer_static)
+  run(${WORK}/build/${program})
+endforeach()
+
+find_program(pkg_config NAMES pkg-config pkgconf)
+if(NOT pkg_config)
+  message("there is no pkg-config: that half is skipped")
+  return()
+endif()
+set(ENV{PKG_CONFIG_PATH} ${prefix}/${LIBDIR}/pkgconfig)
+separate_arguments(flags UNIX_COMMAND "${FLAGS}")
+# The file names the prefix that the build was configured for; this installation is elsewhere.
+execute_process(COMMAND ${pkg_config} --define-variable=prefix=${prefix} --cflags --libs rowpool
+                OUTPUT_VARIABLE options COMMAND_ERROR_IS_FATAL ANY)
+separate_arguments(options UNIX_COMMAND "${options}")
+run(${CC} ${flags} -std=c11 ${SOURCE}/consumer/main.c ${options} -o ${WORK}/by_pkg_config)
+set(ENV{LD_LIBRARY_PATH} ${prefix}/${LIBDIR})
+run(${WORK}/by_pkg_config)
+
+execute_process(COMMAND ${pkg_config} --modversion rowpool OUTPUT_VARIABLE version COMMAND_ERROR_IS_FATAL ANY)
+file(STRINGS ${prefix}/include/rowpool.h lines REGEX "define ROWPOOL_VERSION_(MAJOR|MINOR|PATCH) ")
+string(REGEX REPLACE "[^;]*VERSION_[A-Z]+ ([0-9]+)" "\\1" expected "${lines}")
+list(JOIN expected "." expected)
+string(STRIP "${version}" version)
+if(NOT version STREQUAL expected)
+  message(FATAL_ERROR "rowpool.pc says ${version}, the header ${expected}")
+endif()

@@ -1,0 +1,23 @@
+# Runs a program on oclgrind's checking device: data races between work items, accesses out of bounds, misuse of the API.
+# Its exit status says nothing about what it found: the log must be empty.
+#   cmake -D OCLGRIND=... -D LOG=... -P oclgrind.cmake -- PROGRAM [ARGUMENT ...]
+foreach(i RANGE ${CMAKE_ARGC})
+  if(started)
+    list(APPEND command "${CMAKE_ARGV${i}}")
+  elseif("${CMAKE_ARGV${i}}" STREQUAL "--")
+    set(started ON)
+  endif()
+endforeach()
+file(REMOVE ${LOG})
+execute_process(COMMAND ${OCLGRIND} --data-races --check-api --log ${LOG} ${command} RESULT_VARIABLE result)
+if(NOT EXISTS ${LOG})
+  message(FATAL_ERROR "oclgrind wrote no log: the program did not run on it")
+endif()
+file(READ ${LOG} findings)
+if(findings)
+  message(FATAL_ERROR "oclgrind found:\n${findings}")
+endif()
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "the program failed: ${result}")
+endif()
+message("oclgrind found nothing")

@@ -1,0 +1,152 @@
+/* What the tests share: random numbers, arrays of every layout, and an exact reference for the range count. Nothing
+ * here uses src/: what it says is said a second time, in another way. */
+#ifndef ROWPOOL_TESTS_SUPPORT_H
+#define ROWPOOL_TESTS_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* After the headers that it needs and does not include itself. */
+#include <cmocka.h>
+
+#include "rowpool.h"
+
+/* Names a cmocka test; most have no use for the state. */
+#define TEST(name) static void name(__attribute__((unused)) void **state)
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+enum { TEST_SKIPPED = 77, TEST_DTYPES = ROWPOOL_FLOAT64 + 1 };
+
+/* ---- Random numbers: SplitMix64 --------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t state;
+} test_random;
+
+/* Starts from ROWPOOL_TEST_SEED: a number, or "new" for one from the clock; a constant when it is unset, so that a test
+ * that passed here passes there. The seed is printed once. salt: what tells one test's numbers from another's. */
+test_random test_random_begin(uint64_t salt);
+uint64_t test_seed(void);
+
+uint64_t test_next(test_random *random);
+uint64_t test_below(test_random *random, uint64_t n); /* in [0, n), n > 0 */
+bool test_chance(test_random *random, unsigned one_in);
+
+/* The whole number in an environment variable, or otherwise. */
+size_t test_setting(const char *variable, size_t otherwise);
+
+/* ---- Elements --------------------------------------------------------------------------------------------------- */
+
+size_t test_size(rowpool_dtype dtype);
+const char *test_name(rowpool_dtype dtype);
+bool test_is_float(rowpool_dtype dtype);
+bool test_is_signed(rowpool_dtype dtype); /* floats are */
+
+/* Elements travel as their bits, in the low bytes of a word. */
+uint64_t test_load(rowpool_dtype dtype, const void *data, size_t i);
+void test_store(rowpool_dtype dtype, void *data, size_t i, uint64_t bits);
+
+/* The element as a double, rounded where need be; and a small whole number as an element. */
+double test_value(rowpool_dtype dtype, uint64_t bits);
+uint64_t test_small(rowpool_dtype dtype, unsigned value);
+
+/* Any element: limits, zeros, infinities, NaNs of both signs and many payloads, subnormals, small numbers, noise. */
+uint64_t test_element(test_random *random, rowpool_dtype dtype);
+
+/* ---- The reference ---------------------------------------------------------------------------------------------- */
+
+/* Where a number lies: an integer whose order is the order of the values, of every kind and type together. It is exact:
+ * the sign, the power of two, and 64 bits of mantissa are side by side in it. No floating-point arithmetic is used. */
+__extension__ typedef __int128 test_place;
+
+/* False for a NaN. */
+bool test_place_element(rowpool_dtype dtype, uint64_t bits, test_place *place);
+bool test_place_number(rowpool_number number, test_place *place);
+
+bool test_place_within(test_place x, const rowpool_range *range);
+bool test_within(rowpool_dtype dtype, uint64_t bits, const rowpool_range *range);
+
+/* expected[i * max(n_ranges, 1) + k], what the range count of rows must be. */
+void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges, uint64_t *expected);
+
+/* ---- Ranges ----------------------------------------------------------------------------------------------------- */
+
+rowpool_number test_i64(int64_t value);
+rowpool_number test_u64(uint64_t value);
+rowpool_number test_f64(double value);
+
+/* A bound of any kind: often an element's own value, a neighbour of it, or what lies halfway to one. Never NaN. */
+rowpool_number test_number_near(test_random *random, rowpool_dtype dtype, uint64_t element);
+
+/* A range whose bounds lie near elements of rows; any closure; sometimes lo > hi. */
+rowpool_range test_range_for(test_random *random, const rowpool_rows *rows);
+
+/* ---- Arrays ----------------------------------------------------------------------------------------------------- */
+
+typedef enum { TEST_DENSE, TEST_STRIDED, TEST_RAGGED, TEST_LAYOUTS } test_layout;
+
+/* Rows in memory that ends where the last row ends, so that a sanitizer sees a read beyond. */
+typedef struct {
+    rowpool_rows rows;
+    test_layout layout;
+    void *memory;
+    int64_t *offsets;
+} test_array;
+
+/* Ragged rows are up to twice as wide as width, many of them empty, one now and then much longer. shift: elements
+ * between an aligned address and the first. */
+test_array test_array_make(test_random *random, rowpool_dtype dtype, test_layout layout, size_t count, size_t width,
+                           size_t shift);
+/* Ragged rows of just these widths. */
+test_array test_array_of_widths(test_random *random, rowpool_dtype dtype, const size_t *widths, size_t count,
+                                size_t shift);
+void test_array_free(test_array *array);
+
+/* Elements in all rows together. */
+size_t test_elements(const rowpool_rows *rows);
+
+/* Counts of uint32 or uint64 with guard bytes on both sides. shift: as above. */
+typedef struct {
+    unsigned char *memory;
+    void *counts;
+    size_t n, size, bytes;
+} test_counts;
+
+test_counts test_counts_make(size_t n, size_t size, size_t shift);
+void test_counts_free(test_counts *counts);
+
+/* Compares; says on standard error which case is wrong and how. True when all is right, the guards too. */
+bool test_counts_right(const test_counts *counts, const uint64_t *expected, const char *what, const rowpool_rows *rows,
+                       const rowpool_range *ranges, size_t n_ranges);
+
+/* ---- Errors ----------------------------------------------------------------------------------------------------- */
+
+/* An error that no call has written to, and whether that is still so. */
+rowpool_error test_error_fresh(void);
+bool test_error_untouched(const rowpool_error *error);
+
+/* Asserts that a call failed with this status, that the error agrees, and that its message holds the text. */
+#define assert_refused(call, expected_status, error, text)                \
+    do {                                                                  \
+        (error) = test_error_fresh();                                     \
+        rowpool_status status_ = (call);                                  \
+        test_refused(status_, expected_status, &(error), text, __LINE__); \
+    } while (0)
+void test_refused(rowpool_status status, rowpool_status expected, const rowpool_error *error, const char *text,
+                  int line);
+
+/* Asserts that a call succeeded; shows the error's message otherwise. */
+#define assert_ok(call, error)                                                            \
+    do {                                                                                  \
+        (error) = test_error_fresh();                                                     \
+        rowpool_status status_ = (call);                                                  \
+        if (status_ != ROWPOOL_OK)                                                        \
+            fail_msg("%s: %s: %s", #call, rowpool_status_name(status_), (error).message); \
+        assert_true(test_error_untouched(&(error)));                                      \
+    } while (0)
+
+#endif

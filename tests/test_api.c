@@ -1,0 +1,1298 @@
+/* The public calls: what they refuse and how they say it, what asynchronous jobs promise, which device answers. */
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+static rowpool *open_pool(const char *device, size_t chunk_bytes)
+{
+    rowpool *pool = NULL;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = device, .chunk_bytes = chunk_bytes, .workers = 2};
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    assert_non_null(pool);
+    return pool;
+}
+
+/* Every sort of pool that jobs must behave the same on. */
+static const char *const devices[] = {"host", "fork", "auto"};
+
+enum { ROWS = 100, WIDTH = 5 };
+
+/* 100 rows of 0..9 repeated: rows alternate between 0 1 2 3 4 (one element in [4, 8]) and 5 6 7 8 9 (four). */
+static int32_t digits[ROWS * WIDTH];
+static const rowpool_rows digit_rows = {.data = digits, .dtype = ROWPOOL_INT32, .count = ROWS, .width = WIDTH};
+
+static void make_digits(void)
+{
+    for (int32_t i = 0; i < ROWS * WIDTH; i++)
+        digits[i] = i % 10;
+}
+
+static bool digits_right(const uint32_t *counts)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (counts[i] != (i % 2 == 0 ? 1u : 4u))
+            return false;
+    return true;
+}
+
+static bool pool_works(rowpool *pool)
+{
+    uint32_t counts[ROWS];
+    memset(counts, 0xff, sizeof counts);
+    return rowpool_range_count(pool, &digit_rows, NULL, 0, counts, NULL) == ROWPOOL_OK && digits_right(counts);
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------------------------- */
+
+TEST(the_version_is_the_headers)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%d.%d.%d", ROWPOOL_VERSION_MAJOR, ROWPOOL_VERSION_MINOR, ROWPOOL_VERSION_PATCH);
+    assert_string_equal(rowpool_version(), text);
+}
+
+TEST(null_is_fine_where_it_says_so)
+{
+    rowpool_close(NULL);
+    rowpool_job_release(NULL);
+    rowpool_free(NULL);
+    rowpool *pool = NULL;
+    assert_int_equal(rowpool_open(&pool, NULL, NULL), ROWPOOL_OK);
+    assert_true(pool_works(pool));
+    rowpool_close(pool);
+}
+
+TEST(open_needs_a_place_for_the_handle)
+{
+    rowpool_error error;
+    assert_refused(rowpool_open(NULL, NULL, &error), ROWPOOL_EINVAL, error, "pool is NULL");
+    assert_int_equal(rowpool_open(NULL, NULL, NULL), ROWPOOL_EINVAL);
+}
+
+static void open_refused(const rowpool_options *options, rowpool_status expected, const char *text)
+{
+    rowpool *pool = (rowpool *)(uintptr_t)16; /* must become NULL */
+    rowpool_error error;
+    assert_refused(rowpool_open(&pool, options, &error), expected, error, text);
+    assert_null(pool);
+    pool = (rowpool *)(uintptr_t)16;
+    assert_int_equal(rowpool_open(&pool, options, NULL), expected);
+    assert_null(pool);
+}
+
+TEST(options_of_another_size_are_refused)
+{
+    static const size_t sizes[] = {0, 1, sizeof(rowpool_options) - 1, sizeof(rowpool_options) + 8, SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        rowpool_options options = {.size = sizes[i]};
+        open_refused(&options, ROWPOOL_EINVAL, "options.size");
+    }
+}
+
+TEST(device_words_that_mean_nothing_are_refused)
+{
+    static const char *const words[] = {"",
+                                        "nonsense",
+                                        "CPU",
+                                        "fork,",
+                                        ",fork",
+                                        "fork,,host",
+                                        "fork host",
+                                        " fork",
+                                        "0:",
+                                        ":0",
+                                        "0",
+                                        "0:0x",
+                                        "-1:0",
+                                        "0:-1",
+                                        "0:0:0",
+                                        "host,nonsense",
+                                        "a word that is much longer than any word that names a device can ever be"};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        rowpool_options options = {.size = sizeof options, .device = words[i]};
+        char quoted[128];
+        snprintf(quoted, sizeof quoted, "'%s'", words[i]);
+        open_refused(&options, ROWPOOL_EINVAL, quoted);
+        open_refused(&options, ROWPOOL_EINVAL, "auto, cpu, gpu"); /* what would be right */
+    }
+}
+
+TEST(a_device_that_is_not_there_is_refused)
+{
+    static const char *const words[] = {"9:9", "0:999", "999999:0", "host,9:9", "fork,63:63"};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        rowpool_options options = {.size = sizeof options, .device = words[i]};
+        open_refused(&options, ROWPOOL_ENODEVICE, "fork"); /* the message lists what there is */
+    }
+}
+
+/* Devices found, as a pool on the host sees them or, NULL, as rowpool_open would. */
+static size_t find_devices(rowpool *pool, rowpool_device *found, size_t capacity)
+{
+    size_t count = 0;
+    rowpool_error error;
+    assert_ok(rowpool_devices(pool, found, capacity, &count, &error), error);
+    assert_true(count <= capacity);
+    return count;
+}
+
+enum { MOST_DEVICES = 64 };
+
+static const rowpool_device *device_of(const rowpool_device *found, size_t count, rowpool_device_type type)
+{
+    for (size_t i = 0; i < count; i++)
+        if (found[i].type == type)
+            return &found[i];
+    return NULL;
+}
+
+TEST(a_type_that_is_not_there_is_refused)
+{
+    rowpool_device found[MOST_DEVICES];
+    size_t count = find_devices(NULL, found, MOST_DEVICES);
+    static const struct {
+        const char *word;
+        rowpool_device_type type;
+    } types[] = {{"gpu", ROWPOOL_DEVICE_GPU}, {"cpu", ROWPOOL_DEVICE_CPU}, {"accelerator", ROWPOOL_DEVICE_ACCELERATOR}};
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        rowpool_options options = {.size = sizeof options, .device = types[i].word};
+        if (device_of(found, count, types[i].type) == NULL)
+            open_refused(&options, ROWPOOL_ENODEVICE, types[i].word);
+    }
+}
+
+TEST(too_many_workers_are_refused)
+{
+    rowpool_options options = {.size = sizeof options, .device = "fork", .workers = 1025};
+    open_refused(&options, ROWPOOL_EINVAL, "options.workers is 1025");
+    options.workers = SIZE_MAX;
+    open_refused(&options, ROWPOOL_EINVAL, "options.workers");
+}
+
+TEST(bad_variables_are_refused_by_name)
+{
+    static const struct {
+        const char *name, *value, *text;
+        rowpool_status status;
+    } bad[] = {
+        {"ROWPOOL_DEVICE", "nonsense", "'nonsense'", ROWPOOL_EINVAL},
+        {"ROWPOOL_DEVICE", "fork,", "'fork,'", ROWPOOL_EINVAL},
+        {"ROWPOOL_DEVICE", "9:9", "9:9", ROWPOOL_ENODEVICE},
+        {"ROWPOOL_WORKERS", "0", "ROWPOOL_WORKERS is '0'", ROWPOOL_EINVAL},
+        {"ROWPOOL_WORKERS", "-1", "ROWPOOL_WORKERS", ROWPOOL_EINVAL},
+        {"ROWPOOL_WORKERS", "1025", "ROWPOOL_WORKERS", ROWPOOL_EINVAL},
+        {"ROWPOOL_WORKERS", "two", "ROWPOOL_WORKERS is 'two'", ROWPOOL_EINVAL},
+        {"ROWPOOL_CHUNK_BYTES", "0", "ROWPOOL_CHUNK_BYTES", ROWPOOL_EINVAL},
+        {"ROWPOOL_CHUNK_BYTES", "1M", "ROWPOOL_CHUNK_BYTES is '1M'", ROWPOOL_EINVAL},
+        {"ROWPOOL_CHUNK_BYTES", "99999999999999999999", "ROWPOOL_CHUNK_BYTES", ROWPOOL_EINVAL},
+    };
+    const rowpool_options all_given = {.size = sizeof all_given, .device = "fork", .workers = 1, .chunk_bytes = 4096};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        setenv(bad[i].name, bad[i].value, 1);
+        open_refused(NULL, bad[i].status, bad[i].text);
+        rowpool *pool; /* an option that is given is the answer; nobody asks the variable */
+        rowpool_error error;
+        assert_ok(rowpool_open(&pool, &all_given, &error), error);
+        rowpool_close(pool);
+        unsetenv(bad[i].name);
+    }
+}
+
+TEST(variables_hold_where_options_are_zero)
+{
+    setenv("ROWPOOL_DEVICE", "fork", 1);
+    setenv("ROWPOOL_WORKERS", "3", 1);
+    rowpool *pool;
+    rowpool_error error;
+    assert_ok(rowpool_open(&pool, NULL, &error), error);
+    rowpool_device found[MOST_DEVICES];
+    find_devices(pool, found, MOST_DEVICES);
+    assert_int_equal(found[0].type, ROWPOOL_DEVICE_FORK);
+    assert_true(found[0].in_use);
+    assert_int_equal(found[0].units, 3);
+    assert_true(pool_works(pool));
+    rowpool_close(pool);
+    unsetenv("ROWPOOL_DEVICE");
+    unsetenv("ROWPOOL_WORKERS");
+}
+
+TEST(an_empty_variable_is_unset)
+{
+    setenv("ROWPOOL_DEVICE", "", 1);
+    setenv("ROWPOOL_WORKERS", "", 1);
+    setenv("ROWPOOL_CHUNK_BYTES", "", 1);
+    rowpool *pool;
+    rowpool_error error;
+    assert_ok(rowpool_open(&pool, NULL, &error), error);
+    rowpool_close(pool);
+    unsetenv("ROWPOOL_DEVICE");
+    unsetenv("ROWPOOL_WORKERS");
+    unsetenv("ROWPOOL_CHUNK_BYTES");
+}
+
+/* ---- What a map refuses ----------------------------------------------------------------------------------------- */
+
+static void never(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+{
+    (void)job, (void)status, (void)error;
+    *(bool *)payload = true;
+}
+
+/* All four forms of the call refuse alike, with an error and without. */
+static void map_refused(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges,
+                        void *counts, const char *text)
+{
+    rowpool_error error;
+    bool called = false;
+    rowpool_job *job = (rowpool_job *)(uintptr_t)16;
+    assert_refused(rowpool_range_count(pool, rows, ranges, n_ranges, counts, &error), ROWPOOL_EINVAL, error, text);
+    assert_refused(rowpool_range_count_u64(pool, rows, ranges, n_ranges, counts, &error), ROWPOOL_EINVAL, error, text);
+    assert_refused(rowpool_range_count_async(pool, rows, ranges, n_ranges, counts, never, &called, &job, &error),
+                   ROWPOOL_EINVAL, error, text);
+    assert_null(job);
+    job = (rowpool_job *)(uintptr_t)16;
+    assert_refused(rowpool_range_count_u64_async(pool, rows, ranges, n_ranges, counts, never, &called, &job, &error),
+                   ROWPOOL_EINVAL, error, text);
+    assert_null(job);
+    assert_int_equal(rowpool_range_count(pool, rows, ranges, n_ranges, counts, NULL), ROWPOOL_EINVAL);
+    assert_int_equal(rowpool_range_count_async(pool, rows, ranges, n_ranges, counts, NULL, NULL, NULL, NULL),
+                     ROWPOOL_EINVAL);
+    assert_false(called);
+}
+
+static uint64_t place[2 * ROWS];
+
+TEST(missing_arguments_are_refused)
+{
+    rowpool *pool = open_pool("host", 0);
+    rowpool_range range = rowpool_range_i64(4, 8);
+    map_refused(NULL, &digit_rows, NULL, 0, place, "pool is NULL");
+    map_refused(pool, NULL, NULL, 0, place, "rows is NULL");
+    map_refused(pool, &digit_rows, NULL, 0, NULL, "counts is NULL");
+    map_refused(pool, &digit_rows, NULL, 1, place, "ranges is NULL");
+    map_refused(pool, &digit_rows, &range, 0, place, "n_ranges is 0");
+    rowpool_rows rows = digit_rows;
+    rows.data = NULL;
+    map_refused(pool, &rows, NULL, 0, place, "rows.data is NULL");
+    assert_true(pool_works(pool));
+    rowpool_close(pool);
+}
+
+TEST(wrong_rows_are_refused)
+{
+    rowpool *pool = open_pool("host", 0);
+    rowpool_rows rows = digit_rows;
+    rows.dtype = (rowpool_dtype)11;
+    map_refused(pool, &rows, NULL, 0, place, "rows.dtype is 11");
+    rows = digit_rows;
+    rows.data = (const char *)digits + 2;
+    map_refused(pool, &rows, NULL, 0, place, "rows.data is not aligned");
+    rows = digit_rows;
+    rows.stride = WIDTH - 1;
+    map_refused(pool, &rows, NULL, 0, place, "rows.stride");
+    static const int64_t decreasing[] = {0, 5, 3, 8}, negative[] = {-1, 0, 0, 0}, beyond[] = {0, 5, 9, 501};
+    rows = (rowpool_rows){.data = digits, .dtype = ROWPOOL_INT32, .count = 3, .offsets = decreasing};
+    map_refused(pool, &rows, NULL, 0, place, "rows.offsets[2]");
+    rows.offsets = negative;
+    map_refused(pool, &rows, NULL, 0, place, "rows.offsets[0]");
+    rows.offsets = beyond;
+    rows.width = (size_t)ROWS * WIDTH;
+    map_refused(pool, &rows, NULL, 0, place, "rows.offsets[3]");
+    rows.width = 0;
+    rows.stride = 5;
+    map_refused(pool, &rows, NULL, 0, place, "rows.stride");
+    rowpool_close(pool);
+}
+
+TEST(wrong_ranges_are_refused)
+{
+    rowpool *pool = open_pool("host", 0);
+    rowpool_range ranges[] = {rowpool_range_i64(4, 8), rowpool_range_f64(0, (double)NAN)};
+    map_refused(pool, &digit_rows, ranges, 2, place, "ranges[1].hi");
+    ranges[1] = ranges[0];
+    ranges[0].closed = (rowpool_closed)9;
+    map_refused(pool, &digit_rows, ranges, 2, place, "ranges[0].closed");
+    ranges[0] = ranges[1];
+    ranges[1].lo.kind = (rowpool_number_kind)3;
+    map_refused(pool, &digit_rows, ranges, 2, place, "ranges[1].lo");
+    rowpool_close(pool);
+}
+
+TEST(counts_out_of_line_are_refused)
+{
+    rowpool *pool = open_pool("host", 0);
+    rowpool_error error;
+    uint32_t *odd = (uint32_t *)(void *)((char *)place + 2);
+    uint64_t *half = (uint64_t *)(void *)((char *)place + 4);
+    assert_refused(rowpool_range_count(pool, &digit_rows, NULL, 0, odd, &error), ROWPOOL_EINVAL, error,
+                   "counts is not aligned");
+    assert_refused(rowpool_range_count_u64(pool, &digit_rows, NULL, 0, half, &error), ROWPOOL_EINVAL, error,
+                   "counts is not aligned");
+    rowpool_close(pool);
+}
+
+/* The addresses are never read: each is refused before. */
+TEST(sizes_beyond_memory_are_refused)
+{
+    rowpool *pool = open_pool("host", 0);
+    const void *nowhere = (const void *)(uintptr_t)4096;
+    rowpool_rows rows = {.data = nowhere, .dtype = ROWPOOL_INT64, .count = (size_t)1 << 32, .width = (size_t)1 << 31};
+    map_refused(pool, &rows, NULL, 0, place, "more than memory can hold");
+    rows.width = (size_t)1 << 32;
+    rows.dtype = ROWPOOL_INT8;
+    rowpool_error error;
+    assert_refused(rowpool_range_count_u64(pool, &rows, NULL, 0, place, &error), ROWPOOL_EINVAL, error,
+                   "more than memory can hold");
+
+    rowpool_range range = rowpool_range_i64(4, 8);
+    rows = (rowpool_rows){.data = nowhere, .dtype = ROWPOOL_INT8, .count = SIZE_MAX}; /* rows of nothing, but counts */
+    map_refused(pool, &rows, NULL, 0, place, "more than memory can hold");
+    rows.count = (size_t)1 << 62; /* 2^64 bytes of counts */
+    map_refused(pool, &rows, &range, 1, place, "more than memory can hold");
+    rowpool_close(pool);
+}
+
+TEST(a_row_that_uint32_cannot_count_is_refused)
+{
+    rowpool *pool = open_pool("host", 0);
+    rowpool_error error;
+    uint32_t counts[2];
+    rowpool_rows rows = {
+        .data = (const void *)(uintptr_t)4096, .dtype = ROWPOOL_INT8, .count = 1, .width = (size_t)1 << 33};
+    assert_refused(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), ROWPOOL_EINVAL, error, "uint64 form");
+    rows.width = (size_t)1 << 32;
+    assert_refused(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), ROWPOOL_EINVAL, error, "uint64 form");
+    static const int64_t offsets[] = {0, 3, INT64_C(1) << 33};
+    rows = (rowpool_rows){.data = digits, .dtype = ROWPOOL_INT8, .count = 2, .offsets = offsets};
+    assert_refused(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), ROWPOOL_EINVAL, error, "row 1");
+    rowpool_close(pool);
+}
+
+TEST(no_rows_need_nothing)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        rowpool_rows rows = {.dtype = ROWPOOL_FLOAT64, .width = 5};
+        assert_ok(rowpool_range_count(pool, &rows, NULL, 0, NULL, &error), error);
+        assert_ok(rowpool_range_count_u64(pool, &rows, NULL, 0, NULL, &error), error);
+        assert_ok(rowpool_range_count_async(pool, &rows, NULL, 0, NULL, NULL, NULL, &job, &error), error);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
+        rowpool_job_release(job);
+        rowpool_close(pool);
+    }
+}
+
+TEST(lo_above_hi_is_empty)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_range range = rowpool_range_f64(8, 4);
+        uint32_t counts[ROWS], zeros[ROWS] = {0};
+        memset(counts, 0xff, sizeof counts);
+        assert_ok(rowpool_range_count(pool, &digit_rows, &range, 1, counts, &error), error);
+        assert_memory_equal(counts, zeros, sizeof counts);
+        rowpool_close(pool);
+    }
+}
+
+/* ---- Jobs ------------------------------------------------------------------------------------------------------- */
+
+TEST(missing_jobs_are_refused)
+{
+    rowpool_error error;
+    size_t rows;
+    assert_refused(rowpool_job_wait(NULL, 0, &error), ROWPOOL_EINVAL, error, "job is NULL");
+    assert_refused(rowpool_job_poll(NULL, &error), ROWPOOL_EINVAL, error, "job is NULL");
+    assert_refused(rowpool_job_cancel(NULL, &error), ROWPOOL_EINVAL, error, "job is NULL");
+    assert_refused(rowpool_job_progress(NULL, &rows, &rows, &error), ROWPOOL_EINVAL, error, "job is NULL");
+    assert_int_equal(rowpool_job_wait(NULL, 0, NULL), ROWPOOL_EINVAL);
+}
+
+/* What a callback saw. */
+typedef struct {
+    sem_t called;
+    atomic_int calls;
+    rowpool_job *job;
+    rowpool_status status, polled;
+    bool has_error;
+    rowpool_error error;
+    pthread_t thread;
+} witness;
+
+static void witness_init(witness *w)
+{
+    memset(w, 0, sizeof *w);
+    sem_init(&w->called, 0, 0);
+}
+
+static void bear_witness(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+{
+    witness *w = payload;
+    w->job = job;
+    w->status = status;
+    w->has_error = error != NULL;
+    if (error != NULL)
+        w->error = *error;
+    w->thread = pthread_self();
+    w->polled = job != NULL ? rowpool_job_poll(job, NULL) : status;
+    if (job != NULL && rowpool_job_wait(job, -1, NULL) != status) /* its own job is done: no deadlock */
+        w->polled = ROWPOOL_EDEADLK;
+    atomic_fetch_add(&w->calls, 1);
+    sem_post(&w->called);
+}
+
+TEST(done_is_called_once_on_another_thread)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        uint32_t counts[ROWS];
+        witness w;
+        witness_init(&w);
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, bear_witness, &w, &job, &error), error);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
+        assert_true(digits_right(counts));
+        assert_ok(rowpool_job_poll(job, &error), error);
+        sem_wait(&w.called);
+        assert_ptr_equal(w.job, job);
+        assert_int_equal(w.status, ROWPOOL_OK);
+        assert_int_equal(w.polled, ROWPOOL_OK);
+        assert_false(w.has_error);
+        assert_false(pthread_equal(w.thread, pthread_self()));
+        rowpool_job_release(job);
+        rowpool_close(pool);
+        assert_int_equal(atomic_load(&w.calls), 1);
+        sem_destroy(&w.called);
+    }
+}
+
+TEST(a_released_job_goes_on)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        uint32_t counts[2][ROWS];
+        witness kept, detached;
+        witness_init(&kept);
+        witness_init(&detached);
+        rowpool_job *job;
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts[0], bear_witness, &kept, &job, &error),
+                  error);
+        rowpool_job_release(job);
+        assert_ok(
+            rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts[1], bear_witness, &detached, NULL, &error),
+            error);
+        rowpool_close(pool); /* waits for both */
+        assert_true(digits_right(counts[0]));
+        assert_true(digits_right(counts[1]));
+        assert_int_equal(atomic_load(&kept.calls), 1);
+        assert_ptr_equal(kept.job, job); /* it was still valid there */
+        assert_int_equal(kept.polled, ROWPOOL_OK);
+        assert_int_equal(atomic_load(&detached.calls), 1);
+        assert_null(detached.job);
+        sem_destroy(&kept.called);
+        sem_destroy(&detached.called);
+    }
+}
+
+TEST(close_waits_for_jobs_nobody_holds)
+{
+    enum { JOBS = 50 };
+    static uint32_t counts[JOBS][ROWS];
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        memset(counts, 0xff, sizeof counts);
+        for (size_t j = 0; j < JOBS; j++)
+            assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts[j], NULL, NULL, NULL, &error),
+                      error);
+        rowpool_close(pool);
+        for (size_t j = 0; j < JOBS; j++)
+            assert_true(digits_right(counts[j]));
+    }
+}
+
+TEST(a_job_may_outlive_its_pool)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        uint32_t counts[ROWS];
+        size_t done, rows;
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        rowpool_close(pool);
+        assert_ok(rowpool_job_poll(job, &error), error);
+        assert_ok(rowpool_job_wait(job, 0, &error), error);
+        assert_ok(rowpool_job_progress(job, &done, &rows, &error), error);
+        assert_int_equal(done, ROWS);
+        assert_int_equal(rows, ROWS);
+        assert_ok(rowpool_job_cancel(job, &error), error); /* too late, and no harm */
+        assert_ok(rowpool_job_poll(job, &error), error);
+        assert_true(digits_right(counts));
+        rowpool_job_release(job);
+    }
+}
+
+/* What the caller gave is copied: it may be gone as soon as the call has returned. */
+TEST(rows_and_ranges_are_copied)
+{
+    enum { RANGES = 40 }; /* more than a job can be expected to keep in place */
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        static uint32_t counts[ROWS * RANGES];
+        rowpool_rows rows = digit_rows;
+        rowpool_range ranges[RANGES];
+        for (size_t k = 0; k < RANGES; k++)
+            ranges[k] = rowpool_range_i64((int64_t)k, (int64_t)k);
+        assert_ok(rowpool_range_count_async(pool, &rows, ranges, RANGES, counts, NULL, NULL, &job, &error), error);
+        memset(&rows, 0xff, sizeof rows);
+        memset(ranges, 0xff, sizeof ranges);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
+        rowpool_job_release(job);
+        for (size_t r = 0; r < ROWS; r++)
+            for (size_t k = 0; k < RANGES; k++)
+                assert_int_equal(counts[r * RANGES + k], k < 10 && k / 5 == r % 2);
+        rowpool_close(pool);
+    }
+}
+
+/* ---- The dispatcher held back: what can be said of a job that has not begun ------------------------------------- */
+
+/* A callback that stays until it is let go: as long as it does, no other job of the pool can begin or end. */
+typedef struct {
+    sem_t entered, leave;
+} barrier;
+
+static void stay(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+{
+    barrier *b = payload;
+    (void)job, (void)status, (void)error;
+    sem_post(&b->entered);
+    sem_wait(&b->leave);
+}
+
+static void hold_dispatcher(rowpool *pool, barrier *b)
+{
+    rowpool_error error;
+    static uint32_t counts[ROWS];
+    sem_init(&b->entered, 0, 0);
+    sem_init(&b->leave, 0, 0);
+    assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, stay, b, NULL, &error), error);
+    sem_wait(&b->entered);
+}
+
+static void let_go(barrier *b)
+{
+    sem_post(&b->leave);
+}
+
+TEST(an_unfinished_job_times_out)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        uint32_t counts[ROWS];
+        size_t done = 1, rows = 0;
+        barrier b;
+        hold_dispatcher(pool, &b);
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        assert_refused(rowpool_job_wait(job, 0, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+        assert_refused(rowpool_job_wait(job, 20, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+        assert_ok(rowpool_job_progress(job, &done, &rows, &error), error);
+        assert_int_equal(done, 0);
+        assert_int_equal(rows, ROWS);
+        assert_ok(rowpool_job_progress(job, NULL, NULL, &error), error);
+        assert_true(pool_works(pool)); /* calls that wait need no dispatcher */
+        let_go(&b);
+        assert_ok(rowpool_job_wait(job, 1000000, &error), error);
+        assert_ok(rowpool_job_progress(job, &done, &rows, &error), error);
+        assert_int_equal(done, ROWS);
+        assert_true(digits_right(counts));
+        rowpool_job_release(job);
+        rowpool_close(pool);
+    }
+}
+
+TEST(a_cancelled_job_ends_so)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        test_counts counts = test_counts_make(ROWS, sizeof(uint32_t), 0);
+        witness w;
+        witness_init(&w);
+        barrier b;
+        hold_dispatcher(pool, &b);
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts.counts, bear_witness, &w, &job, &error),
+                  error);
+        assert_ok(rowpool_job_cancel(job, &error), error);
+        assert_ok(rowpool_job_cancel(job, &error), error); /* twice is fine */
+        let_go(&b);
+        assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ECANCELED, error, "cancel");
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ECANCELED, error, "cancel");
+        sem_wait(&w.called);
+        assert_int_equal(w.status, ROWPOOL_ECANCELED);
+        assert_int_equal(w.polled, ROWPOOL_ECANCELED);
+        assert_true(w.has_error);
+        assert_int_equal(w.error.status, ROWPOOL_ECANCELED);
+        assert_true(pool_works(pool));
+        rowpool_job_release(job);
+        rowpool_close(pool);
+        assert_int_equal(atomic_load(&w.calls), 1);
+        test_counts_free(&counts);
+        sem_destroy(&w.called);
+    }
+}
+
+/* ---- A job under way -------------------------------------------------------------------------------------------- */
+
+enum { MANY_ROWS = 40000 };
+
+/* Enough for many chunks. */
+static rowpool_rows many_rows(void)
+{
+    static int32_t *data;
+    if (data == NULL) {
+        data = malloc((size_t)MANY_ROWS * WIDTH * sizeof *data);
+        assert_non_null(data);
+        for (int32_t i = 0; i < MANY_ROWS * WIDTH; i++)
+            data[i] = i % 10;
+    }
+    return (rowpool_rows){.data = data, .dtype = ROWPOOL_INT32, .count = MANY_ROWS, .width = WIDTH};
+}
+
+TEST(progress_only_grows)
+{
+    static uint32_t counts[MANY_ROWS];
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 2000);
+        rowpool_error error;
+        rowpool_job *job;
+        rowpool_rows many = many_rows();
+        assert_ok(rowpool_range_count_async(pool, &many, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        size_t before = 0, done, rows;
+        rowpool_status status;
+        do {
+            status = rowpool_job_poll(job, NULL);
+            assert_ok(rowpool_job_progress(job, &done, &rows, &error), error);
+            assert_true(before <= done && done <= rows);
+            assert_int_equal(rows, MANY_ROWS);
+            before = done;
+        } while (status == ROWPOOL_ETIMEDOUT);
+        assert_int_equal(status, ROWPOOL_OK);
+        assert_int_equal(done, MANY_ROWS);
+        rowpool_job_release(job);
+        rowpool_close(pool);
+    }
+}
+
+/* Wherever the cancel meets it, the job ends one way or the other, and nothing beside the counts is written. */
+TEST(a_job_cancelled_under_way_ends)
+{
+    rowpool_rows many = many_rows();
+    uint64_t *expected = malloc(MANY_ROWS * sizeof *expected);
+    assert_non_null(expected);
+    test_expect(&many, NULL, 0, expected);
+    for (size_t i = 0; i < COUNT_OF(devices); i++)
+        for (size_t round = 0; round < 10; round++) {
+            rowpool *pool = open_pool(devices[i], 2000);
+            rowpool_error error;
+            rowpool_job *job;
+            test_counts counts = test_counts_make(MANY_ROWS, sizeof(uint32_t), 1);
+            assert_ok(rowpool_range_count_async(pool, &many, NULL, 0, counts.counts, NULL, NULL, &job, &error), error);
+            for (size_t done = 0; done < round * 1000;)
+                assert_ok(rowpool_job_progress(job, &done, NULL, &error), error);
+            assert_ok(rowpool_job_cancel(job, &error), error);
+            rowpool_status status = rowpool_job_wait(job, -1, &error);
+            assert_true(status == ROWPOOL_OK || status == ROWPOOL_ECANCELED);
+            if (status == ROWPOOL_ECANCELED) /* counts are unspecified: only the guards are compared */
+                for (size_t r = 0; r < MANY_ROWS; r++)
+                    ((uint32_t *)counts.counts)[r] = (uint32_t)expected[r];
+            assert_true(test_counts_right(&counts, expected, devices[i], &many, NULL, 0));
+            assert_true(pool_works(pool));
+            rowpool_job_release(job);
+            rowpool_close(pool);
+            test_counts_free(&counts);
+        }
+    free(expected);
+}
+
+/* ---- Inside a callback ------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    rowpool *pool, *other;
+    sem_t called;
+    uint32_t counts[ROWS];
+    rowpool_job *child;
+    rowpool_status submitted, waited, waited_briefly, polled, elsewhere;
+    rowpool_error error;
+} inside;
+
+static void look_inside(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+{
+    inside *in = payload;
+    (void)job, (void)status, (void)error;
+    in->submitted = rowpool_range_count_async(in->pool, &digit_rows, NULL, 0, in->counts, NULL, NULL, &in->child, NULL);
+    in->waited = rowpool_job_wait(in->child, -1, &in->error);
+    in->waited_briefly = rowpool_job_wait(in->child, 1, NULL);
+    in->polled = rowpool_job_poll(in->child, NULL);
+    /* A job of another pool has another dispatcher: waiting for it is fine. */
+    static uint32_t counts[ROWS];
+    rowpool_job *foreign = NULL;
+    in->elsewhere = rowpool_range_count_async(in->other, &digit_rows, NULL, 0, counts, NULL, NULL, &foreign, NULL);
+    if (in->elsewhere == ROWPOOL_OK)
+        in->elsewhere = rowpool_job_wait(foreign, -1, NULL);
+    rowpool_job_release(foreign);
+    sem_post(&in->called);
+}
+
+TEST(waiting_in_a_callback_does_not_hang)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool_error error;
+        static uint32_t counts[ROWS];
+        inside in = {.pool = open_pool(devices[i], 0), .other = open_pool(devices[i], 0)};
+        sem_init(&in.called, 0, 0);
+        assert_ok(rowpool_range_count_async(in.pool, &digit_rows, NULL, 0, counts, look_inside, &in, NULL, &error),
+                  error);
+        sem_wait(&in.called);
+        assert_int_equal(in.submitted, ROWPOOL_OK);
+        assert_int_equal(in.waited, ROWPOOL_EDEADLK);
+        assert_int_equal(in.error.status, ROWPOOL_EDEADLK);
+        assert_int_equal(in.waited_briefly, ROWPOOL_EDEADLK);
+        assert_int_equal(in.polled, ROWPOOL_ETIMEDOUT);
+        assert_int_equal(in.elsewhere, ROWPOOL_OK);
+        assert_ok(rowpool_job_wait(in.child, -1, &error), error);
+        assert_true(digits_right(in.counts));
+        rowpool_job_release(in.child);
+        rowpool_close(in.pool);
+        rowpool_close(in.other);
+        sem_destroy(&in.called);
+    }
+}
+
+/* Each callback submits the next job. */
+typedef struct {
+    rowpool *pool;
+    unsigned left;
+    rowpool_status status;
+    uint32_t counts[ROWS];
+    sem_t ended;
+} chain;
+
+static void next_of_chain(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+{
+    chain *c = payload;
+    (void)job, (void)error;
+    if (status == ROWPOOL_OK && !digits_right(c->counts))
+        status = ROWPOOL_EDEVICE;
+    memset(c->counts, 0xff, sizeof c->counts);
+    if (status == ROWPOOL_OK && --c->left > 0)
+        status = rowpool_range_count_async(c->pool, &digit_rows, NULL, 0, c->counts, next_of_chain, c, NULL, NULL);
+    if (status == ROWPOOL_OK && c->left > 0)
+        return;
+    c->status = status;
+    sem_post(&c->ended);
+}
+
+TEST(callbacks_may_submit)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool_error error;
+        chain c = {.pool = open_pool(devices[i], 0), .left = 50};
+        sem_init(&c.ended, 0, 0);
+        assert_ok(rowpool_range_count_async(c.pool, &digit_rows, NULL, 0, c.counts, next_of_chain, &c, NULL, &error),
+                  error);
+        sem_wait(&c.ended);
+        assert_int_equal(c.status, ROWPOOL_OK);
+        assert_int_equal(c.left, 0);
+        rowpool_close(c.pool);
+        sem_destroy(&c.ended);
+    }
+}
+
+/* Standard error into a file, while it lasts. */
+typedef struct {
+    FILE *file;
+    int before;
+} capture;
+
+static capture capture_begin(void)
+{
+    capture c = {tmpfile(), dup(STDERR_FILENO)};
+    assert_non_null(c.file);
+    fflush(stderr);
+    dup2(fileno(c.file), STDERR_FILENO);
+    return c;
+}
+
+static void capture_end(capture *c, char *text, size_t size)
+{
+    fflush(stderr);
+    dup2(c->before, STDERR_FILENO);
+    close(c->before);
+    rewind(c->file);
+    text[fread(text, 1, size - 1, c->file)] = '\0';
+    fclose(c->file);
+}
+
+typedef struct {
+    rowpool *pool;
+    sem_t called;
+} closer;
+
+static void close_pool(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+{
+    closer *c = payload;
+    (void)job, (void)status, (void)error;
+    rowpool_close(c->pool);
+    sem_post(&c->called);
+}
+
+TEST(a_callback_may_not_close_the_pool)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool_error error;
+        uint32_t counts[ROWS];
+        closer c = {.pool = open_pool(devices[i], 0)};
+        sem_init(&c.called, 0, 0);
+        capture stderr_now = capture_begin();
+        rowpool_status status = rowpool_range_count_async(c.pool, &digit_rows, NULL, 0, counts, close_pool, &c, NULL,
+                                                          &error);
+        if (status == ROWPOOL_OK)
+            sem_wait(&c.called);
+        char text[2048];
+        capture_end(&stderr_now, text, sizeof text);
+        assert_int_equal(status, ROWPOOL_OK);
+        assert_non_null(strstr(text, "rowpool_close"));
+        assert_true(pool_works(c.pool));
+        rowpool_close(c.pool);
+        sem_destroy(&c.called);
+    }
+}
+
+/* ---- Many threads ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    rowpool *pool;
+    uint64_t salt;
+    size_t wrong;
+} user;
+
+static bool one_map(user *u, test_random *random)
+{
+    rowpool_dtype dtype = (rowpool_dtype)test_below(random, TEST_DTYPES);
+    /* Some above and some below what is small enough for the host. */
+    size_t count = (size_t)test_below(random, 200),
+           width = (size_t)test_below(random, test_chance(random, 4) ? 300 : 9);
+    test_array array = test_array_make(random, dtype, (test_layout)test_below(random, TEST_LAYOUTS), count, width, 0);
+    rowpool_range ranges[3];
+    size_t n = (size_t)test_below(random, 4), total = count * (n != 0 ? n : 1);
+    for (size_t k = 0; k < n; k++)
+        ranges[k] = test_range_for(random, &array.rows);
+    uint64_t *expected = malloc((total + 1) * sizeof *expected);
+    if (expected == NULL)
+        abort();
+    test_expect(&array.rows, ranges, n, expected);
+    test_counts counts = test_counts_make(total, sizeof(uint32_t), 0);
+    rowpool_error error;
+    rowpool_status status;
+    if (test_chance(random, 2)) {
+        rowpool_job *job = NULL;
+        status = rowpool_range_count_async(u->pool, &array.rows, n != 0 ? ranges : NULL, n, counts.counts, NULL, NULL,
+                                           &job, &error);
+        if (status == ROWPOOL_OK)
+            status = rowpool_job_wait(job, -1, &error);
+        rowpool_job_release(job);
+    } else {
+        status = rowpool_range_count(u->pool, &array.rows, n != 0 ? ranges : NULL, n, counts.counts, &error);
+    }
+    bool right = status == ROWPOOL_OK && test_counts_right(&counts, expected, "threads", &array.rows, ranges, n);
+    if (status != ROWPOOL_OK)
+        fprintf(stderr, "threads: %s\n", error.message);
+    test_counts_free(&counts);
+    free(expected);
+    test_array_free(&array);
+    return right;
+}
+
+static void *use_pool(void *argument)
+{
+    user *u = argument;
+    test_random random = test_random_begin(u->salt);
+    for (size_t i = 0; i < 60; i++)
+        u->wrong += !one_map(u, &random);
+    return NULL;
+}
+
+TEST(many_threads_share_a_pool)
+{
+    enum { THREADS = 8 };
+    test_seed(); /* printed here, by one thread */
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 4096);
+        pthread_t threads[THREADS];
+        user users[THREADS];
+        for (size_t t = 0; t < THREADS; t++) {
+            users[t] = (user){.pool = pool, .salt = 100 * i + t};
+            assert_int_equal(pthread_create(&threads[t], NULL, use_pool, &users[t]), 0);
+        }
+        size_t wrong = 0;
+        for (size_t t = 0; t < THREADS; t++) {
+            pthread_join(threads[t], NULL);
+            wrong += users[t].wrong;
+        }
+        assert_int_equal(wrong, 0);
+        rowpool_close(pool);
+    }
+}
+
+/* ---- A forked child --------------------------------------------------------------------------------------------- */
+
+/* 0 when every call on the parent's handles is refused in the child as the header says; else which was not. */
+static int calls_in_child(rowpool *pool, rowpool_job *job)
+{
+    uint32_t counts[ROWS];
+    size_t n;
+    rowpool_device device;
+    rowpool_job *fresh = NULL;
+    rowpool_error error = test_error_fresh();
+    if (rowpool_range_count(pool, &digit_rows, NULL, 0, counts, &error) != ROWPOOL_EFORKED)
+        return 1;
+    if (error.status != ROWPOOL_EFORKED || strstr(error.message, "parent") == NULL)
+        return 2;
+    if (rowpool_range_count_u64(pool, &digit_rows, NULL, 0, place, NULL) != ROWPOOL_EFORKED)
+        return 3;
+    if (rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, NULL, NULL, &fresh, NULL) != ROWPOOL_EFORKED)
+        return 4;
+    if (rowpool_range_count_u64_async(pool, &digit_rows, NULL, 0, place, NULL, NULL, &fresh, NULL) != ROWPOOL_EFORKED)
+        return 5;
+    if (rowpool_devices(pool, &device, 1, &n, NULL) != ROWPOOL_EFORKED)
+        return 6;
+    if (rowpool_job_wait(job, -1, NULL) != ROWPOOL_EFORKED || rowpool_job_poll(job, NULL) != ROWPOOL_EFORKED)
+        return 7;
+    if (rowpool_job_cancel(job, NULL) != ROWPOOL_EFORKED ||
+        rowpool_job_progress(job, NULL, NULL, NULL) != ROWPOOL_EFORKED)
+        return 8;
+    rowpool_job_release(job);
+    rowpool_close(pool);
+    return 0;
+}
+
+/* A child may open pools of its own; "auto" must not touch the OpenCL that the parent already uses. */
+static int pools_in_child(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    return 0; /* the thread sanitizer bears no new thread in the child of a process that has some */
+#endif
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool_options options = {.size = sizeof options, .device = devices[i], .workers = 2};
+        rowpool *pool;
+        if (rowpool_open(&pool, &options, NULL) != ROWPOOL_OK)
+            return 20 + (int)i;
+        bool works = pool_works(pool);
+        rowpool_close(pool);
+        if (!works)
+            return 30 + (int)i;
+    }
+    return 0;
+}
+
+static int status_of_child(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status))
+        return -WTERMSIG(status);
+    return WEXITSTATUS(status);
+}
+
+TEST(a_forked_child_is_kept_out)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        uint32_t counts[ROWS];
+        assert_true(pool_works(pool));
+        barrier b;
+        hold_dispatcher(pool, &b); /* the job is unfinished when the child begins */
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            alarm(120); /* a hang is a failure too */
+            int failed = calls_in_child(pool, job);
+            _exit(failed != 0 ? failed : pools_in_child());
+        }
+        assert_int_equal(status_of_child(child), 0);
+        let_go(&b);
+        assert_ok(rowpool_job_wait(job, -1, &error), error); /* the child's close and release left it alone */
+        assert_true(digits_right(counts));
+        rowpool_job_release(job);
+        assert_true(pool_works(pool));
+        rowpool_close(pool);
+    }
+}
+
+/* ---- Devices ---------------------------------------------------------------------------------------------------- */
+
+TEST(devices_are_listed_within_capacity)
+{
+    rowpool_error error;
+    rowpool *pools[] = {NULL, open_pool("host", 0), open_pool("auto", 0)};
+    for (size_t i = 0; i < COUNT_OF(pools); i++) {
+        size_t count = 0, again = 0;
+        assert_ok(rowpool_devices(pools[i], NULL, 0, &count, &error), error);
+        assert_true(count >= 2); /* processes and the host are everywhere */
+        rowpool_device *found = calloc(count + 1, sizeof *found), zero;
+        assert_non_null(found);
+        memset(&zero, 0, sizeof zero);
+        assert_ok(rowpool_devices(pools[i], found, count - 1, &again, &error), error);
+        assert_int_equal(again, count);
+        assert_memory_equal(&found[count - 1], &zero, sizeof zero);
+        assert_ok(rowpool_devices(pools[i], found, count + 1, &again, &error), error);
+        assert_int_equal(again, count);
+        assert_memory_equal(&found[count], &zero, sizeof zero);
+        bool in_use = true;
+        for (size_t d = 0; d < count; d++) {
+            assert_true(in_use || !found[d].in_use); /* those in use first */
+            in_use = found[d].in_use;
+            assert_true(found[d].index[0] != '\0' && found[d].name[0] != '\0' && found[d].reason[0] != '\0');
+        }
+        assert_non_null(device_of(found, count, ROWPOOL_DEVICE_FORK));
+        assert_non_null(device_of(found, count, ROWPOOL_DEVICE_HOST));
+        free(found);
+        rowpool_close(pools[i]);
+    }
+}
+
+TEST(devices_need_a_place_for_the_number)
+{
+    rowpool_error error;
+    size_t count;
+    rowpool_device device;
+    assert_refused(rowpool_devices(NULL, &device, 1, NULL, &error), ROWPOOL_EINVAL, error, "count is NULL");
+    assert_refused(rowpool_devices(NULL, NULL, 1, &count, &error), ROWPOOL_EINVAL, error, "devices is NULL");
+}
+
+TEST(a_named_device_is_in_use_alone)
+{
+    static const char *const names[] = {"host", "fork"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        rowpool *pool = open_pool(names[i], 0);
+        rowpool_device found[MOST_DEVICES];
+        size_t count = find_devices(pool, found, MOST_DEVICES), used = 0;
+        for (size_t d = 0; d < count; d++)
+            used += found[d].in_use;
+        assert_int_equal(used, 1);
+        assert_string_equal(found[0].index, names[i]);
+        rowpool_close(pool);
+    }
+}
+
+TEST(cpus_are_counted_by_affinity)
+{
+    size_t all = rowpool_cpu_count();
+    assert_true(all >= 1);
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        cpu_set_t mask, one;
+        CPU_ZERO(&one);
+        sched_getaffinity(0, sizeof mask, &mask);
+        for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
+            if (CPU_ISSET(cpu, &mask))
+                CPU_SET(cpu, &one);
+        _exit(sched_setaffinity(0, sizeof one, &one) == 0 && rowpool_cpu_count() == 1 ? 0 : 1);
+    }
+    assert_int_equal(status_of_child(child), 0);
+}
+
+/* Rows answered so far by devices of OpenCL, and by the host. */
+static void rows_by(rowpool *pool, uint64_t *opencl, uint64_t *host)
+{
+    rowpool_device found[MOST_DEVICES];
+    size_t count = find_devices(pool, found, MOST_DEVICES);
+    *opencl = *host = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (found[i].type == ROWPOOL_DEVICE_HOST)
+            *host += found[i].rows;
+        else if (found[i].type != ROWPOOL_DEVICE_FORK)
+            *opencl += found[i].rows;
+        assert_int_equal(found[i].failures, 0);
+    }
+}
+
+static bool has_opencl(void)
+{
+    rowpool_device found[MOST_DEVICES];
+    return find_devices(NULL, found, MOST_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER;
+}
+
+/* Counts rows of 0..9 on a pool and says who answered. */
+static void count_rows(rowpool *pool, size_t count, size_t width, bool async, uint64_t *opencl, uint64_t *host)
+{
+    rowpool_error error;
+    uint64_t opencl_before, host_before;
+    rows_by(pool, &opencl_before, &host_before);
+    test_random random = test_random_begin(count);
+    int32_t *data = malloc(count * width * sizeof *data);
+    uint32_t *counts = malloc(count * sizeof *counts);
+    assert_non_null(data);
+    assert_non_null(counts);
+    for (size_t i = 0; i < count * width; i++)
+        data[i] = (int32_t)test_below(&random, 10);
+    rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = count, .width = width};
+    if (async) {
+        rowpool_job *job;
+        assert_ok(rowpool_range_count_async(pool, &rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
+        rowpool_job_release(job);
+    } else {
+        assert_ok(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t expected = 0;
+        for (size_t j = 0; j < width; j++)
+            expected += data[i * width + j] >= 4 && data[i * width + j] <= 8;
+        assert_int_equal(counts[i], expected);
+    }
+    free(data);
+    free(counts);
+    rows_by(pool, opencl, host);
+    *opencl -= opencl_before;
+    *host -= host_before;
+}
+
+TEST(the_flagship_goes_to_opencl)
+{
+    if (!has_opencl())
+        skip();
+    rowpool *pool = open_pool("auto", 0);
+    uint64_t opencl, host;
+    for (int async = 0; async < 2; async++) {
+        count_rows(pool, 200000, 5, async != 0, &opencl, &host);
+        assert_int_equal(opencl, 200000);
+        assert_int_equal(host, 0);
+        count_rows(pool, 1000, 5, async != 0, &opencl, &host);
+        assert_int_equal(opencl, 0);
+        assert_int_equal(host, 1000);
+        count_rows(pool, 4000, 5, async != 0, &opencl, &host); /* 20,000 elements: still small */
+        assert_int_equal(opencl, 0);
+        assert_int_equal(host, 4000);
+        count_rows(pool, 20001, 1, async != 0, &opencl, &host); /* one more: not any longer */
+        assert_int_equal(opencl, 20001);
+        assert_int_equal(host, 0);
+        count_rows(pool, 1, 20001, async != 0, &opencl, &host);
+        assert_int_equal(opencl, 1);
+        assert_int_equal(host, 0);
+    }
+    rowpool_close(pool);
+}
+
+TEST(a_named_device_takes_small_maps_too)
+{
+    if (!has_opencl())
+        skip();
+    rowpool_device found[MOST_DEVICES];
+    find_devices(NULL, found, MOST_DEVICES);
+    const char *const names[] = {found[0].index, "all"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        rowpool *pool = open_pool(names[i], 0);
+        uint64_t opencl, host;
+        count_rows(pool, 10, 5, false, &opencl, &host);
+        assert_int_equal(opencl, 10);
+        assert_int_equal(host, 0);
+        count_rows(pool, 10, 5, true, &opencl, &host);
+        assert_int_equal(opencl, 10);
+        rowpool_close(pool);
+    }
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    /* What these say is the subject here: nothing of the surroundings may decide it. */
+    unsetenv("ROWPOOL_DEVICE");
+    unsetenv("ROWPOOL_WORKERS");
+    unsetenv("ROWPOOL_CHUNK_BYTES");
+    make_digits();
+    return 0;
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    free((void *)(uintptr_t)many_rows().data);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_version_is_the_headers),
+        cmocka_unit_test(null_is_fine_where_it_says_so),
+        cmocka_unit_test(open_needs_a_place_for_the_handle),
+        cmocka_unit_test(options_of_another_size_are_refused),
+        cmocka_unit_test(device_words_that_mean_nothing_are_refused),
+        cmocka_unit_test(a_device_that_is_not_there_is_refused),
+        cmocka_unit_test(a_type_that_is_not_there_is_refused),
+        cmocka_unit_test(too_many_workers_are_refused),
+        cmocka_unit_test(bad_variables_are_refused_by_name),
+        cmocka_unit_test(variables_hold_where_options_are_zero),
+        cmocka_unit_test(an_empty_variable_is_unset),
+        cmocka_unit_test(missing_arguments_are_refused),
+        cmocka_unit_test(wrong_rows_are_refused),
+        cmocka_unit_test(wrong_ranges_are_refused),
+        cmocka_unit_test(counts_out_of_line_are_refused),
+        cmocka_unit_test(sizes_beyond_memory_are_refused),
+        cmocka_unit_test(a_row_that_uint32_cannot_count_is_refused),
+        cmocka_unit_test(no_rows_need_nothing),
+        cmocka_unit_test(lo_above_hi_is_empty),
+        cmocka_unit_test(missing_jobs_are_refused),
+        cmocka_unit_test(done_is_called_once_on_another_thread),
+        cmocka_unit_test(a_released_job_goes_on),
+        cmocka_unit_test(close_waits_for_jobs_nobody_holds),
+        cmocka_unit_test(a_job_may_outlive_its_pool),
+        cmocka_unit_test(rows_and_ranges_are_copied),
+        cmocka_unit_test(an_unfinished_job_times_out),
+        cmocka_unit_test(a_cancelled_job_ends_so),
+        cmocka_unit_test(progress_only_grows),
+        cmocka_unit_test(a_job_cancelled_under_way_ends),
+        cmocka_unit_test(waiting_in_a_callback_does_not_hang),
+        cmocka_unit_test(callbacks_may_submit),
+        cmocka_unit_test(a_callback_may_not_close_the_pool),
+        cmocka_unit_test(many_threads_share_a_pool),
+        cmocka_unit_test(a_forked_child_is_kept_out),
+        cmocka_unit_test(devices_are_listed_within_capacity),
+        cmocka_unit_test(devices_need_a_place_for_the_number),
+        cmocka_unit_test(a_named_device_is_in_use_alone),
+        cmocka_unit_test(cpus_are_counted_by_affinity),
+        cmocka_unit_test(the_flagship_goes_to_opencl),
+        cmocka_unit_test(a_named_device_takes_small_maps_too),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean_up);
+}

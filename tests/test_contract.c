@@ -1,0 +1,322 @@
+/* The contract: the same cases on every device and backend, each against the exact reference.
+ *
+ *     test_contract [DEVICE...]     all devices, or those named as ROWPOOL_DEVICE names them
+ *
+ * ROWPOOL_TEST_CASES is the number of random cases, ROWPOOL_TEST_SEED where they begin. For devices or checkers that
+ * are slow, ROWPOOL_TEST_ONE_IN takes only each so-manieth of the given cases, ROWPOOL_TEST_ELEMENTS only those of so
+ * many elements. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+/* ---- Who is asked ----------------------------------------------------------------------------------------------- */
+
+/* A pool: each device with its own choice of chunks, and with chunks so small that nearly every row or element is one.
+ */
+typedef struct {
+    char what[64];
+    rowpool *pool;
+    size_t most; /* elements of a case: tiny chunks take long */
+} subject;
+
+enum { MOST_DEVICES = 32 };
+static const struct {
+    size_t chunk_bytes, most;
+} chunkings[] = {{0, 2000000}, {4096, 100000}, {64, 512}, {1, 40}};
+static subject subjects[MOST_DEVICES * COUNT_OF(chunkings)];
+static size_t n_subjects;
+
+static bool fits(const subject *asked, size_t elements)
+{
+    return elements <= asked->most && elements <= test_setting("ROWPOOL_TEST_ELEMENTS", SIZE_MAX);
+}
+
+/* Whether this given case is one of those to be taken. */
+static bool due(const subject *asked, size_t elements)
+{
+    static size_t one_in, seen;
+    if (one_in == 0)
+        one_in = test_setting("ROWPOOL_TEST_ONE_IN", 1);
+    return fits(asked, elements) && seen++ % one_in == 0;
+}
+
+static void add_device(const char *device)
+{
+    for (size_t i = 0; i < COUNT_OF(chunkings) && n_subjects < COUNT_OF(subjects); i++) {
+        subject *added = &subjects[n_subjects];
+        rowpool_options options = {.size = sizeof options, .device = device, .chunk_bytes = chunkings[i].chunk_bytes};
+        rowpool_error error;
+        if (rowpool_open(&added->pool, &options, &error) != ROWPOOL_OK) {
+            fprintf(stderr, "%s: %s\n", device, error.message);
+            exit(1);
+        }
+        snprintf(added->what, sizeof added->what, "%s, chunk_bytes %zu", device, options.chunk_bytes);
+        added->most = chunkings[i].most;
+        n_subjects++;
+    }
+}
+
+static void add_every_device(void)
+{
+    rowpool_device devices[MOST_DEVICES];
+    size_t count, opencl = 0;
+    rowpool_error error;
+    if (rowpool_devices(NULL, devices, MOST_DEVICES, &count, &error) != ROWPOOL_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        exit(1);
+    }
+    for (size_t i = 0; i < count && i < MOST_DEVICES; i++) {
+        bool named = strchr(devices[i].index, ':') != NULL;
+        rowpool *pool;
+        rowpool_options options = {.size = sizeof options, .device = devices[i].index};
+        if (named && rowpool_open(&pool, &options, &error) != ROWPOOL_OK) {
+            printf("skipped: %s\n", error.message);
+            continue;
+        }
+        if (named) {
+            rowpool_close(pool);
+            printf("device %s: %s, %s\n", devices[i].index, devices[i].name, devices[i].platform);
+            add_device(devices[i].index);
+            opencl++;
+        }
+    }
+    if (opencl > 0)
+        add_device("all");
+    else
+        printf("no OpenCL device: processes and host only\n");
+    add_device("auto");
+    add_device("fork");
+    add_device("host");
+}
+
+static void close_all(void)
+{
+    for (size_t i = 0; i < n_subjects; i++)
+        rowpool_close(subjects[i].pool);
+}
+
+/* ---- One case --------------------------------------------------------------------------------------------------- */
+
+enum { MOST_RANGES = 200 };
+
+typedef struct {
+    const subject *subject;
+    test_array array;
+    rowpool_range ranges[MOST_RANGES];
+    size_t n_ranges; /* 0: the default range */
+    bool wide, async;
+    uint64_t *expected;
+    test_counts counts;
+    rowpool_job *job;
+    rowpool_status status;
+    rowpool_error error;
+} test_case;
+
+static size_t cases, wrong;
+
+/* Chooses the rest at random and calls the pool; the array is the case's from now on. */
+static void begin(test_case *c, test_random *random, const subject *asked, test_array array, size_t n_ranges, bool wide,
+                  bool async)
+{
+    *c = (test_case){.subject = asked, .array = array, .n_ranges = n_ranges, .wide = wide, .async = async};
+    size_t n = array.rows.count * (n_ranges != 0 ? n_ranges : 1);
+    for (size_t k = 0; k < n_ranges; k++)
+        c->ranges[k] = test_range_for(random, &array.rows);
+    c->expected = malloc((n + 1) * sizeof *c->expected);
+    if (c->expected == NULL)
+        abort();
+    test_expect(&array.rows, c->ranges, n_ranges, c->expected);
+    c->counts = test_counts_make(n, wide ? sizeof(uint64_t) : sizeof(uint32_t), (size_t)test_below(random, 4));
+
+    const rowpool_range *ranges = n_ranges != 0 ? c->ranges : NULL;
+    rowpool *pool = asked->pool;
+    if (wide)
+        c->status = async ? rowpool_range_count_u64_async(pool, &array.rows, ranges, n_ranges, c->counts.counts, NULL,
+                                                          NULL, &c->job, &c->error)
+                          : rowpool_range_count_u64(pool, &array.rows, ranges, n_ranges, c->counts.counts, &c->error);
+    else
+        c->status = async ? rowpool_range_count_async(pool, &array.rows, ranges, n_ranges, c->counts.counts, NULL, NULL,
+                                                      &c->job, &c->error)
+                          : rowpool_range_count(pool, &array.rows, ranges, n_ranges, c->counts.counts, &c->error);
+}
+
+static void end(test_case *c)
+{
+    if (c->subject == NULL) /* never begun */
+        return;
+    if (c->job != NULL)
+        c->status = rowpool_job_wait(c->job, -1, &c->error);
+    rowpool_job_release(c->job);
+    char what[128];
+    snprintf(what, sizeof what, "%s, %s counts, %s", c->subject->what, c->wide ? "uint64" : "uint32",
+             c->async ? "asynchronous" : "synchronous");
+    bool right = c->status == ROWPOOL_OK;
+    if (!right)
+        fprintf(stderr, "%s, %s: %s: %s\n", what, test_name(c->array.rows.dtype), rowpool_status_name(c->status),
+                c->error.message);
+    else
+        right = test_counts_right(&c->counts, c->expected, what, &c->array.rows, c->ranges, c->n_ranges);
+    cases++;
+    wrong += !right;
+    test_counts_free(&c->counts);
+    free(c->expected);
+    test_array_free(&c->array);
+    c->subject = NULL;
+}
+
+/* A summary of the cases since the last one, and the verdict on them. */
+static void conclude(const char *what)
+{
+    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, n_subjects, wrong);
+    fflush(stdout);
+    size_t failures = wrong;
+    cases = wrong = 0;
+    assert_int_equal(failures, 0);
+}
+
+/* ---- Given shapes ----------------------------------------------------------------------------------------------- */
+
+static const size_t widths[] = {0,   1,   2,   3,   4,    5,    6,    7,    8,    9,     15,   16,
+                                17,  31,  32,  33,  63,   64,   65,   127,  128,  129,   255,  256,
+                                257, 511, 512, 513, 1000, 4095, 4096, 4097, 5000, 65536, 70000};
+static const size_t row_counts[] = {0, 1, 2, 3, 7, 63, 64, 65, 1000};
+
+/* What changes from case to case in turn, so that every value meets every shape sooner or later. */
+static void shape(test_random *random, const subject *asked, rowpool_dtype dtype, test_layout layout, size_t count,
+                  size_t width, size_t turn)
+{
+    static const size_t range_counts[] = {1, 0, 2, 7, 1};
+    test_case c;
+    test_array array = test_array_make(random, dtype, layout, count, width, turn % 3);
+    begin(&c, random, asked, array, range_counts[turn % COUNT_OF(range_counts)], turn / 2 % 2 != 0, turn % 2 != 0);
+    end(&c);
+}
+
+/* Every shape for every dtype and layout would take minutes: the large ones take turns. */
+TEST(given_shapes)
+{
+    test_random random = test_random_begin(1);
+    size_t turn = 0, large = 0;
+    for (size_t s = 0; s < n_subjects; s++)
+        for (int d = 0; d < TEST_DTYPES; d++)
+            for (int layout = 0; layout < TEST_LAYOUTS; layout++)
+                for (size_t i = 0; i < COUNT_OF(widths); i++)
+                    for (size_t j = 0; j < COUNT_OF(row_counts); j++) {
+                        size_t elements = widths[i] * row_counts[j];
+                        if ((elements > 2000 && large++ % 29 != 0) || !due(&subjects[s], elements))
+                            continue;
+                        shape(&random, &subjects[s], (rowpool_dtype)d, (test_layout)layout, row_counts[j], widths[i],
+                              turn++);
+                    }
+    conclude("given shapes");
+}
+
+/* Ragged rows that are all of one sort, or of two that differ much. */
+TEST(ragged_extremes)
+{
+    enum { ROWS = 700 };
+    static const struct {
+        size_t count, usual, every, other; /* each `every`-th row has `other` elements, the rest `usual` */
+    } patterns[] = {
+        {ROWS, 0, 1000, 0},   {ROWS, 0, 100, 1}, {ROWS, 1, 2, 0},    {ROWS, 0, 350, 30000}, {3, 0, 3, 70000},
+        {1, 0, 1, 100000},    {ROWS, 5, 7, 0},   {64, 64, 8, 1000},  {65, 0, 64, 1},        {2, 0, 2, 100},
+        {ROWS, 1, 699, 5000}, {1, 0, 10, 0},     {33, 3, 33, 65536}, {12, 1, 12, 2},        {20, 0, 19, 3},
+    };
+    test_random random = test_random_begin(2);
+    size_t turn = 0;
+    for (size_t s = 0; s < n_subjects; s++)
+        for (size_t p = 0; p < COUNT_OF(patterns); p++)
+            for (int d = 0; d < TEST_DTYPES; d++) {
+                size_t given[ROWS], elements = 0;
+                for (size_t i = 0; i < patterns[p].count; i++) {
+                    given[i] = (i + 1) % patterns[p].every == 0 ? patterns[p].other : patterns[p].usual;
+                    elements += given[i];
+                }
+                if ((subjects[s].most < 1000 && patterns[p].count > 100 && turn++ % 8 != 0) ||
+                    !due(&subjects[s], elements))
+                    continue;
+                test_case c;
+                test_array array = test_array_of_widths(&random, (rowpool_dtype)d, given, patterns[p].count, turn % 3);
+                begin(&c, &random, &subjects[s], array, turn % 3, turn / 2 % 2 != 0, turn % 2 != 0);
+                turn++;
+                end(&c);
+            }
+    conclude("ragged extremes");
+}
+
+/* Ranges by the dozen, as a histogram has them. A work item then loops far more often than there are elements, and
+ * there are devices on which that is a limit. */
+TEST(many_ranges)
+{
+    static const struct {
+        size_t count, width, n_ranges;
+    } shapes[] = {{2000, 5, 40},  {100, 512, 200}, {50, 513, 200}, {5, 5000, 100},
+                  {1, 70000, 33}, {300, 64, 129},  {4, 9, 150}};
+    test_random random = test_random_begin(4);
+    size_t turn = 0;
+    for (size_t s = 0; s < n_subjects; s++)
+        for (size_t i = 0; i < COUNT_OF(shapes); i++)
+            for (int layout = 0; layout < TEST_LAYOUTS; layout++) {
+                if (!fits(&subjects[s], shapes[i].count * shapes[i].width))
+                    continue;
+                rowpool_dtype dtype = (rowpool_dtype)(turn % TEST_DTYPES);
+                test_case c;
+                test_array array = test_array_make(&random, dtype, (test_layout)layout, shapes[i].count,
+                                                   shapes[i].width, turn % 3);
+                begin(&c, &random, &subjects[s], array, shapes[i].n_ranges, turn / 2 % 2 != 0, turn % 2 != 0);
+                turn++;
+                end(&c);
+            }
+    conclude("many ranges");
+}
+
+/* ---- Random cases ----------------------------------------------------------------------------------------------- */
+
+/* Several are in flight at a time, on one pool or many: ROWPOOL_TEST_IN_FLIGHT, for drivers that bear only one. */
+TEST(random_cases)
+{
+    enum { MOST_IN_FLIGHT = 5 };
+    static test_case window[MOST_IN_FLIGHT];
+    size_t in_flight = test_setting("ROWPOOL_TEST_IN_FLIGHT", MOST_IN_FLIGHT);
+    if (in_flight < 1 || in_flight > MOST_IN_FLIGHT)
+        in_flight = MOST_IN_FLIGHT;
+    static const size_t range_counts[] = {0, 1, 1, 1, 2, 3, 7};
+    test_random random = test_random_begin(3);
+    size_t n = test_setting("ROWPOOL_TEST_CASES", 20000);
+    memset(window, 0, sizeof window);
+    for (size_t i = 0; i < n; i++) {
+        test_case *c = &window[i % in_flight];
+        end(c);
+        const subject *asked = &subjects[test_below(&random, n_subjects)];
+        bool tiny = asked->most <= 64;
+        rowpool_dtype dtype = (rowpool_dtype)test_below(&random, TEST_DTYPES);
+        test_array array = test_array_make(&random, dtype, (test_layout)test_below(&random, TEST_LAYOUTS),
+                                           (size_t)test_below(&random, tiny ? 6 : 40),
+                                           (size_t)test_below(&random, tiny ? 6 : 40), (size_t)test_below(&random, 4));
+        begin(c, &random, asked, array, range_counts[test_below(&random, COUNT_OF(range_counts))],
+              test_chance(&random, 2), test_chance(&random, 3));
+    }
+    for (size_t i = 0; i < in_flight; i++)
+        end(&window[i]);
+    conclude("random cases");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_shapes),
+        cmocka_unit_test(ragged_extremes),
+        cmocka_unit_test(many_ranges),
+        cmocka_unit_test(random_cases),
+    };
+    test_seed();
+    for (int i = 1; i < argc; i++)
+        add_device(argv[i]);
+    if (argc == 1)
+        add_every_device();
+    int failures = cmocka_run_group_tests(tests, NULL, NULL);
+    close_all();
+    return failures;
+}

@@ -1,0 +1,43 @@
+// The public header in C++17: it compiles, links as C, and its structs are used as a C++ program would.
+#include "rowpool.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <type_traits>
+#include <vector>
+
+static_assert(std::is_trivial<rowpool_rows>::value && std::is_standard_layout<rowpool_rows>::value, "a C struct");
+static_assert(std::is_trivial<rowpool_options>::value && std::is_standard_layout<rowpool_options>::value, "a C struct");
+
+int main()
+{
+    rowpool_options options{};
+    options.size = sizeof options;
+    options.device = "host";
+    rowpool_error error{};
+    rowpool *pool = nullptr;
+    if (rowpool_open(&pool, &options, &error) != ROWPOOL_OK) {
+        std::fprintf(stderr, "%s\n", error.message);
+        return 1;
+    }
+    const std::vector<std::int32_t> data{0, 4, 8, 9, 5, 6, 1, 2, 3, 3};
+    rowpool_rows rows{};
+    rows.data = data.data();
+    rows.dtype = ROWPOOL_INT32;
+    rows.count = 2;
+    rows.width = 5;
+    std::vector<std::uint32_t> counts(rows.count);
+    const rowpool_range range = rowpool_range_i64(4, 8);
+    int calls = 0;
+    const auto done = [](rowpool_job *, rowpool_status, const rowpool_error *, void *payload) {
+        ++*static_cast<int *>(payload);
+    };
+    rowpool_status status = rowpool_range_count_async(pool, &rows, &range, 1, counts.data(), done, &calls, nullptr,
+                                                      &error);
+    rowpool_close(pool);
+    if (status != ROWPOOL_OK || calls != 1 || counts[0] != 3 || counts[1] != 1) {
+        std::fprintf(stderr, "wrong: %u %u, %d calls\n", counts[0], counts[1], calls);
+        return 1;
+    }
+    return 0;
+}

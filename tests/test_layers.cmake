@@ -1,0 +1,48 @@
+# Who may include whom: cmake -D SOURCE=<the project's folder> -P test_layers.cmake
+# A layer knows those below it only, so that each can be read, tested and replaced by itself.
+cmake_minimum_required(VERSION 3.25)
+
+file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/src/*.c ${SOURCE}/src/*.h)
+list(LENGTH files total)
+if(total LESS 20)
+  message(FATAL_ERROR "only ${total} files found under ${SOURCE}/src: nothing would be checked")
+endif()
+set(violations 0)
+
+# No file whose path matches `where` (but not `except`) has a line that matches `pattern`.
+function(forbid where except pattern why)
+  set(seen 0)
+  foreach(file IN LISTS files)
+    if(NOT file MATCHES "${where}" OR file MATCHES "${except}")
+      continue()
+    endif()
+    math(EXPR seen "${seen} + 1")
+    file(STRINGS ${SOURCE}/${file} lines REGEX "${pattern}")
+    if(lines)
+      message(SEND_ERROR "${file}: ${lines}: ${why}")
+    endif()
+  endforeach()
+  if(seen EQUAL 0)
+    message(SEND_ERROR "no file matches ${where}: has it moved?")
+  endif()
+endfunction()
+
+set(include "^[ \t]*#[ \t]*include[ \t]*[<\"]")
+set(none "^$")
+set(system "(unistd|pthread|fcntl|signal|semaphore|dlfcn|sched|poll|spawn|threads|time|stdio|sys/[a-z]+|linux/[a-z]+)\\.h>")
+
+forbid("^src/" "^src/backend/opencl/" "${include}(CL|OpenCL)/" "OpenCL stays in its backend")
+forbid("^src/" "^src/base/settings\\.c$" "(^|[^a-z_])(secure_)?getenv[ (]" "settings come from base/settings.h")
+
+forbid("^src/base/" "${none}" "${include}(core|process|backend|pool|cli)/" "base is the ground floor")
+forbid("^src/core/" "${none}" "${include}(process|backend|pool|cli)/" "core stands on base only")
+forbid("^src/core/" "${none}" "${include}${system}" "core is values: no system call")
+forbid("^src/core/" "${none}" "${include}base/(log|queue|thread|clock|settings)\\.h" "core is values: no thread, no setting")
+forbid("^src/process/" "${none}" "${include}(core|backend|pool|cli)/" "processes stand on base only")
+forbid("^src/backend/" "${none}" "${include}(pool|cli)/" "a backend does not know the pool")
+forbid("^src/backend/opencl/" "${none}" "${include}(process/|backend/(fork|host))" "backends do not know each other")
+forbid("^src/backend/fork" "${none}" "${include}backend/(opencl|host)" "backends do not know each other")
+forbid("^src/backend/host" "${none}" "${include}(process/|backend/(opencl|fork))" "backends do not know each other")
+forbid("^src/pool/" "${none}" "${include}(cli/|backend/(opencl|fork|host))" "the pool knows backends by backend.h only")
+forbid("^src/(api|pool/)" "${none}" "${include}cli/" "the library does not know the program")
+forbid("^src/cli/" "${none}" "${include}(core|process|backend|pool)/" "the program is a user of the library")

@@ -1,0 +1,318 @@
+/* Process objects: beginning, end, signals, the pipe; and the example of two processes started and joined in turn. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+static rowpool_process *start(rowpool_process_run *run, void *argument, int (*init)(void *))
+{
+    rowpool_process *process;
+    rowpool_error error = {0};
+    rowpool_process_options options = {.size = sizeof options, .init = init};
+    if (rowpool_process_start(&process, run, argument, init != NULL ? &options : NULL, &error) != ROWPOOL_OK)
+        fail_msg("%s", error.message);
+    return process;
+}
+
+static rowpool_process_state joined(rowpool_process *process)
+{
+    rowpool_process_state how;
+    assert_int_equal(rowpool_process_join(process, -1, NULL), ROWPOOL_OK);
+    assert_int_equal(rowpool_process_status(process, &how, NULL), ROWPOOL_OK);
+    assert_false(how.alive);
+    assert_false(rowpool_process_alive(process));
+    return how;
+}
+
+/* Reads all that the child wrote; its length. */
+static size_t read_all(const rowpool_process *process, char *text, size_t size)
+{
+    size_t length = 0;
+    ssize_t n;
+    while ((n = read(rowpool_process_pipe(process), text + length, size - 1 - length)) > 0)
+        length += (size_t)n;
+    assert_int_equal(n, 0);
+    text[length] = '\0';
+    return length;
+}
+
+/* ---- What children do ------------------------------------------------------------------------------------------- */
+
+static int give_status(void *argument, int pipe)
+{
+    (void)pipe;
+    return *(int *)argument;
+}
+
+static int write_words(void *argument, int pipe)
+{
+    const char *words = argument;
+    return write(pipe, words, strlen(words)) == (ssize_t)strlen(words) ? 0 : 1;
+}
+
+static int sleep_for_ever(void *argument, int pipe)
+{
+    (void)argument;
+    (void)pipe;
+    for (bool ended = false; !ended;)
+        pause();
+    return 0;
+}
+
+static int raise_signal(void *argument, int pipe)
+{
+    (void)pipe;
+    raise(*(int *)argument);
+    return 0;
+}
+
+static int print_line(void *argument, int pipe)
+{
+    (void)argument;
+    if (dup2(pipe, STDOUT_FILENO) < 0)
+        return 1;
+    printf("printed, and not flushed by hand");
+    return 0;
+}
+
+static int double_it(void *argument)
+{
+    *(int *)argument *= 2;
+    return 0;
+}
+
+static int refuse(void *argument)
+{
+    (void)argument;
+    return 7;
+}
+
+/* ---- Tests ------------------------------------------------------------------------------------------------------ */
+
+TEST(exit_status_comes_back)
+{
+    for (int status = 0; status < 256; status += 51) {
+        rowpool_process *process = start(give_status, &status, NULL);
+        assert_true(rowpool_process_id(process) > 0);
+        rowpool_process_state how = joined(process);
+        assert_true(how.known);
+        assert_int_equal(how.exit_code, status);
+        assert_int_equal(how.end_signal, 0);
+        rowpool_process_close(process);
+    }
+}
+
+TEST(bytes_come_back)
+{
+    char words[] = "five integers in a row", text[100];
+    rowpool_process *process = start(write_words, words, NULL);
+    assert_int_equal(read_all(process, text, sizeof text), strlen(words));
+    assert_string_equal(text, words);
+    assert_int_equal(joined(process).exit_code, 0);
+    rowpool_process_close(process);
+}
+
+TEST(streams_are_flushed_once)
+{
+    char text[100];
+    rowpool_process *process = start(print_line, NULL, NULL);
+    read_all(process, text, sizeof text);
+    assert_string_equal(text, "printed, and not flushed by hand");
+    assert_int_equal(joined(process).exit_code, 0);
+    rowpool_process_close(process);
+}
+
+TEST(init_runs_first_and_memory_is_the_childs_own)
+{
+    int value = 21;
+    rowpool_process *process = start(give_status, &value, double_it);
+    assert_int_equal(joined(process).exit_code, 42);
+    assert_int_equal(value, 21);
+    rowpool_process_close(process);
+}
+
+TEST(init_that_fails_ends_the_child)
+{
+    int value = 21;
+    rowpool_process *process = start(give_status, &value, refuse);
+    assert_int_equal(joined(process).exit_code, 7);
+    rowpool_process_close(process);
+}
+
+TEST(join_gives_up_in_time_and_terminate_ends)
+{
+    rowpool_error error;
+    rowpool_process *process = start(sleep_for_ever, NULL, NULL);
+    assert_true(rowpool_process_alive(process));
+    assert_int_equal(rowpool_process_join(process, 0, &error), ROWPOOL_ETIMEDOUT);
+    assert_int_equal(rowpool_process_join(process, 30, NULL), ROWPOOL_ETIMEDOUT);
+    rowpool_process_state how;
+    assert_int_equal(rowpool_process_status(process, &how, NULL), ROWPOOL_OK);
+    assert_true(how.alive);
+    assert_int_equal(rowpool_process_terminate(process, NULL), ROWPOOL_OK);
+    how = joined(process);
+    assert_int_equal(how.end_signal, SIGTERM);
+    assert_int_equal(how.exit_code, -1);
+    assert_int_equal(rowpool_process_terminate(process, NULL), ROWPOOL_OK); /* nobody is hit */
+    rowpool_process_close(process);
+}
+
+TEST(signals_are_told)
+{
+    static int signals[] = {SIGKILL, SIGSEGV, SIGABRT, SIGUSR1};
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
+        rowpool_process *process = start(raise_signal, &signals[i], NULL);
+        assert_int_equal(joined(process).end_signal, signals[i]);
+        rowpool_process_close(process);
+    }
+}
+
+TEST(kill_ends_a_stopped_child)
+{
+    int stop = SIGSTOP;
+    rowpool_process *process = start(raise_signal, &stop, NULL);
+    assert_int_equal(waitpid((pid_t)rowpool_process_id(process), NULL, WUNTRACED), rowpool_process_id(process));
+    assert_true(rowpool_process_alive(process));
+    assert_int_equal(rowpool_process_kill(process, NULL), ROWPOOL_OK);
+    assert_int_equal(joined(process).end_signal, SIGKILL);
+    rowpool_process_close(process);
+}
+
+TEST(close_leaves_no_child)
+{
+    rowpool_process_close(start(sleep_for_ever, NULL, NULL));
+    errno = 0;
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    rowpool_process_close(NULL);
+}
+
+static void ignore(int number)
+{
+    (void)number;
+}
+
+TEST(handlers_of_the_parent_stay_there)
+{
+    int number = SIGUSR1;
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    signal(SIGUSR1, ignore);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    rowpool_process *process = start(raise_signal, &number, NULL);
+    assert_int_equal(joined(process).end_signal, SIGUSR1);
+    rowpool_process_close(process);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    signal(SIGUSR1, SIG_DFL);
+}
+
+TEST(an_ignored_sigchld_hides_how_it_ended)
+{
+    int status = 3;
+    signal(SIGCHLD, SIG_IGN);
+    rowpool_process *process = start(give_status, &status, NULL);
+    assert_false(joined(process).known);
+    rowpool_process_close(process);
+    signal(SIGCHLD, SIG_DFL);
+}
+
+TEST(misuse_is_refused)
+{
+    rowpool_process *process = (rowpool_process *)1;
+    rowpool_error error;
+    rowpool_process_options options = {.size = 1};
+    assert_int_equal(rowpool_process_start(NULL, give_status, NULL, NULL, &error), ROWPOOL_EINVAL);
+    assert_int_equal(rowpool_process_start(&process, NULL, NULL, NULL, &error), ROWPOOL_EINVAL);
+    assert_null(process);
+    assert_int_equal(rowpool_process_start(&process, give_status, NULL, &options, &error), ROWPOOL_EINVAL);
+    assert_non_null(strstr(error.message, "size"));
+    assert_int_equal(rowpool_process_join(NULL, -1, NULL), ROWPOOL_EINVAL);
+    assert_int_equal(rowpool_process_kill(NULL, NULL), ROWPOOL_EINVAL);
+    assert_false(rowpool_process_alive(NULL));
+    assert_int_equal(rowpool_process_id(NULL), -1);
+    assert_int_equal(rowpool_process_pipe(NULL), -1);
+}
+
+/* In a child the parent's object is refused, and closing it harms nobody. */
+static int use_parents_object(void *argument, int pipe)
+{
+    rowpool_process *other = argument;
+    (void)pipe;
+    bool refused = rowpool_process_join(other, -1, NULL) == ROWPOOL_EFORKED &&
+                   rowpool_process_kill(other, NULL) == ROWPOOL_EFORKED && !rowpool_process_alive(other);
+    rowpool_process_close(other);
+    return refused ? 0 : 1;
+}
+
+TEST(a_child_cannot_use_its_siblings_object)
+{
+    rowpool_process *other = start(sleep_for_ever, NULL, NULL);
+    rowpool_process *process = start(use_parents_object, other, NULL);
+    assert_int_equal(joined(process).exit_code, 0);
+    assert_true(rowpool_process_alive(other));
+    rowpool_process_close(process);
+    rowpool_process_close(other);
+}
+
+TEST(no_descriptor_is_left)
+{
+    int before = dup(0);
+    close(before);
+    for (int i = 0; i < 20; i++) {
+        rowpool_process *process = start(give_status, &i, NULL);
+        joined(process);
+        rowpool_process_close(process);
+    }
+    int after = dup(0);
+    close(after);
+    assert_int_equal(after, before);
+}
+
+/* ---- The tutorial's example: two processes, started and joined in turn, each printing its id -------------------- */
+
+static int print_id(void *argument, int pipe)
+{
+    dprintf(pipe, "I'm the process with id: %d\n", *(int *)argument);
+    return 0;
+}
+
+TEST(two_processes_in_turn)
+{
+    char text[2][100];
+    for (int id = 0; id < 2; id++) {
+        rowpool_process *process = start(print_id, &id, NULL);
+        joined(process);
+        read_all(process, text[id], sizeof text[id]);
+        rowpool_process_close(process);
+    }
+    assert_string_equal(text[0], "I'm the process with id: 0\n");
+    assert_string_equal(text[1], "I'm the process with id: 1\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exit_status_comes_back),
+        cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(streams_are_flushed_once),
+        cmocka_unit_test(init_runs_first_and_memory_is_the_childs_own),
+        cmocka_unit_test(init_that_fails_ends_the_child),
+        cmocka_unit_test(join_gives_up_in_time_and_terminate_ends),
+        cmocka_unit_test(signals_are_told),
+        cmocka_unit_test(kill_ends_a_stopped_child),
+        cmocka_unit_test(close_leaves_no_child),
+        cmocka_unit_test(handlers_of_the_parent_stay_there),
+        cmocka_unit_test(an_ignored_sigchld_hides_how_it_ended),
+        cmocka_unit_test(misuse_is_refused),
+        cmocka_unit_test(a_child_cannot_use_its_siblings_object),
+        cmocka_unit_test(no_descriptor_is_left),
+        cmocka_unit_test(two_processes_in_turn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+/* Splitting: whatever the rows and the limits, the chunks are every element exactly once, in order, within the limits.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/split.h"
+#include "support.h"
+
+static rp_rows checked(const rowpool_rows *given)
+{
+    rp_rows rows;
+    rowpool_error error;
+    assert_ok(rp_rows_check(given, UINT64_MAX, &rows, &error), error);
+    return rows;
+}
+
+/* The bytes of whole rows [row, row + n), said anew. */
+static bool keeps(const rp_rows *rows, const rp_split_limits *limits, size_t row, size_t n)
+{
+    size_t size = rows->dtype->size, elements = 0;
+    for (size_t i = row; i < row + n; i++)
+        elements += rp_rows_width(rows, i);
+    size_t last = row + n - 1;
+    size_t span = rp_rows_begin(rows, last) + rp_rows_width(rows, last) - rp_rows_begin(rows, row);
+    if (rows->offsets == NULL && rows->width == 0)
+        span = 0;
+    size_t offsets = rows->offsets != NULL ? (n + 1) * sizeof(int64_t) : 0, results = n * limits->result;
+    return span * size <= limits->buffer && offsets <= limits->buffer && results <= limits->buffer &&
+           elements * size + offsets + results <= limits->work;
+}
+
+static size_t part_most(const rp_rows *rows, const rp_split_limits *limits)
+{
+    size_t bytes = limits->work < limits->buffer ? limits->work : limits->buffer;
+    return bytes / rows->dtype->size != 0 ? bytes / rows->dtype->size : 1;
+}
+
+static void check_whole(const rp_rows *rows, const rp_split_limits *limits, const rp_chunk *chunk)
+{
+    assert_true(chunk->rows > 0);
+    assert_true(chunk->row + chunk->rows <= rows->count);
+    size_t begin = rp_rows_begin(rows, chunk->row), elements = 0;
+    for (size_t i = chunk->row; i < chunk->row + chunk->rows; i++)
+        elements += rp_rows_width(rows, i);
+    assert_int_equal(rp_chunk_elements(rows, chunk), elements);
+    assert_int_equal(rp_chunk_origin(rows, chunk), begin);
+    if (rows->offsets != NULL || rows->stride == rows->width)
+        assert_int_equal(rp_chunk_span(rows, chunk), elements);
+    else if (elements > 0)
+        assert_int_equal(rp_chunk_span(rows, chunk), (chunk->rows - 1) * rows->stride + rows->width);
+    else
+        assert_int_equal(rp_chunk_span(rows, chunk), 0);
+    /* One row alone may pass the limits by its results and offsets, which cannot be split; never by its elements. */
+    if (chunk->rows == 1)
+        assert_true(elements <= part_most(rows, limits));
+    else
+        assert_true(keeps(rows, limits, chunk->row, chunk->rows));
+    /* No smaller than it has to be: one more row would not fit. */
+    if (chunk->row + chunk->rows < rows->count)
+        assert_false(keeps(rows, limits, chunk->row, chunk->rows + 1));
+}
+
+static void check_part(const rp_rows *rows, const rp_split_limits *limits, const rp_chunk *chunk)
+{
+    assert_int_equal(chunk->rows, 1);
+    assert_true(chunk->begin < chunk->end);
+    assert_true(chunk->end <= rp_rows_width(rows, chunk->row));
+    size_t elements = chunk->end - chunk->begin;
+    assert_true(elements <= part_most(rows, limits));
+    assert_true(elements < rp_rows_width(rows, chunk->row)); /* a part is not the whole */
+    assert_int_equal(rp_chunk_elements(rows, chunk), elements);
+    assert_int_equal(rp_chunk_span(rows, chunk), elements);
+    assert_int_equal(rp_chunk_origin(rows, chunk), rp_rows_begin(rows, chunk->row) + chunk->begin);
+}
+
+static rp_split_limits random_limits(test_random *random)
+{
+    rp_split_limits limits = {.work = (size_t)1 << test_below(random, 14),
+                              .buffer = (size_t)1 << test_below(random, 14)};
+    limits.work += (size_t)test_below(random, limits.work);
+    return limits;
+}
+
+/* Splits to the end; returns the number of chunks. random: other limits for each chunk, as devices differ; or NULL. */
+static size_t check_with(const rp_rows *rows, rp_split_limits given, test_random *random)
+{
+    const rp_split_limits *limits = &given;
+    rp_cursor cursor = {0, 0};
+    rp_chunk chunk;
+    size_t row = 0, element = 0, chunks = 0; /* where the next chunk must begin */
+    while (rp_split_next(rows, limits, &cursor, &chunk)) {
+        chunks++;
+        assert_int_equal(chunk.row, row);
+        if (!chunk.partial) {
+            assert_int_equal(element, 0);
+            check_whole(rows, limits, &chunk);
+            row += chunk.rows;
+        } else {
+            assert_int_equal(chunk.begin, element);
+            check_part(rows, limits, &chunk);
+            bool ends = chunk.end == rp_rows_width(rows, row);
+            element = ends ? 0 : chunk.end;
+            row += ends;
+        }
+        assert_int_equal(cursor.row, row);
+        assert_int_equal(cursor.begin, element);
+        if (random != NULL) {
+            size_t result = given.result;
+            given = random_limits(random);
+            given.result = result;
+        }
+    }
+    assert_int_equal(row, rows->count);
+    assert_int_equal(element, 0);
+    assert_false(rp_split_next(rows, limits, &cursor, &chunk));
+    return chunks;
+}
+
+static size_t check(const rp_rows *rows, const rp_split_limits *limits)
+{
+    return check_with(rows, *limits, NULL);
+}
+
+TEST(random_rows_and_limits)
+{
+    test_random random = test_random_begin(1);
+    for (size_t i = 0; i < 20000; i++) {
+        rowpool_dtype dtype = (rowpool_dtype)test_below(&random, TEST_DTYPES);
+        test_layout layout = (test_layout)test_below(&random, TEST_LAYOUTS);
+        test_array array = test_array_make(&random, dtype, layout, (size_t)test_below(&random, 40),
+                                           (size_t)test_below(&random, 30), 0);
+        rp_rows rows = checked(&array.rows);
+        rp_split_limits limits = random_limits(&random);
+        limits.result = (size_t)4 << test_below(&random, 5);
+        check_with(&rows, limits, i % 2 != 0 ? &random : NULL);
+        test_array_free(&array);
+    }
+}
+
+static const rp_split_limits unlimited = {.work = SIZE_MAX, .buffer = SIZE_MAX, .result = 4};
+
+TEST(without_limits_there_is_one_chunk)
+{
+    test_random random = test_random_begin(2);
+    for (int layout = 0; layout < TEST_LAYOUTS; layout++) {
+        test_array array = test_array_make(&random, ROWPOOL_INT64, (test_layout)layout, 100, 10, 0);
+        rp_rows rows = checked(&array.rows);
+        assert_int_equal(check(&rows, &unlimited), 1);
+        test_array_free(&array);
+    }
+}
+
+TEST(no_rows_are_no_chunks)
+{
+    static const int64_t offset = 5;
+    rowpool_rows given[] = {{.dtype = ROWPOOL_INT8, .width = 5}, {.dtype = ROWPOOL_INT8, .offsets = &offset}};
+    for (size_t i = 0; i < COUNT_OF(given); i++) {
+        rp_rows rows = checked(&given[i]);
+        assert_int_equal(check(&rows, &unlimited), 0);
+    }
+}
+
+TEST(empty_rows_are_chunks_of_their_own)
+{
+    static const int64_t offsets[101];
+    rowpool_rows given[] = {{.dtype = ROWPOOL_INT8, .count = 100},
+                            {.dtype = ROWPOOL_INT8, .count = 100, .stride = 1000},
+                            {.dtype = ROWPOOL_INT8, .count = 100, .offsets = offsets}};
+    for (size_t i = 0; i < COUNT_OF(given); i++) {
+        rp_rows rows = checked(&given[i]);
+        assert_int_equal(check(&rows, &unlimited), 1);
+        rp_split_limits least = {.work = 1, .buffer = 1, .result = 4};
+        assert_int_equal(check(&rows, &least), 100);
+    }
+    /* Results alone: 40 bytes of them are 10 rows. */
+    rp_rows rows = checked(&given[0]);
+    rp_split_limits limits = {.work = 40, .buffer = 1000, .result = 4};
+    assert_int_equal(check(&rows, &limits), 10);
+    limits = (rp_split_limits){.work = 1000, .buffer = 40, .result = 4};
+    assert_int_equal(check(&rows, &limits), 10);
+}
+
+TEST(results_limit_too)
+{
+    static const int8_t data[64];
+    rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 64, .width = 1};
+    rp_rows rows = checked(&given);
+    rp_split_limits limits = {.work = SIZE_MAX, .buffer = 256, .result = 64};
+    assert_int_equal(check(&rows, &limits), 16);
+    limits.result = 257; /* not even one row's results fit: a row at a time all the same */
+    assert_int_equal(check(&rows, &limits), 64);
+    limits.result = SIZE_MAX / 2; /* a product that overflows does not fit either */
+    assert_int_equal(check(&rows, &limits), 64);
+}
+
+TEST(gaps_count_for_the_buffer_only)
+{
+    static const int8_t data[9 * 1000 + 1];
+    rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 10, .width = 1, .stride = 1000};
+    rp_rows rows = checked(&given);
+    rp_split_limits limits = {.work = 50, .buffer = SIZE_MAX, .result = 4};
+    assert_int_equal(check(&rows, &limits), 1);
+    limits.buffer = 3001; /* four rows and the three gaps between them */
+    assert_int_equal(check(&rows, &limits), 3);
+    limits.buffer = 3000;
+    assert_int_equal(check(&rows, &limits), 4);
+}
+
+TEST(giant_rows_are_cut)
+{
+    enum { GIANT = 10000 };
+    static const int16_t data[GIANT + 6];
+    static const int64_t offsets[] = {0, 2, 2, 2 + GIANT, 2 + GIANT, 5 + GIANT, 6 + GIANT};
+    rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT16, .count = 6, .offsets = offsets};
+    rp_rows rows = checked(&given);
+    rp_split_limits limits = {.work = 2000, .buffer = SIZE_MAX, .result = 4};
+    assert_int_equal(check(&rows, &limits), 1 + 10 + 1);
+    limits = (rp_split_limits){.work = 1, .buffer = 1, .result = 4}; /* less than an element: one at a time */
+    assert_int_equal(check(&rows, &limits), 2 + 1 + GIANT + 1 + 3 + 1);
+}
+
+TEST(a_row_that_just_fits_is_not_cut)
+{
+    static const int32_t data[100];
+    rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT32, .count = 10, .width = 10};
+    rp_rows rows = checked(&given);
+    rp_split_limits limits = {.work = 44, .buffer = 40, .result = 4};
+    assert_int_equal(check(&rows, &limits), 10);
+    limits.buffer = 39; /* nine elements, then one */
+    assert_int_equal(check(&rows, &limits), 20);
+}
+
+/* Nothing is allocated or visited row by row: this ends at once. */
+TEST(sizes_beyond_memory_are_split)
+{
+    rowpool_rows given = {.data = (const void *)(uintptr_t)4096,
+                          .dtype = ROWPOOL_INT8,
+                          .count = (size_t)1 << 40,
+                          .width = (size_t)1 << 20};
+    rp_rows rows = checked(&given);
+    rp_cursor cursor = {0, 0};
+    rp_chunk chunk;
+    rp_split_limits limits = {.work = (size_t)1 << 32, .buffer = (size_t)1 << 31, .result = 8};
+    assert_true(rp_split_next(&rows, &limits, &cursor, &chunk));
+    assert_int_equal(chunk.rows, 1 << 11);
+    cursor.row = rows.count - 1;
+    assert_true(rp_split_next(&rows, &limits, &cursor, &chunk));
+    assert_int_equal(chunk.rows, 1);
+    assert_false(rp_split_next(&rows, &limits, &cursor, &chunk));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_rows_and_limits),
+        cmocka_unit_test(without_limits_there_is_one_chunk),
+        cmocka_unit_test(no_rows_are_no_chunks),
+        cmocka_unit_test(empty_rows_are_chunks_of_their_own),
+        cmocka_unit_test(results_limit_too),
+        cmocka_unit_test(gaps_count_for_the_buffer_only),
+        cmocka_unit_test(giant_rows_are_cut),
+        cmocka_unit_test(a_row_that_just_fits_is_not_cut),
+        cmocka_unit_test(sizes_beyond_memory_are_split),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

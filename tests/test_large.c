@@ -46,8 +46,7 @@ static rowpool *open_pool(size_t chunk_bytes)
     rowpool_device first;
     size_t count;
     assert_int_equal(rowpool_devices(pool, &first, 1, &count, NULL), ROWPOOL_OK);
-    printf("on %s, %s, largest buffer %llu bytes\n", first.index, first.name,
-           (unsigned long long)first.largest_buffer);
+    printf("on %s, %s, largest buffer %llu bytes\n", first.index, first.name, (unsigned long long)first.largest_buffer);
     return pool;
 }
 

@@ -1172,6 +1172,8 @@ static void check_demo(outcome result, const char *first_counts)
     check_tells(result.out, "\nasynchronous ");
     check_tells(result.out, "\nprocesses ");
     check_tells(result.out, "all counts equal the serial loop's\n");
+    check_tells(result.out, "\nprocess 0, id ");
+    check_tells(result.out, "\nprocess 1, id ");
     assert_null(strstr(result.out, "WRONG"));
     release(&result);
 }

@@ -15,6 +15,7 @@ typedef struct rp_device {
     rowpool_device info;
     uintptr_t id[2];    /* the backend's own name for it */
     char identity[64];  /* equal for the same chip seen twice; "" when unknown */
+    unsigned rank;      /* of those, the one with the highest is used */
     bool available;     /* false: info.reason says why not */
     size_t lanes;       /* open: how many chunks it wants in flight, */
     size_t parallel;    /* and how many of them it works on at the same time */

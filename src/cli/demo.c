@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "devices.h"
 #include "map.h"
@@ -308,6 +309,46 @@ static rowpool_status run_on_processes(demonstration *demo, rowpool_error *error
     return status;
 }
 
+/* ---- Processes -------------------------------------------------------------------------------------------------- */
+
+static int introduce(void *argument, int pipe)
+{
+    char line[64];
+    int length = snprintf(line, sizeof line, "process %d, id %ld\n", *(int *)argument, (long)getpid());
+    return write(pipe, line, (size_t)length) == length ? 0 : 1;
+}
+
+static rowpool_status print_process(rowpool_process *process, rowpool_error *error)
+{
+    char line[64];
+    rowpool_process_state state = {0};
+    rowpool_status status = rowpool_process_join(process, -1, error);
+    ssize_t length = status == ROWPOOL_OK ? read(rowpool_process_pipe(process), line, sizeof line) : 0;
+    if (status == ROWPOOL_OK)
+        status = rowpool_process_status(process, &state, error);
+    if (status == ROWPOOL_OK)
+        (void)printf("%.*s  joined, exit status %d\n", length > 0 ? (int)length - 1 : 0, line, state.exit_code);
+    return status;
+}
+
+/* Two process objects, started and joined in turn. */
+static rowpool_status show_processes(rowpool_error *error)
+{
+    (void)printf("\n");
+    rowpool_status status = ROWPOOL_OK;
+    for (int i = 0; i < 2 && status == ROWPOOL_OK; i++) {
+        rowpool_process *process;
+        status = rowpool_process_start(&process, introduce, &i, NULL, error);
+        if (status == ROWPOOL_OK) {
+            status = print_process(process, error);
+            rowpool_process_close(process);
+        }
+    }
+    return status;
+}
+
+/* ---- All of it -------------------------------------------------------------------------------------------------- */
+
 static rowpool_status show_demo(demonstration *demo, const demo_options *options, rowpool_error *error)
 {
     rowpool_status status = prepare(demo, options, error);
@@ -328,7 +369,7 @@ static rowpool_status show_demo(demonstration *demo, const demo_options *options
                  demo->wrong ? "some counts differ from the serial loop's" : "all counts equal the serial loop's");
     if (demo->fallback)
         (void)printf("no OpenCL device is in use, see rowpool devices; the device column shows what stood in\n");
-    return ROWPOOL_OK;
+    return show_processes(error);
 }
 
 int run_demo(int argc, char **argv)

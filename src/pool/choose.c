@@ -119,13 +119,12 @@ static void use(rp_device *device, const char *why)
     snprintf(device->info.reason, sizeof device->info.reason, "%s", why);
 }
 
-/* The device that already stands for the same chip, or, coming later, will do so with more of its units. */
+/* Another device that stands for the same chip, and better: by its rank, or else by coming first. */
 static const rp_device *better_twin(const rp_device_list *list, const word *wanted, const rp_device *device)
 {
     for (size_t i = 0; device->identity[0] != '\0' && i < list->count; i++) {
         const rp_device *other = &list->items[i];
-        bool better = other->info.units > device->info.units ||
-                      (other->info.units == device->info.units && other < device);
+        bool better = other->rank > device->rank || (other->rank == device->rank && other < device);
         if (other != device && better && matches(wanted, other) && strcmp(other->identity, device->identity) == 0)
             return other;
     }

@@ -184,8 +184,9 @@ static size_t span_length(const rp_device *device, size_t positions, size_t row_
     enum { CARRY_BYTES = 64 << 20 };
     const rp_cl_device *state = device->state;
     size_t units = rp_max(1, device->info.units);
-    size_t span = state->long_items ? rp_max(1024, rp_min(positions / (8 * units), 32768))
-                                    : rp_max(32, rp_min(positions / (2048 * units), 4096));
+    if (!state->long_items)
+        return rp_max(32, rp_min(positions / (2048 * units), 4096));
+    size_t span = rp_max(1024, rp_min(positions / (8 * units), 32768));
     return rp_max(span, positions / rp_max(1, CARRY_BYTES / row_bytes));
 }
 

@@ -24,10 +24,9 @@ static size_t default_chunk_bytes(const rp_device *device, const rp_cl_device *s
     return device->info.shared_memory && state->long_items ? SHARED : rp_min(STAGED, (size_t)(device->info.memory / 8));
 }
 
-/* Mesa's llvmpipe is a CPU, but silently ends the loops of a work item after 65535 rounds in all. */
-static bool takes_long_items(const rp_device *device)
+bool rp_cl_is_renderer(const rp_device *device)
 {
-    return device->info.type == ROWPOOL_DEVICE_CPU && strstr(device->info.name, "llvmpipe") == NULL;
+    return strstr(device->info.name, "llvmpipe") != NULL;
 }
 
 static size_t chunk_bytes(const rp_device *device, const rp_cl_device *state, const rp_backend_options *options)
@@ -57,7 +56,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->id[0], 0};
     state->id = (cl_device_id)device->id[1];
     state->shared = device->info.shared_memory;
-    state->long_items = takes_long_items(device);
+    state->long_items = device->info.type == ROWPOOL_DEVICE_CPU && !rp_cl_is_renderer(device);
     state->group = group_size(state->id);
     rp_cl_guard_enter(&guard);
     state->context = clCreateContext(properties, 1, &state->id, NULL, NULL, &code);

@@ -82,6 +82,9 @@ typedef struct {
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error);
 void rp_cl_close(rp_device *device, bool forked);
 
+/* Mesa's llvmpipe: a CPU, but one that silently ends the loops of a work item after 65535 rounds in all. */
+bool rp_cl_is_renderer(const rp_device *device);
+
 /* A lane of the caller's own until it is given back. Takes and leaves the device's lock. */
 rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error);
 void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane);

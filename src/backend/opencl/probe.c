@@ -63,9 +63,11 @@ static rowpool_device_type type_of(cl_device_id id)
     return type & CL_DEVICE_TYPE_CPU ? ROWPOOL_DEVICE_CPU : ROWPOOL_DEVICE_OTHER;
 }
 
-/* All CPU devices are the same cores; other chips tell by their universally unique id. */
+/* All CPU devices are the same cores; other chips tell by their universally unique id. The driver that uses more of
+ * their units is the better one, and any is better than a renderer that happens to compute. */
 static void identify(cl_device_id id, rp_device *device)
 {
+    device->rank = rp_cl_is_renderer(device) ? 0 : device->info.units;
     unsigned char uuid[16];
     if (device->info.type == ROWPOOL_DEVICE_CPU)
         snprintf(device->identity, sizeof device->identity, "cpu");

@@ -1,5 +1,5 @@
 # Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config:
-#   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D FLAGS=... -D CONFIG=Release -P consumer.cmake
+#   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D GENERATOR=Ninja -D FLAGS=... -D CONFIG=Release -P consumer.cmake
 cmake_minimum_required(VERSION 3.25)
 
 # Runs a command, and ends the test with its output when it fails.
@@ -22,7 +22,7 @@ if(NOT headers STREQUAL "include/rowpool.h")
   message(FATAL_ERROR "installed headers: ${headers}")
 endif()
 
-run(${CMAKE_COMMAND} -S ${SOURCE}/consumer -B ${WORK}/build -D CMAKE_BUILD_TYPE=${CONFIG} -D CMAKE_C_COMPILER=${CC}
+run(${CMAKE_COMMAND} -G "${GENERATOR}" -S ${SOURCE}/consumer -B ${WORK}/build -D CMAKE_BUILD_TYPE=${CONFIG} -D CMAKE_C_COMPILER=${CC}
     -D CMAKE_C_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${WORK}/build --config ${CONFIG})
 foreach(program consumer consumer_static)
@@ -36,8 +36,7 @@ if(NOT pkg_config)
 endif()
 set(ENV{PKG_CONFIG_PATH} ${prefix}/${LIBDIR}/pkgconfig)
 separate_arguments(flags UNIX_COMMAND "${FLAGS}")
-# The file names the prefix that the build was configured for; this installation is elsewhere.
-execute_process(COMMAND ${pkg_config} --define-variable=prefix=${prefix} --cflags --libs rowpool
+execute_process(COMMAND ${pkg_config} --cflags --libs rowpool
                 OUTPUT_VARIABLE options COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(options UNIX_COMMAND "${options}")
 run(${CC} ${flags} -std=c11 ${SOURCE}/consumer/main.c ${options} -o ${WORK}/by_pkg_config)

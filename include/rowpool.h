@@ -239,7 +239,8 @@ ROWPOOL_API size_t rowpool_cpu_count(void);
 
 /* Memory that every worker reaches without a copy: zeroed, aligned to a page, shared with worker processes. It is not
  * tied to a pool. Freeing it while a map uses it is undefined; NULL is fine. A forked child inherits it, shared with
- * the parent. Returns NULL with the error set when it cannot be had. */
+ * the parent, until the parent frees it: then the pages are gone for both. Returns NULL with the error set when it
+ * cannot be had. */
 ROWPOOL_API void *rowpool_alloc(size_t bytes, rowpool_error *error);
 ROWPOOL_API void rowpool_free(void *memory);
 

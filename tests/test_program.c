@@ -260,28 +260,30 @@ static void format_bound(char text[64], rowpool_number bound)
         (void)snprintf(text, 64, "%a", bound.value.f64);
 }
 
-static char *expected_text(const rowpool_rows *rows, const rowpool_range *range)
+static char *expected_text(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges)
 {
-    uint64_t *counts = calloc(rows->count + 1, sizeof *counts);
-    char *text = calloc(rows->count + 1, 21);
+    size_t size = rows->count * n_ranges;
+    uint64_t *counts = calloc(size + 1, sizeof *counts);
+    char *text = calloc(size + 1, 21);
     assert_non_null(counts);
     assert_non_null(text);
-    test_expect(rows, range, 1, counts);
-    for (size_t i = 0, used = 0; i < rows->count; i++)
-        used += (size_t)sprintf(text + used, "%" PRIu64 "\n", counts[i]);
+    test_expect(rows, ranges, n_ranges, counts);
+    for (size_t i = 0, used = 0; i < size; i++)
+        used += (size_t)sprintf(text + used, "%" PRIu64 "%c", counts[i], (i + 1) % n_ranges == 0 ? '\n' : ' ');
     free(counts);
     return text;
 }
 
-/* Counts rows.npy, which holds the rows. device NULL: the default. */
-static void check_counts(const rowpool_rows *rows, const rowpool_range *range, const char *device, bool async)
+static const char *const CLOSED[] = {"both", "left", "right", "neither"};
+
+/* Counts rows.npy, which holds the rows, with the options that ask for the ranges. device NULL: the default. */
+static void check_options(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges,
+                          const char *const *options, const char *device, bool async)
 {
-    static const char *const closed[] = {"both", "left", "right", "neither"};
-    char lo[64], hi[64];
-    format_bound(lo, range->lo);
-    format_bound(hi, range->hi);
-    const char *arguments[16] = {"count", "--min", lo, "--max", hi, "--closed", closed[range->closed], "rows.npy"};
-    size_t used = 8;
+    const char *arguments[16] = {"count", "rows.npy"};
+    size_t used = 2;
+    for (; *options != NULL; options++)
+        arguments[used++] = *options;
     if (device != NULL) {
         arguments[used++] = "--device";
         arguments[used++] = device;
@@ -289,14 +291,25 @@ static void check_counts(const rowpool_rows *rows, const rowpool_range *range, c
     if (async)
         arguments[used++] = "--async";
     outcome result = run_with(device != NULL ? &USUAL : &DEFAULT_DEVICE, arguments);
-    char *expected = expected_text(rows, range);
+    char *expected = expected_text(rows, ranges, n_ranges);
     if (result.exit_status != 0 || strcmp(result.out, expected) != 0) {
         show(&result, __LINE__);
-        fail_msg("%s on %s, %s to %s closed %s: expected %.200s", test_name(rows->dtype),
-                 device != NULL ? device : "the default device", lo, hi, closed[range->closed], expected);
+        for (size_t i = 1; i < used; i++)
+            print_error("%s ", arguments[i]);
+        fail_msg("%s on %s: expected %.200s", test_name(rows->dtype), device != NULL ? device : "the default device",
+                 expected);
     }
     free(expected);
     release(&result);
+}
+
+static void check_counts(const rowpool_rows *rows, const rowpool_range *range, const char *device, bool async)
+{
+    char lo[64], hi[64];
+    format_bound(lo, range->lo);
+    format_bound(hi, range->hi);
+    check_options(rows, range, 1, ARGUMENTS("--min", lo, "--max", hi, "--closed", CLOSED[range->closed]), device,
+                  async);
 }
 
 TEST(counts_every_dtype_on_the_host)
@@ -498,6 +511,218 @@ TEST(warns_of_an_empty_range)
     release(&result);
 }
 
+/* ---- Several ranges --------------------------------------------------------------------------------------------- */
+
+enum { MOST_RANGES = 40 };
+
+static void check_ranges(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges, const char *device,
+                         bool async)
+{
+    char list[MOST_RANGES * 130];
+    size_t used = 0;
+    for (size_t k = 0; k < n_ranges; k++) {
+        char lo[64], hi[64];
+        format_bound(lo, ranges[k].lo);
+        format_bound(hi, ranges[k].hi);
+        used += (size_t)sprintf(list + used, "%s%s:%s", k > 0 ? "," : "", lo, hi);
+    }
+    check_options(rows, ranges, n_ranges, ARGUMENTS("--ranges", list, "--closed", CLOSED[ranges->closed]), device,
+                  async);
+}
+
+static void make_ranges(rowpool_range *ranges, size_t n_ranges, test_random *random, const rowpool_rows *rows,
+                        rowpool_closed closed)
+{
+    for (size_t k = 0; k < n_ranges; k++) {
+        ranges[k] = test_range_for(random, rows);
+        ranges[k].closed = closed;
+    }
+}
+
+TEST(counts_several_ranges_in_every_dtype)
+{
+    test_random random = test_random_begin(0x72616e6765);
+    rowpool_range ranges[MOST_RANGES];
+    for (int dtype = 0; dtype < TEST_DTYPES; dtype++) {
+        test_array array = test_array_make(&random, (rowpool_dtype)dtype, TEST_DENSE, 37, 7, 0);
+        write_rows("rows.npy", &array.rows);
+        for (size_t n_ranges = 1; n_ranges <= 9; n_ranges += 2) {
+            make_ranges(ranges, n_ranges, &random, &array.rows, (rowpool_closed)(n_ranges / 2 % 4));
+            check_ranges(&array.rows, ranges, n_ranges, n_ranges == 7 ? "fork" : "host", n_ranges % 4 == 1);
+        }
+        test_array_free(&array);
+    }
+}
+
+/* More text than is written at once. */
+TEST(counts_many_ranges_on_the_default_device)
+{
+    test_random random = test_random_begin(0x6d616e79);
+    rowpool_range ranges[MOST_RANGES];
+    test_array array = test_array_make(&random, ROWPOOL_FLOAT32, TEST_DENSE, 6000, 7, 0);
+    write_rows("rows.npy", &array.rows);
+    make_ranges(ranges, MOST_RANGES, &random, &array.rows, ROWPOOL_CLOSED_RIGHT);
+    for (int async = 0; async < 2; async++)
+        check_ranges(&array.rows, ranges, MOST_RANGES, NULL, async != 0);
+    test_array_free(&array);
+}
+
+TEST(prints_the_counts_of_a_row_on_one_line)
+{
+    write_small("small.npy");
+    assert_prints(RUN("count", "--ranges", "0:4,4:8,8:12", "small.npy"), "3 2 2\n1 5 1\n3 0 1\n");
+    assert_prints(RUN("count", "--ranges", "4:8", "small.npy"), SMALL_COUNTS);
+    assert_prints(RUN("count", "--ranges", "8:12,0:4", "--async", "small.npy"), "2 3\n1 1\n1 3\n");
+    assert_prints(RUN("count", "--ranges", "-4:-4,-0x5:+1,-inf:inf", "small.npy"), "0 1 5\n0 0 5\n1 2 5\n");
+    assert_prints(RUN("count", "--ranges=3.5:4.5,.5e1:1e30", "small.npy"), "1 2\n1 4\n0 1\n");
+    assert_prints(RUN("count", "--ranges", "0:4,4:8", "--head", "2", "small.npy"), "3 2\n1 5\n");
+    assert_prints(RUN("count", "--bins", "0,4,8", "--head", "1", "--async", "small.npy"), "2 2\n");
+}
+
+TEST(closes_all_ranges_as_asked)
+{
+    write_small("small.npy");
+    assert_prints(RUN("count", "--ranges", "0:4,4:8,8:12", "--closed", "both", "small.npy"), "3 2 2\n1 5 1\n3 0 1\n");
+    assert_prints(RUN("count", "--ranges", "0:4,4:8,8:12", "--closed", "left", "small.npy"), "2 1 2\n0 4 1\n3 0 1\n");
+    assert_prints(RUN("count", "--closed", "right", "--ranges", "0:4,4:8,8:12", "small.npy"), "2 1 1\n1 4 0\n3 0 1\n");
+    assert_prints(RUN("count", "--closed", "neither", "--ranges", "0:4,4:8,8:12", "small.npy"),
+                  "1 0 1\n0 3 0\n3 0 1\n");
+}
+
+TEST(counts_bins)
+{
+    write_small("small.npy");
+    assert_prints(RUN("count", "--bins", "0,4,8,12", "small.npy"), "2 1 2\n0 4 1\n3 0 1\n");
+    assert_prints(RUN("count", "--bins", "0,4,8", "small.npy"), "2 2\n0 5\n3 0\n");
+    assert_prints(RUN("count", "--bins", "4,8", "small.npy"), SMALL_COUNTS);
+    assert_prints(RUN("count", "--bins", "-4,1,3.5,0x9", "small.npy"), "1 1 3\n0 0 5\n1 3 1\n");
+    assert_prints(RUN("count", "--bins=-inf,0,inf", "small.npy"), "0 5\n0 5\n1 4\n");
+
+    static const int64_t integers[] = {9007199254740992, 9007199254740993, 9007199254740994, INT64_MAX};
+    write_npy("row.npy", "<i8", false, "(4,)", integers, sizeof integers);
+    assert_prints(RUN("count", "--bins", "9007199254740992.0,9007199254740993,9007199254740994", "row.npy"), "1 2\n");
+    assert_prints(RUN("count", "--bins", "0,9223372036854775807,9223372036854775808", "row.npy"), "3 1\n");
+}
+
+/* As long as one argument may be. */
+TEST(counts_as_many_ranges_as_are_listed)
+{
+    enum { RANGES = 30000 };
+    char *ranges = calloc(RANGES, 4);
+    char *expected = calloc(3, 2 * RANGES);
+    assert_non_null(ranges);
+    assert_non_null(expected);
+    for (size_t k = 0; k < RANGES; k++)
+        memcpy(ranges + 4 * k, k % 3 == 0 ? "4:8," : "9:9,", 4);
+    ranges[4 * RANGES - 1] = '\0';
+    size_t used = 0;
+    for (size_t row = 0; row < 3; row++) {
+        for (size_t k = 0; k < RANGES; k++) {
+            expected[used++] = (k % 3 == 0 ? "250" : "101")[row];
+            expected[used++] = ' ';
+        }
+        expected[used - 1] = '\n';
+    }
+    write_small("small.npy");
+    outcome result = RUN("count", "--ranges", ranges, "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    assert_int_equal(strlen(result.out), used);
+    assert_memory_equal(result.out, expected, used);
+    release(&result);
+    free(expected);
+    free(ranges);
+}
+
+TEST(counts_ranges_of_empty_arrays)
+{
+    write_npy("a.npy", "<i4", false, "(0,)", "", 0);
+    assert_prints(RUN("count", "--ranges", "0:4,4:8", "a.npy"), "0 0\n");
+    write_npy("a.npy", "<i4", false, "(0, 5)", "", 0);
+    assert_prints(RUN("count", "--bins", "0,4,8", "a.npy"), "");
+    write_npy("a.npy", "<i4", false, "(2, 0)", "", 0);
+    assert_prints(RUN("count", "--bins", "0,4,8", "--device", "fork", "a.npy"), "0 0\n0 0\n");
+}
+
+TEST(refuses_bad_lists)
+{
+    static const struct {
+        const char *option, *list, *message;
+    } cases[] = {
+        {"--ranges", "", "range 1 '' is not LO:HI"},
+        {"--ranges", "4", "range 1 '4' is not LO:HI"},
+        {"--ranges", "4,8", "range 1 '4' is not LO:HI"},
+        {"--ranges", ":", "lower end of range 1 '' is no number: it is empty"},
+        {"--ranges", "4:", "upper end of range 1 '' is no number: it is empty"},
+        {"--ranges", ":4", "lower end of range 1 '' is no number: it is empty"},
+        {"--ranges", "4:5,", "range 2 '' is not LO:HI"},
+        {"--ranges", ",4:5", "range 1 '' is not LO:HI"},
+        {"--ranges", "4:5,,6:7", "range 2 '' is not LO:HI"},
+        {"--ranges", "4:5, 6:7", "lower end of range 2 ' 6' is no number"},
+        {"--ranges", "4:5;6:7", "upper end of range 1 '5;6:7' is no number"},
+        {"--ranges", "4:5:6", "upper end of range 1 '5:6' is no number"},
+        {"--ranges", "a:b", "lower end of range 1 'a' is no number"},
+        {"--ranges", "0:1,4:b", "upper end of range 2 'b' is no number"},
+        {"--ranges", "nan:4", "lower end of range 1 'nan' is no bound: nothing lies above or below a NaN"},
+        {"--ranges", "4:NaN", "upper end of range 1 'NaN' is no bound"},
+        {"--ranges", "0:18446744073709551616", "is beyond int64 and uint64"},
+        {"--bins", "", "edge 1 '' is no number: it is empty"},
+        {"--bins", "4", "'4' is a single edge"},
+        {"--bins", "4,", "edge 2 '' is no number: it is empty"},
+        {"--bins", ",4", "edge 1 '' is no number: it is empty"},
+        {"--bins", "4,,8", "edge 2 '' is no number: it is empty"},
+        {"--bins", "4:8", "edge 1 '4:8' is no number"},
+        {"--bins", "0,4,b", "edge 3 'b' is no number"},
+        {"--bins", "0,nan", "edge 2 'nan' is no bound"},
+        {"--bins", "0,8,4", "edge 3, 4, is not above the edge before it, 8;"},
+        {"--bins", "4,0,8", "edge 2, 0, is not above the edge before it, 4;"},
+        {"--bins", "0,4,4", "edge 3, 4, is not above the edge before it, 4;"},
+        {"--bins", "-0.0,0", "edge 2, 0, is not above the edge before it, -0.0;"},
+        {"--bins", "9007199254740993,9007199254740992.0", "edge 2"},
+        {"--bins", "9007199254740993.0,9007199254740992", "edge 2"},
+        {"--bins", "inf,18446744073709551615", "edge 2"},
+        {"--bins", "-inf,-1e999", "edge 2 '-1e999' is beyond double"},
+    };
+    write_small("small.npy");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *const *arguments = ARGUMENTS("count", cases[i].option, cases[i].list, "small.npy", "--output",
+                                                 "out.npy");
+        char begin[64];
+        (void)snprintf(begin, sizeof begin, "rowpool: %s", cases[i].option);
+        check_refuses(run_with(&USUAL, arguments), 2, begin, cases[i].message, __LINE__);
+    }
+    assert_no_output("out.npy");
+}
+
+TEST(refuses_contradicting_ranges)
+{
+    write_small("small.npy");
+    assert_usage(RUN("count", "--ranges", "4:8", "--min", "4", "small.npy"), "--ranges and --min cannot be given");
+    assert_usage(RUN("count", "--max", "8", "--ranges", "4:8", "small.npy"), "--ranges and --max cannot be given");
+    assert_usage(RUN("count", "--bins", "4,8", "--min", "4", "small.npy"), "--bins and --min cannot be given");
+    assert_usage(RUN("count", "--max", "8", "--bins", "4,8", "small.npy"), "--bins and --max cannot be given");
+    assert_usage(RUN("count", "--closed", "both", "--bins", "4,8", "small.npy"), "--bins and --closed cannot be given");
+    assert_usage(RUN("count", "--bins", "4,8", "--ranges", "4:8", "small.npy"), "--bins and --ranges cannot be given");
+    assert_usage(RUN("count", "small.npy", "--ranges"), "option '--ranges' needs a value");
+    assert_usage(RUN("count", "small.npy", "--bins"), "option '--bins' needs a value");
+}
+
+TEST(warns_of_each_empty_range)
+{
+    write_small("small.npy");
+    outcome result = RUN("count", "--ranges", "9:8,4:8,8:8,-1:-2", "--closed", "left", "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.out, "0 1 0 0\n0 4 0 0\n0 0 0 0\n");
+    assert_string_equal(result.err,
+                        "rowpool: warning: range 1: the minimum 9 is above the maximum 8: every count is 0\n"
+                        "rowpool: warning: range 3: nothing lies between 8 and itself: every count is 0\n"
+                        "rowpool: warning: range 4: the minimum -1 is above the maximum -2: every count is 0\n");
+    release(&result);
+    result = RUN("count", "--ranges", "8:4", "small.npy");
+    assert_string_equal(result.err,
+                        "rowpool: warning: range 1: the minimum 8 is above the maximum 4: every count is 0\n");
+    release(&result);
+}
+
 /* ---- Arrays of every shape and storage -------------------------------------------------------------------------- */
 
 TEST(reads_every_shape)
@@ -570,6 +795,7 @@ TEST(prints_large_counts)
         below[i] = i % 11 >= i / 11;
     write_npy("a.npy", "|u1", false, "(11, 11)", below, sizeof below);
     assert_prints(RUN("count", "--min", "0", "--max", "0", "a.npy"), "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n");
+    assert_prints(RUN("count", "--bins", "0,1,2", "--head", "2", "a.npy"), "0 11\n1 10\n");
 }
 
 /* Rows of more than 2^32 - 1 elements: a file with a hole, so that it takes no disk. */
@@ -581,8 +807,10 @@ TEST(counts_wider_rows_than_uint32_holds)
     assert_int_equal(truncate("wide.npy", file.st_size + 4294967296), 0);
     assert_fails(RUN("count", "wide.npy", "--output", "out.npy"), "rowpool: wide.npy: ", "uint32");
     assert_no_output("out.npy");
-    if (test_setting("ROWPOOL_TEST_LARGE", 0) != 0) /* reads 4 GiB */
+    if (test_setting("ROWPOOL_TEST_LARGE", 0) != 0) { /* reads 4 GiB each time */
         assert_prints(RUN("count", "--min", "0", "--max", "0", "wide.npy"), "4294967296\n");
+        assert_prints(RUN("count", "--ranges", "0:0,1:2", "wide.npy"), "4294967296 0\n");
+    }
     assert_int_equal(unlink("wide.npy"), 0);
 }
 
@@ -719,6 +947,14 @@ TEST(refuses_to_guess_huge_memory)
     assert_fails(RUN("count", "bad.npy"), "rowpool: bad.npy: ", "no memory for the counts");
     write_npy("bad.npy", "<i4", false, "(1152921504606846976, 1)", "", 0);
     assert_fails(run_on_pipe("bad.npy", ARGUMENTS("count", "-")), "rowpool: standard input: ", "");
+
+    /* Their counts, or the bytes of these, would be 2^64. */
+    write_npy("bad.npy", "<i4", false, "(4611686018427387904, 0)", "", 0);
+    assert_fails(RUN("count", "--bins", "0,1,2,3,4", "bad.npy"), "rowpool: bad.npy: ", "no memory for the counts");
+    write_npy("bad.npy", "<i4", false, "(1152921504606846976, 0)", "", 0);
+    assert_fails(RUN("count", "--ranges", "0:1,1:2,2:3,3:4", "--output", "out.npy", "bad.npy"),
+                 "rowpool: bad.npy: ", "no memory for the counts");
+    assert_no_output("out.npy");
 }
 
 /* ---- Wrong usage ------------------------------------------------------------------------------------------------ */
@@ -820,6 +1056,29 @@ TEST(writes_the_leading_shape)
     assert_memory_equal(bytes + 128, (const uint32_t[]){7}, 4);
     free(bytes);
     assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink("out.npy"), 0);
+}
+
+TEST(writes_an_axis_of_ranges)
+{
+    write_small("a.npy");
+    assert_prints(RUN("count", "a.npy", "--ranges", "0:4,4:8", "--output", "out.npy"), "");
+    check_output("out.npy", (const uint32_t[]){3, 2, 1, 5, 3, 0}, (const size_t[]){3, 2}, 2);
+    assert_prints(RUN("count", "a.npy", "--ranges", "4:8", "--output", "out.npy"), "");
+    check_output("out.npy", (const uint32_t[]){2, 5, 0}, (const size_t[]){3, 1}, 2);
+    assert_prints(RUN("count", "a.npy", "--bins", "4,8", "--output", "out.npy", "--head", "2"), "2\n5\n");
+    check_output("out.npy", (const uint32_t[]){2, 5, 0}, (const size_t[]){3, 1}, 2);
+    write_npy("a.npy", "<i4", false, "(2, 2, 3)", SMALL, 12 * sizeof *SMALL);
+    assert_prints(RUN("count", "a.npy", "--bins", "0,4,6,8", "--output", "out.npy"), "");
+    check_output("out.npy", (const uint32_t[]){1, 1, 1, 1, 1, 0, 0, 1, 2, 0, 0, 1}, (const size_t[]){2, 2, 3}, 3);
+    write_npy("a.npy", "<i4", false, "(0, 7, 3)", "", 0);
+    assert_prints(RUN("count", "a.npy", "--bins", "0,4,8", "--output", "out.npy"), "");
+    check_output("out.npy", NULL, (const size_t[]){0, 7, 2}, 3);
+    write_npy("a.npy", "<i4", false, "(15,)", SMALL, sizeof SMALL);
+    assert_prints(RUN("count", "a.npy", "--ranges", "4:8", "--output", "out.npy"), "");
+    check_output("out.npy", (const uint32_t[]){7}, (const size_t[]){1}, 1);
+    assert_prints(RUN("count", "a.npy", "--bins", "-4,4,8", "--output", "out.npy"), "");
+    check_output("out.npy", (const uint32_t[]){6, 7}, (const size_t[]){2}, 1);
     assert_int_equal(unlink("out.npy"), 0);
 }
 
@@ -1112,6 +1371,20 @@ TEST(tells_what_it_did)
     }
 }
 
+TEST(tells_every_range)
+{
+    write_small("small.npy");
+    outcome result = RUN("count", "--verbose", "--bins", "-1,4,8.5", "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.out, "2 2\n0 5\n3 0\n");
+    check_tells(result.err, "rowpool: range 1: counting -1 <= x < 4 (closed: left)\n"
+                            "rowpool: range 2: counting 4 <= x <= 8.5 (closed: both)\n");
+    release(&result);
+    result = RUN("count", "--verbose", "--ranges", "1:2", "--closed", "neither", "small.npy");
+    check_tells(result.err, "rowpool: range 1: counting 1 < x < 2 (closed: neither)\n");
+    release(&result);
+}
+
 TEST(lists_devices)
 {
     outcome result = RUN_WITH(&DEFAULT_DEVICE, "devices");
@@ -1236,6 +1509,16 @@ int main(void)
         cmocka_unit_test(takes_doubles_exactly),
         cmocka_unit_test(refuses_what_is_no_bound),
         cmocka_unit_test(warns_of_an_empty_range),
+        cmocka_unit_test(counts_several_ranges_in_every_dtype),
+        cmocka_unit_test(counts_many_ranges_on_the_default_device),
+        cmocka_unit_test(prints_the_counts_of_a_row_on_one_line),
+        cmocka_unit_test(closes_all_ranges_as_asked),
+        cmocka_unit_test(counts_bins),
+        cmocka_unit_test(counts_as_many_ranges_as_are_listed),
+        cmocka_unit_test(counts_ranges_of_empty_arrays),
+        cmocka_unit_test(refuses_bad_lists),
+        cmocka_unit_test(refuses_contradicting_ranges),
+        cmocka_unit_test(warns_of_each_empty_range),
         cmocka_unit_test(reads_every_shape),
         cmocka_unit_test(reads_empty_arrays),
         cmocka_unit_test(reads_fortran_order_and_foreign_bytes),
@@ -1250,6 +1533,7 @@ int main(void)
         cmocka_unit_test(refuses_unknown_devices),
         cmocka_unit_test(prints_the_first_rows),
         cmocka_unit_test(writes_the_leading_shape),
+        cmocka_unit_test(writes_an_axis_of_ranges),
         cmocka_unit_test(writes_as_many_counts_as_there_are_rows),
         cmocka_unit_test(may_replace_its_own_input),
         cmocka_unit_test(gives_the_file_a_mode),
@@ -1263,6 +1547,7 @@ int main(void)
         cmocka_unit_test(leaves_nothing_when_interrupted),
         cmocka_unit_test(helps),
         cmocka_unit_test(tells_what_it_did),
+        cmocka_unit_test(tells_every_range),
         cmocka_unit_test(lists_devices),
         cmocka_unit_test(lists_devices_even_when_the_wanted_one_is_missing),
         cmocka_unit_test(demonstrates),

@@ -12,9 +12,9 @@
 #include "map.h"
 #include "message.h"
 #include "npy.h"
-#include "number.h"
 #include "options.h"
 #include "output.h"
+#include "ranges.h"
 #include "replace.h"
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
@@ -30,18 +30,24 @@ static const char HELP[] =
     "                  An integer within int64 or uint64 is exact, whatever the element type; a number with a point\n"
     "                  or exponent is the nearest double; inf and -inf are bounds like others. NaN elements lie in no\n"
     "                  range\n"
-    "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n" DEVICE_HELP
+    "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n"
+    "  --ranges LIST   several ranges in one pass, instead of --min and --max: LO:HI between commas, as in\n"
+    "                  0:4,4:8,8:12. LO and HI are read as X is, and --closed holds for all of them. The counts of a\n"
+    "                  row are on one line, a space between them\n"
+    "  --bins LIST     the same for the bins of a histogram: their edges between commas, each above the one before,\n"
+    "                  as in 0,4,8,12. An edge belongs to the bin that it begins, the last one to the last bin. Not\n"
+    "                  with --min, --max, --closed or --ranges\n" DEVICE_HELP
     "  --output FILE   write the counts as a uint32 .npy file, shaped like the array without its last axis (a single\n"
-    "                  value of shape () for an array of one axis); FILE appears when it is complete, or not at all.\n"
-    "                  Nothing is printed then, unless --head is given\n"
+    "                  value of shape () for an array of one axis); with --ranges or --bins the ranges take the place\n"
+    "                  of that axis. FILE appears when it is complete, or not at all. Nothing is printed then, unless\n"
+    "                  --head is given\n"
     "  --head N        print the counts of the first N rows only; all rows are counted\n"
     "  --async         count as an asynchronous job with a completion callback\n"
     "  --verbose       say on standard error which device did it, how much and how fast\n"
     "  --help          show this text\n";
 
 typedef struct {
-    rowpool_range range;
-    bool lo_given, hi_given;
+    wanted_ranges ranges;
     const char *device; /* NULL: as the environment says */
     const char *output; /* NULL: print */
     bool head_given;
@@ -49,34 +55,6 @@ typedef struct {
     bool async, verbose;
     const char *input;
 } count_options;
-
-static const char *const CLOSED[] = {
-    [ROWPOOL_CLOSED_BOTH] = "both",
-    [ROWPOOL_CLOSED_LEFT] = "left",
-    [ROWPOOL_CLOSED_RIGHT] = "right",
-    [ROWPOOL_CLOSED_NEITHER] = "neither",
-};
-
-static bool read_bound(rowpool_number *bound, const char *option, const char *text)
-{
-    const char *problem = number_parse(bound, text);
-    if (problem == NULL)
-        return true;
-    (void)usage_error("count", "%s '%s' %s", option, text, problem);
-    return false;
-}
-
-static bool read_closed(rowpool_closed *closed, const char *text)
-{
-    for (size_t i = 0; i < sizeof CLOSED / sizeof *CLOSED; i++) {
-        if (strcmp(text, CLOSED[i]) == 0) {
-            *closed = (rowpool_closed)i;
-            return true;
-        }
-    }
-    (void)usage_error("count", "--closed '%s' is none of both, left, right, neither", text);
-    return false;
-}
 
 static bool read_output(const char **output, const char *text)
 {
@@ -94,13 +72,20 @@ static bool read_option(count_options *options, int option, const char *value)
 {
     switch (option) {
     case 'm':
-        options->lo_given = true;
-        return read_bound(&options->range.lo, "--min", value);
+        options->ranges.lo_given = true;
+        return read_bound(&options->ranges.range.lo, "--min", value);
     case 'M':
-        options->hi_given = true;
-        return read_bound(&options->range.hi, "--max", value);
+        options->ranges.hi_given = true;
+        return read_bound(&options->ranges.range.hi, "--max", value);
     case 'c':
-        return read_closed(&options->range.closed, value);
+        options->ranges.closed_given = true;
+        return read_closed(&options->ranges.range.closed, value);
+    case 'r':
+        options->ranges.ranges = value;
+        return true;
+    case 'b':
+        options->ranges.bins = value;
+        return true;
     case 'd':
         return read_device_option(&options->device, "count", value);
     case 'o':
@@ -117,17 +102,19 @@ static bool read_option(count_options *options, int option, const char *value)
     }
 }
 
-/* EXIT_DONE where the command line is understood and *help says whether only that was asked for. */
+/* EXIT_DONE where the command line is understood: *help says whether only that was asked for, and if not, the ranges
+ * are the caller's to free. */
 static int read_options(count_options *options, bool *help, int argc, char **argv)
 {
     static const struct option known[] = {
         {"min", required_argument, NULL, 'm'},    {"max", required_argument, NULL, 'M'},
-        {"closed", required_argument, NULL, 'c'}, {"device", required_argument, NULL, 'd'},
+        {"closed", required_argument, NULL, 'c'}, {"ranges", required_argument, NULL, 'r'},
+        {"bins", required_argument, NULL, 'b'},   {"device", required_argument, NULL, 'd'},
         {"output", required_argument, NULL, 'o'}, {"head", required_argument, NULL, 'n'},
         {"async", no_argument, NULL, 'a'},        {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
-    *options = (count_options){.range = rowpool_range_i64(4, 8)};
+    *options = (count_options){.ranges = {.range = rowpool_range_i64(4, 8)}};
     *help = false;
     for (int answer; (answer = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
         if (answer == '?' || answer == ':')
@@ -144,51 +131,20 @@ static int read_options(count_options *options, bool *help, int argc, char **arg
     if (argc - optind > 1)
         return usage_error("count", "unexpected argument '%s'", argv[optind + 1]);
     options->input = argv[optind];
-    return EXIT_DONE;
+    return make_ranges(&options->ranges);
 }
 
 /* ---- What is said about it -------------------------------------------------------------------------------------- */
 
-static bool includes_lo(rowpool_closed closed)
-{
-    return closed == ROWPOOL_CLOSED_BOTH || closed == ROWPOOL_CLOSED_LEFT;
-}
-
-static bool includes_hi(rowpool_closed closed)
-{
-    return closed == ROWPOOL_CLOSED_BOTH || closed == ROWPOOL_CLOSED_RIGHT;
-}
-
-/* An empty range is legal and seldom meant. */
-static void warn_of_empty_range(const count_options *options)
-{
-    const rowpool_range *range = &options->range;
-    char lo[NUMBER_TEXT];
-    char hi[NUMBER_TEXT];
-    number_format(lo, &range->lo);
-    number_format(hi, &range->hi);
-    int order = number_compare(&range->lo, &range->hi);
-    if (order > 0)
-        say("warning", "the minimum %s%s is above the maximum %s%s: every count is 0", lo,
-            options->lo_given ? "" : " (the default)", hi, options->hi_given ? "" : " (the default)");
-    else if (order == 0 && range->closed != ROWPOOL_CLOSED_BOTH)
-        say("warning", "nothing lies between %s and itself: every count is 0", lo);
-}
-
-static void say_what(const npy_array *array, const rowpool_range *range)
+static void say_what(const npy_array *array, const wanted_ranges *ranges)
 {
     const npy_header *header = &array->header;
     const char *place = array->mapping != NULL                           ? "mapped"
                         : header->fortran_order || header->foreign_order ? "converted in memory"
                                                                          : "in memory";
-    char lo[NUMBER_TEXT];
-    char hi[NUMBER_TEXT];
-    number_format(lo, &range->lo);
-    number_format(hi, &range->hi);
     say(NULL, "%zu rows of %zu %s, %zu bytes, %s", header->rows, header->width, rowpool_dtype_name(header->dtype),
         header->data_bytes, place);
-    say(NULL, "counting %s %s x %s %s (closed: %s)", lo, includes_lo(range->closed) ? "<=" : "<",
-        includes_hi(range->closed) ? "<=" : "<", hi, CLOSED[range->closed]);
+    say_ranges(ranges);
 }
 
 /* Who did it: the devices that answered rows, whether they belong to the pool or stood in for it. */
@@ -264,10 +220,11 @@ static bool count(count_task *task)
     const rowpool_rows rows = {
         .data = task->array.data, .dtype = header->dtype, .count = header->rows, .width = header->width};
     rowpool_error error;
-    rowpool_status status = allocate_counts(&task->counts, &rows, &error);
+    rowpool_status status = allocate_counts(&task->counts, &rows, task->options->ranges.count, &error);
     double begin = seconds_now();
     if (status == ROWPOOL_OK)
-        status = count_rows(task->pool, &rows, &task->options->range, task->options->async, &task->counts, &error);
+        status = count_rows(task->pool, &rows, task->options->ranges.items, task->options->async, &task->counts,
+                            &error);
     double seconds = seconds_now() - begin;
     if (status != ROWPOOL_OK) {
         say(task->input_name, "%s", error.message);
@@ -296,18 +253,28 @@ static bool print_counts(count_task *task)
     return false;
 }
 
+/* The header of the counts: the array's last axis goes, and the list of ranges, where there is one, takes its place. */
+static size_t format_header(char text[NPY_MAX_WRITTEN], const count_task *task)
+{
+    const npy_header *header = &task->array.header;
+    const size_t last = header->dimensions - 1;
+    size_t shape[NPY_MAX_DIMENSIONS];
+    memcpy(shape, header->shape, sizeof shape);
+    shape[last] = task->counts.columns;
+    return npy_format_header(text, shape, ranges_are_listed(&task->options->ranges) ? last + 1 : last);
+}
+
 /* Last of all: whatever went wrong before leaves no file. */
 static bool write_output(count_task *task)
 {
     if (task->options->output == NULL)
         return true;
-    const npy_header *header = &task->array.header;
     char text[NPY_MAX_WRITTEN];
-    size_t size = npy_format_header(text, header->shape, header->dimensions - 1);
+    size_t size = format_header(text, task);
     int fd = task->output.fd;
     rowpool_error error;
     if (write_bytes(fd, text, size, &error) == ROWPOOL_OK &&
-        write_bytes(fd, task->counts.values, task->counts.rows * sizeof(uint32_t), &error) == ROWPOOL_OK &&
+        write_bytes(fd, task->counts.values, task->counts.bytes, &error) == ROWPOOL_OK &&
         replace_commit(&task->output, &error) == ROWPOOL_OK)
         return true;
     say(task->options->output, "%s", error.message);
@@ -319,8 +286,8 @@ static bool run_task(count_task *task)
     if (!open_input(task) || !begin_output(task))
         return false;
     if (task->options->verbose)
-        say_what(&task->array, &task->options->range);
-    warn_of_empty_range(task->options);
+        say_what(&task->array, &task->options->ranges);
+    warn_of_empty_ranges(&task->options->ranges);
     return open_pool(task) && count(task) && print_counts(task) && write_output(task);
 }
 
@@ -343,5 +310,6 @@ int run_count(int argc, char **argv)
     rowpool_close(task.pool);
     free_counts(&task.counts);
     npy_close(&task.array);
+    free_ranges(&options.ranges);
     return done ? EXIT_DONE : EXIT_FAILED;
 }

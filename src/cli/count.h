@@ -1,4 +1,4 @@
-/* rowpool count: the range count over the rows of a .npy file. */
+/* rowpool count: the counts of one range or several over the rows of a .npy file. */
 #ifndef ROWPOOL_CLI_COUNT_H
 #define ROWPOOL_CLI_COUNT_H
 

@@ -123,7 +123,7 @@ static rowpool_status prepare(demonstration *demo, const demo_options *options, 
         demo->data[i] = next_value(&state);
     demo->rows = (rowpool_rows){
         .data = demo->data, .dtype = ROWPOOL_INT32, .count = options->rows, .width = options->width};
-    rowpool_status status = allocate_counts(&demo->counts, &demo->rows, error);
+    rowpool_status status = allocate_counts(&demo->counts, &demo->rows, 1, error);
     if (status != ROWPOOL_OK)
         return status;
     demo->expected = calloc(options->rows > 0 ? options->rows : 1, sizeof *demo->expected);
@@ -225,7 +225,7 @@ static rowpool_status map_once(demonstration *demo, rowpool *pool, bool async, d
 {
     const rowpool_range range = rowpool_range_i64(LO, HI);
     if (demo->counts.values != NULL)
-        memset(demo->counts.values, 0xff, demo->rows.count * sizeof(uint32_t));
+        memset(demo->counts.values, 0xff, demo->counts.bytes);
     double begin = seconds_now();
     rowpool_status status = count_rows(pool, &demo->rows, &range, async, &demo->counts, error);
     *seconds = seconds_now() - begin;

@@ -23,21 +23,21 @@ rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error
     return ROWPOOL_OK;
 }
 
-enum { BUFFER_BYTES = 256 * 1024, LONGEST_LINE = 21 /* 20 digits of a uint64, line feed */ };
+enum { BUFFER_BYTES = 256 * 1024, LONGEST_COUNT = 21 /* 20 digits of a uint64, separator */ };
 
-static inline char *format_line(char *to, uint64_t count)
+static inline char *format_count(char *to, uint64_t count, char separator)
 {
     if (count < 10) { /* most counts of short rows */
         *to++ = (char)('0' + count);
     } else {
-        char digits[LONGEST_LINE];
+        char digits[LONGEST_COUNT];
         size_t first = sizeof digits;
         for (; count > 0; count /= 10)
             digits[--first] = (char)('0' + count % 10);
         memcpy(to, digits + first, sizeof digits - first);
         to += sizeof digits - first;
     }
-    *to++ = '\n';
+    *to++ = separator;
     return to;
 }
 
@@ -47,14 +47,17 @@ rowpool_status write_counts(int fd, const row_counts *counts, size_t rows, rowpo
     const uint32_t *narrow = counts->values;
     const uint64_t *wide = counts->values;
     char *end = buffer;
-    for (size_t i = 0; i < rows; i++) {
-        if ((size_t)(buffer + sizeof buffer - end) < LONGEST_LINE) {
+    size_t column = 0;
+    for (size_t i = 0; i < rows * counts->columns; i++) {
+        if ((size_t)(buffer + sizeof buffer - end) < LONGEST_COUNT) {
             rowpool_status status = write_bytes(fd, buffer, (size_t)(end - buffer), error);
             if (status != ROWPOOL_OK)
                 return status;
             end = buffer;
         }
-        end = format_line(end, counts->wide ? wide[i] : narrow[i]);
+        bool last = ++column == counts->columns;
+        column = last ? 0 : column;
+        end = format_count(end, counts->wide ? wide[i] : narrow[i], last ? '\n' : ' ');
     }
     return write_bytes(fd, buffer, (size_t)(end - buffer), error);
 }

@@ -7,17 +7,18 @@
 
 #include "rowpool.h"
 
-/* One count for each row, of one of two widths. */
+/* The counts of each row, one for each range, of one of two widths. */
 typedef struct {
     void *values; /* uint64_t where wide, else uint32_t */
     bool wide;
-    size_t rows;
+    size_t rows, columns; /* columns: counts of each row, at least 1 */
+    size_t bytes;         /* of the values */
 } row_counts;
 
 /* Writes all of the bytes. */
 rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
 
-/* Writes the first `rows` counts as text, one on each line. */
+/* Writes the counts of the first `rows` rows as text, a row on each line. */
 rowpool_status write_counts(int fd, const row_counts *counts, size_t rows, rowpool_error *error);
 
 /* Ends standard output; what stdio still held is written here. False after a message where that failed. */

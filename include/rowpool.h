@@ -22,7 +22,7 @@
  * Sizes         All sizes are 64-bit and checked; nothing wraps.
  *
  * Not promised: counts after a failed or cancelled map (they are never written outside their array); the order in
- * which rows are visited; which device answers, unless one was named.
+ * which rows are visited; which device answers.
  */
 #ifndef ROWPOOL_H
 #define ROWPOOL_H
@@ -179,7 +179,8 @@ typedef struct {
      *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
      *   fork         worker processes
      *   host         the calling thread (for asynchronous jobs, the pool's own thread)
-     * Anything but auto runs every map there, however small. */
+     * Anything but auto sends every map there, however small. Rows that those devices fail on are done by the calling
+     * thread all the same: ROWPOOL_LOG and the failures of rowpool_devices tell. */
     const char *device;
 
     /* ROWPOOL_WORKERS. Worker processes; 0 = rowpool_cpu_count(). At most 1024. */
@@ -251,8 +252,8 @@ ROWPOOL_API void rowpool_free(void *memory);
  * ranges NULL with n_ranges 0 means one range, [4, 8]. counts holds count x max(n_ranges, 1) values, row by row; it may
  * be NULL when there are no rows. The uint32 form refuses a row of more than 2^32 - 1 elements: it never wraps.
  *
- * EINVAL: a wrong argument (the message names it). ENOMEM, EDEVICE, EBUILD: no device could do it.
- * EWORKER: two worker processes died on the same rows (named, with the signal). */
+ * EINVAL: a wrong argument (the message names it), or memory that cannot be read. ENOMEM: not even the bookkeeping
+ * fits. EWORKER: two worker processes died on the same rows (named, with the signal). */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count(rowpool *pool, const rowpool_rows *rows,
                                                                const rowpool_range *ranges, size_t n_ranges,
                                                                uint32_t *counts, rowpool_error *error);

@@ -1369,6 +1369,7 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
     /* A child that keeps every descriptor open must not keep the workers from hearing of their end, either. */
     child = fork();
     if (child == 0) {
+        alarm(20); /* should the test fail before it comes to kill this */
         pause();
         _exit(0);
     }

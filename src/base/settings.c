@@ -9,6 +9,7 @@ static const char *const names[RP_SETTINGS] = {
     [RP_SETTING_WORKERS] = "ROWPOOL_WORKERS",
     [RP_SETTING_CHUNK_BYTES] = "ROWPOOL_CHUNK_BYTES",
     [RP_SETTING_LOG] = "ROWPOOL_LOG",
+    [RP_SETTING_COPY] = "ROWPOOL_COPY",
 };
 
 const char *rp_setting_name(rp_setting setting)

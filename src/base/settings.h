@@ -4,7 +4,14 @@
 
 #include "base/error.h"
 
-typedef enum { RP_SETTING_DEVICE, RP_SETTING_WORKERS, RP_SETTING_CHUNK_BYTES, RP_SETTING_LOG, RP_SETTINGS } rp_setting;
+typedef enum {
+    RP_SETTING_DEVICE,
+    RP_SETTING_WORKERS,
+    RP_SETTING_CHUNK_BYTES,
+    RP_SETTING_LOG,
+    RP_SETTING_COPY,
+    RP_SETTINGS
+} rp_setting;
 
 /* The variable's name, "ROWPOOL_DEVICE". */
 const char *rp_setting_name(rp_setting setting);

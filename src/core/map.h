@@ -32,7 +32,7 @@ static inline rp_block rp_chunk_block(const rp_rows *rows, const rp_chunk *chunk
     size_t origin = rp_chunk_origin(rows, chunk);
     bool ragged = rows->offsets != NULL && !chunk->partial;
     return (rp_block){
-        .data = rows->data == NULL ? NULL : rows->data + origin * rows->dtype->size,
+        .data = rp_chunk_elements(rows, chunk) == 0 ? NULL : rows->data + origin * rows->dtype->size,
         .count = chunk->rows,
         .width = chunk->partial ? chunk->end - chunk->begin : rows->width,
         .stride = rows->stride,

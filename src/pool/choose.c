@@ -150,7 +150,7 @@ static size_t apply_word(rp_device_list *list, const word *wanted)
             use(device, why);
             matched++;
         } else if (!device->info.in_use) {
-            snprintf(device->info.reason, sizeof device->info.reason, "skipped: the same cores as %s",
+            snprintf(device->info.reason, sizeof device->info.reason, "skipped: the same hardware as %s",
                      twin->info.index);
         }
     }
@@ -178,11 +178,13 @@ static void name_all(const rp_device_list *list, char *text, size_t size)
 static rowpool_status no_such_device(rp_device_list *list, const word *wanted, rowpool_error *error)
 {
     char all[512];
-    const rp_device *skipped = wanted->kind == INDEX ? find(list, wanted->text) : NULL;
+    const rp_device *skipped = find(list, "-"); /* all of OpenCL */
+    if (skipped == NULL && wanted->kind == INDEX)
+        skipped = find(list, wanted->text);
     name_all(list, all, sizeof all);
     if (skipped != NULL)
-        return rp_fail(error, ROWPOOL_ENODEVICE, "device %s (%s) cannot be used: %s", skipped->info.index,
-                       skipped->info.name, skipped->info.reason);
+        return rp_fail(error, ROWPOOL_ENODEVICE, "device %s (%s) cannot be used: %s", wanted->text, skipped->info.name,
+                       skipped->info.reason);
 #ifndef ROWPOOL_HAVE_OPENCL
     return rp_fail(error, ROWPOOL_ENODEVICE,
                    "there is no device '%s': this rowpool was built without OpenCL. There are: %s", wanted->text, all);
@@ -223,7 +225,7 @@ static rowpool_status apply_words(rp_device_list *list, const char *words, rowpo
             continue;
         if (wanted.kind != AUTO)
             return no_such_device(list, &wanted, error);
-        use(find(list, "fork"), "chosen: there is no OpenCL device");
+        use(find(list, "fork"), "chosen: there is no OpenCL device that can be used");
     }
     return ROWPOOL_OK;
 }
@@ -278,6 +280,23 @@ rowpool_status rp_choose(const char *words, rp_device_list *list, rowpool_error 
         *list = (rp_device_list){0};
         return status;
     }
+    sort_used_first(list);
+    explain_unused(list);
+    return ROWPOOL_OK;
+}
+
+rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error)
+{
+    failed->available = false;
+    snprintf(failed->info.reason, sizeof failed->info.reason, "skipped: %s", why);
+    list->used = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        rp_device *device = &list->items[i];
+        device->info.in_use = false;
+        if (device->available)
+            device->info.reason[0] = '\0';
+    }
+    RP_TRY(apply_words(list, "auto", error));
     sort_used_first(list);
     explain_unused(list);
     return ROWPOOL_OK;

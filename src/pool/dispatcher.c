@@ -29,6 +29,7 @@ rowpool_status rp_dispatcher_start(rowpool *pool, rowpool_error *error)
     pthread_mutex_lock(&pool->lock);
     if (!pool->dispatcher.started) {
         rp_queue_init(&pool->dispatcher.queue);
+        pool->dispatcher.end_of_waiting = &pool->dispatcher.first_waiting;
         status = rp_thread_start(&pool->dispatcher.thread, "rowpool", dispatch, pool, error);
         pool->dispatcher.started = status == ROWPOOL_OK;
         if (status != ROWPOOL_OK)

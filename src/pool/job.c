@@ -59,7 +59,8 @@ struct rowpool_job {
     pid_t pid;
     rowpool *pool;
     rp_run run;
-    rp_slot begin; /* what the dispatcher's queue holds until the job begins */
+    rp_slot begin;                    /* what the dispatcher's queue holds until the job begins, */
+    struct rowpool_job *next_waiting; /* or waits for others to complete */
     rp_arguments_store store;
     rowpool_done *done;
     void *payload;
@@ -113,20 +114,48 @@ static void complete(rowpool_job *job)
     rp_pool_leave(pool);
 }
 
-static void advance(rowpool_job *job)
-{
-    rp_run_fill(&job->run);
-    if (job->run.in_flight == 0)
-        complete(job);
-}
-
-void rp_job_begin(rowpool_job *job)
+static void start(rowpool_job *job)
 {
     if (is_small(job->pool, &job->run.map) && !atomic_load(&job->run.cancel)) {
         run_small(job->pool, &job->run.map);
         job->run.cursor.row = job->rows;
     }
-    advance(job);
+    rp_run_fill(&job->run);
+}
+
+/* Completes a job when it is over, and begins those that waited for that. */
+static void settle(rowpool_job *job)
+{
+    rp_dispatcher *dispatcher = &job->pool->dispatcher;
+    while (job != NULL && job->run.in_flight == 0) {
+        rowpool_job *next = dispatcher->first_waiting;
+        if (next != NULL) {
+            dispatcher->first_waiting = next->next_waiting;
+            if (next->next_waiting == NULL)
+                dispatcher->end_of_waiting = &dispatcher->first_waiting;
+        } else {
+            dispatcher->running--;
+        }
+        complete(job); /* its pool may be closed from here on when nothing else is under way */
+        if (next != NULL)
+            start(next);
+        job = next;
+    }
+}
+
+/* Every job under way takes queues and memory of each device: thousands of them begin a few at a time. */
+void rp_job_begin(rowpool_job *job)
+{
+    enum { MOST_RUNNING = 8 };
+    rp_dispatcher *dispatcher = &job->pool->dispatcher;
+    if (dispatcher->running >= MOST_RUNNING) {
+        *dispatcher->end_of_waiting = job;
+        dispatcher->end_of_waiting = &job->next_waiting;
+        return;
+    }
+    dispatcher->running++;
+    start(job);
+    settle(job);
 }
 
 /* The run is the job's own: the one stands inside the other. */
@@ -139,7 +168,8 @@ void rp_job_advance(rp_slot *slot)
 {
     rp_run *run = slot->task.owner;
     rp_run_complete(run, slot);
-    advance(job_of(run));
+    rp_run_fill(run);
+    settle(job_of(run));
 }
 
 rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_store *store, rowpool_done *done,

@@ -82,17 +82,32 @@ static void close_devices(rowpool *pool, bool forked)
     free(pool->devices.items);
 }
 
-/* Opens the devices in use, and the host. */
+static bool is_needed(const rp_device *device)
+{
+    return device->info.in_use || device->backend == &rp_backend_host;
+}
+
+/* Opens the devices in use, and the host. One that nobody named and that cannot be opened is passed over. */
 static rowpool_status open_devices(rowpool *pool, const rowpool_options *options, rowpool_error *error)
 {
     const rp_backend_options wanted = {.workers = options->workers, .chunk_bytes = options->chunk_bytes};
-    for (size_t i = 0; i < pool->devices.count; i++) {
-        rp_device *device = &pool->devices.items[i];
-        bool is_host = device->backend == &rp_backend_host;
-        if (!device->info.in_use && !is_host)
+    rp_device_list *list = &pool->devices;
+    for (size_t i = 0; i < list->count; i++) {
+        rp_device *device = &list->items[i];
+        rowpool_error why;
+        if (!is_needed(device) || device->lanes > 0)
             continue;
-        RP_TRY(device->backend->open(device, &wanted, error));
-        if (is_host)
+        rowpool_status status = device->backend->open(device, &wanted, &why);
+        if (status == ROWPOOL_OK)
+            continue;
+        if (!list->automatic || device->info.type > ROWPOOL_DEVICE_OTHER)
+            return rp_fail(error, status, "%s", why.message);
+        RP_TRY(rp_choose_without(list, device, why.message, error));
+        i = SIZE_MAX; /* the list is in another order now: from its beginning */
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        rp_device *device = &list->items[i];
+        if (device->backend == &rp_backend_host)
             pool->host = device;
         if (device->info.in_use)
             pool->parallel += device->parallel;

@@ -21,6 +21,9 @@ typedef struct {
  * EINVAL: a word that means nothing; ENODEVICE: a device that is not there. */
 rowpool_status rp_choose(const char *words, rp_device_list *list, rowpool_error *error);
 
+/* Chooses once more, automatically, without a device that could not be opened. */
+rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error);
+
 /* ---- pool.c -------------------------------------------------------------------------------------------------------
  */
 
@@ -28,6 +31,10 @@ typedef struct {
     pthread_t thread;
     rp_queue queue; /* of tasks; one without a device is the beginning of a job, or, without an owner, the end */
     bool started;
+    /* The dispatcher's own: */
+    size_t running;               /* jobs begun and not complete */
+    rowpool_job *first_waiting;   /* jobs that begin when others are complete, */
+    rowpool_job **end_of_waiting; /* in the order in which they came */
 } rp_dispatcher;
 
 struct rowpool {

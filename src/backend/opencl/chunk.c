@@ -7,6 +7,8 @@
 #include "base/checked.h"
 #include "base/log.h"
 
+enum { MOST_EVENTS = 4 }; /* two uploads, two kernels */
+
 typedef struct {
     rp_task *task;
     rp_cl_lane *lane;
@@ -14,12 +16,20 @@ typedef struct {
     cl_mem data, offsets, arguments, results; /* those of the lane, or this chunk's own: */
     bool own_memory;                          /* windows on the host's arrays */
     size_t result_bytes;
-    size_t stride;             /* of the rows as they lie in `data` */
-    rp_cl_guard *first_launch; /* a driver compiles meanwhile, perhaps on a thread of its own */
+    size_t stride;                /* of the rows as they lie in `data` */
+    rp_cl_guard *first_launch;    /* a driver compiles meanwhile, perhaps on a thread of its own */
+    cl_event events[MOST_EVENTS]; /* of all that is enqueued before the read: an earlier failure need not show there */
+    size_t n_events;
     cl_event read;
     cl_int read_status;
     atomic_flag claimed; /* by the callback, or by a submit that failed after setting it */
 } rp_cl_chunk;
+
+/* Where to put the event of the next command. */
+static cl_event *next_event(rp_cl_chunk *chunk)
+{
+    return &chunk->events[chunk->n_events++];
+}
 
 /* ---- Memory -------------------------------------------------------------------------------------------------------*/
 
@@ -50,11 +60,12 @@ static rowpool_status reserve(const rp_device *device, rp_cl_buffer *buffer, siz
     return ROWPOOL_OK;
 }
 
-static rowpool_status upload(const rp_device *device, rp_cl_lane *lane, rp_cl_buffer *buffer, const void *host,
+static rowpool_status upload(const rp_device *device, rp_cl_chunk *chunk, rp_cl_buffer *buffer, const void *host,
                              size_t bytes, rowpool_error *error)
 {
     RP_TRY(reserve(device, buffer, bytes, error));
-    cl_int code = clEnqueueWriteBuffer(lane->queue, buffer->memory, CL_FALSE, 0, bytes, host, 0, NULL, NULL);
+    cl_int code = clEnqueueWriteBuffer(chunk->lane->queue, buffer->memory, CL_FALSE, 0, bytes, host, 0, NULL,
+                                       next_event(chunk));
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueWriteBuffer", code, error);
 }
 
@@ -66,7 +77,8 @@ static rowpool_status upload_packed(const rp_device *device, rp_cl_chunk *chunk,
     const size_t origin[3] = {0, 0, 0}, region[3] = {rows->width * size, count, 1};
     RP_TRY(reserve(device, &chunk->lane->data, rows->width * size * count, error));
     cl_int code = clEnqueueWriteBufferRect(chunk->lane->queue, chunk->lane->data.memory, CL_FALSE, origin, origin,
-                                           region, rows->width * size, 0, rows->stride * size, 0, host, 0, NULL, NULL);
+                                           region, rows->width * size, 0, rows->stride * size, 0, host, 0, NULL,
+                                           next_event(chunk));
     chunk->stride = rows->width;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueWriteBufferRect", code, error);
 }
@@ -102,12 +114,12 @@ static rowpool_status place_on_device(const rp_device *device, rp_cl_chunk *chun
     const rp_rows *rows = &task->map->rows;
     rp_cl_lane *lane = chunk->lane;
     RP_TRY(reserve(device, &lane->results, chunk->result_bytes, error));
-    if (bytes > 0 && !task->chunk.partial && rows->stride / 2 > rows->width)
+    if (bytes > 0 && !task->chunk.partial && rows->stride > rows->width)
         RP_TRY(upload_packed(device, chunk, data, error));
     else if (bytes > 0)
-        RP_TRY(upload(device, lane, &lane->data, data, bytes, error));
+        RP_TRY(upload(device, chunk, &lane->data, data, bytes, error));
     if (offset_bytes > 0)
-        RP_TRY(upload(device, lane, &lane->offsets, rows->offsets + task->chunk.row, offset_bytes, error));
+        RP_TRY(upload(device, chunk, &lane->offsets, rows->offsets + task->chunk.row, offset_bytes, error));
     chunk->results = lane->results.memory;
     chunk->data = bytes > 0 ? lane->data.memory : NULL;
     chunk->offsets = offset_bytes > 0 ? lane->offsets.memory : NULL;
@@ -141,6 +153,14 @@ typedef struct {
     }
 #define ARGUMENTS(list) (sizeof(list) / sizeof *(list)), (list)
 
+/* Columns of one work item. Where items are short each does one, but devices take no more than 65535 groups side by
+ * side. */
+static size_t columns_per_item(const rp_cl_device *state, size_t columns)
+{
+    enum { MOST_GROUPS = 65535 };
+    return state->long_items ? columns : rp_ceil_div(columns, MOST_GROUPS);
+}
+
 static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, size_t items,
                                     size_t group, size_t n_arguments, const argument *arguments, rowpool_error *error)
 {
@@ -152,8 +172,11 @@ static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk,
             return rp_cl_fail(device, "clSetKernelArg", code, error);
     }
     const size_t local[2] = {group, 1};
-    const size_t global[2] = {rp_ceil_div(items, group) * group, state->long_items ? 1 : chunk->task->map->columns};
-    cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL, NULL);
+    size_t columns = chunk->task->map->columns;
+    const size_t global[2] = {rp_ceil_div(items, group) * group,
+                              rp_ceil_div(columns, columns_per_item(state, columns))};
+    cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL,
+                                         next_event(chunk));
     chunk->kernels->launched[form] = code == CL_SUCCESS;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueNDRangeKernel", code, error);
 }
@@ -163,7 +186,7 @@ static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, r
     const rp_cl_device *state = device->state;
     const rp_map *map = chunk->task->map;
     cl_ulong count = chunk->task->chunk.rows, width = map->rows.width, stride = chunk->stride, columns = map->columns;
-    cl_ulong rows_per_item = 1, columns_per_item = state->long_items ? columns : 1;
+    cl_ulong rows_per_item = 1, columns_each = columns_per_item(state, columns);
     if (state->long_items) { /* enough in a group to outweigh its start, and enough groups to keep the units busy */
         size_t wanted = 32768 / (state->group * rp_max(1, map->rows.width));
         size_t balanced = chunk->task->chunk.rows / (state->group * 4 * rp_max(1, device->info.units));
@@ -171,9 +194,8 @@ static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, r
     }
     cl_mem data = chunk->data != NULL ? chunk->data : chunk->arguments;
     const argument arguments[] = {
-        ARGUMENT(data),         ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),
-        ARGUMENT(width),        ARGUMENT(stride),           ARGUMENT(columns),        ARGUMENT(columns_per_item),
-        ARGUMENT(rows_per_item)};
+        ARGUMENT(data),   ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),        ARGUMENT(width),
+        ARGUMENT(stride), ARGUMENT(columns),          ARGUMENT(columns_each),   ARGUMENT(rows_per_item)};
     return launch_kernel(device, chunk, RP_CL_ROWS, rp_ceil_div(count, rows_per_item), state->group,
                          ARGUMENTS(arguments), error);
 }
@@ -181,13 +203,13 @@ static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, r
 /* Positions of one work item: enough items for the units, and for what they carry not too much memory. */
 static size_t span_length(const rp_device *device, size_t positions, size_t row_bytes)
 {
-    enum { CARRY_BYTES = 64 << 20 };
+    enum { CARRY_BYTES = 64 << 20, MOST_SPANS = 32768 }; /* one item adds up what all the spans of a long row carry */
     const rp_cl_device *state = device->state;
     size_t units = rp_max(1, device->info.units);
-    if (!state->long_items)
-        return rp_max(32, rp_min(positions / (2048 * units), 4096));
-    size_t span = rp_max(1024, rp_min(positions / (8 * units), 32768));
-    return rp_max(span, positions / rp_max(1, CARRY_BYTES / row_bytes));
+    size_t span = state->long_items ? rp_max(1024, rp_min(positions / (8 * units), 32768))
+                                    : rp_max(32, rp_min(positions / (2048 * units), 4096));
+    span = rp_max(span, positions / rp_min(MOST_SPANS, rp_max(1, CARRY_BYTES / row_bytes)));
+    return rp_cl_is_renderer(device) ? rp_min(span, MOST_SPANS) : span;
 }
 
 static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
@@ -201,7 +223,7 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     RP_TRY(reserve(device, &chunk->lane->carry, items * rp_map_row_bytes(task->map), error));
 
     cl_ulong count = task->chunk.rows, stride = chunk->stride, columns = task->map->columns, length = span;
-    cl_ulong columns_per_item = state->long_items ? columns : 1;
+    cl_ulong columns_each = columns_per_item(state, columns);
     cl_ulong width = task->chunk.partial ? rp_chunk_elements(rows, &task->chunk) : rows->width;
     cl_int ragged = chunk->offsets != NULL;
     cl_long origin = ragged ? (cl_long)rp_chunk_origin(rows, &task->chunk) : 0;
@@ -209,13 +231,12 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     cl_mem offsets = ragged ? chunk->offsets : chunk->arguments;
     cl_mem carry = chunk->lane->carry.memory;
     const argument spans[] = {
-        ARGUMENT(data),   ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),
-        ARGUMENT(width),  ARGUMENT(stride),           ARGUMENT(columns),        ARGUMENT(columns_per_item),
-        ARGUMENT(length), ARGUMENT(offsets),          ARGUMENT(origin),         ARGUMENT(ragged),
-        ARGUMENT(carry)};
-    const argument combine[] = {ARGUMENT(chunk->results),   ARGUMENT(count),  ARGUMENT(width),   ARGUMENT(columns),
-                                ARGUMENT(columns_per_item), ARGUMENT(length), ARGUMENT(offsets), ARGUMENT(origin),
-                                ARGUMENT(ragged),           ARGUMENT(carry)};
+        ARGUMENT(data),   ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),  ARGUMENT(width),
+        ARGUMENT(stride), ARGUMENT(columns),          ARGUMENT(columns_each),   ARGUMENT(length), ARGUMENT(offsets),
+        ARGUMENT(origin), ARGUMENT(ragged),           ARGUMENT(carry)};
+    const argument combine[] = {ARGUMENT(chunk->results), ARGUMENT(count),  ARGUMENT(width),   ARGUMENT(columns),
+                                ARGUMENT(columns_each),   ARGUMENT(length), ARGUMENT(offsets), ARGUMENT(origin),
+                                ARGUMENT(ragged),         ARGUMENT(carry)};
     RP_TRY(launch_kernel(device, chunk, RP_CL_SPANS, items, state->long_items ? 1 : state->group, ARGUMENTS(spans),
                          error));
     if (items == 1)
@@ -223,20 +244,16 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     return launch_kernel(device, chunk, RP_CL_COMBINE, items, state->group, ARGUMENTS(combine), error);
 }
 
-static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
+static bool takes_short_rows(const rp_cl_chunk *chunk)
 {
     enum { SHORT_ROW = 512 }; /* elements */
     const rp_rows *rows = &chunk->task->map->rows;
-    bool short_rows = rows->offsets == NULL && !chunk->task->chunk.partial && rows->width <= SHORT_ROW;
-    if (chunk->kernels->launched[short_rows ? RP_CL_ROWS : RP_CL_SPANS])
-        return (short_rows ? launch_rows : launch_spans)(device, chunk, error);
-    chunk->first_launch = malloc(sizeof *chunk->first_launch);
-    if (chunk->first_launch == NULL)
-        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
-    rp_cl_guard_enter(chunk->first_launch);
-    rowpool_status status = (short_rows ? launch_rows : launch_spans)(device, chunk, error);
-    rp_cl_guard_leave(chunk->first_launch);
-    return status;
+    return rows->offsets == NULL && !chunk->task->chunk.partial && rows->width <= SHORT_ROW;
+}
+
+static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
+{
+    return (takes_short_rows(chunk) ? launch_rows : launch_spans)(device, chunk, error);
 }
 
 /* ---- The two endings ----------------------------------------------------------------------------------------------*/
@@ -281,6 +298,9 @@ static void release(rp_device *device, rp_cl_chunk *chunk)
     for (size_t i = 0; i < (chunk->own_memory ? 4 : 1); i++)
         if (own[i] != NULL)
             clReleaseMemObject(own[i]);
+    for (size_t i = 0; i < chunk->n_events; i++)
+        if (chunk->events[i] != NULL)
+            clReleaseEvent(chunk->events[i]);
     if (chunk->read != NULL)
         clReleaseEvent(chunk->read);
     if (chunk->lane != NULL)
@@ -302,6 +322,31 @@ static rowpool_status abandon(rp_device *device, rp_cl_chunk *chunk, bool listen
     return status;
 }
 
+static rowpool_status enqueue(const rp_device *device, rp_cl_chunk *chunk, bool *listening, rowpool_error *error)
+{
+    RP_TRY(launch(device, chunk, error));
+    return chunk->task->home != NULL ? read_with_callback(device, chunk, listening, error)
+                                     : flush(device, chunk, error);
+}
+
+/* The first time that a lane runs these kernels drivers compile, and may start threads. */
+static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chunk, bool *listening,
+                                      rowpool_error *error)
+{
+    const bool *launched = chunk->kernels->launched;
+    if (takes_short_rows(chunk) ? launched[RP_CL_ROWS] : launched[RP_CL_SPANS] && launched[RP_CL_COMBINE])
+        return enqueue(device, chunk, listening, error);
+    rp_cl_guard *guard = chunk->first_launch = malloc(sizeof *guard);
+    if (guard == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    rp_cl_guard now; /* the chunk's own may be gone once it is enqueued */
+    rp_cl_guard_enter(&now);
+    *guard = now;
+    rowpool_status status = enqueue(device, chunk, listening, error);
+    rp_cl_guard_leave(&now);
+    return status;
+}
+
 rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     bool listening = false;
@@ -317,11 +362,20 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *err
     if (status == ROWPOOL_OK)
         status = place(device, chunk, error);
     if (status == ROWPOOL_OK)
-        status = launch(device, chunk, error);
-    if (status == ROWPOOL_OK)
-        status = task->home != NULL ? read_with_callback(device, chunk, &listening, error)
-                                    : flush(device, chunk, error);
+        status = enqueue_guarded(device, chunk, &listening, error);
     return status == ROWPOOL_OK ? status : abandon(device, chunk, listening, status);
+}
+
+/* The status of the first command that failed, or the read's. */
+static cl_int outcome(const rp_cl_chunk *chunk, cl_int read_status)
+{
+    for (size_t i = 0; i < chunk->n_events; i++) {
+        cl_int status = CL_COMPLETE;
+        cl_int code = clGetEventInfo(chunk->events[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
+        if (code != CL_SUCCESS || status < 0)
+            return code != CL_SUCCESS ? code : status;
+    }
+    return read_status;
 }
 
 rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *error)
@@ -332,9 +386,10 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *err
         code = clEnqueueReadBuffer(chunk->lane->queue, chunk->results, CL_TRUE, 0, chunk->result_bytes, task->results,
                                    0, NULL, NULL);
     rowpool_status status = ROWPOOL_OK;
+    code = outcome(chunk, code);
     if (code < 0) {
         clFinish(chunk->lane->queue);
-        status = rp_cl_fail(device, task->home == NULL ? "clEnqueueReadBuffer" : "the read's event", code, error);
+        status = rp_cl_fail(device, "a command of the chunk", code, error);
     }
     release(device, chunk);
     task->state = NULL;

@@ -110,8 +110,9 @@ void rp_cl_close(rp_device *device, bool forked)
     while (state->programs != NULL) {
         rp_cl_program *program = state->programs;
         state->programs = program->next;
-        if (!forked)
+        if (!forked && program->program != NULL)
             clReleaseProgram(program->program);
+        free(program->failure);
         free(program);
     }
     if (!forked) {

@@ -44,7 +44,8 @@ typedef struct rp_cl_program {
     const rp_function *function;
     rowpool_dtype dtype;
     rp_result result;
-    cl_program program;
+    cl_program program;     /* NULL: it does not build, */
+    rowpool_error *failure; /* and why; owned */
 } rp_cl_program;
 
 typedef struct rp_cl_kernels {
@@ -91,7 +92,8 @@ void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane);
 
 /* ---- program.c ----------------------------------------------------------------------------------------------------*/
 
-/* The lane's kernels for a map, built when they are not there yet. EBUILD: with the end of the build log. */
+/* The lane's kernels for a map, built when they are not there yet. EBUILD: with the beginning of the build log. What
+ * does not build is not tried again. */
 rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_map *map, rp_cl_kernels **kernels,
                                  rowpool_error *error);
 

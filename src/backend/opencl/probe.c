@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/settings.h"
 
 enum { MOST_PLATFORMS = 64, MOST_DEVICES = 64 };
 
@@ -91,6 +92,8 @@ static const char *what_is_missing(cl_device_id id, rowpool_device_type type)
         return "skipped: it has no compiler";
     if (number_of(id, CL_DEVICE_ENDIAN_LITTLE) == 0)
         return "skipped: it is big-endian";
+    if (number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE) == 0 || number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE) == 0)
+        return "skipped: the driver does not say how much memory it has";
     if (sscanf(version, "OpenCL %u.%u", &major, &minor) != 2 || major * 100 + minor < 102)
         return "skipped: it is older than OpenCL 1.2";
     return NULL;
@@ -103,7 +106,7 @@ static void describe(rp_device *device, cl_device_id id)
     info->units = (uint32_t)number_of(id, CL_DEVICE_MAX_COMPUTE_UNITS);
     info->memory = number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->largest_buffer = number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
-    info->shared_memory = number_of(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
+    info->shared_memory = number_of(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0 && rp_setting_text(RP_SETTING_COPY) == NULL;
     info->fp64 = number_of(id, CL_DEVICE_DOUBLE_FP_CONFIG) != 0;
     info->fp16 = has_extension(id, "cl_khr_fp16");
     text_of(id, CL_DEVICE_NAME, info->name, sizeof info->name);
@@ -158,7 +161,12 @@ static bool forked_since_first_use(void)
 void rp_cl_probe(void (*found)(void *list, const rp_device *device), void *list)
 {
     if (forked_since_first_use()) {
-        rp_log(RP_LOG_DEVICE, "OpenCL is left alone: this process was forked from one that uses it");
+        rp_device device = {.backend = &rp_backend_opencl, .info.type = ROWPOOL_DEVICE_OTHER};
+        snprintf(device.info.index, sizeof device.info.index, "-");
+        snprintf(device.info.name, sizeof device.info.name, "OpenCL");
+        snprintf(device.info.reason, sizeof device.info.reason,
+                 "skipped: drivers hang in a process that was forked from one that uses them, as this one was");
+        found(list, &device);
         return;
     }
     rp_cl_guard guard;

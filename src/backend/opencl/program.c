@@ -15,7 +15,7 @@ static const char *const kernel_names[RP_CL_KERNELS] = {
     [RP_CL_COMBINE] = "rp_combine_spans",
 };
 
-/* EBUILD with the end of the compiler's log, which is where the first error's summary stands last. */
+/* EBUILD with the beginning of the compiler's log, where the first error stands; the log has all of it. */
 static rowpool_status build_failure(const rp_device *device, cl_program program, const rp_function *function,
                                     cl_int code, rowpool_error *error)
 {
@@ -61,7 +61,7 @@ static rowpool_status build(rp_device *device, const rp_map *map, rp_cl_program 
             clReleaseProgram(program);
         return status;
     }
-    *entry = (rp_cl_program){NULL, map->function, map->rows.dtype_id, map->result, program};
+    entry->program = program;
     rp_log(RP_LOG_BUILD, "device %s: %s for %s built in %.0f ms", device->info.index, map->function->name,
            map->rows.dtype->name, 1e3 * rp_clock_seconds(start, rp_clock_now()));
     return ROWPOOL_OK;
@@ -72,31 +72,43 @@ static bool serves(const rp_cl_program *program, const rp_map *map)
     return program->function == map->function && program->dtype == map->rows.dtype_id && program->result == map->result;
 }
 
+/* A new entry for a map, built or with the reason why not; NULL: out of memory. */
+static rp_cl_program *new_program(rp_device *device, const rp_map *map)
+{
+    rp_cl_device *state = device->state;
+    rp_cl_program *entry = calloc(1, sizeof *entry);
+    rowpool_error *failure = malloc(sizeof *failure);
+    if (entry == NULL || failure == NULL) {
+        free(entry);
+        free(failure);
+        return NULL;
+    }
+    *entry = (rp_cl_program){
+        .next = state->programs, .function = map->function, .dtype = map->rows.dtype_id, .result = map->result};
+    if (build(device, map, entry, failure) == ROWPOOL_OK)
+        free(failure);
+    else
+        entry->failure = failure;
+    state->programs = entry;
+    return entry;
+}
+
 /* Takes the device's lock while it builds: whoever needs the same program waits for it instead of building again. */
 static rowpool_status get_program(rp_device *device, const rp_map *map, const rp_cl_program **program,
                                   rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    rowpool_status status = ROWPOOL_OK;
     pthread_mutex_lock(&state->lock);
     rp_cl_program *entry = state->programs;
     while (entry != NULL && !serves(entry, map))
         entry = entry->next;
-    if (entry == NULL) {
-        entry = calloc(1, sizeof *entry);
-        status = entry != NULL ? build(device, map, entry, error)
-                               : rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
-        if (status == ROWPOOL_OK) {
-            entry->next = state->programs;
-            state->programs = entry;
-        } else {
-            free(entry);
-            entry = NULL;
-        }
-    }
+    if (entry == NULL)
+        entry = new_program(device, map);
     pthread_mutex_unlock(&state->lock);
     *program = entry;
-    return status;
+    if (entry == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    return entry->failure == NULL ? ROWPOOL_OK : rp_fail(error, entry->failure->status, "%s", entry->failure->message);
 }
 
 static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, const rp_cl_program *program,

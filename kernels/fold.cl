@@ -31,6 +31,41 @@ __kernel void rp_rows(__global const RP_ELEMENT *data, __global const rp_argumen
             results[row * columns + k] = rp_fold(data + row * stride, width, arguments[k]);
 }
 
+/* ---- Short dense rows whose width the compiler knows ------------------------------------------------------------- */
+
+#if RP_WIDTH
+#define RP_BLOCK 64 /* rows */
+
+/* What the elements of a block of rows count for is staged in one loop over consecutive elements, then added up row by
+ * row: both loops have constant lengths and become wide vector code. */
+static void rp_block(__global const RP_ELEMENT *x, rp_arguments argument, __global RP_RESULT *results, ulong columns)
+{
+    uint8_t staged[RP_BLOCK * RP_WIDTH];
+    for (int i = 0; i < RP_BLOCK * RP_WIDTH; i++)
+        staged[i] = rp_single(RP_KEY(x[i]), argument);
+    for (int row = 0; row < RP_BLOCK; row++) {
+        uint8_t result = staged[row * RP_WIDTH];
+        for (int i = 1; i < RP_WIDTH; i++)
+            result = rp_combine_narrow(result, staged[row * RP_WIDTH + i]);
+        results[row * columns] = result;
+    }
+}
+
+__kernel void rp_row_blocks(__global const RP_ELEMENT *data, __global const rp_arguments *arguments,
+                            __global RP_RESULT *results, ulong count, ulong columns, ulong columns_per_item,
+                            ulong rows_per_item)
+{
+    ulong row = get_global_id(0) * rows_per_item;
+    ulong last = min(row + rows_per_item, count);
+    for (; row + RP_BLOCK <= last; row += RP_BLOCK)
+        for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
+            rp_block(data + row * RP_WIDTH, arguments[k], results + row * columns + k, columns);
+    for (; row < last; row++)
+        for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
+            results[row * columns + k] = rp_fold(data + row * RP_WIDTH, RP_WIDTH, arguments[k]);
+}
+#endif
+
 /* ---- Any rows: each work item takes a span of equal work, wherever rows begin and end in it. ------------------------
  *
  * All rows are laid end to end on a line of positions: one for each element and one more for each row's end, so that

@@ -3,6 +3,7 @@
  *   RP_FLOAT_KEYS   1 when elements are the bits of floats: they become ordered integers, so that no device needs half
  *                   or double and none flushes a subnormal
  *   RP_RESULT       type of a result
+ *   RP_WIDTH        elements of a row, to build rp_row_blocks for dense rows of just so many; 0: for none
  */
 #ifndef RP_ELEMENT
 #define RP_ELEMENT int
@@ -13,6 +14,11 @@
 #ifndef RP_RESULT
 #define RP_RESULT uint
 #endif
+#ifndef RP_WIDTH
+#define RP_WIDTH 0
+#endif
+
+typedef uchar uint8_t;
 
 #define RP_NAME(x) rp_##x
 

@@ -14,9 +14,20 @@ static inline RP_RESULT RP_NAME(identity)(void)
     return 0;
 }
 
+/* What one element counts for, and the sum of such for up to 255 of them: narrow, so that many fit side by side. */
+static inline uint8_t RP_NAME(single)(RP_ELEMENT x, RP_NAME(arguments) range)
+{
+    return (uint8_t)((range.lo <= x) & (x <= range.hi));
+}
+
+static inline uint8_t RP_NAME(combine_narrow)(uint8_t a, uint8_t b)
+{
+    return (uint8_t)(a + b);
+}
+
 static inline RP_RESULT RP_NAME(element)(RP_RESULT count, RP_ELEMENT x, RP_NAME(arguments) range)
 {
-    return count + (RP_RESULT)((range.lo <= x) & (x <= range.hi));
+    return count + RP_NAME(single)(x, range);
 }
 
 static inline RP_RESULT RP_NAME(combine)(RP_RESULT a, RP_RESULT b)

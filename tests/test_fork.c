@@ -632,7 +632,7 @@ TEST(an_answer_outlives_its_worker)
     rp_worker_end end;
     rowpool_error error;
     char message[16], text[RP_WORKER_END_TEXT];
-    assert_ok(rp_worker_start(&worker, answer_once, &error), error);
+    assert_ok(rp_worker_start(&worker, answer_once, NULL, &error), error);
     assert_int_equal(rp_worker_receive(&worker, message, sizeof message), -1); /* nothing yet */
     assert_int_equal(rp_worker_send(&worker, "first", 6, NULL, 0), 0);
     assert_int_equal(rp_worker_send(&worker, "second", 7, NULL, 0), 0); /* never read: so the end is a reset */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -413,6 +414,8 @@ static void destroy(rp_fork_state *state)
     close_if_open(state->timer);
     pthread_cond_destroy(&state->begun);
     pthread_mutex_destroy(&state->lock);
+    if (state->marks != MAP_FAILED)
+        munmap(state->marks, state->workers * sizeof *state->marks);
     free(state->slots);
     free(state);
 }
@@ -433,11 +436,13 @@ static rowpool_status create(size_t workers, rp_fork_state **created, rowpool_er
     pthread_cond_init(&state->begun, NULL);
     rp_fork_list_init(&state->queue);
     state->slots = calloc(workers, sizeof *state->slots);
+    state->marks = mmap(NULL, workers * sizeof *state->marks, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                        0);
     state->events = epoll_create1(EPOLL_CLOEXEC);
     state->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     state->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (state->slots == NULL || state->events < 0 || state->wake < 0 || state->timer < 0 ||
-        !listen_to(state, state->wake) || !listen_to(state, state->timer)) {
+    if (state->slots == NULL || state->marks == MAP_FAILED || state->events < 0 || state->wake < 0 ||
+        state->timer < 0 || !listen_to(state, state->wake) || !listen_to(state, state->timer)) {
         rowpool_status status = rp_fail(error, ROWPOOL_ESYSTEM, "cannot watch worker processes: %s", strerror(errno));
         destroy(state);
         return status;

@@ -74,6 +74,7 @@ typedef struct {
     pthread_t supervisor;
     int events, wake, timer; /* epoll; eventfd; the time to look for stopped workers */
     rp_fork_slot *slots;
+    rp_fork_begun *marks; /* for each slot; shared with the workers */
 
     pthread_mutex_t lock; /* everything below, and the slots. Never held during fork */
     pthread_cond_t begun;

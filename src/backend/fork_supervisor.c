@@ -70,7 +70,7 @@ static rowpool_status start(rp_fork_state *state, size_t index)
     rp_worker worker;
     rowpool_error error;
     pthread_mutex_unlock(&state->lock);
-    rowpool_status status = rp_worker_start(&worker, rp_fork_work, &error);
+    rowpool_status status = rp_worker_start(&worker, rp_fork_work, &state->marks[index], &error);
     pthread_mutex_lock(&state->lock);
     if (status != ROWPOOL_OK) {
         state->last_error = error;
@@ -201,6 +201,8 @@ static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how
     /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
      * may stop its own process. So the rows are blamed when this is not the first time in a row. */
     bool blamed = !slot->overdue || state->stops > 0;
+    /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows either. */
+    blamed &= slot->tasks > 0 && atomic_load(&state->marks[slot - state->slots].number) == slot->sent.first->number;
     state->stops += slot->overdue;
     for (bool oldest = true; slot->tasks > 0; oldest = false) {
         rp_fork_flight *flight = take_oldest(state, slot);

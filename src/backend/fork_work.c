@@ -221,10 +221,12 @@ void rp_fork_work(const rp_worker_self *self)
     worker_memory memory;
     memset(&memory, 0, sizeof memory);
     memory.parent = (rp_view_parent){.pid = self->parent, .memory = self->memory};
+    rp_fork_begun *begun = self->context;
     rp_work work;
     int descriptors[RP_WORKER_DESCRIPTORS + 1] = {-1, -1, -1, -1};
     while (rp_worker_next(self, &work, sizeof work, descriptors) > 0) {
         rp_answer answer = {.number = work.number};
+        atomic_store(&begun->number, work.number);
         do_chunk(&memory, &work, descriptors, &answer);
         if (!rp_worker_answer(self, &answer, sizeof answer))
             return;

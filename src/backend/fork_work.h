@@ -2,9 +2,16 @@
 #ifndef RP_BACKEND_FORK_WORK_H
 #define RP_BACKEND_FORK_WORK_H
 
+#include <stdatomic.h>
+
 #include "core/function.h"
 #include "process/reach.h"
 #include "process/worker.h"
+
+/* The number of the task that a worker began last, in memory that it shares with its parent. */
+typedef struct {
+    _Alignas(64) atomic_uint_least64_t number; /* no two workers write to one cache line */
+} rp_fork_begun;
 
 /* Where an array of the chunk is: always by its address in the parent, and by a mapping where it can be mapped. */
 typedef struct {
@@ -51,7 +58,7 @@ typedef struct {
     uint64_t address;
 } rp_answer;
 
-/* A worker's life: works until it is dismissed. */
+/* A worker's life: works until it is dismissed. The context is its rp_fork_begun. */
 rp_worker_run rp_fork_work;
 
 #endif

@@ -89,13 +89,13 @@ static void close_if_open(int descriptor)
         close(descriptor);
 }
 
-rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, rowpool_error *error)
+rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error)
 {
     int ends[2];
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return refuse(error, "socketpair");
-    rp_worker_self self = {.parent = getpid(), .socket = ends[1]};
+    rp_worker_self self = {.parent = getpid(), .socket = ends[1], .context = context};
     self.memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
 
     rowpool_status status = ROWPOOL_OK;

@@ -20,15 +20,16 @@ typedef struct {
     pid_t parent;
     int socket;
     int memory; /* the parent's /proc/self/mem, or -1 */
+    void *context;
 } rp_worker_self;
 
 /* What a worker does: async-signal-safe calls only, until it calls a function of the user's. It ends with 0 when this
  * returns. */
 typedef void rp_worker_run(const rp_worker_self *self);
 
-/* Forks a worker. It dies with the *thread* that called this, so that must be one that lives as long as the worker
- * should. ESYSTEM: no process, or no descriptor, is to be had. */
-rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, rowpool_error *error);
+/* Forks a worker; context is for run. It dies with the *thread* that called this, so that must be one that lives as
+ * long as the worker should. ESYSTEM: no process, or no descriptor, is to be had. */
+rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error);
 
 enum { RP_WORKER_DESCRIPTORS = 3 }; /* the most in one message */
 

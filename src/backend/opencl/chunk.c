@@ -200,6 +200,22 @@ static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, r
                          ARGUMENTS(arguments), error);
 }
 
+static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
+{
+    enum { BLOCK = 64, ITEM_ELEMENTS = 32768 }; /* rows; a work item's share outweighs its start */
+    const rp_cl_device *state = device->state;
+    const rp_map *map = chunk->task->map;
+    cl_ulong count = chunk->task->chunk.rows, columns = map->columns, columns_each = columns_per_item(state, columns);
+    size_t wanted = ITEM_ELEMENTS / (BLOCK * map->rows.width);
+    size_t balanced = count / (BLOCK * 8 * rp_max(1, device->info.units));
+    cl_ulong rows_per_item = BLOCK * rp_max(1, rp_min(wanted, balanced));
+    const argument arguments[] = {ARGUMENT(chunk->data),  ARGUMENT(chunk->arguments), ARGUMENT(chunk->results),
+                                  ARGUMENT(count),        ARGUMENT(columns),          ARGUMENT(columns_each),
+                                  ARGUMENT(rows_per_item)};
+    return launch_kernel(device, chunk, RP_CL_BLOCKS, rp_ceil_div(count, rows_per_item), 1, ARGUMENTS(arguments),
+                         error);
+}
+
 /* Positions of one work item: enough items for the units, and for what they carry not too much memory. */
 static size_t span_length(const rp_device *device, size_t positions, size_t row_bytes)
 {
@@ -244,16 +260,27 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     return launch_kernel(device, chunk, RP_CL_COMBINE, items, state->group, ARGUMENTS(combine), error);
 }
 
-static bool takes_short_rows(const rp_cl_chunk *chunk)
+/* The form that a chunk's rows call for. */
+static rp_cl_kernel form_of(const rp_device *device, const rp_cl_chunk *chunk)
 {
     enum { SHORT_ROW = 512 }; /* elements */
-    const rp_rows *rows = &chunk->task->map->rows;
-    return rows->offsets == NULL && !chunk->task->chunk.partial && rows->width <= SHORT_ROW;
+    const rp_map *map = chunk->task->map;
+    if (map->rows.offsets != NULL || chunk->task->chunk.partial || map->rows.width > SHORT_ROW)
+        return RP_CL_SPANS;
+    return rp_cl_is_blocky(device, map) && chunk->kernels->program->width == map->rows.width ? RP_CL_BLOCKS
+                                                                                             : RP_CL_ROWS;
 }
 
 static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
-    return (takes_short_rows(chunk) ? launch_rows : launch_spans)(device, chunk, error);
+    switch (form_of(device, chunk)) {
+    case RP_CL_BLOCKS:
+        return launch_blocks(device, chunk, error);
+    case RP_CL_ROWS:
+        return launch_rows(device, chunk, error);
+    default:
+        return launch_spans(device, chunk, error);
+    }
 }
 
 /* ---- The two endings ----------------------------------------------------------------------------------------------*/
@@ -334,7 +361,8 @@ static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chun
                                       rowpool_error *error)
 {
     const bool *launched = chunk->kernels->launched;
-    if (takes_short_rows(chunk) ? launched[RP_CL_ROWS] : launched[RP_CL_SPANS] && launched[RP_CL_COMBINE])
+    rp_cl_kernel form = form_of(device, chunk);
+    if (launched[form] && (form != RP_CL_SPANS || launched[RP_CL_COMBINE]))
         return enqueue(device, chunk, listening, error);
     rp_cl_guard *guard = chunk->first_launch = malloc(sizeof *guard);
     if (guard == NULL)

@@ -86,7 +86,8 @@ static void free_lane(rp_cl_lane *lane, bool forked)
         rp_cl_kernels *kernels = lane->kernels;
         lane->kernels = kernels->next;
         for (int i = 0; !forked && i < RP_CL_KERNELS; i++)
-            clReleaseKernel(kernels->kernel[i]);
+            if (kernels->kernel[i] != NULL)
+                clReleaseKernel(kernels->kernel[i]);
         free(kernels);
     }
     if (!forked) {

@@ -36,16 +36,21 @@ void rp_cl_guard_restore(const rp_cl_guard *guard);
 /* ---- device.c -----------------------------------------------------------------------------------------------------*/
 
 /* The kernels of one program; those of a lane are its own, since setting arguments is not thread safe. */
-typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_KERNELS } rp_cl_kernel;
+typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_KERNELS } rp_cl_kernel;
 
-/* A row function built for a dtype and a result type. */
+enum { RP_CL_MOST_BLOCK_WIDTH = 24 }; /* elements of the widest row for which rp_row_blocks is built */
+
+/* A row function built for a dtype and a result type. With a width it has one kernel more, for dense rows of that
+ * width; the others serve any rows. */
 typedef struct rp_cl_program {
     struct rp_cl_program *next;
     const rp_function *function;
     rowpool_dtype dtype;
     rp_result result;
-    cl_program program;     /* NULL: it does not build, */
-    rowpool_error *failure; /* and why; owned */
+    size_t width;                              /* 0: none in particular */
+    cl_program program;                        /* NULL: it does not build, */
+    rowpool_error *failure;                    /* and why; owned */
+    size_t served[RP_CL_MOST_BLOCK_WIDTH + 1]; /* bytes of rows of each other width that it was used for */
 } rp_cl_program;
 
 typedef struct rp_cl_kernels {
@@ -91,6 +96,9 @@ rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_err
 void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane);
 
 /* ---- program.c ----------------------------------------------------------------------------------------------------*/
+
+/* Whether a map's rows are such as rp_row_blocks takes. */
+bool rp_cl_is_blocky(const rp_device *device, const rp_map *map);
 
 /* The lane's kernels for a map, built when they are not there yet. EBUILD: with the beginning of the build log. What
  * does not build is not tried again. */

@@ -13,6 +13,7 @@ static const char *const kernel_names[RP_CL_KERNELS] = {
     [RP_CL_ROWS] = "rp_rows",
     [RP_CL_SPANS] = "rp_spans",
     [RP_CL_COMBINE] = "rp_combine_spans",
+    [RP_CL_BLOCKS] = "rp_row_blocks",
 };
 
 /* EBUILD with the beginning of the compiler's log, where the first error stands; the log has all of it. */
@@ -32,15 +33,16 @@ static rowpool_status build_failure(const rp_device *device, cl_program program,
     return ROWPOOL_EBUILD;
 }
 
-static cl_int compile(const rp_device *device, const rp_map *map, cl_program *program)
+static cl_int compile(const rp_device *device, const rp_map *map, size_t width, cl_program *program)
 {
     const rp_cl_device *state = device->state;
     const rp_function *function = map->function;
     char line[128], options[256];
     snprintf(line, sizeof line, "#line 1 \"%s\"\n", function->file);
     const char *texts[] = {rp_kernel_prelude, line, function->source, "#line 1 \"fold.cl\"\n", rp_kernel_fold};
-    snprintf(options, sizeof options, "-D RP_ELEMENT=%s -D RP_FLOAT_KEYS=%d -D RP_RESULT=%s", map->rows.dtype->opencl,
-             map->rows.dtype->kind == RP_FLOAT, map->result == RP_RESULT_UINT32 ? "uint" : "ulong");
+    snprintf(options, sizeof options, "-D RP_ELEMENT=%s -D RP_FLOAT_KEYS=%d -D RP_RESULT=%s -D RP_WIDTH=%zu",
+             map->rows.dtype->opencl, map->rows.dtype->kind == RP_FLOAT,
+             map->result == RP_RESULT_UINT32 ? "uint" : "ulong", width);
     cl_int code;
     *program = clCreateProgramWithSource(state->context, sizeof texts / sizeof *texts, texts, NULL, &code);
     return code == CL_SUCCESS ? clBuildProgram(*program, 1, &state->id, options, NULL, NULL) : code;
@@ -52,7 +54,7 @@ static rowpool_status build(rp_device *device, const rp_map *map, rp_cl_program 
     rp_cl_guard guard;
     rp_cl_guard_enter(&guard);
     cl_program program = NULL;
-    cl_int code = compile(device, map, &program);
+    cl_int code = compile(device, map, entry->width, &program);
     rp_cl_guard_leave(&guard);
     if (code != CL_SUCCESS) {
         rowpool_status status = program != NULL ? build_failure(device, program, map->function, code, error)
@@ -62,8 +64,8 @@ static rowpool_status build(rp_device *device, const rp_map *map, rp_cl_program 
         return status;
     }
     entry->program = program;
-    rp_log(RP_LOG_BUILD, "device %s: %s for %s built in %.0f ms", device->info.index, map->function->name,
-           map->rows.dtype->name, 1e3 * rp_clock_seconds(start, rp_clock_now()));
+    rp_log(RP_LOG_BUILD, "device %s: %s for %s, width %zu, built in %.0f ms", device->info.index, map->function->name,
+           map->rows.dtype->name, entry->width, 1e3 * rp_clock_seconds(start, rp_clock_now()));
     return ROWPOOL_OK;
 }
 
@@ -73,7 +75,7 @@ static bool serves(const rp_cl_program *program, const rp_map *map)
 }
 
 /* A new entry for a map, built or with the reason why not; NULL: out of memory. */
-static rp_cl_program *new_program(rp_device *device, const rp_map *map)
+static rp_cl_program *new_program(rp_device *device, const rp_map *map, size_t width)
 {
     rp_cl_device *state = device->state;
     rp_cl_program *entry = calloc(1, sizeof *entry);
@@ -83,8 +85,11 @@ static rp_cl_program *new_program(rp_device *device, const rp_map *map)
         free(failure);
         return NULL;
     }
-    *entry = (rp_cl_program){
-        .next = state->programs, .function = map->function, .dtype = map->rows.dtype_id, .result = map->result};
+    *entry = (rp_cl_program){.next = state->programs,
+                             .function = map->function,
+                             .dtype = map->rows.dtype_id,
+                             .result = map->result,
+                             .width = width};
     if (build(device, map, entry, failure) == ROWPOOL_OK)
         free(failure);
     else
@@ -93,17 +98,49 @@ static rp_cl_program *new_program(rp_device *device, const rp_map *map)
     return entry;
 }
 
+bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
+{
+    const rp_cl_device *state = device->state;
+    const rp_rows *rows = &map->rows;
+    return state->long_items && rows->offsets == NULL && rows->stride == rows->width && rows->width > 0 &&
+           rows->width <= RP_CL_MOST_BLOCK_WIDTH;
+}
+
+/* Whether a kernel for the map's own width pays by now. The caller waits for the build, as long as the maps that did
+ * without it have taken: so it never costs more than twice the time of either course. */
+static bool width_pays(rp_cl_program *any, const rp_map *map)
+{
+    const size_t build_bytes = (size_t)4 << 30; /* what PoCL counts with the common kernel in the time of a build */
+    size_t *served = &any->served[map->rows.width];
+    *served += map->rows.elements * map->rows.dtype->size;
+    return *served > build_bytes;
+}
+
+/* The program that serves a map best: one for its width; else any, as long as another build does not pay. The first of
+ * a row function and dtype is built for the width at hand, which costs no more. */
+static rp_cl_program *choose_program(rp_device *device, const rp_map *map)
+{
+    rp_cl_device *state = device->state;
+    size_t width = rp_cl_is_blocky(device, map) ? map->rows.width : 0;
+    rp_cl_program *any = NULL;
+    for (rp_cl_program *entry = state->programs; entry != NULL; entry = entry->next) {
+        if (serves(entry, map) && (entry->width == width || width == 0))
+            return entry;
+        if (serves(entry, map))
+            any = entry;
+    }
+    if (any != NULL && !width_pays(any, map))
+        return any;
+    return new_program(device, map, width);
+}
+
 /* Takes the device's lock while it builds: whoever needs the same program waits for it instead of building again. */
 static rowpool_status get_program(rp_device *device, const rp_map *map, const rp_cl_program **program,
                                   rowpool_error *error)
 {
     rp_cl_device *state = device->state;
     pthread_mutex_lock(&state->lock);
-    rp_cl_program *entry = state->programs;
-    while (entry != NULL && !serves(entry, map))
-        entry = entry->next;
-    if (entry == NULL)
-        entry = new_program(device, map);
+    const rp_cl_program *entry = choose_program(device, map);
     pthread_mutex_unlock(&state->lock);
     *program = entry;
     if (entry == NULL)
@@ -118,7 +155,7 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, const 
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
     fresh->program = program;
-    for (int i = 0; i < RP_CL_KERNELS; i++) {
+    for (int i = 0; i < (program->width > 0 ? RP_CL_KERNELS : RP_CL_BLOCKS); i++) {
         cl_int code;
         fresh->kernel[i] = clCreateKernel(program->program, kernel_names[i], &code);
         if (code != CL_SUCCESS) {
@@ -137,10 +174,10 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, const 
 rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_map *map, rp_cl_kernels **kernels,
                                  rowpool_error *error)
 {
-    for (*kernels = lane->kernels; *kernels != NULL; *kernels = (*kernels)->next)
-        if (serves((*kernels)->program, map))
-            return ROWPOOL_OK;
     const rp_cl_program *program;
     RP_TRY(get_program(device, map, &program, error));
+    for (*kernels = lane->kernels; *kernels != NULL; *kernels = (*kernels)->next)
+        if ((*kernels)->program == program)
+            return ROWPOOL_OK;
     return create_kernels(device, lane, program, kernels, error);
 }

@@ -1,0 +1,114 @@
+/* Programs built for the width of the rows: each width and element type in a pool of its own, since only the first
+ * width that a pool sees is built for at once; then other widths in the same pool. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backend/opencl/opencl.h"
+#include "pool/pool.h"
+#include "support.h"
+
+enum { MOST_ROWS = 20011, RANGES = 3 };
+
+static rowpool *open_pool(void)
+{
+    rowpool *pool;
+    rowpool_options options = {.size = sizeof options, .device = "cpu"};
+    return rowpool_open(&pool, &options, NULL) == ROWPOOL_OK ? pool : NULL;
+}
+
+/* Counts `count` rows in the first n_ranges ranges and compares with the reference; returns how many are wrong. */
+static size_t wrong_counts(rowpool *pool, rowpool_dtype dtype, void *data, size_t count, size_t width, size_t n_ranges)
+{
+    const rowpool_range ranges[RANGES] = {rowpool_range_i64(4, 8), rowpool_range_f64(-0.5, 5.5),
+                                          rowpool_range_u64(7, 7)};
+    rowpool_rows rows = {.data = data, .dtype = dtype, .count = count, .width = width};
+    uint32_t *counts = calloc(count * n_ranges + 1, sizeof *counts);
+    uint64_t *expected = calloc(count * n_ranges + 1, sizeof *expected);
+    rowpool_error error = {0};
+    assert_true(counts != NULL && expected != NULL);
+    counts[count * n_ranges] = 0xabcdef;
+    if (rowpool_range_count(pool, &rows, ranges, n_ranges, counts, &error) != ROWPOOL_OK)
+        fail_msg("%s", error.message);
+    test_expect(&rows, ranges, n_ranges, expected);
+    size_t wrong = counts[count * n_ranges] != 0xabcdef;
+    for (size_t i = 0; i < count * n_ranges; i++)
+        wrong += counts[i] != expected[i];
+    free(counts);
+    free(expected);
+    return wrong;
+}
+
+static void check_width(rowpool_dtype dtype, size_t width)
+{
+    static const size_t counts[] = {1, 63, 64, 65, 127, 128, 1000, MOST_ROWS};
+    rowpool *pool = open_pool();
+    char *data = malloc(MOST_ROWS * width * test_size(dtype));
+    test_random random = test_random_begin(11 + width);
+    size_t wrong = 0;
+    assert_true(pool != NULL && data != NULL);
+    for (size_t i = 0; i < MOST_ROWS * width; i++)
+        test_store(dtype, data, i,
+                   test_chance(&random, 4) ? test_element(&random, dtype)
+                                           : test_small(dtype, (unsigned)test_below(&random, 10)));
+    for (size_t i = 0; i < COUNT_OF(counts); i++)
+        for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += 2)
+            wrong += wrong_counts(pool, dtype, data, counts[i], width, n_ranges);
+    /* The kernel in question was there, and other widths still go well beside it. */
+    const rp_cl_device *device = pool->devices.items[0].state;
+    assert_int_equal(device->programs->width, width);
+    for (size_t other = 1; other < width; other += 3)
+        wrong += wrong_counts(pool, dtype, data, 500, other, 1);
+    assert_null(device->programs->next);
+    printf("%s, width %zu: %zu wrong\n", test_name(dtype), width, wrong);
+    assert_int_equal(wrong, 0);
+    free(data);
+    rowpool_close(pool);
+}
+
+TEST(every_dtype)
+{
+    for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
+        check_width((rowpool_dtype)dtype, 5);
+}
+
+TEST(many_widths)
+{
+    static const size_t widths[] = {1, 2, 3, 4, 7, 8, 13, RP_CL_MOST_BLOCK_WIDTH};
+    for (size_t i = 0; i < COUNT_OF(widths); i++)
+        check_width(ROWPOOL_INT32, widths[i]);
+}
+
+/* A second width is built for once the rows that went without are worth it. */
+TEST(another_width_when_it_pays)
+{
+    rowpool *pool = open_pool();
+    int8_t *data = calloc(MOST_ROWS * 7, 1);
+    assert_true(pool != NULL && data != NULL);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
+    rp_cl_device *device = pool->devices.items[0].state;
+    device->programs->served[7] = (size_t)4 << 30;
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
+    assert_int_equal(device->programs->width, 7);
+    assert_int_equal(device->programs->next->width, 5);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
+    assert_null(device->programs->next->next);
+    free(data);
+    rowpool_close(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_dtype),
+        cmocka_unit_test(many_widths),
+        cmocka_unit_test(another_width_when_it_pays),
+    };
+    rowpool *pool = open_pool();
+    bool blocky = pool != NULL && ((const rp_cl_device *)pool->devices.items[0].state)->long_items;
+    rowpool_close(pool);
+    if (!blocky) {
+        printf("there is no OpenCL device that builds for a width: skipped\n");
+        return TEST_SKIPPED;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -21,11 +21,17 @@ EDGES = [-3, 0, 2.5, 4, 8]
 TYPES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
 
 
-def surroundings(folder):
+def has_cpu_device(program):
+    answer = subprocess.run([program, "devices", "--device", "cpu"], capture_output=True)
+    return answer.returncode == 0
+
+
+def surroundings(program, folder):
     """Each kind of worker: a name, the program's options, changes to the environment."""
     empty = os.path.join(folder, "no-icd")
     os.mkdir(empty)
-    return [
+    named = [("OpenCL", ["--device", "cpu"], {})] if has_cpu_device(program) else []
+    return named + [
         ("default", [], {}),
         ("fork", ["--device", "fork"], {}),
         ("host", ["--device", "host"], {}),
@@ -73,7 +79,7 @@ def check_histograms(program, name, path, edges, workers):
 def main(program, data):
     random = numpy.random.default_rng(4)
     with tempfile.TemporaryDirectory() as folder:
-        workers = surroundings(folder)
+        workers = surroundings(program, folder)
         real = os.path.join(folder, "seattle.npy")
         shutil.copyfile(data, real)
         wrong = check(program, "Seattle's hours between 50 and 60 F", real, 50, 60, workers)

@@ -17,7 +17,7 @@ enum {
 
 _Static_assert(BLOCK % DIGITS_PER_DRAW == 0, "a block is a whole number of draws");
 
-/* ---- Memory ---- */
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
 static void *pages_new(size_t bytes, rowpool_error *error)
 {
@@ -46,7 +46,7 @@ void bench_counts_free(uint32_t *counts, size_t count)
     pages_free(counts, count * sizeof(uint32_t));
 }
 
-/* ---- Sizes ---- */
+/* ---- Sizes ------------------------------------------------------------------------------------------------------ */
 
 rowpool_status bench_case_size(rowpool_dtype dtype, size_t rows, size_t width, size_t *bytes, rowpool_error *error)
 {
@@ -81,7 +81,7 @@ rowpool_status bench_case_fits(rowpool_dtype dtype, size_t rows, size_t width, r
     return ROWPOOL_OK;
 }
 
-/* ---- Filling ---- */
+/* ---- Filling ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     uint64_t state;

@@ -37,7 +37,7 @@ static void idle(void)
         continue;
 }
 
-/* ---- One turn ---- */
+/* ---- One turn --------------------------------------------------------------------------------------------------- */
 
 static rowpool_status verify_call(const bench_result *result, const stage *on, const uint32_t *counts)
 {
@@ -93,7 +93,7 @@ static rowpool_status take_turn(const bench_result *result, const stage *on, ben
     return verify(result, on);
 }
 
-/* ---- All turns ---- */
+/* ---- All turns -------------------------------------------------------------------------------------------------- */
 
 static rowpool_status first_calls(bench_results *results, const stage *on)
 {
@@ -142,7 +142,7 @@ static rowpool_status timed_rounds(bench_results *results, const stage *on, size
     return status;
 }
 
-/* ---- Figures ---- */
+/* ---- Figures ---------------------------------------------------------------------------------------------------- */
 
 static int compare(const void *left, const void *right)
 {
@@ -195,7 +195,7 @@ static rowpool_status summarise_all(bench_results *results, const stage *on, siz
     return ROWPOOL_OK;
 }
 
-/* ---- One case ---- */
+/* ---- One case --------------------------------------------------------------------------------------------------- */
 
 static rowpool_status prepare_peer(bench_results *results, bench_peer *peer, size_t rounds, const stage *on)
 {

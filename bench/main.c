@@ -35,7 +35,7 @@ static bool output_is_written(void)
     return false;
 }
 
-/* ---- The sweep ---- */
+/* ---- The sweep -------------------------------------------------------------------------------------------------- */
 
 /* All cases before the first: nobody should wait for the small ones to learn that the large one cannot be had. */
 static rowpool_status check_memory(const bench_options *options, rowpool_error *error)

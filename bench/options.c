@@ -29,7 +29,7 @@ const char bench_help[] =
     "\n"
     "LIST is comma-separated. Exit status: 0; 1 after a failure or a wrong count; 2 for wrong usage.\n";
 
-/* ---- Numbers and lists ---- */
+/* ---- Numbers and lists ------------------------------------------------------------------------------------------ */
 
 /* A decimal number that is nothing else: no sign, no space, nothing behind it. */
 static bool read_size(const char *text, size_t *value)
@@ -74,7 +74,7 @@ static void *read_list(const char *list, size_t size, size_t *count, entry_funct
     return NULL;
 }
 
-/* ---- Each option ---- */
+/* ---- Each option ------------------------------------------------------------------------------------------------ */
 
 static bool read_dtype(const char *entry, void *place)
 {
@@ -152,7 +152,7 @@ static bool set_devices(bench_options *options, const char *list)
     return false;
 }
 
-/* ---- All of them ---- */
+/* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 /* Options that take a value, in the order of the codes that getopt_long returns for them. */
 static bool (*const setters[])(bench_options *, const char *) = {set_devices, set_types, set_shapes, set_rounds,

@@ -28,7 +28,7 @@ static rowpool_status open_pool(rowpool **pool, const char *device, rowpool_erro
     return rowpool_open(pool, &options, error);
 }
 
-/* ---- Which there are ---- */
+/* ---- Which there are -------------------------------------------------------------------------------------------- */
 
 /* All devices of a pool, or with NULL all that are found; to be freed. */
 static rowpool_status list_devices(rowpool *pool, rowpool_device **devices, size_t *count, rowpool_error *error)
@@ -175,7 +175,7 @@ static rowpool_status pool_available(bench_peers *peers, const char *devices, ro
     return status;
 }
 
-/* ---- One case ---- */
+/* ---- One case --------------------------------------------------------------------------------------------------- */
 
 static rowpool_status copy_data(session *own, const bench_case *work, rowpool_error *error)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- What several formats need ---- */
+/* ---- What several formats need ---------------------------------------------------------------------------------- */
 
 /* Four digits and a unit that suits: "1.234 ms". */
 typedef struct {
@@ -58,7 +58,7 @@ static void describe_machine(const bench_context *context, line_function *line)
     line("rounds", text);
 }
 
-/* ---- Table ---- */
+/* ---- Table ------------------------------------------------------------------------------------------------------ */
 
 static void table_line(const char *name, const char *value)
 {
@@ -97,7 +97,7 @@ static void table_end(void)
 
 static const bench_format table = {"table", table_begin, table_results, table_end};
 
-/* ---- Comma-separated ---- */
+/* ---- Comma-separated -------------------------------------------------------------------------------------------- */
 
 static void csv_text(const char *text)
 {
@@ -139,7 +139,7 @@ static void csv_end(void)
 
 static const bench_format csv = {"csv", csv_begin, csv_results, csv_end};
 
-/* ---- JSON, in the shape of Google Benchmark: an entry for each round, then their median ---- */
+/* ---- JSON, in the shape of Google Benchmark: an entry for each round, then their median ------------------------- */
 
 static void json_text(const char *text)
 {
@@ -251,7 +251,7 @@ static void json_end(void)
 
 static const bench_format json = {"json", json_begin, json_results, json_end};
 
-/* ---- Markdown ---- */
+/* ---- Markdown --------------------------------------------------------------------------------------------------- */
 
 static void markdown_text(const char *text)
 {

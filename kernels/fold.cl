@@ -17,8 +17,7 @@ static RP_RESULT rp_fold(__global const RP_ELEMENT *x, ulong n, rp_arguments arg
     return accumulator;
 }
 
-/* ---- Short rows, all of one width: each work item takes `rows_per_item` whole ones. --------------------------------
- */
+/* ---- Short rows, all of one width: each work item takes `rows_per_item` whole ones. ----------------------------- */
 
 __kernel void rp_rows(__global const RP_ELEMENT *data, __global const rp_arguments *arguments,
                       __global RP_RESULT *results, ulong count, ulong width, ulong stride, ulong columns,
@@ -31,7 +30,7 @@ __kernel void rp_rows(__global const RP_ELEMENT *data, __global const rp_argumen
             results[row * columns + k] = rp_fold(data + row * stride, width, arguments[k]);
 }
 
-/* ---- Short dense rows whose width the compiler knows ------------------------------------------------------------- */
+/* ---- Short dense rows whose width the compiler knows ------------------------------------------------------------ */
 
 #if RP_WIDTH
 #define RP_BLOCK 64 /* rows */

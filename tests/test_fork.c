@@ -27,7 +27,7 @@
 
 static size_t page;
 
-/* ---- A device ------------------------------------------------------------------------------------------------ */
+/* ---- A device --------------------------------------------------------------------------------------------------- */
 
 static void found(void *list, const rp_device *device)
 {
@@ -60,7 +60,7 @@ static pid_t first_worker(rp_device *device)
     return rp_fork_worker_pids(device, &pid, 1) > 0 ? pid : 0;
 }
 
-/* ---- The driver ---------------------------------------------------------------------------------------------- */
+/* ---- The driver ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rp_chunk chunk;
@@ -175,7 +175,7 @@ static void drive_ok(rp_device *device, const rp_map *map, size_t chunk_bytes, d
     assert_ok(drive(device, map, &options, result != NULL ? result : &unused, &error), error);
 }
 
-/* ---- Maps ---------------------------------------------------------------------------------------------------- */
+/* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
 typedef enum { PRIVATE, SHARED, MAPPED, MEMORIES } memory_kind;
 
@@ -313,7 +313,7 @@ static test_map make_plain(uint64_t salt, size_t count, size_t width, memory_kin
     return t;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------- */
+/* ---- Answers ---------------------------------------------------------------------------------------------------- */
 
 TEST(every_layout_in_every_memory)
 {
@@ -613,7 +613,7 @@ TEST(several_threads_at_once)
     close_workers(&device);
 }
 
-/* ---- A worker alone: messages, and its end ------------------------------------------------------------------- */
+/* ---- A worker alone: messages, and its end ---------------------------------------------------------------------- */
 
 /* Answers one message with its own bytes, reads no other, and never ends. */
 static void answer_once(const rp_worker_self *self)
@@ -652,7 +652,7 @@ TEST(an_answer_outlives_its_worker)
     rp_worker_release(&worker);
 }
 
-/* ---- Row functions made to misbehave: workers are forks of this program, so they have them too --------------- */
+/* ---- Row functions made to misbehave: workers are forks of this program, so they have them too ------------------ */
 
 typedef enum { BEHAVE, EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, CLOSE_ALL, BABBLE, SLEEP } misdeed;
 
@@ -797,7 +797,7 @@ TEST(a_slow_function_is_given_its_time)
     close_workers(&device);
 }
 
-/* ---- Where a worker begins ----------------------------------------------------------------------------------- */
+/* ---- Where a worker begins -------------------------------------------------------------------------------------- */
 
 enum { OPEN_DESCRIPTORS, BLOCKED_SIGNALS, HANDLED_SIGNALS, IGNORES_INT, IGNORES_QUIT, DEATH_SIGNAL, FACTS };
 
@@ -871,7 +871,7 @@ TEST(a_worker_has_nothing_of_the_application)
     sigaction(SIGTERM, &before[1], NULL);
 }
 
-/* ---- Workers that are killed and stopped --------------------------------------------------------------------- */
+/* ---- Workers that are killed and stopped ------------------------------------------------------------------------ */
 
 typedef struct {
     rp_device *device;
@@ -1020,7 +1020,7 @@ TEST(the_application_ignores_its_children)
     assert_true(after.sa_handler == SIG_IGN); /* nobody changed it */
 }
 
-/* ---- Memory that cannot be read ------------------------------------------------------------------------------ */
+/* ---- Memory that cannot be read --------------------------------------------------------------------------------- */
 
 TEST(unreadable_memory_is_an_error)
 {
@@ -1069,7 +1069,7 @@ TEST(unreadable_memory_is_an_error)
     close_workers(&device);
 }
 
-/* ---- A kernel that has less, or allows less: system calls refused to the threads of one device --------------- */
+/* ---- A kernel that has less, or allows less: system calls refused to the threads of one device ------------------ */
 
 typedef struct {
     int calls[4], failure[4]; /* a call, and what it fails with */
@@ -1232,7 +1232,7 @@ TEST(no_replacement_to_be_had)
     close_workers(&device);
 }
 
-/* ---- Nothing is left behind ---------------------------------------------------------------------------------- */
+/* ---- Nothing is left behind ------------------------------------------------------------------------------------- */
 
 static size_t count_lines(const char *path, const char *holding)
 {

@@ -43,7 +43,7 @@ static int in_child(int (*run)(void *), void *argument)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* ---- rowpool_alloc, rowpool_free ----------------------------------------------------------------------------- */
+/* ---- rowpool_alloc, rowpool_free -------------------------------------------------------------------------------- */
 
 TEST(memory_is_zeroed_aligned_and_writable)
 {
@@ -223,7 +223,7 @@ TEST(regions_are_found_by_address)
     rowpool_free(c);
 }
 
-/* ---- How a worker would reach memory ------------------------------------------------------------------------- */
+/* ---- How a worker would reach memory ---------------------------------------------------------------------------- */
 
 /* A file whose every page holds its own number. */
 typedef struct {
@@ -332,7 +332,7 @@ TEST(whatever_is_not_one_file_is_copied)
     remove_file(&other);
 }
 
-/* ---- How a worker sees it: these functions run as well in the process itself --------------------------------- */
+/* ---- How a worker sees it: these functions run as well in the process itself ------------------------------------ */
 
 TEST(region_views_are_kept_and_never_mistaken)
 {

@@ -92,6 +92,12 @@ TEST(another_width_when_it_pays)
     assert_int_equal(device->programs->next->width, 5);
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
     assert_null(device->programs->next->next);
+    /* A width that does not build goes without, and no other width suffers. */
+    device->programs->failure = calloc(1, sizeof(rowpool_error));
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 3, 1), 0);
+    assert_null(device->programs->next->next);
+    assert_int_equal(pool->devices.items[0].info.failures, 0);
     free(data);
     rowpool_close(pool);
 }

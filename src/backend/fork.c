@@ -31,7 +31,7 @@ enum {
 };
 _Static_assert(RP_WORK_INLINE + 2 * PATH_MOST <= RP_WORK_TAIL, "the tail holds all that is sent in it");
 
-/* ---- Lists --------------------------------------------------------------------------------------------------- */
+/* ---- Lists ------------------------------------------------------------------------------------------------------ */
 
 void rp_fork_list_init(rp_fork_list *list)
 {
@@ -56,7 +56,7 @@ rp_fork_flight *rp_fork_list_pop(rp_fork_list *list)
     return flight;
 }
 
-/* ---- Maps ---------------------------------------------------------------------------------------------------- */
+/* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
 static void find_arrays(rp_fork_map *known)
 {
@@ -110,7 +110,7 @@ static void leave_map(rp_fork_state *state, rp_fork_map *known)
     release_map(known);
 }
 
-/* ---- Buffers ------------------------------------------------------------------------------------------------- */
+/* ---- Buffers ---------------------------------------------------------------------------------------------------- */
 
 static void free_buffer(rp_fork_buffer *buffer)
 {
@@ -162,7 +162,7 @@ static void give_buffer(rp_fork_state *state, rp_fork_buffer *buffer)
     slot->n_buffers++;
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------------------ */
+/* ---- Messages --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rp_work work;
@@ -245,7 +245,7 @@ static void write_message(outgoing *message, const rp_fork_flight *flight)
     }
 }
 
-/* ---- Dispatching: from the queue to the workers -------------------------------------------------------------- */
+/* ---- Dispatching: from the queue to the workers ----------------------------------------------------------------- */
 
 static rp_fork_slot *least_busy(const rp_fork_state *state)
 {
@@ -334,7 +334,7 @@ void rp_fork_wake(const rp_fork_state *state)
     eventfd_write(state->wake, 1);
 }
 
-/* ---- Submit and finish --------------------------------------------------------------------------------------- */
+/* ---- Submit and finish ------------------------------------------------------------------------------------------ */
 
 static bool lacks_workers(const rp_fork_state *state)
 {
@@ -393,7 +393,7 @@ static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *er
     return task->status;
 }
 
-/* ---- Open and close ------------------------------------------------------------------------------------------ */
+/* ---- Open and close --------------------------------------------------------------------------------------------- */
 
 static void close_if_open(int descriptor)
 {

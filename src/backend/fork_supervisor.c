@@ -34,7 +34,7 @@ static void rows_text(const rp_chunk *chunk, char text[ROWS_TEXT])
         snprintf(text, ROWS_TEXT, "rows %zu to %zu", chunk->row, chunk->row + chunk->rows - 1);
 }
 
-/* ---- Listening ----------------------------------------------------------------------------------------------- */
+/* ---- Listening -------------------------------------------------------------------------------------------------- */
 
 typedef enum { SOCKET, PIDFD } source;
 
@@ -62,7 +62,7 @@ static void vacate(rp_fork_state *state, rp_fork_slot *slot)
     slot->broken = false;
 }
 
-/* ---- Starting workers ---------------------------------------------------------------------------------------- */
+/* ---- Starting workers ------------------------------------------------------------------------------------------- */
 
 static rowpool_status start(rp_fork_state *state, size_t index)
 {
@@ -132,7 +132,7 @@ static void replace_workers(rp_fork_state *state, rp_fork_list *done)
         give_up(state, done);
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------- */
+/* ---- Answers ---------------------------------------------------------------------------------------------------- */
 
 static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
 {
@@ -184,7 +184,7 @@ static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list 
     return !slot->broken && bytes < 0;
 }
 
-/* ---- Ends ---------------------------------------------------------------------------------------------------- */
+/* ---- Ends ------------------------------------------------------------------------------------------------------- */
 
 static void lose_task(rp_fork_flight *flight, const char *how, bool blamed, bool oldest)
 {
@@ -257,7 +257,7 @@ static void look_at(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done
     rp_worker_kill(&slot->worker);
 }
 
-/* ---- The thread ---------------------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------------------------- */
 
 static void handle_wake(rp_fork_state *state, rp_fork_list *done)
 {

@@ -46,7 +46,7 @@ static bool copied(chunk_work *chunk, int failure, uint64_t address)
     return fail(chunk, failure == EFAULT ? RP_ANSWER_UNREADABLE : RP_ANSWER_REFUSED, address);
 }
 
-/* ---- Arguments ----------------------------------------------------------------------------------------------- */
+/* ---- Arguments -------------------------------------------------------------------------------------------------- */
 
 static bool fetch_arguments(chunk_work *chunk)
 {
@@ -69,7 +69,7 @@ static bool fetch_arguments(chunk_work *chunk)
     return true;
 }
 
-/* ---- Folding ------------------------------------------------------------------------------------------------- */
+/* ---- Folding ---------------------------------------------------------------------------------------------------- */
 
 /* Folds rows of one width, or ragged ones, that are at hand here; their results go to those of row `row` of the chunk
  * and on. */
@@ -176,7 +176,7 @@ static bool fold_with_copied_offsets(chunk_work *chunk)
     return true;
 }
 
-/* ---- A chunk ------------------------------------------------------------------------------------------------- */
+/* ---- A chunk ---------------------------------------------------------------------------------------------------- */
 
 static char *map_place(worker_memory *memory, const rp_place *place, int **descriptors, const char **path,
                        bool writable)

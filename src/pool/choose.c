@@ -16,8 +16,7 @@ static const rp_backend *const backends[] = {
     &rp_backend_host,
 };
 
-/* ---- What there is ------------------------------------------------------------------------------------------------
- */
+/* ---- What there is ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rp_device_list *list;
@@ -46,8 +45,7 @@ static rowpool_status probe(bool opencl, rp_device_list *list, rowpool_error *er
     return into.out_of_memory ? rp_fail(error, ROWPOOL_ENOMEM, "out of memory for the list of devices") : ROWPOOL_OK;
 }
 
-/* ---- What is asked for --------------------------------------------------------------------------------------------
- */
+/* ---- What is asked for ------------------------------------------------------------------------------------------ */
 
 typedef enum { AUTO, ALL, CPU, GPU, ACCELERATOR, FORK, HOST, INDEX } word_kind;
 
@@ -108,8 +106,7 @@ static bool matches(const word *wanted, const rp_device *device)
     return false;
 }
 
-/* ---- Choosing -----------------------------------------------------------------------------------------------------
- */
+/* ---- Choosing --------------------------------------------------------------------------------------------------- */
 
 static void use(rp_device *device, const char *why)
 {

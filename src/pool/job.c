@@ -9,8 +9,7 @@
 #include "base/thread.h"
 #include "pool/pool.h"
 
-/* ---- Small maps ---------------------------------------------------------------------------------------------------
- */
+/* ---- Small maps ------------------------------------------------------------------------------------------------- */
 
 /* A device's round trip takes longer than the host needs for so few elements (or results, where rows are short). */
 enum { SMALL_MAP = 20000 };
@@ -29,8 +28,7 @@ static void run_small(rowpool *pool, const rp_map *map)
     rp_pool_count(pool, pool->host, map->rows.count, 1, 0);
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------------------------
- */
+/* ---- Waiting ---------------------------------------------------------------------------------------------------- */
 
 rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, rowpool_error *error)
 {
@@ -52,8 +50,7 @@ rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, rowpool_error *erro
     return status;
 }
 
-/* ---- Jobs ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Jobs ------------------------------------------------------------------------------------------------------- */
 
 struct rowpool_job {
     pid_t pid;
@@ -97,9 +94,8 @@ static void complete(rowpool_job *job)
     rowpool *pool = job->pool;
     rowpool_error error;
     rowpool_status status = rp_run_status(&job->run, &error);
-    atomic_size_t *rows_done = &job->run.rows_done;
     if (status == ROWPOOL_OK)
-        atomic_store(rows_done, job->rows);
+        atomic_store(&job->run.rows_done, job->rows);
     pthread_mutex_lock(&job->lock);
     job->status = status;
     if (status != ROWPOOL_OK)
@@ -206,8 +202,7 @@ rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_sto
     return ROWPOOL_OK;
 }
 
-/* ---- What a caller does with a job --------------------------------------------------------------------------------
- */
+/* ---- What a caller does with a job ------------------------------------------------------------------------------ */
 
 static rowpool_status check_job(const rowpool_job *job, rowpool_error *error)
 {

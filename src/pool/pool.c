@@ -44,8 +44,7 @@ void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks,
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* ---- Open ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Open ------------------------------------------------------------------------------------------------------- */
 
 enum { MOST_WORKERS = 1024 };
 
@@ -139,8 +138,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     return ROWPOOL_OK;
 }
 
-/* ---- Close --------------------------------------------------------------------------------------------------------
- */
+/* ---- Close ------------------------------------------------------------------------------------------------------ */
 
 void rowpool_close(rowpool *pool)
 {
@@ -166,8 +164,7 @@ void rowpool_close(rowpool *pool)
     free(pool);
 }
 
-/* ---- Devices ------------------------------------------------------------------------------------------------------
- */
+/* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
 static void copy_infos(const rp_device_list *list, rowpool_device *devices, size_t capacity, size_t *count)
 {

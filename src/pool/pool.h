@@ -8,8 +8,7 @@
 
 #include "backend/backend.h"
 
-/* ---- choose.c: which devices --------------------------------------------------------------------------------------
- */
+/* ---- choose.c: which devices ------------------------------------------------------------------------------------ */
 
 typedef struct {
     rp_device *items; /* those in use first */
@@ -24,8 +23,7 @@ rowpool_status rp_choose(const char *words, rp_device_list *list, rowpool_error 
 /* Chooses once more, automatically, without a device that could not be opened. */
 rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error);
 
-/* ---- pool.c -------------------------------------------------------------------------------------------------------
- */
+/* ---- pool.c ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     pthread_t thread;
@@ -58,8 +56,7 @@ void rp_pool_leave(rowpool *pool);
 /* Adds to what a device did. */
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures);
 
-/* ---- run.c: one map on the pool's devices -------------------------------------------------------------------------
- */
+/* ---- run.c: one map on the pool's devices ----------------------------------------------------------------------- */
 
 /* A piece of a map that is to be done (again). */
 typedef struct {
@@ -111,8 +108,7 @@ void rp_run_complete(rp_run *run, rp_slot *slot);
 /* Says what became of it, once it is over. */
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error);
 
-/* ---- dispatcher.c -------------------------------------------------------------------------------------------------
- */
+/* ---- dispatcher.c ----------------------------------------------------------------------------------------------- */
 
 /* Starts the pool's dispatcher thread when there is none yet. */
 rowpool_status rp_dispatcher_start(rowpool *pool, rowpool_error *error);
@@ -121,8 +117,7 @@ void rp_dispatcher_stop(rowpool *pool);
 /* Whether the calling thread is that pool's dispatcher. Looks at the pointer only. */
 bool rp_dispatcher_is_me(const rowpool *pool);
 
-/* ---- job.c --------------------------------------------------------------------------------------------------------
- */
+/* ---- job.c ------------------------------------------------------------------------------------------------------ */
 
 /* The dispatcher's part of a job: begin it, and go on when a task of it completed. */
 void rp_job_begin(rowpool_job *job);
@@ -139,7 +134,6 @@ rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, rowpool_error *erro
 rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_store *store, rowpool_done *done,
                               void *payload, rowpool_job **job, rowpool_error *error);
 
-/* ---- cpu.c: rowpool_cpu_count -------------------------------------------------------------------------------------
- */
+/* ---- cpu.c: rowpool_cpu_count ----------------------------------------------------------------------------------- */
 
 #endif

@@ -9,8 +9,7 @@
 
 static const size_t put_aside = SIZE_MAX;
 
-/* ---- Beginning and end --------------------------------------------------------------------------------------------
- */
+/* ---- Beginning and end ------------------------------------------------------------------------------------------ */
 
 static size_t total_lanes(const rowpool *pool)
 {
@@ -78,8 +77,7 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
     return run->status;
 }
 
-/* ---- Pieces -------------------------------------------------------------------------------------------------------
- */
+/* ---- Pieces ----------------------------------------------------------------------------------------------------- */
 
 /* With several at work, each takes a share of what is left, so that they end together; alone, as much as it can. */
 static size_t chunk_work(const rp_run *run, const rp_device *device)
@@ -152,8 +150,7 @@ static void combine_part(rp_run *run, const rp_chunk *chunk, const void *part)
     rp_map_combine (&run->map)(run->map.results + chunk->row * rp_map_row_bytes(&run->map), part, run->map.columns);
 }
 
-/* ---- Failures -----------------------------------------------------------------------------------------------------
- */
+/* ---- Failures --------------------------------------------------------------------------------------------------- */
 
 /* A dead worker is replaced by its backend, so the device stays; but rows that kill twice would go on killing. */
 static void worker_died(rp_run *run, rp_piece piece, bool blamed, const rowpool_error *error)
@@ -182,8 +179,7 @@ static void piece_failed(rp_run *run, rp_device *device, const rp_piece *piece, 
     }
 }
 
-/* ---- Steps --------------------------------------------------------------------------------------------------------
- */
+/* ---- Steps ------------------------------------------------------------------------------------------------------ */
 
 static void release_slot(rp_run *run, rp_slot *slot)
 {

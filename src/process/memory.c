@@ -13,7 +13,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 
-/* ---- Regions ------------------------------------------------------------------------------------------------- */
+/* ---- Regions ---------------------------------------------------------------------------------------------------- */
 
 static bool whole_pages(size_t bytes, size_t *length)
 {
@@ -71,7 +71,7 @@ void rp_region_close(rp_region *region)
     region->fd = -1;
 }
 
-/* ---- The registry: rowpool_alloc's regions ------------------------------------------------------------------- */
+/* ---- The registry: rowpool_alloc's regions ---------------------------------------------------------------------- */
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registry_once = PTHREAD_ONCE_INIT;

@@ -8,7 +8,7 @@
 
 #include "process/memory.h"
 
-/* ---- /proc/self/maps: BEGIN-END PERMISSIONS OFFSET MAJOR:MINOR INODE   PATH ---------------------------------- */
+/* ---- /proc/self/maps: BEGIN-END PERMISSIONS OFFSET MAJOR:MINOR INODE   PATH ------------------------------------- */
 
 typedef struct {
     uint64_t begin, end, offset, device, inode;
@@ -49,7 +49,7 @@ static mapping parse(char *line)
     return map;
 }
 
-/* ---- Whether one file holds the whole range ------------------------------------------------------------------ */
+/* ---- Whether one file holds the whole range --------------------------------------------------------------------- */
 
 static bool goes_on(const rp_reach *reach, const mapping *map, uint64_t offset)
 {

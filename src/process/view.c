@@ -9,7 +9,7 @@
 
 #include "base/checked.h"
 
-/* ---- Mappings ------------------------------------------------------------------------------------------------ */
+/* ---- Mappings --------------------------------------------------------------------------------------------------- */
 
 static void forget(rp_view *view)
 {
@@ -107,7 +107,7 @@ char *rp_view_file(rp_view_table *table, uint64_t device, uint64_t inode, const 
     return use(table, view, offset);
 }
 
-/* ---- Copies -------------------------------------------------------------------------------------------------- */
+/* ---- Copies ----------------------------------------------------------------------------------------------------- */
 
 /* The parent's addresses are this process's too, as far as their type is concerned. */
 static struct iovec piece(uint64_t address, size_t bytes)

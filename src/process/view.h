@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* ---- Mappings ------------------------------------------------------------------------------------------------ */
+/* ---- Mappings --------------------------------------------------------------------------------------------------- */
 
 /* One kept mapping, of a whole region (id) or of a whole file (device and inode). */
 typedef struct {
@@ -37,7 +37,7 @@ char *rp_view_region(rp_view_table *table, uint64_t id, int descriptor, size_t l
 char *rp_view_file(rp_view_table *table, uint64_t device, uint64_t inode, const char *path, size_t offset,
                    size_t bytes);
 
-/* ---- Copies -------------------------------------------------------------------------------------------------- */
+/* ---- Copies ----------------------------------------------------------------------------------------------------- */
 
 /* Where the copies come from. */
 typedef struct {

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------- */
+/* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------ */
 
 void rp_worker_reset_signals(bool ignore_keyboard)
 {
@@ -71,7 +71,7 @@ static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
     _exit(0);
 }
 
-/* ---- Beginning ----------------------------------------------------------------------------------------------- */
+/* ---- Beginning -------------------------------------------------------------------------------------------------- */
 
 static rowpool_status refuse(rowpool_error *error, const char *what)
 {
@@ -121,7 +121,7 @@ void rp_worker_adopt(rp_worker *worker, pid_t pid)
     *worker = (rp_worker){.pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .socket = -1};
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------------------ */
+/* ---- Messages --------------------------------------------------------------------------------------------------- */
 
 /* Room for descriptors beside a message. */
 typedef union {
@@ -196,7 +196,7 @@ bool rp_worker_answer(const rp_worker_self *self, const void *message, size_t by
     return true;
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------------- */
+/* ---- The end ---------------------------------------------------------------------------------------------------- */
 
 void rp_worker_dismiss(const rp_worker *worker)
 {

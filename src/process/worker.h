@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-/* ---- In the parent ------------------------------------------------------------------------------------------- */
+/* ---- In the parent ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
     pid_t pid;
@@ -69,7 +69,7 @@ void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])
 /* Gives the descriptors back. Does not touch the process. */
 void rp_worker_release(rp_worker *worker);
 
-/* ---- In the worker ------------------------------------------------------------------------------------------- */
+/* ---- In the worker ---------------------------------------------------------------------------------------------- */
 
 /* Every handler back to the default, and no signal blocked: handlers of the application, or of a driver, have no
  * business in a child. ignore_keyboard: Ctrl-C and Ctrl-\ reach the whole process group, and it is the parent who

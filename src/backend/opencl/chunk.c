@@ -5,7 +5,6 @@
 
 #include "backend/opencl/opencl.h"
 #include "base/checked.h"
-#include "base/log.h"
 
 enum { MOST_EVENTS = 4 }; /* two uploads, two kernels */
 
@@ -31,7 +30,7 @@ static cl_event *next_event(rp_cl_chunk *chunk)
     return &chunk->events[chunk->n_events++];
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------*/
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
 /* A window on the host's memory, for a device that works there. */
 static rowpool_status window(const rp_device *device, const void *host, size_t bytes, cl_mem_flags access,
@@ -141,7 +140,7 @@ static rowpool_status place(const rp_device *device, rp_cl_chunk *chunk, rowpool
     return (state->shared ? place_in_host_memory : place_on_device)(device, chunk, data, bytes, offset_bytes, error);
 }
 
-/* ---- Launch -------------------------------------------------------------------------------------------------------*/
+/* ---- Launch ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     size_t size;
@@ -283,7 +282,7 @@ static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rowpoo
     }
 }
 
-/* ---- The two endings ----------------------------------------------------------------------------------------------*/
+/* ---- The two endings -------------------------------------------------------------------------------------------- */
 
 /* On a driver's thread, or on the submitting one inside a cl* call: copies the status and posts, nothing else. */
 static void CL_CALLBACK read_completed(cl_event event, cl_int status, void *data)
@@ -386,7 +385,7 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *err
     task->state = chunk;
     rowpool_status status = rp_cl_lane_take(device, &chunk->lane, error);
     if (status == ROWPOOL_OK)
-        status = rp_cl_kernels_get(device, chunk->lane, task->map, &chunk->kernels, error);
+        status = rp_cl_kernels_get(device, chunk->lane, task, &chunk->kernels, error);
     if (status == ROWPOOL_OK)
         status = place(device, chunk, error);
     if (status == ROWPOOL_OK)

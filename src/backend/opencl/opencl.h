@@ -8,7 +8,7 @@
 
 #include "backend/backend.h"
 
-/* ---- name.c -------------------------------------------------------------------------------------------------------*/
+/* ---- name.c ----------------------------------------------------------------------------------------------------- */
 
 /* "CL_OUT_OF_RESOURCES"; "CL error -9999" for a code that is none of the standard's. */
 const char *rp_cl_name(cl_int code);
@@ -16,7 +16,7 @@ const char *rp_cl_name(cl_int code);
 /* EDEVICE (ENOMEM where memory ran out): "device 0:0 (name): call: CL_..." */
 rowpool_status rp_cl_fail(const rp_device *device, const char *call, cl_int code, rowpool_error *error);
 
-/* ---- signals.c ----------------------------------------------------------------------------------------------------*/
+/* ---- signals.c -------------------------------------------------------------------------------------------------- */
 
 /* Around any call that may load a driver, start its threads or compile: drivers (LLVM in PoCL) replace signal handlers
  * of the program and would start threads that take its signals. After leave, each handler that a driver's library
@@ -33,7 +33,7 @@ void rp_cl_guard_leave(const rp_cl_guard *guard);
 /* The handlers alone, from any thread. */
 void rp_cl_guard_restore(const rp_cl_guard *guard);
 
-/* ---- device.c -----------------------------------------------------------------------------------------------------*/
+/* ---- device.c --------------------------------------------------------------------------------------------------- */
 
 /* The kernels of one program; those of a lane are its own, since setting arguments is not thread safe. */
 typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_KERNELS } rp_cl_kernel;
@@ -95,17 +95,17 @@ bool rp_cl_is_renderer(const rp_device *device);
 rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error);
 void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane);
 
-/* ---- program.c ----------------------------------------------------------------------------------------------------*/
+/* ---- program.c -------------------------------------------------------------------------------------------------- */
 
 /* Whether a map's rows are such as rp_row_blocks takes. */
 bool rp_cl_is_blocky(const rp_device *device, const rp_map *map);
 
-/* The lane's kernels for a map, built when they are not there yet. EBUILD: with the beginning of the build log. What
+/* The lane's kernels for a chunk, built when they are not there yet. EBUILD: with the beginning of the build log. What
  * does not build is not tried again. */
-rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_map *map, rp_cl_kernels **kernels,
+rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_task *task, rp_cl_kernels **kernels,
                                  rowpool_error *error);
 
-/* ---- probe.c, chunk.c ---------------------------------------------------------------------------------------------*/
+/* ---- probe.c, chunk.c ------------------------------------------------------------------------------------------- */
 
 void rp_cl_probe(void (*found)(void *list, const rp_device *device), void *list);
 rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *error);

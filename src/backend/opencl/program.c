@@ -106,41 +106,48 @@ bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
            rows->width <= RP_CL_MOST_BLOCK_WIDTH;
 }
 
-/* Whether a kernel for the map's own width pays by now. The caller waits for the build, as long as the maps that did
- * without it have taken: so it never costs more than twice the time of either course. */
-static bool width_pays(rp_cl_program *any, const rp_map *map)
+/* Whether a kernel for the rows' own width pays by now. The caller waits for the build, but no longer than chunks that
+ * did without it have taken before: so it never costs more than twice the time of either course. */
+static bool width_pays(rp_cl_program *any, const rp_task *task)
 {
     const size_t build_bytes = (size_t)4 << 30; /* what PoCL counts with the common kernel in the time of a build */
-    size_t *served = &any->served[map->rows.width];
-    *served += map->rows.elements * map->rows.dtype->size;
+    const rp_rows *rows = &task->map->rows;
+    size_t *served = &any->served[rows->width];
+    *served += rp_chunk_elements(rows, &task->chunk) * rows->dtype->size;
     return *served > build_bytes;
 }
 
-/* The program that serves a map best: one for its width; else any, as long as another build does not pay. The first of
- * a row function and dtype is built for the width at hand, which costs no more. */
-static rp_cl_program *choose_program(rp_device *device, const rp_map *map)
+/* The program that serves a chunk best: one for its width; else any, as long as another build does not pay. The first
+ * of a row function and dtype is built for the width at hand, which costs no more. */
+static rp_cl_program *choose_program(rp_device *device, const rp_task *task)
 {
-    rp_cl_device *state = device->state;
+    const rp_cl_device *state = device->state;
+    const rp_map *map = task->map;
     size_t width = rp_cl_is_blocky(device, map) ? map->rows.width : 0;
     rp_cl_program *any = NULL;
+    bool failed = false; /* for this very width: the rest may build without it */
     for (rp_cl_program *entry = state->programs; entry != NULL; entry = entry->next) {
-        if (serves(entry, map) && (entry->width == width || width == 0))
+        if (!serves(entry, map))
+            continue;
+        if (entry->failure != NULL && entry->width > 0)
+            failed |= entry->width == width;
+        else if (entry->width == width || width == 0)
             return entry;
-        if (serves(entry, map))
+        else
             any = entry;
     }
-    if (any != NULL && !width_pays(any, map))
+    if (any != NULL && (failed || !width_pays(any, task)))
         return any;
-    return new_program(device, map, width);
+    return new_program(device, map, failed ? 0 : width);
 }
 
 /* Takes the device's lock while it builds: whoever needs the same program waits for it instead of building again. */
-static rowpool_status get_program(rp_device *device, const rp_map *map, const rp_cl_program **program,
+static rowpool_status get_program(rp_device *device, const rp_task *task, const rp_cl_program **program,
                                   rowpool_error *error)
 {
     rp_cl_device *state = device->state;
     pthread_mutex_lock(&state->lock);
-    const rp_cl_program *entry = choose_program(device, map);
+    const rp_cl_program *entry = choose_program(device, task);
     pthread_mutex_unlock(&state->lock);
     *program = entry;
     if (entry == NULL)
@@ -171,11 +178,11 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, const 
     return ROWPOOL_OK;
 }
 
-rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_map *map, rp_cl_kernels **kernels,
+rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_task *task, rp_cl_kernels **kernels,
                                  rowpool_error *error)
 {
     const rp_cl_program *program;
-    RP_TRY(get_program(device, map, &program, error));
+    RP_TRY(get_program(device, task, &program, error));
     for (*kernels = lane->kernels; *kernels != NULL; *kernels = (*kernels)->next)
         if ((*kernels)->program == program)
             return ROWPOOL_OK;

@@ -201,8 +201,9 @@ static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how
     /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
      * may stop its own process. So the rows are blamed when this is not the first time in a row. */
     bool blamed = !slot->overdue || state->stops > 0;
-    /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows either. */
-    blamed &= slot->tasks > 0 && atomic_load(&state->marks[slot - state->slots].number) == slot->sent.first->number;
+    /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows either. It may have
+     * gone past them, its answer being lost or no answer; numbers only grow. */
+    blamed &= slot->tasks > 0 && atomic_load(&state->marks[slot - state->slots].number) >= slot->sent.first->number;
     state->stops += slot->overdue;
     for (bool oldest = true; slot->tasks > 0; oldest = false) {
         rp_fork_flight *flight = take_oldest(state, slot);

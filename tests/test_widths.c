@@ -1,5 +1,5 @@
-/* Programs built for the width of the rows: each width and element type in a pool of its own, since only the first
- * width that a pool sees is built for at once; then other widths in the same pool. */
+/* Programs built for the width of the rows, once rows of that width have come often enough: each width and element type
+ * in a pool of its own, and other widths beside it. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,15 +50,18 @@ static void check_width(rowpool_dtype dtype, size_t width)
         test_store(dtype, data, i,
                    test_chance(&random, 4) ? test_element(&random, dtype)
                                            : test_small(dtype, (unsigned)test_below(&random, 10)));
+    rp_cl_device *device = pool->devices.items[0].state;
+    wrong += wrong_counts(pool, dtype, data, 100, width, 1);
+    assert_int_equal(device->programs->width, 0);
+    device->programs->served[width] = RP_CL_WIDTH_PAYS;
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += 2)
             wrong += wrong_counts(pool, dtype, data, counts[i], width, n_ranges);
     /* The kernel in question was there, and other widths still go well beside it. */
-    const rp_cl_device *device = pool->devices.items[0].state;
     assert_int_equal(device->programs->width, width);
     for (size_t other = 1; other < width; other += 3)
         wrong += wrong_counts(pool, dtype, data, 500, other, 1);
-    assert_null(device->programs->next);
+    assert_null(device->programs->next->next);
     printf("%s, width %zu: %zu wrong\n", test_name(dtype), width, wrong);
     assert_int_equal(wrong, 0);
     free(data);
@@ -78,21 +81,22 @@ TEST(many_widths)
         check_width(ROWPOOL_INT32, widths[i]);
 }
 
-/* A second width is built for once the rows that went without are worth it. */
-TEST(another_width_when_it_pays)
+/* Rows count towards their own width, and a width that does not build goes without: no other suffers. */
+TEST(a_width_is_built_when_it_pays)
 {
     rowpool *pool = open_pool();
     int8_t *data = calloc(MOST_ROWS * 7, 1);
     assert_true(pool != NULL && data != NULL);
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
     rp_cl_device *device = pool->devices.items[0].state;
-    device->programs->served[7] = (size_t)4 << 30;
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
+    assert_int_equal(device->programs->served[7], MOST_ROWS * 7);
+    assert_int_equal(device->programs->served[5], 0);
+    assert_null(device->programs->next);
+    device->programs->served[7] = RP_CL_WIDTH_PAYS - MOST_ROWS * 7;
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
     assert_int_equal(device->programs->width, 7);
-    assert_int_equal(device->programs->next->width, 5);
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
-    assert_null(device->programs->next->next);
-    /* A width that does not build goes without, and no other width suffers. */
+
     device->programs->failure = calloc(1, sizeof(rowpool_error));
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 3, 1), 0);
@@ -107,7 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_dtype),
         cmocka_unit_test(many_widths),
-        cmocka_unit_test(another_width_when_it_pays),
+        cmocka_unit_test(a_width_is_built_when_it_pays),
     };
     rowpool *pool = open_pool();
     bool blocky = pool != NULL && ((const rp_cl_device *)pool->devices.items[0].state)->long_items;

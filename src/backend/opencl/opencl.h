@@ -38,7 +38,10 @@ void rp_cl_guard_restore(const rp_cl_guard *guard);
 /* The kernels of one program; those of a lane are its own, since setting arguments is not thread safe. */
 typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_KERNELS } rp_cl_kernel;
 
-enum { RP_CL_MOST_BLOCK_WIDTH = 24 }; /* elements of the widest row for which rp_row_blocks is built */
+enum {
+    RP_CL_MOST_BLOCK_WIDTH = 24, /* elements of the widest row for which rp_row_blocks is built */
+    RP_CL_WIDTH_PAYS = 8000000   /* bytes of rows of one width after which it is */
+};
 
 /* A row function built for a dtype and a result type. With a width it has one kernel more, for dense rows of that
  * width; the others serve any rows. */

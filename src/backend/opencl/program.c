@@ -106,15 +106,15 @@ bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
            rows->width <= RP_CL_MOST_BLOCK_WIDTH;
 }
 
-/* Whether a kernel for the rows' own width pays by now. The caller waits for the build, but no longer than chunks that
- * did without it have taken before: so it never costs more than twice the time of either course. */
+/* Whether a kernel for the rows' own width pays by now. The caller waits for the build: a second, or some 40 ms where
+ * the driver has it in its cache. So it is not for who comes once, but who comes back with the same width comes again.
+ */
 static bool width_pays(rp_cl_program *any, const rp_task *task)
 {
-    const size_t build_bytes = (size_t)4 << 30; /* what PoCL counts with the common kernel in the time of a build */
     const rp_rows *rows = &task->map->rows;
     size_t *served = &any->served[rows->width];
     *served += rp_chunk_elements(rows, &task->chunk) * rows->dtype->size;
-    return *served > build_bytes;
+    return *served >= RP_CL_WIDTH_PAYS;
 }
 
 /* The program that serves a chunk best: one for its width; else any, as long as another build does not pay. The first
@@ -136,9 +136,9 @@ static rp_cl_program *choose_program(rp_device *device, const rp_task *task)
         else
             any = entry;
     }
-    if (any != NULL && (failed || !width_pays(any, task)))
-        return any;
-    return new_program(device, map, failed ? 0 : width);
+    if (any == NULL)
+        return new_program(device, map, 0);
+    return failed || !width_pays(any, task) ? any : new_program(device, map, width);
 }
 
 /* Takes the device's lock while it builds: whoever needs the same program waits for it instead of building again. */

@@ -69,7 +69,6 @@ typedef struct rp_slot {
     rp_task task; /* first: the queue's link is the slot's */
     struct rp_slot *next;
     rp_piece piece;
-    void *scratch; /* the results of a part of a row */
 } rp_slot;
 
 typedef struct {
@@ -85,6 +84,7 @@ typedef struct {
     rp_piece *again; /* pieces that came back */
     size_t n_again, again_capacity;
     rp_slot *slots, *free_slots;
+    char *parts; /* each slot's results of a part of a row; NULL until a row is split */
     size_t in_flight;
     size_t *in_flight_on; /* of each device in use; SIZE_MAX: put aside */
     size_t left;          /* bytes of elements not yet handed out */

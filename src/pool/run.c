@@ -21,31 +21,26 @@ static size_t total_lanes(const rowpool *pool)
 
 rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, rp_queue *queue, rowpool_error *error)
 {
-    size_t lanes = total_lanes(pool), row_bytes = rp_map_row_bytes(map);
+    size_t lanes = total_lanes(pool);
     *run = (rp_run){.pool = pool, .map = *map, .queue = queue};
     run->waits = queue == NULL && pool->devices.used == 1 && pool->devices.items[0].backend->waits;
     run->left = map->rows.elements * map->rows.dtype->size;
     run->slots = calloc(lanes, sizeof *run->slots);
     run->in_flight_on = calloc(pool->devices.used, sizeof *run->in_flight_on);
-    if (run->slots == NULL || run->in_flight_on == NULL)
-        goto out_of_memory;
+    if (run->slots == NULL || run->in_flight_on == NULL) {
+        rp_run_destroy(run);
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a map on %zu devices", pool->devices.used);
+    }
     for (size_t i = 0; i < lanes; i++) {
         run->slots[i].next = run->free_slots;
         run->free_slots = &run->slots[i];
-        run->slots[i].scratch = malloc(rp_max(1, row_bytes));
-        if (run->slots[i].scratch == NULL)
-            goto out_of_memory;
     }
     return ROWPOOL_OK;
-out_of_memory:
-    rp_run_destroy(run);
-    return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a map on %zu devices", pool->devices.used);
 }
 
 void rp_run_destroy(rp_run *run)
 {
-    for (size_t i = 0; run->slots != NULL && i < total_lanes(run->pool); i++)
-        free(run->slots[i].scratch);
+    free(run->parts);
     free(run->slots);
     free(run->in_flight_on);
     free(run->again);
@@ -89,12 +84,30 @@ static size_t chunk_work(const rp_run *run, const rp_device *device)
     return rp_min(rp_max(share, LEAST), device->chunk_bytes);
 }
 
-/* Before the first part of a row is handed out: the row's results become those of no element. */
-static void begin_split_row(rp_run *run, size_t row)
+/* Before the first part of a row is handed out: the row's results become those of no element, and every slot gets a
+ * place for those of a part. */
+static bool begin_split_row(rp_run *run, size_t row)
 {
+    if (run->parts == NULL)
+        run->parts = calloc(total_lanes(run->pool), rp_map_row_bytes(&run->map));
+    if (run->parts == NULL) {
+        rowpool_error error;
+        rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for the parts of row %zu", row);
+        fail(run, &error);
+        return false;
+    }
     const rp_block none = {.count = 1};
     rp_map_fold (&run->map)(&none, run->map.arguments, run->map.columns,
                             run->map.results + row * rp_map_row_bytes(&run->map));
+    return true;
+}
+
+/* Where a slot's task puts its results. */
+static void *results_of(const rp_run *run, const rp_slot *slot, const rp_chunk *chunk)
+{
+    size_t row_bytes = rp_map_row_bytes(&run->map);
+    return chunk->partial ? run->parts + (size_t)(slot - run->slots) * row_bytes
+                          : run->map.results + chunk->row * row_bytes;
 }
 
 static bool next_piece(rp_run *run, const rp_device *device, rp_piece *piece)
@@ -114,9 +127,7 @@ static bool next_piece(rp_run *run, const rp_device *device, rp_piece *piece)
     if (!rp_split_next(&run->map.rows, &limits, &run->cursor, &piece->chunk))
         return false;
     run->left -= rp_chunk_elements(&run->map.rows, &piece->chunk) * run->map.rows.dtype->size;
-    if (piece->chunk.partial && piece->chunk.begin == 0)
-        begin_split_row(run, piece->chunk.row);
-    return true;
+    return !piece->chunk.partial || piece->chunk.begin > 0 || begin_split_row(run, piece->chunk.row);
 }
 
 static void give_back(rp_run *run, const rp_piece *piece)
@@ -195,8 +206,7 @@ static void submit(rp_run *run, rp_device *device, const rp_piece *piece)
     slot->piece = *piece;
     slot->task = (rp_task){.map = &run->map, .chunk = piece->chunk, .device = device, .owner = run};
     slot->task.home = run->waits ? NULL : run->queue;
-    slot->task.results = piece->chunk.partial ? slot->scratch
-                                              : run->map.results + piece->chunk.row * rp_map_row_bytes(&run->map);
+    slot->task.results = results_of(run, slot, &piece->chunk);
     ++*in_flight; /* before submit: the completion may already be there when it returns */
     run->in_flight++;
     rowpool_error error;
@@ -217,12 +227,10 @@ static void finish_on_host(rp_run *run)
     rp_device *host = run->pool->host;
     rp_piece piece;
     while (next_piece(run, host, &piece)) {
-        bool partial = piece.chunk.partial;
-        rp_slot *slot = run->free_slots;
         rp_block block = rp_chunk_block(&run->map.rows, &piece.chunk);
-        void *results = partial ? slot->scratch : run->map.results + piece.chunk.row * rp_map_row_bytes(&run->map);
+        void *results = results_of(run, run->free_slots, &piece.chunk);
         rp_map_fold (&run->map)(&block, run->map.arguments, run->map.columns, results);
-        if (partial)
+        if (piece.chunk.partial)
             combine_part(run, &piece.chunk, results);
         piece_done(run, host, &piece.chunk);
     }
@@ -261,7 +269,7 @@ void rp_run_complete(rp_run *run, rp_slot *slot)
         --*in_flight;
     if (status == ROWPOOL_OK) {
         if (slot->piece.chunk.partial)
-            combine_part(run, &slot->piece.chunk, slot->scratch);
+            combine_part(run, &slot->piece.chunk, slot->task.results);
         piece_done(run, device, &slot->piece.chunk);
     }
     release_slot(run, slot);

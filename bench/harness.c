@@ -205,7 +205,7 @@ static rowpool_status prepare_peer(bench_results *results, bench_peer *peer, siz
     result.samples = calloc(rounds, sizeof *result.samples);
     if (!result.samples)
         return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
-    status = peer->type->prepare(peer, on->work, on->error);
+    status = peer->type->prepare == NULL ? ROWPOOL_OK : peer->type->prepare(peer, on->work, on->error);
     if (!status) {
         results->items[results->count++] = result;
         return ROWPOOL_OK;
@@ -230,7 +230,8 @@ static rowpool_status prepare_all(bench_results *results, bench_peers *peers, si
 static void cleanup_all(bench_results *results)
 {
     for (size_t i = 0; i < results->count; i++)
-        results->items[i].peer->type->cleanup(results->items[i].peer);
+        if (results->items[i].peer->type->cleanup != NULL)
+            results->items[i].peer->type->cleanup(results->items[i].peer);
 }
 
 rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,

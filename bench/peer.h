@@ -17,13 +17,13 @@ typedef struct {
      * named for rowpool, comma-separated, or NULL. */
     rowpool_status (*available)(bench_peers *peers, const char *devices, rowpool_error *error);
 
-    /* Gets ready for one case; not timed. When it fails, cleanup is not called. */
+    /* Optional. Gets ready for one case; not timed. When it fails, cleanup is not called. */
     rowpool_status (*prepare)(bench_peer *peer, const bench_case *work, rowpool_error *error);
 
     /* Counts once: the part that is timed. */
     rowpool_status (*run)(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error);
 
-    /* Gives back what prepare took. */
+    /* Optional. Gives back what prepare took. */
     void (*cleanup)(bench_peer *peer);
 } bench_peer_type;
 

@@ -59,14 +59,6 @@ static rowpool_status openmp_available(bench_peers *peers, const char *devices, 
     return bench_peers_add(peers, &peer, error);
 }
 
-static rowpool_status openmp_prepare(bench_peer *peer, const bench_case *work, rowpool_error *error)
-{
-    (void)peer;
-    (void)work;
-    (void)error;
-    return ROWPOOL_OK;
-}
-
 static rowpool_status openmp_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
     (void)peer;
@@ -75,15 +67,8 @@ static rowpool_status openmp_run(bench_peer *peer, const bench_case *work, uint3
     return ROWPOOL_OK;
 }
 
-static void openmp_cleanup(bench_peer *peer)
-{
-    (void)peer;
-}
-
 const bench_peer_type bench_peer_openmp = {
     .name = "openmp",
     .available = openmp_available,
-    .prepare = openmp_prepare,
     .run = openmp_run,
-    .cleanup = openmp_cleanup,
 };

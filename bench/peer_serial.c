@@ -34,14 +34,6 @@ static rowpool_status serial_available(bench_peers *peers, const char *devices, 
     return bench_peers_add(peers, &peer, error);
 }
 
-static rowpool_status serial_prepare(bench_peer *peer, const bench_case *work, rowpool_error *error)
-{
-    (void)peer;
-    (void)work;
-    (void)error;
-    return ROWPOOL_OK;
-}
-
 static rowpool_status serial_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
     (void)peer;
@@ -50,15 +42,8 @@ static rowpool_status serial_run(bench_peer *peer, const bench_case *work, uint3
     return ROWPOOL_OK;
 }
 
-static void serial_cleanup(bench_peer *peer)
-{
-    (void)peer;
-}
-
 const bench_peer_type bench_peer_serial = {
     .name = "serial",
     .available = serial_available,
-    .prepare = serial_prepare,
     .run = serial_run,
-    .cleanup = serial_cleanup,
 };

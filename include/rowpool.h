@@ -111,8 +111,8 @@ ROWPOOL_API size_t rowpool_dtype_size(rowpool_dtype dtype);
  *   strided   row i begins at data[i * stride]; stride is in elements, >= width; what lies between rows is never used
  *   ragged    offsets != NULL: row i is data[offsets[i]] ... data[offsets[i + 1] - 1]. There are count + 1 offsets, in
  *             elements, non-negative and non-decreasing; both are checked and the index of the first wrong one is
- * named. stride must be 0. width 0 says nothing; any other width is the number of elements that data holds, and an
- * offset past it is refused.
+ *             named. stride must be 0. width 0 says nothing; any other width is the number of elements that data holds,
+ *             and an offset past it is refused.
  *
  * data is aligned to its element type; it may be NULL when there is no element at all. */
 typedef struct {
@@ -186,15 +186,31 @@ typedef struct {
     /* ROWPOOL_WORKERS. Worker processes; 0 = rowpool_cpu_count(). At most 1024. */
     size_t workers;
 
+    /* Runs once in each worker process, before it does anything else, with init_argument as the process that opened the
+     * pool had it; any result but 0 ends the worker with it as its exit status. Python's initializer. OpenCL devices
+     * have no use for it. */
+    int (*init)(void *argument);
+    void *init_argument;
+
     /* ROWPOOL_CHUNK_BYTES. The most bytes of data that a device gets at once; 0 = the device's own choice. Cancel and
      * progress act between chunks. A single element is the least, whatever this says. */
     size_t chunk_bytes;
+
+    /* ROWPOOL_STRICT (anything). A device that fails ends the map with its error, instead of being put aside for the
+     * rest of it while others, at last the calling thread, do its rows. Chunks are still made smaller where memory runs
+     * out, and workers that die are still replaced. */
+    bool strict;
 } rowpool_options;
 
 /* Opens a pool. options NULL: the defaults. *pool is NULL after a failure.
  * EINVAL: an option or variable is wrong; ENODEVICE: no device of that name (the message lists those there are). */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options,
                                                         rowpool_error *error);
+
+/* Ends everything under way on the pool: each call and job ends with ECANCELED, worker processes are killed instead of
+ * waited for, OpenCL devices end the chunks that they have. Does not wait. The pool stays usable: its workers are
+ * replaced. */
+ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
 /* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a completion callback: there it
  * does nothing but say so on standard error. */
@@ -261,6 +277,191 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64(rowpool *pool
                                                                    const rowpool_range *ranges, size_t n_ranges,
                                                                    uint64_t *counts, rowpool_error *error);
 
+/* ---- Row functions ---------------------------------------------------------------------------------------------- */
+
+/* What a map computes for each row. It is written once, in a file of its own, in the common subset of C and OpenCL C;
+ * the build compiles it for the calling thread and for worker processes, and embeds its text for OpenCL devices
+ * (rowpool/fold.h, rowpool/body.h; in CMake rowpool_add_functions). The words that it is written in are those of
+ * rowpool/vocabulary.h; fixed-width types only. There are two forms.
+ *
+ * A fold goes over the elements of a row one by one. The library owns the traversal: short rows in blocks, a long row
+ * split over work items, chunks and devices. The file defines
+ *
+ *     arguments_t, accumulator_t, result_t                                         typedefs
+ *     static accumulator_t identity(arguments_t args)                              the accumulator of no element
+ *     static accumulator_t element(accumulator_t a, element_t x, size_t index, arguments_t args)
+ *     static accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t args)   a's elements before b's
+ *     static result_t finish(accumulator_t a, size_t width, arguments_t args)      the result of a row
+ *
+ * combine must be associative, and identity its neutral element; then the split does not show in the result. Defining
+ * ROW_NARROW adds a form for rows of up to 255 elements, of which many fit side by side: narrow_t, and
+ *
+ *     static narrow_t narrow(element_t x, arguments_t args)
+ *     static narrow_t combine_narrow(narrow_t a, narrow_t b)
+ *     static accumulator_t widen(narrow_t a)
+ *
+ * A free body sees a row as a whole, and is never split. The file defines arguments_t and result_t, and
+ *
+ *     ROW_BODY { ... ROW(i), width, index (of the row), args ... return result; }
+ *
+ * Of several inputs, zipped row by row (Python's starmap), it sees ROW1(i), width1 ... ROW3(i), width3 too; it defines
+ * ROW_INPUTS, and ROW1_DTYPE ... where their dtype is not that of the first.
+ *
+ * A function with ROW_RANGES defined takes ranges: its arguments_t is two ordered_t, the ends of a closed interval. */
+typedef enum { ROWPOOL_FOLD, ROWPOOL_BODY } rowpool_form;
+
+enum { ROWPOOL_MOST_INPUTS = 4 };
+
+/* Rows of one input where they lie, as the C form of a row function reads them. */
+typedef struct {
+    const void *data;
+    size_t width, stride;   /* elements; not of ragged rows */
+    const int64_t *offsets; /* NULL unless ragged: row r is data[offsets[r] - origin] ... */
+    int64_t origin;
+} rowpool_block_input;
+
+typedef struct {
+    size_t count; /* rows */
+    size_t row;   /* the index of the first of them in the map */
+    size_t first; /* of a part of one row: the index of its first element in the row */
+    rowpool_block_input input[ROWPOOL_MOST_INPUTS];
+} rowpool_block;
+
+/* A row function compiled for one dtype. Plain computation: no allocation, no lock, nothing that a forked child may not
+ * do. `columns` argument structs give so many results for each row. */
+typedef struct {
+    size_t arguments_size, accumulator_size, result_size; /* bytes; accumulator_size 0: rows cannot be split */
+    size_t result_alignment;
+    int result_dtype; /* of a result that is a number: a rowpool_dtype, plus 1; else 0 */
+
+    /* results[r * columns + k] for each row of the block. */
+    void (*rows)(const rowpool_block *block, const void *arguments, size_t columns, void *results);
+
+    /* Folds alone. Accumulators of no element; goes on with the block's one part of a row; into = combine(into, from);
+     * results of a row of `width` elements. */
+    void (*begin)(const void *arguments, size_t columns, void *accumulators);
+    void (*part)(const rowpool_block *block, const void *arguments, size_t columns, void *accumulators);
+    void (*merge)(void *into, const void *from, const void *arguments, size_t columns);
+    void (*end)(const void *accumulators, size_t width, const void *arguments, size_t columns, void *results);
+} rowpool_compiled;
+
+/* One row of one input. */
+typedef struct {
+    const void *data; /* NULL when the row is empty */
+    size_t width;     /* elements */
+    rowpool_dtype dtype;
+} rowpool_row;
+
+/* A plain C function of a row, for worker processes and, where the caller allows it, the calling thread: row[0] ...
+ * row[inputs - 1]; writes one result. */
+typedef void rowpool_row_function(const rowpool_row *row, size_t index, const void *arguments, void *result);
+
+/* A row function. Most are made by rowpool/fold.h and rowpool/body.h; one that is made by hand has OpenCL C text, or a
+ * plain C function, or both, and says how large its structs are. Borrowed while a map uses it. */
+typedef struct {
+    size_t size;                         /* sizeof(rowpool_function) */
+    const char *name;                    /* for messages */
+    rowpool_form form;                   /* of the text */
+    bool ranges;                         /* it takes ranges */
+    size_t n_inputs;                     /* 0 = 1; more for free bodies and plain C functions */
+    int others[ROWPOOL_MOST_INPUTS - 1]; /* the dtype of each further input, plus 1; 0: that of the first */
+    const char *source;                  /* OpenCL C; NULL: not for OpenCL devices. #line tells where it stands */
+    const rowpool_compiled *compiled[ROWPOOL_FLOAT64 + 1]; /* for each dtype; NULL: not for it */
+    rowpool_row_function *row;                             /* where it is not compiled: a plain C function, or NULL */
+    size_t arguments_size, result_size;                    /* where it is not compiled: bytes of each struct, */
+    size_t accumulator_size; /* and the most of accumulator_t; 0 = 256. Such a fold's rows are not split over chunks */
+} rowpool_function;
+
+/* The text of a file of OpenCL C, for rowpool_function.source, with a #line before it, so that a compiler's message
+ * names the file. To be freed with free(). NULL, with the error set: it cannot be read, or is no text. */
+ROWPOOL_API char *rowpool_read_source(const char *path, rowpool_error *error);
+
+/* A row function of the library's by its name; NULL when there is none of that name. result_dtype says what it gives.
+ *
+ *   count, count64          elements within a range: uint32; uint64 for rows of more than 2^32 - 1 elements
+ *   any, all, fraction      whether any or all elements lie within a range, uint8 0 or 1; how many of them do, as a
+ *                           share of all: float64. Of an empty row: 0, 1, NaN
+ *   sum                     int64, uint64 or float64, by kind. Integers wrap modulo 2^64; floats add up in double, in no
+ *                           promised order: off by at most width * 2^-53 times the sum of the magnitudes
+ *   mean                    float64: the sum over the width. Of integers it is within 2^-51 of its own magnitude, of
+ *                           floats as the sum; of an empty row NaN
+ *   min, max                the element's own dtype; NaNs are passed over, -0.0 is less than +0.0. Of a row without a
+ *                           number: the largest, the least (infinities for floats)
+ *   argmin, argmax          int64: the index of the first such element; -0.0 equals +0.0. Without a number: -1
+ *
+ * Those from count to fraction take ranges. Sums and means of a row with a NaN are NaN. */
+ROWPOOL_API const rowpool_function *rowpool_builtin(const char *name);
+
+/* The names above, one by one; NULL past the last. */
+ROWPOOL_API const char *rowpool_builtin_name(size_t i);
+
+/* ---- Maps ------------------------------------------------------------------------------------------------------- */
+
+/* A row function over all rows of one or several arrays. All zero (but size) is the default. */
+typedef struct {
+    size_t size; /* sizeof(rowpool_call) */
+    const rowpool_function *function;
+    const rowpool_rows *inputs; /* arrays of equally many rows */
+    size_t n_inputs;            /* 0 = 1 */
+
+    /* Argument structs, one after the other. Each gives a result for each row. NULL: one, all zero. */
+    const void *arguments;
+    size_t arguments_size; /* bytes of all of them */
+
+    /* For functions that take ranges, instead; NULL: one, [4, 8]. */
+    const rowpool_range *ranges;
+    size_t n_ranges;
+
+    /* results[row * K + k] for the k-th of K argument structs or ranges. */
+    void *results;
+    size_t results_size; /* bytes there: at least rows x K results */
+
+    size_t chunk_rows; /* the most rows that a device gets at once; 0 = by bytes alone (Python's chunksize) */
+    int timeout_ms;    /* > 0: the call or job ends with ETIMEDOUT at the first chunk boundary after so long */
+
+    /* A function of the caller's runs in this process only where this is set: on the calling thread (asynchronous: the
+     * pool's own) when the pool has no other device for it, when its devices fail, or when the map is small. An OpenCL
+     * device that is a CPU runs it inside this process in any case. Built-in functions need no leave. */
+    bool allow_host;
+} rowpool_call;
+
+/* Maps. EINVAL: a wrong argument (the message names it). EBUILD: the function does not compile for a device; with the
+ * beginning of its log. ENODEVICE: no device of the pool can run it: no text for OpenCL, no C form for processes.
+ * EWORKER: a row twice killed the worker process that had it; all other rows are answered. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map(rowpool *pool, const rowpool_call *call, rowpool_error *error);
+
+/* counts[i * (n_edges - 1) + k] = how many elements of row i lie in [edges[k], edges[k + 1]); the last bin has its
+ * upper edge too. edges do not decrease; there are at least two. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_histogram(rowpool *pool, const rowpool_rows *rows,
+                                                             const rowpool_number *edges, size_t n_edges,
+                                                             uint32_t *counts, rowpool_error *error);
+
+/* Takes the results of rows [row, row + rows), as they lie in an array of results; they are gone when it returns. Any
+ * value but 0 ends the stream with ECANCELED. */
+typedef int rowpool_each(size_t row, size_t rows, const void *results, void *payload);
+
+typedef enum {
+    ROWPOOL_IN_ORDER, /* row 0 first (Python's imap) */
+    ROWPOOL_ANY_ORDER /* as they come (imap_unordered) */
+} rowpool_order;
+
+/* Maps, and gives each chunk's results to a callback as it completes, in the calling thread; each row once.
+ * call.results is not used. However slow the callback, no more results wait than a few chunks for each worker. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map_stream(rowpool *pool, const rowpool_call *call,
+                                                              rowpool_order order, rowpool_each *each, void *payload,
+                                                              rowpool_error *error);
+
+/* ---- One function in a worker process --------------------------------------------------------------------------- */
+
+/* Computes result_size bytes from a copy of the argument. */
+typedef void rowpool_apply_function(const void *argument, size_t argument_size, void *result, size_t result_size);
+
+/* Runs function once in a worker process and brings the result back. A pool without worker processes starts some. The
+ * function runs at most once: a worker that dies in it gives EWORKER, with the signal or exit status. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply(rowpool *pool, rowpool_apply_function *function,
+                                                         const void *argument, size_t argument_size, void *result,
+                                                         size_t result_size, rowpool_error *error);
+
 /* ---- Asynchronous jobs ------------------------------------------------------------------------------------------ */
 
 /* Called exactly once for each job, whatever happens, on the pool's dispatcher thread. The job is already done: its
@@ -283,6 +484,22 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64_async(rowpool
                                                                          void *payload, rowpool_job **job,
                                                                          rowpool_error *error);
 
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map_async(rowpool *pool, const rowpool_call *call,
+                                                             rowpool_done *done, void *payload, rowpool_job **job,
+                                                             rowpool_error *error);
+
+/* The callback of the stream runs on the pool's dispatcher thread, as done does, and with the same payload. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map_stream_async(rowpool *pool, const rowpool_call *call,
+                                                                    rowpool_order order, rowpool_each *each,
+                                                                    rowpool_done *done, void *payload,
+                                                                    rowpool_job **job, rowpool_error *error);
+
+/* argument is copied; result is borrowed. */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply_async(rowpool *pool, rowpool_apply_function *function,
+                                                               const void *argument, size_t argument_size, void *result,
+                                                               size_t result_size, rowpool_done *done, void *payload,
+                                                               rowpool_job **job, rowpool_error *error);
+
 /* Waits until the job is done and returns the job's own status and error. timeout_ms < 0: for ever.
  * ETIMEDOUT: it is not done yet. EDEADLK: called from a callback of the same pool, and the job is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error);
@@ -297,6 +514,10 @@ ROWPOOL_API rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *e
 /* Rows answered so far and rows in all; either may be NULL. */
 ROWPOOL_API rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_done, size_t *rows,
                                                 rowpool_error *error);
+
+/* A descriptor that is readable once the job is done, for poll and event loops. It is the job's, closed when the job is
+ * released; nothing is to be read from it. -1 with the error set: there is none to be had. */
+ROWPOOL_API int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error);
 
 /* Gives the handle back. An unfinished job goes on, detached. NULL is fine. A job may outlive its pool. */
 ROWPOOL_API void rowpool_job_release(rowpool_job *job);

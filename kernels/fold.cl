@@ -1,33 +1,60 @@
-/* Traversal: how work items walk over rows. The prelude and a row function's body (identity, element, combine) stand
- * before it. Arrays of a chunk:
+/* Traversal for a fold: how work items walk over rows. The vocabulary and the row function stand before it. Arrays of a
+ * chunk:
  *   data        its elements
  *   offsets     ragged rows: count + 1 of them, where row r is data[offsets[r] - origin] ...; else unused
  *   arguments   `columns` argument structs
  *   results     count x columns
- * Dimension 0 is work along the rows, dimension 1 along the columns: each work item does `columns_per_item` of them.
  */
-#define RP_FIRST_COLUMN (get_global_id(1) * columns_per_item)
-#define RP_LAST_COLUMN min(RP_FIRST_COLUMN + columns_per_item, columns)
+#ifdef ROW_ORDERED
+#define RP_LOAD(x) ROW_ORDER(x)
+#else
+#define RP_LOAD(x) ROW_VALUE(x)
+#endif
 
-static RP_RESULT rp_fold(__global const RP_ELEMENT *x, ulong n, rp_arguments argument)
+#ifdef RP_MOST_ACCUMULATOR_SIZE
+typedef char rp_accumulator_t_is_larger_than_said[sizeof(accumulator_t) <= RP_MOST_ACCUMULATOR_SIZE ? 1 : -1];
+#endif
+
+/* n elements of a row, the first of which is its element `first`. */
+static accumulator_t rp_fold(__global const ordered_t *x, ulong n, ulong first, arguments_t argument)
 {
-    RP_RESULT accumulator = rp_identity();
-    for (ulong i = 0; i < n; i++)
-        accumulator = rp_element(accumulator, RP_KEY(x[i]), argument);
+    accumulator_t accumulator = identity(argument);
+    ulong i = 0;
+#ifdef ROW_COMMUTES
+    /* Several accumulators side by side: the next element need not wait for the last. */
+    enum { LANES = 8 };
+    if (n >= 2 * LANES) {
+        accumulator_t lane[LANES];
+        for (int k = 0; k < LANES; k++)
+            lane[k] = accumulator;
+        for (; i + LANES <= n; i += LANES)
+            for (int k = 0; k < LANES; k++)
+                lane[k] = element(lane[k], RP_LOAD(x[i + k]), (size_t)(first + i + k), argument);
+        for (int k = 0; k < LANES; k++)
+            accumulator = combine(accumulator, lane[k], argument);
+    }
+#endif
+    for (; i < n; i++)
+        accumulator = element(accumulator, RP_LOAD(x[i]), (size_t)(first + i), argument);
     return accumulator;
+}
+
+static result_t rp_fold_row(__global const ordered_t *x, ulong width, arguments_t argument)
+{
+    return finish(rp_fold(x, width, 0, argument), (size_t)width, argument);
 }
 
 /* ---- Short rows, all of one width: each work item takes `rows_per_item` whole ones. ----------------------------- */
 
-__kernel void rp_rows(__global const RP_ELEMENT *data, __global const rp_arguments *arguments,
-                      __global RP_RESULT *results, ulong count, ulong width, ulong stride, ulong columns,
-                      ulong columns_per_item, ulong rows_per_item)
+__kernel void rp_rows(__global const ordered_t *data, __global const arguments_t *arguments, __global result_t *results,
+                      ulong count, ulong width, ulong stride, ulong columns, ulong columns_per_item,
+                      ulong rows_per_item)
 {
     ulong first = get_global_id(0) * rows_per_item;
     ulong last = min(first + rows_per_item, count);
     for (ulong row = first; row < last; row++)
         for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
-            results[row * columns + k] = rp_fold(data + row * stride, width, arguments[k]);
+            results[row * columns + k] = rp_fold_row(data + row * stride, width, arguments[k]);
 }
 
 /* ---- Short dense rows whose width the compiler knows ------------------------------------------------------------ */
@@ -35,23 +62,28 @@ __kernel void rp_rows(__global const RP_ELEMENT *data, __global const rp_argumen
 #if RP_WIDTH
 #define RP_BLOCK 64 /* rows */
 
-/* What the elements of a block of rows count for is staged in one loop over consecutive elements, then added up row by
- * row: both loops have constant lengths and become wide vector code. */
-static void rp_block(__global const RP_ELEMENT *x, rp_arguments argument, __global RP_RESULT *results, ulong columns)
+static void rp_block(__global const ordered_t *x, arguments_t argument, __global result_t *results, ulong columns)
 {
-    uint8_t staged[RP_BLOCK * RP_WIDTH];
+#ifdef ROW_NARROW
+    /* What the elements of a block of rows count for is staged in one loop over consecutive elements, then combined row
+     * by row: both loops have constant lengths and become wide vector code. */
+    narrow_t staged[RP_BLOCK * RP_WIDTH];
     for (int i = 0; i < RP_BLOCK * RP_WIDTH; i++)
-        staged[i] = rp_single(RP_KEY(x[i]), argument);
+        staged[i] = narrow(RP_LOAD(x[i]), argument);
     for (int row = 0; row < RP_BLOCK; row++) {
-        uint8_t result = staged[row * RP_WIDTH];
+        narrow_t sum = staged[row * RP_WIDTH];
         for (int i = 1; i < RP_WIDTH; i++)
-            result = rp_combine_narrow(result, staged[row * RP_WIDTH + i]);
-        results[row * columns] = result;
+            sum = combine_narrow(sum, staged[row * RP_WIDTH + i]);
+        results[row * columns] = finish(widen(sum), RP_WIDTH, argument);
     }
+#else
+    for (int row = 0; row < RP_BLOCK; row++)
+        results[row * columns] = rp_fold_row(x + row * RP_WIDTH, RP_WIDTH, argument);
+#endif
 }
 
-__kernel void rp_row_blocks(__global const RP_ELEMENT *data, __global const rp_arguments *arguments,
-                            __global RP_RESULT *results, ulong count, ulong columns, ulong columns_per_item,
+__kernel void rp_row_blocks(__global const ordered_t *data, __global const arguments_t *arguments,
+                            __global result_t *results, ulong count, ulong columns, ulong columns_per_item,
                             ulong rows_per_item)
 {
     ulong row = get_global_id(0) * rows_per_item;
@@ -61,15 +93,19 @@ __kernel void rp_row_blocks(__global const RP_ELEMENT *data, __global const rp_a
             rp_block(data + row * RP_WIDTH, arguments[k], results + row * columns + k, columns);
     for (; row < last; row++)
         for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
-            results[row * columns + k] = rp_fold(data + row * RP_WIDTH, RP_WIDTH, arguments[k]);
+            results[row * columns + k] = rp_fold_row(data + row * RP_WIDTH, RP_WIDTH, arguments[k]);
 }
 #endif
 
 /* ---- Any rows: each work item takes a span of equal work, wherever rows begin and end in it. ------------------------
  *
  * All rows are laid end to end on a line of positions: one for each element and one more for each row's end, so that
- * many empty rows are work too. Item i takes positions [i * span, (i + 1) * span). A row that began in an earlier span
- * leaves its part in carry[i]; rp_combine_spans then adds the carries to the row's result. */
+ * many empty rows are work too. Item i takes positions [i * span, (i + 1) * span). What it has of a row that does not
+ * begin and end there it leaves in two places of `carry`: its head, of a row that began earlier, and its tail, of one
+ * that begins there and goes on. rp_combine_spans then puts the parts together, in the order of the elements.
+ *
+ * partial: the chunk is a part of one row, which begins with its element `first`; what is wanted is its accumulators,
+ * in the place of results. */
 
 static ulong rp_line_begin(__global const long *offsets, long origin, ulong width, int ragged, ulong row)
 {
@@ -93,10 +129,13 @@ static ulong rp_line_row(__global const long *offsets, long origin, ulong count,
     return row;
 }
 
-__kernel void rp_spans(__global const RP_ELEMENT *data, __global const rp_arguments *arguments,
-                       __global RP_RESULT *results, ulong count, ulong width, ulong stride, ulong columns,
-                       ulong columns_per_item, ulong span, __global const long *offsets, long origin, int ragged,
-                       __global RP_RESULT *carry)
+#define RP_HEAD(item) (carry + 2 * (item)*columns)
+#define RP_TAIL(item) (carry + (2 * (item) + 1) * columns)
+
+__kernel void rp_spans(__global const ordered_t *data, __global const arguments_t *arguments,
+                       __global result_t *results, __global accumulator_t *parts, ulong count, ulong width,
+                       ulong stride, ulong columns, ulong columns_per_item, ulong span, __global const long *offsets,
+                       long origin, int ragged, ulong first, int partial, __global accumulator_t *carry)
 {
     ulong item = get_global_id(0);
     ulong total = rp_line_begin(offsets, origin, width, ragged, count);
@@ -110,19 +149,28 @@ __kernel void rp_spans(__global const RP_ELEMENT *data, __global const rp_argume
         ulong next = rp_line_begin(offsets, origin, width, ragged, row + 1);
         ulong from = position - begin;
         ulong to = min(next - 1, end) - begin;
-        __global const RP_ELEMENT *x = data + (ragged ? begin - row : row * stride) + from;
-        __global RP_RESULT *out = from == 0 ? results + row * columns : carry + item * columns;
-        for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
-            out[k] = rp_fold(x, to - from, arguments[k]);
+        __global const ordered_t *x = data + (ragged ? begin - row : row * stride) + from;
+        for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++) {
+            accumulator_t part = rp_fold(x, to - from, first + from, arguments[k]);
+            if (from > 0)
+                RP_HEAD(item)[k] = part;
+            else if (next > end)
+                RP_TAIL(item)[k] = part;
+            else if (partial)
+                parts[k] = part;
+            else
+                results[row * columns + k] = finish(part, (size_t)(to - from), arguments[k]);
+        }
         position = begin = next;
         row++;
     }
 }
 
 /* One work item for each span: it completes the row that begins in the span and goes on after it, if there is one. */
-__kernel void rp_combine_spans(__global RP_RESULT *results, ulong count, ulong width, ulong columns,
+__kernel void rp_combine_spans(__global const arguments_t *arguments, __global result_t *results,
+                               __global accumulator_t *parts, ulong count, ulong width, ulong columns,
                                ulong columns_per_item, ulong span, __global const long *offsets, long origin,
-                               int ragged, __global const RP_RESULT *carry)
+                               int ragged, int partial, __global const accumulator_t *carry)
 {
     ulong item = get_global_id(0);
     ulong total = rp_line_begin(offsets, origin, width, ragged, count);
@@ -130,13 +178,17 @@ __kernel void rp_combine_spans(__global RP_RESULT *results, ulong count, ulong w
     if (end >= total)
         return;
     ulong row = rp_line_row(offsets, origin, count, width, ragged, end - 1);
+    ulong begin = rp_line_begin(offsets, origin, width, ragged, row);
     ulong next = rp_line_begin(offsets, origin, width, ragged, row + 1);
-    if (next <= end || rp_line_begin(offsets, origin, width, ragged, row) < item * span)
+    if (next <= end || begin < item * span)
         return;
     for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++) {
-        RP_RESULT result = results[row * columns + k];
+        accumulator_t whole = RP_TAIL(item)[k];
         for (ulong later = item + 1; later * span < next; later++)
-            result = rp_combine(result, carry[later * columns + k]);
-        results[row * columns + k] = result;
+            whole = combine(whole, RP_HEAD(later)[k], arguments[k]);
+        if (partial)
+            parts[k] = whole;
+        else
+            results[row * columns + k] = finish(whole, (size_t)(next - begin - 1), arguments[k]);
     }
 }

@@ -1,32 +1,28 @@
-/* Vocabulary of every kernel. OpenCL C 1.2 with no extension. Build options, each with a default:
- *   RP_ELEMENT      storage type of an element, an integer as wide as it is
- *   RP_FLOAT_KEYS   1 when elements are the bits of floats: they become ordered integers, so that no device needs half
- *                   or double and none flushes a subnormal
- *   RP_RESULT       type of a result
- *   RP_WIDTH        elements of a row, to build rp_row_blocks for dense rows of just so many; 0: for none
+/* What OpenCL C 1.2 lacks of what C has. Build options:
+ *   ROWPOOL_DTYPE        the dtype of the rows, int8 ... float64
+ *   RP_WIDTH             elements of a row, to build rp_row_blocks for dense rows of just so many; 0: for none
+ *   RP_ARGUMENTS_SIZE, RP_RESULT_SIZE, RP_MOST_ACCUMULATOR_SIZE   bytes of the structs, as the host counts with them
  */
-#ifndef RP_ELEMENT
-#define RP_ELEMENT int
-#endif
-#ifndef RP_FLOAT_KEYS
-#define RP_FLOAT_KEYS 0
-#endif
-#ifndef RP_RESULT
-#define RP_RESULT uint
+#ifndef ROWPOOL_DTYPE
+#define ROWPOOL_DTYPE int32
 #endif
 #ifndef RP_WIDTH
 #define RP_WIDTH 0
 #endif
 
-typedef uchar uint8_t;
-
-#define RP_NAME(x) rp_##x
-
-#if RP_FLOAT_KEYS
-/* The bits of negative numbers, all but the sign, count the wrong way round. */
-#define RP_SIGN_SHIFT (8 * sizeof(RP_ELEMENT) - 1)
-#define RP_ALL_BUT_SIGN ((RP_ELEMENT)(((ulong)1 << RP_SIGN_SHIFT) - 1))
-#define RP_KEY(bits) ((RP_ELEMENT)((bits) ^ (((bits) >> RP_SIGN_SHIFT) & RP_ALL_BUT_SIGN)))
-#else
-#define RP_KEY(bits) (bits)
+/* As on the host, where the answers have to be the same. */
+#pragma OPENCL FP_CONTRACT OFF
+#ifdef cl_khr_fp64
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #endif
+
+typedef char int8_t;
+typedef short int16_t;
+typedef int int32_t;
+typedef long int64_t;
+typedef uchar uint8_t;
+typedef ushort uint16_t;
+typedef uint uint32_t;
+typedef ulong uint64_t;
+
+#define ROW_NAME(x) row_##x

@@ -21,12 +21,15 @@ typedef struct rp_device {
     size_t parallel;    /* and how many of them it works on at the same time */
     size_t chunk_bytes; /* and the most bytes in one */
     void *state;        /* open to close: the backend's */
+    double rate;        /* the pool's: bytes a second in the last run; 0: not known */
 } rp_device;
 
 /* What opening a device may depend on. */
 typedef struct {
     size_t workers;
-    size_t chunk_bytes; /* 0: the backend's choice */
+    size_t chunk_bytes;          /* 0: the backend's choice */
+    int (*init)(void *argument); /* runs first in each worker process; NULL: nothing */
+    void *init_argument;
 } rp_backend_options;
 
 /* One chunk on its way. The pool sets the first part, submit and finish the second. Zeroed before use. */
@@ -35,7 +38,7 @@ typedef struct rp_task {
     const rp_map *map;
     rp_chunk chunk;
     rp_device *device;
-    void *results;  /* rows x columns of the chunk; for a partial one, of its part */
+    void *results;  /* rp_map_chunk_bytes of them: rows x columns of the chunk; accumulators of a part of a row */
     rp_queue *home; /* pushed here when complete; NULL: nobody listens, finish waits */
     void *owner;
 
@@ -66,6 +69,12 @@ struct rp_backend {
     /* Required. Ends a task: waits for it where task->home is NULL, brings the results to task->results, gives back
      * what submit took. Returns the task's status. Called once for each submitted task. */
     rowpool_status (*finish)(rp_device *device, rp_task *task, rowpool_error *error);
+
+    /* Required. Why the device cannot run a map's function at all; NULL: it can. */
+    const char *(*lacks)(const rp_device *device, const rp_map *map);
+
+    /* Optional. Ends what is in flight soon, without regard for its results. Thread safe. */
+    void (*interrupt)(rp_device *device);
 
     /* Whether finish can wait. If not, home is never NULL. */
     bool waits;

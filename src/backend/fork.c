@@ -6,6 +6,8 @@
 #include "backend/fork.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,18 +20,19 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "core/builtin.h"
 
 enum {
     CHUNK_BYTES = 4 << 20,   /* a task costs some 20 microseconds besides its work, this much of it 300 or so */
     REACH_FILES = 1 << 20,   /* arrays from this size on are looked up in /proc/self/maps: smaller ones are copied
                                 in the time that takes */
-    PATH_MOST = 4096,        /* longer paths are not sent */
     BUFFER_LEAST = 64 << 10, /* bytes */
     BUFFER_KEPT = 16 << 20,  /* larger ones are not kept, */
     BUFFERS_KEPT = RP_FORK_DEPTH + 1, /* nor more of them for each slot: one waits for finish */
     STOP_CHECK_MS = 250
 };
-_Static_assert(RP_WORK_INLINE + 2 * PATH_MOST <= RP_WORK_TAIL, "the tail holds all that is sent in it");
+_Static_assert(RP_WORK_INLINE + PATH_MAX <= RP_WORK_TAIL, "the tail holds what is mostly sent in it");
+_Static_assert(2 * ROWPOOL_MOST_INPUTS + 1 <= RP_WORKER_DESCRIPTORS, "a descriptor for each array");
 
 /* ---- Lists ------------------------------------------------------------------------------------------------------ */
 
@@ -56,19 +59,38 @@ rp_fork_flight *rp_fork_list_pop(rp_fork_list *list)
     return flight;
 }
 
+/* ---- Libraries --------------------------------------------------------------------------------------------------- */
+
+static int note_additions(struct dl_phdr_info *info, size_t size, void *additions)
+{
+    (void)size;
+    *(uint64_t *)additions = info->dlpi_adds;
+    return 1;
+}
+
+uint64_t rp_fork_libraries(void)
+{
+    uint64_t additions = 0;
+    dl_iterate_phdr(note_additions, &additions);
+    return additions;
+}
+
 /* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
 static void find_arrays(rp_fork_map *known)
 {
     const rp_map *map = known->map;
-    const rp_rows *rows = &map->rows;
-    rp_chunk whole = {.rows = rows->count};
-    size_t data = rp_chunk_span(rows, &whole) * rows->dtype->size;
-    size_t offsets = rows->offsets == NULL ? 0 : (rows->count + 1) * sizeof *rows->offsets;
-    rp_block block = rp_chunk_block(rows, &whole);
-    rp_reach_find(block.data, data, data >= REACH_FILES, &known->data);
-    rp_reach_find(block.offsets, offsets, offsets >= REACH_FILES, &known->offsets);
-    rp_reach_find(map->results, rows->count * rp_map_row_bytes(map), false, &known->results);
+    rp_chunk whole = {.rows = map->inputs->count};
+    rowpool_block block = rp_map_block(map, &whole);
+    for (size_t i = 0; i < map->code.n_inputs; i++) {
+        const rp_rows *rows = &map->inputs[i];
+        size_t data = rp_chunk_span(rows, &whole) * rows->dtype->size;
+        size_t offsets = rows->offsets == NULL ? 0 : (rows->count + 1) * sizeof *rows->offsets;
+        rp_reach_find(block.input[i].data, data, data >= REACH_FILES, &known->data[i]);
+        rp_reach_find(block.input[i].offsets, offsets, offsets >= REACH_FILES, &known->offsets[i]);
+    }
+    size_t results = map->results == NULL ? 0 : whole.rows * rp_map_row_bytes(map);
+    rp_reach_find(map->results, results, false, &known->results);
 }
 
 /* The entry of a map, made when this is its first task. The lock is held. NULL: out of memory. */
@@ -83,6 +105,7 @@ static rp_fork_map *enter_map(rp_fork_state *state, const rp_map *map)
             return NULL;
         known->map = map;
         known->number = ++state->numbers;
+        known->libraries = rp_is_builtin(map->function) ? 0 : rp_fork_libraries();
         find_arrays(known);
         known->next = state->maps;
         state->maps = known;
@@ -93,8 +116,10 @@ static rp_fork_map *enter_map(rp_fork_state *state, const rp_map *map)
 
 static void release_map(rp_fork_map *known)
 {
-    rp_reach_release(&known->data);
-    rp_reach_release(&known->offsets);
+    for (size_t i = 0; i < known->map->code.n_inputs; i++) {
+        rp_reach_release(&known->data[i]);
+        rp_reach_release(&known->offsets[i]);
+    }
     rp_reach_release(&known->results);
     free(known);
 }
@@ -182,7 +207,7 @@ static void put_place(outgoing *message, rp_place *place, const rp_reach *reach,
 {
     *place = (rp_place){.kind = reach->kind, .address = (uintptr_t)address, .bytes = bytes};
     size_t path = reach->kind == RP_REACH_FILE ? strlen(reach->path) + 1 : 0;
-    if (path > PATH_MOST || bytes == 0)
+    if (path > sizeof message->work.tail - message->work.tail_size || bytes == 0)
         place->kind = RP_REACH_COPY;
     if (place->kind == RP_REACH_COPY)
         return;
@@ -199,7 +224,7 @@ static void put_place(outgoing *message, rp_place *place, const rp_reach *reach,
 
 static size_t result_bytes(const rp_task *task)
 {
-    return task->chunk.rows * rp_map_row_bytes(task->map);
+    return rp_map_chunk_bytes(task->map, &task->chunk);
 }
 
 /* Whether the worker can write to task->results itself. */
@@ -218,20 +243,22 @@ static void write_message(outgoing *message, const rp_fork_flight *flight)
     rp_work *work = &message->work;
     *work = (rp_work){.number = flight->number,
                       .map = flight->map->number,
-                      .fold = rp_map_fold(map),
-                      .block = rp_chunk_block(&map->rows, &task->chunk),
-                      .element = map->rows.dtype->size,
+                      .code = map->code,
+                      .block = rp_map_block(map, &task->chunk),
+                      .partial = task->chunk.partial,
                       .columns = map->columns,
-                      .row_results = rp_map_row_bytes(map),
                       .arguments = (uintptr_t)map->arguments,
                       .arguments_size = map->arguments_size};
     message->n = 0;
     if (map->arguments_size <= RP_WORK_INLINE)
         append(work, map->arguments, map->arguments_size);
-    size_t data = rp_chunk_span(&map->rows, &task->chunk) * work->element;
-    size_t offsets = work->block.offsets == NULL ? 0 : (work->block.count + 1) * sizeof *work->block.offsets;
-    put_place(message, &work->data, &flight->map->data, work->block.data, data);
-    put_place(message, &work->offsets, &flight->map->offsets, work->block.offsets, offsets);
+    for (size_t i = 0; i < map->code.n_inputs; i++) {
+        const rowpool_block_input *input = &work->block.input[i];
+        size_t data = rp_chunk_span(&map->inputs[i], &task->chunk) * map->code.element[i];
+        size_t offsets = input->offsets == NULL ? 0 : (work->block.count + 1) * sizeof *input->offsets;
+        put_place(message, &work->data[i], &flight->map->data[i], input->data, data);
+        put_place(message, &work->offsets[i], &flight->map->offsets[i], input->offsets, offsets);
+    }
     if (flight->buffer != NULL) {
         const rp_region *region = &flight->buffer->region;
         rp_reach reach = {.kind = RP_REACH_REGION,
@@ -247,12 +274,12 @@ static void write_message(outgoing *message, const rp_fork_flight *flight)
 
 /* ---- Dispatching: from the queue to the workers ----------------------------------------------------------------- */
 
-static rp_fork_slot *least_busy(const rp_fork_state *state)
+static rp_fork_slot *least_busy(const rp_fork_state *state, const rp_fork_map *map)
 {
     rp_fork_slot *least = NULL;
     for (size_t i = 0; i < state->workers; i++) {
         rp_fork_slot *slot = &state->slots[i];
-        if (slot->state == RP_FORK_READY && slot->tasks < RP_FORK_DEPTH &&
+        if (slot->state == RP_FORK_READY && slot->tasks < RP_FORK_DEPTH && rp_fork_serves(slot, map) &&
             (least == NULL || slot->tasks < least->tasks))
             least = slot;
     }
@@ -303,7 +330,7 @@ static sending send_to(rp_fork_state *state, rp_fork_slot *slot, rp_fork_flight 
 void rp_fork_dispatch(rp_fork_state *state, rp_fork_list *done)
 {
     rp_fork_slot *slot;
-    while (state->queue.first != NULL && (slot = least_busy(state)) != NULL) {
+    while (state->queue.first != NULL && (slot = least_busy(state, state->queue.first->map)) != NULL) {
         switch (send_to(state, slot, state->queue.first)) {
         case SENT:
             rp_fork_list_push(&slot->sent, rp_fork_list_pop(&state->queue));
@@ -336,10 +363,10 @@ void rp_fork_wake(const rp_fork_state *state)
 
 /* ---- Submit and finish ------------------------------------------------------------------------------------------ */
 
-static bool lacks_workers(const rp_fork_state *state)
+static bool lacks_workers(const rp_fork_state *state, const rp_fork_map *map)
 {
     for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state == RP_FORK_EMPTY)
+        if (state->slots[i].state == RP_FORK_EMPTY || !rp_fork_serves(&state->slots[i], map))
             return true;
     return false;
 }
@@ -361,7 +388,7 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
         flight->number = ++state->numbers;
         rp_fork_list_push(&state->queue, flight);
         rp_fork_dispatch(state, &done);
-        if (lacks_workers(state))
+        if (lacks_workers(state, flight->map))
             rp_fork_wake(state);
     }
     bool taken = flight->map != NULL;
@@ -426,12 +453,15 @@ static bool listen_to(const rp_fork_state *state, int descriptor)
     return epoll_ctl(state->events, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
-static rowpool_status create(size_t workers, rp_fork_state **created, rowpool_error *error)
+static rowpool_status create(size_t workers, const rp_backend_options *options, rp_fork_state **created,
+                             rowpool_error *error)
 {
     rp_fork_state *state = calloc(1, sizeof *state);
     if (state == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     state->workers = workers;
+    state->init = options->init;
+    state->init_argument = options->init_argument;
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->begun, NULL);
     rp_fork_list_init(&state->queue);
@@ -482,7 +512,7 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 {
     rp_fork_state *state = NULL;
     size_t asked = limit_workers(options->workers);
-    RP_TRY(create(asked, &state, error));
+    RP_TRY(create(asked, options, &state, error));
     rowpool_status status = rp_thread_start(&state->supervisor, "rowpool-fork", rp_fork_supervise, state, error);
     if (status != ROWPOOL_OK) {
         destroy(state);
@@ -578,6 +608,27 @@ static void probe(void (*found)(void *list, const rp_device *device), void *list
     found(list, &device);
 }
 
+static const char *lacks(const rp_device *device, const rp_map *map)
+{
+    (void)device;
+    return rp_code_is_there(&map->code) ? NULL : "it has no C form";
+}
+
+/* Every worker that has something to do is killed; its rows come back as those of one that ended in its sleep. */
+static void interrupt(rp_device *device)
+{
+    rp_fork_state *state = device->state;
+    pthread_mutex_lock(&state->lock);
+    for (size_t i = 0; i < state->workers; i++) {
+        rp_fork_slot *slot = &state->slots[i];
+        if (slot->state == RP_FORK_READY && slot->tasks > 0) {
+            slot->interrupted = true;
+            rp_worker_kill(&slot->worker);
+        }
+    }
+    pthread_mutex_unlock(&state->lock);
+}
+
 const rp_backend rp_backend_fork = {
     .name = "fork",
     .probe = probe,
@@ -585,5 +636,7 @@ const rp_backend rp_backend_fork = {
     .close = close_device,
     .submit = submit,
     .finish = finish,
+    .lacks = lacks,
+    .interrupt = interrupt,
     .waits = false,
 };

@@ -27,7 +27,8 @@ typedef struct rp_fork_map {
     const rp_map *map;
     uint64_t number;
     size_t tasks;
-    rp_reach data, offsets, results;
+    rp_reach data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], results;
+    uint64_t libraries; /* of this process: workers forked before these were loaded do not have the function */
 } rp_fork_map;
 
 /* Results on their way back, where they cannot be written in place. Each belongs to one worker's slot: the worker has
@@ -65,16 +66,21 @@ typedef struct {
     size_t tasks;      /* in `sent` */
     rp_fork_buffer *buffers;
     size_t n_buffers;
-    unsigned stopped; /* looks in a row that found it stopped */
-    bool overdue;     /* killed because it stayed stopped */
-    bool broken;      /* sent what is no answer: nothing more is believed */
+    unsigned stopped;    /* looks in a row that found it stopped */
+    bool overdue;        /* killed because it stayed stopped, */
+    bool interrupted;    /* or because the caller had enough */
+    bool broken;         /* sent what is no answer: nothing more is believed */
+    uint64_t libraries;  /* as this process had them when the worker was forked */
+    rp_fork_start start; /* what the worker is given */
 } rp_fork_slot;
 
 typedef struct {
     pthread_t supervisor;
     int events, wake, timer; /* epoll; eventfd; the time to look for stopped workers */
     rp_fork_slot *slots;
-    rp_fork_begun *marks; /* for each slot; shared with the workers */
+    rp_fork_mark *marks; /* for each slot; shared with the workers */
+    int (*init)(void *argument);
+    void *init_argument;
 
     pthread_mutex_t lock; /* everything below, and the slots. Never held during fork */
     pthread_cond_t begun;
@@ -105,6 +111,15 @@ void rp_fork_watch(rp_fork_state *state);
 
 /* The supervisor thread. */
 void *rp_fork_supervise(void *state);
+
+/* A number that changes with each library that is loaded. */
+uint64_t rp_fork_libraries(void);
+
+/* Whether a slot's worker has all that a map needs. */
+static inline bool rp_fork_serves(const rp_fork_slot *slot, const rp_fork_map *map)
+{
+    return slot->libraries >= map->libraries;
+}
 
 /* Wakes the supervisor: there is work for a slot without a worker, or it is to stop. */
 void rp_fork_wake(const rp_fork_state *state);

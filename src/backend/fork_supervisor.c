@@ -14,6 +14,7 @@
 #include "backend/fork.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trace.h"
 
 enum {
     STOPPED_LOOKS = 8,     /* a worker found stopped so many times in a row, 250 ms apart, is given up */
@@ -59,6 +60,7 @@ static void vacate(rp_fork_state *state, rp_fork_slot *slot)
     slot->state = RP_FORK_EMPTY;
     slot->stopped = 0;
     slot->overdue = false;
+    slot->interrupted = false;
     slot->broken = false;
 }
 
@@ -69,8 +71,11 @@ static rowpool_status start(rp_fork_state *state, size_t index)
     rp_fork_slot *slot = &state->slots[index];
     rp_worker worker;
     rowpool_error error;
+    slot->start = (rp_fork_start){&state->marks[index], state->init, state->init_argument};
+    atomic_store(&state->marks[index].initialising, false);
     pthread_mutex_unlock(&state->lock);
-    rowpool_status status = rp_worker_start(&worker, rp_fork_work, &state->marks[index], &error);
+    uint64_t libraries = rp_fork_libraries(); /* before: one that is loaded meanwhile may be missing */
+    rowpool_status status = rp_worker_start(&worker, rp_fork_work, &slot->start, &error);
     pthread_mutex_lock(&state->lock);
     if (status != ROWPOOL_OK) {
         state->last_error = error;
@@ -78,6 +83,7 @@ static rowpool_status start(rp_fork_state *state, size_t index)
         return status;
     }
     slot->worker = worker;
+    slot->libraries = libraries;
     slot->state = RP_FORK_READY;
     if (!listen_to(state, index, SOCKET, worker.socket) || !listen_to(state, index, PIDFD, worker.pidfd)) {
         status = rp_fail(&state->last_error, ROWPOOL_ESYSTEM, "cannot watch a worker process: %s", strerror(errno));
@@ -106,32 +112,6 @@ static size_t fill_slots(rp_fork_state *state)
     return i;
 }
 
-/* Where there is no worker, and none is to be had, whoever waits is told. */
-static void give_up(rp_fork_state *state, rp_fork_list *done)
-{
-    for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state != RP_FORK_EMPTY)
-            return;
-    rowpool_error error = state->last_error;
-    if (too_many_losses(state))
-        rp_fail(&error, ROWPOOL_ESYSTEM, "%zu worker processes ended without a single row done: %s", state->losses,
-                state->last_error.message);
-    state->losses = 0; /* the next task may try again */
-    for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;) {
-        flight->task->status = error.status;
-        flight->task->error = error;
-        rp_fork_list_push(done, flight);
-    }
-}
-
-static void replace_workers(rp_fork_state *state, rp_fork_list *done)
-{
-    fill_slots(state);
-    rp_fork_dispatch(state, done);
-    if (state->queue.first != NULL)
-        give_up(state, done);
-}
-
 /* ---- Answers ---------------------------------------------------------------------------------------------------- */
 
 static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
@@ -158,6 +138,16 @@ static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
     task->status = rp_fail(&task->error, ROWPOOL_ENOMEM, "worker process %d cannot map memory for %s", (int)pid, rows);
 }
 
+static void trace_answer(const rp_fork_slot *slot, const rp_task *task, const rp_answer *answer)
+{
+    char track[64], rows[ROWS_TEXT];
+    if (!rp_trace_on())
+        return;
+    snprintf(track, sizeof track, "worker process %d", (int)slot->worker.pid);
+    rows_text(&task->chunk, rows);
+    rp_trace_span(track, task->map->name, answer->begin, answer->end, rows);
+}
+
 /* Takes the oldest of a slot's tasks off it. */
 static rp_fork_flight *take_oldest(rp_fork_state *state, rp_fork_slot *slot)
 {
@@ -176,6 +166,7 @@ static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list 
         slot->broken = bytes != sizeof answer || oldest == NULL || oldest->number != answer.number;
         if (slot->broken)
             break;
+        trace_answer(slot, oldest->task, &answer);
         set_status(oldest->task, &answer, slot->worker.pid);
         rp_fork_list_push(done, take_oldest(state, slot));
         state->losses = 0;
@@ -200,7 +191,7 @@ static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how
 {
     /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
      * may stop its own process. So the rows are blamed when this is not the first time in a row. */
-    bool blamed = !slot->overdue || state->stops > 0;
+    bool blamed = !slot->interrupted && (!slot->overdue || state->stops > 0);
     /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows either. It may have
      * gone past them, its answer being lost or no answer; numbers only grow. */
     blamed &= slot->tasks > 0 && atomic_load(&state->marks[slot - state->slots].number) >= slot->sent.first->number;
@@ -223,8 +214,13 @@ static void bury(rp_fork_state *state, rp_fork_slot *slot, bool wait, rp_fork_li
     rp_worker_end_text(&end, text);
     if (slot->overdue)
         snprintf(text, sizeof text, "stayed stopped by a signal and was therefore killed");
-    snprintf(how, sizeof how, "worker process %d %s", (int)slot->worker.pid, text);
+    if (slot->interrupted)
+        snprintf(text, sizeof text, "was killed because its work was no longer wanted");
+    bool initialising = atomic_load(&state->marks[slot - state->slots].initialising);
+    snprintf(how, sizeof how, "worker process %d %s%s", (int)slot->worker.pid, text,
+             initialising ? " in its initialiser" : "");
     rp_log(RP_LOG_WORKER, "%s; it had %zu tasks", how, slot->tasks);
+    rp_trace_instant("fork", "worker lost", how);
     state->losses++;
     rp_fail(&state->last_error, ROWPOOL_EWORKER, "%s", how);
     lose_tasks(state, slot, how, done);
@@ -256,6 +252,51 @@ static void look_at(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done
     slot->overdue = true;
     slot->state = RP_FORK_LEAVING;
     rp_worker_kill(&slot->worker);
+}
+
+/* ---- Replacing workers --------------------------------------------------------------------------------------------
+ */
+
+/* Where there is no worker, and none is to be had, whoever waits is told. */
+static void give_up(rp_fork_state *state, rp_fork_list *done)
+{
+    for (size_t i = 0; i < state->workers; i++)
+        if (state->slots[i].state != RP_FORK_EMPTY)
+            return;
+    rowpool_error error = state->last_error;
+    if (too_many_losses(state))
+        rp_fail(&error, ROWPOOL_ESYSTEM, "%zu worker processes ended without a single row done: %s", state->losses,
+                state->last_error.message);
+    state->losses = 0; /* the next task may try again */
+    for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;) {
+        flight->task->status = error.status;
+        flight->task->error = error;
+        rp_fork_list_push(done, flight);
+    }
+}
+
+/* Workers without the function of the map that is next, which was loaded since, end after what they have. */
+static void dismiss_outdated(rp_fork_state *state, rp_fork_list *done)
+{
+    for (size_t i = 0; state->queue.first != NULL && i < state->workers; i++) {
+        rp_fork_slot *slot = &state->slots[i];
+        if (slot->state != RP_FORK_READY || slot->tasks > 0 || rp_fork_serves(slot, state->queue.first->map))
+            continue;
+        rp_log(RP_LOG_WORKER, "worker process %d lacks a library that was loaded since: another takes its place",
+               (int)slot->worker.pid);
+        hang_up(state, slot, done);
+        bury(state, slot, true, done);
+        state->losses--;
+    }
+}
+
+static void replace_workers(rp_fork_state *state, rp_fork_list *done)
+{
+    dismiss_outdated(state, done);
+    fill_slots(state);
+    rp_fork_dispatch(state, done);
+    if (state->queue.first != NULL)
+        give_up(state, done);
 }
 
 /* ---- The thread ------------------------------------------------------------------------------------------------- */

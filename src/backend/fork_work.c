@@ -6,28 +6,39 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "process/view.h"
 
 enum {
     PIECE = 256 << 10,    /* bytes of the parent's memory copied at once: they stay in the second cache */
     OFFSETS_PIECE = 8192, /* offsets copied at once */
-    GAP = 1024            /* rows this far apart are copied without what lies between them */
+    GAP = 1024            /* bytes: rows this far apart are copied without what lies between them */
 };
 
 /* All that a worker keeps from one chunk to the next. */
 typedef struct {
     rp_view_table views;
     rp_view_parent parent;
-    rp_view_scratch data, offsets, arguments;
+    rp_view_scratch data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], accumulators, arguments;
     uint64_t arguments_map; /* whose arguments are there; 0: nobody's */
 } worker_memory;
+
+/* One input of the chunk. */
+typedef struct {
+    const rowpool_block_input *parents; /* as it lies in the parent */
+    size_t size;                        /* bytes of an element */
+    const char *mapped;                 /* its data where they are mapped, else NULL: then they are copied */
+    const int64_t *offsets; /* ragged: those of rows `first` ... end of the chunk; NULL: none are here yet */
+    size_t first, end;
+    bool offsets_mapped;
+} input_view;
 
 /* One chunk in the making. */
 typedef struct {
     worker_memory *memory;
     const rp_work *work;
     const void *arguments;
-    const char *mapped; /* the chunk's data where it is mapped, else NULL: then it is copied */
+    input_view input[ROWPOOL_MOST_INPUTS];
     char *results;
     rp_answer *answer;
 } chunk_work;
@@ -69,127 +80,203 @@ static bool fetch_arguments(chunk_work *chunk)
     return true;
 }
 
-/* ---- Folding ---------------------------------------------------------------------------------------------------- */
+/* ---- Offsets ---------------------------------------------------------------------------------------------------- */
 
-/* Folds rows of one width, or ragged ones, that are at hand here; their results go to those of row `row` of the chunk
- * and on. */
-static void fold(const chunk_work *chunk, const rp_block *block, size_t row)
+/* Has the offsets of a ragged input at hand, from row `row` of the chunk on. */
+static bool fetch_offsets(chunk_work *chunk, size_t i, size_t row)
 {
-    const rp_work *work = chunk->work;
-    work->fold(block, chunk->arguments, work->columns, chunk->results + row * work->row_results);
-}
-
-/* Folds one row that is longer than a piece, from its address in the parent. */
-static bool fold_long_row(chunk_work *chunk, uint64_t address, size_t width, size_t row)
-{
-    size_t size = chunk->work->element, most = PIECE / size;
-    for (size_t from = 0, n; from < width; from += n) {
-        n = rp_min(width - from, most);
-        uint64_t at = address + from * size;
-        if (!copied(chunk, rp_view_copy(&chunk->memory->parent, chunk->memory->data.base, at, n * size), at))
-            return false;
-        rp_block part = {.data = chunk->memory->data.base, .count = 1, .width = n, .stride = n, .resume = from > 0};
-        fold(chunk, &part, row);
-    }
+    input_view *input = &chunk->input[i];
+    if (input->parents->offsets == NULL || input->offsets_mapped || (input->offsets != NULL && row < input->end))
+        return true;
+    size_t n = rp_min(chunk->work->block.count - row, OFFSETS_PIECE);
+    rp_view_scratch *scratch = &chunk->memory->offsets[i];
+    if (rp_view_scratch_of(scratch, (OFFSETS_PIECE + 1) * sizeof *input->offsets) == NULL)
+        return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
+    uint64_t at = (uintptr_t)input->parents->offsets + row * sizeof *input->offsets;
+    if (!copied(chunk, rp_view_copy(&chunk->memory->parent, scratch->base, at, (n + 1) * sizeof *input->offsets), at))
+        return false;
+    input->offsets = (const void *)scratch->base;
+    input->first = row;
+    input->end = row + n;
     return true;
 }
 
-/* Rows of one width, a piece's worth at a time. */
-static bool fold_copied_rows(chunk_work *chunk)
+/* ---- Rows ------------------------------------------------------------------------------------------------------- */
+
+/* Bytes from a row of one width to the next. A part of a row may have no stride; rows of no elements are not looked for
+ * in memory. */
+static size_t apart_of(const input_view *input)
 {
-    const rp_block *all = &chunk->work->block;
-    /* A part of a row may have no stride; rows of no elements are not looked for in memory. */
-    size_t size = chunk->work->element, stride = all->width == 0 ? 0 : rp_max(all->stride, all->width);
-    size_t width = all->width * size, apart = stride * size;
-    uint64_t address = (uintptr_t)all->data;
-    if (width > PIECE) {
-        for (size_t row = 0; row < all->count; row++)
-            if (!fold_long_row(chunk, address + row * apart, all->width, row))
-                return false;
+    const rowpool_block_input *all = input->parents;
+    return all->width == 0 ? 0 : rp_max(all->stride, all->width) * input->size;
+}
+
+static bool gathers(const input_view *input)
+{
+    return apart_of(input) - input->parents->width * input->size >= GAP;
+}
+
+/* Where row `row` of the chunk begins in the parent, and its bytes. */
+static uint64_t row_address(const input_view *input, size_t row)
+{
+    uint64_t base = (uintptr_t)input->parents->data;
+    if (input->parents->offsets == NULL)
+        return base + row * apart_of(input);
+    return base + (uint64_t)(input->offsets[row - input->first] - input->parents->origin) * input->size;
+}
+
+static size_t row_bytes(const input_view *input, size_t row)
+{
+    if (input->parents->offsets == NULL)
+        return input->parents->width * input->size;
+    const int64_t *offsets = input->offsets + (row - input->first);
+    return (size_t)(offsets[1] - offsets[0]) * input->size;
+}
+
+/* How many rows from `row` on, at most n, this input has at hand together: at least one. */
+static size_t rows_together(const input_view *input, size_t row, size_t n)
+{
+    if (input->parents->offsets != NULL && !input->offsets_mapped)
+        n = rp_min(n, input->end - row);
+    if (input->mapped != NULL)
+        return n;
+    if (input->parents->offsets == NULL) {
+        size_t each = gathers(input) ? row_bytes(input, row) : apart_of(input);
+        return rp_min(n, rp_max(1, PIECE / rp_max(each, 1)));
+    }
+    const int64_t *offsets = input->offsets + (row - input->first);
+    size_t some = 1;
+    while (some < n && (size_t)(offsets[some + 1] - offsets[0]) <= PIECE / input->size)
+        some++;
+    return some;
+}
+
+/* Rows of one input, as the function reads them; copied here where they are not mapped. */
+static bool view_rows(chunk_work *chunk, size_t i, size_t row, size_t n, rowpool_block_input *view)
+{
+    const input_view *input = &chunk->input[i];
+    bool ragged = input->parents->offsets != NULL;
+    *view = *input->parents;
+    if (ragged)
+        view->offsets = input->offsets + (row - input->first);
+    if (input->mapped != NULL) {
+        view->data = ragged ? input->mapped : input->mapped + row * apart_of(input);
         return true;
     }
-    bool gather = apart - width >= GAP;
-    size_t each = gather ? width : apart; /* bytes of a piece that a row takes */
-    size_t most = rp_max(1, PIECE / rp_max(each, 1));
-    char *scratch = chunk->memory->data.base;
-    for (size_t row = 0, n; row < all->count; row += n) {
-        n = rp_min(all->count - row, most);
-        uint64_t at = address + row * apart;
-        int failure = gather ? rp_view_gather(&chunk->memory->parent, scratch, at, width, apart, n)
-                             : rp_view_copy(&chunk->memory->parent, scratch, at, (n - 1) * apart + width);
-        if (!copied(chunk, failure, at))
-            return false;
-        rp_block rows = {.data = scratch, .count = n, .width = all->width, .stride = gather ? all->width : stride};
-        fold(chunk, &rows, row);
-    }
-    return true;
-}
-
-/* Ragged rows row ... row + n - 1 of the chunk, whose n + 1 offsets are here. */
-static bool fold_copied_ragged(chunk_work *chunk, const int64_t *offsets, size_t row, size_t n)
-{
-    const rp_block *all = &chunk->work->block;
-    size_t size = chunk->work->element;
-    for (size_t first = 0, some; first < n; first += some) {
-        uint64_t at = (uintptr_t)all->data + (uint64_t)(offsets[first] - all->origin) * size;
-        for (some = 0; some < n - first && (size_t)(offsets[first + some + 1] - offsets[first]) <= PIECE / size;)
-            some++;
-        if (some == 0) {
-            some = 1;
-            if (!fold_long_row(chunk, at, (size_t)(offsets[first + 1] - offsets[first]), row + first))
-                return false;
-            continue;
-        }
-        size_t bytes = (size_t)(offsets[first + some] - offsets[first]) * size;
-        if (!copied(chunk, rp_view_copy(&chunk->memory->parent, chunk->memory->data.base, at, bytes), at))
-            return false;
-        rp_block rows = {
-            .data = chunk->memory->data.base, .count = some, .offsets = offsets + first, .origin = offsets[first]};
-        fold(chunk, &rows, row + first);
-    }
-    return true;
-}
-
-static bool fold_ragged(chunk_work *chunk, const int64_t *offsets, size_t row, size_t n)
-{
-    if (chunk->mapped == NULL)
-        return fold_copied_ragged(chunk, offsets, row, n);
-    const rp_block *all = &chunk->work->block;
-    rp_block rows = {.data = chunk->mapped, .count = n, .offsets = offsets, .origin = all->origin};
-    fold(chunk, &rows, row);
-    return true;
-}
-
-static bool fold_with_copied_offsets(chunk_work *chunk)
-{
-    const rp_block *all = &chunk->work->block;
-    int64_t *offsets = (void *)rp_view_scratch_of(&chunk->memory->offsets, (OFFSETS_PIECE + 1) * sizeof *offsets);
-    if (offsets == NULL)
+    size_t width = row_bytes(input, row), apart = apart_of(input);
+    bool gather = !ragged && gathers(input);
+    size_t bytes = ragged ? (size_t)(view->offsets[n] - view->offsets[0]) * input->size
+                          : (gather ? n * width : (n - 1) * apart + width);
+    char *scratch = rp_view_scratch_of(&chunk->memory->data[i], rp_max(bytes, PIECE));
+    if (scratch == NULL)
         return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
-    for (size_t row = 0, n; row < all->count; row += n) {
-        n = rp_min(all->count - row, OFFSETS_PIECE);
-        uint64_t at = (uintptr_t)all->offsets + row * sizeof *offsets;
-        int failure = rp_view_copy(&chunk->memory->parent, offsets, at, (n + 1) * sizeof *offsets);
-        if (!copied(chunk, failure, at) || !fold_ragged(chunk, offsets, row, n))
-            return false;
+    uint64_t at = row_address(input, row);
+    if (!copied(chunk,
+                gather ? rp_view_gather(&chunk->memory->parent, scratch, at, width, apart, n)
+                       : rp_view_copy(&chunk->memory->parent, scratch, at, bytes),
+                at))
+        return false;
+    view->data = scratch;
+    if (ragged)
+        view->origin = view->offsets[0];
+    if (gather)
+        view->stride = view->width;
+    return true;
+}
+
+/* A row that is longer than a piece, or a part of one, piece by piece into the accumulators. */
+static bool fold_part(chunk_work *chunk, size_t row, void *accumulators)
+{
+    const rp_work *work = chunk->work;
+    const rowpool_compiled *fold = &work->code.compiled;
+    const input_view *input = &chunk->input[0];
+    size_t width = row_bytes(input, row) / input->size;
+    size_t most = input->mapped != NULL ? rp_max(width, 1) : PIECE / input->size;
+    uint64_t begin = row_address(input, row);
+    fold->begin(chunk->arguments, work->columns, accumulators);
+    for (size_t from = 0, n; from < width; from += n) {
+        n = rp_min(width - from, most);
+        uint64_t at = begin + from * input->size;
+        rowpool_block part = {.count = 1, .row = work->block.row + row, .first = work->block.first + from};
+        part.input[0].width = n;
+        if (input->mapped != NULL) {
+            part.input[0].data = input->mapped + (at - (uintptr_t)input->parents->data);
+        } else {
+            char *scratch = rp_view_scratch_of(&chunk->memory->data[0], PIECE);
+            if (scratch == NULL)
+                return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
+            if (!copied(chunk, rp_view_copy(&chunk->memory->parent, scratch, at, n * input->size), at))
+                return false;
+            part.input[0].data = scratch;
+        }
+        fold->part(&part, chunk->arguments, work->columns, accumulators);
+    }
+    return true;
+}
+
+static bool fold_long_row(chunk_work *chunk, size_t row, void *results)
+{
+    const rp_work *work = chunk->work;
+    const rowpool_compiled *fold = &work->code.compiled;
+    const input_view *input = &chunk->input[0];
+    void *accumulators = rp_view_scratch_of(&chunk->memory->accumulators, work->columns * fold->accumulator_size);
+    if (accumulators == NULL)
+        return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
+    if (!fold_part(chunk, row, accumulators))
+        return false;
+    fold->end(accumulators, row_bytes(input, row) / input->size, chunk->arguments, work->columns, results);
+    return true;
+}
+
+static bool do_rows(chunk_work *chunk)
+{
+    const rp_work *work = chunk->work;
+    size_t inputs = work->code.n_inputs;
+    for (size_t row = 0, n; row < work->block.count; row += n) {
+        n = work->block.count - row;
+        for (size_t i = 0; i < inputs; i++) {
+            if (!fetch_offsets(chunk, i, row))
+                return false;
+            n = rows_together(&chunk->input[i], row, n);
+        }
+        size_t before = row * work->columns * work->code.compiled.result_size;
+        char *results = chunk->results != NULL ? chunk->results + before : NULL; /* NULL: they are of no bytes */
+        if (work->code.compiled.part != NULL && chunk->input[0].mapped == NULL &&
+            row_bytes(&chunk->input[0], row) > PIECE) {
+            if (!fold_long_row(chunk, row, results))
+                return false;
+            continue; /* n is 1 */
+        }
+        rowpool_block block = {.count = n, .row = work->block.row + row};
+        for (size_t i = 0; i < inputs; i++)
+            if (!view_rows(chunk, i, row, n, &block.input[i]))
+                return false;
+        rp_code_rows(&work->code, &block, chunk->arguments, work->columns, results);
     }
     return true;
 }
 
 /* ---- A chunk ---------------------------------------------------------------------------------------------------- */
 
-static char *map_place(worker_memory *memory, const rp_place *place, int **descriptors, const char **path,
-                       bool writable)
+/* Where the descriptors and paths of the next place stand in the message. */
+typedef struct {
+    worker_memory *memory;
+    int *descriptor;
+    const char *path;
+} place_reader;
+
+static char *map_place(place_reader *reader, const rp_place *place, bool writable)
 {
     char *address = NULL;
     if (place->kind == RP_REACH_REGION) {
-        int descriptor = *(*descriptors)++;
-        address = rp_view_region(&memory->views, place->id, descriptor, place->length, place->offset, writable);
+        int descriptor = *reader->descriptor++;
+        address = rp_view_region(&reader->memory->views, place->id, descriptor, place->length, place->offset, writable);
         if (descriptor >= 0)
             close(descriptor);
     } else if (place->kind == RP_REACH_FILE) {
-        address = rp_view_file(&memory->views, place->device, place->inode, *path, place->offset, place->bytes);
-        *path += strlen(*path) + 1;
+        address = rp_view_file(&reader->memory->views, place->device, place->inode, reader->path, place->offset,
+                               place->bytes);
+        reader->path += strlen(reader->path) + 1;
     }
     return address;
 }
@@ -197,37 +284,53 @@ static char *map_place(worker_memory *memory, const rp_place *place, int **descr
 static bool do_chunk(worker_memory *memory, const rp_work *work, int *descriptors, rp_answer *answer)
 {
     chunk_work chunk = {.memory = memory, .work = work, .answer = answer};
-    const char *path = work->tail + (work->arguments_size <= RP_WORK_INLINE ? work->arguments_size : 0);
-    chunk.mapped = map_place(memory, &work->data, &descriptors, &path, false);
-    const char *offsets = map_place(memory, &work->offsets, &descriptors, &path, false);
-    chunk.results = map_place(memory, &work->results, &descriptors, &path, true);
-    if (chunk.results == NULL || rp_view_scratch_of(&memory->data, PIECE) == NULL)
+    place_reader reader = {memory, descriptors, work->tail};
+    if (work->arguments_size <= RP_WORK_INLINE)
+        reader.path += work->arguments_size;
+    for (size_t i = 0; i < work->code.n_inputs; i++) {
+        input_view *input = &chunk.input[i];
+        input->parents = &work->block.input[i];
+        input->size = work->code.element[i];
+        input->mapped = map_place(&reader, &work->data[i], false);
+        input->offsets = (const void *)map_place(&reader, &work->offsets[i], false);
+        input->offsets_mapped = input->offsets != NULL;
+    }
+    chunk.results = map_place(&reader, &work->results, true);
+    if (chunk.results == NULL && work->results.bytes > 0)
         return fail(&chunk, RP_ANSWER_NO_MEMORY, 0);
     if (!fetch_arguments(&chunk))
         return false;
-    if (work->block.offsets != NULL)
-        return offsets != NULL ? fold_ragged(&chunk, (const void *)offsets, 0, work->block.count)
-                               : fold_with_copied_offsets(&chunk);
-    if (chunk.mapped == NULL)
-        return fold_copied_rows(&chunk);
-    rp_block block = work->block;
-    block.data = chunk.mapped;
-    fold(&chunk, &block, 0);
-    return true;
+    return work->partial ? fold_part(&chunk, 0, chunk.results) : do_rows(&chunk);
+}
+
+/* The user's initialiser: a result of 256, say, is no success either. */
+static void initialise(const rp_fork_start *start)
+{
+    if (start->init == NULL)
+        return;
+    atomic_store(&start->mark->initialising, true);
+    int result = start->init(start->init_argument);
+    if (result != 0)
+        _exit((result & 0xff) != 0 ? result & 0xff : 1);
+    atomic_store(&start->mark->initialising, false);
 }
 
 void rp_fork_work(const rp_worker_self *self)
 {
+    const rp_fork_start *start = self->context;
     worker_memory memory;
     memset(&memory, 0, sizeof memory);
     memory.parent = (rp_view_parent){.pid = self->parent, .memory = self->memory};
-    rp_fork_begun *begun = self->context;
+    initialise(start);
     rp_work work;
-    int descriptors[RP_WORKER_DESCRIPTORS + 1] = {-1, -1, -1, -1};
+    int descriptors[RP_WORKER_DESCRIPTORS + 1];
+    for (size_t i = 0; i <= RP_WORKER_DESCRIPTORS; i++)
+        descriptors[i] = -1;
     while (rp_worker_next(self, &work, sizeof work, descriptors) > 0) {
-        rp_answer answer = {.number = work.number};
-        atomic_store(&begun->number, work.number);
+        rp_answer answer = {.number = work.number, .begin = rp_clock_now()};
+        atomic_store(&start->mark->number, work.number);
         do_chunk(&memory, &work, descriptors, &answer);
+        answer.end = rp_clock_now();
         if (!rp_worker_answer(self, &answer, sizeof answer))
             return;
     }

@@ -3,15 +3,25 @@
 #define RP_BACKEND_FORK_WORK_H
 
 #include <stdatomic.h>
+#include <time.h>
 
-#include "core/function.h"
+#include "core/map.h"
 #include "process/reach.h"
 #include "process/worker.h"
 
-/* The number of the task that a worker began last, in memory that it shares with its parent. */
+/* What a worker tells as it goes, in memory that it shares with its parent. */
 typedef struct {
-    _Alignas(64) atomic_uint_least64_t number; /* no two workers write to one cache line */
-} rp_fork_begun;
+    _Alignas(64)
+        atomic_uint_least64_t number; /* of the task that it began last. No two workers write to one cache line */
+    atomic_bool initialising;         /* it is in the user's initialiser */
+} rp_fork_mark;
+
+/* What a worker is given when it starts. */
+typedef struct {
+    rp_fork_mark *mark;
+    int (*init)(void *argument); /* the user's, or NULL */
+    void *init_argument;
+} rp_fork_start;
 
 /* Where an array of the chunk is: always by its address in the parent, and by a mapping where it can be mapped. */
 typedef struct {
@@ -25,19 +35,20 @@ typedef struct {
 
 enum {
     RP_WORK_INLINE = 1024,  /* arguments of up to so many bytes travel in the message */
-    RP_WORK_TAIL = 3 * 4096 /* them, and two paths */
+    RP_WORK_TAIL = 3 * 4096 /* them, and paths, as far as they fit */
 };
 
 typedef struct {
-    uint64_t number;                      /* the answer says it again */
-    uint64_t map;                         /* tasks with the same one have the same arguments */
-    rp_fold *fold;                        /* a worker is a fork: the function is at the same address in it */
-    rp_block block;                       /* as in the parent: data and offsets are addresses there */
-    size_t element, columns, row_results; /* bytes of an element; results of a row, and bytes of them */
-    rp_place data, offsets, results;
+    uint64_t number;     /* the answer says it again */
+    uint64_t map;        /* tasks with the same one have the same arguments */
+    rp_code code;        /* a worker is a fork: the function is at the same address in it */
+    rowpool_block block; /* as in the parent: data and offsets are addresses there */
+    bool partial;        /* the block is a part of a row: its accumulators are wanted */
+    size_t columns;      /* results of a row */
+    rp_place data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], results;
     uint64_t arguments; /* their address in the parent */
     size_t arguments_size, tail_size;
-    _Alignas(16) char tail[RP_WORK_TAIL]; /* arguments if they fit, path of data, path of offsets; cut at tail_size */
+    _Alignas(16) char tail[RP_WORK_TAIL]; /* arguments if they fit, then the paths of files; cut at tail_size */
 } rp_work;
 
 static inline size_t rp_work_size(const rp_work *work)
@@ -56,9 +67,10 @@ typedef struct {
     uint64_t number;
     rp_answer_status status;
     uint64_t address;
+    struct timespec begin, end; /* for the trace */
 } rp_answer;
 
-/* A worker's life: works until it is dismissed. The context is its rp_fork_begun. */
+/* A worker's life: works until it is dismissed. The context is its rp_fork_start. */
 rp_worker_run rp_fork_work;
 
 #endif

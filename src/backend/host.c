@@ -36,8 +36,7 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
 {
     (void)device;
     (void)error;
-    rp_block block = rp_chunk_block(&task->map->rows, &task->chunk);
-    rp_map_fold(task->map)(&block, task->map->arguments, task->map->columns, task->results);
+    rp_map_compute(task->map, &task->chunk, task->results);
     if (task->home != NULL)
         rp_queue_push(task->home, &task->link);
     return ROWPOOL_OK;
@@ -51,6 +50,16 @@ static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *er
     return ROWPOOL_OK;
 }
 
+static const char *lacks(const rp_device *device, const rp_map *map)
+{
+    (void)device;
+    if (map->processes)
+        return "it is to run in a worker process";
+    if (!rp_code_is_there(&map->code))
+        return "it has no C form";
+    return map->host ? NULL : "the caller does not allow it in this process (allow_host)";
+}
+
 const rp_backend rp_backend_host = {
     .name = "host",
     .probe = probe,
@@ -58,5 +67,6 @@ const rp_backend rp_backend_host = {
     .close = close_device,
     .submit = submit,
     .finish = finish,
+    .lacks = lacks,
     .waits = true,
 };

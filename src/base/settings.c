@@ -10,6 +10,8 @@ static const char *const names[RP_SETTINGS] = {
     [RP_SETTING_CHUNK_BYTES] = "ROWPOOL_CHUNK_BYTES",
     [RP_SETTING_LOG] = "ROWPOOL_LOG",
     [RP_SETTING_COPY] = "ROWPOOL_COPY",
+    [RP_SETTING_STRICT] = "ROWPOOL_STRICT",
+    [RP_SETTING_TRACE] = "ROWPOOL_TRACE",
 };
 
 const char *rp_setting_name(rp_setting setting)

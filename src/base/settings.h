@@ -10,6 +10,8 @@ typedef enum {
     RP_SETTING_CHUNK_BYTES,
     RP_SETTING_LOG,
     RP_SETTING_COPY,
+    RP_SETTING_STRICT,
+    RP_SETTING_TRACE,
     RP_SETTINGS
 } rp_setting;
 

@@ -2,48 +2,70 @@
 #ifndef RP_CORE_MAP_H
 #define RP_CORE_MAP_H
 
-#include "core/function.h"
 #include "core/split.h"
 
+/* A row function's C form for given inputs: all that a worker process needs of it. The functions of a forked worker are
+ * at the same addresses. */
 typedef struct {
-    const rp_function *function;
-    rp_rows rows;
-    const void *arguments; /* `columns` argument structs */
-    size_t arguments_size; /* bytes of all of them */
-    size_t columns;        /* results for each row */
-    rp_result result;
-    char *results; /* rows.count x columns */
+    rowpool_compiled compiled; /* its functions are NULL when it is a plain C function, or has no C form */
+    rowpool_row_function *row;
+    size_t n_inputs;
+    rowpool_dtype dtype[ROWPOOL_MOST_INPUTS];
+    size_t element[ROWPOOL_MOST_INPUTS]; /* bytes of an element of each input */
+} rp_code;
+
+static inline bool rp_code_is_there(const rp_code *code)
+{
+    return code->compiled.rows != NULL || code->row != NULL;
+}
+
+/* results[r * columns + k] for each row of the block. Plain computation, as far as the function is. */
+void rp_code_rows(const rp_code *code, const rowpool_block *block, const void *arguments, size_t columns,
+                  void *results);
+
+typedef struct {
+    const rowpool_function *function;
+    const char *name;
+    rp_code code;
+    rp_rows inputs[ROWPOOL_MOST_INPUTS]; /* code.n_inputs of them, of equally many rows */
+    const void *arguments;               /* `columns` argument structs */
+    size_t arguments_size;               /* bytes of all of them */
+    size_t columns;                      /* results for each row */
+    char *results;                       /* inputs[0].count x columns; NULL: each chunk's go to a callback */
+    size_t chunk_rows;                   /* the most in a chunk */
+    int timeout_ms;                      /* <= 0: none */
+    bool host;                           /* it may run in this process */
+    bool small;                          /* it may do so when it is small */
+    bool once;                           /* it must not run again where a worker died in it */
+    bool processes;                      /* in a worker process, or not at all */
 } rp_map;
 
 /* Bytes of one row's results. */
 static inline size_t rp_map_row_bytes(const rp_map *map)
 {
-    return map->columns * rp_result_size(map->result);
+    return map->columns * map->code.compiled.result_size;
 }
 
-static inline rp_fold *rp_map_fold(const rp_map *map)
+/* Whether parts of a row can be put together. */
+static inline bool rp_map_splits(const rp_map *map)
 {
-    return map->function->fold[map->rows.dtype_id][map->result];
+    return map->code.compiled.part != NULL;
 }
 
-/* A chunk where it lies, for a fold. */
-static inline rp_block rp_chunk_block(const rp_rows *rows, const rp_chunk *chunk)
+/* Bytes of a chunk's results: of a part of a row, its accumulators. */
+static inline size_t rp_map_chunk_bytes(const rp_map *map, const rp_chunk *chunk)
 {
-    size_t origin = rp_chunk_origin(rows, chunk);
-    bool ragged = rows->offsets != NULL && !chunk->partial;
-    return (rp_block){
-        .data = rp_chunk_elements(rows, chunk) == 0 ? NULL : rows->data + origin * rows->dtype->size,
-        .count = chunk->rows,
-        .width = chunk->partial ? chunk->end - chunk->begin : rows->width,
-        .stride = rows->stride,
-        .offsets = ragged ? rows->offsets + chunk->row : NULL,
-        .origin = (int64_t)origin,
-    };
+    return chunk->partial ? map->columns * map->code.compiled.accumulator_size : chunk->rows * rp_map_row_bytes(map);
 }
 
-static inline rp_combine *rp_map_combine(const rp_map *map)
-{
-    return map->function->combine[map->rows.dtype_id][map->result];
-}
+/* Elements and bytes of all inputs together. */
+size_t rp_map_elements(const rp_map *map);
+size_t rp_map_bytes(const rp_map *map);
+
+/* A chunk where it lies. */
+rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk);
+
+/* Computes a chunk in the calling thread. */
+void rp_map_compute(const rp_map *map, const rp_chunk *chunk, void *results);
 
 #endif

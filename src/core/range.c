@@ -160,6 +160,29 @@ rowpool_status rp_range_normalise(const rowpool_range *range, size_t index, cons
     return ROWPOOL_OK;
 }
 
+/* Negative, 0 or positive as |a| is less than, equal to or more than |b|. */
+static int compare_magnitudes(const real *a, const real *b)
+{
+    if (a->infinite || b->infinite)
+        return a->infinite - b->infinite;
+    if (a->mantissa == 0 || b->mantissa == 0)
+        return (a->mantissa != 0) - (b->mantissa != 0);
+    if (a->exponent != b->exponent)
+        return a->exponent < b->exponent ? -1 : 1;
+    return (a->mantissa > b->mantissa) - (a->mantissa < b->mantissa);
+}
+
+bool rp_number_at_most(const rowpool_number *a, const rowpool_number *b)
+{
+    real x, y;
+    if (!real_of(*a, &x) || !real_of(*b, &y))
+        return false;
+    bool both_zero = !x.infinite && !y.infinite && x.mantissa == 0 && y.mantissa == 0;
+    if (x.negative != y.negative)
+        return both_zero || x.negative;
+    return x.negative ? compare_magnitudes(&x, &y) >= 0 : compare_magnitudes(&x, &y) <= 0;
+}
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "an element is the low bytes of a word, which come first");
 
 void rp_interval_store(const rp_interval *interval, const rp_dtype *dtype, void *pair)

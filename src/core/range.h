@@ -16,6 +16,9 @@ typedef struct {
 rowpool_status rp_range_normalise(const rowpool_range *range, size_t index, const rp_dtype *dtype,
                                   rp_interval *interval, rowpool_error *error);
 
+/* Whether a <= b, exactly, of whatever kinds they are; false where either is no number. */
+bool rp_number_at_most(const rowpool_number *a, const rowpool_number *b);
+
 /* Writes lo, hi as two elements of the dtype's storage type: the argument that kernels and folds read. */
 void rp_interval_store(const rp_interval *interval, const rp_dtype *dtype, void *pair);
 

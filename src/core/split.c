@@ -2,26 +2,34 @@
 
 #include "base/checked.h"
 
+/* Adds what rows of one input take to *work; false when it is too much. */
+static bool input_fits(const rp_rows *rows, const rp_split_limits *limits, const rp_chunk *chunk, size_t *work)
+{
+    size_t size = rows->dtype->size;
+    size_t offsets = rows->offsets != NULL ? (chunk->rows + 1) * sizeof *rows->offsets : 0;
+    return offsets <= limits->buffer && rp_chunk_span(rows, chunk) * size <= limits->buffer &&
+           rp_add(*work, rp_chunk_elements(rows, chunk) * size, work) && rp_add(*work, offsets, work);
+}
+
 /* Whether rows [row, row + n) keep within the limits. Monotonic in n. */
-static bool fits(const rp_rows *rows, const rp_split_limits *limits, size_t row, size_t n)
+static bool fits(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *limits, size_t row, size_t n)
 {
     rp_chunk chunk = {.row = row, .rows = n};
-    size_t size = rows->dtype->size;
-    size_t elements = rp_chunk_elements(rows, &chunk) * size;
-    size_t offsets = rows->offsets != NULL ? (n + 1) * sizeof *rows->offsets : 0;
-    size_t results, work;
-    return rp_mul(n, limits->result, &results) && results <= limits->buffer && offsets <= limits->buffer &&
-           rp_chunk_span(rows, &chunk) * size <= limits->buffer && rp_add(elements, offsets, &work) &&
-           rp_add(work, results, &work) && work <= limits->work;
+    size_t results, work = 0;
+    for (size_t i = 0; i < n_inputs; i++)
+        if (!input_fits(&inputs[i], limits, &chunk, &work))
+            return false;
+    return rp_mul(n, limits->result, &results) && results <= limits->buffer && rp_add(work, results, &work) &&
+           work <= limits->work;
 }
 
 /* The most rows from `row` on that fit: 0 when not even one does. */
-static size_t rows_that_fit(const rp_rows *rows, const rp_split_limits *limits, size_t row)
+static size_t rows_that_fit(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *limits, size_t row)
 {
-    size_t good = 0, bad = rows->count - row + 1;
+    size_t good = 0, bad = rp_min(inputs->count - row, limits->rows) + 1;
     while (bad - good > 1) {
         size_t middle = good + (bad - good) / 2;
-        if (fits(rows, limits, row, middle))
+        if (fits(inputs, n_inputs, limits, row, middle))
             good = middle;
         else
             bad = middle;
@@ -29,14 +37,15 @@ static size_t rows_that_fit(const rp_rows *rows, const rp_split_limits *limits, 
     return good;
 }
 
-bool rp_split_next(const rp_rows *rows, const rp_split_limits *limits, rp_cursor *cursor, rp_chunk *chunk)
+bool rp_split_next(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *limits, rp_cursor *cursor,
+                   rp_chunk *chunk)
 {
-    if (cursor->row >= rows->count)
+    if (cursor->row >= inputs->count)
         return false;
-    size_t n = cursor->begin == 0 ? rows_that_fit(rows, limits, cursor->row) : 0;
-    size_t width = rp_rows_width(rows, cursor->row);
-    size_t part = rp_max(1, rp_min(limits->work, limits->buffer) / rows->dtype->size);
-    if (n == 0 && cursor->begin == 0 && width <= part)
+    size_t n = cursor->begin == 0 ? rows_that_fit(inputs, n_inputs, limits, cursor->row) : 0;
+    size_t width = rp_rows_width(inputs, cursor->row);
+    size_t part = rp_max(1, rp_min(limits->work, limits->buffer) / inputs->dtype->size);
+    if (n == 0 && (limits->whole || (cursor->begin == 0 && width <= part)))
         n = 1; /* it is the results that do not fit: they cannot be split */
     if (n > 0) {
         *chunk = (rp_chunk){.row = cursor->row, .rows = n};

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,31 +17,32 @@ enum { SMALL_MAP = 20000 };
 
 static bool is_small(const rowpool *pool, const rp_map *map)
 {
-    size_t largest = map->rows.elements > map->rows.count ? map->rows.elements : map->rows.count;
-    return pool->devices.automatic && map->columns <= SMALL_MAP && largest <= SMALL_MAP / map->columns;
+    size_t elements = rp_map_elements(map), rows = map->inputs->count;
+    size_t largest = elements > rows ? elements : rows;
+    return pool->devices.automatic && map->host && map->results != NULL && rp_code_is_there(&map->code) &&
+           map->columns <= SMALL_MAP && largest <= SMALL_MAP / map->columns;
 }
 
 static void run_small(rowpool *pool, const rp_map *map)
 {
-    const rp_chunk whole = {.rows = map->rows.count};
-    rp_block block = rp_chunk_block(&map->rows, &whole);
-    rp_map_fold(map)(&block, map->arguments, map->columns, map->results);
-    rp_pool_count(pool, pool->host, map->rows.count, 1, 0);
+    const rp_chunk whole = {.rows = map->inputs->count};
+    rp_map_compute(map, &whole, map->results);
+    rp_pool_count(pool, pool->host, whole.rows, 1, 0);
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------- */
 
-rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, rowpool_error *error)
+rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, const rp_stream *stream, rowpool_error *error)
 {
     rowpool_status status = ROWPOOL_OK;
-    if (map->rows.count == 0)
+    if (map->inputs->count == 0)
         return ROWPOOL_OK;
     rp_pool_enter(pool);
     if (is_small(pool, map)) {
         run_small(pool, map);
     } else {
         rp_run run;
-        status = rp_run_init(&run, pool, map, NULL, error);
+        status = rp_run_init(&run, pool, map, stream, NULL, error);
         if (status == ROWPOOL_OK) {
             status = rp_run_whole(&run, error);
             rp_run_destroy(&run);
@@ -67,12 +69,15 @@ struct rowpool_job {
     pthread_cond_t finished;
     unsigned references; /* the handle's and the dispatcher's; under the lock, like the rest */
     bool is_done;
+    int descriptor; /* -1: nobody has asked for it */
     rowpool_status status;
     rowpool_error error;
 };
 
 static void destroy(rowpool_job *job)
 {
+    if (job->descriptor >= 0)
+        close(job->descriptor);
     free(job->store.heap);
     free(job);
 }
@@ -101,6 +106,8 @@ static void complete(rowpool_job *job)
     if (status != ROWPOOL_OK)
         job->error = error;
     job->is_done = true;
+    if (job->descriptor >= 0)
+        eventfd_write(job->descriptor, 1);
     pthread_cond_broadcast(&job->finished);
     pthread_mutex_unlock(&job->lock);
     if (job->done != NULL)
@@ -168,8 +175,8 @@ void rp_job_advance(rp_slot *slot)
     settle(job_of(run));
 }
 
-rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_store *store, rowpool_done *done,
-                              void *payload, rowpool_job **job, rowpool_error *error)
+rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, const rp_stream *stream, rp_arguments_store *store,
+                              rowpool_done *done, void *payload, rowpool_job **job, rowpool_error *error)
 {
     RP_TRY(rp_dispatcher_start(pool, error));
     rowpool_job *fresh = calloc(1, sizeof *fresh);
@@ -179,19 +186,20 @@ rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_sto
     fresh->store = *store;
     if (map->arguments == store->inside)
         own.arguments = fresh->store.inside;
-    rowpool_status status = rp_run_init(&fresh->run, pool, &own, &pool->dispatcher.queue, error);
+    rowpool_status status = rp_run_init(&fresh->run, pool, &own, stream, &pool->dispatcher.queue, error);
     if (status != ROWPOOL_OK) {
         free(fresh);
         return status;
     }
     *store = (rp_arguments_store){0};
+    fresh->descriptor = -1;
     fresh->pid = getpid();
     fresh->pool = pool;
     fresh->done = done;
     fresh->payload = payload;
     fresh->has_handle = job != NULL;
     fresh->references = fresh->has_handle ? 2 : 1;
-    fresh->rows = map->rows.count;
+    fresh->rows = map->inputs->count;
     fresh->begin.task.owner = fresh;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->finished);
@@ -263,6 +271,20 @@ rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_done, size_t 
     if (rows != NULL)
         *rows = job->rows;
     return ROWPOOL_OK;
+}
+
+int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error)
+{
+    if (check_job(job, error) != ROWPOOL_OK)
+        return -1;
+    pthread_mutex_lock(&job->lock);
+    if (job->descriptor < 0)
+        job->descriptor = eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK);
+    int descriptor = job->descriptor;
+    if (descriptor < 0)
+        rp_fail(error, ROWPOOL_ESYSTEM, "no descriptor for a job: %s", strerror(errno));
+    pthread_mutex_unlock(&job->lock);
+    return descriptor;
 }
 
 void rowpool_job_release(rowpool_job *job)

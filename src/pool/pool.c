@@ -44,6 +44,35 @@ void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks,
     pthread_mutex_unlock(&pool->lock);
 }
 
+rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_error *error)
+{
+    rp_device *processes = pool->devices.items;
+    while (processes->backend != &rp_backend_fork)
+        processes++;
+    *device = processes;
+    pthread_mutex_lock(&pool->lock);
+    rowpool_status status = ROWPOOL_OK;
+    if (processes->lanes == 0)
+        status = processes->backend->open(processes, &pool->options, error);
+    pthread_mutex_unlock(&pool->lock);
+    return status;
+}
+
+rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
+{
+    RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
+    pthread_mutex_lock(&pool->lock);
+    for (rp_run *run = pool->runs; run != NULL; run = run->next)
+        atomic_store(&run->cancel, true);
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        rp_device *device = &pool->devices.items[i];
+        if (device->lanes > 0 && device->backend->interrupt != NULL)
+            device->backend->interrupt(device);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return ROWPOOL_OK;
+}
+
 /* ---- Open ------------------------------------------------------------------------------------------------------- */
 
 enum { MOST_WORKERS = 1024 };
@@ -66,6 +95,7 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
     if (options->workers == 0)
         options->workers = rowpool_cpu_count();
+    options->strict |= rp_setting_text(RP_SETTING_STRICT) != NULL;
     if (options->chunk_bytes == 0)
         RP_TRY(rp_setting_size(RP_SETTING_CHUNK_BYTES, SIZE_MAX, &options->chunk_bytes, error));
     return ROWPOOL_OK;
@@ -89,14 +119,17 @@ static bool is_needed(const rp_device *device)
 /* Opens the devices in use, and the host. One that nobody named and that cannot be opened is passed over. */
 static rowpool_status open_devices(rowpool *pool, const rowpool_options *options, rowpool_error *error)
 {
-    const rp_backend_options wanted = {.workers = options->workers, .chunk_bytes = options->chunk_bytes};
     rp_device_list *list = &pool->devices;
+    pool->options = (rp_backend_options){.workers = options->workers,
+                                         .chunk_bytes = options->chunk_bytes,
+                                         .init = options->init,
+                                         .init_argument = options->init_argument};
     for (size_t i = 0; i < list->count; i++) {
         rp_device *device = &list->items[i];
         rowpool_error why;
         if (!is_needed(device) || device->lanes > 0)
             continue;
-        rowpool_status status = device->backend->open(device, &wanted, &why);
+        rowpool_status status = device->backend->open(device, &pool->options, &why);
         if (status == ROWPOOL_OK)
             continue;
         if (!list->automatic || device->info.type > ROWPOOL_DEVICE_OTHER)
@@ -108,8 +141,6 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
         rp_device *device = &list->items[i];
         if (device->backend == &rp_backend_host)
             pool->host = device;
-        if (device->info.in_use)
-            pool->parallel += device->parallel;
     }
     return ROWPOOL_OK;
 }
@@ -125,6 +156,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a pool");
     fresh->pid = getpid();
+    fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
     rowpool_status status = rp_choose(read.device, &fresh->devices, error);
@@ -145,8 +177,8 @@ void rowpool_close(rowpool *pool)
     if (pool == NULL)
         return;
     bool forked = pool->pid != getpid();
-    if (!forked && rp_dispatcher_is_me(pool)) {
-        rp_warn("rowpool_close was called from a completion callback of the same pool: ignored");
+    if (!forked && (rp_dispatcher_is_me(pool) || rp_run_is_delivering(pool))) {
+        rp_warn("rowpool_close was called from a callback of the same pool: ignored");
         return;
     }
     if (!forked) {

@@ -23,6 +23,8 @@ rowpool_status rp_choose(const char *words, rp_device_list *list, rowpool_error 
 /* Chooses once more, automatically, without a device that could not be opened. */
 rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error);
 
+typedef struct rp_run rp_run;
+
 /* ---- pool.c ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -38,11 +40,13 @@ typedef struct {
 struct rowpool {
     pid_t pid;
     rp_device_list devices;
-    rp_device *host;      /* one of them: small maps, and what nobody else can do */
-    size_t parallel;      /* chunks that the devices in use work on at the same time, together */
-    pthread_mutex_t lock; /* everything below, and the counters of devices[].info */
+    rp_backend_options options; /* for devices that are opened later */
+    bool strict;                /* a device that fails ends the map */
+    rp_device *host;            /* one of the devices: small maps, and what nobody else can do */
+    pthread_mutex_t lock;       /* everything below, the counters of devices[].info, and opening devices later */
     pthread_cond_t idle;
     size_t active; /* calls and jobs in flight */
+    rp_run *runs;  /* begun, or waiting to */
     rp_dispatcher dispatcher;
 };
 
@@ -52,6 +56,9 @@ rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, 
 /* Around everything that uses the pool's devices: close waits for it. */
 void rp_pool_enter(rowpool *pool);
 void rp_pool_leave(rowpool *pool);
+
+/* The pool's worker processes, started now where nobody has asked for them before. */
+rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_error *error);
 
 /* Adds to what a device did. */
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures);
@@ -69,44 +76,83 @@ typedef struct rp_slot {
     rp_task task; /* first: the queue's link is the slot's */
     struct rp_slot *next;
     rp_piece piece;
+    struct rp_delivery *own; /* where the results go when not straight to the caller's array */
+    struct timespec begin;   /* for the trace */
 } rp_slot;
 
+/* Results on their way: of rows, for the callback of a stream; or accumulators of a part of a row. */
+typedef struct rp_delivery {
+    struct rp_delivery *next; /* in the order of rows and elements */
+    rp_chunk chunk;
+    _Alignas(64) char bytes[]; /* rp_map_chunk_bytes */
+} rp_delivery;
+
+/* A device's part in a run. */
 typedef struct {
+    rp_device *device;
+    size_t in_flight;           /* SIZE_MAX: put aside */
+    size_t most;                /* bytes of a chunk: less than the device's when its memory ran out */
+    double rate;                /* bytes a second: as measured so far; before that, in earlier runs; 0: not known */
+    double bytes, busy;         /* done, and the seconds that it took */
+    struct timespec busy_since; /* while in_flight > 0: from then on, `busy` does not say */
+} rp_participant;
+
+/* Where the results of a stream go; each NULL: to the map's array instead. */
+typedef struct {
+    rowpool_each *each;
+    rowpool_order order;
+    void *payload;
+} rp_stream;
+
+struct rp_run {
+    rp_run *next, **link; /* among the pool's */
     rowpool *pool;
     rp_map map;
+    rp_stream stream;
     rp_queue *queue; /* where completed tasks arrive */
     bool waits;      /* one device whose finish waits: nothing needs to call back */
     atomic_bool cancel;
     atomic_size_t rows_done;
+    struct timespec deadline; /* where the map has a timeout */
 
     /* Used by one thread at a time, the one that drives the run: */
+    rp_participant *participants; /* those that can run the function; then the host, if it may stand in for them */
+    size_t n_participants;
+    bool has_reserve;
     rp_cursor cursor;
     rp_piece *again; /* pieces that came back */
     size_t n_again, again_capacity;
     rp_slot *slots, *free_slots;
-    char *parts; /* each slot's results of a part of a row; NULL until a row is split */
-    size_t in_flight;
-    size_t *in_flight_on; /* of each device in use; SIZE_MAX: put aside */
-    size_t left;          /* bytes of elements not yet handed out */
-    size_t chunks;
-    rowpool_status status; /* the first failure that ends the run */
+    size_t n_slots, in_flight;
+    rp_delivery *parts;         /* of split rows, until they are whole */
+    rp_delivery *waiting;       /* to be delivered */
+    size_t n_waiting, next_row; /* the first row that was not delivered in order */
+    size_t left;                /* bytes of elements not yet handed out */
+    size_t chunks, lost;        /* lost: rows given up, since they kill workers */
+    bool stop;                  /* no more chunks */
+    rowpool_status status;      /* the first failure */
     rowpool_error error;
-} rp_run;
+};
 
-/* Prepares a run; queue NULL for one that is driven by rp_run_whole. map is copied. */
-rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, rp_queue *queue, rowpool_error *error);
+/* Prepares a run; queue NULL for one that is driven by rp_run_whole. map and stream are copied. ENODEVICE: no device of
+ * the pool can run the function. */
+rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const rp_stream *stream, rp_queue *queue,
+                           rowpool_error *error);
 void rp_run_destroy(rp_run *run);
 
 /* Does the whole run in the calling thread. */
 rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);
 
-/* Step by step: hands out chunks, until nothing is left or the devices are full; takes one that completed. The run is
- * over when, after rp_run_fill, in_flight is 0. */
+/* Step by step: hands out chunks, until nothing is left or the devices are full, and delivers what a stream has ready;
+ * takes one that completed. The run is over when, after rp_run_fill, in_flight is 0. */
 void rp_run_fill(rp_run *run);
 void rp_run_complete(rp_run *run, rp_slot *slot);
 
 /* Says what became of it, once it is over. */
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error);
+
+/* Whether the calling thread is in the callback of a stream of that pool's. Looks at the pointer only. */
+bool rp_run_is_delivering(const rowpool *pool);
 
 /* ---- dispatcher.c ----------------------------------------------------------------------------------------------- */
 
@@ -125,14 +171,14 @@ void rp_job_advance(rp_slot *slot);
 
 /* Arguments of a map: kept in place when they are few. Zeroed before use; released with free(heap). */
 typedef struct {
-    char inside[64];
+    _Alignas(16) char inside[64];
     void *heap;
 } rp_arguments_store;
 
-/* Runs a map, waiting or not. The map is checked; store is moved into the job. */
-rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, rowpool_error *error);
-rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, rp_arguments_store *store, rowpool_done *done,
-                              void *payload, rowpool_job **job, rowpool_error *error);
+/* Runs a map, waiting or not. The map is checked; store is moved into the job; stream NULL: none. */
+rowpool_status rp_pool_run(rowpool *pool, const rp_map *map, const rp_stream *stream, rowpool_error *error);
+rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, const rp_stream *stream, rp_arguments_store *store,
+                              rowpool_done *done, void *payload, rowpool_job **job, rowpool_error *error);
 
 /* ---- cpu.c: rowpool_cpu_count ----------------------------------------------------------------------------------- */
 

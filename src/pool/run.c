@@ -1,57 +1,133 @@
 /* A run: one map on the pool's devices. Each device pulls chunks from one cursor; a chunk that fails goes back, and its
- * device gets no more of this run; what no device can do, the host does. */
+ * device gets no more of this run; what no device can do, the host does where it may. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "pool/pool.h"
 
 static const size_t put_aside = SIZE_MAX;
 
-/* ---- Beginning and end ------------------------------------------------------------------------------------------ */
+/* The pool whose stream's callback this thread is in. */
+static _Thread_local const rowpool *delivering;
 
-static size_t total_lanes(const rowpool *pool)
+bool rp_run_is_delivering(const rowpool *pool)
 {
-    size_t lanes = 0;
-    for (size_t i = 0; i < pool->devices.used; i++)
-        lanes += pool->devices.items[i].lanes;
-    return lanes;
+    return delivering == pool;
 }
 
-rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, rp_queue *queue, rowpool_error *error)
+/* ---- Who takes part --------------------------------------------------------------------------------------------- */
+
+static void add_participant(rp_run *run, rp_device *device)
 {
-    size_t lanes = total_lanes(pool);
-    *run = (rp_run){.pool = pool, .map = *map, .queue = queue};
-    run->waits = queue == NULL && pool->devices.used == 1 && pool->devices.items[0].backend->waits;
-    run->left = map->rows.elements * map->rows.dtype->size;
-    run->slots = calloc(lanes, sizeof *run->slots);
-    run->in_flight_on = calloc(pool->devices.used, sizeof *run->in_flight_on);
-    if (run->slots == NULL || run->in_flight_on == NULL) {
-        rp_run_destroy(run);
-        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a map on %zu devices", pool->devices.used);
+    run->participants[run->n_participants++] = (rp_participant){
+        .device = device, .rate = device->rate, .most = device->chunk_bytes};
+    run->n_slots += device->lanes;
+}
+
+static rowpool_status nobody_can(const rp_run *run, rowpool_error *error)
+{
+    const rp_device_list *list = &run->pool->devices;
+    const rp_device *device = list->used > 0 ? &list->items[0] : run->pool->host;
+    return rp_fail(error, ROWPOOL_ENODEVICE, "device %s cannot run %s: %s", device->info.index, run->map.name,
+                   device->backend->lacks(device, &run->map));
+}
+
+/* The pool's devices that can run the function. Where none can, and nobody named the devices, worker processes are
+ * started for it. */
+static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
+{
+    rowpool *pool = run->pool;
+    const rp_map *map = &run->map;
+    for (size_t i = 0; i < pool->devices.used; i++) {
+        rp_device *device = &pool->devices.items[i];
+        if (device->backend->lacks(device, map) == NULL)
+            add_participant(run, device);
     }
-    for (size_t i = 0; i < lanes; i++) {
+    if (run->n_participants == 0 && rp_code_is_there(&map->code) && (map->processes || pool->devices.automatic)) {
+        rp_device *processes;
+        RP_TRY(rp_pool_processes(pool, &processes, error));
+        add_participant(run, processes);
+    }
+    run->has_reserve = pool->host->backend->lacks(pool->host, map) == NULL;
+    if (run->has_reserve) {
+        add_participant(run, pool->host);
+        run->n_participants--;
+    }
+    return run->n_participants == 0 && !run->has_reserve ? nobody_can(run, error) : ROWPOOL_OK;
+}
+
+/* ---- Beginning and end ------------------------------------------------------------------------------------------ */
+
+static rowpool_status no_memory(const rp_run *run, rowpool_error *error)
+{
+    return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a map on %zu devices", run->pool->devices.used);
+}
+
+rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const rp_stream *stream, rp_queue *queue,
+                           rowpool_error *error)
+{
+    *run = (rp_run){.pool = pool, .map = *map, .queue = queue, .left = rp_map_bytes(map)};
+    if (stream != NULL)
+        run->stream = *stream;
+    if (map->timeout_ms > 0)
+        run->deadline = rp_clock_after_ms(map->timeout_ms);
+    run->participants = calloc(pool->devices.used + 2, sizeof *run->participants);
+    rowpool_status status = run->participants == NULL ? no_memory(run, error) : choose_participants(run, error);
+    if (status == ROWPOOL_OK) {
+        run->slots = calloc(run->n_slots, sizeof *run->slots);
+        status = run->slots == NULL ? no_memory(run, error) : ROWPOOL_OK;
+    }
+    if (status != ROWPOOL_OK) {
+        free(run->participants);
+        return status;
+    }
+    run->waits = queue == NULL && run->n_participants <= 1 && run->participants[0].device->backend->waits;
+    for (size_t i = 0; i < run->n_slots; i++) {
         run->slots[i].next = run->free_slots;
         run->free_slots = &run->slots[i];
     }
+    pthread_mutex_lock(&pool->lock);
+    run->link = &pool->runs;
+    run->next = pool->runs;
+    if (run->next != NULL)
+        run->next->link = &run->next;
+    pool->runs = run;
+    pthread_mutex_unlock(&pool->lock);
     return ROWPOOL_OK;
+}
+
+static void free_deliveries(rp_delivery *list)
+{
+    while (list != NULL) {
+        rp_delivery *next = list->next;
+        free(list);
+        list = next;
+    }
 }
 
 void rp_run_destroy(rp_run *run)
 {
-    free(run->parts);
+    pthread_mutex_lock(&run->pool->lock);
+    *run->link = run->next;
+    if (run->next != NULL)
+        run->next->link = run->link;
+    for (size_t i = 0; i < run->n_participants; i++)
+        run->participants[i].device->rate = run->participants[i].rate; /* where the next run begins */
+    pthread_mutex_unlock(&run->pool->lock);
+    free_deliveries(run->parts);
+    free_deliveries(run->waiting);
     free(run->slots);
-    free(run->in_flight_on);
+    free(run->participants);
     free(run->again);
 }
 
-static bool all_rows_done(const rp_run *run)
-{
-    return run->cursor.row >= run->map.rows.count && run->n_again == 0;
-}
-
-static void fail(rp_run *run, const rowpool_error *error)
+/* Notes a failure, without an end to the rest. */
+static void note(rp_run *run, const rowpool_error *error)
 {
     if (run->status == ROWPOOL_OK) {
         run->status = error->status;
@@ -59,13 +135,32 @@ static void fail(rp_run *run, const rowpool_error *error)
     }
 }
 
+static void fail(rp_run *run, const rowpool_error *error)
+{
+    note(run, error);
+    run->stop = true;
+}
+
+static bool all_rows_done(const rp_run *run)
+{
+    return run->cursor.row >= run->map.inputs->count && run->n_again == 0;
+}
+
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 {
-    if (run->status == ROWPOOL_OK && !all_rows_done(run))
-        rp_fail(&run->error, run->status = ROWPOOL_ECANCELED, "cancelled after %zu of %zu rows",
-                atomic_load(&run->rows_done), run->map.rows.count);
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->map.function->name,
-           run->map.rows.count, run->map.rows.elements, run->map.rows.dtype->name, run->map.columns, run->chunks,
+    const rp_rows *rows = run->map.inputs;
+    rowpool_error ending;
+    if (run->status == ROWPOOL_OK && !all_rows_done(run)) {
+        rp_fail(&ending, ROWPOOL_ECANCELED, "cancelled after %zu of %zu rows", atomic_load(&run->rows_done),
+                rows->count);
+        note(run, &ending);
+    }
+    if (run->lost > 1) {
+        ending = run->error;
+        rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, run->lost);
+    }
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->map.name, rows->count,
+           rp_map_elements(&run->map), rows->dtype->name, run->map.columns, run->chunks,
            run->status == ROWPOOL_OK ? "done" : run->error.message);
     if (run->status != ROWPOOL_OK && error != NULL)
         *error = run->error;
@@ -74,60 +169,131 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 
 /* ---- Pieces ----------------------------------------------------------------------------------------------------- */
 
-/* With several at work, each takes a share of what is left, so that they end together; alone, as much as it can. */
-static size_t chunk_work(const rp_run *run, const rp_device *device)
+enum { LEAST_WORK = 64 << 10 }; /* bytes: less is not worth a task */
+
+/* The bytes a second of all that take part, but for one. */
+static double rate_of_others(const rp_run *run, const rp_participant *but)
 {
-    enum { LEAST = 64 << 10 };
-    if (run->pool->parallel <= 1)
-        return device->chunk_bytes;
-    size_t share = run->left / (2 * run->pool->parallel);
-    return rp_min(rp_max(share, LEAST), device->chunk_bytes);
+    double rate = 0;
+    for (size_t i = 0; i < run->n_participants; i++)
+        if (&run->participants[i] != but && run->participants[i].in_flight != put_aside)
+            rate += run->participants[i].rate;
+    return rate;
 }
 
-/* Before the first part of a row is handed out: the row's results become those of no element, and every slot gets a
- * place for those of a part. */
-static bool begin_split_row(rp_run *run, size_t row)
+static bool all_rates_are_known(const rp_run *run)
 {
-    if (run->parts == NULL)
-        run->parts = calloc(total_lanes(run->pool), rp_map_row_bytes(&run->map));
-    if (run->parts == NULL) {
-        rowpool_error error;
-        rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for the parts of row %zu", row);
-        fail(run, &error);
-        return false;
-    }
-    const rp_block none = {.count = 1};
-    rp_map_fold (&run->map)(&none, run->map.arguments, run->map.columns,
-                            run->map.results + row * rp_map_row_bytes(&run->map));
+    for (size_t i = 0; i < run->n_participants; i++)
+        if (run->participants[i].in_flight != put_aside && run->participants[i].rate <= 0)
+            return false;
     return true;
 }
 
-/* Where a slot's task puts its results. */
-static void *results_of(const rp_run *run, const rp_slot *slot, const rp_chunk *chunk)
+/* Each takes half of its share of what is left, by the rates, so that all end together; alone, as much as it can. As
+ * long as a rate is not known, little: for a slow device an equal share would be too much. */
+static size_t chunk_work(const rp_run *run, const rp_participant *participant)
 {
-    size_t row_bytes = rp_map_row_bytes(&run->map);
-    return chunk->partial ? run->parts + (size_t)(slot - run->slots) * row_bytes
-                          : run->map.results + chunk->row * row_bytes;
+    const rp_device *device = participant->device;
+    size_t share = run->left / (2 * device->parallel);
+    if (run->n_participants <= 1)
+        return device->parallel <= 1 ? participant->most : rp_min(rp_max(share, LEAST_WORK), participant->most);
+    if (all_rates_are_known(run))
+        share = (size_t)((double)share * participant->rate / (rate_of_others(run, participant) + participant->rate));
+    else
+        share /= 32;
+    return rp_min(rp_max(share, LEAST_WORK), participant->most);
 }
 
-static bool next_piece(rp_run *run, const rp_device *device, rp_piece *piece)
+/* Whether a device helps: not so one that would still be at its least chunk when the others have done all the rest. */
+static bool is_of_use(const rp_run *run, const rp_participant *participant)
 {
-    if (run->status != ROWPOOL_OK || atomic_load_explicit(&run->cancel, memory_order_relaxed))
+    bool fastest = true;
+    for (size_t i = 0; i < run->n_participants; i++)
+        fastest &= run->participants[i].in_flight == put_aside || run->participants[i].rate <= participant->rate;
+    return fastest || !all_rates_are_known(run) ||
+           LEAST_WORK / participant->rate <= (double)run->left / rate_of_others(run, participant);
+}
+
+static void note_begin(rp_participant *participant)
+{
+    if (participant->in_flight == 0)
+        participant->busy_since = rp_clock_now();
+}
+
+/* One line about a chunk. */
+static void chunk_text(const rp_run *run, const rp_chunk *chunk, char *text, size_t size)
+{
+    if (chunk->partial)
+        snprintf(text, size, "%s: elements %zu to %zu of row %zu", run->map.name, chunk->begin, chunk->end - 1,
+                 chunk->row);
+    else
+        snprintf(text, size, "%s: rows %zu to %zu", run->map.name, chunk->row, chunk->row + chunk->rows - 1);
+}
+
+static void trace_chunk(const rp_run *run, const rp_slot *slot, const char *name)
+{
+    char text[256];
+    if (!rp_trace_on())
+        return;
+    chunk_text(run, &slot->piece.chunk, text, sizeof text);
+    rp_trace_span(slot->task.device->info.index, name, slot->begin, rp_clock_now(), text);
+}
+
+/* After a chunk: its device's rate is all that it did, over the time in which it had something to do. */
+static void note_end(rp_run *run, rp_participant *participant, const rp_chunk *chunk)
+{
+    struct timespec now = rp_clock_now();
+    for (size_t i = 0; i < run->map.code.n_inputs; i++)
+        participant->bytes += (double)rp_chunk_elements(&run->map.inputs[i], chunk) * (double)run->map.code.element[i];
+    participant->busy += rp_clock_seconds(participant->busy_since, now);
+    participant->busy_since = now;
+    if (participant->bytes > 0 && participant->busy > 0)
+        participant->rate = participant->bytes / participant->busy;
+}
+
+/* Whether the run is to hand out nothing more. */
+static bool is_over(rp_run *run)
+{
+    if (run->stop || atomic_load_explicit(&run->cancel, memory_order_relaxed))
+        return true;
+    if (run->map.timeout_ms <= 0 || rp_clock_seconds(rp_clock_now(), run->deadline) > 0 || all_rows_done(run))
+        return false;
+    rowpool_error error;
+    rp_fail(&error, ROWPOOL_ETIMEDOUT, "the time of %d ms is up after %zu of %zu rows", run->map.timeout_ms,
+            atomic_load(&run->rows_done), run->map.inputs->count);
+    fail(run, &error);
+    return true;
+}
+
+static bool next_piece(rp_run *run, const rp_participant *participant, rp_piece *piece)
+{
+    const rp_device *device = participant->device;
+    if (is_over(run))
         return false;
     if (run->n_again > 0) {
+        char text[256];
         *piece = run->again[--run->n_again];
+        if (rp_trace_on()) {
+            chunk_text(run, &piece->chunk, text, sizeof text);
+            rp_trace_instant(device->info.index, "retry", text);
+        }
         return true;
     }
+    if (run->n_waiting >= run->n_slots) /* whoever takes the results is slower than those who make them */
+        return false;
     const rp_split_limits limits = {
-        .work = chunk_work(run, device),
+        .work = chunk_work(run, participant),
         .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
+        .rows = run->map.chunk_rows > 0 ? run->map.chunk_rows : SIZE_MAX,
         .result = rp_map_row_bytes(&run->map),
+        .whole = !rp_map_splits(&run->map),
     };
     *piece = (rp_piece){0};
-    if (!rp_split_next(&run->map.rows, &limits, &run->cursor, &piece->chunk))
+    if (!rp_split_next(run->map.inputs, run->map.code.n_inputs, &limits, &run->cursor, &piece->chunk))
         return false;
-    run->left -= rp_chunk_elements(&run->map.rows, &piece->chunk) * run->map.rows.dtype->size;
-    return !piece->chunk.partial || piece->chunk.begin > 0 || begin_split_row(run, piece->chunk.row);
+    for (size_t i = 0; i < run->map.code.n_inputs; i++)
+        run->left -= rp_chunk_elements(&run->map.inputs[i], &piece->chunk) * run->map.code.element[i];
+    return true;
 }
 
 static void give_back(rp_run *run, const rp_piece *piece)
@@ -147,46 +313,227 @@ static void give_back(rp_run *run, const rp_piece *piece)
     run->again[run->n_again++] = *piece;
 }
 
-/* The rows that an answered piece completes: those of a split row count with its last part. */
-static void piece_done(rp_run *run, rp_device *device, const rp_chunk *chunk)
+/* ---- Results ---------------------------------------------------------------------------------------------------- */
+
+/* Room for a chunk's results; NULL after noting that there is none. */
+static rp_delivery *new_delivery(rp_run *run, const rp_chunk *chunk)
 {
-    size_t rows = chunk->partial && chunk->end < rp_rows_width(&run->map.rows, chunk->row) ? 0 : chunk->rows;
-    atomic_fetch_add_explicit(&run->rows_done, rows, memory_order_relaxed);
-    run->chunks++;
-    rp_pool_count(run->pool, device, rows, 1, 0);
+    size_t bytes = rp_map_chunk_bytes(&run->map, chunk);
+    rp_delivery *fresh = NULL;
+    if (rp_add(bytes, sizeof *fresh + 63, &bytes))
+        fresh = aligned_alloc(64, bytes / 64 * 64);
+    if (fresh == NULL) {
+        rowpool_error error;
+        rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for the results of rows %zu to %zu", chunk->row,
+                chunk->row + chunk->rows - 1);
+        fail(run, &error);
+        return NULL;
+    }
+    *fresh = (rp_delivery){.chunk = *chunk};
+    return fresh;
 }
 
-static void combine_part(rp_run *run, const rp_chunk *chunk, const void *part)
+static bool goes_to_array(const rp_run *run, const rp_chunk *chunk)
 {
-    rp_map_combine (&run->map)(run->map.results + chunk->row * rp_map_row_bytes(&run->map), part, run->map.columns);
+    return run->stream.each == NULL && !chunk->partial;
+}
+
+static char *array_at(const rp_run *run, size_t row)
+{
+    return run->map.results + row * rp_map_row_bytes(&run->map);
+}
+
+static void rows_answered(rp_run *run, rp_device *device, size_t rows)
+{
+    atomic_fetch_add_explicit(&run->rows_done, rows, memory_order_relaxed);
+    rp_pool_count(run->pool, device, rows, 0, 0);
+}
+
+static bool comes_before(const rp_chunk *a, const rp_chunk *b)
+{
+    return a->row != b->row ? a->row < b->row : a->begin < b->begin;
+}
+
+/* The place in a list, in the order of rows and elements. */
+static rp_delivery **place_in(rp_delivery **list, const rp_chunk *chunk)
+{
+    while (*list != NULL && comes_before(&(*list)->chunk, chunk))
+        list = &(*list)->next;
+    return list;
+}
+
+static void wait_for_delivery(rp_run *run, rp_delivery *fresh)
+{
+    rp_delivery **place = place_in(&run->waiting, &fresh->chunk);
+    fresh->next = *place;
+    *place = fresh;
+    run->n_waiting++;
+}
+
+/* A row of which all parts are together. */
+static void row_is_whole(rp_run *run, rp_device *device, const rp_delivery *part)
+{
+    const rp_map *map = &run->map;
+    const rp_chunk row = {.row = part->chunk.row, .rows = 1};
+    rp_delivery *own = run->stream.each != NULL ? new_delivery(run, &row) : NULL;
+    if (run->stream.each != NULL && own == NULL)
+        return;
+    map->code.compiled.end(part->bytes, part->chunk.end, map->arguments, map->columns,
+                           own != NULL ? own->bytes : array_at(run, row.row));
+    if (own != NULL)
+        wait_for_delivery(run, own);
+    rows_answered(run, device, 1);
+}
+
+/* Merges a part with the one after it when nothing lies between them. */
+static bool merge_with_next(rp_run *run, rp_delivery *part)
+{
+    const rp_map *map = &run->map;
+    rp_delivery *next = part->next;
+    if (next == NULL || next->chunk.row != part->chunk.row || next->chunk.begin != part->chunk.end)
+        return false;
+    map->code.compiled.merge(part->bytes, next->bytes, map->arguments, map->columns);
+    part->chunk.end = next->chunk.end;
+    part->next = next->next;
+    free(next);
+    return true;
+}
+
+/* Parts of a row come in any order, and are combined in that of the elements. */
+static void take_part(rp_run *run, rp_device *device, rp_delivery *part)
+{
+    rp_delivery **place = place_in(&run->parts, &part->chunk), **before = &run->parts;
+    part->next = *place;
+    *place = part;
+    merge_with_next(run, part);
+    if (place != before) {
+        while (&(*before)->next != place)
+            before = &(*before)->next;
+        if (merge_with_next(run, *before))
+            place = before;
+    }
+    rp_delivery *merged = *place;
+    if (merged->chunk.begin > 0 || merged->chunk.end < rp_rows_width(run->map.inputs, merged->chunk.row))
+        return;
+    row_is_whole(run, device, merged);
+    *place = merged->next;
+    free(merged);
+}
+
+static void piece_done(rp_run *run, rp_device *device, rp_slot *slot)
+{
+    const rp_chunk *chunk = &slot->piece.chunk;
+    run->chunks++;
+    rp_pool_count(run->pool, device, 0, 1, 0);
+    rp_delivery *own = slot->own;
+    slot->own = NULL;
+    if (chunk->partial) {
+        take_part(run, device, own);
+        return;
+    }
+    if (own != NULL)
+        wait_for_delivery(run, own);
+    rows_answered(run, device, chunk->rows);
+}
+
+/* ---- Streams ---------------------------------------------------------------------------------------------------- */
+
+/* Gives what is ready to the stream's callback: all of it, or as far as it is the next in order. */
+static void deliver(rp_run *run)
+{
+    const rowpool *outer = delivering;
+    delivering = run->pool;
+    while (run->waiting != NULL && !run->stop && !atomic_load(&run->cancel)) {
+        rp_delivery *first = run->waiting;
+        if (run->stream.order == ROWPOOL_IN_ORDER && first->chunk.row != run->next_row)
+            break;
+        run->waiting = first->next;
+        run->n_waiting--;
+        run->next_row = first->chunk.row + first->chunk.rows;
+        if (run->stream.each(first->chunk.row, first->chunk.rows, first->bytes, run->stream.payload) != 0) {
+            rowpool_error error;
+            rp_fail(&error, ROWPOOL_ECANCELED, "the callback ended the stream at rows %zu to %zu", first->chunk.row,
+                    first->chunk.row + first->chunk.rows - 1);
+            fail(run, &error);
+        }
+        free(first);
+    }
+    delivering = outer;
+}
+
+/* Gives a piece back in two. False: it is a single row that cannot be split, or a single element. */
+static bool give_back_halves(rp_run *run, rp_piece piece)
+{
+    rp_piece half = piece;
+    rp_chunk *first = &half.chunk, *second = &piece.chunk;
+    if (first->rows > 1) {
+        first->rows /= 2;
+        second->row += first->rows;
+        second->rows -= first->rows;
+    } else {
+        size_t width = first->partial ? first->end - first->begin : rp_rows_width(run->map.inputs, first->row);
+        if (!rp_map_splits(&run->map) || width < 2)
+            return false;
+        first->partial = second->partial = true;
+        first->end = second->begin = first->begin + width / 2;
+        second->end = first->begin + width;
+    }
+    give_back(run, &piece);
+    give_back(run, &half);
+    return true;
 }
 
 /* ---- Failures --------------------------------------------------------------------------------------------------- */
 
-/* A dead worker is replaced by its backend, so the device stays; but rows that kill twice would go on killing. */
-static void worker_died(rp_run *run, rp_piece piece, bool blamed, const rowpool_error *error)
+static void give_up(rp_run *run, const rp_piece *piece, const rowpool_error *error)
 {
-    enum { MOST_DEATHS = 2 };
-    piece.deaths += blamed;
-    if (piece.deaths >= MOST_DEATHS)
-        fail(run, error);
-    else
-        give_back(run, &piece);
+    note(run, error);
+    run->lost += piece->chunk.rows;
+    if (run->stream.order == ROWPOOL_IN_ORDER && run->stream.each != NULL)
+        run->stop = true; /* the rows after these would never be next */
 }
 
-static void piece_failed(rp_run *run, rp_device *device, const rp_piece *piece, bool blamed, const rowpool_error *error)
+/* A dead worker is replaced by its backend, so the device stays; but rows that kill twice would go on killing. They are
+ * searched for the one that does, and the others run. Once it is found, its like are given up together. */
+static void worker_died(rp_run *run, rp_piece piece, bool blamed, const rowpool_error *error)
 {
+    const unsigned most = run->map.once ? 1 : 2;
+    piece.deaths += blamed;
+    if (piece.deaths < most) {
+        give_back(run, &piece);
+        return;
+    }
+    if (piece.chunk.partial || piece.chunk.rows == 1 || run->lost > 0) {
+        give_up(run, &piece, error);
+        return;
+    }
+    piece.deaths = most - 1;
+    give_back_halves(run, piece);
+}
+
+static void piece_failed(rp_run *run, rp_participant *participant, const rp_piece *piece, bool blamed,
+                         const rowpool_error *error)
+{
+    rp_device *device = participant->device;
     rp_log(RP_LOG_RUN, "%s: rows %zu to %zu: %s", device->info.index, piece->chunk.row,
            piece->chunk.row + piece->chunk.rows - 1, error->message);
     rp_pool_count(run->pool, device, 0, 0, 1);
+    rp_trace_instant(device->info.index, "failure", error->message);
     if (error->status == ROWPOOL_EWORKER) {
         worker_died(run, *piece, blamed, error);
+    } else if (error->status == ROWPOOL_ENOMEM && participant->most > LEAST_WORK && give_back_halves(run, *piece)) {
+        participant->most /= 2;
+        rp_log(RP_LOG_DEVICE, "%s: chunks of at most %zu bytes from here on", device->info.index, participant->most);
     } else if (error->status == ROWPOOL_EINVAL) { /* the caller's data: no other device would do better */
         fail(run, error);
+    } else if (run->pool->strict) {
+        fail(run, error);
     } else {
-        run->in_flight_on[device - run->pool->devices.items] = put_aside;
+        participant->in_flight = put_aside;
         rp_log(RP_LOG_DEVICE, "%s is put aside for this map: %s", device->info.index, error->message);
         give_back(run, piece);
+        if (run->status == ROWPOOL_OK)
+            run->error = *error; /* counts when nobody else can do it */
     }
 }
 
@@ -194,20 +541,31 @@ static void piece_failed(rp_run *run, rp_device *device, const rp_piece *piece, 
 
 static void release_slot(rp_run *run, rp_slot *slot)
 {
+    free(slot->own);
+    slot->own = NULL;
     slot->next = run->free_slots;
     run->free_slots = slot;
 }
 
-static void submit(rp_run *run, rp_device *device, const rp_piece *piece)
+static void submit(rp_run *run, rp_participant *participant, const rp_piece *piece)
 {
     rp_slot *slot = run->free_slots;
-    size_t *in_flight = &run->in_flight_on[device - run->pool->devices.items];
+    rp_device *device = participant->device;
+    const rp_chunk *chunk = &piece->chunk;
+    bool to_array = goes_to_array(run, chunk);
+    rp_delivery *own = to_array ? NULL : new_delivery(run, chunk);
+    if (!to_array && own == NULL)
+        return;
     run->free_slots = slot->next;
     slot->piece = *piece;
-    slot->task = (rp_task){.map = &run->map, .chunk = piece->chunk, .device = device, .owner = run};
+    slot->own = own;
+    if (rp_trace_on())
+        slot->begin = rp_clock_now();
+    slot->task = (rp_task){.map = &run->map, .chunk = *chunk, .device = device, .owner = run};
     slot->task.home = run->waits ? NULL : run->queue;
-    slot->task.results = results_of(run, slot, &piece->chunk);
-    ++*in_flight; /* before submit: the completion may already be there when it returns */
+    slot->task.results = to_array ? array_at(run, chunk->row) : own->bytes;
+    note_begin(participant);
+    participant->in_flight++; /* before submit: the completion may already be there when it returns */
     run->in_flight++;
     rowpool_error error;
     if (device->backend->submit(device, &slot->task, &error) == ROWPOOL_OK) {
@@ -216,65 +574,76 @@ static void submit(rp_run *run, rp_device *device, const rp_piece *piece)
         return;
     }
     run->in_flight--;
-    --*in_flight;
+    participant->in_flight--;
     release_slot(run, slot);
-    piece_failed(run, device, piece, false, &error);
+    piece_failed(run, participant, piece, false, &error);
 }
 
-/* What is left when every device has been put aside. */
-static void finish_on_host(rp_run *run)
+static void fill_participant(rp_run *run, rp_participant *participant)
 {
-    rp_device *host = run->pool->host;
     rp_piece piece;
-    while (next_piece(run, host, &piece)) {
-        rp_block block = rp_chunk_block(&run->map.rows, &piece.chunk);
-        void *results = results_of(run, run->free_slots, &piece.chunk);
-        rp_map_fold (&run->map)(&block, run->map.arguments, run->map.columns, results);
-        if (piece.chunk.partial)
-            combine_part(run, &piece.chunk, results);
-        piece_done(run, host, &piece.chunk);
-    }
+    while (participant->in_flight < participant->device->lanes && is_of_use(run, participant) &&
+           next_piece(run, participant, &piece))
+        submit(run, participant, &piece);
 }
 
 static bool has_work(rp_run *run)
 {
-    return run->status == ROWPOOL_OK && !all_rows_done(run) && !atomic_load(&run->cancel);
+    return !is_over(run) && !all_rows_done(run);
+}
+
+static void hand_out(rp_run *run)
+{
+    size_t aside;
+    do { /* again when the last devices refused what earlier ones had no lane for */
+        aside = 0;
+        for (size_t i = 0; i < run->n_participants; i++) {
+            fill_participant(run, &run->participants[i]);
+            aside += run->participants[i].in_flight == put_aside;
+        }
+    } while (run->in_flight == 0 && aside < run->n_participants && run->waiting == NULL && has_work(run));
+    if (aside < run->n_participants || !has_work(run))
+        return;
+    if (run->has_reserve)
+        fill_participant(run, &run->participants[run->n_participants]);
+    else if (run->in_flight == 0)
+        fail(run, &run->error);
 }
 
 void rp_run_fill(rp_run *run)
 {
-    rp_device *devices = run->pool->devices.items;
-    size_t used = run->pool->devices.used, aside;
-    do { /* again when the last devices refused what earlier ones had no lane for */
-        aside = 0;
-        for (size_t i = 0; i < used; i++) {
-            rp_piece piece;
-            while (run->in_flight_on[i] < devices[i].lanes && next_piece(run, &devices[i], &piece))
-                submit(run, &devices[i], &piece);
-            aside += run->in_flight_on[i] == put_aside;
-        }
-    } while (run->in_flight == 0 && aside < used && has_work(run));
-    if (run->in_flight == 0)
-        finish_on_host(run);
+    do {
+        hand_out(run);
+        if (run->stream.each != NULL)
+            deliver(run);
+    } while (run->in_flight == 0 && has_work(run));
+}
+
+static rp_participant *participant_of(rp_run *run, const rp_device *device)
+{
+    rp_participant *participant = run->participants;
+    while (participant->device != device)
+        participant++;
+    return participant;
 }
 
 void rp_run_complete(rp_run *run, rp_slot *slot)
 {
     rp_device *device = slot->task.device;
-    size_t *in_flight = &run->in_flight_on[device - run->pool->devices.items];
+    rp_participant *participant = participant_of(run, device);
     rowpool_error error;
     rowpool_status status = device->backend->finish(device, &slot->task, &error);
     run->in_flight--;
-    if (*in_flight != put_aside)
-        --*in_flight;
+    if (participant->in_flight != put_aside)
+        participant->in_flight--;
     if (status == ROWPOOL_OK) {
-        if (slot->piece.chunk.partial)
-            combine_part(run, &slot->piece.chunk, slot->task.results);
-        piece_done(run, device, &slot->piece.chunk);
+        note_end(run, participant, &slot->piece.chunk);
+        trace_chunk(run, slot, "chunk");
+        piece_done(run, device, slot);
     }
     release_slot(run, slot);
     if (status != ROWPOOL_OK)
-        piece_failed(run, device, &slot->piece, slot->task.blamed, &error);
+        piece_failed(run, participant, &slot->piece, slot->task.blamed, &error);
 }
 
 rowpool_status rp_run_whole(rp_run *run, rowpool_error *error)

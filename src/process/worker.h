@@ -31,7 +31,7 @@ typedef void rp_worker_run(const rp_worker_self *self);
  * long as the worker should. ESYSTEM: no process, or no descriptor, is to be had. */
 rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error);
 
-enum { RP_WORKER_DESCRIPTORS = 3 }; /* the most in one message */
+enum { RP_WORKER_DESCRIPTORS = 9 }; /* the most in one message */
 
 /* Sends one message, all of it or nothing; 0 or the errno. EPIPE or ECONNRESET: the worker has gone, or is going. */
 int rp_worker_send(const rp_worker *worker, const void *message, size_t bytes, const int *descriptors, size_t n);

@@ -5,28 +5,34 @@
 
 #include "backend/opencl/opencl.h"
 #include "base/checked.h"
+#include "base/clock.h"
+#include "base/trace.h"
 
-enum { MOST_EVENTS = 4 }; /* two uploads, two kernels */
+enum { MOST_EVENTS = 2 * ROWPOOL_MOST_INPUTS + 2 }; /* uploads, two kernels */
 
 typedef struct {
     rp_task *task;
     rp_cl_lane *lane;
     rp_cl_kernels *kernels;
-    cl_mem data, offsets, arguments, results; /* those of the lane, or this chunk's own: */
-    bool own_memory;                          /* windows on the host's arrays */
+    cl_mem data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS]; /* NULL: there are none */
+    cl_mem arguments, results; /* these three are those of the lane, or this chunk's own: */
+    bool own_memory;           /* windows on the host's arrays */
     size_t result_bytes;
-    size_t stride;                /* of the rows as they lie in `data` */
-    rp_cl_guard *first_launch;    /* a driver compiles meanwhile, perhaps on a thread of its own */
+    size_t stride[ROWPOOL_MOST_INPUTS]; /* of the rows as they lie in `data` */
+    rp_cl_guard *first_launch;          /* a driver compiles meanwhile, perhaps on a thread of its own */
     cl_event events[MOST_EVENTS]; /* of all that is enqueued before the read: an earlier failure need not show there */
+    const char *what[MOST_EVENTS];
     size_t n_events;
+    struct timespec begin; /* for the trace: the host's clock before the first command */
     cl_event read;
     cl_int read_status;
     atomic_flag claimed; /* by the callback, or by a submit that failed after setting it */
 } rp_cl_chunk;
 
-/* Where to put the event of the next command. */
-static cl_event *next_event(rp_cl_chunk *chunk)
+/* Where to put the event of the next command; what it does is for the trace. */
+static cl_event *next_event(rp_cl_chunk *chunk, const char *what)
 {
+    chunk->what[chunk->n_events] = what;
     return &chunk->events[chunk->n_events++];
 }
 
@@ -64,21 +70,23 @@ static rowpool_status upload(const rp_device *device, rp_cl_chunk *chunk, rp_cl_
 {
     RP_TRY(reserve(device, buffer, bytes, error));
     cl_int code = clEnqueueWriteBuffer(chunk->lane->queue, buffer->memory, CL_FALSE, 0, bytes, host, 0, NULL,
-                                       next_event(chunk));
+                                       next_event(chunk, "upload"));
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueWriteBuffer", code, error);
 }
 
 /* Uploads strided rows without the gaps between them. */
-static rowpool_status upload_packed(const rp_device *device, rp_cl_chunk *chunk, const void *host, rowpool_error *error)
+static rowpool_status upload_packed(const rp_device *device, rp_cl_chunk *chunk, size_t i, const void *host,
+                                    rowpool_error *error)
 {
-    const rp_rows *rows = &chunk->task->map->rows;
+    const rp_rows *rows = &chunk->task->map->inputs[i];
+    rp_cl_buffer *buffer = &chunk->lane->data[i];
     size_t size = rows->dtype->size, count = chunk->task->chunk.rows;
     const size_t origin[3] = {0, 0, 0}, region[3] = {rows->width * size, count, 1};
-    RP_TRY(reserve(device, &chunk->lane->data, rows->width * size * count, error));
-    cl_int code = clEnqueueWriteBufferRect(chunk->lane->queue, chunk->lane->data.memory, CL_FALSE, origin, origin,
-                                           region, rows->width * size, 0, rows->stride * size, 0, host, 0, NULL,
-                                           next_event(chunk));
-    chunk->stride = rows->width;
+    RP_TRY(reserve(device, buffer, rows->width * size * count, error));
+    cl_int code = clEnqueueWriteBufferRect(chunk->lane->queue, buffer->memory, CL_FALSE, origin, origin, region,
+                                           rows->width * size, 0, rows->stride * size, 0, host, 0, NULL,
+                                           next_event(chunk, "upload"));
+    chunk->stride[i] = rows->width;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueWriteBufferRect", code, error);
 }
 
@@ -92,36 +100,47 @@ static rowpool_status place_arguments(const rp_device *device, rp_cl_chunk *chun
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clCreateBuffer", code, error);
 }
 
-static rowpool_status place_in_host_memory(const rp_device *device, rp_cl_chunk *chunk, const void *data, size_t bytes,
-                                           size_t offset_bytes, rowpool_error *error)
+static rowpool_status place_results(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
-    const rp_task *task = chunk->task;
-    chunk->own_memory = true;
-    RP_TRY(window(device, task->results, chunk->result_bytes, CL_MEM_READ_WRITE, &chunk->results, error));
-    if (bytes > 0)
-        RP_TRY(window(device, data, bytes, CL_MEM_READ_ONLY, &chunk->data, error));
-    if (offset_bytes > 0)
-        RP_TRY(window(device, task->map->rows.offsets + task->chunk.row, offset_bytes, CL_MEM_READ_ONLY,
-                      &chunk->offsets, error));
+    const rp_cl_device *state = device->state;
+    chunk->result_bytes = rp_map_chunk_bytes(chunk->task->map, &chunk->task->chunk);
+    if (state->shared)
+        return window(device, chunk->task->results, chunk->result_bytes, CL_MEM_READ_WRITE, &chunk->results, error);
+    RP_TRY(reserve(device, &chunk->lane->results, chunk->result_bytes, error));
+    chunk->results = chunk->lane->results.memory;
     return ROWPOOL_OK;
 }
 
-static rowpool_status place_on_device(const rp_device *device, rp_cl_chunk *chunk, const void *data, size_t bytes,
-                                      size_t offset_bytes, rowpool_error *error)
+/* Bytes that the device needs of one input. */
+typedef struct {
+    const char *data;
+    const int64_t *offsets;
+    size_t bytes, offset_bytes;
+} source;
+
+static rowpool_status place_in_host_memory(const rp_device *device, rp_cl_chunk *chunk, size_t i, const source *from,
+                                           rowpool_error *error)
 {
-    const rp_task *task = chunk->task;
-    const rp_rows *rows = &task->map->rows;
+    if (from->bytes > 0)
+        RP_TRY(window(device, from->data, from->bytes, CL_MEM_READ_ONLY, &chunk->data[i], error));
+    if (from->offset_bytes > 0)
+        RP_TRY(window(device, from->offsets, from->offset_bytes, CL_MEM_READ_ONLY, &chunk->offsets[i], error));
+    return ROWPOOL_OK;
+}
+
+static rowpool_status place_on_device(const rp_device *device, rp_cl_chunk *chunk, size_t i, const source *from,
+                                      rowpool_error *error)
+{
+    const rp_rows *rows = &chunk->task->map->inputs[i];
     rp_cl_lane *lane = chunk->lane;
-    RP_TRY(reserve(device, &lane->results, chunk->result_bytes, error));
-    if (bytes > 0 && !task->chunk.partial && rows->stride > rows->width)
-        RP_TRY(upload_packed(device, chunk, data, error));
-    else if (bytes > 0)
-        RP_TRY(upload(device, chunk, &lane->data, data, bytes, error));
-    if (offset_bytes > 0)
-        RP_TRY(upload(device, chunk, &lane->offsets, rows->offsets + task->chunk.row, offset_bytes, error));
-    chunk->results = lane->results.memory;
-    chunk->data = bytes > 0 ? lane->data.memory : NULL;
-    chunk->offsets = offset_bytes > 0 ? lane->offsets.memory : NULL;
+    if (from->bytes > 0 && !chunk->task->chunk.partial && rows->stride > rows->width)
+        RP_TRY(upload_packed(device, chunk, i, from->data, error));
+    else if (from->bytes > 0)
+        RP_TRY(upload(device, chunk, &lane->data[i], from->data, from->bytes, error));
+    if (from->offset_bytes > 0)
+        RP_TRY(upload(device, chunk, &lane->offsets[i], from->offsets, from->offset_bytes, error));
+    chunk->data[i] = from->bytes > 0 ? lane->data[i].memory : NULL;
+    chunk->offsets[i] = from->offset_bytes > 0 ? lane->offsets[i].memory : NULL;
     return ROWPOOL_OK;
 }
 
@@ -129,15 +148,25 @@ static rowpool_status place(const rp_device *device, rp_cl_chunk *chunk, rowpool
 {
     const rp_cl_device *state = device->state;
     const rp_task *task = chunk->task;
-    const rp_rows *rows = &task->map->rows;
-    size_t bytes = rp_chunk_span(rows, &task->chunk) * rows->dtype->size;
-    bool ragged = rows->offsets != NULL && !task->chunk.partial;
-    size_t offset_bytes = ragged ? (task->chunk.rows + 1) * sizeof *rows->offsets : 0;
-    const char *data = bytes > 0 ? rows->data + rp_chunk_origin(rows, &task->chunk) * rows->dtype->size : NULL;
-    chunk->result_bytes = task->chunk.rows * rp_map_row_bytes(task->map);
-    chunk->stride = rows->stride;
+    chunk->own_memory = state->shared;
     RP_TRY(place_arguments(device, chunk, error));
-    return (state->shared ? place_in_host_memory : place_on_device)(device, chunk, data, bytes, offset_bytes, error);
+    RP_TRY(place_results(device, chunk, error));
+    const rowpool_block block = rp_map_block(task->map, &task->chunk);
+    for (size_t i = 0; i < task->map->code.n_inputs; i++) {
+        const rp_rows *rows = &task->map->inputs[i];
+        const source from = {
+            .data = block.input[i].data,
+            .offsets = block.input[i].offsets,
+            .bytes = rp_chunk_span(rows, &task->chunk) * rows->dtype->size,
+            .offset_bytes = block.input[i].offsets != NULL ? (block.count + 1) * sizeof *rows->offsets : 0,
+        };
+        chunk->stride[i] = rows->stride;
+        if (from.bytes > device->info.largest_buffer)
+            return rp_fail(error, ROWPOOL_EDEVICE, "device %s (%s): row %zu has %zu bytes, more than a buffer may have",
+                           device->info.index, device->info.name, block.row, from.bytes);
+        RP_TRY((state->shared ? place_in_host_memory : place_on_device)(device, chunk, i, &from, error));
+    }
+    return ROWPOOL_OK;
 }
 
 /* ---- Launch ----------------------------------------------------------------------------------------------------- */
@@ -175,23 +204,39 @@ static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk,
     const size_t global[2] = {rp_ceil_div(items, group) * group,
                               rp_ceil_div(columns, columns_per_item(state, columns))};
     cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL,
-                                         next_event(chunk));
+                                         next_event(chunk, "kernel"));
     chunk->kernels->launched[form] = code == CL_SUCCESS;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueNDRangeKernel", code, error);
+}
+
+/* Whole rows of one work item: enough in a group to outweigh its start, and enough groups to keep the units busy. */
+static size_t rows_of_item(const rp_device *device, const rp_cl_chunk *chunk)
+{
+    const rp_cl_device *state = device->state;
+    if (!state->long_items)
+        return 1;
+    size_t rows = chunk->task->chunk.rows, elements = 0;
+    for (size_t i = 0; i < chunk->task->map->code.n_inputs; i++)
+        elements += rp_chunk_elements(&chunk->task->map->inputs[i], &chunk->task->chunk);
+    size_t wanted = 32768 / (state->group * rp_max(1, elements / rp_max(1, rows)));
+    size_t balanced = rows / (state->group * 4 * rp_max(1, device->info.units));
+    return rp_max(1, rp_min(rp_min(wanted, balanced), 64));
+}
+
+/* What a kernel gets for an array that there is not: it does not look at it. */
+static cl_mem memory_or(cl_mem memory, const rp_cl_chunk *chunk)
+{
+    return memory != NULL ? memory : chunk->arguments;
 }
 
 static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
     const rp_cl_device *state = device->state;
     const rp_map *map = chunk->task->map;
-    cl_ulong count = chunk->task->chunk.rows, width = map->rows.width, stride = chunk->stride, columns = map->columns;
-    cl_ulong rows_per_item = 1, columns_each = columns_per_item(state, columns);
-    if (state->long_items) { /* enough in a group to outweigh its start, and enough groups to keep the units busy */
-        size_t wanted = 32768 / (state->group * rp_max(1, map->rows.width));
-        size_t balanced = chunk->task->chunk.rows / (state->group * 4 * rp_max(1, device->info.units));
-        rows_per_item = rp_max(1, rp_min(rp_min(wanted, balanced), 64));
-    }
-    cl_mem data = chunk->data != NULL ? chunk->data : chunk->arguments;
+    cl_ulong count = chunk->task->chunk.rows, width = map->inputs->width, stride = chunk->stride[0];
+    cl_ulong columns = map->columns, columns_each = columns_per_item(state, columns);
+    cl_ulong rows_per_item = rows_of_item(device, chunk);
+    cl_mem data = memory_or(chunk->data[0], chunk);
     const argument arguments[] = {
         ARGUMENT(data),   ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),        ARGUMENT(width),
         ARGUMENT(stride), ARGUMENT(columns),          ARGUMENT(columns_each),   ARGUMENT(rows_per_item)};
@@ -205,11 +250,11 @@ static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk,
     const rp_cl_device *state = device->state;
     const rp_map *map = chunk->task->map;
     cl_ulong count = chunk->task->chunk.rows, columns = map->columns, columns_each = columns_per_item(state, columns);
-    size_t wanted = ITEM_ELEMENTS / (BLOCK * map->rows.width);
+    size_t wanted = ITEM_ELEMENTS / (BLOCK * map->inputs->width);
     size_t balanced = count / (BLOCK * 8 * rp_max(1, device->info.units));
     cl_ulong rows_per_item = BLOCK * rp_max(1, rp_min(wanted, balanced));
-    const argument arguments[] = {ARGUMENT(chunk->data),  ARGUMENT(chunk->arguments), ARGUMENT(chunk->results),
-                                  ARGUMENT(count),        ARGUMENT(columns),          ARGUMENT(columns_each),
+    const argument arguments[] = {ARGUMENT(chunk->data[0]), ARGUMENT(chunk->arguments), ARGUMENT(chunk->results),
+                                  ARGUMENT(count),          ARGUMENT(columns),          ARGUMENT(columns_each),
                                   ARGUMENT(rows_per_item)};
     return launch_kernel(device, chunk, RP_CL_BLOCKS, rp_ceil_div(count, rows_per_item), 1, ARGUMENTS(arguments),
                          error);
@@ -231,27 +276,41 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
 {
     const rp_cl_device *state = device->state;
     const rp_task *task = chunk->task;
-    const rp_rows *rows = &task->map->rows;
+    const rp_rows *rows = task->map->inputs;
     size_t positions = rp_chunk_elements(rows, &task->chunk) + task->chunk.rows;
-    size_t span = span_length(device, positions, rp_map_row_bytes(task->map));
+    size_t carried = 2 * task->map->columns * rp_cl_accumulator_size(task->map); /* head and tail */
+    size_t span = span_length(device, positions, carried);
     size_t items = rp_ceil_div(positions, span);
-    RP_TRY(reserve(device, &chunk->lane->carry, items * rp_map_row_bytes(task->map), error));
+    RP_TRY(reserve(device, &chunk->lane->carry, items * carried, error));
 
-    cl_ulong count = task->chunk.rows, stride = chunk->stride, columns = task->map->columns, length = span;
-    cl_ulong columns_each = columns_per_item(state, columns);
+    cl_ulong count = task->chunk.rows, stride = chunk->stride[0], columns = task->map->columns, length = span;
+    cl_ulong columns_each = columns_per_item(state, columns), first = task->chunk.begin;
     cl_ulong width = task->chunk.partial ? rp_chunk_elements(rows, &task->chunk) : rows->width;
-    cl_int ragged = chunk->offsets != NULL;
+    cl_int ragged = chunk->offsets[0] != NULL, partial = task->chunk.partial;
     cl_long origin = ragged ? (cl_long)rp_chunk_origin(rows, &task->chunk) : 0;
-    cl_mem data = chunk->data != NULL ? chunk->data : chunk->arguments;
-    cl_mem offsets = ragged ? chunk->offsets : chunk->arguments;
+    cl_mem data = memory_or(chunk->data[0], chunk), offsets = memory_or(chunk->offsets[0], chunk);
     cl_mem carry = chunk->lane->carry.memory;
-    const argument spans[] = {
-        ARGUMENT(data),   ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),  ARGUMENT(width),
-        ARGUMENT(stride), ARGUMENT(columns),          ARGUMENT(columns_each),   ARGUMENT(length), ARGUMENT(offsets),
-        ARGUMENT(origin), ARGUMENT(ragged),           ARGUMENT(carry)};
-    const argument combine[] = {ARGUMENT(chunk->results), ARGUMENT(count),  ARGUMENT(width),   ARGUMENT(columns),
-                                ARGUMENT(columns_each),   ARGUMENT(length), ARGUMENT(offsets), ARGUMENT(origin),
-                                ARGUMENT(ragged),         ARGUMENT(carry)};
+    const argument spans[] = {ARGUMENT(data),           ARGUMENT(chunk->arguments),
+                              ARGUMENT(chunk->results), ARGUMENT(chunk->results),
+                              ARGUMENT(count),          ARGUMENT(width),
+                              ARGUMENT(stride),         ARGUMENT(columns),
+                              ARGUMENT(columns_each),   ARGUMENT(length),
+                              ARGUMENT(offsets),        ARGUMENT(origin),
+                              ARGUMENT(ragged),         ARGUMENT(first),
+                              ARGUMENT(partial),        ARGUMENT(carry)};
+    const argument combine[] = {ARGUMENT(chunk->arguments),
+                                ARGUMENT(chunk->results),
+                                ARGUMENT(chunk->results),
+                                ARGUMENT(count),
+                                ARGUMENT(width),
+                                ARGUMENT(columns),
+                                ARGUMENT(columns_each),
+                                ARGUMENT(length),
+                                ARGUMENT(offsets),
+                                ARGUMENT(origin),
+                                ARGUMENT(ragged),
+                                ARGUMENT(partial),
+                                ARGUMENT(carry)};
     RP_TRY(launch_kernel(device, chunk, RP_CL_SPANS, items, state->long_items ? 1 : state->group, ARGUMENTS(spans),
                          error));
     if (items == 1)
@@ -259,15 +318,65 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     return launch_kernel(device, chunk, RP_CL_COMBINE, items, state->group, ARGUMENTS(combine), error);
 }
 
+static size_t longest_row(const rp_task *task)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < task->map->code.n_inputs; i++)
+        for (size_t row = 0; row < task->chunk.rows; row++)
+            longest = rp_max(longest, rp_rows_width(&task->map->inputs[i], task->chunk.row + row));
+    return longest;
+}
+
+static rowpool_status launch_bodies(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
+{
+    enum { MOST_RENDERED = 16384, FIXED = 7, EACH = 6 };
+    const rp_cl_device *state = device->state;
+    const rp_task *task = chunk->task;
+    const rp_map *map = task->map;
+    if (rp_cl_is_renderer(device) && longest_row(task) > MOST_RENDERED)
+        return rp_fail(error, ROWPOOL_EDEVICE,
+                       "device %s (%s): it ends long loops early, and a row has more than %d "
+                       "elements",
+                       device->info.index, device->info.name, MOST_RENDERED);
+    cl_ulong count = task->chunk.rows, index = task->chunk.row, columns = map->columns;
+    cl_ulong columns_each = columns_per_item(state, columns), rows_per_item = rows_of_item(device, chunk);
+    const rowpool_block block = rp_map_block(map, &task->chunk);
+    struct {
+        cl_mem data, offsets;
+        cl_ulong width, stride;
+        cl_long origin;
+        cl_int ragged;
+    } input[ROWPOOL_MOST_INPUTS];
+    argument arguments[FIXED + EACH * ROWPOOL_MOST_INPUTS] = {
+        ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),        ARGUMENT(index),
+        ARGUMENT(columns),          ARGUMENT(columns_each),   ARGUMENT(rows_per_item)};
+    for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
+        input[i].data = memory_or(chunk->data[i], chunk);
+        input[i].offsets = memory_or(chunk->offsets[i], chunk);
+        input[i].width = block.input[i].width;
+        input[i].stride = chunk->stride[i];
+        input[i].origin = block.input[i].origin;
+        input[i].ragged = chunk->offsets[i] != NULL;
+        const argument each[EACH] = {ARGUMENT(input[i].data),    ARGUMENT(input[i].width),  ARGUMENT(input[i].stride),
+                                     ARGUMENT(input[i].offsets), ARGUMENT(input[i].origin), ARGUMENT(input[i].ragged)};
+        for (size_t k = 0; k < EACH; k++)
+            arguments[FIXED + EACH * i + k] = each[k];
+    }
+    return launch_kernel(device, chunk, RP_CL_BODIES, rp_ceil_div(count, rows_per_item), state->group,
+                         ARGUMENTS(arguments), error);
+}
+
 /* The form that a chunk's rows call for. */
 static rp_cl_kernel form_of(const rp_device *device, const rp_cl_chunk *chunk)
 {
     enum { SHORT_ROW = 512 }; /* elements */
     const rp_map *map = chunk->task->map;
-    if (map->rows.offsets != NULL || chunk->task->chunk.partial || map->rows.width > SHORT_ROW)
+    const rp_rows *rows = map->inputs;
+    if (map->function->form == ROWPOOL_BODY)
+        return RP_CL_BODIES;
+    if (rows->offsets != NULL || chunk->task->chunk.partial || rows->width > SHORT_ROW)
         return RP_CL_SPANS;
-    return rp_cl_is_blocky(device, map) && chunk->kernels->program->width == map->rows.width ? RP_CL_BLOCKS
-                                                                                             : RP_CL_ROWS;
+    return rp_cl_is_blocky(device, map) && chunk->kernels->program->width == rows->width ? RP_CL_BLOCKS : RP_CL_ROWS;
 }
 
 static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
@@ -277,6 +386,8 @@ static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rowpoo
         return launch_blocks(device, chunk, error);
     case RP_CL_ROWS:
         return launch_rows(device, chunk, error);
+    case RP_CL_BODIES:
+        return launch_bodies(device, chunk, error);
     default:
         return launch_spans(device, chunk, error);
     }
@@ -315,15 +426,24 @@ static rowpool_status read_with_callback(const rp_device *device, rp_cl_chunk *c
     return flush(device, chunk, error);
 }
 
+static void release_memory(cl_mem memory)
+{
+    if (memory != NULL)
+        clReleaseMemObject(memory);
+}
+
 static void release(rp_device *device, rp_cl_chunk *chunk)
 {
     if (chunk->first_launch != NULL)
         rp_cl_guard_restore(chunk->first_launch);
     free(chunk->first_launch);
-    cl_mem own[] = {chunk->arguments, chunk->data, chunk->offsets, chunk->results};
-    for (size_t i = 0; i < (chunk->own_memory ? 4 : 1); i++)
-        if (own[i] != NULL)
-            clReleaseMemObject(own[i]);
+    release_memory(chunk->arguments);
+    for (size_t i = 0; chunk->own_memory && i < ROWPOOL_MOST_INPUTS; i++) {
+        release_memory(chunk->data[i]);
+        release_memory(chunk->offsets[i]);
+    }
+    if (chunk->own_memory)
+        release_memory(chunk->results);
     for (size_t i = 0; i < chunk->n_events; i++)
         if (chunk->events[i] != NULL)
             clReleaseEvent(chunk->events[i]);
@@ -386,6 +506,8 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *err
     rowpool_status status = rp_cl_lane_take(device, &chunk->lane, error);
     if (status == ROWPOOL_OK)
         status = rp_cl_kernels_get(device, chunk->lane, task, &chunk->kernels, error);
+    if (rp_trace_on())
+        chunk->begin = rp_clock_now();
     if (status == ROWPOOL_OK)
         status = place(device, chunk, error);
     if (status == ROWPOOL_OK)
@@ -405,19 +527,58 @@ static cl_int outcome(const rp_cl_chunk *chunk, cl_int read_status)
     return read_status;
 }
 
+/* ---- The trace ----------------------------------------------------------------------------------------------------
+ */
+
+/* A device's time of a command, by the host's clock. */
+static struct timespec host_time(const rp_cl_chunk *chunk, cl_ulong queued, cl_ulong time)
+{
+    int64_t ns = (int64_t)(time - queued) + chunk->begin.tv_nsec;
+    struct timespec when = {.tv_sec = chunk->begin.tv_sec + (time_t)(ns / 1000000000),
+                            .tv_nsec = (long)(ns % 1000000000)};
+    return when;
+}
+
+static bool command_time(cl_event event, cl_profiling_info what, cl_ulong *time)
+{
+    return event != NULL && clGetEventProfilingInfo(event, what, sizeof *time, time, NULL) == CL_SUCCESS;
+}
+
+static void trace_command(const rp_device *device, const rp_cl_chunk *chunk, cl_event event, cl_ulong first,
+                          const char *what)
+{
+    cl_ulong begin, end;
+    if (command_time(event, CL_PROFILING_COMMAND_START, &begin) &&
+        command_time(event, CL_PROFILING_COMMAND_END, &end) && first <= begin && begin <= end)
+        rp_trace_span(device->info.name, what, host_time(chunk, first, begin), host_time(chunk, first, end),
+                      chunk->task->map->name);
+}
+
+/* What the device did and when: by its own clock, laid over the host's at the first command. */
+static void trace_commands(const rp_device *device, const rp_cl_chunk *chunk)
+{
+    cl_ulong first;
+    if (!rp_trace_on() || chunk->n_events == 0 || !command_time(chunk->events[0], CL_PROFILING_COMMAND_QUEUED, &first))
+        return;
+    for (size_t i = 0; i < chunk->n_events; i++)
+        trace_command(device, chunk, chunk->events[i], first, chunk->what[i]);
+    trace_command(device, chunk, chunk->read, first, "read");
+}
+
 rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *error)
 {
     rp_cl_chunk *chunk = task->state;
     cl_int code = chunk->read_status;
     if (task->home == NULL)
         code = clEnqueueReadBuffer(chunk->lane->queue, chunk->results, CL_TRUE, 0, chunk->result_bytes, task->results,
-                                   0, NULL, NULL);
+                                   0, NULL, rp_trace_on() ? &chunk->read : NULL);
     rowpool_status status = ROWPOOL_OK;
     code = outcome(chunk, code);
     if (code < 0) {
         clFinish(chunk->lane->queue);
         status = rp_cl_fail(device, "a command of the chunk", code, error);
     }
+    trace_commands(device, chunk);
     release(device, chunk);
     task->state = NULL;
     return status;

@@ -5,6 +5,22 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/trace.h"
+
+static const char *lacks(const rp_device *device, const rp_map *map)
+{
+    (void)device;
+    if (map->processes)
+        return "it is to run in a worker process";
+    return map->function->source != NULL ? NULL : "it has no text for OpenCL";
+}
+
+size_t rp_cl_accumulator_size(const rp_map *map)
+{
+    enum { USUAL = 256 };
+    size_t size = map->code.compiled.accumulator_size;
+    return size > 0 ? size : USUAL;
+}
 
 const rp_backend rp_backend_opencl = {
     .name = "opencl",
@@ -13,6 +29,7 @@ const rp_backend rp_backend_opencl = {
     .close = rp_cl_close,
     .submit = rp_cl_submit,
     .finish = rp_cl_finish,
+    .lacks = lacks,
     .waits = true,
 };
 
@@ -46,6 +63,13 @@ static size_t group_size(cl_device_id id)
     return rp_min(most, WANTED);
 }
 
+static bool divides_exactly(cl_device_id id)
+{
+    cl_device_fp_config config = 0;
+    return clGetDeviceInfo(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config, NULL) == CL_SUCCESS &&
+           (config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
+}
+
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
     rp_cl_device *state = calloc(1, sizeof *state);
@@ -58,6 +82,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     state->shared = device->info.shared_memory;
     state->long_items = device->info.type == ROWPOOL_DEVICE_CPU && !rp_cl_is_renderer(device);
     state->group = group_size(state->id);
+    state->exact_divide = divides_exactly(state->id);
     rp_cl_guard_enter(&guard);
     state->context = clCreateContext(properties, 1, &state->id, NULL, NULL, &code);
     rp_cl_guard_leave(&guard);
@@ -91,8 +116,10 @@ static void free_lane(rp_cl_lane *lane, bool forked)
         free(kernels);
     }
     if (!forked) {
-        release_buffer(&lane->data);
-        release_buffer(&lane->offsets);
+        for (int i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
+            release_buffer(&lane->data[i]);
+            release_buffer(&lane->offsets[i]);
+        }
         release_buffer(&lane->results);
         release_buffer(&lane->carry);
         clReleaseCommandQueue(lane->queue);
@@ -114,6 +141,7 @@ void rp_cl_close(rp_device *device, bool forked)
         if (!forked && program->program != NULL)
             clReleaseProgram(program->program);
         free(program->failure);
+        free(program->source);
         free(program);
     }
     if (!forked) {
@@ -133,7 +161,8 @@ static rowpool_status new_lane(rp_device *device, rp_cl_lane **lane, rowpool_err
     cl_int code;
     rp_cl_guard guard;
     rp_cl_guard_enter(&guard);
-    fresh->queue = clCreateCommandQueue(state->context, state->id, 0, &code);
+    fresh->queue = clCreateCommandQueue(state->context, state->id, rp_trace_on() ? CL_QUEUE_PROFILING_ENABLE : 0,
+                                        &code);
     rp_cl_guard_leave(&guard);
     if (code != CL_SUCCESS) {
         free(fresh);

@@ -36,20 +36,21 @@ void rp_cl_guard_restore(const rp_cl_guard *guard);
 /* ---- device.c --------------------------------------------------------------------------------------------------- */
 
 /* The kernels of one program; those of a lane are its own, since setting arguments is not thread safe. */
-typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_KERNELS } rp_cl_kernel;
+typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_BODIES, RP_CL_KERNELS } rp_cl_kernel;
 
 enum {
     RP_CL_MOST_BLOCK_WIDTH = 24, /* elements of the widest row for which rp_row_blocks is built */
     RP_CL_WIDTH_PAYS = 8000000   /* bytes of rows of one width after which it is */
 };
 
-/* A row function built for a dtype and a result type. With a width it has one kernel more, for dense rows of that
- * width; the others serve any rows. */
+/* A row function built for a dtype. With a width it has one kernel more, for dense rows of that width; the others serve
+ * any rows. */
 typedef struct rp_cl_program {
     struct rp_cl_program *next;
-    const rp_function *function;
+    char *source; /* of the function, which may be gone: owned */
+    rowpool_form form;
     rowpool_dtype dtype;
-    rp_result result;
+    size_t arguments_size, accumulator_size, result_size;
     size_t width;                              /* 0: none in particular */
     cl_program program;                        /* NULL: it does not build, */
     rowpool_error *failure;                    /* and why; owned */
@@ -74,13 +75,14 @@ typedef struct rp_cl_lane {
     struct rp_cl_lane *next_free, *next;
     cl_command_queue queue;
     rp_cl_kernels *kernels;
-    rp_cl_buffer data, offsets, results, carry;
+    rp_cl_buffer data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], results, carry;
 } rp_cl_lane;
 
 typedef struct {
     cl_device_id id;
     cl_context context;
     bool shared;             /* the device works in the host's memory */
+    bool exact_divide;       /* it can round float divisions and square roots correctly */
     bool long_items;         /* few strong units: much work for each item outweighs its start */
     size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
     pthread_mutex_t lock;    /* everything below */
@@ -93,6 +95,9 @@ void rp_cl_close(rp_device *device, bool forked);
 
 /* Mesa's llvmpipe: a CPU, but one that silently ends the loops of a work item after 65535 rounds in all. */
 bool rp_cl_is_renderer(const rp_device *device);
+
+/* The most bytes that an accumulator of a map's function may have. */
+size_t rp_cl_accumulator_size(const rp_map *map);
 
 /* A lane of the caller's own until it is given back. Takes and leaves the device's lock. */
 rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error);

@@ -1,0 +1,180 @@
+/* Template: the traversal of rows for a fold, for one dtype. The file of the function stands just before it. */
+
+#ifndef ROWPOOL_FOLD_ROWS_H
+#define ROWPOOL_FOLD_ROWS_H
+
+enum {
+    ROWPOOL_SLICE = 4096,    /* elements that stay in the first cache while every column passes over them */
+    ROWPOOL_LANES = 8,       /* accumulators side by side */
+    ROWPOOL_COLUMNS = 16,    /* columns that pass over a long row together */
+    ROWPOOL_MOST_NARROW = 32 /* elements of the widest rows that are folded narrow */
+};
+
+#endif
+
+#ifdef ROW_ORDERED
+#define ROWPOOL_LOAD(x) ROW_ORDER(x)
+#else
+#define ROWPOOL_LOAD(x) ROW_VALUE(x)
+#endif
+
+/* Elements from ... to - 1 of a row, or of the part of it that begins with its element `first`. */
+static inline accumulator_t ROW_NAME(fold)(accumulator_t part, ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t from,
+                                           size_t to, size_t first, arguments_t argument)
+{
+    size_t i = from;
+#ifdef ROW_COMMUTES
+    /* Several accumulators side by side: the next element need not wait for the last. */
+    if (to - from >= 2 * ROWPOOL_LANES) {
+        accumulator_t lane[ROWPOOL_LANES];
+        for (size_t k = 0; k < ROWPOOL_LANES; k++)
+            lane[k] = identity(argument);
+        for (; i + ROWPOOL_LANES <= to; i += ROWPOOL_LANES)
+            for (size_t k = 0; k < ROWPOOL_LANES; k++)
+                lane[k] = element(lane[k], ROWPOOL_LOAD(x[i + k]), first + i + k, argument);
+        for (size_t k = 0; k < ROWPOOL_LANES; k++)
+            part = combine(part, lane[k], argument);
+    }
+#endif
+    for (; i < to; i++)
+        part = element(part, ROWPOOL_LOAD(x[i]), first + i, argument);
+    return part;
+}
+
+#ifdef ROW_NARROW
+/* Combines the narrow elements of n rows. Inlined for the widths that are constants where it is called. */
+static inline __attribute__((always_inline)) void ROW_NAME(combine_staged)(const narrow_t *staged, size_t n,
+                                                                           size_t width, arguments_t argument,
+                                                                           result_t *results, size_t columns)
+{
+    for (size_t r = 0; r < n; r++) {
+        narrow_t sum = staged[r * width];
+        for (size_t i = 1; i < width; i++)
+            sum = combine_narrow(sum, staged[r * width + i]);
+        results[r * columns] = finish(widen(sum), width, argument);
+    }
+}
+
+static void ROW_NAME(combine_rows)(const narrow_t *staged, size_t n, size_t width, arguments_t argument,
+                                   result_t *results, size_t columns)
+{
+    switch (width) {
+#define ROWPOOL_CASE(w)                                                     \
+    case w:                                                                 \
+        ROW_NAME(combine_staged)(staged, n, w, argument, results, columns); \
+        break
+        ROWPOOL_CASE(1);
+        ROWPOOL_CASE(2);
+        ROWPOOL_CASE(3);
+        ROWPOOL_CASE(4);
+        ROWPOOL_CASE(5);
+        ROWPOOL_CASE(6);
+        ROWPOOL_CASE(7);
+        ROWPOOL_CASE(8);
+#undef ROWPOOL_CASE
+    default:
+        ROW_NAME(combine_staged)(staged, n, width, argument, results, columns);
+    }
+}
+
+/* Short dense rows: what consecutive elements count for is staged in one wide loop, then combined row by row. */
+static void ROW_NAME(fold_narrow)(const rowpool_block *block, const arguments_t *arguments, size_t columns,
+                                  result_t *results)
+{
+    narrow_t staged[ROWPOOL_SLICE];
+    size_t width = block->input[0].width, most = ROWPOOL_SLICE / width;
+    for (size_t row = 0, n; row < block->count; row += n) {
+        ROWPOOL_STORED(ROWPOOL_DTYPE) *x = (ROWPOOL_STORED(ROWPOOL_DTYPE) *)block->input[0].data + row * width;
+        n = block->count - row < most ? block->count - row : most;
+        for (size_t k = 0; k < columns; k++) {
+            const arguments_t argument = arguments[k];
+            for (size_t i = 0; i < n * width; i++)
+                staged[i] = narrow(ROWPOOL_LOAD(x[i]), argument);
+            ROW_NAME(combine_rows)(staged, n, width, argument, results + row * columns + k, columns);
+        }
+    }
+}
+#endif
+
+/* A row, slice by slice, so that every column passes over what is in the cache. */
+static void ROW_NAME(fold_columns)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t width, size_t first,
+                                   const arguments_t *arguments, size_t columns, accumulator_t *accumulators)
+{
+    for (size_t from = 0; from < width; from += ROWPOOL_SLICE) {
+        size_t to = width - from < ROWPOOL_SLICE ? width : from + ROWPOOL_SLICE;
+        for (size_t k = 0; k < columns; k++)
+            accumulators[k] = ROW_NAME(fold)(accumulators[k], x, from, to, first, arguments[k]);
+    }
+}
+
+static void ROW_NAME(rows)(const rowpool_block *block, const void *arguments, size_t columns, void *results)
+{
+    const arguments_t *argument = arguments;
+    result_t *result = results;
+#ifdef ROW_NARROW
+    if (block->input[0].offsets == NULL && block->input[0].stride == block->input[0].width &&
+        block->input[0].width > 0 && block->input[0].width <= ROWPOOL_MOST_NARROW) {
+        ROW_NAME(fold_narrow)(block, argument, columns, result);
+        return;
+    }
+#endif
+    for (size_t r = 0; r < block->count; r++, result += columns) {
+        size_t width;
+        ROWPOOL_STORED(ROWPOOL_DTYPE) *x = rowpool_block_row(block, 0, r, sizeof(ordered_t), &width);
+        for (size_t k = 0, n; k < columns; k += n) {
+            accumulator_t parts[ROWPOOL_COLUMNS];
+            n = columns - k < ROWPOOL_COLUMNS ? columns - k : ROWPOOL_COLUMNS;
+            for (size_t i = 0; i < n; i++)
+                parts[i] = identity(argument[k + i]);
+            ROW_NAME(fold_columns)(x, width, 0, argument + k, n, parts);
+            for (size_t i = 0; i < n; i++)
+                result[k + i] = finish(parts[i], width, argument[k + i]);
+        }
+    }
+}
+
+static void ROW_NAME(begin)(const void *arguments, size_t columns, void *accumulators)
+{
+    for (size_t k = 0; k < columns; k++)
+        ((accumulator_t *)accumulators)[k] = identity(((const arguments_t *)arguments)[k]);
+}
+
+static void ROW_NAME(part)(const rowpool_block *block, const void *arguments, size_t columns, void *accumulators)
+{
+    size_t width;
+    ROWPOOL_STORED(ROWPOOL_DTYPE) *x = rowpool_block_row(block, 0, 0, sizeof(ordered_t), &width);
+    ROW_NAME(fold_columns)(x, width, block->first, arguments, columns, accumulators);
+}
+
+static void ROW_NAME(merge)(void *into, const void *from, const void *arguments, size_t columns)
+{
+    accumulator_t *earlier = into;
+    for (size_t k = 0; k < columns; k++)
+        earlier[k] = combine(earlier[k], ((const accumulator_t *)from)[k], ((const arguments_t *)arguments)[k]);
+}
+
+static void ROW_NAME(end)(const void *accumulators, size_t width, const void *arguments, size_t columns, void *results)
+{
+    for (size_t k = 0; k < columns; k++)
+        ((result_t *)results)[k] = finish(((const accumulator_t *)accumulators)[k], width,
+                                          ((const arguments_t *)arguments)[k]);
+}
+
+static const rowpool_compiled ROW_NAME(compiled) = {
+    .arguments_size = sizeof(arguments_t),
+    .accumulator_size = sizeof(accumulator_t),
+    .result_size = sizeof(result_t),
+    .result_alignment = _Alignof(result_t),
+    .result_dtype = ROWPOOL_RESULT_DTYPE,
+    .rows = ROW_NAME(rows),
+    .begin = ROW_NAME(begin),
+    .part = ROW_NAME(part),
+    .merge = ROW_NAME(merge),
+    .end = ROW_NAME(end),
+};
+
+#undef ROWPOOL_LOAD
+#undef ROW_ORDERED
+#undef ROW_NARROW
+#undef ROW_COMMUTES
+#undef ROW_RESULT_DTYPE

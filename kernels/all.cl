@@ -1,0 +1,11 @@
+/* Whether all elements of a row lie in a range. */
+typedef uint64_t accumulator_t;
+typedef uint8_t result_t;
+
+#include "within.cl"
+
+static inline result_t finish(accumulator_t count, size_t width, arguments_t range)
+{
+    (void)range;
+    return count == width;
+}

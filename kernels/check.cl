@@ -1,0 +1,10 @@
+/* Stands after a row function: that the host and the device mean the same by its structs. Where they do not, the name
+ * tells. */
+#ifdef RP_RESULT_SIZE
+typedef char rp_size_of_result_t_differs[sizeof(result_t) == RP_RESULT_SIZE ? 1 : -1];
+typedef char rp_size_of_arguments_t_differs[sizeof(arguments_t) == RP_ARGUMENTS_SIZE ? 1 : -1];
+#endif
+
+/* Dimension 0 is work along the rows, dimension 1 along the columns: each work item does `columns_per_item` of them. */
+#define RP_FIRST_COLUMN (get_global_id(1) * columns_per_item)
+#define RP_LAST_COLUMN min(RP_FIRST_COLUMN + columns_per_item, columns)

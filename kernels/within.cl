@@ -1,0 +1,43 @@
+/* What the functions of a range share: how many elements lie in the closed interval [lo, hi]. */
+#define ROW_RANGES
+#define ROW_ORDERED
+#define ROW_NARROW
+
+typedef struct {
+    ordered_t lo, hi;
+} arguments_t;
+
+typedef uint8_t narrow_t;
+
+static inline narrow_t narrow(ordered_t x, arguments_t range)
+{
+    return (narrow_t)((range.lo <= x) & (x <= range.hi));
+}
+
+static inline narrow_t combine_narrow(narrow_t a, narrow_t b)
+{
+    return (narrow_t)(a + b);
+}
+
+static inline accumulator_t widen(narrow_t count)
+{
+    return count;
+}
+
+static inline accumulator_t identity(arguments_t range)
+{
+    (void)range;
+    return 0;
+}
+
+static inline accumulator_t element(accumulator_t count, ordered_t x, size_t index, arguments_t range)
+{
+    (void)index;
+    return count + narrow(x, range);
+}
+
+static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t range)
+{
+    (void)range;
+    return a + b;
+}

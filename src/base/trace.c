@@ -1,0 +1,133 @@
+#include "base/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/settings.h"
+
+enum { TRACKS = 512, NAME = 96, TEXT = 6 * 1024 };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* everything below, once it is open */
+static int file = -1;
+static pid_t owner;  /* a forked child has the same file, and no part in it */
+static off_t length; /* of the file, without the closing bracket */
+static struct {
+    char name[NAME];
+    double end; /* of the last span in it, microseconds */
+} tracks[TRACKS];
+static size_t n_tracks;
+
+static void open_file(void)
+{
+    const char *path = rp_setting_text(RP_SETTING_TRACE);
+    if (path == NULL)
+        return;
+    int opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (opened < 0) {
+        rp_warn("%s: cannot open %s: %s", rp_setting_name(RP_SETTING_TRACE), path, strerror(errno));
+        return;
+    }
+    owner = getpid();
+    file = opened;
+}
+
+bool rp_trace_on(void)
+{
+    pthread_once(&once, open_file);
+    return file >= 0 && owner == getpid();
+}
+
+/* Writes one event behind the last, and the bracket that closes the array behind that. The lock is held. */
+static void append(const char *event)
+{
+    char text[TEXT + 16];
+    int n = snprintf(text, sizeof text, "%s\n%s\n]\n", length == 0 ? "[" : ",", event);
+    if (n < 0 || (size_t)n >= sizeof text)
+        return;
+    if (pwrite(file, text, (size_t)n, length) == n)
+        length += n - 3; /* over the newline and the bracket */
+}
+
+/* Text as a JSON string's inside. */
+static void escape(const char *text, char *escaped, size_t size)
+{
+    size_t n = 0;
+    for (; *text != '\0' && n + 8 < size; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            escaped[n++] = '\\';
+        if (c >= 0x20)
+            escaped[n++] = (char)c;
+        else
+            n += (size_t)snprintf(escaped + n, size - n, "\\u%04x", c);
+    }
+    escaped[n] = '\0';
+}
+
+static double microseconds(struct timespec time)
+{
+    return 1e6 * (double)time.tv_sec + 1e-3 * (double)time.tv_nsec;
+}
+
+/* The number of a track that has nothing at `begin` any more; the first time it is written down. Where several things
+ * happen at once in one track, there are several of the name. The lock is held. */
+static size_t track_number(const char *name, double begin)
+{
+    char wanted[NAME], event[2 * NAME + 128], escaped[2 * NAME];
+    snprintf(wanted, sizeof wanted, "%s", name);
+    for (size_t i = 0; i < n_tracks; i++)
+        if (strcmp(tracks[i].name, wanted) == 0 && tracks[i].end <= begin)
+            return i;
+    if (n_tracks == TRACKS)
+        return TRACKS - 1;
+    memcpy(tracks[n_tracks].name, wanted, NAME);
+    escape(wanted, escaped, sizeof escaped);
+    snprintf(event, sizeof event,
+             "{\"name\": \"thread_name\", \"ph\": \"M\", \"pid\": %ld, \"tid\": %zu, \"args\": {\"name\": \"%s\"}}",
+             (long)owner, n_tracks, escaped);
+    append(event);
+    return n_tracks++;
+}
+
+/* phase: what the format calls it, with the members that belong to it. */
+static void write_event(const char *track, const char *name, const char *phase, double begin, double end,
+                        const char *detail)
+{
+    char event[TEXT], about[TEXT / 2], what[2 * NAME];
+    escape(name, what, sizeof what);
+    escape(detail, about, sizeof about);
+    pthread_mutex_lock(&lock);
+    size_t number = track_number(track, begin);
+    tracks[number].end = end;
+    snprintf(event, sizeof event,
+             "{\"name\": \"%s\", %s, \"ts\": %.3f, \"pid\": %ld, \"tid\": %zu, \"args\": {\"detail\": \"%s\"}}", what,
+             phase, begin, (long)owner, number, about);
+    append(event);
+    pthread_mutex_unlock(&lock);
+}
+
+void rp_trace_span(const char *track, const char *name, struct timespec begin, struct timespec end, const char *detail)
+{
+    char phase[64];
+    if (!rp_trace_on())
+        return;
+    snprintf(phase, sizeof phase, "\"ph\": \"X\", \"dur\": %.3f", 1e6 * rp_clock_seconds(begin, end));
+    write_event(track, name, phase, microseconds(begin), microseconds(end), detail);
+}
+
+void rp_trace_instant(const char *track, const char *name, const char *detail)
+{
+    if (!rp_trace_on())
+        return;
+    double now = microseconds(rp_clock_now());
+    write_event(track, name, "\"ph\": \"i\", \"s\": \"p\"", now, now, detail);
+}

@@ -1,0 +1,72 @@
+# Row functions in files of their own, compiled and embedded.
+#
+#   rowpool_add_functions(TARGET [FOLDS FILE...] [BODIES FILE...] [DTYPES DTYPE...] [PREFIX PREFIX])
+#
+# For each FILE, say longest_run.cl, the target gets the constant
+#
+#   const rowpool_function PREFIXlongest_run;
+#
+# which the header longest_run.h declares; its folder is among the target's include folders. With DTYPES (int8 ...
+# float64) the functions are compiled for these only. The file may #include "others" beside it.
+set(ROWPOOL_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
+
+# The files that a file includes, with those that these include.
+function(_rowpool_included path result)
+  set(found)
+  file(STRINGS "${path}" lines REGEX "^#include \"")
+  get_filename_component(folder "${path}" DIRECTORY)
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^#include \"([^\"]+)\"")
+      list(APPEND found "${folder}/${CMAKE_MATCH_1}")
+      _rowpool_included("${folder}/${CMAKE_MATCH_1}" inner)
+      list(APPEND found ${inner})
+    endif()
+  endforeach()
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+function(_rowpool_add_function target form file prefix dtypes)
+  get_filename_component(path "${file}" ABSOLUTE)
+  get_filename_component(name "${path}" NAME_WE)
+  if(NOT EXISTS "${path}")
+    message(FATAL_ERROR "rowpool_add_functions: there is no file ${path}")
+  endif()
+  string(MAKE_C_IDENTIFIER "${prefix}${name}" symbol)
+  file(RELATIVE_PATH label "${CMAKE_SOURCE_DIR}" "${path}")
+  _rowpool_included("${path}" included)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}" ${included})
+  set(some)
+  if(dtypes)
+    set(some "#define ROWPOOL_SOME_DTYPES")
+    foreach(dtype IN LISTS dtypes)
+      string(APPEND some "\n#define ROWPOOL_WITH_${dtype}")
+    endforeach()
+  endif()
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/rowpool-functions/${target}")
+  file(CONFIGURE OUTPUT "${folder}/${name}.h" CONTENT
+    "#include <rowpool.h>\n#ifdef __cplusplus\nextern \"C\"\n#endif\nextern const rowpool_function ${symbol};\n")
+  add_custom_command(OUTPUT "${folder}/${name}.c"
+    COMMAND "${CMAKE_COMMAND}" -D "INPUT=${path}" -D "LABEL=${label}" -D "OUTPUT=${folder}/${name}.c"
+            -D "SYMBOL=${symbol}" -D "NAME=${name}" -D "FORM=${form}" -D "SOME_DTYPES=${some}"
+            -D "TEMPLATE=${ROWPOOL_CMAKE_DIR}/function.c.in" -P "${ROWPOOL_CMAKE_DIR}/embed.cmake"
+    DEPENDS "${path}" ${included} "${ROWPOOL_CMAKE_DIR}/function.c.in" "${ROWPOOL_CMAKE_DIR}/embed.cmake"
+    VERBATIM)
+  target_sources(${target} PRIVATE "${folder}/${name}.c")
+  target_include_directories(${target} PRIVATE "${folder}")
+  # Loops for the vectoriser, which gcc leaves alone below -O3. No product is fused with a sum, nor is it on a device.
+  set_source_files_properties("${folder}/${name}.c" PROPERTIES
+    COMPILE_OPTIONS "-ffp-contract=off;$<$<CONFIG:Release,RelWithDebInfo>:-O3>")
+endfunction()
+
+function(rowpool_add_functions target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "FOLDS;BODIES;DTYPES")
+  if(arg_UNPARSED_ARGUMENTS OR NOT (arg_FOLDS OR arg_BODIES))
+    message(FATAL_ERROR "rowpool_add_functions: TARGET, then FOLDS or BODIES with files; not understood: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  foreach(file IN LISTS arg_FOLDS)
+    _rowpool_add_function(${target} fold "${file}" "${arg_PREFIX}" "${arg_DTYPES}")
+  endforeach()
+  foreach(file IN LISTS arg_BODIES)
+    _rowpool_add_function(${target} body "${file}" "${arg_PREFIX}" "${arg_DTYPES}")
+  endforeach()
+endfunction()

@@ -1,0 +1,77 @@
+#include "core/map.h"
+
+static rowpool_row row_of(const rp_code *code, const rowpool_block *block, size_t input, size_t r)
+{
+    const rowpool_block_input *from = &block->input[input];
+    size_t begin = from->offsets == NULL ? r * from->stride : (size_t)(from->offsets[r] - from->origin);
+    size_t width = from->offsets == NULL ? from->width : (size_t)(from->offsets[r + 1] - from->offsets[r]);
+    return (rowpool_row){
+        .data = width == 0 ? NULL : (const char *)from->data + begin * code->element[input],
+        .width = width,
+        .dtype = code->dtype[input],
+    };
+}
+
+void rp_code_rows(const rp_code *code, const rowpool_block *block, const void *arguments, size_t columns, void *results)
+{
+    if (code->compiled.rows != NULL) {
+        code->compiled.rows(block, arguments, columns, results);
+        return;
+    }
+    char *result = results;
+    for (size_t r = 0; r < block->count; r++) {
+        rowpool_row rows[ROWPOOL_MOST_INPUTS];
+        for (size_t i = 0; i < code->n_inputs; i++)
+            rows[i] = row_of(code, block, i, r);
+        for (size_t k = 0; k < columns; k++, result += code->compiled.result_size)
+            code->row(rows, block->row + r, (const char *)arguments + k * code->compiled.arguments_size, result);
+    }
+}
+
+size_t rp_map_elements(const rp_map *map)
+{
+    size_t elements = 0;
+    for (size_t i = 0; i < map->code.n_inputs; i++)
+        elements += map->inputs[i].elements;
+    return elements;
+}
+
+size_t rp_map_bytes(const rp_map *map)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < map->code.n_inputs; i++)
+        bytes += map->inputs[i].elements * map->inputs[i].dtype->size;
+    return bytes;
+}
+
+static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
+{
+    size_t origin = rp_chunk_origin(rows, chunk);
+    bool ragged = rows->offsets != NULL && !chunk->partial;
+    return (rowpool_block_input){
+        .data = rp_chunk_elements(rows, chunk) == 0 ? NULL : rows->data + origin * rows->dtype->size,
+        .width = chunk->partial ? chunk->end - chunk->begin : rows->width,
+        .stride = rows->stride,
+        .offsets = ragged ? rows->offsets + chunk->row : NULL,
+        .origin = (int64_t)origin,
+    };
+}
+
+rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk)
+{
+    rowpool_block block = {.count = chunk->rows, .row = chunk->row, .first = chunk->begin};
+    for (size_t i = 0; i < map->code.n_inputs; i++)
+        block.input[i] = input_of(&map->inputs[i], chunk);
+    return block;
+}
+
+void rp_map_compute(const rp_map *map, const rp_chunk *chunk, void *results)
+{
+    rowpool_block block = rp_map_block(map, chunk);
+    if (chunk->partial) {
+        map->code.compiled.begin(map->arguments, map->columns, results);
+        map->code.compiled.part(&block, map->arguments, map->columns, results);
+    } else {
+        rp_code_rows(&map->code, &block, map->arguments, map->columns, results);
+    }
+}

@@ -1,6 +1,5 @@
 #include "demo.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "call.h"
 #include "devices.h"
-#include "map.h"
 #include "message.h"
 #include "options.h"
 
@@ -35,40 +34,34 @@ typedef struct {
 
 enum { LO = 4, HI = 8, VALUES = 10, RUNS = 7, SHOWN = 10 };
 
-/* EXIT_DONE where the command line is understood and *help says whether only that was asked for. */
-static int read_options(demo_options *options, bool *help, int argc, char **argv)
+static bool read_option(void *into, int option, const char *value)
+{
+    demo_options *options = into;
+    switch (option) {
+    case 'd':
+        return read_device_option(&options->device, "demo", value);
+    case 'r':
+        return read_size_option(&options->rows, "demo", "--rows", value);
+    case 'w':
+        return read_size_option(&options->width, "demo", "--width", value);
+    default:
+        return read_size_option(&options->seed, "demo", "--seed", value);
+    }
+}
+
+static int read_demo_options(demo_options *options, int argc, char **argv)
 {
     static const struct option known[] = {
         {"rows", required_argument, NULL, 'r'}, {"width", required_argument, NULL, 'w'},
         {"seed", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
         {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
+    static const command_line demo = {"demo", HELP, known, read_option};
     *options = (demo_options){.rows = 200000, .width = 5, .seed = 100};
-    *help = false;
-    for (int answer; (answer = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
-        bool understood;
-        if (answer == '?' || answer == ':')
-            return refuse_option("demo", answer, argv);
-        if (answer == 'h') {
-            *help = true;
-            return EXIT_DONE;
-        }
-        if (answer == 'd')
-            understood = read_device_option(&options->device, "demo", optarg);
-        else if (answer == 'r')
-            understood = read_size_option(&options->rows, "demo", "--rows", optarg);
-        else if (answer == 'w')
-            understood = read_size_option(&options->width, "demo", "--width", optarg);
-        else
-            understood = read_size_option(&options->seed, "demo", "--seed", optarg);
-        if (!understood)
-            return EXIT_USAGE;
-    }
-    if (optind < argc)
-        return usage_error("demo", "unexpected argument '%s'", argv[optind]);
-    if (options->width > UINT32_MAX)
+    int understood = read_options(&demo, options, NULL, argc, argv);
+    if (understood == GO_ON && options->width > UINT32_MAX)
         return usage_error("demo", "--width is at most %" PRIu32, UINT32_MAX);
-    return EXIT_DONE;
+    return understood;
 }
 
 /* ---- The numbers and the serial loop ---------------------------------------------------------------------------- */
@@ -76,7 +69,7 @@ static int read_options(demo_options *options, bool *help, int argc, char **argv
 typedef struct {
     rowpool_rows rows;
     int32_t *data;
-    row_counts counts;     /* of the worker at work */
+    row_results counts;    /* of the worker at work */
     uint32_t *expected;    /* of the serial loop */
     double serial_seconds; /* the serial loop's median */
     bool wrong;            /* a count was */
@@ -123,7 +116,7 @@ static rowpool_status prepare(demonstration *demo, const demo_options *options, 
         demo->data[i] = next_value(&state);
     demo->rows = (rowpool_rows){
         .data = demo->data, .dtype = ROWPOOL_INT32, .count = options->rows, .width = options->width};
-    rowpool_status status = allocate_counts(&demo->counts, &demo->rows, 1, error);
+    rowpool_status status = allocate_results(&demo->counts, options->rows, 1, ROWPOOL_UINT32, error);
     if (status != ROWPOOL_OK)
         return status;
     demo->expected = calloc(options->rows > 0 ? options->rows : 1, sizeof *demo->expected);
@@ -133,7 +126,7 @@ static rowpool_status prepare(demonstration *demo, const demo_options *options, 
 static void release(demonstration *demo)
 {
     rowpool_free(demo->data);
-    free_counts(&demo->counts);
+    free_results(&demo->counts);
     free(demo->expected);
 }
 
@@ -172,7 +165,7 @@ static void print_line(const demonstration *demo, const char *how, double first,
 }
 
 /* The first counts as a list. */
-static void print_first(const row_counts *counts)
+static void print_first(const row_results *counts)
 {
     const uint32_t *values = counts->values;
     (void)printf("\ncounts of the first rows: [");
@@ -224,10 +217,17 @@ static void name_answerers(char text[ANSWERER], const device_list *before, const
 static rowpool_status map_once(demonstration *demo, rowpool *pool, bool async, double *seconds, rowpool_error *error)
 {
     const rowpool_range range = rowpool_range_i64(LO, HI);
+    const rowpool_call call = {.size = sizeof call,
+                               .function = rowpool_builtin("count"),
+                               .inputs = &demo->rows,
+                               .ranges = &range,
+                               .n_ranges = 1,
+                               .results = demo->counts.values,
+                               .results_size = demo->counts.bytes};
     if (demo->counts.values != NULL)
         memset(demo->counts.values, 0xff, demo->counts.bytes);
     double begin = seconds_now();
-    rowpool_status status = count_rows(pool, &demo->rows, &range, async, &demo->counts, error);
+    rowpool_status status = run_call(pool, &call, async, error);
     *seconds = seconds_now() - begin;
     return status;
 }
@@ -375,12 +375,9 @@ static rowpool_status show_demo(demonstration *demo, const demo_options *options
 int run_demo(int argc, char **argv)
 {
     demo_options options;
-    bool help;
-    int understood = read_options(&options, &help, argc, argv);
-    if (understood != EXIT_DONE)
+    int understood = read_demo_options(&options, argc, argv);
+    if (understood != GO_ON)
         return understood;
-    if (help)
-        return show_help(HELP);
     demonstration demo = {0};
     rowpool_error error;
     rowpool_status status = show_demo(&demo, &options, &error);

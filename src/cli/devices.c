@@ -1,6 +1,5 @@
 #include "devices.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,20 +211,18 @@ static int show_devices(const char *wanted)
     return refused || status != ROWPOOL_OK ? EXIT_FAILED : EXIT_DONE;
 }
 
+static bool read_option(void *options, int option, const char *value)
+{
+    (void)option;
+    return read_device_option(options, "devices", value);
+}
+
 int run_devices(int argc, char **argv)
 {
     static const struct option known[] = {
         {"device", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const command_line devices = {"devices", HELP, known, read_option};
     const char *wanted = NULL;
-    for (int answer; (answer = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
-        if (answer == 'h')
-            return show_help(HELP);
-        if (answer != 'd')
-            return refuse_option("devices", answer, argv);
-        if (!read_device_option(&wanted, "devices", optarg))
-            return EXIT_USAGE;
-    }
-    if (optind < argc)
-        return usage_error("devices", "unexpected argument '%s'", argv[optind]);
-    return show_devices(wanted);
+    int understood = read_options(&devices, &wanted, NULL, argc, argv);
+    return understood == GO_ON ? show_devices(wanted) : understood;
 }

@@ -10,6 +10,7 @@
 #include "count.h"
 #include "demo.h"
 #include "devices.h"
+#include "map.h"
 #include "message.h"
 #include "options.h"
 #include "output.h"
@@ -19,22 +20,25 @@ static const struct {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } COMMANDS[] = {
     {"count", run_count},
+    {"map", run_map},
     {"devices", run_devices},
     {"demo", run_demo},
 };
 
-static const char HELP[] = "Usage: rowpool COMMAND [OPTION...]\n"
-                           "\n"
-                           "Maps a function over the rows of an array on every device of the machine.\n"
-                           "\n"
-                           "  count FILE.npy  count the elements of each row that lie in a range, or in several\n"
-                           "  devices         list the devices, and why each is used or not\n"
-                           "  demo            count random numbers on each kind of worker, beside a serial loop\n"
-                           "\n"
-                           "  --help          show this text; rowpool COMMAND --help tells more\n"
-                           "  --version       show the version\n"
-                           "\n"
-                           "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n";
+static const char HELP[] =
+    "Usage: rowpool COMMAND [OPTION...]\n"
+    "\n"
+    "Maps a function over the rows of an array on every device of the machine.\n"
+    "\n"
+    "  count FILE.npy  count the elements of each row that lie in a range, or in several\n"
+    "  map FILE.npy    map a built-in function, or one of your own, over the rows: sum, mean, max ...\n"
+    "  devices         list the devices, and why each is used or not\n"
+    "  demo            count random numbers on each kind of worker, beside a serial loop\n"
+    "\n"
+    "  --help          show this text; rowpool COMMAND --help tells more\n"
+    "  --version       show the version\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n";
 
 /* A closed standard stream would be the next file that is opened, and be written to. What stands in for it here can
  * only fail. */

@@ -1,84 +1,241 @@
 #include "map.h"
 
-#include <errno.h>
-#include <semaphore.h>
-#include <stdint.h>
-#include <time.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "arguments.h"
+#include "filemap.h"
 #include "message.h"
+#include "source.h"
 
-rowpool_status allocate_counts(row_counts *counts, const rowpool_rows *rows, size_t columns, rowpool_error *error)
-{
-    *counts = (row_counts){.wide = rows->width > UINT32_MAX, .rows = rows->count, .columns = columns};
-    if (__builtin_mul_overflow(rows->count, columns, &counts->bytes) ||
-        __builtin_mul_overflow(counts->bytes, counts->wide ? sizeof(uint64_t) : sizeof(uint32_t), &counts->bytes))
-        return fail(error, ROWPOOL_ENOMEM, "no memory for the counts of %zu rows, %zu of each", rows->count, columns);
-    if (counts->bytes == 0)
-        return ROWPOOL_OK;
-    rowpool_error refusal;
-    counts->values = rowpool_alloc(counts->bytes, &refusal);
-    if (counts->values == NULL)
-        return fail(error, refusal.status, "no memory for the counts of %zu rows, %zu of each: %s", rows->count,
-                    columns, refusal.message);
-    return ROWPOOL_OK;
-}
+/* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-void free_counts(row_counts *counts)
-{
-    rowpool_free(counts->values);
-    counts->values = NULL;
-}
+static const char HELP[] =
+    "Usage: rowpool map --function NAME [OPTION...] FILE.npy\n"
+    "       rowpool map --source FILE.cl --output-type TYPE [--argument TYPE:VALUE]... [OPTION...] FILE.npy\n"
+    "\n"
+    "Maps a function over the rows of the array in FILE.npy. Rows are the last axis; an array of one axis is one row.\n"
+    "FILE - is standard input. The results go to standard output, one on each line, floats with as many digits as it\n"
+    "takes to read them back.\n"
+    "\n"
+    "  --function NAME a built-in function:\n"
+    "                    count, count64      how many elements lie in a range; count64 is for rows of more than 2^32\n"
+    "                    any, all, fraction  whether any or all of them do, 0 or 1; how many do, as a share of all\n"
+    "                    sum, mean           integers add up modulo 2^64, floats in double; a mean is a double\n"
+    "                    min, max            NaNs are passed over\n"
+    "                    argmin, argmax      the index of the first such element, or -1\n"
+    "  --source FILE   a function of your own in OpenCL C, for OpenCL devices alone: a fold, or where it has the word\n"
+    "                  ROW_BODY a free body, as rowpool.h and rowpool/vocabulary.h describe them. It takes ranges\n"
+    "                  where it defines ROW_RANGES. The accumulator_t of a fold has at most 256 bytes. What it "
+    "includes\n"
+    "                  with #include \"other\" is looked for beside it\n"
+    "  --output-type TYPE\n"
+    "                  what its result_t is: int8 to int64, uint8 to uint64, float16 (its two bytes), float32, "
+    "float64\n"
+    "  --argument TYPE:VALUE\n"
+    "                  a member of its arguments_t, as in float64:0.5; given again, the next one. TYPE is int8 to "
+    "int64,\n"
+    "                  uint8 to uint64, float32 or float64. Without any, arguments_t is one byte\n" FILE_HELP "\n"
+    "For functions that take ranges:\n"
+    "\n" RANGE_HELP;
 
-/* The completion callback; it runs on the pool's own thread. */
-static void announce(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
-{
-    (void)job;
-    (void)status;
-    (void)error;
-    (void)sem_post(payload);
-}
+typedef struct {
+    file_options file;
+    const char *function, *source; /* NULL: not given */
+    bool output_type_given;
+    rowpool_dtype output_type;
+    argument_struct arguments;
+} map_options;
 
-static rowpool_status submit(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges, row_counts *counts,
-                             sem_t *done, rowpool_job **job, rowpool_error *error)
+static bool read_option(void *into, int option, const char *value)
 {
-    if (counts->wide)
-        return rowpool_range_count_u64_async(pool, rows, ranges, counts->columns, counts->values, announce, done, job,
-                                             error);
-    return rowpool_range_count_async(pool, rows, ranges, counts->columns, counts->values, announce, done, job, error);
-}
-
-static rowpool_status count_rows_async(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
-                                       row_counts *counts, rowpool_error *error)
-{
-    sem_t done;
-    if (sem_init(&done, 0, 0) != 0)
-        return fail_errno(error);
-    rowpool_job *job;
-    rowpool_status status = submit(pool, rows, ranges, counts, &done, &job, error);
-    if (status == ROWPOOL_OK) {
-        status = rowpool_job_wait(job, -1, error);
-        rowpool_job_release(job);
-        /* The job's end does not wait for its callback, which still needs the semaphore. */
-        while (sem_wait(&done) != 0 && errno == EINTR)
-            continue;
+    map_options *options = into;
+    switch (option) {
+    case 'f':
+        options->function = value;
+        return true;
+    case 's':
+        options->source = value;
+        return true;
+    case 't':
+        options->output_type_given = true;
+        return read_dtype_option(&options->output_type, "map", "--output-type", value);
+    case 'x':
+        return add_argument(&options->arguments, value);
+    default:
+        return read_file_option(&options->file, option, value);
     }
-    (void)sem_destroy(&done);
+}
+
+/* GO_ON, or an exit status after a message; so is what follows. */
+static int check_options(const map_options *options)
+{
+    if (options->function == NULL && options->source == NULL)
+        return usage_error("map", "--function or --source is missing");
+    if (options->function != NULL && options->source != NULL)
+        return usage_error("map", "--function and --source cannot be given together");
+    if (options->source != NULL && !options->output_type_given)
+        return usage_error("map", "--output-type is missing: it says what --source gives");
+    if (options->function != NULL && options->output_type_given)
+        return usage_error("map", "--function and --output-type cannot be given together");
+    if (options->function != NULL && options->arguments.size > 0)
+        return usage_error("map", "--function and --argument cannot be given together");
+    return GO_ON;
+}
+
+/* ---- The function ----------------------------------------------------------------------------------------------- */
+
+/* Which function, and for what rows. */
+typedef struct {
+    const map_options *options;
+    const rowpool_function *function; /* a built-in one, or the one made of the source */
+    rowpool_function made;
+    function_source source;
+} map_task;
+
+static int unknown_function(const char *name)
+{
+    char names[512] = "";
+    size_t used = 0;
+    const char *known;
+    for (size_t i = 0; (known = rowpool_builtin_name(i)) != NULL && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "", known);
+    return usage_error("map", "unknown function '%s'; there are %s", name, names);
+}
+
+static int make_function(map_task *task)
+{
+    const map_options *options = task->options;
+    function_source *source = &task->source;
+    if (!read_source(source, options->source) || !demand_result_type(source, options->output_type))
+        return EXIT_FAILED;
+    task->made = (rowpool_function){.size = sizeof task->made,
+                                    .name = source->name,
+                                    .form = source->has_body ? ROWPOOL_BODY : ROWPOOL_FOLD,
+                                    .ranges = source->has_ranges,
+                                    .source = source->text,
+                                    .arguments_size = options->arguments.size, /* 0 is one byte */
+                                    .result_size = rowpool_dtype_size(options->output_type)};
+    task->function = &task->made;
+    return GO_ON;
+}
+
+static int find_function(map_task *task)
+{
+    if (task->options->source != NULL)
+        return make_function(task);
+    task->function = rowpool_builtin(task->options->function);
+    return task->function != NULL ? GO_ON : unknown_function(task->options->function);
+}
+
+static int find_ranges(const map_task *task, wanted_ranges *ranges)
+{
+    const char *given = given_range_option(ranges);
+    if (!task->function->ranges)
+        return given == NULL
+                   ? GO_ON
+                   : usage_error("map", "%s takes no ranges: %s cannot be given", task->function->name, given);
+    if (task->options->arguments.size > 0)
+        return usage_error("map", "%s takes ranges: --argument cannot be given", task->function->name);
+    int status = make_ranges(ranges);
+    return status == EXIT_DONE ? GO_ON : status;
+}
+
+/* ---- The map ---------------------------------------------------------------------------------------------------- */
+
+static void say_arguments_differ(const map_task *task)
+{
+    const size_t size = task->options->arguments.size;
+    if (task->function->ranges)
+        say(task->options->source, "it takes ranges, but its arguments_t is not two ordered_t");
+    else if (size == 0)
+        say(task->options->source, "its arguments_t is not one byte; --argument gives its members");
+    else
+        say(task->options->source, "its arguments_t is not of the %zu byte%s that --argument gives", size,
+            size == 1 ? "" : "s");
+}
+
+/* A build that fails, and a device that cannot run the text. */
+static bool blame_source(const void *context, const rowpool_error *error)
+{
+    const map_task *task = context;
+    const map_options *options = task->options;
+    if (options->source == NULL || (error->status != ROWPOOL_EBUILD && error->status != ROWPOOL_ENODEVICE))
+        return false;
+    if (error->status == ROWPOOL_ENODEVICE)
+        say(options->source, "%s; --source is for OpenCL devices", error->message);
+    else if (is_about_result_type(error->message))
+        say(options->source, "its result_t is not what --output-type says, %s%s",
+            rowpool_dtype_name(options->output_type), options->output_type == ROWPOOL_FLOAT16 ? ", two bytes" : "");
+    else if (is_about_arguments_type(error->message))
+        say_arguments_differ(task);
+    else
+        say(options->source, "%s", error->message);
+    return true;
+}
+
+static void say_function(const map_task *task, rowpool_dtype result)
+{
+    const char *form = task->options->source == NULL          ? "a built-in function"
+                       : task->function->form == ROWPOOL_BODY ? "a free body"
+                                                              : "a fold";
+    say(NULL, "mapping %s, %s, to %s", task->function->name, form, rowpool_dtype_name(result));
+}
+
+/* What depends on the rows. */
+static void choose_function(file_map *map, map_task *task)
+{
+    const map_options *options = task->options;
+    const rowpool_dtype dtype = map->array.header.dtype;
+    const rowpool_compiled *compiled = task->function->compiled[dtype];
+    map->function = task->function;
+    map->result_dtype = compiled != NULL ? (rowpool_dtype)(compiled->result_dtype - 1) : options->output_type;
+    map->blame = blame_source;
+    map->context = task;
+    if (task->made.ranges)
+        task->made.arguments_size = 2 * rowpool_dtype_size(dtype);
+    if (options->arguments.size > 0) {
+        map->arguments = options->arguments.bytes;
+        map->arguments_size = options->arguments.size;
+    }
+    if (options->file.verbose)
+        say_function(task, map->result_dtype);
+}
+
+static int run_task(map_task *task)
+{
+    file_map map;
+    bool done = begin_file_map(&map, &task->options->file);
+    if (done) {
+        choose_function(&map, task);
+        done = run_file_map(&map);
+    }
+    end_file_map(&map);
+    return done ? EXIT_DONE : EXIT_FAILED;
+}
+
+int run_map(int argc, char **argv)
+{
+    static const struct option known[] = {{"function", required_argument, NULL, 'f'},
+                                          {"source", required_argument, NULL, 's'},
+                                          {"output-type", required_argument, NULL, 't'},
+                                          {"argument", required_argument, NULL, 'x'},
+                                          FILE_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+    static const command_line map = {"map", HELP, known, read_option};
+    static const range_words words = {"map", "within", "no element lies in it"};
+    map_options options = {.file = usual_file_options(&words)};
+    map_task task = {.options = &options};
+    int status = read_options(&map, &options, &options.file.input, argc, argv);
+    if (status == GO_ON)
+        status = check_options(&options);
+    if (status == GO_ON)
+        status = find_function(&task);
+    if (status == GO_ON)
+        status = find_ranges(&task, &options.file.ranges);
+    if (status == GO_ON)
+        status = run_task(&task);
+    free_ranges(&options.file.ranges);
+    free_source(&task.source);
     return status;
-}
-
-rowpool_status count_rows(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges, bool async,
-                          row_counts *counts, rowpool_error *error)
-{
-    if (async)
-        return count_rows_async(pool, rows, ranges, counts, error);
-    if (counts->wide)
-        return rowpool_range_count_u64(pool, rows, ranges, counts->columns, counts->values, error);
-    return rowpool_range_count(pool, rows, ranges, counts->columns, counts->values, error);
-}
-
-double seconds_now(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }

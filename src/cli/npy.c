@@ -141,8 +141,8 @@ static rowpool_status malformed(rowpool_error *error, const char *what)
     return fail(error, ROWPOOL_EINVAL, "the header is malformed: %s", what);
 }
 
-/* What the kinds of NumPy that cannot be counted hold. */
-static const char *uncountable(char kind)
+/* What the kinds of NumPy that cannot be mapped hold. */
+static const char *unmappable(char kind)
 {
     switch (kind) {
     case 'O':
@@ -186,7 +186,7 @@ static bool find_dtype(rowpool_dtype *dtype, slice code)
 static rowpool_status read_descr(npy_header *header, reader *in, rowpool_error *error)
 {
     if (peek(in) == '[' || peek(in) == '(')
-        return fail(error, ROWPOOL_EINVAL, "a structured dtype cannot be counted; %s", DTYPES_READ);
+        return fail(error, ROWPOOL_EINVAL, "a structured dtype cannot be mapped; %s", DTYPES_READ);
     slice descr;
     if (!accept_string(in, &descr))
         return malformed(error, "'descr' is no string");
@@ -198,9 +198,9 @@ static rowpool_status read_descr(npy_header *header, reader *in, rowpool_error *
         header->foreign_order = has_order && descr.text[0] == FOREIGN_ORDER && rowpool_dtype_size(header->dtype) > 1;
         return ROWPOOL_OK;
     }
-    const char *content = code.length > 0 ? uncountable(code.text[0]) : NULL;
+    const char *content = code.length > 0 ? unmappable(code.text[0]) : NULL;
     if (content != NULL)
-        return fail(error, ROWPOOL_EINVAL, "dtype '%.*s' holds %s, which cannot be counted; %s", quoted_length(descr),
+        return fail(error, ROWPOOL_EINVAL, "dtype '%.*s' holds %s, which cannot be mapped; %s", quoted_length(descr),
                     descr.text, content, DTYPES_READ);
     return fail(error, ROWPOOL_EINVAL, "dtype '%.*s' is unknown; %s", quoted_length(descr), descr.text, DTYPES_READ);
 }
@@ -661,12 +661,15 @@ void npy_close(npy_array *array)
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-size_t npy_format_header(char header[NPY_MAX_WRITTEN], const size_t *shape, size_t dimensions)
+size_t npy_format_header_of(char header[NPY_MAX_WRITTEN], rowpool_dtype dtype, const size_t *shape, size_t dimensions)
 {
     const size_t begin = 10;
+    const size_t element = rowpool_dtype_size(dtype);
+    const char kind = dtype >= ROWPOOL_FLOAT16 ? 'f' : dtype >= ROWPOOL_UINT8 ? 'u' : 'i';
     size_t used = begin;
     used += (size_t)snprintf(header + used, NPY_MAX_WRITTEN - used,
-                             "{'descr': '" NATIVE_ORDER "u4', 'fortran_order': False, 'shape': (");
+                             "{'descr': '%s%c%zu', 'fortran_order': False, 'shape': (",
+                             element == 1 ? "|" : NATIVE_ORDER, kind, element);
     for (size_t i = 0; i < dimensions; i++)
         used += (size_t)snprintf(header + used, NPY_MAX_WRITTEN - used, i == 0 ? "%zu" : ", %zu", shape[i]);
     used += (size_t)snprintf(header + used, NPY_MAX_WRITTEN - used, "%s), }", dimensions == 1 ? "," : "");

@@ -59,9 +59,15 @@ rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size
 /* Twice is fine, and so is an array that is all zero. */
 void npy_close(npy_array *array);
 
-/* Writes the version 1.0 header of a C-order uint32 array; 0 dimensions make an array of one element. Returns its
+/* Writes the version 1.0 header of a C-order array of the dtype; 0 dimensions make an array of one element. Returns its
  * size, a multiple of NPY_ALIGNMENT and at most NPY_MAX_WRITTEN. */
 enum { NPY_MAX_WRITTEN = 2048 };
-size_t npy_format_header(char header[NPY_MAX_WRITTEN], const size_t *shape, size_t dimensions);
+size_t npy_format_header_of(char header[NPY_MAX_WRITTEN], rowpool_dtype dtype, const size_t *shape, size_t dimensions);
+
+/* The same for uint32. */
+static inline size_t npy_format_header(char header[NPY_MAX_WRITTEN], const size_t *shape, size_t dimensions)
+{
+    return npy_format_header_of(header, ROWPOOL_UINT32, shape, dimensions);
+}
 
 #endif

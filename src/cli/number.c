@@ -1,6 +1,7 @@
 #include "number.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
@@ -73,17 +74,34 @@ static const char *number_from_integer(rowpool_number *number, const integer *va
     return "is beyond int64 and uint64; write it as a decimal number with a point or exponent for a double";
 }
 
-/* strtod with a decimal point, whatever the locale; errno is 0 or strtod's. */
-static double read_double(const char *text, char **end)
+/* strtod, or strtof, with a decimal point, whatever the locale; errno is 0 or theirs. */
+static double read_real(const char *text, bool single, char **end)
 {
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    double value;
     errno = 0;
-    double value = plain != (locale_t)0 ? strtod_l(text, end, plain) : strtod(text, end);
+    if (plain != (locale_t)0)
+        value = single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
+    else
+        value = single ? (double)strtof(text, end) : strtod(text, end);
     int failure = errno;
     if (plain != (locale_t)0)
         freelocale(plain);
     errno = failure;
     return value;
+}
+
+/* The whole text as the nearest double, or float. */
+static parse_outcome parse_real(double *value, const char *text, bool single)
+{
+    /* strtod skips blanks in front; a number has none. */
+    if (*text == '\0' || strchr(" \t\n\v\f\r", *text) != NULL)
+        return PARSED_NOTHING;
+    char *end;
+    *value = read_real(text, single, &end);
+    if (*end != '\0' || end == text)
+        return PARSED_NOTHING;
+    return isinf(*value) && errno == ERANGE ? PARSED_BEYOND : PARSED;
 }
 
 const char *number_parse(rowpool_number *number, const char *text)
@@ -94,20 +112,54 @@ const char *number_parse(rowpool_number *number, const char *text)
     if (read_integer(&value, text))
         return number_from_integer(number, &value);
 
-    /* strtod skips blanks in front; a bound has none. */
-    if (strchr(" \t\n\v\f\r", *text) != NULL)
+    double real;
+    parse_outcome outcome = parse_real(&real, text, false);
+    if (outcome == PARSED_NOTHING)
         return "is no number";
-    char *end;
-    double real = read_double(text, &end);
-    if (*end != '\0' || end == text)
-        return "is no number";
+    if (outcome == PARSED_BEYOND)
+        return "is beyond double; write inf or -inf for no bound";
     if (isnan(real))
         return "is no bound: nothing lies above or below a NaN";
-    if (isinf(real) && errno == ERANGE)
-        return "is beyond double; write inf or -inf for no bound";
     number->kind = ROWPOOL_NUMBER_F64;
     number->value.f64 = real;
     return NULL;
+}
+
+static parse_outcome parse_integer_element(void *element, rowpool_dtype dtype, const char *text)
+{
+    integer value;
+    if (!read_integer(&value, text))
+        return PARSED_NOTHING;
+    const size_t size = rowpool_dtype_size(dtype);
+    const bool is_signed = dtype <= ROWPOOL_INT64;
+    const uint64_t most = UINT64_MAX >> (64 - 8 * size + is_signed);
+    const uint64_t limit = !value.negative ? most : is_signed ? most + 1 : 0;
+    if (value.too_large || value.magnitude > limit)
+        return PARSED_BEYOND;
+    const uint64_t bits = value.negative ? 0 - value.magnitude : value.magnitude;
+    const uint8_t narrow8 = (uint8_t)bits;
+    const uint16_t narrow16 = (uint16_t)bits;
+    const uint32_t narrow32 = (uint32_t)bits;
+    memcpy(element,
+           size == 1   ? (const void *)&narrow8
+           : size == 2 ? (const void *)&narrow16
+           : size == 4 ? (const void *)&narrow32
+                       : (const void *)&bits,
+           size);
+    return PARSED;
+}
+
+parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text)
+{
+    if (dtype < ROWPOOL_FLOAT16)
+        return parse_integer_element(element, dtype, text);
+    double value;
+    parse_outcome outcome = parse_real(&value, text, dtype == ROWPOOL_FLOAT32);
+    const float single = (float)value;
+    if (outcome == PARSED)
+        memcpy(element, dtype == ROWPOOL_FLOAT32 ? (const void *)&single : (const void *)&value,
+               rowpool_dtype_size(dtype));
+    return outcome;
 }
 
 bool parse_uint64(uint64_t *value, const char *text)
@@ -176,14 +228,62 @@ int number_compare(const rowpool_number *a, const rowpool_number *b)
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------- */
 
-/* The shortest of the forms that reads back as the same double, marked as one: 4.0, not 4. */
-static void format_double(char text[NUMBER_TEXT], double value)
+double half_value(uint16_t bits)
 {
-    for (int digits = 15; digits <= 17; digits++) {
+    const int exponent = bits >> 10 & 31;
+    const int fraction = bits & 1023;
+    double magnitude = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+    if (exponent == 31)
+        magnitude = fraction == 0 ? INFINITY : NAN;
+    return bits >> 15 != 0 ? -magnitude : magnitude;
+}
+
+/* Of halves without a largest exponent: the added number leaves no bit below that of the last place. */
+static double nearest_half(double value)
+{
+    const double no_fraction = 0x1.8p52;
+    int exponent;
+    (void)frexp(value, &exponent);
+    const double last_place = ldexp(1, exponent > -13 ? exponent - 11 : -24);
+    return (value / last_place + no_fraction - no_fraction) * last_place;
+}
+
+static double read_back(const char *text, rowpool_dtype dtype)
+{
+    if (dtype == ROWPOOL_FLOAT32)
+        return (double)strtof(text, NULL);
+    double value = strtod(text, NULL);
+    return dtype == ROWPOOL_FLOAT16 ? nearest_half(value) : value;
+}
+
+void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
+{
+    /* However many digits are kept by any normal number, and how many are enough for all. Where fewer would do for a
+     * normal number, %g prints no more of the kept ones. */
+    static const struct {
+        int kept, enough;
+        double least_normal;
+    } formats[] = {{3, 5, 0x1p-14}, {FLT_DIG, FLT_DECIMAL_DIG, FLT_MIN}, {DBL_DIG, DBL_DECIMAL_DIG, DBL_MIN}};
+    if (isnan(value) || isinf(value)) {
+        (void)strcpy(text, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
+        return;
+    }
+    const size_t format = dtype - ROWPOOL_FLOAT16;
+    int digits = fabs(value) < formats[format].least_normal ? 1 : formats[format].kept;
+    for (; digits <= formats[format].enough; digits++) {
         (void)snprintf(text, NUMBER_TEXT, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
+        if (read_back(text, dtype) == value)
             break;
     }
+    /* %g writes 65500 with an exponent where it has three digits. */
+    if (fabs(value) >= 1 && fabs(value) < 1e16 && strchr(text, 'e') != NULL)
+        (void)snprintf(text, NUMBER_TEXT, "%.0f", strtod(text, NULL));
+}
+
+/* Marked as a double where it would read as an integer: 4.0, not 4. */
+static void format_double(char text[NUMBER_TEXT], double value)
+{
+    format_real(text, value, ROWPOOL_FLOAT64);
     if (text[strspn(text, "-0123456789")] == '\0')
         (void)strcat(text, ".0");
 }

@@ -1,4 +1,4 @@
-/* Numbers as the command line gives them, kept exact. */
+/* Numbers as text, kept exact: those that the command line gives, and those that are printed. */
 #ifndef ROWPOOL_CLI_NUMBER_H
 #define ROWPOOL_CLI_NUMBER_H
 
@@ -20,5 +20,20 @@ void number_format(char text[NUMBER_TEXT], const rowpool_number *number);
 
 /* Reads the whole text, decimal digits only. False where it is no such number or beyond uint64. */
 bool parse_uint64(uint64_t *value, const char *text);
+
+/* Reads the whole text as an element of the dtype, which is not float16: integers as number_parse does, floats as the
+ * nearest there is. */
+typedef enum {
+    PARSED,
+    PARSED_NOTHING /* it is no such number */,
+    PARSED_BEYOND /* the dtype holds none so large */
+} parse_outcome;
+parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text);
+
+/* The value of a float16. */
+double half_value(uint16_t bits);
+
+/* The value of a float dtype with the fewest digits that read back as it; nan, inf and -inf. */
+void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype);
 
 #endif

@@ -1,6 +1,5 @@
 #include "options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +28,8 @@ static bool is_device_index(const char *item, size_t length)
     return device > 0 && platform + 1 + device == length;
 }
 
-bool device_list_is_sound(const char *list)
+/* Whether the list could name devices: words that rowpool.h knows, or P:D, between commas. */
+static bool device_list_is_sound(const char *list)
 {
     for (;;) {
         size_t length = strcspn(list, ",");
@@ -41,9 +41,10 @@ bool device_list_is_sound(const char *list)
     }
 }
 
-/* ---- Option values ---------------------------------------------------------------------------------------------- */
+/* ---- The command line ------------------------------------------------------------------------------------------- */
 
-int refuse_option(const char *command, int answer, char **argv)
+/* For what getopt_long answers with '?' or ':'. */
+static int refuse_option(const char *command, int answer, char **argv)
 {
     const char *given = argv[optind - 1];
     if (answer == ':')
@@ -55,6 +56,33 @@ int refuse_option(const char *command, int answer, char **argv)
         return usage_error(command, "option '%s' takes no value", given);
     return usage_error(command, "unknown option '-%c'", optopt);
 }
+
+static int read_file_argument(const char *command, const char **file, int argc, char **argv)
+{
+    const int wanted = file != NULL;
+    if (argc - optind < wanted)
+        return usage_error(command, "FILE is missing");
+    if (argc - optind > wanted)
+        return usage_error(command, "unexpected argument '%s'", argv[optind + wanted]);
+    if (file != NULL)
+        *file = argv[optind];
+    return GO_ON;
+}
+
+int read_options(const command_line *line, void *options, const char **file, int argc, char **argv)
+{
+    for (int answer; (answer = getopt_long(argc, argv, ":h", line->known, NULL)) != -1;) {
+        if (answer == '?' || answer == ':')
+            return refuse_option(line->name, answer, argv);
+        if (answer == 'h')
+            return show_help(line->help);
+        if (!line->read(options, answer, optarg))
+            return EXIT_USAGE;
+    }
+    return read_file_argument(line->name, file, argc, argv);
+}
+
+/* ---- Option values ---------------------------------------------------------------------------------------------- */
 
 bool read_size_option(size_t *value, const char *command, const char *option, const char *text)
 {
@@ -74,6 +102,26 @@ bool read_device_option(const char **device, const char *command, const char *te
         return true;
     }
     (void)usage_error(command, "unknown device '%s'", text);
+    return false;
+}
+
+bool find_dtype_name(rowpool_dtype *dtype, const char *name, size_t length)
+{
+    for (int i = ROWPOOL_INT8; i <= ROWPOOL_FLOAT64; i++) {
+        const char *known = rowpool_dtype_name((rowpool_dtype)i);
+        if (strlen(known) == length && memcmp(known, name, length) == 0) {
+            *dtype = (rowpool_dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *option, const char *text)
+{
+    if (find_dtype_name(dtype, text, strlen(text)))
+        return true;
+    (void)usage_error(command, "%s '%s' is none of int8 to int64, uint8 to uint64, float16 to float64", option, text);
     return false;
 }
 

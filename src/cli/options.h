@@ -2,19 +2,33 @@
 #ifndef ROWPOOL_CLI_OPTIONS_H
 #define ROWPOOL_CLI_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether the list could name devices: words that rowpool.h knows, or P:D, between commas. */
-bool device_list_is_sound(const char *list);
+#include "rowpool.h"
 
-/* For what getopt_long answers with '?' or ':'; it must have been told to say nothing itself. Returns EXIT_USAGE. */
-int refuse_option(const char *command, int answer, char **argv);
+/* What a command understands. */
+typedef struct {
+    const char *name, *help;
+    const struct option *known; /* getopt_long's table; --help is 'h' */
+    /* Reads any other option, with its value if it takes one; false after a message. */
+    bool (*read)(void *options, int option, const char *value);
+} command_line;
+
+/* Reads the command line into the options. file: where the name of the one FILE goes that the command takes; NULL: it
+ * takes none. GO_ON, or the exit status where there is nothing more to do. */
+enum { GO_ON = -1 };
+int read_options(const command_line *line, void *options, const char **file, int argc, char **argv);
 
 /* The values below are read or refused with a message; `option` is the option's name. */
 bool read_size_option(size_t *value, const char *command, const char *option, const char *text);
+bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *option, const char *text);
 bool read_device_option(const char **device, const char *command, const char *text);
+
+/* The dtype of that name; false where there is none. */
+bool find_dtype_name(rowpool_dtype *dtype, const char *name, size_t length);
 
 /* Prints a help text to standard output, to be checked when that is closed. */
 int show_help(const char *text);
@@ -23,7 +37,7 @@ int show_help(const char *text);
 #define DEVICE_HELP                                                                                   \
     "  --device LIST   the workers, a comma-separated list of:\n"                                     \
     "                    auto         the OpenCL devices, or processes where there is none;\n"        \
-    "                                 small arrays are counted in the program itself (default)\n"     \
+    "                                 small arrays are mapped in the program itself (default)\n"      \
     "                    cpu, gpu, accelerator   the OpenCL devices of that type\n"                   \
     "                    all          every OpenCL device, the same cores twice too\n"                \
     "                    P:D          device D of OpenCL platform P, as rowpool devices lists them\n" \

@@ -7,19 +7,19 @@
 
 #include "rowpool.h"
 
-/* The counts of each row, one for each range, of one of two widths. */
+/* The results of each row, one for each range. */
 typedef struct {
-    void *values; /* uint64_t where wide, else uint32_t */
-    bool wide;
-    size_t rows, columns; /* columns: counts of each row, at least 1 */
+    void *values; /* of the dtype */
+    rowpool_dtype dtype;
+    size_t rows, columns; /* columns: results of each row, at least 1 */
     size_t bytes;         /* of the values */
-} row_counts;
+} row_results;
 
 /* Writes all of the bytes. */
 rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
 
-/* Writes the counts of the first `rows` rows as text, a row on each line. */
-rowpool_status write_counts(int fd, const row_counts *counts, size_t rows, rowpool_error *error);
+/* Writes the results of the first `rows` rows as text, a row on each line. */
+rowpool_status write_results(int fd, const row_results *results, size_t rows, rowpool_error *error);
 
 /* Ends standard output; what stdio still held is written here. False after a message where that failed. */
 bool close_standard_output(void);

@@ -16,35 +16,78 @@ static const char *const CLOSED[] = {
     [ROWPOOL_CLOSED_NEITHER] = "neither",
 };
 
-bool read_bound(rowpool_number *bound, const char *what, const char *text)
+static bool read_bound(rowpool_number *bound, const wanted_ranges *wanted, const char *what, const char *text)
 {
     const char *problem = number_parse(bound, text);
     if (problem == NULL)
         return true;
-    (void)usage_error("count", "%s '%s' %s", what, text, problem);
+    (void)usage_error(wanted->words->command, "%s '%s' %s", what, text, problem);
     return false;
 }
 
-bool read_closed(rowpool_closed *closed, const char *text)
+static bool read_closed(wanted_ranges *wanted, const char *text)
 {
     for (size_t i = 0; i < sizeof CLOSED / sizeof *CLOSED; i++) {
         if (strcmp(text, CLOSED[i]) == 0) {
-            *closed = (rowpool_closed)i;
+            wanted->range.closed = (rowpool_closed)i;
             return true;
         }
     }
-    (void)usage_error("count", "--closed '%s' is none of both, left, right, neither", text);
+    (void)usage_error(wanted->words->command, "--closed '%s' is none of both, left, right, neither", text);
     return false;
+}
+
+wanted_ranges usual_range(const range_words *words)
+{
+    return (wanted_ranges){.words = words, .range = rowpool_range_i64(4, 8)};
+}
+
+bool take_range_option(wanted_ranges *wanted, int option, const char *value, bool *read)
+{
+    *read = true;
+    switch (option) {
+    case 'm':
+        wanted->lo_given = true;
+        *read = read_bound(&wanted->range.lo, wanted, "--min", value);
+        return true;
+    case 'M':
+        wanted->hi_given = true;
+        *read = read_bound(&wanted->range.hi, wanted, "--max", value);
+        return true;
+    case 'c':
+        wanted->closed_given = true;
+        *read = read_closed(wanted, value);
+        return true;
+    case 'r':
+        wanted->ranges = value;
+        return true;
+    case 'b':
+        wanted->bins = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+const char *given_range_option(const wanted_ranges *wanted)
+{
+    return wanted->lo_given         ? "--min"
+           : wanted->hi_given       ? "--max"
+           : wanted->closed_given   ? "--closed"
+           : wanted->ranges != NULL ? "--ranges"
+           : wanted->bins != NULL   ? "--bins"
+                                    : NULL;
 }
 
 /* What an item of a list, or one end of it, is called in a message. */
 enum { ITEM_NAME = 64 };
 
-static bool read_item_bound(rowpool_number *bound, const char *what, size_t i, const char *text)
+static bool read_item_bound(rowpool_number *bound, const wanted_ranges *wanted, const char *what, size_t i,
+                            const char *text)
 {
     char name[ITEM_NAME];
     (void)snprintf(name, sizeof name, "%s %zu", what, i + 1);
-    return read_bound(bound, name, text);
+    return read_bound(bound, wanted, name, text);
 }
 
 /* LO:HI */
@@ -53,20 +96,20 @@ static bool read_range(wanted_ranges *wanted, size_t i, char *text)
     rowpool_range *range = &wanted->items[i];
     char *colon = strchr(text, ':');
     if (colon == NULL) {
-        (void)usage_error("count", "--ranges: range %zu '%s' is not LO:HI", i + 1, text);
+        (void)usage_error(wanted->words->command, "--ranges: range %zu '%s' is not LO:HI", i + 1, text);
         return false;
     }
     *colon = '\0';
     range->closed = wanted->range.closed;
-    return read_item_bound(&range->lo, "--ranges: the lower end of range", i, text) &&
-           read_item_bound(&range->hi, "--ranges: the upper end of range", i, colon + 1);
+    return read_item_bound(&range->lo, wanted, "--ranges: the lower end of range", i, text) &&
+           read_item_bound(&range->hi, wanted, "--ranges: the upper end of range", i, colon + 1);
 }
 
 /* Begins bin i, and ends the one before. */
 static bool read_edge(wanted_ranges *wanted, size_t i, char *text)
 {
     rowpool_number edge;
-    if (!read_item_bound(&edge, "--bins: edge", i, text))
+    if (!read_item_bound(&edge, wanted, "--bins: edge", i, text))
         return false;
     wanted->items[i] = (rowpool_range){.lo = edge, .hi = edge, .closed = ROWPOOL_CLOSED_LEFT};
     if (i == 0)
@@ -79,7 +122,8 @@ static bool read_edge(wanted_ranges *wanted, size_t i, char *text)
     char hi[NUMBER_TEXT];
     number_format(lo, &before->lo);
     number_format(hi, &edge);
-    (void)usage_error("count", "--bins: edge %zu, %s, is not above the edge before it, %s", i + 1, hi, lo);
+    (void)usage_error(wanted->words->command, "--bins: edge %zu, %s, is not above the edge before it, %s", i + 1, hi,
+                      lo);
     return false;
 }
 
@@ -128,7 +172,7 @@ static int read_bins(wanted_ranges *wanted)
     if (status != EXIT_DONE)
         return status;
     if (wanted->count < 2)
-        return usage_error("count", "--bins '%s' is a single edge; a bin has two", wanted->bins);
+        return usage_error(wanted->words->command, "--bins '%s' is a single edge; a bin has two", wanted->bins);
     wanted->count--;
     wanted->items[wanted->count - 1].closed = ROWPOOL_CLOSED_BOTH;
     return EXIT_DONE;
@@ -162,8 +206,8 @@ int make_ranges(wanted_ranges *wanted)
 {
     const char *other = ranges_are_listed(wanted) ? contradiction(wanted) : NULL;
     if (other != NULL)
-        return usage_error("count", "%s and %s cannot be given together", wanted->bins != NULL ? "--bins" : "--ranges",
-                           other);
+        return usage_error(wanted->words->command, "%s and %s cannot be given together",
+                           wanted->bins != NULL ? "--bins" : "--ranges", other);
     int status = read_wanted(wanted);
     if (status != EXIT_DONE)
         free_ranges(wanted);
@@ -214,8 +258,8 @@ static void say_range(const wanted_ranges *wanted, size_t i)
     rowpool_closed closed = wanted->items[i].closed;
     range_text text;
     describe_range(&text, wanted, i);
-    say(NULL, "%scounting %s %s x %s %s (closed: %s)", text.name, text.lo, includes_lo(closed) ? "<=" : "<",
-        includes_hi(closed) ? "<=" : "<", text.hi, CLOSED[closed]);
+    say(NULL, "%s%s %s %s x %s %s (closed: %s)", text.name, wanted->words->doing, text.lo,
+        includes_lo(closed) ? "<=" : "<", includes_hi(closed) ? "<=" : "<", text.hi, CLOSED[closed]);
 }
 
 void say_ranges(const wanted_ranges *wanted)
@@ -237,10 +281,11 @@ static void warn_if_empty(const wanted_ranges *wanted, size_t i)
     describe_range(&text, wanted, i);
     int order = number_compare(&range->lo, &range->hi);
     if (order > 0)
-        say("warning", "%sthe minimum %s%s is above the maximum %s%s: every count is 0", text.name, text.lo,
-            default_note(wanted, wanted->lo_given), text.hi, default_note(wanted, wanted->hi_given));
+        say("warning", "%sthe minimum %s%s is above the maximum %s%s: %s", text.name, text.lo,
+            default_note(wanted, wanted->lo_given), text.hi, default_note(wanted, wanted->hi_given),
+            wanted->words->empty);
     else if (order == 0 && range->closed != ROWPOOL_CLOSED_BOTH)
-        say("warning", "%snothing lies between %s and itself: every count is 0", text.name, text.lo);
+        say("warning", "%snothing lies between %s and itself: %s", text.name, text.lo, wanted->words->empty);
 }
 
 void warn_of_empty_ranges(const wanted_ranges *wanted)

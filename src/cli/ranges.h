@@ -1,14 +1,23 @@
-/* The ranges that rowpool count is asked for: one, a list of them, or the bins between edges. */
+/* The ranges that a command is asked for: one, a list of them, or the bins between edges. */
 #ifndef ROWPOOL_CLI_RANGES_H
 #define ROWPOOL_CLI_RANGES_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "rowpool.h"
 
+/* Whose ranges they are, for messages. */
+typedef struct {
+    const char *command;
+    const char *doing; /* before a range: "counting" */
+    const char *empty; /* after one that is empty: "every count is 0" */
+} range_words;
+
 /* What the options say, and the ranges made of it. */
 typedef struct {
+    const range_words *words;
     rowpool_range range; /* --min, --max and --closed; what is not given is the default */
     bool lo_given, hi_given, closed_given;
     const char *ranges, *bins; /* the lists of --ranges and --bins; NULL: not given */
@@ -16,15 +25,46 @@ typedef struct {
     size_t count;
 } wanted_ranges;
 
-/* The values below are read or refused with a message; what: what the text is, for the message. */
-bool read_bound(rowpool_number *bound, const char *what, const char *text);
-bool read_closed(rowpool_closed *closed, const char *text);
+/* The options in getopt_long's table, and in every help text. */
+/* clang-format off */
+#define RANGE_OPTIONS                         \
+    {"min", required_argument, NULL, 'm'},    \
+    {"max", required_argument, NULL, 'M'},    \
+    {"closed", required_argument, NULL, 'c'}, \
+    {"ranges", required_argument, NULL, 'r'}, \
+    {"bins", required_argument, NULL, 'b'}
+/* clang-format on */
+#define RANGE_HELP                                                                                                     \
+    "  --min X         the lower end of the range (default 4)\n"                                                       \
+    "  --max X         the upper end of the range (default 8)\n"                                                       \
+    "                  An integer within int64 or uint64 is exact, whatever the element type; a number with a point\n" \
+    "                  or exponent is the nearest double; inf and -inf are bounds like others. NaN elements lie in "   \
+    "no\n"                                                                                                             \
+    "                  range\n"                                                                                        \
+    "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n"                       \
+    "  --ranges LIST   several ranges in one pass, instead of --min and --max: LO:HI between commas, as in\n"          \
+    "                  0:4,4:8,8:12. LO and HI are read as X is, and --closed holds for all of them. The results of\n" \
+    "                  a row are on one line, a space between them\n"                                                  \
+    "  --bins LIST     the same for the bins of a histogram: their edges between commas, each above the one before,\n" \
+    "                  as in 0,4,8,12. An edge belongs to the bin that it begins, the last one to the last bin. Not\n" \
+    "                  with --min, --max, --closed or --ranges\n"
 
-/* Makes the items, at least one, once all options are read. An exit status; there are none after a failure. */
+/* What holds where no option is given: 4 <= x <= 8. */
+wanted_ranges usual_range(const range_words *words);
+
+/* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
+ * message. */
+bool take_range_option(wanted_ranges *wanted, int option, const char *value, bool *read);
+
+/* The name of one of the options above that was given; NULL: none was. */
+const char *given_range_option(const wanted_ranges *wanted);
+
+/* Makes the items, at least one, once all options are read. EXIT_DONE, or an exit status after a message; there are
+ * none then. */
 int make_ranges(wanted_ranges *wanted);
 void free_ranges(wanted_ranges *wanted);
 
-/* Whether the ranges are a list, though it may have but one: the counts have an axis for it then. */
+/* Whether the ranges are a list, though it may have but one: the results have an axis for it then. */
 bool ranges_are_listed(const wanted_ranges *wanted);
 
 /* One line for each range; one warning for each that is empty, which is legal and seldom meant. */

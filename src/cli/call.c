@@ -1,0 +1,69 @@
+#include "call.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <time.h>
+
+#include "message.h"
+
+rowpool_status allocate_results(row_results *results, size_t rows, size_t columns, rowpool_dtype dtype,
+                                rowpool_error *error)
+{
+    *results = (row_results){.dtype = dtype, .rows = rows, .columns = columns};
+    if (__builtin_mul_overflow(rows, columns, &results->bytes) ||
+        __builtin_mul_overflow(results->bytes, rowpool_dtype_size(dtype), &results->bytes))
+        return fail(error, ROWPOOL_ENOMEM, "no memory for the results of %zu rows, %zu of each", rows, columns);
+    if (results->bytes == 0)
+        return ROWPOOL_OK;
+    rowpool_error refusal;
+    results->values = rowpool_alloc(results->bytes, &refusal);
+    if (results->values == NULL)
+        return fail(error, refusal.status, "no memory for the results of %zu rows, %zu of each: %s", rows, columns,
+                    refusal.message);
+    return ROWPOOL_OK;
+}
+
+void free_results(row_results *results)
+{
+    rowpool_free(results->values);
+    results->values = NULL;
+}
+
+/* The completion callback; it runs on the pool's own thread. */
+static void announce(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+{
+    (void)job;
+    (void)status;
+    (void)error;
+    (void)sem_post(payload);
+}
+
+static rowpool_status run_async(rowpool *pool, const rowpool_call *call, rowpool_error *error)
+{
+    sem_t done;
+    if (sem_init(&done, 0, 0) != 0)
+        return fail_errno(error);
+    rowpool_job *job;
+    rowpool_status status = rowpool_map_async(pool, call, announce, &done, &job, error);
+    if (status == ROWPOOL_OK) {
+        status = rowpool_job_wait(job, -1, error);
+        rowpool_job_release(job);
+        /* The job's end does not wait for its callback, which still needs the semaphore. */
+        while (sem_wait(&done) != 0 && errno == EINTR)
+            continue;
+    }
+    (void)sem_destroy(&done);
+    return status;
+}
+
+rowpool_status run_call(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error)
+{
+    return async ? run_async(pool, call, error) : rowpool_map(pool, call, error);
+}
+
+double seconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}

@@ -16,9 +16,10 @@ file(REMOVE_RECURSE ${WORK})
 set(prefix ${WORK}/prefix)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --config ${CONFIG})
 
-# Nothing of the inside is installed: one header.
-file(GLOB_RECURSE headers RELATIVE ${prefix} ${prefix}/*.h)
-if(NOT headers STREQUAL "include/rowpool.h")
+# Nothing of the inside is installed: the header, and those that compile row functions.
+file(GLOB_RECURSE headers RELATIVE ${prefix}/include ${prefix}/*.h)
+file(GLOB_RECURSE expected RELATIVE ${SOURCE}/../include ${SOURCE}/../include/*.h)
+if(NOT headers STREQUAL expected)
   message(FATAL_ERROR "installed headers: ${headers}")
 endif()
 
@@ -28,6 +29,22 @@ run(${CMAKE_COMMAND} --build ${WORK}/build --config ${CONFIG})
 foreach(program consumer consumer_static)
   run(${WORK}/build/${program})
 endforeach()
+
+# Row functions of one's own.
+run(${CMAKE_COMMAND} -G "${GENERATOR}" -S ${SOURCE}/example -B ${WORK}/example -D CMAKE_BUILD_TYPE=${CONFIG} -D CMAKE_C_COMPILER=${CC}
+    -D CMAKE_C_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${prefix})
+run(${CMAKE_COMMAND} --build ${WORK}/example --config ${CONFIG})
+foreach(device auto all fork host)
+  set(ENV{ROWPOOL_DEVICE} ${device})
+  execute_process(COMMAND ${WORK}/example/example OUTPUT_VARIABLE output RESULT_VARIABLE result)
+  if(device STREQUAL all AND NOT result EQUAL 0)
+    continue() # there is no OpenCL device
+  endif()
+  if(NOT output STREQUAL "longest_run: 3 0 1\nentries: 2 0 3\n")
+    message(FATAL_ERROR "the example on ${device}: ${result}: ${output}")
+  endif()
+endforeach()
+unset(ENV{ROWPOOL_DEVICE})
 
 find_program(pkg_config NAMES pkg-config pkgconf)
 if(NOT pkg_config)

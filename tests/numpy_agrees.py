@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""rowpool count against NumPy: real data and every element type, on every kind of worker, and without any OpenCL device.
+"""rowpool count and rowpool map against NumPy: real data and every element type, on every kind of worker, and without any OpenCL device.
 
 usage: numpy_agrees.py PROGRAM DATA.npy    exit status 77 when there is no NumPy
 """
@@ -40,18 +40,17 @@ def surroundings(program, folder):
 
 
 def run(program, arguments, changes):
-    command = [program, "count", *arguments]
-    return subprocess.run(command, env={**os.environ, **changes}, check=True, capture_output=True, text=True).stdout
+    return subprocess.run([program, *arguments], env={**os.environ, **changes}, check=True, capture_output=True, text=True).stdout
 
 
 def count(program, path, low, high, options, changes):
-    output = run(program, ["--min", str(low), "--max", str(high), *options, path], changes)
+    output = run(program, ["count", "--min", str(low), "--max", str(high), *options, path], changes)
     return numpy.array(output.split(), dtype=numpy.int64)
 
 
 def histograms(program, path, edges, options, changes):
     output = path + ".counts.npy"
-    run(program, ["--bins", ",".join(map(str, edges)), "--output", output, *options, path], changes)
+    run(program, ["count", "--bins", ",".join(map(str, edges)), "--output", output, *options, path], changes)
     return numpy.load(output)
 
 
@@ -76,6 +75,97 @@ def check_histograms(program, name, path, edges, workers):
                for worker, options, changes in workers)
 
 
+# ---- Built-in functions ----------------------------------------------------------------------------------------------
+
+LOW, HIGH = -1, 5
+
+
+def within(array):
+    return (array >= LOW) & (array <= HIGH)
+
+
+def wide(array):
+    """What sums of its elements are taken in."""
+    return {"i": "int64", "u": "uint64", "f": "float64"}[array.dtype.kind]
+
+
+def sums(array):
+    return array.sum(axis=-1, dtype=wide(array))
+
+
+# The function, and what it is in NumPy; no row is without a number. NumPy's mean of integers adds doubles up.
+FUNCTIONS = {
+    "count": lambda array: within(array).sum(axis=-1, dtype="uint32"),
+    "count64": lambda array: within(array).sum(axis=-1, dtype="uint64"),
+    "any": lambda array: within(array).any(axis=-1).astype("uint8"),
+    "all": lambda array: within(array).all(axis=-1).astype("uint8"),
+    "fraction": lambda array: within(array).mean(axis=-1),
+    "sum": sums,
+    "mean": lambda array: array.mean(axis=-1, dtype="float64"),
+    "min": lambda array: numpy.nanmin(array, axis=-1),
+    "max": lambda array: numpy.nanmax(array, axis=-1),
+    "argmin": lambda array: numpy.nanargmin(array, axis=-1),
+    "argmax": lambda array: numpy.nanargmax(array, axis=-1),
+}
+
+TAKE_RANGES = ["count", "count64", "any", "all", "fraction"]
+# Those for which the functions are built for OpenCL devices, which takes a second each.
+BUILT_TYPES = ["int64", "uint8", "float16", "float32"]
+
+
+def tolerance(function, array):
+    """How far a result may be off: sums of floats, and means, depend on the order in which they are added up."""
+    if function not in ("sum", "mean") or (function == "sum" and array.dtype.kind != "f"):
+        return 0
+    return 2.0**-50 * array.shape[-1] * numpy.abs(array.astype("float64")).sum(axis=-1)
+
+
+def agree(results, expected, off):
+    same = (results == expected) | (numpy.isnan(results) & numpy.isnan(expected))
+    if numpy.any(off):
+        same |= numpy.abs(results - expected) <= off
+    return results.dtype == expected.dtype and results.shape == expected.shape and bool(numpy.all(same))
+
+
+def map_to_file(program, function, path, options, changes):
+    """The results in a file, and as text."""
+    output = path + ".results.npy"
+    limits = ["--min", str(LOW), "--max", str(HIGH)] if function in TAKE_RANGES else []
+    everything = ["--head", str(2**64 - 1), "--output", output]
+    text = run(program, ["map", "--function", function, *limits, *everything, *options, path], changes)
+    return numpy.load(output), text
+
+
+def check_function(program, name, function, path, workers):
+    """1 for each kind of worker whose results are wrong, or whose text does not read back as them."""
+    array = numpy.load(path)
+    expected = FUNCTIONS[function](array)
+    wrong = 0
+    for worker, options, changes in workers:
+        results, text = map_to_file(program, function, path, options, changes)
+        read = numpy.array(text.split(), dtype=results.dtype).reshape(results.shape)
+        right = agree(results, expected, tolerance(function, array)) and agree(read, results, 0)
+        print(f"{name}, {function}, {worker}: {expected.size} results, {'agree' if right else 'DO NOT AGREE'}")
+        wrong += not right
+    return wrong
+
+
+def check_functions(program, name, path, workers):
+    return sum(check_function(program, name, function, path, workers) for function in FUNCTIONS)
+
+
+def write_random(path, dtype, random):
+    """Of any size that the type has, and for floats with NaNs, though not in every row; then small ones."""
+    if dtype.startswith("float"):
+        array = random.normal(size=(40, 33)) * 10.0 ** random.integers(-4, 4, (40, 33))
+        array[:20] = numpy.where(random.random((20, 33)) < 0.1, numpy.nan, array[:20])
+    else:
+        limits = numpy.iinfo(dtype)
+        array = random.integers(limits.min, limits.max, (40, 33), dtype=dtype, endpoint=True)
+        array[20:] = random.integers(0, 10, (20, 33))
+    numpy.save(path, array.astype(dtype))
+
+
 def main(program, data):
     random = numpy.random.default_rng(4)
     with tempfile.TemporaryDirectory() as folder:
@@ -84,12 +174,16 @@ def main(program, data):
         shutil.copyfile(data, real)
         wrong = check(program, "Seattle's hours between 50 and 60 F", real, 50, 60, workers)
         wrong += check_histograms(program, "Seattle's hours", real, [32, 45.1, 50, 60, 75], workers)
+        wrong += check_functions(program, "Seattle's hours", real, workers)
         for dtype in TYPES:
             path = os.path.join(folder, dtype + ".npy")
             least = 0 if dtype.startswith("u") else -10
             numpy.save(path, random.integers(least, 10, (30, 100, 7)).astype(dtype))
             wrong += check(program, dtype, path, 4, 8, workers)
             wrong += check_histograms(program, dtype, path, EDGES, workers)
+            write_random(path, dtype, random)
+            wrong += check_functions(program, dtype, path, [worker for worker in workers if worker[0] in ("fork", "host")
+                                     or (worker[0] == "OpenCL" and dtype in BUILT_TYPES)])
     print(f"{wrong} wrong")
     return 1 if wrong else 0
 

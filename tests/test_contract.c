@@ -2,107 +2,21 @@
  *
  *     test_contract [DEVICE...]     all devices, or those named as ROWPOOL_DEVICE names them
  *
- * ROWPOOL_TEST_CASES is the number of random cases, ROWPOOL_TEST_SEED where they begin. For devices or checkers that
- * are slow, ROWPOOL_TEST_ONE_IN takes only each so-manieth of the given cases, ROWPOOL_TEST_ELEMENTS only those of so
- * many elements. */
+ * ROWPOOL_TEST_CASES is the number of random cases, ROWPOOL_TEST_SEED where they begin. pools.h says what else can be
+ * set. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pools.h"
 #include "support.h"
-
-/* ---- Who is asked ----------------------------------------------------------------------------------------------- */
-
-/* A pool: each device with its own choice of chunks, and with chunks so small that nearly every row or element is one.
- */
-typedef struct {
-    char what[64];
-    rowpool *pool;
-    size_t most; /* elements of a case: tiny chunks take long */
-} subject;
-
-enum { MOST_DEVICES = 32 };
-static const struct {
-    size_t chunk_bytes, most;
-} chunkings[] = {{0, 2000000}, {4096, 100000}, {64, 512}, {1, 40}};
-static subject subjects[MOST_DEVICES * COUNT_OF(chunkings)];
-static size_t n_subjects;
-
-static bool fits(const subject *asked, size_t elements)
-{
-    return elements <= asked->most && elements <= test_setting("ROWPOOL_TEST_ELEMENTS", SIZE_MAX);
-}
-
-/* Whether this given case is one of those to be taken. */
-static bool due(const subject *asked, size_t elements)
-{
-    static size_t one_in, seen;
-    if (one_in == 0)
-        one_in = test_setting("ROWPOOL_TEST_ONE_IN", 1);
-    return fits(asked, elements) && seen++ % one_in == 0;
-}
-
-static void add_device(const char *device)
-{
-    for (size_t i = 0; i < COUNT_OF(chunkings) && n_subjects < COUNT_OF(subjects); i++) {
-        subject *added = &subjects[n_subjects];
-        rowpool_options options = {.size = sizeof options, .device = device, .chunk_bytes = chunkings[i].chunk_bytes};
-        rowpool_error error;
-        if (rowpool_open(&added->pool, &options, &error) != ROWPOOL_OK) {
-            fprintf(stderr, "%s: %s\n", device, error.message);
-            exit(1);
-        }
-        snprintf(added->what, sizeof added->what, "%s, chunk_bytes %zu", device, options.chunk_bytes);
-        added->most = chunkings[i].most;
-        n_subjects++;
-    }
-}
-
-static void add_every_device(void)
-{
-    rowpool_device devices[MOST_DEVICES];
-    size_t count, opencl = 0;
-    rowpool_error error;
-    if (rowpool_devices(NULL, devices, MOST_DEVICES, &count, &error) != ROWPOOL_OK) {
-        fprintf(stderr, "%s\n", error.message);
-        exit(1);
-    }
-    for (size_t i = 0; i < count && i < MOST_DEVICES; i++) {
-        bool named = strchr(devices[i].index, ':') != NULL;
-        rowpool *pool;
-        rowpool_options options = {.size = sizeof options, .device = devices[i].index};
-        if (named && rowpool_open(&pool, &options, &error) != ROWPOOL_OK) {
-            printf("skipped: %s\n", error.message);
-            continue;
-        }
-        if (named) {
-            rowpool_close(pool);
-            printf("device %s: %s, %s\n", devices[i].index, devices[i].name, devices[i].platform);
-            add_device(devices[i].index);
-            opencl++;
-        }
-    }
-    if (opencl > 0)
-        add_device("all");
-    else
-        printf("no OpenCL device: processes and host only\n");
-    add_device("auto");
-    add_device("fork");
-    add_device("host");
-}
-
-static void close_all(void)
-{
-    for (size_t i = 0; i < n_subjects; i++)
-        rowpool_close(subjects[i].pool);
-}
 
 /* ---- One case --------------------------------------------------------------------------------------------------- */
 
 enum { MOST_RANGES = 200 };
 
 typedef struct {
-    const subject *subject;
+    const test_pool *subject;
     test_array array;
     rowpool_range ranges[MOST_RANGES];
     size_t n_ranges; /* 0: the default range */
@@ -117,8 +31,8 @@ typedef struct {
 static size_t cases, wrong;
 
 /* Chooses the rest at random and calls the pool; the array is the case's from now on. */
-static void begin(test_case *c, test_random *random, const subject *asked, test_array array, size_t n_ranges, bool wide,
-                  bool async)
+static void begin(test_case *c, test_random *random, const test_pool *asked, test_array array, size_t n_ranges,
+                  bool wide, bool async)
 {
     *c = (test_case){.subject = asked, .array = array, .n_ranges = n_ranges, .wide = wide, .async = async};
     size_t n = array.rows.count * (n_ranges != 0 ? n_ranges : 1);
@@ -169,7 +83,7 @@ static void end(test_case *c)
 /* A summary of the cases since the last one, and the verdict on them. */
 static void conclude(const char *what)
 {
-    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, n_subjects, wrong);
+    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
     fflush(stdout);
     size_t failures = wrong;
     cases = wrong = 0;
@@ -184,7 +98,7 @@ static const size_t widths[] = {0,   1,   2,   3,   4,    5,    6,    7,    8,  
 static const size_t row_counts[] = {0, 1, 2, 3, 7, 63, 64, 65, 1000};
 
 /* What changes from case to case in turn, so that every value meets every shape sooner or later. */
-static void shape(test_random *random, const subject *asked, rowpool_dtype dtype, test_layout layout, size_t count,
+static void shape(test_random *random, const test_pool *asked, rowpool_dtype dtype, test_layout layout, size_t count,
                   size_t width, size_t turn)
 {
     static const size_t range_counts[] = {1, 0, 2, 7, 1};
@@ -199,15 +113,15 @@ TEST(given_shapes)
 {
     test_random random = test_random_begin(1);
     size_t turn = 0, large = 0;
-    for (size_t s = 0; s < n_subjects; s++)
+    for (size_t s = 0; s < test_pools(); s++)
         for (int d = 0; d < TEST_DTYPES; d++)
             for (int layout = 0; layout < TEST_LAYOUTS; layout++)
                 for (size_t i = 0; i < COUNT_OF(widths); i++)
                     for (size_t j = 0; j < COUNT_OF(row_counts); j++) {
                         size_t elements = widths[i] * row_counts[j];
-                        if ((elements > 2000 && large++ % 29 != 0) || !due(&subjects[s], elements))
+                        if ((elements > 2000 && large++ % 29 != 0) || !test_pool_due(test_pool_at(s), elements))
                             continue;
-                        shape(&random, &subjects[s], (rowpool_dtype)d, (test_layout)layout, row_counts[j], widths[i],
+                        shape(&random, test_pool_at(s), (rowpool_dtype)d, (test_layout)layout, row_counts[j], widths[i],
                               turn++);
                     }
     conclude("given shapes");
@@ -226,7 +140,7 @@ TEST(ragged_extremes)
     };
     test_random random = test_random_begin(2);
     size_t turn = 0;
-    for (size_t s = 0; s < n_subjects; s++)
+    for (size_t s = 0; s < test_pools(); s++)
         for (size_t p = 0; p < COUNT_OF(patterns); p++)
             for (int d = 0; d < TEST_DTYPES; d++) {
                 size_t given[ROWS], elements = 0;
@@ -234,12 +148,12 @@ TEST(ragged_extremes)
                     given[i] = (i + 1) % patterns[p].every == 0 ? patterns[p].other : patterns[p].usual;
                     elements += given[i];
                 }
-                if ((subjects[s].most < 1000 && patterns[p].count > 100 && turn++ % 8 != 0) ||
-                    !due(&subjects[s], elements))
+                if ((test_pool_at(s)->most < 1000 && patterns[p].count > 100 && turn++ % 8 != 0) ||
+                    !test_pool_due(test_pool_at(s), elements))
                     continue;
                 test_case c;
                 test_array array = test_array_of_widths(&random, (rowpool_dtype)d, given, patterns[p].count, turn % 3);
-                begin(&c, &random, &subjects[s], array, turn % 3, turn / 2 % 2 != 0, turn % 2 != 0);
+                begin(&c, &random, test_pool_at(s), array, turn % 3, turn / 2 % 2 != 0, turn % 2 != 0);
                 turn++;
                 end(&c);
             }
@@ -256,16 +170,16 @@ TEST(many_ranges)
                   {1, 70000, 33}, {300, 64, 129},  {4, 9, 150}};
     test_random random = test_random_begin(4);
     size_t turn = 0;
-    for (size_t s = 0; s < n_subjects; s++)
+    for (size_t s = 0; s < test_pools(); s++)
         for (size_t i = 0; i < COUNT_OF(shapes); i++)
             for (int layout = 0; layout < TEST_LAYOUTS; layout++) {
-                if (!fits(&subjects[s], shapes[i].count * shapes[i].width))
+                if (!test_pool_fits(test_pool_at(s), shapes[i].count * shapes[i].width))
                     continue;
                 rowpool_dtype dtype = (rowpool_dtype)(turn % TEST_DTYPES);
                 test_case c;
                 test_array array = test_array_make(&random, dtype, (test_layout)layout, shapes[i].count,
                                                    shapes[i].width, turn % 3);
-                begin(&c, &random, &subjects[s], array, shapes[i].n_ranges, turn / 2 % 2 != 0, turn % 2 != 0);
+                begin(&c, &random, test_pool_at(s), array, shapes[i].n_ranges, turn / 2 % 2 != 0, turn % 2 != 0);
                 turn++;
                 end(&c);
             }
@@ -289,7 +203,7 @@ TEST(random_cases)
     for (size_t i = 0; i < n; i++) {
         test_case *c = &window[i % in_flight];
         end(c);
-        const subject *asked = &subjects[test_below(&random, n_subjects)];
+        const test_pool *asked = test_pool_at((size_t)test_below(&random, test_pools()));
         bool tiny = asked->most <= 64;
         rowpool_dtype dtype = (rowpool_dtype)test_below(&random, TEST_DTYPES);
         test_array array = test_array_make(&random, dtype, (test_layout)test_below(&random, TEST_LAYOUTS),
@@ -312,11 +226,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(random_cases),
     };
     test_seed();
-    for (int i = 1; i < argc; i++)
-        add_device(argv[i]);
-    if (argc == 1)
-        add_every_device();
+    test_pools_open(argc, argv);
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    close_all();
+    test_pools_close();
     return failures;
 }

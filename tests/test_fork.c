@@ -22,6 +22,7 @@
 
 #include "backend/fork.h"
 #include "base/clock.h"
+#include "core/builtin.h"
 #include "core/range.h"
 #include "support.h"
 
@@ -83,13 +84,17 @@ typedef struct {
     rowpool_error lost;             /* what the last of these said */
 } drive_result;
 
-static void combine_part(const rp_map *map, const job *done)
+/* A part's accumulators, put behind those of the row so far; with the last one they become results. */
+static void combine_part(const rp_map *map, const job *done, char *so_far)
 {
-    char *into = map->results + done->piece.chunk.row * rp_map_row_bytes(map);
-    if (done->piece.chunk.begin == 0)
-        memcpy(into, done->part, rp_map_row_bytes(map));
+    const rowpool_compiled *fold = &map->code.compiled;
+    const rp_chunk *chunk = &done->piece.chunk;
+    if (chunk->begin == 0)
+        memcpy(so_far, done->part, rp_map_chunk_bytes(map, chunk));
     else
-        rp_map_combine(map)(into, done->part, map->columns);
+        fold->merge(so_far, done->part, map->arguments, map->columns);
+    if (chunk->end == rp_rows_width(map->inputs, chunk->row))
+        fold->end(so_far, chunk->end, map->arguments, map->columns, map->results + chunk->row * rp_map_row_bytes(map));
 }
 
 /* Parts of rows are done one after the other here, so that they can be combined as they come. */
@@ -97,14 +102,20 @@ static rowpool_status drive(rp_device *device, const rp_map *map, const drive_op
                             rowpool_error *error)
 {
     size_t work = options->chunk_bytes != 0 ? options->chunk_bytes : device->chunk_bytes;
-    const rp_split_limits limits = {.work = work, .buffer = PTRDIFF_MAX, .result = rp_map_row_bytes(map)};
+    const rp_split_limits limits = {.work = work,
+                                    .buffer = PTRDIFF_MAX,
+                                    .rows = SIZE_MAX,
+                                    .result = rp_map_row_bytes(map),
+                                    .whole = !rp_map_splits(map)};
+    size_t part_bytes = map->columns * map->code.compiled.accumulator_size + 1;
+    char *so_far = malloc(part_bytes);
     rp_queue home;
     rp_queue_init(&home);
     job *jobs = calloc(device->lanes, sizeof *jobs), **idle = calloc(device->lanes, sizeof *idle);
     piece *again = calloc(device->lanes, sizeof *again);
     size_t n_idle = 0, n_again = 0, in_flight = 0;
     for (size_t i = 0; i < device->lanes; i++) {
-        jobs[i].part = malloc(rp_map_row_bytes(map));
+        jobs[i].part = malloc(part_bytes);
         idle[n_idle++] = &jobs[i];
     }
     rp_cursor cursor = {0};
@@ -114,7 +125,7 @@ static rowpool_status drive(rp_device *device, const rp_map *map, const drive_op
     for (;;) {
         piece next = {0};
         while (status == ROWPOOL_OK && n_idle > 0 && !parts &&
-               (n_again > 0 || rp_split_next(&map->rows, &limits, &cursor, &next.chunk))) {
+               (n_again > 0 || rp_split_next(map->inputs, map->code.n_inputs, &limits, &cursor, &next.chunk))) {
             if (n_again > 0)
                 next = again[--n_again];
             job *job_of = idle[--n_idle];
@@ -141,7 +152,7 @@ static rowpool_status drive(rp_device *device, const rp_map *map, const drive_op
         rowpool_error task_error;
         rowpool_status task_status = rp_backend_fork.finish(device, &done->task, &task_error);
         if (task_status == ROWPOOL_OK && done->piece.chunk.partial)
-            combine_part(map, done);
+            combine_part(map, done, so_far);
         if (task_status == ROWPOOL_EWORKER) {
             *(done->task.blamed ? &result->blamed : &result->unblamed) += 1;
             result->lost = task_error;
@@ -160,6 +171,7 @@ static rowpool_status drive(rp_device *device, const rp_map *map, const drive_op
     }
     for (size_t i = 0; i < device->lanes; i++)
         free(jobs[i].part);
+    free(so_far);
     free(jobs);
     free(idle);
     free(again);
@@ -252,14 +264,24 @@ static void *intervals(test_random *random, const rowpool_rows *rows, size_t col
     return pairs;
 }
 
+/* Makes a map's function this one, for rows of this dtype. */
+static void set_function(rp_map *map, const rowpool_function *function, rowpool_dtype dtype)
+{
+    map->function = function;
+    map->name = function->name;
+    map->code = (rp_code){
+        .compiled = *function->compiled[dtype], .n_inputs = 1, .dtype = {dtype}, .element = {rp_dtype_of(dtype)->size}};
+}
+
 /* Takes the rows' values; the array may be freed. */
 static test_map make_map(test_random *random, const rowpool_rows *given, memory_kind kind, size_t columns,
-                         rp_result result)
+                         const rowpool_function *function)
 {
-    test_map t = {.map = {.function = &rp_range_count, .columns = columns, .result = result}};
+    test_map t = {.map = {.columns = columns}};
     rowpool_error error;
-    assert_ok(rp_rows_check(given, UINT64_MAX, &t.map.rows, &error), error);
-    rp_rows *rows = &t.map.rows;
+    set_function(&t.map, function, given->dtype);
+    assert_ok(rp_rows_check(given, UINT64_MAX, &t.map.inputs[0], &error), error);
+    rp_rows *rows = &t.map.inputs[0];
     rp_chunk whole = {.rows = rows->count};
     size_t first = rp_chunk_origin(rows, &whole), span = rp_chunk_span(rows, &whole);
     t.data = copy_to(kind, rows->data, span == 0 ? 0 : (first + span) * rows->dtype->size);
@@ -273,9 +295,8 @@ static test_map make_map(test_random *random, const rowpool_rows *given, memory_
     t.map.arguments_size = columns * 2 * rows->dtype->size;
     t.bytes = rows->count * rp_map_row_bytes(&t.map);
     t.expected = calloc(1, t.bytes);
-    rp_block block = rp_chunk_block(rows, &whole);
-    rp_map_fold (&t.map)(&block, t.arguments, columns, t.expected);
-    t.counts = test_counts_make(rows->count * columns, rp_result_size(result), 0);
+    rp_map_compute(&t.map, &whole, t.expected);
+    t.counts = test_counts_make(rows->count * columns, t.map.code.compiled.result_size, 0);
     t.map.results = t.counts.counts;
     return t;
 }
@@ -308,7 +329,7 @@ static test_map make_plain(uint64_t salt, size_t count, size_t width, memory_kin
     for (size_t i = 0; i < count * width; i++)
         data[i] = (int32_t)test_below(&random, 100);
     rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = count, .width = width};
-    test_map t = make_map(&random, &rows, kind, 1, RP_RESULT_UINT32);
+    test_map t = make_map(&random, &rows, kind, 1, &rp_builtin_count);
     free(data);
     return t;
 }
@@ -328,7 +349,8 @@ TEST(every_layout_in_every_memory)
         size_t width = test_below(&random, count > 300 ? 90 : 2000);
         test_array array = test_array_make(&random, dtype, layout, count, width, test_below(&random, 3));
         size_t columns = 1 + test_below(&random, 4);
-        test_map t = make_map(&random, &array.rows, kind, columns, (rp_result)test_below(&random, RP_RESULT_TOTAL));
+        test_map t = make_map(&random, &array.rows, kind, columns,
+                              test_chance(&random, 2) ? &rp_builtin_count64 : &rp_builtin_count);
         test_array_free(&array);
         size_t most_tasks[] = {1, 2, 7, 100, 1000}; /* the last ones are parts of rows, down to single elements */
         size_t chunk = 1 + (t.bytes + t.data.length) / most_tasks[test_below(&random, COUNT_OF(most_tasks))];
@@ -346,7 +368,7 @@ TEST(large_arrays_in_every_memory)
     for (int kind = PRIVATE; kind < MEMORIES; kind++)
         for (int layout = TEST_DENSE; layout < TEST_LAYOUTS; layout++) {
             test_array array = test_array_make(&random, ROWPOOL_INT16, (test_layout)layout, 150000, 20, 1);
-            test_map t = make_map(&random, &array.rows, (memory_kind)kind, 2, RP_RESULT_UINT32);
+            test_map t = make_map(&random, &array.rows, (memory_kind)kind, 2, &rp_builtin_count);
             test_array_free(&array);
             for (int time = 0; time < 2; time++) { /* the second finds mappings and buffers made by the first */
                 drive_ok(&device, &t.map, 500000, NULL);
@@ -376,7 +398,7 @@ TEST(rows_longer_than_a_piece)
             {.data = data, .dtype = ROWPOOL_FLOAT64, .count = COUNT_OF(offsets) - 1, .offsets = offsets},
         };
         for (size_t i = 0; i < COUNT_OF(cases); i++) {
-            test_map t = make_map(&random, &cases[i], (memory_kind)kind, 3, RP_RESULT_UINT64);
+            test_map t = make_map(&random, &cases[i], (memory_kind)kind, 3, &rp_builtin_count64);
             drive_ok(&device, &t.map, (size_t)1 << 30, NULL);
             check_map(&t);
             drive_ok(&device, &t.map, 1000000, NULL); /* parts of rows */
@@ -402,15 +424,11 @@ TEST(what_lies_between_rows_may_be_missing)
     uint32_t counts[ROWS], expected[ROWS];
     const int32_t range[] = {4, 8};
     rowpool_rows rows = {.data = bytes, .dtype = ROWPOOL_INT32, .count = ROWS, .width = WIDTH, .stride = stride};
-    rp_map map = {.function = &rp_range_count,
-                  .arguments = range,
-                  .arguments_size = sizeof range,
-                  .columns = 1,
-                  .results = (char *)counts};
-    assert_int_equal(rp_rows_check(&rows, UINT32_MAX, &map.rows, NULL), ROWPOOL_OK);
+    rp_map map = {.arguments = range, .arguments_size = sizeof range, .columns = 1, .results = (char *)counts};
+    set_function(&map, &rp_builtin_count, ROWPOOL_INT32);
+    assert_int_equal(rp_rows_check(&rows, UINT32_MAX, map.inputs, NULL), ROWPOOL_OK);
     rp_chunk whole = {.rows = ROWS};
-    rp_block block = rp_chunk_block(&map.rows, &whole);
-    rp_map_fold (&map)(&block, range, 1, expected);
+    rp_map_compute(&map, &whole, expected);
     rp_device device = open_workers(2);
     drive_ok(&device, &map, 0, NULL);
     assert_memory_equal(counts, expected, sizeof counts);
@@ -427,7 +445,7 @@ TEST(results_larger_than_the_data)
         data[i] = (int8_t)test_below(&random, 10);
     rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT8, .count = 3000000, .width = 1};
     for (int kind = PRIVATE; kind < MEMORIES; kind++) {
-        test_map t = make_map(&random, &rows, (memory_kind)kind, 4, RP_RESULT_UINT64); /* 96 MB */
+        test_map t = make_map(&random, &rows, (memory_kind)kind, 4, &rp_builtin_count64); /* 96 MB */
         drive_ok(&device, &t.map, 0, NULL);
         check_map(&t);
         drive_ok(&device, &t.map, (size_t)1 << 30, NULL); /* in one task */
@@ -445,8 +463,8 @@ TEST(many_columns)
     const size_t columns[] = {64, 65, 128, 129, 5000, 70000}; /* 1024 bytes of arguments travel in the message */
     for (size_t i = 0; i < COUNT_OF(columns); i++) {
         test_array array = test_array_make(&random, ROWPOOL_INT64, TEST_RAGGED, 20, 30, 0);
-        test_map a = make_map(&random, &array.rows, PRIVATE, columns[i], RP_RESULT_UINT32);
-        test_map b = make_map(&random, &array.rows, SHARED, columns[i], RP_RESULT_UINT32); /* other ranges */
+        test_map a = make_map(&random, &array.rows, PRIVATE, columns[i], &rp_builtin_count);
+        test_map b = make_map(&random, &array.rows, SHARED, columns[i], &rp_builtin_count); /* other ranges */
         test_array_free(&array);
         for (int time = 0; time < 2; time++) {
             drive_ok(&device, &a.map, 3 * columns[i] * sizeof(uint32_t), NULL);
@@ -542,7 +560,7 @@ TEST(memory_that_changes_between_maps)
             memcpy(window, t->data.base, bytes);
         map.arguments = t->arguments;
         map.results = t->map.results;
-        map.rows.data = t->data.kind == SHARED ? t->data.base : window;
+        map.inputs[0].data = t->data.kind == SHARED ? t->data.base : window;
         drive_ok(&device, &map, 100000, NULL);
         check_map(t);
     }
@@ -657,11 +675,11 @@ TEST(an_answer_outlives_its_worker)
 typedef enum { BEHAVE, EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, CLOSE_ALL, BABBLE, SLEEP } misdeed;
 
 /* The first element of a row says what to do in it; the result is the element. */
-static void misbehave(const rp_block *block, const void *arguments, size_t columns, void *results)
+static void misbehave(const rowpool_block *block, const void *arguments, size_t columns, void *results)
 {
     (void)arguments;
     for (size_t r = 0; r < block->count; r++) {
-        int32_t what = ((const int32_t *)block->data)[r * block->stride];
+        int32_t what = ((const int32_t *)block->input[0].data)[r * block->input[0].stride];
         for (size_t k = 0; k < columns; k++)
             ((uint32_t *)results)[r * columns + k] = (uint32_t)what;
         switch (what) {
@@ -696,23 +714,27 @@ static void misbehave(const rp_block *block, const void *arguments, size_t colum
     }
 }
 
-static const rp_function misbehaving = {.name = "misbehave", .fold[ROWPOOL_INT32][RP_RESULT_UINT32] = misbehave};
+static const rowpool_compiled misbehaving_compiled = {
+    .arguments_size = 1, .result_size = sizeof(uint32_t), .result_alignment = sizeof(uint32_t), .rows = misbehave};
+static const rowpool_function misbehaving = {
+    .size = sizeof misbehaving, .name = "misbehave", .compiled[ROWPOOL_INT32] = &misbehaving_compiled};
 
 enum { ROWS = 64 };
 
 static rp_map misdeeds(int32_t *rows, uint32_t *results)
 {
-    return (rp_map){.function = &misbehaving,
-                    .rows = {.data = (const char *)rows,
-                             .dtype = rp_dtype_of(ROWPOOL_INT32),
-                             .dtype_id = ROWPOOL_INT32,
-                             .count = ROWS,
-                             .width = 1,
-                             .stride = 1,
-                             .elements = ROWS},
-                    .arguments = "",
-                    .columns = 1,
-                    .results = (char *)results};
+    rp_map map = {.inputs = {{.data = (const char *)rows,
+                              .dtype = rp_dtype_of(ROWPOOL_INT32),
+                              .dtype_id = ROWPOOL_INT32,
+                              .count = ROWS,
+                              .width = 1,
+                              .stride = 1,
+                              .elements = ROWS}},
+                  .arguments = "",
+                  .columns = 1,
+                  .results = (char *)results};
+    set_function(&map, &misbehaving, ROWPOOL_INT32);
+    return map;
 }
 
 TEST(a_crash_names_the_rows_and_the_signal)
@@ -801,7 +823,7 @@ TEST(a_slow_function_is_given_its_time)
 
 enum { OPEN_DESCRIPTORS, BLOCKED_SIGNALS, HANDLED_SIGNALS, IGNORES_INT, IGNORES_QUIT, DEATH_SIGNAL, FACTS };
 
-static void look_around(const rp_block *block, const void *arguments, size_t columns, void *results)
+static void look_around(const rowpool_block *block, const void *arguments, size_t columns, void *results)
 {
     (void)block;
     (void)arguments;
@@ -826,7 +848,10 @@ static void look_around(const rp_block *block, const void *arguments, size_t col
     fact[DEATH_SIGNAL] = (uint32_t)death;
 }
 
-static const rp_function looking = {.name = "look_around", .fold[ROWPOOL_INT32][RP_RESULT_UINT32] = look_around};
+static const rowpool_compiled looking_compiled = {
+    .arguments_size = 1, .result_size = sizeof(uint32_t), .result_alignment = sizeof(uint32_t), .rows = look_around};
+static const rowpool_function looking = {
+    .size = sizeof looking, .name = "look_around", .compiled[ROWPOOL_INT32] = &looking_compiled};
 
 static void handler(int signal_number)
 {
@@ -838,8 +863,8 @@ static void check_surroundings(rp_device *device)
     int32_t row = 0;
     uint32_t facts[FACTS];
     rp_map map = misdeeds(&row, facts);
-    map.function = &looking;
-    map.rows.count = map.rows.elements = 1;
+    set_function(&map, &looking, ROWPOOL_INT32);
+    map.inputs[0].count = map.inputs[0].elements = 1;
     map.columns = FACTS;
     drive_ok(device, &map, 0, NULL);
     assert_int_equal(facts[OPEN_DESCRIPTORS], 2); /* its socket, and the way to this process's memory */
@@ -1034,11 +1059,11 @@ TEST(unreadable_memory_is_an_error)
     uint32_t results[600];
     const int32_t range[] = {0, 0};
     rp_map map = misdeeds((int32_t *)(void *)bytes, results);
-    map.function = &rp_range_count;
+    set_function(&map, &rp_builtin_count, ROWPOOL_INT32);
     map.arguments = range;
     map.arguments_size = sizeof range;
-    map.rows.count = count;
-    map.rows.width = map.rows.stride = width;
+    map.inputs[0].count = count;
+    map.inputs[0].width = map.inputs[0].stride = width;
     drive_options options = {.chunk_bytes = 4 * (page + sizeof(uint32_t))};
     drive_result result;
     rowpool_error error;
@@ -1046,9 +1071,9 @@ TEST(unreadable_memory_is_an_error)
                    "rows 16 to 19 cannot be read");
     assert_int_equal(result.blamed + result.unblamed, 0);
     /* Offsets: the splitter reads them here, so they go only then. One row for each task, and one worker at work. */
-    map.rows.offsets = offsets;
-    map.rows.count = 2 * page / sizeof *offsets - 1;
-    map.rows.width = map.rows.stride = 0;
+    map.inputs[0].offsets = offsets;
+    map.inputs[0].count = 2 * page / sizeof *offsets - 1;
+    map.inputs[0].width = map.inputs[0].stride = 0;
     munmap(bytes, count * page);
     rp_queue home;
     rp_queue_init(&home);
@@ -1143,7 +1168,7 @@ TEST(memory_is_read_from_the_file_where_the_call_is_refused)
     test_random random = test_random_begin(61);
     for (int layout = TEST_DENSE; layout < TEST_LAYOUTS; layout++) {
         test_array array = test_array_make(&random, ROWPOOL_FLOAT32, (test_layout)layout, 2000, 700, 0);
-        test_map t = make_map(&random, &array.rows, PRIVATE, 2, RP_RESULT_UINT32);
+        test_map t = make_map(&random, &array.rows, PRIVATE, 2, &rp_builtin_count);
         test_array_free(&array);
         drive_ok(&l.device, &t.map, 0, NULL);
         check_map(&t);
@@ -1163,7 +1188,7 @@ TEST(shared_memory_is_not_copied)
     for (int kind = PRIVATE; kind < MEMORIES; kind++)
         for (int layout = TEST_DENSE; layout < TEST_LAYOUTS; layout++) {
             test_array array = test_array_make(&random, ROWPOOL_UINT16, (test_layout)layout, 200000, 10, 0);
-            test_map t = make_map(&random, &array.rows, (memory_kind)kind, 1, RP_RESULT_UINT32);
+            test_map t = make_map(&random, &array.rows, (memory_kind)kind, 1, &rp_builtin_count);
             test_array_free(&array);
             drive_options options = {0};
             drive_result result;

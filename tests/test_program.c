@@ -80,7 +80,7 @@ static void become_program(const char *const *arguments, const circumstances *wi
         (void)putenv(strdup(*entry));
     if (with->largest_file > 0)
         (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){with->largest_file, with->largest_file});
-    const char *argv[32] = {"rowpool"};
+    const char *argv[512] = {"rowpool"};
     for (size_t i = 0; arguments[i] != NULL && i + 2 < COUNT_OF(argv); i++)
         argv[i + 1] = arguments[i];
     (void)execv(program, (char *const *)(uintptr_t)argv);
@@ -165,6 +165,12 @@ static void check_refuses(outcome result, int exit_status, const char *begin, co
 #define assert_prints(result, text) check_prints(result, text, __LINE__)
 #define assert_fails(result, begin, text) check_refuses(result, 1, begin, text, __LINE__)
 #define assert_usage(result, text) check_refuses(result, 2, "rowpool: ", text, __LINE__)
+
+static void check_tells(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("'%s' is missing in:\n%s", part, text);
+}
 
 static bool exists(const char *path)
 {
@@ -944,16 +950,16 @@ TEST(names_files_on_one_line)
 TEST(refuses_to_guess_huge_memory)
 {
     write_npy("bad.npy", "<i4", false, "(4611686018427387904, 0)", "", 0);
-    assert_fails(RUN("count", "bad.npy"), "rowpool: bad.npy: ", "no memory for the counts");
+    assert_fails(RUN("count", "bad.npy"), "rowpool: bad.npy: ", "no memory for the results");
     write_npy("bad.npy", "<i4", false, "(1152921504606846976, 1)", "", 0);
     assert_fails(run_on_pipe("bad.npy", ARGUMENTS("count", "-")), "rowpool: standard input: ", "");
 
     /* Their counts, or the bytes of these, would be 2^64. */
     write_npy("bad.npy", "<i4", false, "(4611686018427387904, 0)", "", 0);
-    assert_fails(RUN("count", "--bins", "0,1,2,3,4", "bad.npy"), "rowpool: bad.npy: ", "no memory for the counts");
+    assert_fails(RUN("count", "--bins", "0,1,2,3,4", "bad.npy"), "rowpool: bad.npy: ", "no memory for the results");
     write_npy("bad.npy", "<i4", false, "(1152921504606846976, 0)", "", 0);
     assert_fails(RUN("count", "--ranges", "0:1,1:2,2:3,3:4", "--output", "out.npy", "bad.npy"),
-                 "rowpool: bad.npy: ", "no memory for the counts");
+                 "rowpool: bad.npy: ", "no memory for the results");
     assert_no_output("out.npy");
 }
 
@@ -1017,19 +1023,26 @@ TEST(prints_the_first_rows)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-static void check_output(const char *path, const uint32_t *counts, const size_t *shape, size_t dimensions)
+static void check_array(const char *path, rowpool_dtype dtype, const void *values, const size_t *shape,
+                        size_t dimensions)
 {
     npy_array array;
     rowpool_error error;
     assert_ok(npy_open(&array, path, &error), error);
-    assert_int_equal(array.header.dtype, ROWPOOL_UINT32);
+    assert_int_equal(array.header.dtype, dtype);
+    assert_false(array.header.foreign_order);
     assert_int_equal(array.header.dimensions, dimensions);
     assert_memory_equal(array.header.shape, shape, dimensions * sizeof *shape);
     assert_int_equal(array.header.data_offset % 64, 0);
     if (array.data != NULL)
-        assert_memory_equal(array.data, counts, array.header.data_bytes);
+        assert_memory_equal(array.data, values, array.header.data_bytes);
     npy_close(&array);
     assert_int_equal(leftovers(), 0);
+}
+
+static void check_output(const char *path, const uint32_t *counts, const size_t *shape, size_t dimensions)
+{
+    check_array(path, ROWPOOL_UINT32, counts, shape, dimensions);
 }
 
 TEST(writes_the_leading_shape)
@@ -1205,6 +1218,579 @@ TEST(refuses_outputs_that_cannot_be)
     assert_int_equal(leftovers(), 0);
 }
 
+/* ---- Mapping built-in functions --------------------------------------------------------------------------------- */
+
+/* What a function gives for a file, on every kind of worker. */
+static void check_function(const char *function, const char *path, const char *expected)
+{
+    static const char *const devices[] = {"host", "fork", "auto"};
+    for (size_t i = 0; i < COUNT_OF(devices); i++)
+        check_prints(RUN("map", "--function", function, "--device", devices[i], path), expected, __LINE__);
+}
+
+static const struct {
+    const char *function;
+    const char *int8, *uint64, *float16, *float64;
+} FUNCTIONS[] = {
+    {"count", "1\n0\n", "1\n0\n", "1\n1\n0\n", "1\n1\n0\n"},
+    {"count64", "1\n0\n", "1\n0\n", "1\n1\n0\n", "1\n1\n0\n"},
+    {"any", "1\n0\n", "1\n0\n", "1\n1\n0\n", "1\n1\n0\n"},
+    {"all", "0\n0\n", "0\n0\n", "0\n0\n0\n", "0\n0\n0\n"},
+    {"fraction", "0.25\n0\n", "0.5\n0\n", "0.25\n0.25\n0\n", "0.25\n0.25\n0\n"},
+    {"sum", "-122\n129\n", "2\n3\n", "6.0999755859375\n65511.5\nnan\n", "1e+300\n7.6\nnan\n"},
+    {"mean", "-30.5\n32.25\n", "9.223372036854776e+18\n1.5\n", "1.524993896484375\n16377.875\nnan\n",
+     "2.5e+299\n1.9\nnan\n"},
+    {"min", "-128\n-1\n", "4\n0\n", "-0\n-0.5\ninf\n", "-1\n-0\n-inf\n"},
+    {"max", "6\n127\n", "18446744073709551614\n3\n", "4\n65500\n-inf\n", "1e+300\n4.5\ninf\n"},
+    {"argmin", "0\n3\n", "1\n0\n", "1\n2\n-1\n", "2\n0\n2\n"},
+    {"argmax", "3\n0\n", "0\n1\n", "3\n1\n-1\n", "3\n2\n3\n"},
+};
+
+static void write_function_inputs(void)
+{
+    static const int8_t small[] = {-128, 0, 0, 6, 127, 3, 0, -1};
+    static const uint64_t large[] = {UINT64_MAX - 1, 4, 0, 3};
+    static const uint16_t halves[] = {0x2e66, 0x8000, 0x4000, 0x4400, 0x4500, 0x7bff,
+                                      0xb800, 0x4200, 0x7e00, 0xfe00, 0x7c01, 0x7e00};
+    static const double reals[] = {4, 0, -1, 1e300, -0.0, 3, 4.5, 0.1, NAN, 1, -INFINITY, INFINITY};
+    write_npy("int8.npy", "|i1", false, "(2, 4)", small, sizeof small);
+    write_npy("uint64.npy", "<u8", false, "(2, 2)", large, sizeof large);
+    write_npy("float16.npy", "<f2", false, "(3, 4)", halves, sizeof halves);
+    write_npy("float64.npy", "<f8", false, "(3, 4)", reals, sizeof reals);
+}
+
+TEST(maps_every_built_in_function)
+{
+    write_function_inputs();
+    size_t known = 0;
+    for (; rowpool_builtin_name(known) != NULL; known++) {
+        assert_true(known < COUNT_OF(FUNCTIONS));
+        assert_string_equal(FUNCTIONS[known].function, rowpool_builtin_name(known));
+    }
+    assert_int_equal(known, COUNT_OF(FUNCTIONS));
+    for (size_t i = 0; i < COUNT_OF(FUNCTIONS); i++) {
+        check_function(FUNCTIONS[i].function, "int8.npy", FUNCTIONS[i].int8);
+        check_function(FUNCTIONS[i].function, "uint64.npy", FUNCTIONS[i].uint64);
+        check_function(FUNCTIONS[i].function, "float16.npy", FUNCTIONS[i].float16);
+        check_function(FUNCTIONS[i].function, "float64.npy", FUNCTIONS[i].float64);
+    }
+}
+
+TEST(maps_with_the_options_of_count)
+{
+    write_small("small.npy");
+    assert_prints(RUN("map", "--function", "sum", "small.npy"), "24\n30\n11\n");
+    assert_prints(RUN("map", "--function=sum", "--async", "small.npy"), "24\n30\n11\n");
+    assert_prints(RUN("map", "small.npy", "--function", "sum", "--head", "2"), "24\n30\n");
+    assert_prints(run_on_pipe("small.npy", ARGUMENTS("map", "--function", "max", "-")), "9\n8\n9\n");
+    assert_prints(RUN("map", "--function", "any", "--min", "9", "--max", "9", "small.npy"), "1\n0\n1\n");
+    assert_prints(RUN("map", "--function", "fraction", "--max", "8", "--closed", "left", "small.npy"), "0.2\n0.8\n0\n");
+    assert_prints(RUN("map", "--function", "fraction", "--ranges", "0:4,4:8", "small.npy"), "0.6 0.4\n0.2 1\n0.6 0\n");
+    assert_prints(RUN("map", "--function", "fraction", "--bins", "0,4,8", "--async", "small.npy"),
+                  "0.4 0.4\n0 1\n0.6 0\n");
+    assert_prints(RUN("map", "--function", "all", "--bins", "0,4,9", "--head", "2", "small.npy"), "0 0\n0 1\n");
+    write_npy("a.npy", "<i4", false, "(2, 0)", "", 0);
+    assert_prints(RUN("map", "--function", "mean", "a.npy"), "nan\nnan\n");
+    assert_prints(RUN("map", "--function", "max", "a.npy"), "-2147483648\n-2147483648\n");
+    write_npy("a.npy", "<i4", false, "(0, 2)", "", 0);
+    assert_prints(RUN("map", "--function", "mean", "a.npy"), "");
+}
+
+/* The values of a file, one on each line: the largest element of each row of one. */
+static char *print_values(const char *descr, const void *values, size_t count, size_t bytes)
+{
+    char shape[64];
+    (void)snprintf(shape, sizeof shape, "(%zu, 1)", count);
+    write_npy("a.npy", descr, false, shape, values, bytes);
+    outcome result = RUN("map", "--function", "max", "a.npy");
+    assert_int_equal(result.exit_status, 0);
+    free(result.err);
+    return result.out;
+}
+
+/* How many digits stand between the first and the last that is no zero. */
+static size_t significant_digits(const char *text)
+{
+    size_t digits = 0, zeros = 0;
+    for (; *text != '\n' && *text != 'e'; text++) {
+        if (*text == '0' && digits > 0)
+            zeros++;
+        if (*text >= '1' && *text <= '9') {
+            digits += zeros + 1;
+            zeros = 0;
+        }
+    }
+    return digits;
+}
+
+static void check_shortest(const char *line, double value, bool single)
+{
+    char shortest[40];
+    int digits = 1;
+    for (; digits < 17; digits++) {
+        (void)snprintf(shortest, sizeof shortest, "%.*g", digits, value);
+        if ((single ? (double)strtof(shortest, NULL) : strtod(shortest, NULL)) == value)
+            break;
+    }
+    double back = single ? (double)strtof(line, NULL) : strtod(line, NULL);
+    if (memcmp(&back, &value, sizeof value) != 0 || significant_digits(line) > (size_t)digits)
+        fail_msg("%a is printed as %.*s; %d digits are enough", value, (int)strcspn(line, "\n"), line, digits);
+}
+
+static const char *next_line(const char *line)
+{
+    const char *end = strchr(line, '\n');
+    assert_non_null(end);
+    return end + 1;
+}
+
+TEST(prints_floats_with_the_fewest_digits)
+{
+    enum { VALUES = 20000 };
+    static const double reals[] = {0.1, 1.0 / 3, 5e-324, -0.0, 1e23, 1e15, 1e16, INFINITY, -INFINITY, NAN};
+    static const float floats[] = {0.1F, 1.0F / 3, 1e-45F, 16777216, 3.4028235e38F, -1e6F};
+    static const uint16_t halves[] = {0x2e66, 0x3555, 0x0001, 0x7bff, 0x8000, 0xc500};
+    char *text = print_values("<f8", reals, COUNT_OF(reals), sizeof reals);
+    assert_string_equal(text, "0.1\n0.333333333333333"
+                              "3\n5e-324\n-0\n1e+23\n1000000000000000\n1e+16\ninf\n-inf\n-inf\n");
+    free(text);
+    text = print_values("<f4", floats, COUNT_OF(floats), sizeof floats);
+    assert_string_equal(text, "0.1\n0.33333334\n1e-45\n16777216\n3.4028235e+38\n-1000000\n");
+    free(text);
+    text = print_values("<f2", halves, COUNT_OF(halves), sizeof halves);
+    assert_string_equal(text, "0.1\n0.3333\n6e-08\n65500\n-0\n-5\n");
+    free(text);
+
+    static double random_reals[VALUES];
+    static float random_floats[VALUES];
+    test_random random = test_random_begin(0x646967697473);
+    for (size_t i = 0; i < VALUES; i++) {
+        uint64_t bits = test_next(&random) & ~(UINT64_C(1) << 52); /* no NaN */
+        bits = i % 4 == 0 ? bits & UINT64_C(0x800fffffffffffff) : bits;
+        memcpy(&random_reals[i], &bits, sizeof bits);
+        uint32_t half = (uint32_t)test_next(&random) & ~(UINT32_C(1) << 23);
+        half = i % 4 == 0 ? half & UINT32_C(0x807fffff) : half;
+        memcpy(&random_floats[i], &half, sizeof half);
+    }
+    text = print_values("<f8", random_reals, VALUES, sizeof random_reals);
+    const char *line = text;
+    for (size_t i = 0; i < VALUES; i++, line = next_line(line))
+        check_shortest(line, random_reals[i], false);
+    free(text);
+    text = print_values("<f4", random_floats, VALUES, sizeof random_floats);
+    line = text;
+    for (size_t i = 0; i < VALUES; i++, line = next_line(line))
+        check_shortest(line, (double)random_floats[i], true);
+    free(text);
+}
+
+static double half_value(uint16_t bits)
+{
+    int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    double magnitude = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+    return bits >> 15 != 0 ? -magnitude : magnitude;
+}
+
+/* Each half there is: what is printed lies nearer to it than to its neighbours. */
+TEST(prints_every_half)
+{
+    enum { INFINITE = 0x7c00 };
+    static uint16_t halves[2 * INFINITE];
+    for (size_t i = 0; i < COUNT_OF(halves); i++)
+        halves[i] = (uint16_t)(i < INFINITE ? i : 0x8000 + i - INFINITE);
+    char *text = print_values("<f2", halves, COUNT_OF(halves), sizeof halves);
+    const char *line = text;
+    for (size_t i = 0; i < COUNT_OF(halves); i++, line = next_line(line)) {
+        uint16_t magnitude = halves[i] & 0x7fff;
+        double value = half_value(magnitude);
+        double below = magnitude == 0 ? 0 : (value + half_value((uint16_t)(magnitude - 1))) / 2;
+        double above = (value + half_value((uint16_t)(magnitude + 1))) / 2;
+        double printed = strtod(line, NULL);
+        if (signbit(printed) != (halves[i] >> 15 != 0) || fabs(printed) < below || fabs(printed) > above ||
+            significant_digits(line) > 5)
+            fail_msg("half 0x%04x, %g, is printed as %.*s", halves[i], value, (int)strcspn(line, "\n"), line);
+    }
+    assert_string_equal(line, "");
+    free(text);
+}
+
+TEST(writes_results_of_their_own_dtype)
+{
+    const size_t shape[] = {3};
+    write_small("small.npy");
+    const struct {
+        const char *function;
+        rowpool_dtype dtype;
+        const void *values;
+    } cases[] = {
+        {"count", ROWPOOL_UINT32, (const uint32_t[]){2, 5, 0}},
+        {"count64", ROWPOOL_UINT64, (const uint64_t[]){2, 5, 0}},
+        {"any", ROWPOOL_UINT8, (const uint8_t[]){1, 1, 0}},
+        {"fraction", ROWPOOL_FLOAT64, (const double[]){0.4, 1, 0}},
+        {"sum", ROWPOOL_INT64, (const int64_t[]){24, 30, 11}},
+        {"mean", ROWPOOL_FLOAT64, (const double[]){4.8, 6, 2.2}},
+        {"min", ROWPOOL_INT32, (const int32_t[]){0, 4, -4}},
+        {"argmax", ROWPOOL_INT64, (const int64_t[]){3, 4, 1}},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_prints(RUN("map", "--function", cases[i].function, "small.npy", "--output", "out.npy"), "");
+        check_array("out.npy", cases[i].dtype, cases[i].values, shape, 1);
+    }
+
+    write_npy("a.npy", "<f2", false, "(2, 1, 2)", (const uint16_t[]){0x3c00, 0x4000, 0x7e00, 0x8000}, 8);
+    assert_prints(RUN("map", "--function", "max", "a.npy", "--output", "out.npy", "--head", "1"), "2\n");
+    check_array("out.npy", ROWPOOL_FLOAT16, (const uint16_t[]){0x4000, 0x8000}, (const size_t[]){2, 1}, 2);
+    assert_prints(RUN("map", "--function", "fraction", "small.npy", "--output", "out.npy", "--ranges", "0:4,4:8"), "");
+    check_array("out.npy", ROWPOOL_FLOAT64, (const double[]){0.6, 0.4, 0.2, 1, 0.6, 0}, (const size_t[]){3, 2}, 2);
+    for (int dtype = 0; dtype < TEST_DTYPES; dtype++) {
+        static const uint64_t zeros[6];
+        write_npy("a.npy", descr_of((rowpool_dtype)dtype), false, "(3, 2)", zeros, 6 * test_size((rowpool_dtype)dtype));
+        assert_prints(RUN("map", "--function", "min", "a.npy", "--output", "out.npy"), "");
+        check_array("out.npy", (rowpool_dtype)dtype, zeros, shape, 1);
+    }
+    assert_int_equal(unlink("out.npy"), 0);
+}
+
+TEST(tells_what_it_maps)
+{
+    write_small("small.npy");
+    outcome result = RUN("map", "--verbose", "--function", "fraction", "--bins", "-1,4,8.5", "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    check_tells(result.err, "rowpool: mapping fraction, a built-in function, to float64\n");
+    check_tells(result.err, "3 rows of 5 int32, 60 bytes, mapped");
+    check_tells(result.err, "rowpool: range 2: within 4 <= x <= 8.5 (closed: both)\n");
+    check_tells(result.err, "rowpool: device host: ");
+    release(&result);
+    result = RUN("map", "--function", "any", "--min", "9", "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.err, "rowpool: warning: the minimum 9 is above the maximum 8 (the default): no element "
+                                    "lies in it\n");
+    release(&result);
+}
+
+TEST(refuses_wrong_usage_of_map)
+{
+    write_small("small.npy");
+    write_file("f.cl", "int x;\n", 7);
+    assert_usage(RUN("map"), "FILE is missing; see rowpool map --help");
+    assert_usage(RUN("map", "small.npy"), "--function or --source is missing");
+    assert_usage(RUN("map", "--function", "sum", "small.npy", "f.cl"), "unexpected argument 'f.cl'");
+    assert_usage(RUN("map", "--function", "median", "small.npy"),
+                 "unknown function 'median'; there are count, count64, any, all, fraction, sum, mean, min, max, "
+                 "argmin, argmax; see");
+    assert_usage(RUN("map", "--function", "", "small.npy"), "unknown function ''");
+    assert_usage(RUN("map", "--function", "sum", "--source", "f.cl", "small.npy"),
+                 "--function and --source cannot be given together");
+    assert_usage(RUN("map", "--function", "sum", "--output-type", "int8", "small.npy"),
+                 "--function and --output-type cannot be given together");
+    assert_usage(RUN("map", "--function", "sum", "--argument", "int8:1", "small.npy"),
+                 "--function and --argument cannot be given together");
+    assert_usage(RUN("map", "--source", "f.cl", "small.npy"), "--output-type is missing");
+    assert_usage(RUN("map", "--source", "f.cl", "--output-type", "int", "small.npy"), "--output-type 'int' is none of");
+    assert_usage(RUN("map", "--source", "f.cl", "--output-type", "int8", "--max", "3", "small.npy"),
+                 "f.cl takes no ranges: --max cannot be given");
+    static const char *const options[] = {"--min", "--max", "--closed", "--ranges", "--bins"};
+    static const char *const values[] = {"4", "4", "left", "4:8", "4,8"};
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
+        char message[64];
+        (void)snprintf(message, sizeof message, "mean takes no ranges: %s cannot be given", options[i]);
+        assert_usage(RUN("map", "--function", "mean", options[i], values[i], "small.npy"), message);
+    }
+    assert_usage(RUN("map", "--function", "any", "--min", "x", "small.npy"),
+                 "--min 'x' is no number; see rowpool map --help");
+    assert_usage(RUN("map", "--function", "any", "--bins", "4", "small.npy"), "see rowpool map --help");
+    assert_usage(RUN("map", "--function", "any", "--device", "x", "small.npy"), "see rowpool map --help");
+    assert_usage(RUN("map", "--function", "any", "--head", "x", "small.npy"), "see rowpool map --help");
+    assert_usage(RUN("map", "--function", "any", "--output", "-", "small.npy"), "see rowpool map --help");
+    assert_fails(RUN("map", "--function", "sum", "missing.npy"), "rowpool: missing.npy: ", "No such file");
+    assert_no_output("out.npy");
+}
+
+TEST(refuses_bad_arguments)
+{
+    static const struct {
+        const char *argument, *message;
+    } cases[] = {
+        {"", "is not TYPE:VALUE"},
+        {"3", "is not TYPE:VALUE"},
+        {"int8", "is not TYPE:VALUE"},
+        {":3", "its type is none of"},
+        {"int:3", "its type is none of"},
+        {"int80:3", "its type is none of"},
+        {"int8 :3", "its type is none of"},
+        {"float16:3", "its type is none of"},
+        {"int8:", "'' is no int8"},
+        {"int8: 3", "' 3' is no int8"},
+        {"int8:3 ", "'3 ' is no int8"},
+        {"int8:1.0", "'1.0' is no int8"},
+        {"int8:nan", "'nan' is no int8"},
+        {"int8:128", "'128' is beyond int8"},
+        {"int8:-129", "'-129' is beyond int8"},
+        {"int16:0x8000", "'0x8000' is beyond int16"},
+        {"int32:-2147483649", "is beyond int32"},
+        {"int64:9223372036854775808", "is beyond int64"},
+        {"int64:-9223372036854775809", "is beyond int64"},
+        {"uint8:256", "'256' is beyond uint8"},
+        {"uint8:-1", "'-1' is beyond uint8"},
+        {"uint64:18446744073709551616", "is beyond uint64"},
+        {"float32:1e39", "'1e39' is beyond float32"},
+        {"float32:", "'' is no float32"},
+        {"float64:1e400", "'1e400' is beyond float64"},
+        {"float64: 1", "' 1' is no float64"},
+        {"float64:1,5", "'1,5' is no float64"},
+    };
+    write_small("small.npy");
+    write_file("f.cl", "int x;\n", 7);
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_usage(
+            RUN("map", "--source", "f.cl", "--output-type", "int8", "--argument", cases[i].argument, "small.npy"),
+            cases[i].message);
+    enum { MANY = 1024 / 8 + 1 };
+    const char *many[6 + 2 * MANY] = {"map", "--source", "f.cl", "--output-type", "int8"};
+    for (size_t i = 0; i < MANY; i++) {
+        many[5 + 2 * i] = "--argument";
+        many[6 + 2 * i] = "int64:1";
+    }
+    assert_usage(run_with(&USUAL, many), "at most 1024 bytes");
+}
+
+/* ---- Mapping functions that are read from a file ---------------------------------------------------------------- */
+
+static void write_text(const char *path, const char *text)
+{
+    write_file(path, text, strlen(text));
+}
+
+/* The sum of factor * x, and more; what ROW_BODY and ROW_RANGES are named in is no code. */
+static const char FOLD[] =
+    "/* Not a ROW_BODY.\n"
+    "#define ROW_RANGES */ // ROW_BODY \\\n"
+    "ROW_BODY\n"
+    "typedef struct {\n"
+    "    int8_t shift;\n"
+    "    int64_t factor;\n"
+    "    float scale;\n"
+    "    int16_t more;\n"
+    "} arguments_t;\n"
+    "typedef int64_t accumulator_t;\n"
+    "typedef double result_t;\n"
+    "static accumulator_t identity(arguments_t args) { return 0; }\n"
+    "static accumulator_t element(accumulator_t a, element_t x, size_t index, arguments_t args)\n"
+    "{\n"
+    "    return a + (accumulator_t)x * args.factor;\n"
+    "}\n"
+    "static accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t args)\n"
+    "{\n"
+    "    return a + b;\n"
+    "}\n"
+    "static result_t finish(accumulator_t a, size_t width, arguments_t args)\n"
+    "{\n"
+    "    return (double)(a + args.shift + args.more) * args.scale;\n"
+    "}\n";
+#define FOLD_ARGUMENTS \
+    "--argument", "int8:-7", "--argument", "int64:10000000000", "--argument", "float32:0.5", "--argument", "int16:0x9"
+
+/* Half of the last element, and the row's index. */
+static const char BODY[] = "typedef uint8_t arguments_t;\n"
+                           "typedef float result_t;\n"
+                           "ROW_BODY { return width > 0 ? (float)ROW(width - 1) / 2 + index : -1; }\n";
+
+static const char RUNS[] = "#  define ROW_RANGES /* here it is */\n"
+                           "typedef struct { ordered_t lo, hi; } arguments_t;\n"
+                           "typedef uint32_t result_t;\n"
+                           "ROW_BODY\n"
+                           "{\n"
+                           "    uint32_t run = 0, longest = 0;\n"
+                           "    for (size_t i = 0; i < width; i++) {\n"
+                           "        run = args.lo <= ROW_ORDERED_AT(i) && ROW_ORDERED_AT(i) <= args.hi ? run + 1 : 0;\n"
+                           "        longest = run > longest ? run : longest;\n"
+                           "    }\n"
+                           "    return longest;\n"
+                           "}\n";
+
+/* There is a CPU that OpenCL knows; else the rest of the test is skipped. */
+static void need_opencl(void)
+{
+    outcome result = RUN("devices", "--device", "cpu");
+    bool there = result.exit_status == 0;
+    release(&result);
+    if (!there)
+        skip();
+}
+
+TEST(maps_text_from_a_file)
+{
+    need_opencl();
+    write_small("small.npy");
+    write_text("fold.cl", FOLD);
+    write_text("body.cl", BODY);
+    assert_prints(
+        RUN("map", "--source", "fold.cl", "--output-type", "float64", FOLD_ARGUMENTS, "--device", "cpu", "small.npy"),
+        "120000000001\n150000000001\n55000000001\n");
+    assert_prints(
+        RUN_WITH(&DEFAULT_DEVICE, "map", "--source", "body.cl", "--output-type", "float32", "--async", "small.npy"),
+        "1.5\n5\n3.5\n");
+    assert_prints(RUN("map", "--source", "./body.cl", "--output-type", "float32", "--device", "cpu", "small.npy",
+                      "--output", "out.npy", "--head", "1"),
+                  "1.5\n");
+    check_array("out.npy", ROWPOOL_FLOAT32, (const float[]){1.5F, 5, 3.5F}, (const size_t[]){3}, 1);
+    assert_int_equal(unlink("out.npy"), 0);
+    outcome result = RUN("map", "--verbose", "--source", "body.cl", "--output-type", "float32", "--device", "cpu",
+                         "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    check_tells(result.err, "rowpool: mapping body.cl, a free body, to float32\n");
+    release(&result);
+}
+
+TEST(maps_text_that_takes_ranges)
+{
+    need_opencl();
+    static const uint16_t halves[] = {0x4400, 0x4880, 0x4500, 0x4500, 0x7e00, 0x4400};
+    write_small("small.npy");
+    write_npy("half.npy", "<f2", false, "(2, 3)", halves, sizeof halves);
+    write_text("runs.cl", RUNS);
+    assert_prints(RUN("map", "--source", "runs.cl", "--output-type", "uint32", "--device", "cpu", "small.npy"),
+                  "2\n5\n0\n");
+    assert_prints(
+        RUN("map", "--source", "runs.cl", "--output-type", "uint32", "--device", "cpu", "--max", "4.5", "half.npy"),
+        "1\n1\n");
+    assert_prints(RUN("map", "--source", "runs.cl", "--output-type", "uint32", "--device", "cpu", "--bins", "0,4,8",
+                      "--output", "out.npy", "small.npy"),
+                  "");
+    check_array("out.npy", ROWPOOL_UINT32, (const uint32_t[]){1, 2, 0, 5, 3, 0}, (const size_t[]){3, 2}, 2);
+    assert_int_equal(unlink("out.npy"), 0);
+    assert_usage(RUN("map", "--source", "runs.cl", "--output-type", "uint32", "--argument", "int8:1", "small.npy"),
+                 "runs.cl takes ranges: --argument cannot be given");
+}
+
+TEST(includes_files_beside_the_text)
+{
+    need_opencl();
+    write_small("small.npy");
+    if (!exists("parts"))
+        assert_int_equal(mkdir("parts", 0777), 0);
+    write_text("whole.cl", "// #include \"missing.cl\"\n#include \"parts/first.cl\"\n");
+    write_text("parts/first.cl", "/*\n#include \"missing.cl\" */\n #\tinclude \"second.cl\" // and nothing else");
+    write_text("parts/second.cl", BODY);
+    assert_prints(RUN("map", "--source", "whole.cl", "--output-type", "float32", "--device", "cpu", "small.npy"),
+                  "1.5\n5\n3.5\n");
+    write_text("whole.cl", "\n#include \"self.cl\"\n");
+    write_text("self.cl", "#include \"self.cl\"\n");
+    assert_fails(RUN("map", "--source", "whole.cl", "--output-type", "float32", "small.npy"),
+                 "rowpool: self.cl:1: ", "includes itself");
+    write_text("parts/second.cl", "\n\n#include \"missing.cl\"\n");
+    write_text("whole.cl", "#include \"parts/first.cl\"\n");
+    assert_fails(RUN("map", "--source", "whole.cl", "--output-type", "float32", "small.npy"),
+                 "rowpool: parts/second.cl:3: ", "parts/missing.cl: No such file or directory");
+}
+
+/* A driver's compiler may say something of its own, too: the last line is ours. */
+static void check_build_fails(outcome result, const char *begin, const char *text, int line)
+{
+    size_t length = strlen(result.err);
+    const char *last = result.err + (length > 0 ? length - 1 : 0);
+    while (last > result.err && last[-1] != '\n')
+        last--;
+    if (result.exit_status != 1 || result.out[0] != '\0' || strncmp(last, begin, strlen(begin)) != 0 ||
+        strstr(last, text) == NULL) {
+        show(&result, line);
+        fail_msg("line %d: expected exit status 1 and: %s...%s", line, begin, text);
+    }
+    release(&result);
+    assert_no_output("out.npy");
+}
+#define RUN_SOURCE(path, type, ...)                                                                            \
+    RUN("map", "--source", path, "--output-type", type, "--device", "cpu", "small.npy", "--output", "out.npy", \
+        __VA_ARGS__)
+#define assert_build_fails(result, begin, text) check_build_fails(result, begin, text, __LINE__)
+
+TEST(shows_where_text_is_wrong)
+{
+    need_opencl();
+    write_small("small.npy");
+    write_text("wrong.cl", "typedef uint8_t arguments_t;\ntypedef int result_t;\n\nROW_BODY { return undeclared; }\n");
+    assert_build_fails(RUN_SOURCE("wrong.cl", "int32", "--async"), "rowpool: wrong.cl: ", "wrong.cl:4:");
+    write_text("a \"quoted\\name.cl", "\nint x = ;\n");
+    assert_build_fails(RUN_SOURCE("./a \"quoted\\name.cl", "int32", "--async"),
+                       "rowpool: ./a \"quoted\\name.cl: ", "./a \"quoted\\name.cl:2:");
+    write_text("second.cl", BODY);
+    write_text("wrong.cl", "#include \"second.cl\"\n\nint x = ;");
+    assert_build_fails(RUN_SOURCE("wrong.cl", "float32", "--async"), "rowpool: wrong.cl: ", "wrong.cl:3:");
+    write_text("second.cl", "typedef uint8_t arguments_t;\n\nint x = ;");
+    assert_build_fails(RUN_SOURCE("wrong.cl", "float32", "--async"), "rowpool: wrong.cl: ", "second.cl:3:");
+}
+
+TEST(refuses_text_of_other_types)
+{
+    need_opencl();
+    static const char *const others[] = {"int8", "int32", "uint32", "float16", "float64"};
+    write_small("small.npy");
+    write_text("fold.cl", FOLD);
+    write_text("body.cl", BODY);
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        char message[64];
+        (void)snprintf(message, sizeof message, "its result_t is not what --output-type says, %s", others[i]);
+        assert_build_fails(RUN_SOURCE("body.cl", others[i], "--async"), "rowpool: body.cl: ", message);
+    }
+    write_text("struct.cl", "typedef uint8_t arguments_t;\ntypedef struct { int x; } result_t;\n"
+                            "ROW_BODY { result_t r = {1}; return r; }\n");
+    assert_build_fails(RUN_SOURCE("struct.cl", "int32", "--async"),
+                       "rowpool: struct.cl: ", "--output-type says, int32");
+    assert_build_fails(RUN_SOURCE("fold.cl", "float64", "--async"),
+                       "rowpool: fold.cl: ", "its arguments_t is not one byte; --argument gives its members");
+    assert_build_fails(RUN_SOURCE("fold.cl", "float64", "--argument", "int8:1", "--argument", "int64:1"),
+                       "rowpool: fold.cl: ", "its arguments_t is not of the 16 bytes that --argument gives");
+    assert_build_fails(RUN_SOURCE("body.cl", "float32", "--argument", "int16:1"),
+                       "rowpool: body.cl: ", "its arguments_t is not of the 2 bytes that --argument gives");
+    write_text("runs.cl", "#define ROW_RANGES\ntypedef uint8_t arguments_t;\ntypedef int result_t;\n"
+                          "ROW_BODY { return 1; }\n");
+    assert_build_fails(RUN_SOURCE("runs.cl", "int32", "--async"),
+                       "rowpool: runs.cl: ", "it takes ranges, but its arguments_t is not two ordered_t");
+    write_text("member.cl",
+               "typedef struct { doubel x; } arguments_t;\ntypedef int result_t;\nROW_BODY { return 1; }\n");
+    assert_build_fails(RUN_SOURCE("member.cl", "int32", "--argument", "float64:1"),
+                       "rowpool: member.cl: ", "member.cl:1:");
+}
+
+TEST(takes_a_half_as_two_bytes)
+{
+    need_opencl();
+    write_small("small.npy");
+    write_text("one.cl", "typedef uint8_t arguments_t;\ntypedef int16_t result_t;\nROW_BODY { return 0x3e00; }\n");
+    assert_prints(RUN("map", "--source", "one.cl", "--output-type", "float16", "--device", "cpu", "small.npy"),
+                  "1.5\n1.5\n1.5\n");
+}
+
+TEST(runs_text_on_opencl_devices_alone)
+{
+    write_small("small.npy");
+    write_text("body.cl", BODY);
+    static const char *const devices[] = {"fork", "host", "fork,host"};
+    for (size_t i = 0; i < COUNT_OF(devices); i++)
+        assert_fails(RUN("map", "--source", "body.cl", "--output-type", "float32", "--device", devices[i], "small.npy",
+                         "--output", "out.npy"),
+                     "rowpool: body.cl: device ", "; --source is for OpenCL devices");
+    circumstances with = USUAL;
+    with.environment = ARGUMENTS("OCL_ICD_VENDORS=nowhere/", "ROWPOOL_DEVICE=");
+    assert_fails(
+        RUN_WITH(&with, "map", "--source", "body.cl", "--output-type", "float32", "small.npy", "--output", "out.npy"),
+        "rowpool: body.cl: device ", "; --source is for OpenCL devices");
+    assert_no_output("out.npy");
+}
+
+TEST(refuses_what_is_no_text)
+{
+    write_small("small.npy");
+    assert_fails(RUN("map", "--source", "missing.cl", "--output-type", "int8", "small.npy"),
+                 "rowpool: ", "missing.cl: No such file or directory");
+    assert_fails(RUN("map", "--source", ".", "--output-type", "int8", "small.npy"), "rowpool: ", "");
+    assert_fails(RUN("map", "--source", "small.npy", "--output-type", "int8", "small.npy"), "rowpool: ", "is no text");
+    write_text("two.cl", "int x;\n# define  ROW_INPUTS 2\n");
+    assert_fails(RUN("map", "--source", "two.cl", "--output-type", "int8", "small.npy"),
+                 "rowpool: two.cl:2: ", "takes several arrays");
+    assert_no_output("out.npy");
+}
+
 /* ---- Output that fails ------------------------------------------------------------------------------------------ */
 
 TEST(notices_a_full_disk)
@@ -1320,15 +1906,9 @@ TEST(leaves_nothing_when_interrupted)
 
 /* ---- What it tells ---------------------------------------------------------------------------------------------- */
 
-static void check_tells(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL)
-        fail_msg("'%s' is missing in:\n%s", part, text);
-}
-
 TEST(helps)
 {
-    static const char *const commands[] = {"count", "devices", "demo"};
+    static const char *const commands[] = {"count", "map", "devices", "demo"};
     outcome result = RUN("--help");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
@@ -1340,6 +1920,8 @@ TEST(helps)
         assert_int_equal(help.exit_status, 0);
         assert_string_equal(help.err, "");
         check_tells(help.out, usage);
+        for (size_t name = 0; i == 1 && rowpool_builtin_name(name) != NULL; name++)
+            check_tells(help.out, rowpool_builtin_name(name));
         release(&help);
     }
     release(&result);
@@ -1540,6 +2122,22 @@ int main(void)
         cmocka_unit_test(follows_links),
         cmocka_unit_test(writes_to_what_is_no_file),
         cmocka_unit_test(refuses_outputs_that_cannot_be),
+        cmocka_unit_test(maps_every_built_in_function),
+        cmocka_unit_test(maps_with_the_options_of_count),
+        cmocka_unit_test(prints_floats_with_the_fewest_digits),
+        cmocka_unit_test(prints_every_half),
+        cmocka_unit_test(writes_results_of_their_own_dtype),
+        cmocka_unit_test(tells_what_it_maps),
+        cmocka_unit_test(refuses_wrong_usage_of_map),
+        cmocka_unit_test(refuses_bad_arguments),
+        cmocka_unit_test(maps_text_from_a_file),
+        cmocka_unit_test(maps_text_that_takes_ranges),
+        cmocka_unit_test(includes_files_beside_the_text),
+        cmocka_unit_test(shows_where_text_is_wrong),
+        cmocka_unit_test(refuses_text_of_other_types),
+        cmocka_unit_test(takes_a_half_as_two_bytes),
+        cmocka_unit_test(runs_text_on_opencl_devices_alone),
+        cmocka_unit_test(refuses_what_is_no_text),
         cmocka_unit_test(notices_a_full_disk),
         cmocka_unit_test(leaves_no_half_written_file),
         cmocka_unit_test(notices_a_closed_pipe),

@@ -75,8 +75,8 @@ static void check_part(const rp_rows *rows, const rp_split_limits *limits, const
 
 static rp_split_limits random_limits(test_random *random)
 {
-    rp_split_limits limits = {.work = (size_t)1 << test_below(random, 14),
-                              .buffer = (size_t)1 << test_below(random, 14)};
+    rp_split_limits limits = {
+        .work = (size_t)1 << test_below(random, 14), .buffer = (size_t)1 << test_below(random, 14), .rows = SIZE_MAX};
     limits.work += (size_t)test_below(random, limits.work);
     return limits;
 }
@@ -88,7 +88,7 @@ static size_t check_with(const rp_rows *rows, rp_split_limits given, test_random
     rp_cursor cursor = {0, 0};
     rp_chunk chunk;
     size_t row = 0, element = 0, chunks = 0; /* where the next chunk must begin */
-    while (rp_split_next(rows, limits, &cursor, &chunk)) {
+    while (rp_split_next(rows, 1, limits, &cursor, &chunk)) {
         chunks++;
         assert_int_equal(chunk.row, row);
         if (!chunk.partial) {
@@ -112,7 +112,7 @@ static size_t check_with(const rp_rows *rows, rp_split_limits given, test_random
     }
     assert_int_equal(row, rows->count);
     assert_int_equal(element, 0);
-    assert_false(rp_split_next(rows, limits, &cursor, &chunk));
+    assert_false(rp_split_next(rows, 1, limits, &cursor, &chunk));
     return chunks;
 }
 
@@ -137,7 +137,7 @@ TEST(random_rows_and_limits)
     }
 }
 
-static const rp_split_limits unlimited = {.work = SIZE_MAX, .buffer = SIZE_MAX, .result = 4};
+static const rp_split_limits unlimited = {.work = SIZE_MAX, .buffer = SIZE_MAX, .rows = SIZE_MAX, .result = 4};
 
 TEST(without_limits_there_is_one_chunk)
 {
@@ -169,14 +169,14 @@ TEST(empty_rows_are_chunks_of_their_own)
     for (size_t i = 0; i < COUNT_OF(given); i++) {
         rp_rows rows = checked(&given[i]);
         assert_int_equal(check(&rows, &unlimited), 1);
-        rp_split_limits least = {.work = 1, .buffer = 1, .result = 4};
+        rp_split_limits least = {.work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4};
         assert_int_equal(check(&rows, &least), 100);
     }
     /* Results alone: 40 bytes of them are 10 rows. */
     rp_rows rows = checked(&given[0]);
-    rp_split_limits limits = {.work = 40, .buffer = 1000, .result = 4};
+    rp_split_limits limits = {.work = 40, .buffer = 1000, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 10);
-    limits = (rp_split_limits){.work = 1000, .buffer = 40, .result = 4};
+    limits = (rp_split_limits){.work = 1000, .buffer = 40, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 10);
 }
 
@@ -185,7 +185,7 @@ TEST(results_limit_too)
     static const int8_t data[64];
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 64, .width = 1};
     rp_rows rows = checked(&given);
-    rp_split_limits limits = {.work = SIZE_MAX, .buffer = 256, .result = 64};
+    rp_split_limits limits = {.work = SIZE_MAX, .buffer = 256, .rows = SIZE_MAX, .result = 64};
     assert_int_equal(check(&rows, &limits), 16);
     limits.result = 257; /* not even one row's results fit: a row at a time all the same */
     assert_int_equal(check(&rows, &limits), 64);
@@ -198,7 +198,7 @@ TEST(gaps_count_for_the_buffer_only)
     static const int8_t data[9 * 1000 + 1];
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 10, .width = 1, .stride = 1000};
     rp_rows rows = checked(&given);
-    rp_split_limits limits = {.work = 50, .buffer = SIZE_MAX, .result = 4};
+    rp_split_limits limits = {.work = 50, .buffer = SIZE_MAX, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 1);
     limits.buffer = 3001; /* four rows and the three gaps between them */
     assert_int_equal(check(&rows, &limits), 3);
@@ -213,9 +213,10 @@ TEST(giant_rows_are_cut)
     static const int64_t offsets[] = {0, 2, 2, 2 + GIANT, 2 + GIANT, 5 + GIANT, 6 + GIANT};
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT16, .count = 6, .offsets = offsets};
     rp_rows rows = checked(&given);
-    rp_split_limits limits = {.work = 2000, .buffer = SIZE_MAX, .result = 4};
+    rp_split_limits limits = {.work = 2000, .buffer = SIZE_MAX, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 1 + 10 + 1);
-    limits = (rp_split_limits){.work = 1, .buffer = 1, .result = 4}; /* less than an element: one at a time */
+    limits = (rp_split_limits){
+        .work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4}; /* less than an element: one at a time */
     assert_int_equal(check(&rows, &limits), 2 + 1 + GIANT + 1 + 3 + 1);
 }
 
@@ -224,10 +225,74 @@ TEST(a_row_that_just_fits_is_not_cut)
     static const int32_t data[100];
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT32, .count = 10, .width = 10};
     rp_rows rows = checked(&given);
-    rp_split_limits limits = {.work = 44, .buffer = 40, .result = 4};
+    rp_split_limits limits = {.work = 44, .buffer = 40, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 10);
     limits.buffer = 39; /* nine elements, then one */
     assert_int_equal(check(&rows, &limits), 20);
+}
+
+TEST(rows_may_be_few)
+{
+    static const int8_t data[64];
+    rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 64, .width = 1};
+    rp_rows rows = checked(&given);
+    rp_split_limits limits = unlimited;
+    limits.rows = 10;
+    rp_cursor cursor = {0, 0};
+    rp_chunk chunk;
+    for (size_t row = 0; row < 64; row += chunk.rows) {
+        assert_true(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
+        assert_int_equal(chunk.row, row);
+        assert_int_equal(chunk.rows, row < 60 ? 10 : 4);
+    }
+    assert_false(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
+}
+
+TEST(whole_rows_are_never_cut)
+{
+    static const int16_t data[1010];
+    static const int64_t offsets[] = {0, 2, 1002, 1002, 1010};
+    rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT16, .count = 4, .offsets = offsets};
+    rp_rows rows = checked(&given);
+    const rp_split_limits limits = {.work = 100, .buffer = 100, .rows = SIZE_MAX, .result = 4, .whole = true};
+    static const size_t expected[] = {1, 1, 2};
+    rp_cursor cursor = {0, 0};
+    rp_chunk chunk;
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        assert_true(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
+        assert_int_equal(chunk.rows, expected[i]);
+        assert_false(chunk.partial);
+    }
+    assert_false(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
+}
+
+/* Of several inputs the work adds up, and each array must fit. */
+TEST(inputs_are_split_together)
+{
+    static const int32_t narrow[100], broad[1000];
+    static const int64_t offsets[] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 100};
+    rowpool_rows given[] = {{.data = narrow, .dtype = ROWPOOL_INT32, .count = 10, .width = 2},
+                            {.data = broad, .dtype = ROWPOOL_INT32, .count = 10, .width = 100},
+                            {.data = narrow, .dtype = ROWPOOL_INT32, .count = 10, .offsets = offsets}};
+    rp_rows rows[] = {checked(&given[0]), checked(&given[1]), checked(&given[2])};
+    static const struct {
+        size_t inputs, work, buffer, first;
+    } cases[] = {
+        {1, 36, SIZE_MAX, 3}, /* 8 bytes and 4 of results for each row */
+        {2, 412, SIZE_MAX, 1},          {2, 823, SIZE_MAX, 1},
+        {2, 824, SIZE_MAX, 2},          {2, SIZE_MAX, 1199, 2},
+        {2, SIZE_MAX, 1200, 3},         {3, SIZE_MAX, SIZE_MAX, 10},
+        {3, 412 + 4 + 16, SIZE_MAX, 1}, {3, 2 * 420 + 4 + 8, SIZE_MAX, 2},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const rp_split_limits limits = {
+            .work = cases[i].work, .buffer = cases[i].buffer, .rows = SIZE_MAX, .result = 4, .whole = true};
+        rp_cursor cursor = {0, 0};
+        rp_chunk chunk;
+        assert_true(rp_split_next(rows, cases[i].inputs, &limits, &cursor, &chunk));
+        if (chunk.rows != cases[i].first)
+            fail_msg("case %zu: %zu rows", i, chunk.rows);
+    }
 }
 
 /* Nothing is allocated or visited row by row: this ends at once. */
@@ -240,27 +305,24 @@ TEST(sizes_beyond_memory_are_split)
     rp_rows rows = checked(&given);
     rp_cursor cursor = {0, 0};
     rp_chunk chunk;
-    rp_split_limits limits = {.work = (size_t)1 << 32, .buffer = (size_t)1 << 31, .result = 8};
-    assert_true(rp_split_next(&rows, &limits, &cursor, &chunk));
+    rp_split_limits limits = {.work = (size_t)1 << 32, .buffer = (size_t)1 << 31, .rows = SIZE_MAX, .result = 8};
+    assert_true(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
     assert_int_equal(chunk.rows, 1 << 11);
     cursor.row = rows.count - 1;
-    assert_true(rp_split_next(&rows, &limits, &cursor, &chunk));
+    assert_true(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
     assert_int_equal(chunk.rows, 1);
-    assert_false(rp_split_next(&rows, &limits, &cursor, &chunk));
+    assert_false(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_rows_and_limits),
-        cmocka_unit_test(without_limits_there_is_one_chunk),
-        cmocka_unit_test(no_rows_are_no_chunks),
-        cmocka_unit_test(empty_rows_are_chunks_of_their_own),
-        cmocka_unit_test(results_limit_too),
-        cmocka_unit_test(gaps_count_for_the_buffer_only),
-        cmocka_unit_test(giant_rows_are_cut),
-        cmocka_unit_test(a_row_that_just_fits_is_not_cut),
-        cmocka_unit_test(sizes_beyond_memory_are_split),
+        cmocka_unit_test(random_rows_and_limits),    cmocka_unit_test(without_limits_there_is_one_chunk),
+        cmocka_unit_test(no_rows_are_no_chunks),     cmocka_unit_test(empty_rows_are_chunks_of_their_own),
+        cmocka_unit_test(results_limit_too),         cmocka_unit_test(gaps_count_for_the_buffer_only),
+        cmocka_unit_test(giant_rows_are_cut),        cmocka_unit_test(a_row_that_just_fits_is_not_cut),
+        cmocka_unit_test(rows_may_be_few),           cmocka_unit_test(whole_rows_are_never_cut),
+        cmocka_unit_test(inputs_are_split_together), cmocka_unit_test(sizes_beyond_memory_are_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,18 @@
+/* What a test and the OpenCL layer that injects faults share: the layer finds it by the address that the environment
+ * variable ROWPOOL_TEST_FAULTS gives. */
+#ifndef ROWPOOL_TESTS_FAULTS_H
+#define ROWPOOL_TESTS_FAULTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+typedef struct {
+    atomic_bool active;    /* set by the layer when it is loaded: a missing layer is silently ignored by the loader */
+    atomic_long calls;     /* seen so far */
+    atomic_long fail_from; /* the first call to fail, counted from 1; 0: none */
+    atomic_bool sticky;    /* all later ones too */
+    atomic_bool memory;    /* with an out-of-memory code */
+    atomic_long injected;
+} test_faults;
+
+#endif

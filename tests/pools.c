@@ -1,0 +1,102 @@
+#include "pools.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+enum { MOST_DEVICES = 32 };
+static const struct {
+    size_t chunk_bytes, most;
+} chunkings[] = {{0, 2000000}, {4096, 100000}, {64, 512}, {1, 40}};
+static test_pool pools[MOST_DEVICES * COUNT_OF(chunkings)];
+static size_t n_pools;
+
+bool test_pool_fits(const test_pool *asked, size_t elements)
+{
+    return elements <= asked->most && elements <= test_setting("ROWPOOL_TEST_ELEMENTS", SIZE_MAX);
+}
+
+bool test_pool_due(const test_pool *asked, size_t elements)
+{
+    static size_t one_in, seen;
+    if (one_in == 0)
+        one_in = test_setting("ROWPOOL_TEST_ONE_IN", 1);
+    return test_pool_fits(asked, elements) && seen++ % one_in == 0;
+}
+
+static void add_device(const char *device)
+{
+    for (size_t i = 0; i < COUNT_OF(chunkings) && n_pools < COUNT_OF(pools); i++) {
+        test_pool *added = &pools[n_pools];
+        rowpool_options options = {.size = sizeof options, .device = device, .chunk_bytes = chunkings[i].chunk_bytes};
+        rowpool_error error;
+        if (rowpool_open(&added->pool, &options, &error) != ROWPOOL_OK) {
+            fprintf(stderr, "%s: %s\n", device, error.message);
+            exit(1);
+        }
+        snprintf(added->what, sizeof added->what, "%s, chunk_bytes %zu", device, options.chunk_bytes);
+        added->most = chunkings[i].most;
+        n_pools++;
+    }
+}
+
+static void add_every_device(void)
+{
+    rowpool_device devices[MOST_DEVICES];
+    size_t count, opencl = 0;
+    rowpool_error error;
+    if (rowpool_devices(NULL, devices, MOST_DEVICES, &count, &error) != ROWPOOL_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        exit(1);
+    }
+    for (size_t i = 0; i < count && i < MOST_DEVICES; i++) {
+        bool named = strchr(devices[i].index, ':') != NULL;
+        rowpool *pool;
+        rowpool_options options = {.size = sizeof options, .device = devices[i].index};
+        if (named && rowpool_open(&pool, &options, &error) != ROWPOOL_OK) {
+            printf("skipped: %s\n", error.message);
+            continue;
+        }
+        if (named) {
+            rowpool_close(pool);
+            printf("device %s: %s, %s\n", devices[i].index, devices[i].name, devices[i].platform);
+            add_device(devices[i].index);
+            opencl++;
+        }
+    }
+    if (opencl > 0)
+        add_device("all");
+    else
+        printf("no OpenCL device: processes and host only\n");
+    add_device("auto");
+    add_device("fork");
+    add_device("host");
+}
+
+void test_pools_open(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        add_device(argv[i]);
+    if (argc <= 1)
+        add_every_device();
+}
+
+void test_pools_close(void)
+{
+    for (size_t i = 0; i < n_pools; i++)
+        rowpool_close(pools[i].pool);
+    n_pools = 0;
+}
+
+size_t test_pools(void)
+{
+    return n_pools;
+}
+
+const test_pool *test_pool_at(size_t i)
+{
+    return &pools[i];
+}

@@ -2,6 +2,8 @@
 #ifndef RP_BACKEND_H
 #define RP_BACKEND_H
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "base/queue.h"
 #include "core/map.h"
@@ -40,6 +42,8 @@ typedef struct rp_task {
     rp_device *device;
     void *results;  /* rp_map_chunk_bytes of them: rows x columns of the chunk; accumulators of a part of a row */
     rp_queue *home; /* pushed here when complete; NULL: nobody listens, finish waits */
+    const atomic_bool
+        *cancel; /* set: its results are not wanted, and it may end with ECANCELED; NULL: they always are */
     void *owner;
 
     rowpool_status status;
@@ -73,7 +77,7 @@ struct rp_backend {
     /* Required. Why the device cannot run a map's function at all; NULL: it can. */
     const char *(*lacks)(const rp_device *device, const rp_map *map);
 
-    /* Optional. Ends what is in flight soon, without regard for its results. Thread safe. */
+    /* Optional. Ends soon what is in flight or is submitted from now on, and was cancelled. Thread safe. */
     void (*interrupt)(rp_device *device);
 
     /* Whether finish can wait. If not, home is never NULL. */

@@ -327,9 +327,22 @@ static sending send_to(rp_fork_state *state, rp_fork_slot *slot, rp_fork_flight 
     return NEVER;
 }
 
+/* Takes tasks that were cancelled before they were sent off the head of the queue. */
+static void drop_cancelled(rp_fork_state *state, rp_fork_list *done)
+{
+    for (rp_task *task; state->queue.first != NULL;) {
+        task = state->queue.first->task;
+        if (task->cancel == NULL || !atomic_load(task->cancel))
+            return;
+        task->status = rp_fail(&task->error, ROWPOOL_ECANCELED, "cancelled before a worker process had it");
+        rp_fork_list_push(done, rp_fork_list_pop(&state->queue));
+    }
+}
+
 void rp_fork_dispatch(rp_fork_state *state, rp_fork_list *done)
 {
     rp_fork_slot *slot;
+    drop_cancelled(state, done);
     while (state->queue.first != NULL && (slot = least_busy(state, state->queue.first->map)) != NULL) {
         switch (send_to(state, slot, state->queue.first)) {
         case SENT:
@@ -347,6 +360,7 @@ void rp_fork_dispatch(rp_fork_state *state, rp_fork_list *done)
                 return;
             break; /* another worker may take it */
         }
+        drop_cancelled(state, done);
     }
 }
 
@@ -385,6 +399,8 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
     flight->map = enter_map(state, task->map);
     if (flight->map != NULL) {
         task->state = flight;
+        if (state->queue.first == NULL && state->sent == 0)
+            state->losses = 0; /* those of earlier maps */
         flight->number = ++state->numbers;
         rp_fork_list_push(&state->queue, flight);
         rp_fork_dispatch(state, &done);
@@ -406,7 +422,7 @@ static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *er
 {
     rp_fork_state *state = device->state;
     rp_fork_flight *flight = task->state;
-    if (task->status == ROWPOOL_OK && flight->buffer != NULL)
+    if (task->status == ROWPOOL_OK && flight->buffer != NULL && result_bytes(task) > 0)
         memcpy(task->results, flight->buffer->region.base, result_bytes(task));
     pthread_mutex_lock(&state->lock);
     if (flight->buffer != NULL)
@@ -614,10 +630,13 @@ static const char *lacks(const rp_device *device, const rp_map *map)
     return rp_code_is_there(&map->code) ? NULL : "it has no C form";
 }
 
-/* Every worker that has something to do is killed; its rows come back as those of one that ended in its sleep. */
+/* Every worker that has something to do is killed; its rows come back as those of one that ended in its sleep. What is
+ * in the queue, or comes to it later, is not sent, since it was cancelled. */
 static void interrupt(rp_device *device)
 {
     rp_fork_state *state = device->state;
+    rp_fork_list done;
+    rp_fork_list_init(&done);
     pthread_mutex_lock(&state->lock);
     for (size_t i = 0; i < state->workers; i++) {
         rp_fork_slot *slot = &state->slots[i];
@@ -626,7 +645,9 @@ static void interrupt(rp_device *device)
             rp_worker_kill(&slot->worker);
         }
     }
+    rp_fork_dispatch(state, &done);
     pthread_mutex_unlock(&state->lock);
+    rp_fork_deliver(&done);
 }
 
 const rp_backend rp_backend_fork = {

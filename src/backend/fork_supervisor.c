@@ -19,9 +19,9 @@
 enum {
     STOPPED_LOOKS = 8,     /* a worker found stopped so many times in a row, 250 ms apart, is given up */
     DISMISS_MS = 1000,     /* what a worker has to end when it is told to */
-    LOSSES_FOR_WORKER = 4, /* workers may be lost without one task done in between: so many for each, */
-    LOSSES_MORE = 16,      /* and these. The pool gives up the same rows after two, so this is for those that end */
-    EVENTS = 64,           /* before they even begin */
+    LOSSES_FOR_WORKER = 4, /* workers may end in a row before they even begin a task: so many for each, */
+    LOSSES_MORE = 16,      /* and these */
+    EVENTS = 64,
     ROWS_TEXT = 96
 };
 
@@ -187,14 +187,26 @@ static void lose_task(rp_fork_flight *flight, const char *how, bool blamed, bool
                            oldest ? "while it had" : "before it came to", rows);
 }
 
-static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how, rp_fork_list *done)
+/* Whether the oldest of a worker's tasks is to blame for its end. */
+static bool is_to_blame(const rp_fork_state *state, const rp_fork_slot *slot)
 {
+    /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows. It may have gone
+     * past them, its answer being lost or no answer; numbers only grow. */
+    if (slot->interrupted || slot->tasks == 0 ||
+        atomic_load(&state->marks[slot - state->slots].number) < slot->sent.first->number)
+        return false;
     /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
      * may stop its own process. So the rows are blamed when this is not the first time in a row. */
-    bool blamed = !slot->interrupted && (!slot->overdue || state->stops > 0);
-    /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows either. It may have
-     * gone past them, its answer being lost or no answer; numbers only grow. */
-    blamed &= slot->tasks > 0 && atomic_load(&state->marks[slot - state->slots].number) >= slot->sent.first->number;
+    return !slot->overdue || state->stops > 0 || slot->sent.first->map->map->once;
+}
+
+static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how, rp_fork_list *done)
+{
+    bool blamed = is_to_blame(state, slot);
+    if (blamed)
+        state->losses = 0;
+    else
+        state->losses += !slot->interrupted;
     state->stops += slot->overdue;
     for (bool oldest = true; slot->tasks > 0; oldest = false) {
         rp_fork_flight *flight = take_oldest(state, slot);
@@ -221,7 +233,6 @@ static void bury(rp_fork_state *state, rp_fork_slot *slot, bool wait, rp_fork_li
              initialising ? " in its initialiser" : "");
     rp_log(RP_LOG_WORKER, "%s; it had %zu tasks", how, slot->tasks);
     rp_trace_instant("fork", "worker lost", how);
-    state->losses++;
     rp_fail(&state->last_error, ROWPOOL_EWORKER, "%s", how);
     lose_tasks(state, slot, how, done);
     vacate(state, slot);
@@ -265,9 +276,8 @@ static void give_up(rp_fork_state *state, rp_fork_list *done)
             return;
     rowpool_error error = state->last_error;
     if (too_many_losses(state))
-        rp_fail(&error, ROWPOOL_ESYSTEM, "%zu worker processes ended without a single row done: %s", state->losses,
+        rp_fail(&error, ROWPOOL_ESYSTEM, "%zu worker processes ended before they began a single row: %s", state->losses,
                 state->last_error.message);
-    state->losses = 0; /* the next task may try again */
     for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;) {
         flight->task->status = error.status;
         flight->task->error = error;
@@ -284,9 +294,9 @@ static void dismiss_outdated(rp_fork_state *state, rp_fork_list *done)
             continue;
         rp_log(RP_LOG_WORKER, "worker process %d lacks a library that was loaded since: another takes its place",
                (int)slot->worker.pid);
+        slot->interrupted = true;
         hang_up(state, slot, done);
         bury(state, slot, true, done);
-        state->losses--;
     }
 }
 

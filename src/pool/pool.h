@@ -128,7 +128,7 @@ struct rp_run {
     rp_delivery *waiting;       /* to be delivered */
     size_t n_waiting, next_row; /* the first row that was not delivered in order */
     size_t left;                /* bytes of elements not yet handed out */
-    size_t chunks, lost;        /* lost: rows given up, since they kill workers */
+    size_t chunks, deaths;      /* deaths: of workers, for which rows are to blame */
     bool stop;                  /* no more chunks */
     rowpool_status status;      /* the first failure */
     rowpool_error error;

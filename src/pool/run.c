@@ -146,6 +146,16 @@ static bool all_rows_done(const rp_run *run)
     return run->cursor.row >= run->map.inputs->count && run->n_again == 0;
 }
 
+static bool is_in_order(const rp_run *run)
+{
+    return run->stream.each != NULL && run->stream.order == ROWPOOL_IN_ORDER;
+}
+
+static size_t rows_without_result(rp_run *run)
+{
+    return run->map.inputs->count - (is_in_order(run) ? run->next_row : atomic_load(&run->rows_done));
+}
+
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 {
     const rp_rows *rows = run->map.inputs;
@@ -155,9 +165,10 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
                 rows->count);
         note(run, &ending);
     }
-    if (run->lost > 1) {
+    size_t lost = run->status == ROWPOOL_EWORKER ? rows_without_result(run) : 0;
+    if (lost > 1) {
         ending = run->error;
-        rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, run->lost);
+        rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
     rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->map.name, rows->count,
            rp_map_elements(&run->map), rows->dtype->name, run->map.columns, run->chunks,
@@ -485,36 +496,43 @@ static bool give_back_halves(rp_run *run, rp_piece piece)
 
 /* ---- Failures --------------------------------------------------------------------------------------------------- */
 
-static void give_up(rp_run *run, const rp_piece *piece, const rowpool_error *error)
+enum {
+    DEATHS_TO_SEARCH = 1024, /* with so many behind it a run no longer looks for single rows, */
+    MOST_DEATHS = 4096       /* and ends after these: nearly all of its rows kill */
+};
+
+static void give_up(rp_run *run, const rowpool_error *error)
 {
     note(run, error);
-    run->lost += piece->chunk.rows;
-    if (run->stream.order == ROWPOOL_IN_ORDER && run->stream.each != NULL)
+    if (run->deaths >= MOST_DEATHS || is_in_order(run))
         run->stop = true; /* the rows after these would never be next */
 }
 
 /* A dead worker is replaced by its backend, so the device stays; but rows that kill twice would go on killing. They are
- * searched for the one that does, and the others run. Once it is found, its like are given up together. */
+ * searched for the one that does, and the others run. */
 static void worker_died(rp_run *run, rp_piece piece, bool blamed, const rowpool_error *error)
 {
     const unsigned most = run->map.once ? 1 : 2;
     piece.deaths += blamed;
+    run->deaths += blamed;
     if (piece.deaths < most) {
         give_back(run, &piece);
-        return;
+    } else if (piece.chunk.partial || piece.chunk.rows == 1 || run->deaths > DEATHS_TO_SEARCH) {
+        give_up(run, error);
+    } else {
+        piece.deaths = most - 1;
+        give_back_halves(run, piece);
     }
-    if (piece.chunk.partial || piece.chunk.rows == 1 || run->lost > 0) {
-        give_up(run, &piece, error);
-        return;
-    }
-    piece.deaths = most - 1;
-    give_back_halves(run, piece);
 }
 
 static void piece_failed(rp_run *run, rp_participant *participant, const rp_piece *piece, bool blamed,
                          const rowpool_error *error)
 {
     rp_device *device = participant->device;
+    if (error->status == ROWPOOL_ECANCELED) { /* as the run was; it says so itself */
+        give_back(run, piece);
+        return;
+    }
     rp_log(RP_LOG_RUN, "%s: rows %zu to %zu: %s", device->info.index, piece->chunk.row,
            piece->chunk.row + piece->chunk.rows - 1, error->message);
     rp_pool_count(run->pool, device, 0, 0, 1);
@@ -561,7 +579,7 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     slot->own = own;
     if (rp_trace_on())
         slot->begin = rp_clock_now();
-    slot->task = (rp_task){.map = &run->map, .chunk = *chunk, .device = device, .owner = run};
+    slot->task = (rp_task){.map = &run->map, .chunk = *chunk, .device = device, .cancel = &run->cancel, .owner = run};
     slot->task.home = run->waits ? NULL : run->queue;
     slot->task.results = to_array ? array_at(run, chunk->row) : own->bytes;
     note_begin(participant);

@@ -1,5 +1,7 @@
 /* The public calls: what they refuse and how they say it, what asynchronous jobs promise, which device answers. */
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -601,6 +603,44 @@ static void hold_dispatcher(rowpool *pool, barrier *b)
 static void let_go(barrier *b)
 {
     sem_post(&b->leave);
+}
+
+static bool is_readable(int descriptor, int timeout_ms)
+{
+    struct pollfd wanted = {.fd = descriptor, .events = POLLIN};
+    return poll(&wanted, 1, timeout_ms) == 1 && wanted.revents == POLLIN;
+}
+
+TEST(a_jobs_descriptor_can_be_polled)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *asked, *not_asked;
+        uint32_t counts[2][ROWS];
+        barrier b;
+        hold_dispatcher(pool, &b);
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts[0], NULL, NULL, &asked, &error), error);
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts[1], NULL, NULL, &not_asked, &error),
+                  error);
+        int descriptor = rowpool_job_descriptor(asked, &error);
+        assert_true(descriptor >= 0);
+        assert_false(is_readable(descriptor, 0));
+        let_go(&b);
+        assert_true(is_readable(descriptor, -1));
+        assert_ok(rowpool_job_poll(asked, &error), error);
+        assert_true(is_readable(descriptor, 0)); /* and stays so */
+        assert_int_equal(rowpool_job_descriptor(asked, &error), descriptor);
+        assert_ok(rowpool_job_wait(not_asked, -1, &error), error);
+        assert_true(is_readable(rowpool_job_descriptor(not_asked, &error), 0)); /* asked when it was done */
+        rowpool_job_release(asked);
+        assert_int_equal(fcntl(descriptor, F_GETFD), -1);
+        rowpool_job_release(not_asked);
+        rowpool_close(pool);
+    }
+    rowpool_error error;
+    assert_int_equal(rowpool_job_descriptor(NULL, &error), -1);
+    assert_int_equal(error.status, ROWPOOL_EINVAL);
 }
 
 TEST(an_unfinished_job_times_out)
@@ -1278,6 +1318,7 @@ int main(void)
         cmocka_unit_test(close_waits_for_jobs_nobody_holds),
         cmocka_unit_test(a_job_may_outlive_its_pool),
         cmocka_unit_test(rows_and_ranges_are_copied),
+        cmocka_unit_test(a_jobs_descriptor_can_be_polled),
         cmocka_unit_test(an_unfinished_job_times_out),
         cmocka_unit_test(a_cancelled_job_ends_so),
         cmocka_unit_test(progress_only_grows),

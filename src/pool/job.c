@@ -74,10 +74,15 @@ struct rowpool_job {
     rowpool_error error;
 };
 
-static void destroy(rowpool_job *job)
+static void close_descriptor(rowpool_job *job)
 {
     if (job->descriptor >= 0)
         close(job->descriptor);
+    job->descriptor = -1;
+}
+
+static void destroy(rowpool_job *job)
+{
     free(job->store.heap);
     free(job);
 }
@@ -291,8 +296,13 @@ void rowpool_job_release(rowpool_job *job)
 {
     if (job == NULL)
         return;
-    if (job->pid != getpid()) /* the threads that shared it stayed in the parent */
+    if (job->pid != getpid()) { /* the threads that shared it stayed in the parent */
+        close_descriptor(job);
         destroy(job);
-    else
-        drop_reference(job);
+        return;
+    }
+    pthread_mutex_lock(&job->lock);
+    close_descriptor(job);
+    pthread_mutex_unlock(&job->lock);
+    drop_reference(job);
 }

@@ -347,6 +347,8 @@ static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *functio
         return rp_fail(error, ROWPOOL_EINVAL, "result is NULL, but result_size is %zu", result_size);
     if (!rp_add(argument_size, sizeof(application), &map->arguments_size) || map->arguments_size > PTRDIFF_MAX)
         return rp_fail(error, ROWPOOL_EINVAL, "argument_size is %zu: more than memory can hold", argument_size);
+    if (result_size > PTRDIFF_MAX)
+        return rp_fail(error, ROWPOOL_EINVAL, "result_size is %zu: more than memory can hold", result_size);
     application *applied = reserve_arguments(checked);
     if (applied == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for an argument of %zu bytes", argument_size);

@@ -21,6 +21,13 @@
 
 enum { TEST_SKIPPED = 77, TEST_DTYPES = ROWPOOL_FLOAT64 + 1 };
 
+/* Whether a sanitizer watches: memory and time are not what they are otherwise. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { TEST_SANITIZED = true };
+#else
+enum { TEST_SANITIZED = false };
+#endif
+
 /* ---- Random numbers: SplitMix64 --------------------------------------------------------------------------------- */
 
 typedef struct {

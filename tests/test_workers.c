@@ -979,30 +979,39 @@ typedef struct {
     rowpool *pool;
     control *control;
     size_t count; /* 0: an apply instead */
+    uint32_t results[64];
+    rowpool_job *job;
     rowpool_status status;
     rowpool_error error;
     double ended;
 } sleeper;
 
-static void *sleep_in_map(void *argument)
+/* Begins a map, or an apply, that ends no sooner than it is let; as a job, or here. */
+static void sleep_in_map(sleeper *s, bool as_job)
 {
-    sleeper *s = argument;
     counted c = {s->control, ""};
-    uint32_t results[64];
     rowpool_rows rows = {.dtype = ROWPOOL_INT32, .count = s->count};
     rowpool_call call = {.size = sizeof call,
                          .function = &sleeping,
                          .inputs = &rows,
                          .arguments = &s->control,
                          .arguments_size = sizeof s->control,
-                         .results = results,
-                         .results_size = sizeof results,
+                         .results = s->results,
+                         .results_size = sizeof s->results,
                          .chunk_rows = 1};
     if (s->count > 0)
-        s->status = rowpool_map(s->pool, &call, &s->error);
+        s->status = as_job ? rowpool_map_async(s->pool, &call, NULL, NULL, &s->job, &s->error)
+                           : rowpool_map(s->pool, &call, &s->error);
     else
-        s->status = rowpool_apply(s->pool, wait_while_held, &c, sizeof c, results, 4, &s->error);
+        s->status = as_job ? rowpool_apply_async(s->pool, wait_while_held, &c, sizeof c, s->results, 4, NULL, NULL,
+                                                 &s->job, &s->error)
+                           : rowpool_apply(s->pool, wait_while_held, &c, sizeof c, s->results, 4, &s->error);
     s->ended = now();
+}
+
+static void *sleep_in_thread(void *argument)
+{
+    sleep_in_map(argument, false);
     return NULL;
 }
 
@@ -1013,28 +1022,37 @@ static void await_begun(control *c, unsigned least)
     assert_true(atomic_load(&c->begun) >= least);
 }
 
-/* Several threads' maps and applies, of which most only wait for a worker. */
+/* One thread's map or apply, and jobs, of which most only wait for a worker. */
 static void check_terminate(rowpool *pool, const size_t *counts, size_t n)
 {
     sleeper sleepers[8];
-    pthread_t threads[8];
+    pthread_t thread;
     rowpool_error error;
     control *c = fresh_control(0);
     atomic_store(&c->hold, true);
     for (size_t i = 0; i < n; i++) {
         sleepers[i] = (sleeper){.pool = pool, .control = c, .count = counts[i]};
-        assert_int_equal(pthread_create(&threads[i], NULL, sleep_in_map, &sleepers[i]), 0);
+        if (i > 0) {
+            sleep_in_map(&sleepers[i], true);
+            assert_int_equal(sleepers[i].status, ROWPOOL_OK);
+            continue;
+        }
+        assert_int_equal(pthread_create(&thread, NULL, sleep_in_thread, &sleepers[0]), 0);
+        await_begun(c, 1);
     }
     await_begun(c, n < 2 ? 1 : 2);
-    pause_ms(50); /* so that all have come to the pool */
     double begin = now();
     assert_ok(rowpool_terminate(pool, &error), error);
     assert_true(now() - begin < 5);
+    pthread_join(thread, NULL);
+    assert_true(sleepers[0].ended - begin < 10);
     for (size_t i = 0; i < n; i++) {
-        pthread_join(threads[i], NULL);
-        if (sleepers[i].status != ROWPOOL_ECANCELED)
-            fail_msg("%zu: %s: %s", i, rowpool_status_name(sleepers[i].status), sleepers[i].error.message);
-        assert_true(sleepers[i].ended - begin < 10);
+        sleeper *s = &sleepers[i];
+        if (s->job != NULL)
+            s->status = rowpool_job_wait(s->job, 10000, &s->error);
+        if (s->status != ROWPOOL_ECANCELED)
+            fail_msg("%zu: %s: %s", i, rowpool_status_name(s->status), s->error.message);
+        rowpool_job_release(s->job);
     }
     /* The pool is usable at once. */
     atomic_store(&c->hold, false);
@@ -1073,7 +1091,7 @@ TEST(terminate_again_and_again)
         sleeper s = {.pool = pool, .control = c, .count = 2};
         pthread_t thread;
         rowpool_error error;
-        assert_int_equal(pthread_create(&thread, NULL, sleep_in_map, &s), 0);
+        assert_int_equal(pthread_create(&thread, NULL, sleep_in_thread, &s), 0);
         await_begun(c, 1);
         assert_ok(rowpool_terminate(pool, &error), error);
         pthread_join(thread, NULL);
@@ -1318,7 +1336,7 @@ TEST(an_initialiser_that_never_ends)
     sleeper s = {.pool = pool, .control = fresh_control(1), .count = 10};
     pthread_t thread;
     rowpool_error error;
-    assert_int_equal(pthread_create(&thread, NULL, sleep_in_map, &s), 0);
+    assert_int_equal(pthread_create(&thread, NULL, sleep_in_thread, &s), 0);
     await_begun(p.control, 2);
     pause_ms(50);
     double begin = now();

@@ -1,0 +1,108 @@
+/* Leaves a trace behind, at the path in ROWPOOL_TRACE, of maps on every kind of device and of a worker that dies:
+ * trace.cmake reads it. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+enum { ROWS = 60000, WIDTH = 7 };
+static int32_t data[ROWS * WIDTH];
+static uint32_t counts[ROWS];
+static const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = ROWS, .width = WIDTH};
+
+static rowpool *open_pool(const char *device)
+{
+    rowpool *pool = NULL;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = device, .workers = 2, .chunk_bytes = 200000};
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    return pool;
+}
+
+/* A row function's name is any text: it must not spoil the file. */
+static void die_once(const rowpool_row *row, size_t index, const void *arguments, void *result)
+{
+    atomic_bool *const *died = arguments;
+    (void)row;
+    if (index == 4321 && !atomic_exchange(*died, true))
+        raise(SIGKILL);
+    *(uint32_t *)result = (uint32_t)index;
+}
+
+TEST(maps_on_every_kind_of_device)
+{
+    static const char *const devices[] = {"auto", "fork", "host", "auto,fork"};
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i]);
+        rowpool_error error;
+        rowpool_job *job;
+        assert_ok(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), error);
+        assert_ok(rowpool_range_count_async(pool, &rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
+        rowpool_job_release(job);
+        rowpool_close(pool);
+    }
+}
+
+TEST(a_worker_that_dies)
+{
+    atomic_bool *died = rowpool_alloc(sizeof *died, NULL);
+    assert_non_null(died);
+    const rowpool_function function = {.size = sizeof function,
+                                       .name = "\"die\"\n\\once\t\x01",
+                                       .row = die_once,
+                                       .arguments_size = sizeof died,
+                                       .result_size = sizeof *counts};
+    rowpool *pool = open_pool("fork");
+    rowpool_error error;
+    rowpool_call call = {.size = sizeof call,
+                         .function = &function,
+                         .inputs = &rows,
+                         .arguments = &died,
+                         .arguments_size = sizeof died,
+                         .results = counts,
+                         .results_size = sizeof counts};
+    assert_ok(rowpool_map(pool, &call, &error), error);
+    for (uint32_t i = 0; i < ROWS; i++)
+        assert_int_equal(counts[i], i);
+    rowpool_close(pool);
+    rowpool_free(died);
+}
+
+/* What is a child's own does not come between the parent's lines. */
+TEST(a_forked_child_writes_nothing)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        rowpool *pool = NULL;
+        rowpool_error error;
+        rowpool_options options = {.size = sizeof options, .device = "host"};
+        bool right = rowpool_open(&pool, &options, &error) == ROWPOOL_OK &&
+                     rowpool_range_count(pool, &rows, NULL, 0, counts, &error) == ROWPOOL_OK;
+        rowpool_close(pool);
+        _exit(right ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+int main(void)
+{
+    if (getenv("ROWPOOL_TRACE") == NULL) {
+        fprintf(stderr, "ROWPOOL_TRACE has to name the file\n");
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(maps_on_every_kind_of_device),
+        cmocka_unit_test(a_worker_that_dies),
+        cmocka_unit_test(a_forked_child_writes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

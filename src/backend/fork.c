@@ -399,8 +399,6 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
     flight->map = enter_map(state, task->map);
     if (flight->map != NULL) {
         task->state = flight;
-        if (state->queue.first == NULL && state->sent == 0)
-            state->losses = 0; /* those of earlier maps */
         flight->number = ++state->numbers;
         rp_fork_list_push(&state->queue, flight);
         rp_fork_dispatch(state, &done);

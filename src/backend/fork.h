@@ -91,7 +91,7 @@ typedef struct {
     size_t sent;        /* tasks in all slots */
     rp_fork_map *maps;
     uint64_t numbers;         /* given to maps and tasks so far */
-    size_t losses;            /* workers that ended before they began a task, since one was last begun */
+    size_t losses;            /* workers that ended before they began a task, since one was last begun or given up */
     size_t stops;             /* of them, those that had been stopped */
     rowpool_error last_error; /* why the last worker could not start, or how the last one ended */
 } rp_fork_state;

@@ -278,6 +278,7 @@ static void give_up(rp_fork_state *state, rp_fork_list *done)
     if (too_many_losses(state))
         rp_fail(&error, ROWPOOL_ESYSTEM, "%zu worker processes ended before they began a single row: %s", state->losses,
                 state->last_error.message);
+    state->losses = 0; /* they are told of: the next map may try again */
     for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;) {
         flight->task->status = error.status;
         flight->task->error = error;

@@ -497,8 +497,8 @@ static bool give_back_halves(rp_run *run, rp_piece piece)
 /* ---- Failures --------------------------------------------------------------------------------------------------- */
 
 enum {
-    DEATHS_TO_SEARCH = 1024, /* with so many behind it a run no longer looks for single rows, */
-    MOST_DEATHS = 4096       /* and ends after these: nearly all of its rows kill */
+    DEATHS_TO_SEARCH = 512, /* with so many behind it a run no longer looks for single rows, */
+    MOST_DEATHS = 1024      /* and ends after these: nearly all of its rows kill */
 };
 
 static void give_up(rp_run *run, const rowpool_error *error)

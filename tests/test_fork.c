@@ -774,23 +774,6 @@ TEST(a_crash_names_the_rows_and_the_signal)
     close_workers(&device);
 }
 
-TEST(rows_that_always_crash_come_to_an_end)
-{
-    rp_device device = open_workers(2);
-    int32_t rows[ROWS] = {[5] = SEGFAULT};
-    uint32_t results[ROWS];
-    rp_map map = misdeeds(rows, results);
-    drive_options options = {.chunk_bytes = 1 << 20}; /* one task, again and again */
-    drive_result result;
-    rowpool_error error;
-    assert_refused(drive(&device, &map, &options, &result, &error), ROWPOOL_ESYSTEM, error, "without a single row");
-    assert_true(result.blamed < 100);
-    rows[5] = 0;
-    drive_ok(&device, &map, 1 << 20, &result);
-    assert_int_equal(result.blamed, 0);
-    close_workers(&device);
-}
-
 TEST(a_function_that_stops_its_own_worker)
 {
     rp_device device = open_workers(1);
@@ -1454,7 +1437,6 @@ int main(void)
         cmocka_unit_test(several_threads_at_once),
         cmocka_unit_test(an_answer_outlives_its_worker),
         cmocka_unit_test(a_crash_names_the_rows_and_the_signal),
-        cmocka_unit_test(rows_that_always_crash_come_to_an_end),
         cmocka_unit_test(a_function_that_stops_its_own_worker),
         cmocka_unit_test(a_slow_function_is_given_its_time),
         cmocka_unit_test(a_worker_has_nothing_of_the_application),

@@ -177,6 +177,9 @@ typedef struct {
      *   cpu, gpu, accelerator   the OpenCL devices of that type, no core or chip twice
      *   all          every OpenCL device, the same cores twice too
      *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
+     *   isolated     OpenCL in a helper process, which is started again when a driver ends it: PoCL does that when
+     *                memory, descriptors or the disk of its cache run out. Its device is the first that auto would take,
+     *                or what ROWPOOL_ISOLATED_DEVICE says. Memory as for fork. ROWPOOL_HELPER: the program's path
      *   fork         worker processes
      *   host         the calling thread (for asynchronous jobs, the pool's own thread)
      * Anything but auto sends every map there, however small. Rows that those devices fail on are done by the calling
@@ -222,12 +225,13 @@ typedef enum {
     ROWPOOL_DEVICE_ACCELERATOR,
     ROWPOOL_DEVICE_OTHER, /* an OpenCL device of no known type, or a platform that could not be asked */
     ROWPOOL_DEVICE_FORK,
-    ROWPOOL_DEVICE_HOST
+    ROWPOOL_DEVICE_HOST,
+    ROWPOOL_DEVICE_ISOLATED
 } rowpool_device_type;
 
 /* One device, whether the pool uses it or not. Strings are terminated, cut where too long. */
 typedef struct {
-    char index[16];     /* "0:1", "fork", "host"; "2" alone is a platform that could not be used */
+    char index[16];     /* "0:1", "fork", "host", "isolated"; "2" alone is a platform that could not be used */
     char name[128];     /* as the driver gives it */
     char platform[128]; /* the OpenCL platform, or "" */
     char driver[64];    /* driver version, or "" */

@@ -84,7 +84,8 @@ struct rp_backend {
     bool waits;
 };
 
-extern const rp_backend rp_backend_opencl; /* only where ROWPOOL_HAVE_OPENCL is defined */
+extern const rp_backend rp_backend_opencl; /* these two only where ROWPOOL_HAVE_OPENCL is defined */
+extern const rp_backend rp_backend_isolated;
 extern const rp_backend rp_backend_fork;
 extern const rp_backend rp_backend_host;
 

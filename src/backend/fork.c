@@ -1,6 +1,6 @@
-/* The fork backend: chunks are computed by worker processes, forked when the device is opened and kept.
+/* Chunks computed by worker processes, started when the device is opened and kept.
  *
- * They are forked at open, not with the first map: an application opens its pool before it loads its data, and what it
+ * They are started at open, not with the first map: an application opens its pool before it loads its data, and what it
  * has not loaded yet is neither copied into the workers' page tables nor again on the first write afterwards; and a
  * machine that gives no process says so at the door. */
 #include "backend/fork.h"
@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -105,7 +105,8 @@ static rp_fork_map *enter_map(rp_fork_state *state, const rp_map *map)
             return NULL;
         known->map = map;
         known->number = ++state->numbers;
-        known->libraries = rp_is_builtin(map->function) ? 0 : rp_fork_libraries();
+        known->source_size = map->function->source != NULL ? strlen(map->function->source) + 1 : 0;
+        known->libraries = state->kind->program || rp_is_builtin(map->function) ? 0 : rp_fork_libraries();
         find_arrays(known);
         known->next = state->maps;
         state->maps = known;
@@ -244,12 +245,18 @@ static void write_message(outgoing *message, const rp_fork_flight *flight)
     *work = (rp_work){.number = flight->number,
                       .map = flight->map->number,
                       .code = map->code,
+                      .form = map->function->form,
                       .block = rp_map_block(map, &task->chunk),
                       .partial = task->chunk.partial,
                       .columns = map->columns,
                       .arguments = (uintptr_t)map->arguments,
                       .arguments_size = map->arguments_size};
     message->n = 0;
+    snprintf(work->name, sizeof work->name, "%s", map->name);
+    if (map->function->source != NULL) {
+        work->source = (uintptr_t)map->function->source;
+        work->source_size = flight->map->source_size;
+    }
     if (map->arguments_size <= RP_WORK_INLINE)
         append(work, map->arguments, map->arguments_size);
     for (size_t i = 0; i < map->code.n_inputs; i++) {
@@ -385,7 +392,7 @@ static bool lacks_workers(const rp_fork_state *state, const rp_fork_map *map)
     return false;
 }
 
-static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
+rowpool_status rp_fork_submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     rp_fork_state *state = device->state;
     rp_fork_flight *flight = calloc(1, sizeof *flight);
@@ -416,7 +423,7 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
     return ROWPOOL_OK;
 }
 
-static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *error)
+rowpool_status rp_fork_finish(rp_device *device, rp_task *task, rowpool_error *error)
 {
     rp_fork_state *state = device->state;
     rp_fork_flight *flight = task->state;
@@ -455,8 +462,7 @@ static void destroy(rp_fork_state *state)
     close_if_open(state->timer);
     pthread_cond_destroy(&state->begun);
     pthread_mutex_destroy(&state->lock);
-    if (state->marks != MAP_FAILED)
-        munmap(state->marks, state->workers * sizeof *state->marks);
+    rp_region_close(&state->shared);
     free(state->slots);
     free(state);
 }
@@ -467,12 +473,13 @@ static bool listen_to(const rp_fork_state *state, int descriptor)
     return epoll_ctl(state->events, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
-static rowpool_status create(size_t workers, const rp_backend_options *options, rp_fork_state **created,
-                             rowpool_error *error)
+static rowpool_status create(const rp_fork_kind *kind, size_t workers, const rp_backend_options *options,
+                             rp_fork_state **created, rowpool_error *error)
 {
     rp_fork_state *state = calloc(1, sizeof *state);
     if (state == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    state->kind = kind;
     state->workers = workers;
     state->init = options->init;
     state->init_argument = options->init_argument;
@@ -480,17 +487,20 @@ static rowpool_status create(size_t workers, const rp_backend_options *options, 
     pthread_cond_init(&state->begun, NULL);
     rp_fork_list_init(&state->queue);
     state->slots = calloc(workers, sizeof *state->slots);
-    state->marks = mmap(NULL, workers * sizeof *state->marks, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                        0);
     state->events = epoll_create1(EPOLL_CLOEXEC);
     state->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     state->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (state->slots == NULL || state->marks == MAP_FAILED || state->events < 0 || state->wake < 0 ||
-        state->timer < 0 || !listen_to(state, state->wake) || !listen_to(state, state->timer)) {
-        rowpool_status status = rp_fail(error, ROWPOOL_ESYSTEM, "cannot watch worker processes: %s", strerror(errno));
+    rowpool_status status = ROWPOOL_OK;
+    if (state->slots == NULL || state->events < 0 || state->wake < 0 || state->timer < 0 ||
+        !listen_to(state, state->wake) || !listen_to(state, state->timer))
+        status = rp_fail(error, ROWPOOL_ESYSTEM, "cannot watch worker processes: %s", strerror(errno));
+    if (status == ROWPOOL_OK)
+        status = rp_region_open(&state->shared, workers * sizeof *state->marks, error);
+    if (status != ROWPOOL_OK) {
         destroy(state);
         return status;
     }
+    state->marks = (rp_fork_mark *)(void *)state->shared.base;
     for (size_t i = 0; i < workers; i++) {
         state->slots[i].worker = (rp_worker){.pidfd = -1, .socket = -1};
         rp_fork_list_init(&state->slots[i].sent);
@@ -522,11 +532,12 @@ static size_t limit_workers(size_t asked)
     return rp_max(most, 1);
 }
 
-static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+rowpool_status rp_fork_open(rp_device *device, const rp_fork_kind *kind, size_t workers,
+                            const rp_backend_options *options, rowpool_error *error)
 {
     rp_fork_state *state = NULL;
-    size_t asked = limit_workers(options->workers);
-    RP_TRY(create(asked, options, &state, error));
+    size_t asked = limit_workers(workers);
+    RP_TRY(create(kind, asked, options, &state, error));
     rowpool_status status = rp_thread_start(&state->supervisor, "rowpool-fork", rp_fork_supervise, state, error);
     if (status != ROWPOOL_OK) {
         destroy(state);
@@ -535,21 +546,20 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     pthread_mutex_lock(&state->lock);
     while (!state->opened)
         pthread_cond_wait(&state->begun, &state->lock);
-    size_t workers = state->workers;
-    if (workers == 0)
-        status = rp_fail(error, ROWPOOL_ESYSTEM, "%s", state->last_error.message);
+    size_t started = state->workers;
+    if (started == 0)
+        status = rp_fail(error, state->last_error.status, "%s", state->last_error.message);
     pthread_mutex_unlock(&state->lock);
     if (status != ROWPOOL_OK) {
         stop(state);
         destroy(state);
         return status;
     }
-    if (workers < asked)
-        rp_log(RP_LOG_WORKER, "only %zu of %zu worker processes could be started", workers, asked);
-    device->lanes = RP_FORK_DEPTH * workers;
-    device->parallel = workers;
-    device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : CHUNK_BYTES;
-    device->info.units = (uint32_t)workers;
+    if (started < asked)
+        rp_log(RP_LOG_WORKER, "only %zu of %zu worker processes could be started", started, asked);
+    device->lanes = RP_FORK_DEPTH * started;
+    device->parallel = started;
+    device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : kind->chunk_bytes;
     device->state = state;
     return ROWPOOL_OK;
 }
@@ -582,7 +592,7 @@ static void drop(rp_fork_state *state)
     destroy(state);
 }
 
-static void close_device(rp_device *device, bool forked)
+void rp_fork_close(rp_device *device, bool forked)
 {
     rp_fork_state *state = device->state;
     device->state = NULL;
@@ -609,6 +619,28 @@ size_t rp_fork_worker_pids(rp_device *device, pid_t *pids, size_t capacity)
     return n;
 }
 
+/* Every worker that has something to do is killed; its rows come back as those of one that ended in its sleep. What is
+ * in the queue, or comes to it later, is not sent, since it was cancelled. */
+void rp_fork_interrupt(rp_device *device)
+{
+    rp_fork_state *state = device->state;
+    rp_fork_list done;
+    rp_fork_list_init(&done);
+    pthread_mutex_lock(&state->lock);
+    for (size_t i = 0; i < state->workers; i++) {
+        rp_fork_slot *slot = &state->slots[i];
+        if (slot->state == RP_FORK_READY && slot->tasks > 0) {
+            slot->interrupted = true;
+            rp_worker_kill(&slot->worker);
+        }
+    }
+    rp_fork_dispatch(state, &done);
+    pthread_mutex_unlock(&state->lock);
+    rp_fork_deliver(&done);
+}
+
+/* ---- Workers that are forks ------------------------------------------------------------------------------------- */
+
 static void probe(void (*found)(void *list, const rp_device *device), void *list)
 {
     rp_device device = {.backend = &rp_backend_fork, .available = true};
@@ -628,34 +660,30 @@ static const char *lacks(const rp_device *device, const rp_map *map)
     return rp_code_is_there(&map->code) ? NULL : "it has no C form";
 }
 
-/* Every worker that has something to do is killed; its rows come back as those of one that ended in its sleep. What is
- * in the queue, or comes to it later, is not sent, since it was cancelled. */
-static void interrupt(rp_device *device)
+static rowpool_status start_fork(rp_fork_state *state, size_t slot, rp_worker *worker, rowpool_error *error)
 {
-    rp_fork_state *state = device->state;
-    rp_fork_list done;
-    rp_fork_list_init(&done);
-    pthread_mutex_lock(&state->lock);
-    for (size_t i = 0; i < state->workers; i++) {
-        rp_fork_slot *slot = &state->slots[i];
-        if (slot->state == RP_FORK_READY && slot->tasks > 0) {
-            slot->interrupted = true;
-            rp_worker_kill(&slot->worker);
-        }
-    }
-    rp_fork_dispatch(state, &done);
-    pthread_mutex_unlock(&state->lock);
-    rp_fork_deliver(&done);
+    rp_fork_start *start = &state->slots[slot].start;
+    *start = (rp_fork_start){&state->marks[slot], state->init, state->init_argument};
+    return rp_worker_start(worker, rp_fork_work, start, error);
+}
+
+static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+{
+    static const rp_fork_kind forks = {
+        .start = start_fork, .losses_for_worker = 4, .losses_more = 16, .chunk_bytes = CHUNK_BYTES};
+    RP_TRY(rp_fork_open(device, &forks, options->workers, options, error));
+    device->info.units = (uint32_t)device->parallel;
+    return ROWPOOL_OK;
 }
 
 const rp_backend rp_backend_fork = {
     .name = "fork",
     .probe = probe,
     .open = open_device,
-    .close = close_device,
-    .submit = submit,
-    .finish = finish,
+    .close = rp_fork_close,
+    .submit = rp_fork_submit,
+    .finish = rp_fork_finish,
     .lacks = lacks,
-    .interrupt = interrupt,
+    .interrupt = rp_fork_interrupt,
     .waits = false,
 };

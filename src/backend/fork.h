@@ -1,8 +1,9 @@
-/* The fork backend, inside: the state that its three files share.
+/* Backends whose workers are processes, inside: the state that their files share.
  *
- *   fork.c              the vtable: a task comes and goes
+ *   fork.c              a task comes and goes; the vtable of workers that are forks of this process
  *   fork_supervisor.c   the thread that starts workers, takes their answers, notices their ends
  *   fork_work.c         what a worker does with a chunk
+ *   isolated.c          the vtable of a worker that is a program of its own, with OpenCL in it
  *
  * A task is submitted into the queue; `rp_fork_dispatch` sends tasks from there to the workers that have the fewest, in
  * the thread of whoever made room or brought the task. Only the supervisor completes tasks that were sent. */
@@ -26,7 +27,7 @@ typedef struct rp_fork_map {
     struct rp_fork_map *next;
     const rp_map *map;
     uint64_t number;
-    size_t tasks;
+    size_t tasks, source_size; /* bytes of the function's text */
     rp_reach data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], results;
     uint64_t libraries; /* of this process: workers forked before these were loaded do not have the function */
 } rp_fork_map;
@@ -74,11 +75,28 @@ typedef struct {
     rp_fork_start start; /* what the worker is given */
 } rp_fork_slot;
 
+typedef struct rp_fork_state rp_fork_state;
+
+/* What the workers of a backend are. */
 typedef struct {
+    /* Starts the worker of a slot, in the supervisor's thread, without the lock. */
+    rowpool_status (*start)(rp_fork_state *state, size_t slot, rp_worker *worker, rowpool_error *error);
+
+    /* Workers may end in a row before they even begin a task: so many for each, and these. */
+    size_t losses_for_worker, losses_more;
+
+    bool program;       /* not forks, but another program: functions are known by their text */
+    size_t chunk_bytes; /* the most bytes of data in a task, where nobody says */
+} rp_fork_kind;
+
+struct rp_fork_state {
+    const rp_fork_kind *kind;
     pthread_t supervisor;
     int events, wake, timer; /* epoll; eventfd; the time to look for stopped workers */
     rp_fork_slot *slots;
-    rp_fork_mark *marks; /* for each slot; shared with the workers */
+    rp_region shared;    /* with the workers: */
+    rp_fork_mark *marks; /* one for each slot */
+    rp_hello hello;      /* of a program: what it said last. Written before `begun` */
     int (*init)(void *argument);
     void *init_argument;
 
@@ -94,7 +112,15 @@ typedef struct {
     size_t losses;            /* workers that ended before they began a task, since one was last begun or given up */
     size_t stops;             /* of them, those that had been stopped */
     rowpool_error last_error; /* why the last worker could not start, or how the last one ended */
-} rp_fork_state;
+};
+
+/* A backend's slots, for any kind of workers. */
+rowpool_status rp_fork_open(rp_device *device, const rp_fork_kind *kind, size_t workers,
+                            const rp_backend_options *options, rowpool_error *error);
+void rp_fork_close(rp_device *device, bool forked);
+rowpool_status rp_fork_submit(rp_device *device, rp_task *task, rowpool_error *error);
+rowpool_status rp_fork_finish(rp_device *device, rp_task *task, rowpool_error *error);
+void rp_fork_interrupt(rp_device *device);
 
 void rp_fork_list_init(rp_fork_list *list);
 void rp_fork_list_push(rp_fork_list *list, rp_fork_flight *flight);

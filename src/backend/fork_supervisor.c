@@ -15,12 +15,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/trace.h"
+#include "core/builtin.h"
 
 enum {
-    STOPPED_LOOKS = 8,     /* a worker found stopped so many times in a row, 250 ms apart, is given up */
-    DISMISS_MS = 1000,     /* what a worker has to end when it is told to */
-    LOSSES_FOR_WORKER = 4, /* workers may end in a row before they even begin a task: so many for each, */
-    LOSSES_MORE = 16,      /* and these */
+    STOPPED_LOOKS = 8, /* a worker found stopped so many times in a row, 250 ms apart, is given up */
+    DISMISS_MS = 1000, /* what a worker has to end when it is told to */
     EVENTS = 64,
     ROWS_TEXT = 96
 };
@@ -71,11 +70,10 @@ static rowpool_status start(rp_fork_state *state, size_t index)
     rp_fork_slot *slot = &state->slots[index];
     rp_worker worker;
     rowpool_error error;
-    slot->start = (rp_fork_start){&state->marks[index], state->init, state->init_argument};
     atomic_store(&state->marks[index].initialising, false);
     pthread_mutex_unlock(&state->lock);
     uint64_t libraries = rp_fork_libraries(); /* before: one that is loaded meanwhile may be missing */
-    rowpool_status status = rp_worker_start(&worker, rp_fork_work, &slot->start, &error);
+    rowpool_status status = state->kind->start(state, index, &worker, &error);
     pthread_mutex_lock(&state->lock);
     if (status != ROWPOOL_OK) {
         state->last_error = error;
@@ -99,7 +97,7 @@ static rowpool_status start(rp_fork_state *state, size_t index)
 
 static bool too_many_losses(const rp_fork_state *state)
 {
-    return state->losses > LOSSES_FOR_WORKER * state->workers + LOSSES_MORE;
+    return state->losses > state->kind->losses_for_worker * state->workers + state->kind->losses_more;
 }
 
 /* How many slots, from the first on, have a worker. */
@@ -132,6 +130,10 @@ static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
                                "rowpool_alloc, or a shared mapping of a file",
                                (int)pid, rows);
         return;
+    case RP_ANSWER_FAILED:
+        task->error = answer->error;
+        task->status = answer->error.status;
+        return;
     case RP_ANSWER_NO_MEMORY:
         break;
     }
@@ -156,6 +158,12 @@ static rp_fork_flight *take_oldest(rp_fork_state *state, rp_fork_slot *slot)
     return rp_fork_list_pop(&slot->sent);
 }
 
+/* Whether what came is an answer: a function of the user's may write anything to any descriptor. */
+static bool is_answer(const rp_answer *answer, size_t bytes)
+{
+    return bytes >= offsetof(rp_answer, error) && answer->status <= RP_ANSWER_FAILED && bytes == rp_answer_size(answer);
+}
+
 /* Takes the answers that have come. False: no more will come, or none that makes sense. */
 static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done)
 {
@@ -163,7 +171,7 @@ static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list 
     ssize_t bytes = 0;
     while (!slot->broken && (bytes = rp_worker_receive(&slot->worker, &answer, sizeof answer)) > 0) {
         const rp_fork_flight *oldest = slot->sent.first;
-        slot->broken = bytes != sizeof answer || oldest == NULL || oldest->number != answer.number;
+        slot->broken = !is_answer(&answer, (size_t)bytes) || oldest == NULL || oldest->number != answer.number;
         if (slot->broken)
             break;
         trace_answer(slot, oldest->task, &answer);
@@ -195,9 +203,12 @@ static bool is_to_blame(const rp_fork_state *state, const rp_fork_slot *slot)
     if (slot->interrupted || slot->tasks == 0 ||
         atomic_load(&state->marks[slot - state->slots].number) < slot->sent.first->number)
         return false;
+    const rp_map *map = slot->sent.first->map->map;
+    if (state->kind->program && rp_is_builtin(map->function)) /* it is the driver that ended the program */
+        return false;
     /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
      * may stop its own process. So the rows are blamed when this is not the first time in a row. */
-    return !slot->overdue || state->stops > 0 || slot->sent.first->map->map->once;
+    return !slot->overdue || state->stops > 0 || map->once;
 }
 
 static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how, rp_fork_list *done)

@@ -1,4 +1,4 @@
-/* What a worker process does. It may call nothing but the row function and what is async-signal-safe. */
+/* What a worker process does. A fork may call nothing but the row function and what is async-signal-safe. */
 #include "backend/fork_work.h"
 
 #include <errno.h>
@@ -19,8 +19,8 @@ enum {
 typedef struct {
     rp_view_table views;
     rp_view_parent parent;
-    rp_view_scratch data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], accumulators, arguments;
-    uint64_t arguments_map; /* whose arguments are there; 0: nobody's */
+    rp_view_scratch data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], accumulators, arguments, source;
+    uint64_t arguments_map, source_map; /* whose are there; 0: nobody's */
 } worker_memory;
 
 /* One input of the chunk. */
@@ -34,63 +34,80 @@ typedef struct {
 } input_view;
 
 /* One chunk in the making. */
-typedef struct {
+struct rp_fork_chunk {
     worker_memory *memory;
     const rp_work *work;
     const void *arguments;
     input_view input[ROWPOOL_MOST_INPUTS];
+    size_t offsets_piece; /* the most offsets copied at once */
     char *results;
     rp_answer *answer;
-} chunk_work;
+};
 
-static bool fail(chunk_work *chunk, rp_answer_status status, uint64_t address)
+static bool fail(rp_fork_chunk *chunk, rp_answer_status status, uint64_t address)
 {
     chunk->answer->status = status;
     chunk->answer->address = address;
     return false;
 }
 
-static bool copied(chunk_work *chunk, int failure, uint64_t address)
+static bool copied(rp_fork_chunk *chunk, int failure, uint64_t address)
 {
     if (failure == 0)
         return true;
     return fail(chunk, failure == EFAULT ? RP_ANSWER_UNREADABLE : RP_ANSWER_REFUSED, address);
 }
 
-/* ---- Arguments -------------------------------------------------------------------------------------------------- */
+/* ---- Arguments and text ----------------------------------------------------------------------------------------- */
 
-static bool fetch_arguments(chunk_work *chunk)
+/* Bytes at an address in the parent, copied once for all chunks of a map. */
+static bool fetch_once(rp_fork_chunk *chunk, rp_view_scratch *scratch, uint64_t *map, uint64_t address, size_t bytes)
+{
+    if (*map == chunk->work->map)
+        return true;
+    *map = 0;
+    if (rp_view_scratch_of(scratch, bytes) == NULL)
+        return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
+    if (!copied(chunk, rp_view_copy(&chunk->memory->parent, scratch->base, address, bytes), address))
+        return false;
+    *map = chunk->work->map;
+    return true;
+}
+
+static bool fetch_arguments(rp_fork_chunk *chunk)
 {
     const rp_work *work = chunk->work;
     worker_memory *memory = chunk->memory;
-    if (work->arguments_size <= RP_WORK_INLINE) {
-        chunk->arguments = work->tail;
+    chunk->arguments = work->tail;
+    if (work->arguments_size <= RP_WORK_INLINE)
         return true;
-    }
-    if (memory->arguments_map != work->map) {
-        memory->arguments_map = 0;
-        if (rp_view_scratch_of(&memory->arguments, work->arguments_size) == NULL)
-            return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
-        int failure = rp_view_copy(&memory->parent, memory->arguments.base, work->arguments, work->arguments_size);
-        if (!copied(chunk, failure, work->arguments))
-            return false;
-        memory->arguments_map = work->map;
-    }
+    if (!fetch_once(chunk, &memory->arguments, &memory->arguments_map, work->arguments, work->arguments_size))
+        return false;
     chunk->arguments = memory->arguments.base;
+    return true;
+}
+
+bool rp_fork_chunk_source(rp_fork_chunk *chunk, const char **source)
+{
+    const rp_work *work = chunk->work;
+    worker_memory *memory = chunk->memory;
+    if (!fetch_once(chunk, &memory->source, &memory->source_map, work->source, work->source_size))
+        return false;
+    *source = memory->source.base;
     return true;
 }
 
 /* ---- Offsets ---------------------------------------------------------------------------------------------------- */
 
 /* Has the offsets of a ragged input at hand, from row `row` of the chunk on. */
-static bool fetch_offsets(chunk_work *chunk, size_t i, size_t row)
+static bool fetch_offsets(rp_fork_chunk *chunk, size_t i, size_t row)
 {
     input_view *input = &chunk->input[i];
     if (input->parents->offsets == NULL || input->offsets_mapped || (input->offsets != NULL && row < input->end))
         return true;
-    size_t n = rp_min(chunk->work->block.count - row, OFFSETS_PIECE);
+    size_t n = rp_min(chunk->work->block.count - row, chunk->offsets_piece);
     rp_view_scratch *scratch = &chunk->memory->offsets[i];
-    if (rp_view_scratch_of(scratch, (OFFSETS_PIECE + 1) * sizeof *input->offsets) == NULL)
+    if (rp_view_scratch_of(scratch, (n + 1) * sizeof *input->offsets) == NULL)
         return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
     uint64_t at = (uintptr_t)input->parents->offsets + row * sizeof *input->offsets;
     if (!copied(chunk, rp_view_copy(&chunk->memory->parent, scratch->base, at, (n + 1) * sizeof *input->offsets), at))
@@ -152,7 +169,7 @@ static size_t rows_together(const input_view *input, size_t row, size_t n)
 }
 
 /* Rows of one input, as the function reads them; copied here where they are not mapped. */
-static bool view_rows(chunk_work *chunk, size_t i, size_t row, size_t n, rowpool_block_input *view)
+static bool view_rows(rp_fork_chunk *chunk, size_t i, size_t row, size_t n, rowpool_block_input *view)
 {
     const input_view *input = &chunk->input[i];
     bool ragged = input->parents->offsets != NULL;
@@ -185,7 +202,7 @@ static bool view_rows(chunk_work *chunk, size_t i, size_t row, size_t n, rowpool
 }
 
 /* A row that is longer than a piece, or a part of one, piece by piece into the accumulators. */
-static bool fold_part(chunk_work *chunk, size_t row, void *accumulators)
+static bool fold_part(rp_fork_chunk *chunk, size_t row, void *accumulators)
 {
     const rp_work *work = chunk->work;
     const rowpool_compiled *fold = &work->code.compiled;
@@ -214,7 +231,7 @@ static bool fold_part(chunk_work *chunk, size_t row, void *accumulators)
     return true;
 }
 
-static bool fold_long_row(chunk_work *chunk, size_t row, void *results)
+static bool fold_long_row(rp_fork_chunk *chunk, size_t row, void *results)
 {
     const rp_work *work = chunk->work;
     const rowpool_compiled *fold = &work->code.compiled;
@@ -228,7 +245,7 @@ static bool fold_long_row(chunk_work *chunk, size_t row, void *results)
     return true;
 }
 
-static bool do_rows(chunk_work *chunk)
+static bool do_rows(rp_fork_chunk *chunk)
 {
     const rp_work *work = chunk->work;
     size_t inputs = work->code.n_inputs;
@@ -281,9 +298,10 @@ static char *map_place(place_reader *reader, const rp_place *place, bool writabl
     return address;
 }
 
-static bool do_chunk(worker_memory *memory, const rp_work *work, int *descriptors, rp_answer *answer)
+static bool do_chunk(worker_memory *memory, const rp_work *work, int *descriptors, rp_fork_compute *compute,
+                     void *context, rp_answer *answer)
 {
-    chunk_work chunk = {.memory = memory, .work = work, .answer = answer};
+    rp_fork_chunk chunk = {.memory = memory, .work = work, .offsets_piece = OFFSETS_PIECE, .answer = answer};
     place_reader reader = {memory, descriptors, work->tail};
     if (work->arguments_size <= RP_WORK_INLINE)
         reader.path += work->arguments_size;
@@ -298,10 +316,46 @@ static bool do_chunk(worker_memory *memory, const rp_work *work, int *descriptor
     chunk.results = map_place(&reader, &work->results, true);
     if (chunk.results == NULL && work->results.bytes > 0)
         return fail(&chunk, RP_ANSWER_NO_MEMORY, 0);
-    if (!fetch_arguments(&chunk))
-        return false;
-    return work->partial ? fold_part(&chunk, 0, chunk.results) : do_rows(&chunk);
+    return fetch_arguments(&chunk) && compute(&chunk, work, context);
 }
+
+bool rp_fork_chunk_rows(rp_fork_chunk *chunk, rp_fork_rows *rows)
+{
+    const rp_work *work = chunk->work;
+    *rows = (rp_fork_rows){.block = work->block, .arguments = chunk->arguments, .results = chunk->results};
+    chunk->offsets_piece = work->block.count;
+    for (size_t i = 0; i < work->code.n_inputs; i++)
+        if (!fetch_offsets(chunk, i, 0) || !view_rows(chunk, i, 0, work->block.count, &rows->block.input[i]))
+            return false;
+    return true;
+}
+
+bool rp_fork_chunk_fail(rp_fork_chunk *chunk, const rowpool_error *error)
+{
+    chunk->answer->error = *error;
+    return fail(chunk, RP_ANSWER_FAILED, 0);
+}
+
+void rp_fork_serve(const rp_worker_self *self, rp_fork_mark *mark, rp_fork_compute *compute, void *context)
+{
+    worker_memory memory;
+    memset(&memory, 0, sizeof memory);
+    memory.parent = (rp_view_parent){.pid = self->parent, .memory = self->memory};
+    rp_work work;
+    int descriptors[RP_WORKER_DESCRIPTORS + 1];
+    for (size_t i = 0; i <= RP_WORKER_DESCRIPTORS; i++)
+        descriptors[i] = -1;
+    while (rp_worker_next(self, &work, sizeof work, descriptors) > 0) {
+        rp_answer answer = {.number = work.number, .begin = rp_clock_now()};
+        atomic_store(&mark->number, work.number);
+        do_chunk(&memory, &work, descriptors, compute, context, &answer);
+        answer.end = rp_clock_now();
+        if (!rp_worker_answer(self, &answer, rp_answer_size(&answer)))
+            return;
+    }
+}
+
+/* ---- A fork ----------------------------------------------------------------------------------------------------- */
 
 /* The user's initialiser: a result of 256, say, is no success either. */
 static void initialise(const rp_fork_start *start)
@@ -315,23 +369,16 @@ static void initialise(const rp_fork_start *start)
     atomic_store(&start->mark->initialising, false);
 }
 
+/* Calls the function, which a fork has at the same address. */
+static bool call_function(rp_fork_chunk *chunk, const rp_work *work, void *context)
+{
+    (void)context;
+    return work->partial ? fold_part(chunk, 0, chunk->results) : do_rows(chunk);
+}
+
 void rp_fork_work(const rp_worker_self *self)
 {
     const rp_fork_start *start = self->context;
-    worker_memory memory;
-    memset(&memory, 0, sizeof memory);
-    memory.parent = (rp_view_parent){.pid = self->parent, .memory = self->memory};
     initialise(start);
-    rp_work work;
-    int descriptors[RP_WORKER_DESCRIPTORS + 1];
-    for (size_t i = 0; i <= RP_WORKER_DESCRIPTORS; i++)
-        descriptors[i] = -1;
-    while (rp_worker_next(self, &work, sizeof work, descriptors) > 0) {
-        rp_answer answer = {.number = work.number, .begin = rp_clock_now()};
-        atomic_store(&start->mark->number, work.number);
-        do_chunk(&memory, &work, descriptors, &answer);
-        answer.end = rp_clock_now();
-        if (!rp_worker_answer(self, &answer, sizeof answer))
-            return;
-    }
+    rp_fork_serve(self, start->mark, call_function, NULL);
 }

@@ -1,4 +1,4 @@
-/* The fork backend's messages: one chunk of a map for a worker process, and its answer. */
+/* The messages to worker processes: one chunk of a map, and its answer. What a worker does with one. */
 #ifndef RP_BACKEND_FORK_WORK_H
 #define RP_BACKEND_FORK_WORK_H
 
@@ -41,7 +41,11 @@ enum {
 typedef struct {
     uint64_t number;     /* the answer says it again */
     uint64_t map;        /* tasks with the same one have the same arguments */
-    rp_code code;        /* a worker is a fork: the function is at the same address in it */
+    rp_code code;        /* a worker that is a fork has the function at the same address; */
+    rowpool_form form;   /* a program of its own needs its text: */
+    uint64_t source;     /* the address in the parent, 0: it has none, */
+    size_t source_size;  /* and the bytes, with the 0 at the end */
+    char name[64];       /* of the function, for messages */
     rowpool_block block; /* as in the parent: data and offsets are addresses there */
     bool partial;        /* the block is a part of a row: its accumulators are wanted */
     size_t columns;      /* results of a row */
@@ -60,7 +64,8 @@ typedef enum {
     RP_ANSWER_DONE,
     RP_ANSWER_UNREADABLE, /* memory at `address` of the parent cannot be read */
     RP_ANSWER_REFUSED,    /* no memory of the parent can be read */
-    RP_ANSWER_NO_MEMORY
+    RP_ANSWER_NO_MEMORY,
+    RP_ANSWER_FAILED /* the error says how; only then it is sent */
 } rp_answer_status;
 
 typedef struct {
@@ -68,9 +73,47 @@ typedef struct {
     rp_answer_status status;
     uint64_t address;
     struct timespec begin, end; /* for the trace */
+    rowpool_error error;
 } rp_answer;
 
-/* A worker's life: works until it is dismissed. The context is its rp_fork_start. */
+static inline size_t rp_answer_size(const rp_answer *answer)
+{
+    return answer->status == RP_ANSWER_FAILED ? sizeof *answer : offsetof(rp_answer, error);
+}
+
+/* What a program that is a worker says first: whether it has a device, and which. */
+typedef struct {
+    char version[16];
+    size_t work_size; /* sizeof(rp_work): both ends have to agree */
+    rowpool_status status;
+    rowpool_device info;
+    rowpool_error error;
+} rp_hello;
+
+/* A fork's life: works until it is dismissed. The context is its rp_fork_start. */
 rp_worker_run rp_fork_work;
+
+/* A chunk at hand in a worker. */
+typedef struct rp_fork_chunk rp_fork_chunk;
+
+/* Computes a chunk; false after rp_fork_chunk_fail, or what it called did that. */
+typedef bool rp_fork_compute(rp_fork_chunk *chunk, const rp_work *work, void *context);
+
+/* A worker's life, whatever it computes with: works until it is dismissed. */
+void rp_fork_serve(const rp_worker_self *self, rp_fork_mark *mark, rp_fork_compute *compute, void *context);
+
+/* All rows of a chunk where this process can read them, mapped or copied, with its arguments and where its results go.
+ * They stay until the next chunk. */
+typedef struct {
+    rowpool_block block;
+    const void *arguments;
+    char *results;
+} rp_fork_rows;
+bool rp_fork_chunk_rows(rp_fork_chunk *chunk, rp_fork_rows *rows);
+
+/* The text of the chunk's function; it stays as long as chunks of the same map come. */
+bool rp_fork_chunk_source(rp_fork_chunk *chunk, const char **source);
+
+bool rp_fork_chunk_fail(rp_fork_chunk *chunk, const rowpool_error *error);
 
 #endif

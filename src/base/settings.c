@@ -12,6 +12,8 @@ static const char *const names[RP_SETTINGS] = {
     [RP_SETTING_COPY] = "ROWPOOL_COPY",
     [RP_SETTING_STRICT] = "ROWPOOL_STRICT",
     [RP_SETTING_TRACE] = "ROWPOOL_TRACE",
+    [RP_SETTING_HELPER] = "ROWPOOL_HELPER",
+    [RP_SETTING_ISOLATED_DEVICE] = "ROWPOOL_ISOLATED_DEVICE",
 };
 
 const char *rp_setting_name(rp_setting setting)
@@ -21,7 +23,7 @@ const char *rp_setting_name(rp_setting setting)
 
 const char *rp_setting_text(rp_setting setting)
 {
-    const char *text = getenv(names[setting]);
+    const char *text = secure_getenv(names[setting]); /* they name files and programs */
     return text != NULL && *text != '\0' ? text : NULL;
 }
 

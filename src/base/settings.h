@@ -12,6 +12,8 @@ typedef enum {
     RP_SETTING_COPY,
     RP_SETTING_STRICT,
     RP_SETTING_TRACE,
+    RP_SETTING_HELPER,
+    RP_SETTING_ISOLATED_DEVICE,
     RP_SETTINGS
 } rp_setting;
 

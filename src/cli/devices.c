@@ -53,6 +53,8 @@ const char *device_type_word(rowpool_device_type type)
         return "fork";
     case ROWPOOL_DEVICE_HOST:
         return "host";
+    case ROWPOOL_DEVICE_ISOLATED:
+        return "isolated";
     case ROWPOOL_DEVICE_OTHER:
         break;
     }
@@ -63,6 +65,8 @@ const char *backend_word(rowpool_device_type type)
 {
     if (type == ROWPOOL_DEVICE_FORK)
         return "processes";
+    if (type == ROWPOOL_DEVICE_ISOLATED)
+        return "OpenCL in a helper process";
     return type == ROWPOOL_DEVICE_HOST ? "this process" : "OpenCL";
 }
 

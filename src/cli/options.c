@@ -10,7 +10,7 @@
 
 static bool is_device_word(const char *item, size_t length)
 {
-    static const char *const words[] = {"auto", "cpu", "gpu", "accelerator", "all", "fork", "host"};
+    static const char *const words[] = {"auto", "cpu", "gpu", "accelerator", "all", "isolated", "fork", "host"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strlen(words[i]) == length && memcmp(words[i], item, length) == 0)
             return true;

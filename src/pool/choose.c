@@ -11,6 +11,7 @@
 static const rp_backend *const backends[] = {
 #ifdef ROWPOOL_HAVE_OPENCL
     &rp_backend_opencl,
+    &rp_backend_isolated,
 #endif
     &rp_backend_fork,
     &rp_backend_host,
@@ -40,14 +41,14 @@ static rowpool_status probe(bool opencl, rp_device_list *list, rowpool_error *er
 {
     collector into = {.list = list};
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
-        if (opencl || backends[i] == &rp_backend_fork || backends[i] == &rp_backend_host)
+        if (opencl || strcmp(backends[i]->name, "opencl") != 0)
             backends[i]->probe(collect, &into);
     return into.out_of_memory ? rp_fail(error, ROWPOOL_ENOMEM, "out of memory for the list of devices") : ROWPOOL_OK;
 }
 
 /* ---- What is asked for ------------------------------------------------------------------------------------------ */
 
-typedef enum { AUTO, ALL, CPU, GPU, ACCELERATOR, FORK, HOST, INDEX } word_kind;
+typedef enum { AUTO, ALL, CPU, GPU, ACCELERATOR, ISOLATED, FORK, HOST, INDEX } word_kind;
 
 typedef struct {
     word_kind kind;
@@ -64,8 +65,8 @@ static bool is_index(const char *text)
 static bool parse_word(const char *text, word *parsed)
 {
     static const char *const kinds[] = {
-        [AUTO] = "auto", [ALL] = "all",  [CPU] = "cpu", [GPU] = "gpu", [ACCELERATOR] = "accelerator",
-        [FORK] = "fork", [HOST] = "host"};
+        [AUTO] = "auto",         [ALL] = "all",   [CPU] = "cpu",  [GPU] = "gpu", [ACCELERATOR] = "accelerator",
+        [ISOLATED] = "isolated", [FORK] = "fork", [HOST] = "host"};
     snprintf(parsed->text, sizeof parsed->text, "%s", text);
     parsed->kind = INDEX;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -98,6 +99,7 @@ static bool matches(const word *wanted, const rp_device *device)
     case GPU:
     case ACCELERATOR:
         return device->available && strcmp(opencl_type(device->info.type), wanted->text) == 0;
+    case ISOLATED:
     case FORK:
     case HOST:
     case INDEX:
@@ -140,7 +142,7 @@ static size_t apply_word(rp_device_list *list, const word *wanted)
     snprintf(why, sizeof why, wanted->kind == AUTO ? "chosen" : "asked for as '%s'", wanted->text);
     for (size_t i = 0; i < list->count; i++) {
         rp_device *device = &list->items[i];
-        if (!matches(wanted, device) || (wanted->kind == INDEX && !device->available))
+        if (!matches(wanted, device) || !device->available)
             continue;
         const rp_device *twin = chip_twice(wanted->kind) ? NULL : better_twin(list, wanted, device);
         if (twin == NULL) {
@@ -176,7 +178,7 @@ static rowpool_status no_such_device(rp_device_list *list, const word *wanted, r
 {
     char all[512];
     const rp_device *skipped = find(list, "-"); /* all of OpenCL */
-    if (skipped == NULL && wanted->kind == INDEX)
+    if (skipped == NULL && (wanted->kind == INDEX || wanted->kind == ISOLATED))
         skipped = find(list, wanted->text);
     name_all(list, all, sizeof all);
     if (skipped != NULL)
@@ -201,9 +203,10 @@ static rowpool_status next_word(const char **words, const char *whole, word *par
     if (length < sizeof text)
         memcpy(text, *words, length);
     if (length == 0 || length >= sizeof text || !parse_word(text, parsed))
-        return rp_fail(error, ROWPOOL_EINVAL,
-                       "the device '%.*s' in '%.100s' is none of auto, cpu, gpu, accelerator, all, fork, host, P:D",
-                       (int)(length < 100 ? length : 100), *words, whole);
+        return rp_fail(
+            error, ROWPOOL_EINVAL,
+            "the device '%.*s' in '%.100s' is none of auto, cpu, gpu, accelerator, all, isolated, fork, host, P:D",
+            (int)(length < 100 ? length : 100), *words, whole);
     *words += length;
     if (**words == ',')
         ++*words;
@@ -235,7 +238,7 @@ static rowpool_status scan_words(const char *words, bool *opencl, bool *automati
     while (words != NULL) {
         word wanted;
         RP_TRY(next_word(&words, whole, &wanted, error));
-        *opencl |= wanted.kind != FORK && wanted.kind != HOST;
+        *opencl |= wanted.kind < ISOLATED || wanted.kind == INDEX;
         *automatic &= wanted.kind == AUTO;
     }
     return ROWPOOL_OK;

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -59,13 +61,19 @@ static void close_others(int a, int b)
     close_between(next, ~0u);
 }
 
-static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
+/* A worker goes when its parent does, and has none of its signal handlers. */
+static void begin_life(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != self->parent)
+    if (getppid() != parent)
         _exit(0); /* it had gone before it could be told */
-    prctl(PR_SET_NAME, "rowpool-worker");
     rp_worker_reset_signals(true);
+}
+
+static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
+{
+    begin_life(self->parent);
+    prctl(PR_SET_NAME, "rowpool-worker");
     close_others(self->socket, self->memory);
     run(self);
     _exit(0);
@@ -113,6 +121,83 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
     rp_worker_adopt(worker, pid);
     worker->socket = ends[0];
     return ROWPOOL_OK;
+}
+
+/* Where a program finds what it needs: standard streams first, of which only the last is the application's own. */
+enum { SOCKET = 3, MEMORY, SHARED, DESCRIPTORS };
+
+static int spawn(pid_t *pid, const char *path, const int given[DESCRIPTORS])
+{
+    char parent[24];
+    char name[] = "rowpool-helper";
+    char *arguments[] = {name, parent, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t signals;
+    snprintf(parent, sizeof parent, "%ld", (long)getpid());
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    for (int i = SOCKET; i < DESCRIPTORS; i++)
+        if (given[i] >= 0)
+            posix_spawn_file_actions_adddup2(&actions, given[i], i);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    sigfillset(&signals);
+    posix_spawnattr_setsigdefault(&attributes, &signals);
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes, &signals);
+    int failure = posix_spawn(pid, path, &actions, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return failure;
+}
+
+/* A duplicate that lies beyond those the program is to have: else one could overwrite another on the way. */
+static int out_of_the_way(int descriptor)
+{
+    return descriptor < 0 ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, DESCRIPTORS);
+}
+
+rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, rowpool_error *error)
+{
+    int ends[2];
+    *worker = (rp_worker){.pidfd = -1, .socket = -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return refuse(error, "socketpair");
+    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
+    const int given[DESCRIPTORS] = {
+        [SOCKET] = out_of_the_way(ends[1]), [MEMORY] = out_of_the_way(memory), [SHARED] = out_of_the_way(shared)};
+    pid_t pid = 0;
+    int failure = given[SOCKET] < 0 || given[SHARED] < 0 ? EMFILE : spawn(&pid, path, given);
+    for (int i = SOCKET; i < DESCRIPTORS; i++)
+        close_if_open(given[i]);
+    close_if_open(memory);
+    close(ends[1]);
+    if (failure != 0) {
+        close(ends[0]);
+        errno = failure;
+        return refuse(error, path);
+    }
+    rp_worker_adopt(worker, pid);
+    worker->socket = ends[0];
+    return ROWPOOL_OK;
+}
+
+bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
+{
+    char *end = NULL;
+    long parent = argc == 2 ? strtol(argv[1], &end, 10) : 0;
+    if (parent <= 0 || *end != '\0' || fcntl(SOCKET, F_GETFD) < 0 || fcntl(SHARED, F_GETFD) < 0)
+        return false;
+    begin_life((pid_t)parent);
+    close_between(DESCRIPTORS, ~0u);
+    for (int i = SOCKET; i < DESCRIPTORS; i++)
+        fcntl(i, F_SETFD, FD_CLOEXEC);
+    *self = (rp_worker_self){.parent = (pid_t)parent, .socket = SOCKET};
+    self->memory = fcntl(MEMORY, F_GETFD) < 0 ? -1 : MEMORY;
+    *shared = SHARED;
+    return true;
 }
 
 void rp_worker_adopt(rp_worker *worker, pid_t pid)

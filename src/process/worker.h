@@ -1,5 +1,5 @@
-/* Worker processes: forks of this one that answer messages on a socket. Here are their beginning and their end; what
- * the messages say is known above. */
+/* Worker processes: forks of this one, or a program of its own, that answer messages on a socket. Here are their
+ * beginning and their end; what the messages say is known above. */
 #ifndef RP_PROCESS_WORKER_H
 #define RP_PROCESS_WORKER_H
 
@@ -30,6 +30,10 @@ typedef void rp_worker_run(const rp_worker_self *self);
 /* Forks a worker; context is for run. It dies with the *thread* that called this, so that must be one that lives as
  * long as the worker should. ESYSTEM: no process, or no descriptor, is to be had. */
 rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error);
+
+/* Starts a program as a worker: no memory is copied, and no library of this process's is in it. `shared` is a descriptor
+ * that it gets beside its own. It dies with the thread that called this, too. */
+rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, rowpool_error *error);
 
 enum { RP_WORKER_DESCRIPTORS = 9 }; /* the most in one message */
 
@@ -70,6 +74,9 @@ void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])
 void rp_worker_release(rp_worker *worker);
 
 /* ---- In the worker ---------------------------------------------------------------------------------------------- */
+
+/* The first call of a program that rp_worker_spawn started. False: somebody else did. */
+bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv);
 
 /* Every handler back to the default, and no signal blocked: handlers of the application, or of a driver, have no
  * business in a child. ignore_keyboard: Ctrl-C and Ctrl-\ reach the whole process group, and it is the parent who

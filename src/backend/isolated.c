@@ -1,0 +1,157 @@
+/* The isolated backend: OpenCL in a program of its own, so that a driver which ends its process (PoCL does when memory,
+ * descriptors or the disk of its cache run out) ends that one. The program is started again; rows that were lost with
+ * it run again. */
+#include <dlfcn.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/fork.h"
+#include "base/settings.h"
+
+/* ---- Where the program is --------------------------------------------------------------------------------------- */
+
+static bool is_program(const char *path)
+{
+    return access(path, X_OK) == 0;
+}
+
+/* The folder of the file that this code was loaded from, with a slash; "" when nobody knows. */
+static void own_folder(char *folder, size_t size)
+{
+    Dl_info info;
+    const char *path = dladdr((const void *)rp_backend_isolated.name, &info) != 0 ? info.dli_fname : NULL;
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    snprintf(folder, size, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 0, slash != NULL ? path : "");
+}
+
+/* Where it is named; else beside the library as both are installed, wherever that was moved to, or as both are built;
+ * else where it was to be installed. */
+static bool find_program(char path[PATH_MAX])
+{
+    static const char *const places[] = {ROWPOOL_HELPER_FROM_LIBRARY, "rowpool-helper"};
+    const char *named = rp_setting_text(RP_SETTING_HELPER);
+    char folder[PATH_MAX];
+    if (named != NULL) {
+        snprintf(path, PATH_MAX, "%s", named);
+        return is_program(path);
+    }
+    own_folder(folder, sizeof folder);
+    for (size_t i = 0; folder[0] != '\0' && i < sizeof places / sizeof *places; i++)
+        if (snprintf(path, PATH_MAX, "%s%s", folder, places[i]) < PATH_MAX && is_program(path))
+            return true;
+    snprintf(path, PATH_MAX, "%s", ROWPOOL_HELPER_INSTALLED);
+    return is_program(path);
+}
+
+/* ---- Starting it ------------------------------------------------------------------------------------------------ */
+
+/* Waits for its first words, for as long as drivers may take to find their devices. */
+static rowpool_status hear(const rp_worker *worker, rp_hello *hello, rowpool_error *error)
+{
+    enum { PATIENCE_MS = 60000 };
+    struct pollfd socket = {.fd = worker->socket, .events = POLLIN};
+    int ready = poll(&socket, 1, PATIENCE_MS);
+    ssize_t bytes = ready > 0 ? rp_worker_receive(worker, hello, sizeof *hello) : 0;
+    if (bytes == sizeof *hello)
+        return ROWPOOL_OK;
+    rp_worker_end end;
+    char how[RP_WORKER_END_TEXT];
+    rp_worker_kill(worker); /* changes nothing when it has ended */
+    rp_worker_reap(worker, true, &end);
+    rp_worker_end_text(&end, how);
+    if (ready == 0)
+        snprintf(how, sizeof how, "has not found its device after %d seconds", PATIENCE_MS / 1000);
+    return rp_fail(error, ROWPOOL_EDEVICE, "the helper process %d %s before it had a device", (int)worker->pid, how);
+}
+
+static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpool_error *error)
+{
+    if (strncmp(hello->version, rowpool_version(), sizeof hello->version) != 0 || hello->work_size != sizeof(rp_work))
+        return rp_fail(error, ROWPOOL_EDEVICE, "%s is of rowpool %.16s, not of %s: install both anew", path,
+                       hello->version, rowpool_version());
+    if (hello->status != ROWPOOL_OK)
+        return rp_fail(error, hello->status, "%s", hello->error.message);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status start_program(rp_fork_state *state, size_t slot, rp_worker *worker, rowpool_error *error)
+{
+    char path[PATH_MAX];
+    (void)slot; /* there is one */
+    if (!find_program(path))
+        return rp_fail(error, ROWPOOL_ENODEVICE, "the program %s is gone", path);
+    RP_TRY(rp_worker_spawn(worker, path, state->shared.fd, error));
+    rowpool_status status = hear(worker, &state->hello, error);
+    if (status == ROWPOOL_OK) {
+        status = check_hello(&state->hello, path, error);
+        rp_worker_end end;
+        if (status != ROWPOOL_OK) {
+            rp_worker_kill(worker);
+            rp_worker_reap(worker, true, &end);
+        }
+    }
+    if (status != ROWPOOL_OK)
+        rp_worker_release(worker);
+    return status;
+}
+
+/* ---- The vtable ------------------------------------------------------------------------------------------------- */
+
+static void probe(void (*found)(void *list, const rp_device *device), void *list)
+{
+    char path[PATH_MAX];
+    rp_device device = {.backend = &rp_backend_isolated, .available = find_program(path)};
+    device.info = (rowpool_device){
+        .index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED};
+    if (!device.available)
+        snprintf(device.info.reason, sizeof device.info.reason, "skipped: there is no program %.200s", path);
+    found(list, &device);
+}
+
+/* What the program's device is like; it is asked for only now, since to look for devices may end a process. */
+static void describe(rowpool_device *info, const rowpool_device *theirs)
+{
+    snprintf(info->name, sizeof info->name, "%.100s, isolated", theirs->name);
+    memcpy(info->platform, theirs->platform, sizeof info->platform);
+    memcpy(info->driver, theirs->driver, sizeof info->driver);
+    info->fp64 = theirs->fp64;
+    info->fp16 = theirs->fp16;
+    info->shared_memory = theirs->shared_memory;
+    info->units = theirs->units;
+    info->memory = theirs->memory;
+    info->largest_buffer = theirs->largest_buffer;
+}
+
+static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+{
+    enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
+    static const rp_fork_kind programs = {
+        .start = start_program, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
+    RP_TRY(rp_fork_open(device, &programs, 1, options, error));
+    const rp_fork_state *state = device->state;
+    describe(&device->info, &state->hello.info);
+    return ROWPOOL_OK;
+}
+
+static const char *lacks(const rp_device *device, const rp_map *map)
+{
+    (void)device;
+    if (map->processes)
+        return "it is to run in a worker process";
+    return map->function->source != NULL ? NULL : "it has no text for OpenCL";
+}
+
+const rp_backend rp_backend_isolated = {
+    .name = "isolated",
+    .probe = probe,
+    .open = open_device,
+    .close = rp_fork_close,
+    .submit = rp_fork_submit,
+    .finish = rp_fork_finish,
+    .lacks = lacks,
+    .interrupt = rp_fork_interrupt,
+    .waits = false,
+};

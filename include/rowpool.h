@@ -421,7 +421,8 @@ typedef struct {
     size_t results_size; /* bytes there: at least rows x K results */
 
     size_t chunk_rows; /* the most rows that a device gets at once; 0 = by bytes alone (Python's chunksize) */
-    int timeout_ms;    /* > 0: the call or job ends with ETIMEDOUT at the first chunk boundary after so long */
+    int timeout_ms;    /* > 0: the call or job ends with ETIMEDOUT at the first chunk boundary after so long;
+                        * of a job rowpool_job_timeout changes it */
 
     /* A function of the caller's runs in this process only where this is set: on the calling thread (asynchronous: the
      * pool's own) when the pool has no other device for it, when its devices fail, or when the map is small. An OpenCL
@@ -515,6 +516,11 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, ro
 /* Asks the job to stop; it ends with ECANCELED at the next chunk boundary, or as usual if its last chunk was already
  * under way. Does not wait. */
 ROWPOOL_API rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error);
+
+/* Gives the job a deadline, in place of the one that it has: it ends with ETIMEDOUT at the first chunk boundary after
+ * timeout_ms from now, or as usual if its last chunk was already under way; 0: at the next boundary; < 0: no deadline
+ * any more. One that waits for others to begin ends when its turn comes. For a job that is done it does nothing. */
+ROWPOOL_API rowpool_status rowpool_job_timeout(rowpool_job *job, int timeout_ms, rowpool_error *error);
 
 /* Rows answered so far and rows in all; either may be NULL. */
 ROWPOOL_API rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_done, size_t *rows,

@@ -419,6 +419,7 @@ TEST(missing_jobs_are_refused)
     assert_refused(rowpool_job_wait(NULL, 0, &error), ROWPOOL_EINVAL, error, "job is NULL");
     assert_refused(rowpool_job_poll(NULL, &error), ROWPOOL_EINVAL, error, "job is NULL");
     assert_refused(rowpool_job_cancel(NULL, &error), ROWPOOL_EINVAL, error, "job is NULL");
+    assert_refused(rowpool_job_timeout(NULL, 0, &error), ROWPOOL_EINVAL, error, "job is NULL");
     assert_refused(rowpool_job_progress(NULL, &rows, &rows, &error), ROWPOOL_EINVAL, error, "job is NULL");
     assert_int_equal(rowpool_job_wait(NULL, 0, NULL), ROWPOOL_EINVAL);
 }
@@ -704,6 +705,74 @@ TEST(a_cancelled_job_ends_so)
     }
 }
 
+TEST(a_job_ends_when_its_time_is_up)
+{
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        rowpool *pool = open_pool(devices[i], 0);
+        rowpool_error error;
+        rowpool_job *job;
+        test_counts counts = test_counts_make(ROWS, sizeof(uint32_t), 0);
+        witness w;
+        witness_init(&w);
+        barrier b;
+        hold_dispatcher(pool, &b);
+        assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts.counts, bear_witness, &w, &job, &error),
+                  error);
+        assert_ok(rowpool_job_timeout(job, 1000000, &error), error);
+        assert_ok(rowpool_job_timeout(job, 0, &error), error); /* the last one holds */
+        let_go(&b);
+        assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, "ms is up after 0 of 100 rows");
+        sem_wait(&w.called);
+        assert_int_equal(w.status, ROWPOOL_ETIMEDOUT);
+        assert_int_equal(w.polled, ROWPOOL_ETIMEDOUT);
+        assert_true(w.has_error);
+        assert_ok(rowpool_job_timeout(job, -1, &error), error); /* too late */
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "ms is up after 0 of 100 rows");
+        assert_true(pool_works(pool));
+        rowpool_job_release(job);
+        rowpool_close(pool);
+        assert_int_equal(atomic_load(&w.calls), 1);
+        test_counts_free(&counts);
+        sem_destroy(&w.called);
+    }
+}
+
+/* The time that the call gave runs out while the job waits; it can be given more, before its turn has come. */
+TEST(a_deadline_can_be_moved)
+{
+    enum { AS_IT_IS, NONE, LATER, MOVES };
+    for (size_t i = 0; i < COUNT_OF(devices); i++)
+        for (int move = AS_IT_IS; move < MOVES; move++) {
+            rowpool *pool = open_pool(devices[i], 0);
+            rowpool_error error;
+            rowpool_job *job;
+            uint32_t counts[ROWS];
+            rowpool_call call = {.size = sizeof call,
+                                 .function = rowpool_builtin("count"),
+                                 .inputs = &digit_rows,
+                                 .results = counts,
+                                 .results_size = sizeof counts,
+                                 .timeout_ms = 1};
+            barrier b;
+            hold_dispatcher(pool, &b);
+            assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
+            assert_refused(rowpool_job_wait(job, 5, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+            if (move != AS_IT_IS)
+                assert_ok(rowpool_job_timeout(job, move == NONE ? -1 : 1000000, &error), error);
+            let_go(&b);
+            if (move == AS_IT_IS) {
+                assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, "the time of 1 ms is up");
+            } else {
+                assert_ok(rowpool_job_wait(job, -1, &error), error);
+                assert_true(digits_right(counts));
+                assert_ok(rowpool_job_timeout(job, 0, &error), error); /* a job that is done stays so */
+                assert_ok(rowpool_job_poll(job, &error), error);
+            }
+            rowpool_job_release(job);
+            rowpool_close(pool);
+        }
+}
+
 /* ---- A job under way -------------------------------------------------------------------------------------------- */
 
 enum { MANY_ROWS = 40000 };
@@ -746,8 +815,8 @@ TEST(progress_only_grows)
     }
 }
 
-/* Wherever the cancel meets it, the job ends one way or the other, and nothing beside the counts is written. */
-TEST(a_job_cancelled_under_way_ends)
+/* Wherever it is met, the job ends one way or the other, and nothing beside the counts is written. */
+static void end_under_way(rowpool_status ending)
 {
     rowpool_rows many = many_rows();
     uint64_t *expected = malloc(MANY_ROWS * sizeof *expected);
@@ -762,10 +831,13 @@ TEST(a_job_cancelled_under_way_ends)
             assert_ok(rowpool_range_count_async(pool, &many, NULL, 0, counts.counts, NULL, NULL, &job, &error), error);
             for (size_t done = 0; done < round * 1000;)
                 assert_ok(rowpool_job_progress(job, &done, NULL, &error), error);
-            assert_ok(rowpool_job_cancel(job, &error), error);
+            if (ending == ROWPOOL_ECANCELED)
+                assert_ok(rowpool_job_cancel(job, &error), error);
+            else
+                assert_ok(rowpool_job_timeout(job, 0, &error), error);
             rowpool_status status = rowpool_job_wait(job, -1, &error);
-            assert_true(status == ROWPOOL_OK || status == ROWPOOL_ECANCELED);
-            if (status == ROWPOOL_ECANCELED) /* counts are unspecified: only the guards are compared */
+            assert_true(status == ROWPOOL_OK || status == ending);
+            if (status == ending) /* counts are unspecified: only the guards are compared */
                 for (size_t r = 0; r < MANY_ROWS; r++)
                     ((uint32_t *)counts.counts)[r] = (uint32_t)expected[r];
             assert_true(test_counts_right(&counts, expected, devices[i], &many, NULL, 0));
@@ -775,6 +847,16 @@ TEST(a_job_cancelled_under_way_ends)
             test_counts_free(&counts);
         }
     free(expected);
+}
+
+TEST(a_job_cancelled_under_way_ends)
+{
+    end_under_way(ROWPOOL_ECANCELED);
+}
+
+TEST(a_job_under_way_ends_when_its_time_is_up)
+{
+    end_under_way(ROWPOOL_ETIMEDOUT);
 }
 
 /* ---- Inside a callback ------------------------------------------------------------------------------------------ */
@@ -1031,7 +1113,7 @@ static int calls_in_child(rowpool *pool, rowpool_job *job)
         return 6;
     if (rowpool_job_wait(job, -1, NULL) != ROWPOOL_EFORKED || rowpool_job_poll(job, NULL) != ROWPOOL_EFORKED)
         return 7;
-    if (rowpool_job_cancel(job, NULL) != ROWPOOL_EFORKED ||
+    if (rowpool_job_cancel(job, NULL) != ROWPOOL_EFORKED || rowpool_job_timeout(job, 0, NULL) != ROWPOOL_EFORKED ||
         rowpool_job_progress(job, NULL, NULL, NULL) != ROWPOOL_EFORKED)
         return 8;
     rowpool_job_release(job);
@@ -1321,8 +1403,11 @@ int main(void)
         cmocka_unit_test(a_jobs_descriptor_can_be_polled),
         cmocka_unit_test(an_unfinished_job_times_out),
         cmocka_unit_test(a_cancelled_job_ends_so),
+        cmocka_unit_test(a_job_ends_when_its_time_is_up),
+        cmocka_unit_test(a_deadline_can_be_moved),
         cmocka_unit_test(progress_only_grows),
         cmocka_unit_test(a_job_cancelled_under_way_ends),
+        cmocka_unit_test(a_job_under_way_ends_when_its_time_is_up),
         cmocka_unit_test(waiting_in_a_callback_does_not_hang),
         cmocka_unit_test(callbacks_may_submit),
         cmocka_unit_test(a_callback_may_not_close_the_pool),

@@ -43,6 +43,13 @@ static void pause_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
+static void await_begun(control *c, unsigned least)
+{
+    for (int look = 0; look < 2000 && atomic_load(&c->begun) < least; look++)
+        pause_ms(5);
+    assert_true(atomic_load(&c->begun) >= least);
+}
+
 static double now(void)
 {
     struct timespec time;
@@ -886,6 +893,35 @@ TEST(many_applies_at_once)
     rowpool_close(pool);
 }
 
+/* A worker has two applies; the others wait for it, the last of them before they begin at all. */
+TEST(an_apply_whose_time_is_up_does_not_run)
+{
+    enum { JOBS = 12, SENT = 2 };
+    rowpool *pool = open_with("fork", 1, NULL, NULL);
+    counted c = {fresh_control(0), ""};
+    rowpool_job *jobs[JOBS];
+    char results[JOBS][8];
+    rowpool_error error;
+    atomic_store(&c.control->hold, true);
+    for (size_t i = 0; i < JOBS; i++)
+        assert_ok(rowpool_apply_async(pool, wait_while_held, &c, sizeof c, results[i], sizeof results[i], NULL, NULL,
+                                      &jobs[i], &error),
+                  error);
+    await_begun(c.control, 1);
+    for (size_t i = SENT; i < JOBS; i++)
+        assert_ok(rowpool_job_timeout(jobs[i], 0, &error), error);
+    atomic_store(&c.control->hold, false);
+    for (size_t i = 0; i < JOBS; i++) {
+        if (i < SENT)
+            assert_ok(rowpool_job_wait(jobs[i], -1, &error), error);
+        else
+            assert_refused(rowpool_job_wait(jobs[i], -1, &error), ROWPOOL_ETIMEDOUT, error, "is up after 0 of 1 rows");
+        rowpool_job_release(jobs[i]);
+    }
+    assert_int_equal(atomic_load(&c.control->begun), SENT);
+    rowpool_close(pool);
+}
+
 TEST(apply_refuses_what_is_wrong)
 {
     rowpool *pool = open_pool("fork");
@@ -1013,13 +1049,6 @@ static void *sleep_in_thread(void *argument)
 {
     sleep_in_map(argument, false);
     return NULL;
-}
-
-static void await_begun(control *c, unsigned least)
-{
-    for (int look = 0; look < 2000 && atomic_load(&c->begun) < least; look++)
-        pause_ms(5);
-    assert_true(atomic_load(&c->begun) >= least);
 }
 
 /* One thread's map or apply, and jobs, of which most only wait for a worker. */
@@ -1683,6 +1712,7 @@ int main(void)
         cmocka_unit_test(apply_runs_at_most_once_when_it_dies),
         cmocka_unit_test(apply_without_waiting),
         cmocka_unit_test(many_applies_at_once),
+        cmocka_unit_test(an_apply_whose_time_is_up_does_not_run),
         cmocka_unit_test(apply_refuses_what_is_wrong),
         cmocka_unit_test(a_function_may_call_exit),
         cmocka_unit_test(terminate_ends_maps_that_never_would),

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/queue.h"
 #include "core/map.h"
@@ -34,6 +35,19 @@ typedef struct {
     void *init_argument;
 } rp_backend_options;
 
+/* When a map's results are no longer wanted. Both may change at any time, in any thread. */
+typedef struct {
+    atomic_bool cancelled;
+    _Atomic int64_t deadline; /* in rp_clock_ns; RP_NO_DEADLINE: none */
+} rp_patience;
+
+#define RP_NO_DEADLINE INT64_MAX
+
+static inline bool rp_is_past(int64_t deadline)
+{
+    return deadline != RP_NO_DEADLINE && rp_clock_ns() >= deadline;
+}
+
 /* One chunk on its way. The pool sets the first part, submit and finish the second. Zeroed before use. */
 typedef struct rp_task {
     rp_link link; /* in `home` */
@@ -42,8 +56,7 @@ typedef struct rp_task {
     rp_device *device;
     void *results;  /* rp_map_chunk_bytes of them: rows x columns of the chunk; accumulators of a part of a row */
     rp_queue *home; /* pushed here when complete; NULL: nobody listens, finish waits */
-    const atomic_bool
-        *cancel; /* set: its results are not wanted, and it may end with ECANCELED; NULL: they always are */
+    const rp_patience *patience; /* at its end the task may end with ECANCELED; NULL: it has none */
     void *owner;
 
     rowpool_status status;

@@ -334,14 +334,20 @@ static sending send_to(rp_fork_state *state, rp_fork_slot *slot, rp_fork_flight 
     return NEVER;
 }
 
-/* Takes tasks that were cancelled before they were sent off the head of the queue. */
-static void drop_cancelled(rp_fork_state *state, rp_fork_list *done)
+static bool is_unwanted(const rp_task *task)
+{
+    const rp_patience *patience = task->patience;
+    return patience != NULL && (atomic_load(&patience->cancelled) || rp_is_past(atomic_load(&patience->deadline)));
+}
+
+/* Takes tasks whose results were no longer wanted before they were sent off the head of the queue. */
+static void drop_unwanted(rp_fork_state *state, rp_fork_list *done)
 {
     for (rp_task *task; state->queue.first != NULL;) {
         task = state->queue.first->task;
-        if (task->cancel == NULL || !atomic_load(task->cancel))
+        if (!is_unwanted(task))
             return;
-        task->status = rp_fail(&task->error, ROWPOOL_ECANCELED, "cancelled before a worker process had it");
+        task->status = rp_fail(&task->error, ROWPOOL_ECANCELED, "no longer wanted before a worker process had it");
         rp_fork_list_push(done, rp_fork_list_pop(&state->queue));
     }
 }
@@ -349,7 +355,7 @@ static void drop_cancelled(rp_fork_state *state, rp_fork_list *done)
 void rp_fork_dispatch(rp_fork_state *state, rp_fork_list *done)
 {
     rp_fork_slot *slot;
-    drop_cancelled(state, done);
+    drop_unwanted(state, done);
     while (state->queue.first != NULL && (slot = least_busy(state, state->queue.first->map)) != NULL) {
         switch (send_to(state, slot, state->queue.first)) {
         case SENT:
@@ -367,7 +373,7 @@ void rp_fork_dispatch(rp_fork_state *state, rp_fork_list *done)
                 return;
             break; /* another worker may take it */
         }
-        drop_cancelled(state, done);
+        drop_unwanted(state, done);
     }
 }
 

@@ -24,6 +24,12 @@ static inline struct timespec rp_clock_after_ms(int64_t ms)
     return when;
 }
 
+static inline int64_t rp_clock_ns(void)
+{
+    struct timespec now = rp_clock_now();
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static inline double rp_clock_seconds(struct timespec from, struct timespec to)
 {
     return (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);

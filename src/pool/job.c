@@ -124,7 +124,7 @@ static void complete(rowpool_job *job)
 
 static void start(rowpool_job *job)
 {
-    if (is_small(job->pool, &job->run.map) && !atomic_load(&job->run.cancel)) {
+    if (is_small(job->pool, &job->run.map) && !rp_run_is_over(&job->run)) {
         run_small(job->pool, &job->run.map);
         job->run.cursor.row = job->rows;
     }
@@ -264,7 +264,14 @@ rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error)
 rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error)
 {
     RP_TRY(check_job(job, error));
-    atomic_store(&job->run.cancel, true);
+    atomic_store(&job->run.patience.cancelled, true);
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_job_timeout(rowpool_job *job, int timeout_ms, rowpool_error *error)
+{
+    RP_TRY(check_job(job, error));
+    rp_run_timeout(&job->run, timeout_ms);
     return ROWPOOL_OK;
 }
 

@@ -111,9 +111,9 @@ struct rp_run {
     rp_stream stream;
     rp_queue *queue; /* where completed tasks arrive */
     bool waits;      /* one device whose finish waits: nothing needs to call back */
-    atomic_bool cancel;
+    rp_patience patience;
+    int64_t begun; /* in rp_clock_ns: what the deadline is counted from */
     atomic_size_t rows_done;
-    struct timespec deadline; /* where the map has a timeout */
 
     /* Used by one thread at a time, the one that drives the run: */
     rp_participant *participants; /* those that can run the function; then the host, if it may stand in for them */
@@ -147,6 +147,12 @@ rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);
  * takes one that completed. The run is over when, after rp_run_fill, in_flight is 0. */
 void rp_run_fill(rp_run *run);
 void rp_run_complete(rp_run *run, rp_slot *slot);
+
+/* Sets its deadline, in place of any other: so many milliseconds from now; < 0: none. Thread safe. */
+void rp_run_timeout(rp_run *run, int timeout_ms);
+
+/* Whether the run is to hand out nothing more; notes why, where it is the time. */
+bool rp_run_is_over(rp_run *run);
 
 /* Says what became of it, once it is over. */
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error);

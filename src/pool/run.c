@@ -74,8 +74,8 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
     *run = (rp_run){.pool = pool, .map = *map, .queue = queue, .left = rp_map_bytes(map)};
     if (stream != NULL)
         run->stream = *stream;
-    if (map->timeout_ms > 0)
-        run->deadline = rp_clock_after_ms(map->timeout_ms);
+    run->begun = rp_clock_ns();
+    rp_run_timeout(run, map->timeout_ms > 0 ? map->timeout_ms : -1);
     run->participants = calloc(pool->devices.used + 2, sizeof *run->participants);
     rowpool_status status = run->participants == NULL ? no_memory(run, error) : choose_participants(run, error);
     if (status == ROWPOOL_OK) {
@@ -99,6 +99,12 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
     pool->runs = run;
     pthread_mutex_unlock(&pool->lock);
     return ROWPOOL_OK;
+}
+
+void rp_run_timeout(rp_run *run, int timeout_ms)
+{
+    int64_t deadline = timeout_ms < 0 ? RP_NO_DEADLINE : rp_clock_ns() + (int64_t)timeout_ms * 1000000;
+    atomic_store(&run->patience.deadline, deadline);
 }
 
 static void free_deliveries(rp_delivery *list)
@@ -262,16 +268,16 @@ static void note_end(rp_run *run, rp_participant *participant, const rp_chunk *c
         participant->rate = participant->bytes / participant->busy;
 }
 
-/* Whether the run is to hand out nothing more. */
-static bool is_over(rp_run *run)
+bool rp_run_is_over(rp_run *run)
 {
-    if (run->stop || atomic_load_explicit(&run->cancel, memory_order_relaxed))
+    if (run->stop || atomic_load_explicit(&run->patience.cancelled, memory_order_relaxed))
         return true;
-    if (run->map.timeout_ms <= 0 || rp_clock_seconds(rp_clock_now(), run->deadline) > 0 || all_rows_done(run))
+    int64_t deadline = atomic_load_explicit(&run->patience.deadline, memory_order_relaxed);
+    if (!rp_is_past(deadline) || all_rows_done(run))
         return false;
     rowpool_error error;
-    rp_fail(&error, ROWPOOL_ETIMEDOUT, "the time of %d ms is up after %zu of %zu rows", run->map.timeout_ms,
-            atomic_load(&run->rows_done), run->map.inputs->count);
+    rp_fail(&error, ROWPOOL_ETIMEDOUT, "the time of %lld ms is up after %zu of %zu rows",
+            (long long)(deadline - run->begun) / 1000000, atomic_load(&run->rows_done), run->map.inputs->count);
     fail(run, &error);
     return true;
 }
@@ -279,7 +285,7 @@ static bool is_over(rp_run *run)
 static bool next_piece(rp_run *run, const rp_participant *participant, rp_piece *piece)
 {
     const rp_device *device = participant->device;
-    if (is_over(run))
+    if (rp_run_is_over(run))
         return false;
     if (run->n_again > 0) {
         char text[256];
@@ -454,7 +460,7 @@ static void deliver(rp_run *run)
 {
     const rowpool *outer = delivering;
     delivering = run->pool;
-    while (run->waiting != NULL && !run->stop && !atomic_load(&run->cancel)) {
+    while (run->waiting != NULL && !run->stop && !atomic_load(&run->patience.cancelled)) {
         rp_delivery *first = run->waiting;
         if (run->stream.order == ROWPOOL_IN_ORDER && first->chunk.row != run->next_row)
             break;
@@ -579,7 +585,8 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     slot->own = own;
     if (rp_trace_on())
         slot->begin = rp_clock_now();
-    slot->task = (rp_task){.map = &run->map, .chunk = *chunk, .device = device, .cancel = &run->cancel, .owner = run};
+    slot->task = (rp_task){
+        .map = &run->map, .chunk = *chunk, .device = device, .patience = &run->patience, .owner = run};
     slot->task.home = run->waits ? NULL : run->queue;
     slot->task.results = to_array ? array_at(run, chunk->row) : own->bytes;
     note_begin(participant);
@@ -607,7 +614,7 @@ static void fill_participant(rp_run *run, rp_participant *participant)
 
 static bool has_work(rp_run *run)
 {
-    return !is_over(run) && !all_rows_done(run);
+    return !rp_run_is_over(run) && !all_rows_done(run);
 }
 
 static void hand_out(rp_run *run)

@@ -24,7 +24,7 @@ typedef struct rp_device {
     size_t parallel;    /* and how many of them it works on at the same time */
     size_t chunk_bytes; /* and the most bytes in one */
     void *state;        /* open to close: the backend's */
-    double rate;        /* the pool's: bytes a second in the last run; 0: not known */
+    double rate;        /* the pool's, under its lock: bytes a second in the last run; 0: not known */
 } rp_device;
 
 /* What opening a device may depend on. */

@@ -24,8 +24,7 @@ bool rp_run_is_delivering(const rowpool *pool)
 
 static void add_participant(rp_run *run, rp_device *device)
 {
-    run->participants[run->n_participants++] = (rp_participant){
-        .device = device, .rate = device->rate, .most = device->chunk_bytes};
+    run->participants[run->n_participants++] = (rp_participant){.device = device, .most = device->chunk_bytes};
     run->n_slots += device->lanes;
 }
 
@@ -97,6 +96,8 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
     if (run->next != NULL)
         run->next->link = &run->next;
     pool->runs = run;
+    for (size_t i = 0; i < run->n_participants; i++)
+        run->participants[i].rate = run->participants[i].device->rate;
     pthread_mutex_unlock(&pool->lock);
     return ROWPOOL_OK;
 }

@@ -1,5 +1,6 @@
 /* Process objects: beginning, end, signals, the pipe; and the example of two processes started and joined in turn. */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,48 @@ static size_t read_all(const rowpool_process *process, char *text, size_t size)
     assert_int_equal(n, 0);
     text[length] = '\0';
     return length;
+}
+
+/* ---- The first moment of a child's life ------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t *handled; /* shared with children */
+static bool in_its_first_moment;       /* a child sends itself a signal */
+
+static void handle(int signal_number)
+{
+    (void)signal_number;
+    *handled = 1;
+}
+
+static void send_in_child(void)
+{
+    if (in_its_first_moment)
+        kill(getpid(), SIGUSR2);
+}
+
+static int nothing(void *argument, int pipe)
+{
+    (void)argument, (void)pipe;
+    return 0;
+}
+
+/* The application's handlers have no business in a child, however early the signal comes. */
+TEST(a_signal_at_once_finds_no_handler)
+{
+    struct sigaction ours = {.sa_handler = handle}, before;
+    handled = rowpool_alloc(sizeof *handled, NULL);
+    assert_non_null((void *)(uintptr_t)handled);
+    assert_int_equal(pthread_atfork(NULL, NULL, send_in_child), 0);
+    assert_int_equal(sigaction(SIGUSR2, &ours, &before), 0);
+    in_its_first_moment = true;
+    rowpool_process *process = start(nothing, NULL, NULL);
+    in_its_first_moment = false;
+    rowpool_process_state how = joined(process);
+    assert_int_equal(how.end_signal, SIGUSR2);
+    assert_int_equal(*handled, 0);
+    rowpool_process_close(process);
+    sigaction(SIGUSR2, &before, NULL);
+    rowpool_free((void *)(uintptr_t)handled);
 }
 
 /* ---- What children do ------------------------------------------------------------------------------------------- */
@@ -312,6 +355,7 @@ int main(void)
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(a_child_cannot_use_its_siblings_object),
         cmocka_unit_test(no_descriptor_is_left),
+        cmocka_unit_test(a_signal_at_once_finds_no_handler),
         cmocka_unit_test(two_processes_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     if (pipe2(ends, O_CLOEXEC) != 0)
         return refuse(error, "pipe");
     fflush(NULL); /* or what is waiting to be written would be written twice */
-    pid_t pid = fork();
+    pid_t pid = rp_worker_fork();
     if (pid == 0) {
         close(ends[0]);
         live(run, argument, options, ends[1]);

@@ -30,6 +30,17 @@ void rp_worker_reset_signals(bool ignore_keyboard)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+pid_t rp_worker_fork(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid != 0)
+        pthread_sigmask(SIG_SETMASK, &before, NULL); /* leaves errno alone */
+    return pid;
+}
+
 /* Closes first ... last, both included. */
 static void close_between(unsigned first, unsigned last)
 {
@@ -107,7 +118,7 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
     self.memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
 
     rowpool_status status = ROWPOOL_OK;
-    pid_t pid = fork();
+    pid_t pid = rp_worker_fork();
     if (pid == 0)
         live(&self, run);
     if (pid < 0)

@@ -73,6 +73,10 @@ void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])
 /* Gives the descriptors back. Does not touch the process. */
 void rp_worker_release(rp_worker *worker);
 
+/* Forks; the child has every signal blocked until rp_worker_reset_signals. One that came before would run a handler of
+ * the application's in the child, where the locks of other threads stay locked for ever. */
+pid_t rp_worker_fork(void);
+
 /* ---- In the worker ---------------------------------------------------------------------------------------------- */
 
 /* The first call of a program that rp_worker_spawn started. False: somebody else did. */

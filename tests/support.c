@@ -1,10 +1,12 @@
 #include "support.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
 /* ---- Random numbers --------------------------------------------------------------------------------------------- */
@@ -625,6 +627,38 @@ bool test_counts_right(const test_counts *counts, const uint64_t *expected, cons
             return false;
         }
     return true;
+}
+
+/* ---- What must not be left behind ------------------------------------------------------------------------------- */
+
+bool test_has_child(void)
+{
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) == 0;
+}
+
+bool test_has_zombie(void)
+{
+    siginfo_t info = {0};
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
+size_t test_count_descriptors(void)
+{
+    size_t n = 0;
+    for (int fd = 0; fd < 4096; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+size_t test_count_mappings(void)
+{
+    FILE *file = fopen("/proc/self/maps", "re");
+    size_t n = 0;
+    for (int c; (c = fgetc(file)) != EOF;)
+        n += c == '\n';
+    fclose(file);
+    return n;
 }
 
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */

@@ -130,6 +130,15 @@ void test_counts_free(test_counts *counts);
 bool test_counts_right(const test_counts *counts, const uint64_t *expected, const char *what, const rowpool_rows *rows,
                        const rowpool_range *ranges, size_t n_ranges);
 
+/* ---- What must not be left behind ------------------------------------------------------------------------------- */
+
+/* Whether this process has a child, or only one that has ended and that nobody has waited for. */
+bool test_has_child(void);
+bool test_has_zombie(void);
+
+size_t test_count_descriptors(void);
+size_t test_count_mappings(void);
+
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
 /* An error that no call has written to, and whether that is still so. */

@@ -1253,20 +1253,6 @@ static size_t count_lines(const char *path, const char *holding)
     return n;
 }
 
-static size_t count_descriptors(void)
-{
-    size_t n = 0;
-    for (int fd = 0; fd < 4096; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
-static bool has_children(void)
-{
-    siginfo_t info;
-    return waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) == 0;
-}
-
 static void one_cycle(uint64_t salt, memory_kind kind)
 {
     test_random random = test_random_begin(salt);
@@ -1284,15 +1270,15 @@ static void one_cycle(uint64_t salt, memory_kind kind)
 
 TEST(nothing_is_left_behind)
 {
-    assert_false(has_children());
+    assert_false(test_has_child());
     one_cycle(70, PRIVATE);
-    size_t descriptors = count_descriptors(), mappings = count_lines("/proc/self/maps", "/memfd:"),
+    size_t descriptors = test_count_descriptors(), mappings = count_lines("/proc/self/maps", "/memfd:"),
            files = count_lines("/proc/self/maps", "rowpool-fork"),
            threads = count_lines("/proc/self/status", "Threads:\t1\n");
     for (uint64_t i = 0; i < 40; i++) {
         one_cycle(71 + i, (memory_kind)(i % MEMORIES));
-        assert_false(has_children());
-        assert_int_equal(count_descriptors(), descriptors);
+        assert_false(test_has_child());
+        assert_int_equal(test_count_descriptors(), descriptors);
     }
     assert_int_equal(mappings, 0);
     assert_int_equal(count_lines("/proc/self/maps", "/memfd:"), 0);
@@ -1361,14 +1347,14 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
     test_map t = make_plain(80, 3000, 100, SHARED);
     drive_ok(&device, &t.map, 30000, NULL);
     check_map(&t);
-    size_t descriptors = count_descriptors();
+    size_t descriptors = test_count_descriptors();
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
         alarm(20);
         size_t mappings = count_lines("/proc/self/maps", "/memfd:");
         rp_backend_fork.close(&device, true);
-        bool fewer = count_descriptors() < descriptors && count_lines("/proc/self/maps", "/memfd:") < mappings;
+        bool fewer = test_count_descriptors() < descriptors && count_lines("/proc/self/maps", "/memfd:") < mappings;
         _exit(fewer ? 0 : 1);
     }
     int status;

@@ -78,43 +78,12 @@ static const char *const every_device[] = {"fork", "host", "auto"};
 
 /* ---- What must not be left behind ------------------------------------------------------------------------------- */
 
-/* Whether a child has ended and nobody has waited for it. */
-static bool has_zombie(void)
-{
-    siginfo_t info = {0};
-    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
-}
-
-static bool has_child(void)
-{
-    siginfo_t info;
-    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
 /* A worker that has just died may take a moment to be noticed. */
 static bool no_zombie_remains(void)
 {
-    for (int look = 0; look < 200 && has_zombie(); look++)
+    for (int look = 0; look < 200 && test_has_zombie(); look++)
         pause_ms(10);
-    return !has_zombie();
-}
-
-static size_t count_descriptors(void)
-{
-    size_t n = 0;
-    for (int fd = 0; fd < 4096; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
-static size_t count_mappings(void)
-{
-    FILE *file = fopen("/proc/self/maps", "re");
-    size_t n = 0;
-    for (int c; (c = fgetc(file)) != EOF;)
-        n += c == '\n';
-    fclose(file);
-    return n;
+    return !test_has_zombie();
 }
 
 /* ---- Ways to die ------------------------------------------------------------------------------------------------ */
@@ -405,7 +374,7 @@ TEST(every_way_to_die_at_every_moment)
         pthread_join(threads[i], NULL);
     for (size_t i = 0; i < n; i++)
         check_outcome(&outcomes[i], i % 2 == 1);
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 /* A result of the initialiser is an exit status. */
@@ -436,7 +405,7 @@ TEST(an_initialiser_that_fails_is_reported)
         rowpool_close(pool);
         answers_free(&a);
     }
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 TEST(deaths_leave_nothing_behind)
@@ -458,14 +427,14 @@ TEST(deaths_leave_nothing_behind)
         assert_answers_ok(pool, &a);
         rowpool_close(pool);
         answers_free(&a);
-        assert_false(has_child());
+        assert_false(test_has_child());
         if (i == 1) {
-            descriptors = count_descriptors();
-            mappings = count_mappings();
+            descriptors = test_count_descriptors();
+            mappings = test_count_mappings();
         }
     }
-    assert_int_equal(count_descriptors(), descriptors);
-    assert_in_range(count_mappings(), 0, mappings + 2); /* the C library's arenas come and go */
+    assert_int_equal(test_count_descriptors(), descriptors);
+    assert_in_range(test_count_mappings(), 0, mappings + 2); /* the C library's arenas come and go */
 }
 
 /* The same within one pool. */
@@ -483,17 +452,17 @@ TEST(deaths_do_not_pile_up_in_a_pool)
         assert_refused(run_answers(pool, &a, &error), ROWPOOL_EWORKER, error, deeds[p.what].how);
         assert_true(no_zombie_remains());
         if (i == 1) {
-            descriptors = count_descriptors();
-            mappings = count_mappings();
+            descriptors = test_count_descriptors();
+            mappings = test_count_mappings();
         }
     }
-    assert_in_range(count_descriptors(), 0, descriptors + 4); /* each worker has two */
-    assert_in_range(count_mappings(), 0, mappings + 4);
+    assert_in_range(test_count_descriptors(), 0, descriptors + 4); /* each worker has two */
+    assert_in_range(test_count_mappings(), 0, mappings + 4);
     set_bad(&a, 0, false);
     assert_answers_ok(pool, &a);
     rowpool_close(pool);
     answers_free(&a);
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 /* ---- Bad rows among many ---------------------------------------------------------------------------------------- */
@@ -724,7 +693,7 @@ TEST(apply_brings_the_bytes_back)
                     assert_int_equal(result[results[k] + after], 0x99);
             }
         rowpool_close(pool);
-        assert_false(has_child());
+        assert_false(test_has_child());
     }
     free(argument);
     free(result);
@@ -780,7 +749,7 @@ TEST(apply_runs_at_most_once_when_it_dies)
         assert_ok(rowpool_apply(pool, apply_plan, &p, sizeof p, &result, sizeof result, &error), error);
         assert_int_equal(result, 77);
         rowpool_close(pool);
-        assert_false(has_child());
+        assert_false(test_has_child());
     }
 }
 
@@ -865,7 +834,7 @@ TEST(apply_without_waiting)
         assert_null(n.job);
         assert_int_equal(atomic_load(&p.control->begun), 1);
         rowpool_close(pool);
-        assert_false(has_child());
+        assert_false(test_has_child());
     }
 }
 
@@ -1104,7 +1073,7 @@ TEST(terminate_ends_maps_that_never_would)
         check_terminate(pool, applies, COUNT_OF(applies));
         check_terminate(pool, all, COUNT_OF(all));
         rowpool_close(pool);
-        assert_false(has_child());
+        assert_false(test_has_child());
     }
 }
 
@@ -1128,11 +1097,11 @@ TEST(terminate_again_and_again)
             fail_msg("time %u: %s: %s", i, rowpool_status_name(s.status), s.error.message);
         assert_true(no_zombie_remains());
         if (i == 1)
-            descriptors = count_descriptors();
+            descriptors = test_count_descriptors();
     }
-    assert_in_range(count_descriptors(), 0, descriptors + 4);
+    assert_in_range(test_count_descriptors(), 0, descriptors + 4);
     rowpool_close(pool);
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 /* Terminated at any moment, a call ends: as usual, or cancelled. */
@@ -1188,7 +1157,7 @@ TEST(terminate_at_any_moment)
     }
     print_message("  %zu maps done, %zu cancelled\n", ok, cancelled);
     rowpool_close(pool);
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 TEST(terminate_cancels_jobs_that_wait)
@@ -1217,7 +1186,7 @@ TEST(terminate_cancels_jobs_that_wait)
     char result[4];
     assert_ok(rowpool_apply(pool, wait_while_held, &argument, sizeof argument, result, sizeof result, &error), error);
     rowpool_close(pool);
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 TEST(terminate_with_nothing_to_end)
@@ -1234,7 +1203,7 @@ TEST(terminate_with_nothing_to_end)
         assert_ok(rowpool_apply(pool, mix, "abc", 3, result, sizeof result, &error), error);
         rowpool_close(pool);
     }
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 /* ---- Initialisers ----------------------------------------------------------------------------------------------- */
@@ -1333,7 +1302,7 @@ TEST(the_initialiser_runs_in_processes_only)
         rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 4, .width = 1};
         rowpool_error error;
         assert_ok(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), error);
-        bool processes = has_child(); /* auto, where there is no OpenCL device */
+        bool processes = test_has_child(); /* auto, where there is no OpenCL device */
         if (!processes)
             assert_int_equal(atomic_load(&p.control->inits), 0);
         seen result;
@@ -1376,7 +1345,7 @@ TEST(an_initialiser_that_never_ends)
     begin = now();
     rowpool_close(pool); /* does not wait for it either */
     assert_true(now() - begin < 10);
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 /* ---- Libraries that are loaded late ----------------------------------------------------------------------------- */
@@ -1437,13 +1406,13 @@ TEST(a_library_loaded_after_the_pool_was_opened)
             assert_answers_ok(pool, &a);
             assert_true(no_zombie_remains());
             if (time == 1)
-                descriptors = count_descriptors();
+                descriptors = test_count_descriptors();
         }
-        assert_in_range(count_descriptors(), 0, descriptors + 4);
+        assert_in_range(test_count_descriptors(), 0, descriptors + 4);
         answers_free(&a);
         rowpool_close(pool);
     }
-    assert_false(has_child());
+    assert_false(test_has_child());
 }
 
 /* While workers have something else to do. */

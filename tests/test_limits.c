@@ -26,6 +26,7 @@ static void *fresh_memory(size_t bytes)
 /* The bytes around a boundary, of which each row beside it gets some. */
 static void mark_around(size_t at)
 {
+    assert_true(n_marks + 5 <= MOST_MARKS);
     for (size_t i = at - 2; i < at + 3; i++) {
         data[i] = MARK;
         marks[n_marks++] = i;
@@ -46,6 +47,16 @@ static uint64_t marks_between(size_t begin, size_t end)
     return n;
 }
 
+/* The device itself did all, in chunks that it took the first time. */
+static void check_device(void)
+{
+    rowpool_device first;
+    rowpool_error error;
+    size_t count;
+    assert_ok(rowpool_devices(pool, &first, 1, &count, &error), error);
+    assert_int_equal(first.failures, 0);
+}
+
 /* Counts the marks of every row. */
 static void check(const rowpool_rows *rows)
 {
@@ -60,6 +71,7 @@ static void check(const rowpool_rows *rows)
         wrong += counts[i] != marks_between(begin, end);
     }
     assert_int_equal(wrong, 0);
+    check_device();
     munmap(counts, bytes);
 }
 
@@ -129,6 +141,7 @@ TEST(results_as_large_as_the_largest_buffer)
                 wrong += counts[i * RANGES + k] != (k % 2 == 0 ? fives : 0) + (k % 3 == 0 ? WIDTH - fives : 0);
         }
         assert_int_equal(wrong, 0);
+        check_device();
         munmap(counts, bytes);
         unmark();
     }

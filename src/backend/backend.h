@@ -56,7 +56,7 @@ typedef struct rp_task {
     rp_device *device;
     void *results;  /* rp_map_chunk_bytes of them: rows x columns of the chunk; accumulators of a part of a row */
     rp_queue *home; /* pushed here when complete; NULL: nobody listens, finish waits */
-    const rp_patience *patience; /* at its end the task may end with ECANCELED; NULL: it has none */
+    const rp_patience *patience; /* once it has ended, the task may end with ECANCELED; NULL: it never does */
     void *owner;
 
     rowpool_status status;

@@ -112,7 +112,7 @@ struct rp_run {
     rp_queue *queue; /* where completed tasks arrive */
     bool waits;      /* one device whose finish waits: nothing needs to call back */
     rp_patience patience;
-    int64_t begun; /* in rp_clock_ns: what the deadline is counted from */
+    int64_t begun; /* in rp_clock_ns: what a message counts the time from */
     atomic_size_t rows_done;
 
     /* Used by one thread at a time, the one that drives the run: */

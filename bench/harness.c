@@ -1,5 +1,6 @@
 #include "harness.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -132,6 +133,13 @@ static rowpool_status warm_up(bench_results *results, const stage *on)
     return status;
 }
 
+static void settle_all(bench_results *results)
+{
+    for (size_t i = 0; i < results->count; i++)
+        if (results->items[i].peer->type->settle != NULL)
+            results->items[i].peer->type->settle(results->items[i].peer);
+}
+
 static rowpool_status timed_rounds(bench_results *results, const stage *on, size_t rounds)
 {
     rowpool_status status = ROWPOOL_OK;
@@ -162,19 +170,66 @@ static double p95_of(const double *sorted, size_t count)
     return sorted[count - 1 - count / 20];
 }
 
+static double median_of_rounds(double *values, size_t rounds)
+{
+    qsort(values, rounds, sizeof *values, compare);
+    return median_of(values, rounds);
+}
+
+/* The result of the raw OpenCL program on the same device; NULL where there is none. */
+static const bench_result *raw_twin(const bench_results *results, const bench_result *result)
+{
+    const bench_peer *peer = result->peer;
+
+    for (size_t i = 0; i < results->count; i++) {
+        const bench_peer *other = results->items[i].peer;
+
+        if (peer->index[0] && other->type != peer->type && !strcmp(other->index, peer->index))
+            return &results->items[i];
+    }
+    return NULL;
+}
+
+static double overhead_of(const bench_result *result, const bench_result *raw, double *scratch)
+{
+    for (size_t i = 0; i < result->rounds; i++)
+        scratch[i] = result->samples[i].real / raw->samples[i].real - 1;
+    return median_of_rounds(scratch, result->rounds);
+}
+
+/* The parts are the results just before this one. */
+static double efficiency_of(const bench_result *result, double *scratch)
+{
+    for (size_t i = 0; i < result->rounds; i++) {
+        double alone = 0;
+
+        for (size_t part = 1; part <= result->peer->parts; part++)
+            alone += 1 / (result - part)->samples[i].real;
+        scratch[i] = 1 / (result->samples[i].real * alone);
+    }
+    return median_of_rounds(scratch, result->rounds);
+}
+
+static void compare_peers(bench_results *results, bench_result *result, double *scratch)
+{
+    const bench_result *raw = raw_twin(results, result);
+
+    result->ratio = results->items[0].median / result->median;
+    result->overhead = raw && result->peer->type == &bench_peer_rowpool ? overhead_of(result, raw, scratch) : NAN;
+    result->efficiency = result->peer->parts ? efficiency_of(result, scratch) : NAN;
+}
+
 static void summarise(bench_result *result, const bench_case *work, double *scratch)
 {
     const size_t rounds = result->rounds;
 
     for (size_t i = 0; i < rounds; i++)
         scratch[i] = result->samples[i].cpu;
-    qsort(scratch, rounds, sizeof *scratch, compare);
-    result->cpu_median = median_of(scratch, rounds);
+    result->cpu_median = median_of_rounds(scratch, rounds);
 
     for (size_t i = 0; i < rounds; i++)
         scratch[i] = result->samples[i].real;
-    qsort(scratch, rounds, sizeof *scratch, compare);
-    result->median = median_of(scratch, rounds);
+    result->median = median_of_rounds(scratch, rounds);
     result->min = scratch[0];
     result->p95 = p95_of(scratch, rounds);
     result->bytes_per_second = (double)work->bytes / result->median;
@@ -187,10 +242,10 @@ static rowpool_status summarise_all(bench_results *results, const stage *on, siz
 
     if (!scratch)
         return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
-    for (size_t i = 0; i < results->count; i++) {
+    for (size_t i = 0; i < results->count; i++)
         summarise(&results->items[i], on->work, scratch);
-        results->items[i].ratio = results->items[0].median / results->items[i].median;
-    }
+    for (size_t i = 0; i < results->count; i++)
+        compare_peers(results, &results->items[i], scratch);
     free(scratch);
     return ROWPOOL_OK;
 }
@@ -249,6 +304,7 @@ rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t 
         status = first_calls(results, &on);
     if (!status)
         status = warm_up(results, &on);
+    settle_all(results);
     if (!status)
         status = timed_rounds(results, &on, rounds);
     cleanup_all(results);

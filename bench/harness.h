@@ -20,6 +20,11 @@ typedef struct {
     double bytes_per_second; /* of data read, by the median */
     double rows_per_second;
     double ratio; /* how many times as fast as the first peer, the serial loop */
+
+    /* Medians over the rounds, each of what was measured in one and the same round; NAN where there is nothing to
+     * compare with. */
+    double overhead;   /* one device: the time beyond that of the raw OpenCL program on it, as a part of the latter */
+    double efficiency; /* devices together: the rate, as a part of the sum of their rates alone */
 } bench_result;
 
 typedef struct {

@@ -97,7 +97,7 @@ static int run(const bench_options *options)
     }
     status = check_memory(options, &error);
     if (!status)
-        status = bench_peers_find(peers, options->devices, &error);
+        status = (options->balance ? bench_peers_find_balance : bench_peers_find)(peers, options->devices, &error);
     if (status) {
         bench_complain("%s", error.message);
         free(peers);

@@ -18,6 +18,10 @@ const char bench_help[] =
     "  --device LIST        devices of rowpool, each measured by itself: P:D as `rowpool devices`\n"
     "                       prints them, fork, host, auto, cpu, gpu, accelerator, all\n"
     "                       (default: every OpenCL device, fork, host)\n"
+    "  --balance LIST       devices of rowpool, each measured alone and all of them together: how\n"
+    "                       well they share the work (efficiency: the rate together over the sum\n"
+    "                       of those alone), and what the scheduler costs beside a raw OpenCL\n"
+    "                       program (overhead)\n"
     "  --type LIST|all      element types: int8 int16 int32 int64 uint8 uint16 uint32 uint64\n"
     "                       float16 float32 float64 (default: int32)\n"
     "  --shape R:C,...      rows and their length (default: 200000:5,1000000:64,65536:1024)\n"
@@ -145,25 +149,43 @@ static bool set_format(bench_options *options, const char *name)
 
 static bool set_devices(bench_options *options, const char *list)
 {
+    if (!*list)
+        bench_complain("--device: no device is named");
+    else if (options->balance)
+        bench_complain("--device and --balance exclude each other");
     options->devices = list;
-    if (*list)
-        return true;
-    bench_complain("--device: no device is named");
-    return false;
+    return *list && !options->balance;
+}
+
+static bool set_balance(bench_options *options, const char *list)
+{
+    const bool is_free = !options->devices || options->balance;
+
+    if (!is_free)
+        bench_complain("--device and --balance exclude each other");
+    else if (!strchr(list, ','))
+        bench_complain("--balance: '%s' is one device: name two or more, with commas between", list);
+    options->devices = list;
+    options->balance = true;
+    return is_free && strchr(list, ',');
 }
 
 /* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 /* Options that take a value, in the order of the codes that getopt_long returns for them. */
-static bool (*const setters[])(bench_options *, const char *) = {set_devices, set_types, set_shapes, set_rounds,
-                                                                 set_format};
+static bool (*const setters[])(bench_options *, const char *) = {set_devices, set_types,  set_shapes,
+                                                                 set_rounds,  set_format, set_balance};
 enum { CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
 
-static const struct option names[] = {
-    {"device", required_argument, NULL, CODE_SET + 0}, {"type", required_argument, NULL, CODE_SET + 1},
-    {"shape", required_argument, NULL, CODE_SET + 2},  {"rounds", required_argument, NULL, CODE_SET + 3},
-    {"format", required_argument, NULL, CODE_SET + 4}, {"help", no_argument, NULL, CODE_HELP},
-    {"version", no_argument, NULL, CODE_VERSION},      {NULL, 0, NULL, 0}};
+static const struct option names[] = {{"device", required_argument, NULL, CODE_SET + 0},
+                                      {"type", required_argument, NULL, CODE_SET + 1},
+                                      {"shape", required_argument, NULL, CODE_SET + 2},
+                                      {"rounds", required_argument, NULL, CODE_SET + 3},
+                                      {"format", required_argument, NULL, CODE_SET + 4},
+                                      {"balance", required_argument, NULL, CODE_SET + 5},
+                                      {"help", no_argument, NULL, CODE_HELP},
+                                      {"version", no_argument, NULL, CODE_VERSION},
+                                      {NULL, 0, NULL, 0}};
 
 _Static_assert(sizeof names / sizeof names[0] == sizeof setters / sizeof setters[0] + 3,
                "every option but --help and --version has a setter");

@@ -10,6 +10,7 @@ typedef struct {
 
 typedef struct {
     const char *devices; /* NULL: every one there is */
+    bool balance;        /* they are measured alone and together */
     const bench_format *format;
     rowpool_dtype *dtypes;
     size_t dtype_count;

@@ -58,16 +58,18 @@ static void append(char *text, size_t size, const char *addition)
     (void)snprintf(text + length, size - length, "%s%s", length ? " + " : "", addition);
 }
 
-/* Names what the pool really uses. */
+/* Names what the pool really uses, and which device it is where it is one. */
 static rowpool_status describe(bench_peer *peer, rowpool *pool, rowpool_error *error)
 {
     rowpool_device *devices;
-    size_t count;
+    size_t count, used = 0;
     rowpool_status status = list_devices(pool, &devices, &count, error);
 
     for (size_t i = 0; i < count && !status; i++) {
         if (!devices[i].in_use)
             continue;
+        (void)snprintf(peer->index, sizeof peer->index, "%s", used++ ? "" : devices[i].index);
+        peer->shared = devices[i].shared_memory;
         append(peer->device, sizeof peer->device, devices[i].name);
         if (devices[i].platform[0] || devices[i].driver[0]) {
             char driver[sizeof devices[i].platform + sizeof devices[i].driver];
@@ -145,7 +147,7 @@ static rowpool_status add_all(bench_peers *peers, rowpool_error *error)
     return status ? status : add_device(peers, "host", false, error);
 }
 
-static rowpool_status add_named(bench_peers *peers, char *names, rowpool_error *error)
+static rowpool_status add_named(bench_peers *peers, char *names, bool in_both_memories, rowpool_error *error)
 {
     rowpool_status status = ROWPOOL_OK;
     char *name;
@@ -154,25 +156,41 @@ static rowpool_status add_named(bench_peers *peers, char *names, rowpool_error *
         if (!name[0])
             return bench_fail(error, ROWPOOL_EINVAL, "--device: an empty name in the list");
         status = add_device(peers, name, true, error);
-        if (!status)
+        if (!status && in_both_memories)
             status = add_fork_memory(peers, error);
     }
     return status;
 }
 
-static rowpool_status pool_available(bench_peers *peers, const char *devices, rowpool_error *error)
+/* Calls add_named with a list that it may cut up. */
+static rowpool_status add_list(bench_peers *peers, const char *devices, bool in_both_memories, rowpool_error *error)
 {
-    char *names;
+    char *names = strdup(devices);
     rowpool_status status;
 
-    if (!devices)
-        return add_all(peers, error);
-    names = strdup(devices);
     if (!names)
         return bench_fail(error, ROWPOOL_ENOMEM, "no memory for the list of devices");
-    status = add_named(peers, names, error);
+    status = add_named(peers, names, in_both_memories, error);
     free(names);
     return status;
+}
+
+rowpool_status bench_rowpool_balance(bench_peers *peers, const char *devices, rowpool_error *error)
+{
+    const size_t before = peers->count;
+    rowpool_status status = add_list(peers, devices, false, error);
+    const size_t parts = peers->count - before;
+
+    if (!status)
+        status = add_device(peers, devices, true, error);
+    if (!status)
+        peers->items[peers->count - 1].parts = parts;
+    return status;
+}
+
+static rowpool_status pool_available(bench_peers *peers, const char *devices, rowpool_error *error)
+{
+    return devices ? add_list(peers, devices, true, error) : add_all(peers, error);
 }
 
 /* ---- One case --------------------------------------------------------------------------------------------------- */
@@ -192,10 +210,33 @@ static rowpool_status copy_data(session *own, const bench_case *work, rowpool_er
     return ROWPOOL_OK;
 }
 
+/* Sets, for each device, the rows answered less those that are noted already: a second call gives what came between. */
+static void note_shares(bench_peer *peer)
+{
+    session *own = peer->state;
+    rowpool_device *devices;
+    size_t count, used = 0;
+    rowpool_error error;
+    rowpool_status status = list_devices(own->pool, &devices, &count, &error);
+
+    for (size_t i = 0; i < count && !status; i++) {
+        if (!devices[i].in_use || used == BENCH_SHARES_MAX)
+            continue;
+        bench_share *share = &peer->shares[used++];
+
+        (void)snprintf(share->device, sizeof share->device, "%s", devices[i].index);
+        share->rows = devices[i].rows - share->rows;
+    }
+    free(devices);
+    peer->n_shares = used;
+}
+
 static void pool_cleanup(bench_peer *peer)
 {
     session *own = peer->state;
 
+    if (own->pool)
+        note_shares(peer);
     rowpool_close(own->pool);
     rowpool_free(own->memory);
     free(own);
@@ -209,6 +250,7 @@ static rowpool_status pool_prepare(bench_peer *peer, const bench_case *work, row
 
     if (!own)
         return bench_fail(error, ROWPOOL_ENOMEM, "no memory for a pool");
+    memset(peer->shares, 0, sizeof peer->shares);
     peer->state = own;
     own->rows = (rowpool_rows){.data = work->data, .dtype = work->dtype, .count = work->rows, .width = work->width};
     own->range = rowpool_range_i64(work->lo, work->hi);
@@ -233,5 +275,6 @@ const bench_peer_type bench_peer_rowpool = {
     .available = pool_available,
     .prepare = pool_prepare,
     .run = pool_run,
+    .settle = note_shares,
     .cleanup = pool_cleanup,
 };

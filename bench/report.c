@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,39 @@ static time_text show_time(double seconds)
 static double gigabytes(const bench_result *result)
 {
     return result->bytes_per_second / 1e9;
+}
+
+/* A part of a whole in per cent, "12.3", or what stands for no value. */
+typedef struct {
+    char text[24];
+} percent_text;
+
+static percent_text show_percent(double part, const char *none)
+{
+    percent_text shown;
+
+    if (isnan(part))
+        (void)snprintf(shown.text, sizeof shown.text, "%s", none);
+    else
+        (void)snprintf(shown.text, sizeof shown.text, "%.1f", 100 * part);
+    return shown;
+}
+
+/* The part of the rows that a device of a peer's has answered. */
+static double share_of(const bench_peer *peer, size_t i)
+{
+    uint64_t all = 0;
+
+    for (size_t k = 0; k < peer->n_shares; k++)
+        all += peer->shares[k].rows;
+    return all ? (double)peer->shares[i].rows / (double)all : 0;
+}
+
+/* "0:0 51.3 %, fork 48.7 %", of devices that work together. */
+static void print_shares(const bench_peer *peer)
+{
+    for (size_t i = 0; i < peer->n_shares && peer->parts; i++)
+        printf("%s%s %s %%", i ? ", " : "", peer->shares[i].device, show_percent(share_of(peer, i), "").text);
 }
 
 /* Name and value of what was measured on; the value of each line is text. */
@@ -80,14 +114,20 @@ static void table_results(const bench_case *work, const bench_results *results, 
     (void)is_first;
     printf("\n%s, %zu rows of %zu, %.6g MB\n", rowpool_dtype_name(work->dtype), work->rows, work->width,
            (double)work->bytes / 1e6);
-    printf("%-20s %10s %10s %10s %10s %9s %10s %9s\n", "peer", "median", "min", "p95", "first", "GB/s", "rows/s",
-           "x serial");
+    printf("%-20s %10s %10s %10s %10s %9s %10s %9s %10s %12s\n", "peer", "median", "min", "p95", "first", "GB/s",
+           "rows/s", "x serial", "overhead %", "efficiency %");
     for (size_t i = 0; i < results->count; i++) {
         const bench_result *result = &results->items[i];
 
-        printf("%-20s %10s %10s %10s %10s %9.3f %10.3e %9.2f\n", result->peer->label, show_time(result->median).text,
-               show_time(result->min).text, show_time(result->p95).text, show_time(result->first).text,
-               gigabytes(result), result->rows_per_second, result->ratio);
+        printf("%-20s %10s %10s %10s %10s %9.3f %10.3e %9.2f %10s %12s\n", result->peer->label,
+               show_time(result->median).text, show_time(result->min).text, show_time(result->p95).text,
+               show_time(result->first).text, gigabytes(result), result->rows_per_second, result->ratio,
+               show_percent(result->overhead, "-").text, show_percent(result->efficiency, "-").text);
+        if (result->peer->parts) {
+            printf("%-20s ", "  rows of each");
+            print_shares(result->peer);
+            putchar('\n');
+        }
     }
 }
 
@@ -114,7 +154,7 @@ static void csv_begin(const bench_context *context)
 {
     (void)context;
     puts("peer,device,driver,type,rows,width,bytes,rounds,iterations,median_s,min_s,p95_s,first_s,cpu_s,"
-         "bytes_per_second,rows_per_second,ratio_to_serial");
+         "bytes_per_second,rows_per_second,ratio_to_serial,overhead_percent,efficiency_percent,shares");
 }
 
 static void csv_results(const bench_case *work, const bench_results *results, bool is_first)
@@ -126,10 +166,13 @@ static void csv_results(const bench_case *work, const bench_results *results, bo
         csv_text(result->peer->label);
         csv_text(result->peer->device);
         csv_text(result->peer->driver);
-        printf("%s,%zu,%zu,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", rowpool_dtype_name(work->dtype),
-               work->rows, work->width, work->bytes, result->rounds, result->iterations, result->median, result->min,
-               result->p95, result->first, result->cpu_median, result->bytes_per_second, result->rows_per_second,
-               result->ratio);
+        printf("%s,%zu,%zu,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%s,%s,\"",
+               rowpool_dtype_name(work->dtype), work->rows, work->width, work->bytes, result->rounds,
+               result->iterations, result->median, result->min, result->p95, result->first, result->cpu_median,
+               result->bytes_per_second, result->rows_per_second, result->ratio,
+               show_percent(result->overhead, "").text, show_percent(result->efficiency, "").text);
+        print_shares(result->peer);
+        puts("\"");
     }
 }
 
@@ -221,6 +264,16 @@ static void json_round(const bench_case *work, const bench_result *result, size_
     puts("\n    },");
 }
 
+static void json_balance(const bench_result *result)
+{
+    const bench_peer *peer = result->peer;
+
+    printf(",\n      \"efficiency\": %.9g,\n      \"shares\": {", result->efficiency);
+    for (size_t i = 0; i < peer->n_shares; i++)
+        printf("%s\"%s\": %.9g", i ? ", " : "", peer->shares[i].device, share_of(peer, i));
+    putchar('}');
+}
+
 static void json_median(const bench_case *work, const bench_result *result)
 {
     puts("    {");
@@ -231,7 +284,12 @@ static void json_median(const bench_case *work, const bench_result *result)
     json_times(work, result->median, result->cpu_median);
     printf(",\n      \"min_time\": %.9g,\n      \"p95_time\": %.9g,\n      \"first_time\": %.9g,\n", result->min * 1e9,
            result->p95 * 1e9, result->first * 1e9);
-    printf("      \"ratio_to_serial\": %.9g\n    }", result->ratio);
+    printf("      \"ratio_to_serial\": %.9g", result->ratio);
+    if (!isnan(result->overhead))
+        printf(",\n      \"overhead\": %.9g", result->overhead);
+    if (!isnan(result->efficiency))
+        json_balance(result);
+    fputs("\n    }", stdout);
 }
 
 static void json_results(const bench_case *work, const bench_results *results, bool is_first)
@@ -282,8 +340,8 @@ static void markdown_begin(const bench_context *context)
         markdown_text(peer->driver);
         puts(" |");
     }
-    puts("\n| type | shape | peer | median | min | p95 | first | GB/s | rows/s | x serial |\n"
-         "|---|---|---|--:|--:|--:|--:|--:|--:|--:|");
+    puts("\n| type | shape | peer | median | min | p95 | first | GB/s | rows/s | x serial | overhead % | "
+         "efficiency % | rows of each |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
 }
 
 static void markdown_results(const bench_case *work, const bench_results *results, bool is_first)
@@ -292,10 +350,13 @@ static void markdown_results(const bench_case *work, const bench_results *result
     for (size_t i = 0; i < results->count; i++) {
         const bench_result *result = &results->items[i];
 
-        printf("| %s | %zu:%zu | %s | %s | %s | %s | %s | %.3f | %.3e | %.2f |\n", rowpool_dtype_name(work->dtype),
-               work->rows, work->width, result->peer->label, show_time(result->median).text,
-               show_time(result->min).text, show_time(result->p95).text, show_time(result->first).text,
-               gigabytes(result), result->rows_per_second, result->ratio);
+        printf("| %s | %zu:%zu | %s | %s | %s | %s | %s | %.3f | %.3e | %.2f | %s | %s | ",
+               rowpool_dtype_name(work->dtype), work->rows, work->width, result->peer->label,
+               show_time(result->median).text, show_time(result->min).text, show_time(result->p95).text,
+               show_time(result->first).text, gigabytes(result), result->rows_per_second, result->ratio,
+               show_percent(result->overhead, "").text, show_percent(result->efficiency, "").text);
+        print_shares(result->peer);
+        puts(" |");
     }
 }
 

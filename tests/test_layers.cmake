@@ -2,7 +2,7 @@
 # A layer knows those below it only, so that each can be read, tested and replaced by itself.
 cmake_minimum_required(VERSION 3.25)
 
-file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/src/*.c ${SOURCE}/src/*.h)
+file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/src/*.c ${SOURCE}/src/*.h ${SOURCE}/bench/*.c ${SOURCE}/bench/*.h)
 list(LENGTH files total)
 if(total LESS 20)
   message(FATAL_ERROR "only ${total} files found under ${SOURCE}/src: nothing would be checked")
@@ -46,3 +46,5 @@ forbid("^src/backend/host" "${none}" "${include}(process/|backend/(opencl|fork))
 forbid("^src/pool/" "${none}" "${include}(cli/|backend/(opencl|fork|host))" "the pool knows backends by backend.h only")
 forbid("^src/(api|pool/)" "${none}" "${include}cli/" "the library does not know the program")
 forbid("^src/cli/" "${none}" "${include}(core|process|backend|pool)/" "the program is a user of the library")
+forbid("^bench/" "^bench/peer_opencl\\.c$" "${include}(CL/|OpenCL/|base/|core/|process/|backend/|pool/|cli/)"
+  "the benchmark is a user of the library, but for the raw OpenCL program")

@@ -5,12 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
-static inline struct timespec rp_clock_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now;
-}
+struct timespec rp_clock_now(void);
 
 static inline struct timespec rp_clock_after_ms(int64_t ms)
 {

@@ -24,7 +24,8 @@ typedef struct rp_device {
     size_t parallel;    /* and how many of them it works on at the same time */
     size_t chunk_bytes; /* and the most bytes in one */
     void *state;        /* open to close: the backend's */
-    double rate;        /* the pool's, under its lock: bytes a second in the last run; 0: not known */
+    double rate;        /* the pool's, under its lock: bytes a second in the last run; 0: not known; */
+    double left_out;    /* and how many seconds of runs it had no part in since then */
 } rp_device;
 
 /* What opening a device may depend on. */
@@ -61,6 +62,7 @@ typedef struct rp_task {
 
     rowpool_status status;
     rowpool_error error;
+    bool cold;   /* it waited for a compiler: its time says nothing about the device */
     bool blamed; /* with EWORKER: these rows, not those of another task, killed the worker */
     void *state; /* submit to finish: the backend's */
 } rp_task;

@@ -91,9 +91,11 @@ typedef struct rp_delivery {
 typedef struct {
     rp_device *device;
     size_t in_flight;           /* SIZE_MAX: put aside */
+    size_t pending;             /* bytes of its chunks in flight */
     size_t most;                /* bytes of a chunk: less than the device's when its memory ran out */
-    double rate;                /* bytes a second: as measured so far; before that, in earlier runs; 0: not known */
-    double bytes, busy;         /* done, and the seconds that it took */
+    double rate;                /* bytes a second: as measured of late; before that, in earlier runs; 0: not known */
+    double left_out;            /* seconds of earlier runs since it last did something */
+    double bytes, busy;         /* done of late, and the seconds that it took: what is older counts for less */
     struct timespec busy_since; /* while in_flight > 0: from then on, `busy` does not say */
 } rp_participant;
 

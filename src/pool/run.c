@@ -60,6 +60,60 @@ static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
     return run->n_participants == 0 && !run->has_reserve ? nobody_can(run, error) : ROWPOOL_OK;
 }
 
+/* ---- What is known of them -------------------------------------------------------------------------------------- */
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* What others than one do together: the bytes a second, and those in flight. One of which nothing is known yet counts
+ * as no slower. */
+typedef struct {
+    size_t count;
+    double rate, pending, fastest;
+} rivals;
+
+static rivals rivals_of(const rp_run *run, const rp_participant *one)
+{
+    rivals all = {0};
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *other = &run->participants[i];
+        if (other == one || other->in_flight == put_aside)
+            continue;
+        double rate = other->rate > 0 ? other->rate : one->rate;
+        all.count++;
+        all.rate += rate;
+        all.fastest = larger(rate, all.fastest);
+        all.pending += (double)other->pending;
+    }
+    return all;
+}
+
+/* What a run knows of a device from the last one: its rate, and for how long it was left out as too slow. Both under the
+ * pool's lock. */
+static void recall(rp_participant *participant)
+{
+    participant->rate = participant->device->rate;
+    participant->left_out = participant->device->left_out;
+}
+
+static void remember(const rp_run *run, const rp_participant *participant)
+{
+    const rivals others = rivals_of(run, participant);
+    rp_device *device = participant->device;
+    device->rate = participant->rate;
+    if (participant->bytes > 0)
+        device->left_out = 0;
+    else if (others.rate > 0)
+        device->left_out += (double)rp_map_bytes(&run->map) / others.rate;
+}
+
 /* ---- Beginning and end ------------------------------------------------------------------------------------------ */
 
 static rowpool_status no_memory(const rp_run *run, rowpool_error *error)
@@ -97,7 +151,7 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
         run->next->link = &run->next;
     pool->runs = run;
     for (size_t i = 0; i < run->n_participants; i++)
-        run->participants[i].rate = run->participants[i].device->rate;
+        recall(&run->participants[i]);
     pthread_mutex_unlock(&pool->lock);
     return ROWPOOL_OK;
 }
@@ -124,7 +178,7 @@ void rp_run_destroy(rp_run *run)
     if (run->next != NULL)
         run->next->link = run->link;
     for (size_t i = 0; i < run->n_participants; i++)
-        run->participants[i].device->rate = run->participants[i].rate; /* where the next run begins */
+        remember(run, &run->participants[i]);
     pthread_mutex_unlock(&run->pool->lock);
     free_deliveries(run->parts);
     free_deliveries(run->waiting);
@@ -189,51 +243,91 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 
 enum { LEAST_WORK = 64 << 10 }; /* bytes: less is not worth a task */
 
-/* The bytes a second of all that take part, but for one. */
-static double rate_of_others(const rp_run *run, const rp_participant *but)
+/* Bytes of elements in a chunk. */
+static size_t chunk_bytes(const rp_run *run, const rp_chunk *chunk)
 {
-    double rate = 0;
-    for (size_t i = 0; i < run->n_participants; i++)
-        if (&run->participants[i] != but && run->participants[i].in_flight != put_aside)
-            rate += run->participants[i].rate;
-    return rate;
+    size_t bytes = 0;
+    for (size_t i = 0; i < run->map.code.n_inputs; i++)
+        bytes += rp_chunk_elements(&run->map.inputs[i], chunk) * run->map.code.element[i];
+    return bytes;
 }
 
-static bool all_rates_are_known(const rp_run *run)
+/* Seconds of a task among others: ten times what it costs to have one more; and so few that a device whose rate falls
+ * does not hold up the rest for long. */
+static const double least_seconds = 200e-6, most_seconds = 5e-3;
+
+/* What one of those that a device works on side by side does in some time. */
+static double work_in(const rp_participant *participant, double seconds)
 {
-    for (size_t i = 0; i < run->n_participants; i++)
-        if (run->participants[i].in_flight != put_aside && run->participants[i].rate <= 0)
+    return seconds * participant->rate / (double)participant->device->parallel;
+}
+
+/* The least bytes that are worth a task. */
+static double least_work(const rp_participant *participant)
+{
+    return larger(work_in(participant, least_seconds), LEAST_WORK);
+}
+
+static double seconds_of_least(const rp_participant *participant)
+{
+    return least_work(participant) * (double)participant->device->parallel / participant->rate;
+}
+
+/* Whether a device that was left out of earlier runs is to be tried again, for its rate may have been taken in a bad
+ * moment: when that costs no more than 2 % of the time since. */
+static bool is_to_be_tried(const rp_participant *participant)
+{
+    return participant->in_flight == 0 && participant->bytes <= 0 &&
+           50 * seconds_of_least(participant) <= participant->left_out;
+}
+
+/* Whether one more chunk for a device helps: not so where it would still be at its least one when the others have done
+ * all the rest. The fastest helps when it is idle, so there is always one. */
+static bool is_of_use(const rp_run *run, const rp_participant *participant)
+{
+    const rivals others = rivals_of(run, participant);
+    if (others.count == 0 || (participant->in_flight == 0 && participant->rate >= others.fastest))
+        return true;
+    if (participant->rate <= 0)
+        return participant->in_flight < participant->device->parallel;
+    double ready = (double)participant->pending / participant->rate + seconds_of_least(participant);
+    return ready <= ((double)run->left + others.pending) / others.rate || is_to_be_tried(participant);
+}
+
+/* Whether nobody else has, or would get, a part of what is left. */
+static bool is_alone(const rp_run *run, const rp_participant *participant)
+{
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *other = &run->participants[i];
+        if (other != participant && other->in_flight != put_aside && (other->pending > 0 || is_of_use(run, other)))
             return false;
+    }
     return true;
 }
 
-/* Each takes half of its share of what is left, by the rates, so that all end together; alone, as much as it can. As
- * long as a rate is not known, little: for a slow device an equal share would be too much. */
+/* Alone a device takes as much as it can. Among others each takes a quarter of what it lacks of its share of all that
+ * is not done, by the rates, so that all end together. A rate is trusted no further than it was measured: as long as it
+ * is not known, or only from an earlier run, the device gets less, and then a few times what it did of late. */
 static size_t chunk_work(const rp_run *run, const rp_participant *participant)
 {
-    const rp_device *device = participant->device;
-    size_t share = run->left / (2 * device->parallel);
-    if (run->n_participants <= 1)
-        return device->parallel <= 1 ? participant->most : rp_min(rp_max(share, LEAST_WORK), participant->most);
-    if (all_rates_are_known(run))
-        share = (size_t)((double)share * participant->rate / (rate_of_others(run, participant) + participant->rate));
-    else
-        share /= 32;
-    return rp_min(rp_max(share, LEAST_WORK), participant->most);
+    const rivals others = rivals_of(run, participant);
+    const size_t parallel = participant->device->parallel;
+    if (is_alone(run, participant))
+        return parallel <= 1 ? participant->most
+                             : rp_min(rp_max(run->left / (2 * parallel), LEAST_WORK), participant->most);
+    if (participant->rate <= 0)
+        return rp_min(LEAST_WORK, participant->most);
+    double undone = (double)run->left + others.pending + (double)participant->pending;
+    double share = undone * participant->rate / (others.rate + participant->rate) - (double)participant->pending;
+    double trusted = participant->bytes > 0 ? 4 * participant->bytes : share / 8;
+    double work = smaller(smaller(share / 4, trusted) / (double)parallel, work_in(participant, most_seconds));
+    work = larger(work, least_work(participant));
+    return work < (double)participant->most ? (size_t)work : participant->most;
 }
 
-/* Whether a device helps: not so one that would still be at its least chunk when the others have done all the rest. */
-static bool is_of_use(const rp_run *run, const rp_participant *participant)
+static void note_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk)
 {
-    bool fastest = true;
-    for (size_t i = 0; i < run->n_participants; i++)
-        fastest &= run->participants[i].in_flight == put_aside || run->participants[i].rate <= participant->rate;
-    return fastest || !all_rates_are_known(run) ||
-           LEAST_WORK / participant->rate <= (double)run->left / rate_of_others(run, participant);
-}
-
-static void note_begin(rp_participant *participant)
-{
+    participant->pending += chunk_bytes(run, chunk);
     if (participant->in_flight == 0)
         participant->busy_since = rp_clock_now();
 }
@@ -257,14 +351,16 @@ static void trace_chunk(const rp_run *run, const rp_slot *slot, const char *name
     rp_trace_span(slot->task.device->info.index, name, slot->begin, rp_clock_now(), text);
 }
 
-/* After a chunk: its device's rate is all that it did, over the time in which it had something to do. */
-static void note_end(rp_run *run, rp_participant *participant, const rp_chunk *chunk)
+/* After a chunk: its device's rate is what it did of late, over the time in which it had something to do. */
+static void note_end(const rp_run *run, rp_participant *participant, const rp_task *task)
 {
     struct timespec now = rp_clock_now();
-    for (size_t i = 0; i < run->map.code.n_inputs; i++)
-        participant->bytes += (double)rp_chunk_elements(&run->map.inputs[i], chunk) * (double)run->map.code.element[i];
-    participant->busy += rp_clock_seconds(participant->busy_since, now);
+    double seconds = rp_clock_seconds(participant->busy_since, now);
     participant->busy_since = now;
+    if (task->cold)
+        return;
+    participant->bytes = participant->bytes / 2 + (double)chunk_bytes(run, &task->chunk);
+    participant->busy = participant->busy / 2 + seconds;
     if (participant->bytes > 0 && participant->busy > 0)
         participant->rate = participant->bytes / participant->busy;
 }
@@ -309,8 +405,7 @@ static bool next_piece(rp_run *run, const rp_participant *participant, rp_piece 
     *piece = (rp_piece){0};
     if (!rp_split_next(run->map.inputs, run->map.code.n_inputs, &limits, &run->cursor, &piece->chunk))
         return false;
-    for (size_t i = 0; i < run->map.code.n_inputs; i++)
-        run->left -= rp_chunk_elements(&run->map.inputs[i], &piece->chunk) * run->map.code.element[i];
+    run->left -= chunk_bytes(run, &piece->chunk);
     return true;
 }
 
@@ -590,7 +685,7 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
         .map = &run->map, .chunk = *chunk, .device = device, .patience = &run->patience, .owner = run};
     slot->task.home = run->waits ? NULL : run->queue;
     slot->task.results = to_array ? array_at(run, chunk->row) : own->bytes;
-    note_begin(participant);
+    note_begin(run, participant, chunk);
     participant->in_flight++; /* before submit: the completion may already be there when it returns */
     run->in_flight++;
     rowpool_error error;
@@ -601,6 +696,7 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     }
     run->in_flight--;
     participant->in_flight--;
+    participant->pending -= chunk_bytes(run, chunk);
     release_slot(run, slot);
     piece_failed(run, participant, piece, false, &error);
 }
@@ -660,10 +756,11 @@ void rp_run_complete(rp_run *run, rp_slot *slot)
     rowpool_error error;
     rowpool_status status = device->backend->finish(device, &slot->task, &error);
     run->in_flight--;
+    participant->pending -= chunk_bytes(run, &slot->piece.chunk);
     if (participant->in_flight != put_aside)
         participant->in_flight--;
     if (status == ROWPOOL_OK) {
-        note_end(run, participant, &slot->piece.chunk);
+        note_end(run, participant, &slot->task);
         trace_chunk(run, slot, "chunk");
         piece_done(run, device, slot);
     }

@@ -486,6 +486,7 @@ static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chun
     rp_cl_guard *guard = chunk->first_launch = malloc(sizeof *guard);
     if (guard == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    chunk->task->cold = true;
     rp_cl_guard now; /* the chunk's own may be gone once it is enqueued */
     rp_cl_guard_enter(&now);
     *guard = now;

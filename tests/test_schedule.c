@@ -1,0 +1,353 @@
+/* How a map is shared out among devices of unlike speed: simulated ones, by a clock that only the test moves. What is
+ * asserted are parts of the time that the devices would take without any loss, so no machine's speed matters. */
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "pool/pool.h"
+#include "support.h"
+
+/* ---- The clock: in place of the library's ----------------------------------------------------------------------- */
+
+static double clock_seconds;
+
+struct timespec rp_clock_now(void)
+{
+    double whole = floor(clock_seconds);
+    return (struct timespec){.tv_sec = (time_t)whole, .tv_nsec = (long)(1e9 * (clock_seconds - whole))};
+}
+
+/* ---- Simulated devices ------------------------------------------------------------------------------------------ */
+
+enum { MOST_DEVICES = 3, MOST_PARALLEL = 8 };
+
+typedef struct {
+    double rate;                  /* bytes a second; */
+    double change_at, later_rate; /* from that moment on, if not 0 */
+    double build;                 /* seconds that a compiler needs for the first chunk */
+    size_t parallel;              /* chunks that it works on side by side; 0: one */
+    /* What comes of it: */
+    double free_at[MOST_PARALLEL]; /* when each has done all that it was given */
+    size_t rows, chunks, largest;  /* in the last map */
+    bool built;
+} simulated;
+
+/* A task in flight, in rp_task.state. */
+typedef struct {
+    double end;
+} flight;
+
+static simulated *simulated_of(const rp_device *device)
+{
+    return (simulated *)device->id[0];
+}
+
+static size_t bytes_of(const rp_task *task)
+{
+    return rp_chunk_elements(task->map->inputs, &task->chunk) * task->map->inputs->dtype->size;
+}
+
+/* What a chunk costs beside its bytes. */
+static const double chunk_seconds = 20e-6;
+
+static double end_of(const simulated *device, double begin, double bytes)
+{
+    double share = 1 / (double)device->parallel;
+    double end = begin + chunk_seconds + bytes / (share * device->rate);
+    if (device->change_at <= 0 || end <= device->change_at)
+        return end;
+    if (begin >= device->change_at)
+        return begin + chunk_seconds + bytes / (share * device->later_rate);
+    return device->change_at + (end - device->change_at) * device->rate / device->later_rate;
+}
+
+static double *first_free(simulated *device)
+{
+    double *first = device->free_at;
+    for (size_t i = 1; i < device->parallel; i++)
+        if (device->free_at[i] < *first)
+            first = &device->free_at[i];
+    return first;
+}
+
+static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    simulated *own = simulated_of(device);
+    flight *in_flight = malloc(sizeof *in_flight);
+    (void)error;
+    assert_non_null(in_flight);
+    size_t bytes = bytes_of(task);
+    double *free_at = first_free(own);
+    task->cold = own->build > 0 && !own->built;
+    own->built = true;
+    *free_at = end_of(own, fmax(clock_seconds, *free_at) + (task->cold ? own->build : 0), (double)bytes);
+    own->chunks++;
+    own->largest = bytes > own->largest ? bytes : own->largest;
+    in_flight->end = *free_at;
+    task->state = in_flight;
+    return ROWPOOL_OK;
+}
+
+static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    uint32_t *visits = task->results;
+    (void)error;
+    for (size_t row = 0; row < task->chunk.rows; row++)
+        visits[row]++;
+    simulated_of(device)->rows += task->chunk.rows;
+    free(task->state);
+    task->state = NULL;
+    return ROWPOOL_OK;
+}
+
+static const char *lacks(const rp_device *device, const rp_map *map)
+{
+    (void)map;
+    return device->info.type == ROWPOOL_DEVICE_HOST ? "it only stands by" : NULL;
+}
+
+static const rp_backend backend = {.name = "simulated", .submit = submit, .finish = finish, .lacks = lacks};
+
+/* ---- A pool of them --------------------------------------------------------------------------------------------- */
+
+enum { ROW_BYTES = 4096, CHUNK_BYTES = 256 << 20 };
+
+typedef struct {
+    rowpool pool;
+    rp_device devices[MOST_DEVICES + 1]; /* the host is the last */
+} simulation;
+
+static void open_pool(simulation *own, simulated *devices, size_t count)
+{
+    *own = (simulation){
+        .pool = {.pid = getpid(), .devices = {.items = own->devices, .count = count + 1, .used = count}}};
+    pthread_mutex_init(&own->pool.lock, NULL);
+    own->pool.host = &own->devices[count];
+    own->pool.host->backend = &backend;
+    own->pool.host->info.type = ROWPOOL_DEVICE_HOST;
+    clock_seconds = 1;
+    for (size_t i = 0; i < count; i++) {
+        rp_device *device = &own->devices[i];
+        devices[i].parallel += devices[i].parallel == 0;
+        *device = (rp_device){.backend = &backend, .id = {(uintptr_t)&devices[i]}, .available = true};
+        device->parallel = devices[i].parallel;
+        device->lanes = 2 * device->parallel;
+        device->chunk_bytes = CHUNK_BYTES;
+        device->info.largest_buffer = UINT64_MAX;
+        device->info.index[0] = (char)('0' + i);
+    }
+}
+
+static void close_pool(simulation *own)
+{
+    pthread_mutex_destroy(&own->pool.lock);
+}
+
+/* Of those in flight, the one that ends first. */
+static rp_slot *next_to_end(const rp_run *run)
+{
+    rp_slot *next = NULL;
+    for (size_t i = 0; i < run->n_slots; i++) {
+        rp_slot *slot = &run->slots[i];
+        if (slot->task.state != NULL &&
+            (next == NULL || ((flight *)slot->task.state)->end < ((flight *)next->task.state)->end))
+            next = slot;
+    }
+    assert_non_null(next);
+    return next;
+}
+
+/* Maps so many rows and returns the seconds that it took, once every row was visited exactly once. No element is ever
+ * read: there is no data. */
+static double map_rows(simulation *own, size_t rows)
+{
+    uint32_t *visits = calloc(rows, sizeof *visits);
+    assert_non_null(visits);
+    const rp_map map = {
+        .name = "simulated",
+        .code = {.compiled.result_size = sizeof *visits, .n_inputs = 1, .element = {1}},
+        .inputs = {{.dtype = rp_dtype_of(ROWPOOL_UINT8),
+                    .dtype_id = ROWPOOL_UINT8,
+                    .count = rows,
+                    .width = ROW_BYTES,
+                    .stride = ROW_BYTES,
+                    .elements = rows * ROW_BYTES}},
+        .columns = 1,
+        .results = (char *)visits,
+    };
+    rp_queue queue; /* nothing arrives there: the test itself says what completed */
+    rp_run run;
+    rowpool_error error;
+    rp_queue_init(&queue);
+    assert_ok(rp_run_init(&run, &own->pool, &map, NULL, &queue, &error), error);
+    double begin = clock_seconds;
+    for (size_t i = 0; i < own->pool.devices.used; i++) {
+        simulated *device = simulated_of(&own->devices[i]);
+        device->rows = device->chunks = device->largest = 0;
+    }
+    rp_run_fill(&run);
+    while (run.in_flight > 0) {
+        rp_slot *slot = next_to_end(&run);
+        clock_seconds = fmax(clock_seconds, ((flight *)slot->task.state)->end);
+        rp_run_complete(&run, slot);
+        rp_run_fill(&run);
+    }
+    assert_ok(rp_run_status(&run, &error), error);
+    rp_run_destroy(&run);
+    rp_queue_destroy(&queue);
+    for (size_t row = 0; row < rows; row++)
+        assert_int_equal(visits[row], 1);
+    free(visits);
+    return clock_seconds - begin;
+}
+
+/* ---- What is asserted ------------------------------------------------------------------------------------------- */
+
+enum { ROWS = 1 << 20, FEW_ROWS = 2000 }; /* FEW_ROWS: a map of a millisecond */
+static const double fast = 8e9;
+
+static double sum_of_rates(const simulated *devices, size_t count)
+{
+    double rate = 0;
+    for (size_t i = 0; i < count; i++)
+        rate += devices[i].rate;
+    return rate;
+}
+
+/* time, beside that of the same bytes at a rate. */
+static void assert_time(double time, size_t rows, double rate, double most)
+{
+    double ideal = (double)rows * ROW_BYTES / rate;
+    if (time > most * ideal)
+        fail_msg("it took %.3f times as long as without any loss; at most %.3f is good", time / ideal, most);
+}
+
+/* The rows that a device had, beside its part by the rates. */
+static void assert_share(const simulated *device, size_t rows, double rate, double least, double most)
+{
+    double part = (double)device->rows / ((double)rows * device->rate / rate);
+    if (part < least || part > most)
+        fail_msg("a device had %.3f times its part of the rows; %.3f to %.3f is good", part, least, most);
+}
+
+/* Of each three maps the first knows nothing of the devices. */
+static void share_out(simulated *devices, size_t count)
+{
+    simulation own;
+    double rate = sum_of_rates(devices, count);
+    open_pool(&own, devices, count);
+    for (int map = 0; map < 3; map++) {
+        assert_time(map_rows(&own, ROWS), ROWS, rate, 1.05);
+        for (size_t i = 0; i < count; i++)
+            assert_share(&devices[i], ROWS, rate, 0.9, 1.1);
+    }
+    close_pool(&own);
+}
+
+TEST(devices_end_together_whatever_their_rates)
+{
+    static const double ratios[] = {1, 3, 10, 100, 1000};
+    for (size_t i = 0; i < COUNT_OF(ratios); i++) {
+        simulated slower[] = {{.rate = fast}, {.rate = fast / ratios[i]}};
+        simulated faster[] = {{.rate = fast / ratios[i]}, {.rate = fast}};
+        simulated three[] = {{.rate = fast / ratios[i]}, {.rate = fast}, {.rate = fast / 2}};
+        share_out(slower, COUNT_OF(slower));
+        share_out(faster, COUNT_OF(faster));
+        share_out(three, COUNT_OF(three));
+    }
+}
+
+TEST(a_device_that_works_on_several_chunks_at_a_time_is_one_among_others)
+{
+    for (size_t parallel = 1; parallel <= MOST_PARALLEL; parallel *= 2) {
+        simulated devices[] = {{.rate = fast}, {.rate = fast / 3, .parallel = parallel}};
+        share_out(devices, COUNT_OF(devices));
+    }
+}
+
+TEST(a_device_that_would_only_slow_a_small_map_down_gets_nothing)
+{
+    enum { MAPS = 3000 };
+    simulated devices[] = {{.rate = fast}, {.rate = fast / 1000}}, alone[] = {{.rate = fast}};
+    simulation own, other;
+    double together = 0, without = 0;
+    open_pool(&other, alone, 1);
+    for (int map = 0; map < MAPS; map++)
+        without += map_rows(&other, FEW_ROWS);
+    close_pool(&other);
+    open_pool(&own, devices, 2);
+    map_rows(&own, FEW_ROWS);
+    map_rows(&own, FEW_ROWS);
+    assert_int_equal(devices[1].rows, 0);
+    /* That it is tried again from time to time costs next to nothing. */
+    for (int map = 0; map < MAPS; map++)
+        together += map_rows(&own, FEW_ROWS);
+    assert_true(together <= 1.1 * without);
+    close_pool(&own);
+}
+
+TEST(a_change_of_rate_is_followed)
+{
+    simulated devices[] = {{.rate = fast}, {.rate = fast, .later_rate = fast / 30}};
+    const double later = fast + devices[1].later_rate, third = (double)ROWS * ROW_BYTES / (2 * fast) / 3;
+    simulation own;
+    open_pool(&own, devices, 2);
+    devices[1].change_at = clock_seconds + third;
+    assert_time(map_rows(&own, ROWS) - third, ROWS - ROWS / 3, later, 1.05);
+    assert_time(map_rows(&own, ROWS), ROWS, later, 1.05);
+    devices[1].rate = devices[1].later_rate;
+    assert_share(&devices[1], ROWS, later, 0.9, 1.1);
+    close_pool(&own);
+}
+
+/* The compiler's time is not taken for the device's. */
+TEST(a_device_that_had_to_compile_has_its_part_of_the_next_map)
+{
+    simulated devices[] = {{.rate = fast}, {.rate = fast, .build = 1}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    for (int map = 0; map < 4; map++)
+        map_rows(&own, FEW_ROWS);
+    assert_share(&devices[1], FEW_ROWS, 2 * fast, 0.7, 1.3);
+    close_pool(&own);
+}
+
+TEST(a_device_that_was_left_out_is_tried_again)
+{
+    simulated devices[] = {{.rate = fast}, {.rate = fast / 1000, .later_rate = fast}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    devices[1].change_at = clock_seconds + 10e-3; /* its first chunk is slow still */
+    int map = 0;
+    do {
+        map_rows(&own, FEW_ROWS);
+        assert_true(++map < 3000);
+    } while (devices[1].rows < FEW_ROWS / 3);
+    close_pool(&own);
+}
+
+TEST(alone_a_device_gets_as_much_as_it_can_take)
+{
+    simulated devices[] = {{.rate = fast}};
+    simulation own;
+    open_pool(&own, devices, 1);
+    assert_time(map_rows(&own, ROWS), ROWS, fast, 1.02);
+    assert_int_equal(devices[0].chunks, ROWS / (CHUNK_BYTES / (ROW_BYTES + sizeof(uint32_t))) + 1);
+    assert_true(devices[0].largest > CHUNK_BYTES - 2 * ROW_BYTES - CHUNK_BYTES / 1000);
+    close_pool(&own);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(devices_end_together_whatever_their_rates),
+        cmocka_unit_test(a_device_that_works_on_several_chunks_at_a_time_is_one_among_others),
+        cmocka_unit_test(a_device_that_would_only_slow_a_small_map_down_gets_nothing),
+        cmocka_unit_test(a_change_of_rate_is_followed),
+        cmocka_unit_test(a_device_that_had_to_compile_has_its_part_of_the_next_map),
+        cmocka_unit_test(a_device_that_was_left_out_is_tried_again),
+        cmocka_unit_test(alone_a_device_gets_as_much_as_it_can_take),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

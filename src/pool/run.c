@@ -351,7 +351,8 @@ static void trace_chunk(const rp_run *run, const rp_slot *slot, const char *name
     rp_trace_span(slot->task.device->info.index, name, slot->begin, rp_clock_now(), text);
 }
 
-/* After a chunk: its device's rate is what it did of late, over the time in which it had something to do. */
+/* After a chunk: its device's rate is what it did of late, over the time in which it had something to do. The older
+ * counts for less with each chunk; where several go side by side, and may end together, with each round of them. */
 static void note_end(const rp_run *run, rp_participant *participant, const rp_task *task)
 {
     struct timespec now = rp_clock_now();
@@ -359,8 +360,9 @@ static void note_end(const rp_run *run, rp_participant *participant, const rp_ta
     participant->busy_since = now;
     if (task->cold)
         return;
-    participant->bytes = participant->bytes / 2 + (double)chunk_bytes(run, &task->chunk);
-    participant->busy = participant->busy / 2 + seconds;
+    double kept = 1 - 0.5 / (double)participant->device->parallel;
+    participant->bytes = kept * participant->bytes + (double)chunk_bytes(run, &task->chunk);
+    participant->busy = kept * participant->busy + seconds;
     if (participant->bytes > 0 && participant->busy > 0)
         participant->rate = participant->bytes / participant->busy;
 }

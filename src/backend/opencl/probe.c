@@ -2,7 +2,6 @@
 #include "backend/opencl/opencl.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,19 +20,14 @@ static pid_t first_process;
 
 static void text_of(cl_device_id id, cl_device_info what, char *text, size_t size)
 {
-    text[0] = '\0';
-    /* Asked for by itself: a text longer than the place for it is an error, and nothing is written then. */
-    size_t needed = 0;
-    if (clGetDeviceInfo(id, what, 0, NULL, &needed) != CL_SUCCESS || needed == 0)
-        return;
-    char *whole = malloc(needed + 1);
-    if (whole == NULL)
-        return;
-    if (clGetDeviceInfo(id, what, needed, whole, NULL) == CL_SUCCESS) {
-        whole[needed] = '\0';
-        snprintf(text, size, "%s", whole);
-    }
-    free(whole);
+    /* A text longer than the place for it is an error, and nothing is written then: so there is plenty, and not from
+     * malloc, for a device without its name, version and extensions would pass for another. */
+    char whole[16384];
+    size_t length = 0;
+    bool known = clGetDeviceInfo(id, what, sizeof whole, whole, &length) == CL_SUCCESS && length <= sizeof whole;
+    size_t kept = known ? rp_min(length, size - 1) : 0;
+    memcpy(text, whole, kept);
+    text[kept] = '\0';
 }
 
 static cl_ulong number_of(cl_device_id id, cl_device_info what)

@@ -1,0 +1,63 @@
+/* Faults in rowpool's own calls to the C library and the system: the linker leads these calls here (--wrap), and only
+ * those of the objects that it links, so that a driver's own memory and descriptors are untouched. */
+#ifndef ROWPOOL_TESTS_SYSTEM_FAULTS_H
+#define ROWPOOL_TESTS_SYSTEM_FAULTS_H
+
+#include <stdbool.h>
+
+/* The calls that can fail: X(name). */
+#define TEST_SYSTEM_CALLS(X) \
+    X(malloc)                \
+    X(calloc)                \
+    X(realloc)               \
+    X(aligned_alloc)         \
+    X(strdup)                \
+    X(getline)               \
+    X(mmap)                  \
+    X(memfd_create)          \
+    X(ftruncate)             \
+    X(open)                  \
+    X(fopen)                 \
+    X(fcntl)                 \
+    X(pipe2)                 \
+    X(socketpair)            \
+    X(sendmsg)               \
+    X(eventfd)               \
+    X(epoll_create1)         \
+    X(epoll_ctl)             \
+    X(timerfd_create)        \
+    X(fork)                  \
+    X(pidfd_open)            \
+    X(pthread_create)        \
+    X(process_vm_readv)      \
+    X(sched_cpualloc)
+
+typedef enum {
+#define TEST_SYSTEM_CALL_ENUM(name) TEST_SYSTEM_##name,
+    TEST_SYSTEM_CALLS(TEST_SYSTEM_CALL_ENUM)
+#undef TEST_SYSTEM_CALL_ENUM
+        TEST_SYSTEM_TOTAL
+} test_system_call;
+
+/* From here on the n-th call fails, counted from 1, and with `sticky` all later ones too. in_workers: calls count in
+ * forked children, all of them together, and not in this process. */
+void test_system_arm(long n, bool sticky, bool in_workers);
+
+/* No call fails any more. How many did; *first, if any did: the first of them. */
+long test_system_disarm(test_system_call *first);
+
+/* How many were counted since they were armed. */
+long test_system_calls(void);
+
+const char *test_system_name(test_system_call call);
+
+/* How often a call was counted, in this process or a child, since the program began. */
+long test_system_seen(test_system_call call);
+
+/* Blocks of memory and bytes of mappings that rowpool, and the test, hold in this process now. */
+typedef struct {
+    long blocks, mapped;
+} test_system_held;
+test_system_held test_system_holds(void);
+
+#endif

@@ -164,6 +164,14 @@ ROWPOOL_API rowpool_range rowpool_range_f64(double lo, double hi);
 typedef struct rowpool rowpool;         /* a pool of workers: devices, or processes */
 typedef struct rowpool_job rowpool_job; /* an asynchronous map */
 
+/* When OpenCL is kept out of this process. Drivers may end the process that uses them: PoCL does when it runs out of
+ * memory, descriptors or threads, or of disk for its cache. */
+typedef enum {
+    ROWPOOL_ISOLATE_NEVER,
+    ROWPOOL_ISOLATE_AT_RISK, /* where a limit is so low, or a disk so full, that it is to be feared */
+    ROWPOOL_ISOLATE_ALWAYS
+} rowpool_isolate;
+
 /* All zero (but size) is the default. Each member's environment variable holds where the member is zero.
  *
  *     rowpool_options options = {.size = sizeof options, .device = "cpu"};
@@ -203,6 +211,10 @@ typedef struct {
      * rest of it while others, at last the calling thread, do its rows. Chunks are still made smaller where memory runs
      * out, and workers that die are still replaced. */
     bool strict;
+
+    /* ROWPOOL_ISOLATE: "never", "risk" or "always". Whether auto takes OpenCL in a helper process, as the device isolated
+     * is, instead of OpenCL in this one. */
+    rowpool_isolate isolate;
 } rowpool_options;
 
 /* Opens a pool. options NULL: the defaults. *pool is NULL after a failure.

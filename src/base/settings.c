@@ -14,6 +14,10 @@ static const char *const names[RP_SETTINGS] = {
     [RP_SETTING_TRACE] = "ROWPOOL_TRACE",
     [RP_SETTING_HELPER] = "ROWPOOL_HELPER",
     [RP_SETTING_ISOLATED_DEVICE] = "ROWPOOL_ISOLATED_DEVICE",
+    [RP_SETTING_ISOLATE] = "ROWPOOL_ISOLATE",
+    [RP_SETTING_POCL_CACHE_DIR] = "POCL_CACHE_DIR",
+    [RP_SETTING_XDG_CACHE_HOME] = "XDG_CACHE_HOME",
+    [RP_SETTING_HOME] = "HOME",
 };
 
 const char *rp_setting_name(rp_setting setting)

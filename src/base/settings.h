@@ -14,6 +14,10 @@ typedef enum {
     RP_SETTING_TRACE,
     RP_SETTING_HELPER,
     RP_SETTING_ISOLATED_DEVICE,
+    RP_SETTING_ISOLATE,
+    RP_SETTING_POCL_CACHE_DIR, /* where PoCL writes: the first of these */
+    RP_SETTING_XDG_CACHE_HOME,
+    RP_SETTING_HOME,
     RP_SETTINGS
 } rp_setting;
 

@@ -281,7 +281,7 @@ static rowpool_status note_fallback(demonstration *demo, rowpool *pool, rowpool_
 
 static rowpool_status open_workers(rowpool **pool, const char *device, rowpool_error *error)
 {
-    const rowpool_options options = {.size = sizeof options, .device = device};
+    const rowpool_options options = {.size = sizeof options, .device = device, .isolate = ROWPOOL_ISOLATE_AT_RISK};
     return rowpool_open(pool, &options, error);
 }
 

@@ -201,7 +201,7 @@ static const char HELP[] = "Usage: rowpool devices [--device LIST]\n"
 /* Where the wanted devices are not there, those that are help to choose others. */
 static int show_devices(const char *wanted)
 {
-    const rowpool_options options = {.size = sizeof options, .device = wanted};
+    const rowpool_options options = {.size = sizeof options, .device = wanted, .isolate = ROWPOOL_ISOLATE_AT_RISK};
     rowpool *pool;
     rowpool_error refusal;
     rowpool_error error;

@@ -92,7 +92,8 @@ static bool begin_output(file_map *map)
 
 static bool open_pool(file_map *map)
 {
-    const rowpool_options options = {.size = sizeof options, .device = map->options->device};
+    const rowpool_options options = {
+        .size = sizeof options, .device = map->options->device, .isolate = ROWPOOL_ISOLATE_AT_RISK};
     rowpool_error error;
     if (rowpool_open(&map->pool, &options, &error) == ROWPOOL_OK)
         return true;

@@ -89,10 +89,13 @@ static bool is_opencl(const rp_device *device)
     return device->info.type <= ROWPOOL_DEVICE_OTHER;
 }
 
-static bool matches(const word *wanted, const rp_device *device)
+static bool matches(const rp_device_list *list, const word *wanted, const rp_device *device)
 {
     switch (wanted->kind) {
     case AUTO:
+        if (list->isolate)
+            return device->info.type == ROWPOOL_DEVICE_ISOLATED && device->available;
+        return is_opencl(device) && device->available;
     case ALL:
         return is_opencl(device) && device->available;
     case CPU:
@@ -124,7 +127,7 @@ static const rp_device *better_twin(const rp_device_list *list, const word *want
     for (size_t i = 0; device->identity[0] != '\0' && i < list->count; i++) {
         const rp_device *other = &list->items[i];
         bool better = other->rank > device->rank || (other->rank == device->rank && other < device);
-        if (other != device && better && matches(wanted, other) && strcmp(other->identity, device->identity) == 0)
+        if (other != device && better && matches(list, wanted, other) && strcmp(other->identity, device->identity) == 0)
             return other;
     }
     return NULL;
@@ -142,7 +145,7 @@ static size_t apply_word(rp_device_list *list, const word *wanted)
     snprintf(why, sizeof why, wanted->kind == AUTO ? "chosen" : "asked for as '%s'", wanted->text);
     for (size_t i = 0; i < list->count; i++) {
         rp_device *device = &list->items[i];
-        if (!matches(wanted, device) || !device->available)
+        if (!matches(list, wanted, device) || !device->available)
             continue;
         const rp_device *twin = chip_twice(wanted->kind) ? NULL : better_twin(list, wanted, device);
         if (twin == NULL) {
@@ -230,16 +233,16 @@ static rowpool_status apply_words(rp_device_list *list, const char *words, rowpo
     return ROWPOOL_OK;
 }
 
-/* Whether any word needs OpenCL; checks every word on the way. */
-static rowpool_status scan_words(const char *words, bool *opencl, bool *automatic, rowpool_error *error)
+/* Whether any word needs OpenCL in this process; checks every word on the way. */
+static rowpool_status scan_words(const char *words, bool *opencl, rp_device_list *list, rowpool_error *error)
 {
     const char *whole = words;
-    *automatic = true;
+    list->automatic = true;
     while (words != NULL) {
         word wanted;
         RP_TRY(next_word(&words, whole, &wanted, error));
-        *opencl |= wanted.kind < ISOLATED || wanted.kind == INDEX;
-        *automatic &= wanted.kind == AUTO;
+        *opencl |= wanted.kind == INDEX || (wanted.kind < ISOLATED && (wanted.kind != AUTO || !list->isolate));
+        list->automatic &= wanted.kind == AUTO;
     }
     return ROWPOOL_OK;
 }
@@ -267,11 +270,20 @@ static void explain_unused(rp_device_list *list)
     }
 }
 
-rowpool_status rp_choose(const char *words, rp_device_list *list, rowpool_error *error)
+static bool is_to_isolate(rowpool_isolate isolate)
+{
+    char why[RP_RISK_TEXT];
+    if (isolate != ROWPOOL_ISOLATE_AT_RISK || !rp_at_risk(why))
+        return isolate == ROWPOOL_ISOLATE_ALWAYS;
+    rp_log(RP_LOG_DEVICE, "OpenCL in a helper process only: %s, and a driver may end its process for that", why);
+    return true;
+}
+
+rowpool_status rp_choose(const char *words, rowpool_isolate isolate, rp_device_list *list, rowpool_error *error)
 {
     bool opencl = false;
-    *list = (rp_device_list){0};
-    RP_TRY(scan_words(words, &opencl, &list->automatic, error));
+    *list = (rp_device_list){.isolate = is_to_isolate(isolate)};
+    RP_TRY(scan_words(words, &opencl, list, error));
     rowpool_status status = probe(opencl, list, error);
     if (status == ROWPOOL_OK)
         status = apply_words(list, words, error);

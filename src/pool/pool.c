@@ -77,6 +77,21 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
 
 enum { MOST_WORKERS = 1024 };
 
+static rowpool_status read_isolate(rowpool_isolate *isolate, rowpool_error *error)
+{
+    static const char *const words[] = {"never", "risk", "always"};
+    const char *text = rp_setting_text(RP_SETTING_ISOLATE);
+    if (text == NULL)
+        return ROWPOOL_OK;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(text, words[i]) == 0) {
+            *isolate = (rowpool_isolate)i;
+            return ROWPOOL_OK;
+        }
+    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be never, risk or always",
+                   rp_setting_name(RP_SETTING_ISOLATE), text);
+}
+
 static rowpool_status read_options(const rowpool_options *given, rowpool_options *options, rowpool_error *error)
 {
     *options = (rowpool_options){.size = sizeof *options};
@@ -87,6 +102,9 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         *options = *given;
     if (options->workers > MOST_WORKERS)
         return rp_fail(error, ROWPOOL_EINVAL, "options.workers is %zu; the most is %d", options->workers, MOST_WORKERS);
+    if ((unsigned)options->isolate > ROWPOOL_ISOLATE_ALWAYS)
+        return rp_fail(error, ROWPOOL_EINVAL, "options.isolate is %u, none of ROWPOOL_ISOLATE_NEVER ... _ALWAYS",
+                       (unsigned)options->isolate);
     if (options->device == NULL)
         options->device = rp_setting_text(RP_SETTING_DEVICE);
     if (options->device == NULL)
@@ -95,6 +113,8 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
     if (options->workers == 0)
         options->workers = rowpool_cpu_count();
+    if (options->isolate == ROWPOOL_ISOLATE_NEVER)
+        RP_TRY(read_isolate(&options->isolate, error));
     options->strict |= rp_setting_text(RP_SETTING_STRICT) != NULL;
     if (options->chunk_bytes == 0)
         RP_TRY(rp_setting_size(RP_SETTING_CHUNK_BYTES, SIZE_MAX, &options->chunk_bytes, error));
@@ -132,7 +152,7 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
         rowpool_status status = device->backend->open(device, &pool->options, &why);
         if (status == ROWPOOL_OK)
             continue;
-        if (!list->automatic || device->info.type > ROWPOOL_DEVICE_OTHER)
+        if (!list->automatic || device->backend == &rp_backend_fork || device->backend == &rp_backend_host)
             return rp_fail(error, status, "%s", why.message);
         RP_TRY(rp_choose_without(list, device, why.message, error));
         i = SIZE_MAX; /* the list is in another order now: from its beginning */
@@ -159,7 +179,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
-    rowpool_status status = rp_choose(read.device, &fresh->devices, error);
+    rowpool_status status = rp_choose(read.device, read.isolate, &fresh->devices, error);
     if (status == ROWPOOL_OK)
         status = open_devices(fresh, &read, error);
     if (status != ROWPOOL_OK) {
@@ -214,7 +234,7 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
         return rp_fail(error, ROWPOOL_EINVAL, "devices is NULL, but capacity is %zu", capacity);
     if (pool == NULL) {
         rp_device_list list;
-        RP_TRY(rp_choose("auto", &list, error));
+        RP_TRY(rp_choose("auto", ROWPOOL_ISOLATE_NEVER, &list, error));
         copy_infos(&list, devices, capacity, count);
         free(list.items);
         return ROWPOOL_OK;

@@ -14,14 +14,22 @@ typedef struct {
     rp_device *items; /* those in use first */
     size_t count, used;
     bool automatic; /* nobody named a device: small maps may run on the host */
+    bool isolate;   /* auto takes OpenCL in a helper process */
 } rp_device_list;
 
 /* Finds every device and marks those that `words` asks for, each with the reason. The list is freed with free(items).
  * EINVAL: a word that means nothing; ENODEVICE: a device that is not there. */
-rowpool_status rp_choose(const char *words, rp_device_list *list, rowpool_error *error);
+rowpool_status rp_choose(const char *words, rowpool_isolate isolate, rp_device_list *list, rowpool_error *error);
 
 /* Chooses once more, automatically, without a device that could not be opened. */
 rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error);
+
+/* ---- risk.c: whether drivers may end this process ---------------------------------------------------------------- */
+
+enum { RP_RISK_TEXT = 160 };
+
+/* Whether surroundings are such that PoCL is known to end its process, and why: one of the limits is low, a disk full. */
+bool rp_at_risk(char why[RP_RISK_TEXT]);
 
 typedef struct rp_run rp_run;
 

@@ -212,7 +212,7 @@ typedef struct {
      * out, and workers that die are still replaced. */
     bool strict;
 
-    /* ROWPOOL_ISOLATE: "never", "risk" or "always". Whether auto takes OpenCL in a helper process, as the device isolated
+    /* ROWPOOL_ISOLATE: "never", "risk" or "always"; the one that asks for more holds. Whether auto takes OpenCL in a helper process, as the device isolated
      * is, instead of OpenCL in this one. */
     rowpool_isolate isolate;
 } rowpool_options;

@@ -286,9 +286,10 @@ static void give_up(rp_fork_state *state, rp_fork_list *done)
         if (state->slots[i].state != RP_FORK_EMPTY)
             return;
     rowpool_error error = state->last_error;
+    const char *what = state->kind->program ? "helper processes ended one after the other"
+                                            : "worker processes ended before they began a single row";
     if (too_many_losses(state))
-        rp_fail(&error, ROWPOOL_ESYSTEM, "%zu worker processes ended before they began a single row: %s", state->losses,
-                state->last_error.message);
+        rp_fail(&error, ROWPOOL_ESYSTEM, "%zu %s: %s", state->losses, what, state->last_error.message);
     state->losses = 0; /* they are told of: the next map may try again */
     for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;) {
         flight->task->status = error.status;

@@ -77,6 +77,7 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
 
 enum { MOST_WORKERS = 1024 };
 
+/* The option or the variable, whichever asks for more. */
 static rowpool_status read_isolate(rowpool_isolate *isolate, rowpool_error *error)
 {
     static const char *const words[] = {"never", "risk", "always"};
@@ -85,7 +86,8 @@ static rowpool_status read_isolate(rowpool_isolate *isolate, rowpool_error *erro
         return ROWPOOL_OK;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(text, words[i]) == 0) {
-            *isolate = (rowpool_isolate)i;
+            if ((rowpool_isolate)i > *isolate)
+                *isolate = (rowpool_isolate)i;
             return ROWPOOL_OK;
         }
     return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be never, risk or always",
@@ -113,8 +115,7 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
     if (options->workers == 0)
         options->workers = rowpool_cpu_count();
-    if (options->isolate == ROWPOOL_ISOLATE_NEVER)
-        RP_TRY(read_isolate(&options->isolate, error));
+    RP_TRY(read_isolate(&options->isolate, error));
     options->strict |= rp_setting_text(RP_SETTING_STRICT) != NULL;
     if (options->chunk_bytes == 0)
         RP_TRY(rp_setting_size(RP_SETTING_CHUNK_BYTES, SIZE_MAX, &options->chunk_bytes, error));

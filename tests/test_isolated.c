@@ -1,0 +1,574 @@
+/* OpenCL in a helper process: the same answers as anywhere, from memory of every kind; a helper that dies, by whatever
+ * hand, costs a restart and no row; a program that is no helper is told from one. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/fork.h"
+#include "longest_run.h"
+#include "pool/pool.h"
+#include "support.h"
+
+enum { ROWS = 150000, WIDTH = 7 };
+
+static const char *helper; /* as the surroundings name it */
+
+/* ---- Pools, data and what must come of them --------------------------------------------------------------------- */
+
+static rowpool *open_with(const char *device, size_t chunk_bytes, rowpool_isolate isolate)
+{
+    rowpool *pool = NULL;
+    rowpool_error error;
+    rowpool_options options = {
+        .size = sizeof options, .device = device, .workers = 1, .chunk_bytes = chunk_bytes, .isolate = isolate};
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    return pool;
+}
+
+static rowpool *open_isolated(void)
+{
+    return open_with("isolated", 0, ROWPOOL_ISOLATE_NEVER);
+}
+
+static pid_t helper_of(rowpool *pool)
+{
+    pid_t pid = 0;
+    assert_int_equal(rp_fork_worker_pids(&pool->devices.items[0], &pid, 1), 1);
+    return pid;
+}
+
+static int32_t *fill(void *memory)
+{
+    int32_t *data = memory;
+    test_random random = test_random_begin(7);
+    assert_non_null(memory);
+    for (size_t i = 0; i < ROWS * WIDTH; i++)
+        data[i] = (int32_t)test_below(&random, 12);
+    return data;
+}
+
+static rowpool_rows dense(const int32_t *data)
+{
+    return (rowpool_rows){.data = data, .dtype = ROWPOOL_INT32, .count = ROWS, .width = WIDTH};
+}
+
+static bool counts_are_right(const rowpool_rows *rows, const uint32_t *counts)
+{
+    const int32_t *data = rows->data;
+    for (size_t row = 0; row < rows->count; row++) {
+        uint32_t count = 0;
+        for (size_t i = 0; i < rows->width; i++)
+            count += data[row * rows->width + i] >= 4 && data[row * rows->width + i] <= 8;
+        if (counts[row] != count)
+            return false;
+    }
+    return true;
+}
+
+static void check_counts(rowpool *pool, const rowpool_rows *rows, uint32_t *counts)
+{
+    rowpool_error error;
+    memset(counts, 0xff, rows->count * sizeof *counts);
+    assert_ok(rowpool_range_count(pool, rows, NULL, 0, counts, &error), error);
+    assert_true(counts_are_right(rows, counts));
+}
+
+static uint64_t failures_of(rowpool *pool)
+{
+    rowpool_device devices[8];
+    size_t count;
+    rowpool_error error;
+    assert_ok(rowpool_devices(pool, devices, COUNT_OF(devices), &count, &error), error);
+    return devices[0].failures;
+}
+
+/* ---- Memory of every kind --------------------------------------------------------------------------------------- */
+
+TEST(what_the_device_says)
+{
+    rowpool *pool = open_isolated();
+    rowpool_device device;
+    size_t count;
+    rowpool_error error;
+    assert_ok(rowpool_devices(pool, &device, 1, &count, &error), error);
+    assert_string_equal(device.index, "isolated");
+    assert_int_equal(device.type, ROWPOOL_DEVICE_ISOLATED);
+    assert_true(device.in_use && device.units > 0 && device.memory > 0 && device.largest_buffer > 0);
+    assert_non_null(strstr(device.name, ", isolated"));
+    assert_true(device.platform[0] != '\0' && device.driver[0] != '\0');
+    rowpool_close(pool);
+}
+
+TEST(private_shared_and_mapped_memory)
+{
+    const size_t bytes = ROWS * WIDTH * sizeof(int32_t);
+    char path[] = "/tmp/rowpool-isolated-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0 && ftruncate(file, (off_t)bytes) == 0);
+    void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    assert_true(mapped != MAP_FAILED);
+    int32_t *memory[] = {fill(malloc(bytes)), fill(rowpool_alloc(bytes, NULL)), fill(mapped)};
+    uint32_t *counts[] = {malloc(ROWS * sizeof(uint32_t)), rowpool_alloc(ROWS * sizeof(uint32_t), NULL)};
+    static const size_t chunks[] = {0, 100000};
+    for (size_t c = 0; c < COUNT_OF(chunks); c++) {
+        rowpool *pool = open_with("isolated", chunks[c], ROWPOOL_ISOLATE_NEVER);
+        for (size_t i = 0; i < COUNT_OF(memory); i++)
+            for (size_t k = 0; k < COUNT_OF(counts); k++) {
+                const rowpool_rows rows = dense(memory[i]);
+                check_counts(pool, &rows, counts[k]);
+            }
+        assert_int_equal(failures_of(pool), 0);
+        rowpool_close(pool);
+    }
+    free(memory[0]);
+    rowpool_free(memory[1]);
+    munmap(mapped, bytes);
+    close(file);
+    unlink(path);
+    free(counts[0]);
+    rowpool_free(counts[1]);
+}
+
+/* Rows so far apart that what lies between them is not copied: it may not even be there. */
+TEST(what_lies_between_rows_may_be_missing)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 50;
+    char *memory = mmap(NULL, 2 * count * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    rowpool_rows rows = {.data = memory, .dtype = ROWPOOL_INT8, .count = count, .width = 100, .stride = 2 * page};
+    for (size_t i = 0; i < count; i++) {
+        memset(memory + 2 * i * page, 1, 100);
+        memset(memory + 2 * i * page, 5, i);
+        assert_int_equal(mprotect(memory + (2 * i + 1) * page, page, PROT_NONE), 0);
+    }
+    rowpool *pool = open_isolated();
+    uint32_t counts[50];
+    rowpool_error error;
+    assert_ok(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), error);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(counts[i], i);
+    rowpool_close(pool);
+    munmap(memory, 2 * count * page);
+}
+
+TEST(memory_that_cannot_be_read_is_an_error)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *memory = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    const rowpool_rows rows = {.data = memory, .dtype = ROWPOOL_INT8, .count = 10, .width = 10};
+    uint32_t counts[10];
+    rowpool_error error;
+    rowpool *pool = open_isolated();
+    assert_refused(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), ROWPOOL_EINVAL, error, "cannot be read");
+    rowpool_close(pool);
+    munmap(memory, page);
+}
+
+/* Arguments and text that do not fit a message. */
+TEST(many_ranges_and_a_function_of_ones_own)
+{
+    enum { RANGES = 700, FEW = 300 };
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    rowpool_rows rows = dense(data);
+    rowpool *pool = open_isolated();
+    rowpool_error error;
+    static rowpool_range ranges[RANGES];
+    static uint32_t counts[FEW * RANGES], runs[ROWS];
+    rows.count = FEW;
+    for (int k = 0; k < RANGES; k++)
+        ranges[k] = rowpool_range_i64(k % 12, k % 12);
+    assert_ok(rowpool_range_count(pool, &rows, ranges, RANGES, counts, &error), error);
+    for (size_t row = 0; row < FEW; row++)
+        for (size_t k = 0; k < RANGES; k++) {
+            uint32_t count = 0;
+            for (size_t i = 0; i < WIDTH; i++)
+                count += data[row * WIDTH + i] == (int32_t)(k % 12);
+            assert_int_equal(counts[row * RANGES + k], count);
+        }
+    rows.count = ROWS;
+    rowpool_call call = {
+        .size = sizeof call, .function = &longest_run, .inputs = &rows, .results = runs, .results_size = sizeof runs};
+    assert_ok(rowpool_map(pool, &call, &error), error);
+    for (size_t row = 0; row < ROWS; row++) {
+        uint32_t run = 0, longest = 0;
+        for (size_t i = 0; i < WIDTH; i++) {
+            run = data[row * WIDTH + i] >= 4 && data[row * WIDTH + i] <= 8 ? run + 1 : 0;
+            longest = run > longest ? run : longest;
+        }
+        assert_int_equal(runs[row], longest);
+    }
+    assert_int_equal(failures_of(pool), 0);
+    rowpool_close(pool);
+    free(data);
+}
+
+/* ---- What does not build, and what nobody can send --------------------------------------------------------------- */
+
+TEST(a_function_that_does_not_build)
+{
+    static const rowpool_function wrong = {.size = sizeof wrong,
+                                           .name = "wrong",
+                                           .form = ROWPOOL_BODY,
+                                           .source = "#line 7 \"mine.cl\"\nthis is no C\n",
+                                           .result_size = 4};
+    const int32_t data[4] = {0};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 2, .width = 2};
+    uint32_t results[2];
+    rowpool_call call = {
+        .size = sizeof call, .function = &wrong, .inputs = &rows, .results = results, .results_size = sizeof results};
+    rowpool_error error;
+    rowpool *pool = open_isolated();
+    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EBUILD, error, "mine.cl:7");
+    rowpool_close(pool);
+}
+
+static void in_c_only(const rowpool_row *row, size_t index, const void *arguments, void *result)
+{
+    (void)row;
+    (void)arguments;
+    *(uint32_t *)result = (uint32_t)index;
+}
+
+TEST(a_function_without_text_is_refused)
+{
+    static const rowpool_function function = {
+        .size = sizeof function, .name = "in_c_only", .row = in_c_only, .result_size = 4};
+    const int32_t data[4] = {0};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 2, .width = 2};
+    uint32_t results[2];
+    rowpool_call call = {.size = sizeof call,
+                         .function = &function,
+                         .inputs = &rows,
+                         .results = results,
+                         .results_size = sizeof results};
+    rowpool_error error;
+    rowpool *pool = open_isolated();
+    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_ENODEVICE, error, "it has no text for OpenCL");
+    rowpool_close(pool);
+}
+
+/* ---- Helpers that die ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    rowpool *pool;
+    test_random random;
+    atomic_bool stop;
+    size_t killed;
+} murder;
+
+static void *kill_again_and_again(void *argument)
+{
+    murder *plan = argument;
+    pid_t last = 0;
+    while (!atomic_load(&plan->stop)) {
+        pid_t pid = 0;
+        usleep((useconds_t)test_below(&plan->random, 20000));
+        if (rp_fork_worker_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last &&
+            kill(pid, SIGKILL) == 0) {
+            plan->killed++;
+            last = pid;
+        }
+    }
+    return NULL;
+}
+
+TEST(a_helper_that_is_killed_costs_no_row)
+{
+    const size_t maps = test_setting("ROWPOOL_TEST_KILLS", 30);
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    murder plan = {.pool = open_with("isolated", 200000, ROWPOOL_ISOLATE_NEVER), .random = test_random_begin(3)};
+    size_t descriptors = test_count_descriptors();
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, kill_again_and_again, &plan), 0);
+    for (size_t i = 0; i < maps; i++)
+        check_counts(plan.pool, &rows, counts);
+    atomic_store(&plan.stop, true);
+    pthread_join(thread, NULL);
+    check_counts(plan.pool, &rows, counts);
+    print_message("  %zu helpers killed\n", plan.killed);
+    assert_true(plan.killed > 0);
+    assert_in_range(test_count_descriptors(), 0, descriptors + 4);
+    assert_false(test_has_zombie());
+    rowpool_close(plan.pool);
+    assert_false(test_has_child());
+    free(data);
+    free(counts);
+}
+
+/* A driver that is out of memory in the helper ends it, or fails; the host does the rest. */
+TEST(a_helper_without_memory)
+{
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    rowpool *pool = open_isolated();
+    const struct rlimit none = {1 << 20, 1 << 20};
+    assert_int_equal(prlimit(helper_of(pool), RLIMIT_AS, &none, NULL), 0);
+    check_counts(pool, &rows, counts);
+    assert_true(failures_of(pool) > 0);
+    check_counts(pool, &rows, counts);
+    rowpool_close(pool);
+    free(data);
+    free(counts);
+}
+
+/* A function of the user's that ends the helper: the row is found and named, all others are answered. */
+TEST(a_function_that_crashes_in_the_helper)
+{
+    static const rowpool_function crash = {.size = sizeof crash,
+                                           .name = "crash",
+                                           .form = ROWPOOL_BODY,
+                                           .source = "typedef struct { uint32_t unused; } arguments_t;\n"
+                                                     "typedef uint32_t result_t;\n"
+                                                     "ROW_BODY\n{\n"
+                                                     "    if (ROW(0) < 0)\n"
+                                                     "        *(volatile __global int *)(ulong)8 = 1;\n"
+                                                     "    return (uint32_t)(index + args.unused);\n}\n",
+                                           .arguments_size = 4,
+                                           .result_size = 4};
+    enum { FEW = 40, BAD = 23 };
+    int32_t data[FEW] = {[BAD] = -1};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = FEW, .width = 1};
+    uint32_t results[FEW];
+    rowpool_call call = {.size = sizeof call,
+                         .function = &crash,
+                         .inputs = &rows,
+                         .results = results,
+                         .results_size = sizeof results,
+                         .chunk_rows = 10};
+    rowpool_error error;
+    rowpool *pool = open_isolated();
+    memset(results, 0xff, sizeof results);
+    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EWORKER, error, "while it had row 23");
+    for (uint32_t i = 0; i < FEW; i++)
+        assert_true(i == BAD || results[i] == i);
+    data[BAD] = 0;
+    assert_ok(rowpool_map(pool, &call, &error), error);
+    assert_int_equal(results[BAD], BAD);
+    rowpool_close(pool);
+}
+
+/* Whoever inherits a process that has ended has to wait for it: until then it is a zombie. */
+static bool is_running(pid_t pid)
+{
+    char path[64], letter = 'Z';
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    bool read = fscanf(file, "%*d (%*[^)]) %c", &letter) == 1;
+    fclose(file);
+    return read && letter != 'Z';
+}
+
+TEST(a_helper_dies_with_its_application)
+{
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        rowpool *pool = NULL;
+        rowpool_options options = {.size = sizeof options, .device = "isolated"};
+        pid_t pid = 0;
+        if (rowpool_open(&pool, &options, NULL) == ROWPOOL_OK)
+            rp_fork_worker_pids(&pool->devices.items[0], &pid, 1);
+        _exit(write(ends[1], &pid, sizeof pid) == sizeof pid ? 0 : 1);
+    }
+    pid_t pid = 0;
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &pid, sizeof pid), sizeof pid);
+    close(ends[0]);
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    for (int i = 0; i < 1000 && is_running(pid); i++)
+        usleep(10000);
+    assert_false(is_running(pid));
+}
+
+TEST(a_forked_child_leaves_it_alone)
+{
+    rowpool *pool = open_isolated();
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        const int32_t data[2] = {0};
+        const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 2};
+        uint32_t count;
+        bool refused = rowpool_range_count(pool, &rows, NULL, 0, &count, NULL) == ROWPOOL_EFORKED;
+        rowpool_close(pool);
+        _exit(refused ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    const int32_t data[2] = {4, 0};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 2};
+    uint32_t count = 0;
+    check_counts(pool, &rows, &count);
+    rowpool_close(pool);
+    assert_false(test_has_child());
+}
+
+/* ---- Programs that are no helper -------------------------------------------------------------------------------- */
+
+static void check_program(const char *path, rowpool_status status, const char *text)
+{
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = "isolated"};
+    size_t descriptors = test_count_descriptors();
+    setenv("ROWPOOL_HELPER", path, 1);
+    assert_refused(rowpool_open(&pool, &options, &error), status, error, text);
+    assert_int_equal(test_count_descriptors(), descriptors);
+    assert_false(test_has_child());
+    /* Where it is not asked for by name, processes stand in. */
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS);
+    assert_string_equal(pool->devices.items[0].info.index, "fork");
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    check_counts(pool, &rows, counts);
+    rowpool_close(pool);
+    free(data);
+    free(counts);
+    setenv("ROWPOOL_HELPER", helper, 1);
+}
+
+TEST(a_program_that_is_none)
+{
+    check_program("/nowhere/rowpool-helper", ROWPOOL_ENODEVICE, "there is no program /nowhere/rowpool-helper");
+    check_program("/bin/true", ROWPOOL_EDEVICE, "ended with exit status 0 before it had a device");
+    check_program("/", ROWPOOL_ESYSTEM, "cannot start");
+}
+
+TEST(a_helper_that_finds_no_device)
+{
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = "isolated"};
+    setenv("ROWPOOL_ISOLATED_DEVICE", "host", 1);
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_ENODEVICE, error, "there is no OpenCL device");
+    setenv("ROWPOOL_ISOLATED_DEVICE", "nonsense", 1);
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EINVAL, error, "'nonsense'");
+    unsetenv("ROWPOOL_ISOLATED_DEVICE");
+    assert_false(test_has_child());
+}
+
+/* Started by hand it says what it is. */
+TEST(the_helper_by_hand)
+{
+    int ends[2], status;
+    char text[256] = "";
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        for (int i = 3; i < 16; i++)
+            close(i);
+        execl(helper, helper, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    assert_true(read(ends[0], text, sizeof text - 1) > 0);
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+    assert_non_null(strstr(text, "is started by librowpool"));
+}
+
+/* ---- Where there is a risk -------------------------------------------------------------------------------------- */
+
+static bool risk_with_limit(__rlimit_resource_t what, rlim_t value, char why[RP_RISK_TEXT])
+{
+    struct rlimit before, low;
+    assert_int_equal(getrlimit(what, &before), 0);
+    low = before;
+    low.rlim_cur = value;
+    assert_int_equal(setrlimit(what, &low), 0);
+    bool risk = rp_at_risk(why);
+    assert_int_equal(setrlimit(what, &before), 0);
+    return risk;
+}
+
+TEST(limits_that_drivers_do_not_bear)
+{
+    char why[RP_RISK_TEXT];
+    assert_true(risk_with_limit(RLIMIT_NOFILE, 50, why));
+    assert_non_null(strstr(why, "open files is 50"));
+    if (!TEST_SANITIZED) { /* they have terabytes of addresses */
+        assert_true(risk_with_limit(RLIMIT_AS, (rlim_t)3 << 30, why));
+        assert_non_null(strstr(why, "memory is 3072 MiB"));
+    }
+    struct rlimit few = {50, 50}, before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    rowpool *pool = open_with("auto", 0, ROWPOOL_ISOLATE_AT_RISK);
+    assert_string_equal(pool->devices.items[0].info.index, "isolated");
+    rowpool_close(pool);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+TEST(isolating_is_an_option_and_a_variable)
+{
+    rowpool *pool = open_with(NULL, 0, ROWPOOL_ISOLATE_ALWAYS);
+    assert_string_equal(pool->devices.items[0].info.index, "isolated");
+    for (size_t i = 0; i < pool->devices.count; i++)
+        assert_null(strchr(pool->devices.items[i].info.index, ':')); /* OpenCL was not even asked here */
+    rowpool_close(pool);
+    setenv("ROWPOOL_ISOLATE", "always", 1);
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_AT_RISK);
+    assert_string_equal(pool->devices.items[0].info.index, "isolated");
+    rowpool_close(pool);
+    setenv("ROWPOOL_ISOLATE", "maybe", 1);
+    rowpool_error error;
+    assert_refused(rowpool_open(&pool, NULL, &error), ROWPOOL_EINVAL, error,
+                   "ROWPOOL_ISOLATE is 'maybe'; it must be never, risk or always");
+    unsetenv("ROWPOOL_ISOLATE");
+    rowpool_options options = {.size = sizeof options, .isolate = (rowpool_isolate)3};
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EINVAL, error, "options.isolate is 3");
+}
+
+int main(void)
+{
+    helper = getenv("ROWPOOL_HELPER");
+    if (helper == NULL) {
+        fprintf(stderr, "ROWPOOL_HELPER has to name the program\n");
+        return 1;
+    }
+    alarm(600); /* never a hang */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_device_says),
+        cmocka_unit_test(private_shared_and_mapped_memory),
+        cmocka_unit_test(what_lies_between_rows_may_be_missing),
+        cmocka_unit_test(memory_that_cannot_be_read_is_an_error),
+        cmocka_unit_test(many_ranges_and_a_function_of_ones_own),
+        cmocka_unit_test(a_function_that_does_not_build),
+        cmocka_unit_test(a_function_without_text_is_refused),
+        cmocka_unit_test(a_helper_that_is_killed_costs_no_row),
+        cmocka_unit_test(a_helper_without_memory),
+        cmocka_unit_test(a_function_that_crashes_in_the_helper),
+        cmocka_unit_test(a_helper_dies_with_its_application),
+        cmocka_unit_test(a_forked_child_leaves_it_alone),
+        cmocka_unit_test(a_program_that_is_none),
+        cmocka_unit_test(a_helper_that_finds_no_device),
+        cmocka_unit_test(the_helper_by_hand),
+        cmocka_unit_test(limits_that_drivers_do_not_bear),
+        cmocka_unit_test(isolating_is_an_option_and_a_variable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -5,6 +5,7 @@
 #include <CL/cl_layer.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "faults.h"
 
@@ -191,9 +192,10 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispat
                                             const cl_icd_dispatch **dispatch)
 {
     const char *address = getenv("ROWPOOL_TEST_FAULTS");
-    if (address == NULL || entries < sizeof layer / sizeof(void *))
+    char *end = NULL;
+    if (address == NULL || strtol(address, &end, 10) != getpid() || entries < sizeof layer / sizeof(void *))
         return CL_INVALID_VALUE;
-    faults = (test_faults *)(uintptr_t)strtoull(address, NULL, 16);
+    faults = (test_faults *)(uintptr_t)strtoull(end, NULL, 16);
     next = target;
     layer = *target;
     layer.clCreateContext = create_context;

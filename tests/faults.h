@@ -1,5 +1,5 @@
 /* What a test and the OpenCL layer that injects faults share: the layer finds it by the address that the environment
- * variable ROWPOOL_TEST_FAULTS gives. */
+ * variable ROWPOOL_TEST_FAULTS gives, behind the process that it is of: another one is left alone. */
 #ifndef ROWPOOL_TESTS_FAULTS_H
 #define ROWPOOL_TESTS_FAULTS_H
 

@@ -106,14 +106,14 @@ TEST(a_fault_in_every_call)
 /* The layer is set before the loader is: that takes another start of the program. */
 static void begin_with_layer(char **argv)
 {
-    char address[32];
+    char address[64];
     if (getenv("OPENCL_LAYERS") == NULL) {
         setenv("OPENCL_LAYERS", ROWPOOL_TEST_FAULT_LAYER, 1);
         execv("/proc/self/exe", argv);
         perror("execv");
         exit(1);
     }
-    snprintf(address, sizeof address, "%llx", (unsigned long long)(uintptr_t)&faults);
+    snprintf(address, sizeof address, "%ld %llx", (long)getpid(), (unsigned long long)(uintptr_t)&faults);
     setenv("ROWPOOL_TEST_FAULTS", address, 1);
 }
 

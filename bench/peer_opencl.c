@@ -306,7 +306,7 @@ static cl_int launch(const session *own, cl_kernel kernel, size_t items, size_t 
     return clEnqueueNDRangeKernel(own->queue, kernel, 2, NULL, global, local, 0, NULL, NULL);
 }
 
-static const cl_ulong one = 1;
+static const cl_ulong zero = 0, one = 1;
 
 /* Rows for each item: enough to outweigh its start, and enough items for the units. */
 static cl_ulong rows_for_item(const session *own, size_t wanted, size_t balanced, size_t limit)
@@ -319,9 +319,9 @@ static cl_int launch_rows(const session *own, const bench_case *work, size_t row
     cl_ulong count = rows, width = work->width;
     cl_ulong each = rows_for_item(own, ITEM_ELEMENTS / (own->group * work->width), rows / (own->group * 4 * own->units),
                                   BLOCK);
-    const argument arguments[] = {ARGUMENT(data),  ARGUMENT(own->range), ARGUMENT(counts),
-                                  ARGUMENT(count), ARGUMENT(width),      ARGUMENT(width),
-                                  ARGUMENT(one),   ARGUMENT(one),        ARGUMENT(each)};
+    const argument arguments[] = {ARGUMENT(data),  ARGUMENT(zero),  ARGUMENT(own->range), ARGUMENT(counts),
+                                  ARGUMENT(count), ARGUMENT(width), ARGUMENT(width),      ARGUMENT(one),
+                                  ARGUMENT(one),   ARGUMENT(each)};
 
     return launch(own, own->kernel, (rows + each - 1) / each, own->group, ARGUMENTS(arguments));
 }
@@ -331,8 +331,8 @@ static cl_int launch_blocks(const session *own, const bench_case *work, size_t r
     cl_ulong count = rows;
     cl_ulong each = BLOCK * rows_for_item(own, ITEM_ELEMENTS / (BLOCK * work->width), rows / (BLOCK * 8 * own->units),
                                           SIZE_MAX);
-    const argument arguments[] = {ARGUMENT(data), ARGUMENT(own->range), ARGUMENT(counts), ARGUMENT(count),
-                                  ARGUMENT(one),  ARGUMENT(one),        ARGUMENT(each)};
+    const argument arguments[] = {ARGUMENT(data),  ARGUMENT(zero), ARGUMENT(own->range), ARGUMENT(counts),
+                                  ARGUMENT(count), ARGUMENT(one),  ARGUMENT(one),        ARGUMENT(each)};
 
     return launch(own, own->kernel, (rows + each - 1) / each, 1, ARGUMENTS(arguments));
 }
@@ -344,14 +344,15 @@ static cl_int launch_spans(const session *own, const bench_case *work, size_t ro
     cl_int no = 0;
     size_t items = (positions_of(work, rows) + span - 1) / span;
     /* Where there are no offsets and no parts any array stands in for them. */
-    const argument spans[] = {ARGUMENT(data),  ARGUMENT(own->range), ARGUMENT(counts), ARGUMENT(counts),
-                              ARGUMENT(count), ARGUMENT(width),      ARGUMENT(width),  ARGUMENT(one),
-                              ARGUMENT(one),   ARGUMENT(span),       ARGUMENT(data),   ARGUMENT(origin),
-                              ARGUMENT(no),    ARGUMENT(first),      ARGUMENT(no),     ARGUMENT(own->carry)};
-    const argument combine[] = {ARGUMENT(own->range), ARGUMENT(counts), ARGUMENT(counts), ARGUMENT(count),
-                                ARGUMENT(width),      ARGUMENT(one),    ARGUMENT(one),    ARGUMENT(span),
-                                ARGUMENT(data),       ARGUMENT(origin), ARGUMENT(no),     ARGUMENT(no),
-                                ARGUMENT(own->carry)};
+    const argument spans[] = {ARGUMENT(data),   ARGUMENT(zero),      ARGUMENT(own->range), ARGUMENT(counts),
+                              ARGUMENT(counts), ARGUMENT(count),     ARGUMENT(width),      ARGUMENT(width),
+                              ARGUMENT(one),    ARGUMENT(one),       ARGUMENT(span),       ARGUMENT(data),
+                              ARGUMENT(zero),   ARGUMENT(origin),    ARGUMENT(no),         ARGUMENT(first),
+                              ARGUMENT(no),     ARGUMENT(own->carry)};
+    const argument combine[] = {ARGUMENT(own->range), ARGUMENT(counts),    ARGUMENT(counts), ARGUMENT(count),
+                                ARGUMENT(width),      ARGUMENT(one),       ARGUMENT(one),    ARGUMENT(span),
+                                ARGUMENT(data),       ARGUMENT(zero),      ARGUMENT(origin), ARGUMENT(no),
+                                ARGUMENT(no),         ARGUMENT(own->carry)};
     cl_int code = launch(own, own->kernel, items, own->long_items ? 1 : own->group, ARGUMENTS(spans));
 
     return code == CL_SUCCESS && items > 1 ? launch(own, own->combine, items, own->group, ARGUMENTS(combine)) : code;

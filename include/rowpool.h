@@ -469,6 +469,35 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map_stream(rowpool *pool, con
                                                               rowpool_order order, rowpool_each *each, void *payload,
                                                               rowpool_error *error);
 
+/* ---- Data that stays -------------------------------------------------------------------------------------------- */
+
+/* Rows that are mapped many times, and brought to the devices once: the first map that needs a part of them on a device
+ * leaves a copy there, and every later one finds it. Every call on the pool that is given rows of the same description
+ * (data, dtype, count, width, stride, offsets) works on the copies, also as one of several inputs:
+ *
+ *     rowpool_data *data;
+ *     if (rowpool_data_open(&data, pool, &rows, &error)) ...
+ *     rowpool_range_count(pool, rowpool_data_rows(data), &range, 1, counts, &error);
+ *
+ * Each part is on one device, by the devices' shares of the first maps. Devices that work in the host's memory need no
+ * copies; worker processes have theirs in shared memory, unless the rows are there already (rowpool_alloc, mapped
+ * files). On a device copies take up to 3/4 of its memory, for worker processes a quarter of the machine's; what is
+ * beyond, or finds no memory, is brought anew by each map, as without a handle. So are all rows where they cannot be
+ * split (in a free body, or as one of several inputs) and are too long for one part, and on isolated devices. */
+typedef struct rowpool_data rowpool_data;
+
+/* data and offsets are borrowed, and must not change, until rowpool_data_close and as long as a map on them is under
+ * way: changes may be seen or not. Brings nothing yet. EINVAL: the rows are wrong (the message names the member). */
+ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_data_open(rowpool_data **data, rowpool *pool,
+                                                             const rowpool_rows *rows, rowpool_error *error);
+
+/* The rows, as they were given; valid as long as the handle is. NULL for NULL. */
+ROWPOOL_API const rowpool_rows *rowpool_data_rows(const rowpool_data *data);
+
+/* Gives the handle back. Its copies are freed at once, or with the last map under way that uses them. NULL is fine. A
+ * handle may outlive its pool, whose close frees the copies. */
+ROWPOOL_API void rowpool_data_close(rowpool_data *data);
+
 /* ---- One function in a worker process --------------------------------------------------------------------------- */
 
 /* Computes result_size bytes from a copy of the argument. */

@@ -1,7 +1,8 @@
 /* Traversal for a fold: how work items walk over rows. The vocabulary and the row function stand before it. Arrays of a
  * chunk:
- *   data        its elements
- *   offsets     ragged rows: count + 1 of them, where row r is data[offsets[r] - origin] ...; else unused
+ *   data        its elements, the first of which is data[data_first]
+ *   offsets     ragged rows: count + 1 of them, the first of which is offsets[offsets_first]; row r begins at element
+ *               offsets[offsets_first + r] - origin of the chunk. Else unused
  *   arguments   `columns` argument structs
  *   results     count x columns
  */
@@ -46,10 +47,11 @@ static result_t rp_fold_row(__global const ordered_t *x, ulong width, arguments_
 
 /* ---- Short rows, all of one width: each work item takes `rows_per_item` whole ones. ----------------------------- */
 
-__kernel void rp_rows(__global const ordered_t *data, __global const arguments_t *arguments, __global result_t *results,
-                      ulong count, ulong width, ulong stride, ulong columns, ulong columns_per_item,
-                      ulong rows_per_item)
+__kernel void rp_rows(__global const ordered_t *data, ulong data_first, __global const arguments_t *arguments,
+                      __global result_t *results, ulong count, ulong width, ulong stride, ulong columns,
+                      ulong columns_per_item, ulong rows_per_item)
 {
+    data += data_first;
     ulong first = get_global_id(0) * rows_per_item;
     ulong last = min(first + rows_per_item, count);
     for (ulong row = first; row < last; row++)
@@ -82,10 +84,11 @@ static void rp_block(__global const ordered_t *x, arguments_t argument, __global
 #endif
 }
 
-__kernel void rp_row_blocks(__global const ordered_t *data, __global const arguments_t *arguments,
+__kernel void rp_row_blocks(__global const ordered_t *data, ulong data_first, __global const arguments_t *arguments,
                             __global result_t *results, ulong count, ulong columns, ulong columns_per_item,
                             ulong rows_per_item)
 {
+    data += data_first;
     ulong row = get_global_id(0) * rows_per_item;
     ulong last = min(row + rows_per_item, count);
     for (; row + RP_BLOCK <= last; row += RP_BLOCK)
@@ -132,11 +135,14 @@ static ulong rp_line_row(__global const long *offsets, long origin, ulong count,
 #define RP_HEAD(item) (carry + 2 * (item)*columns)
 #define RP_TAIL(item) (carry + (2 * (item) + 1) * columns)
 
-__kernel void rp_spans(__global const ordered_t *data, __global const arguments_t *arguments,
+__kernel void rp_spans(__global const ordered_t *data, ulong data_first, __global const arguments_t *arguments,
                        __global result_t *results, __global accumulator_t *parts, ulong count, ulong width,
                        ulong stride, ulong columns, ulong columns_per_item, ulong span, __global const long *offsets,
-                       long origin, int ragged, ulong first, int partial, __global accumulator_t *carry)
+                       ulong offsets_first, long origin, int ragged, ulong first, int partial,
+                       __global accumulator_t *carry)
 {
+    data += data_first;
+    offsets += offsets_first;
     ulong item = get_global_id(0);
     ulong total = rp_line_begin(offsets, origin, width, ragged, count);
     ulong position = item * span;
@@ -169,9 +175,11 @@ __kernel void rp_spans(__global const ordered_t *data, __global const arguments_
 /* One work item for each span: it completes the row that begins in the span and goes on after it, if there is one. */
 __kernel void rp_combine_spans(__global const arguments_t *arguments, __global result_t *results,
                                __global accumulator_t *parts, ulong count, ulong width, ulong columns,
-                               ulong columns_per_item, ulong span, __global const long *offsets, long origin,
-                               int ragged, int partial, __global const accumulator_t *carry)
+                               ulong columns_per_item, ulong span, __global const long *offsets,
+                               ulong offsets_first, long origin, int ragged, int partial,
+                               __global const accumulator_t *carry)
 {
+    offsets += offsets_first;
     ulong item = get_global_id(0);
     ulong total = rp_line_begin(offsets, origin, width, ragged, count);
     ulong end = (item + 1) * span;

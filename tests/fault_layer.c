@@ -113,6 +113,7 @@ static CL_API_ENTRY cl_int CL_API_CALL enqueue_write(cl_command_queue queue, cl_
                                                      const cl_event *wait, cl_event *event)
 {
     FAIL_CODE
+    atomic_fetch_add(&faults->uploads, (long)size);
     return next->clEnqueueWriteBuffer(queue, buffer, blocking, offset, size, host, n, wait, event);
 }
 
@@ -123,6 +124,7 @@ static CL_API_ENTRY cl_int CL_API_CALL enqueue_write_rect(cl_command_queue queue
                                                           cl_uint n, const cl_event *wait, cl_event *event)
 {
     FAIL_CODE
+    atomic_fetch_add(&faults->uploads, (long)(region[0] * region[1] * region[2]));
     return next->clEnqueueWriteBufferRect(queue, buffer, blocking, buffer_origin, host_origin, region, buffer_row,
                                           buffer_slice, host_row, host_slice, host, n, wait, event);
 }

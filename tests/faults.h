@@ -13,6 +13,7 @@ typedef struct {
     atomic_bool sticky;    /* all later ones too */
     atomic_bool memory;    /* with an out-of-memory code */
     atomic_long injected;
+    atomic_long uploads; /* bytes that were written to devices */
 } test_faults;
 
 #endif

@@ -314,15 +314,46 @@ TEST(sizes_beyond_memory_are_split)
     assert_false(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
 }
 
+/* In a copy without gaps. */
+TEST(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends)
+{
+    static const int8_t data[100];
+    const int64_t offsets[] = {3, 7, 7, 12, 20, 21, 30, 31};
+    const rowpool_rows given[] = {
+        {.data = data, .dtype = ROWPOOL_INT8, .count = 7, .width = 9},
+        {.data = data, .dtype = ROWPOOL_INT8, .count = 7, .width = 9, .stride = 13},
+        {.data = data, .dtype = ROWPOOL_INT8, .count = 7, .offsets = offsets},
+    };
+    for (size_t i = 0; i < COUNT_OF(given); i++) {
+        const rp_rows rows = checked(&given[i]);
+        const rp_chunk tile = {.row = 2, .rows = 4},
+                       part = {.row = 5, .rows = 1, .begin = 1, .end = 8, .partial = true};
+        size_t before = rp_rows_width(&rows, 2) + rp_rows_width(&rows, 3), last = before + rp_rows_width(&rows, 4);
+        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &tile), 0);
+        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &(rp_chunk){.row = 4, .rows = 2}), before);
+        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &part), last + 1);
+        rp_chunk inner = part;
+        inner.begin = 6;
+        assert_int_equal(rp_chunk_begin_in(&rows, &part, &inner), 5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_rows_and_limits),    cmocka_unit_test(without_limits_there_is_one_chunk),
-        cmocka_unit_test(no_rows_are_no_chunks),     cmocka_unit_test(empty_rows_are_chunks_of_their_own),
-        cmocka_unit_test(results_limit_too),         cmocka_unit_test(gaps_count_for_the_buffer_only),
-        cmocka_unit_test(giant_rows_are_cut),        cmocka_unit_test(a_row_that_just_fits_is_not_cut),
-        cmocka_unit_test(rows_may_be_few),           cmocka_unit_test(whole_rows_are_never_cut),
-        cmocka_unit_test(inputs_are_split_together), cmocka_unit_test(sizes_beyond_memory_are_split),
+        cmocka_unit_test(random_rows_and_limits),
+        cmocka_unit_test(without_limits_there_is_one_chunk),
+        cmocka_unit_test(no_rows_are_no_chunks),
+        cmocka_unit_test(empty_rows_are_chunks_of_their_own),
+        cmocka_unit_test(results_limit_too),
+        cmocka_unit_test(gaps_count_for_the_buffer_only),
+        cmocka_unit_test(giant_rows_are_cut),
+        cmocka_unit_test(a_row_that_just_fits_is_not_cut),
+        cmocka_unit_test(rows_may_be_few),
+        cmocka_unit_test(whole_rows_are_never_cut),
+        cmocka_unit_test(inputs_are_split_together),
+        cmocka_unit_test(sizes_beyond_memory_are_split),
+        cmocka_unit_test(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,9 +23,12 @@ typedef struct rp_device {
     size_t lanes;       /* open: how many chunks it wants in flight, */
     size_t parallel;    /* and how many of them it works on at the same time */
     size_t chunk_bytes; /* and the most bytes in one */
+    size_t keeps;       /* and the most bytes of copies that may stay on it; 0: it needs none */
     void *state;        /* open to close: the backend's */
     double rate;        /* the pool's, under its lock: bytes a second in the last run; 0: not known; */
-    double left_out;    /* and how many seconds of runs it had no part in since then */
+    double left_out;    /* and how many seconds of runs it had no part in since then; */
+    size_t kept;        /* bytes of copies that are on it, or on their way; */
+    bool full;          /* for one more there was no memory */
 } rp_device;
 
 /* What opening a device may depend on. */
@@ -49,6 +52,17 @@ static inline bool rp_is_past(int64_t deadline)
     return deadline != RP_NO_DEADLINE && rp_clock_ns() >= deadline;
 }
 
+/* A copy of rows that stays on a device: the backend's. */
+typedef struct rp_kept rp_kept;
+
+/* One input of a task, where its rows are such as stay. */
+typedef struct {
+    rp_chunk tile; /* the rows of the copy: the task's chunk is among them */
+    rp_kept *copy; /* NULL: the device has none */
+    bool keep;     /* it has none and is to make one, of the whole tile: that stands in `copy` as soon as other tasks
+                      may use it, after submit or after finish. NULL even then: there was no need of one */
+} rp_resident;
+
 /* One chunk on its way. The pool sets the first part, submit and finish the second. Zeroed before use. */
 typedef struct rp_task {
     rp_link link; /* in `home` */
@@ -59,10 +73,11 @@ typedef struct rp_task {
     rp_queue *home; /* pushed here when complete; NULL: nobody listens, finish waits */
     const rp_patience *patience; /* once it has ended, the task may end with ECANCELED; NULL: it never does */
     void *owner;
+    rp_resident resident[ROWPOOL_MOST_INPUTS]; /* all zero: the rows are the chunk's alone */
 
     rowpool_status status;
     rowpool_error error;
-    bool cold;   /* it waited for a compiler: its time says nothing about the device */
+    bool cold;   /* it waited for a compiler, or for other rows too: its time says nothing about the device */
     bool blamed; /* with EWORKER: these rows, not those of another task, killed the worker */
     void *state; /* submit to finish: the backend's */
 } rp_task;
@@ -91,6 +106,10 @@ struct rp_backend {
 
     /* Required. Why the device cannot run a map's function at all; NULL: it can. */
     const char *(*lacks)(const rp_device *device, const rp_map *map);
+
+    /* Frees a copy that no task uses any more; required of devices that keep some. Thread safe. device NULL: this is a
+     * child of the process that made it, so drop memory and descriptors and touch nothing else. */
+    void (*drop)(rp_device *device, rp_kept *copy);
 
     /* Optional. Ends soon what is in flight or is submitted from now on, and was cancelled. Thread safe. */
     void (*interrupt)(rp_device *device);

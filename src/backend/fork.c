@@ -188,6 +188,81 @@ static void give_buffer(rp_fork_state *state, rp_fork_buffer *buffer)
     slot->n_buffers++;
 }
 
+/* ---- Copies that stay --------------------------------------------------------------------------------------------
+ */
+
+/* A tile of private rows, once more in shared memory: strided rows without the gaps between them, then offsets. */
+struct rp_kept {
+    rp_region region;
+    size_t offsets_at;
+};
+
+static void copy_rows(char *into, const rp_rows *rows, const rp_chunk *tile)
+{
+    size_t size = rows->dtype->size, width = rows->width * size;
+    const char *from = rows->data + rp_chunk_origin(rows, tile) * size;
+    if (tile->partial || rows->stride == rows->width) { /* ragged rows have neither */
+        memcpy(into, from, rp_chunk_span(rows, tile) * size);
+        return;
+    }
+    for (size_t row = 0; row < tile->rows; row++)
+        memcpy(into + row * width, from + row * rows->stride * size, width);
+}
+
+static rowpool_status make_copy(const rp_rows *rows, const rp_chunk *tile, rp_kept **made, rowpool_error *error)
+{
+    size_t bytes = rp_chunk_elements(rows, tile) * rows->dtype->size;
+    size_t offsets_at = rp_ceil_div(bytes, sizeof *rows->offsets) * sizeof *rows->offsets;
+    bool ragged = rows->offsets != NULL && !tile->partial;
+    size_t offset_bytes = ragged ? (tile->rows + 1) * sizeof *rows->offsets : 0;
+    rp_kept *copy = malloc(sizeof *copy);
+    if (copy == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    *copy = (rp_kept){.offsets_at = offsets_at};
+    if (rp_region_open(&copy->region, offsets_at + offset_bytes, error) != ROWPOOL_OK) {
+        free(copy);
+        return ROWPOOL_ENOMEM; /* or descriptors: it can do without */
+    }
+    if (bytes > 0)
+        copy_rows(copy->region.base, rows, tile);
+    if (ragged)
+        memcpy(copy->region.base + offsets_at, rows->offsets + tile->row, offset_bytes);
+    *made = copy;
+    return ROWPOOL_OK;
+}
+
+static void drop_copy(rp_device *device, rp_kept *copy)
+{
+    (void)device;
+    rp_region_close(&copy->region);
+    free(copy);
+}
+
+/* Makes the copies that are to stay: of what workers would otherwise copy themselves. */
+static rowpool_status make_copies(const rp_fork_flight *flight, rowpool_error *error)
+{
+    rp_task *task = flight->task;
+    for (size_t i = 0; i < task->map->code.n_inputs; i++) {
+        rp_resident *resident = &task->resident[i];
+        if (resident->keep && flight->map->data[i].kind == RP_REACH_COPY)
+            RP_TRY(make_copy(&task->map->inputs[i], &resident->tile, &resident->copy, error));
+    }
+    return ROWPOOL_OK;
+}
+
+/* The chunk's rows as they lie in a copy: this process has it too, so that a worker that cannot map it can read it. */
+static void look_in_copy(const rp_task *task, size_t i, rowpool_block_input *input)
+{
+    const rp_rows *rows = &task->map->inputs[i];
+    const rp_resident *resident = &task->resident[i];
+    char *base = resident->copy->region.base;
+    const int64_t *offsets = (const void *)(base + resident->copy->offsets_at);
+    input->data = base + rp_chunk_begin_in(rows, &resident->tile, &task->chunk) * rows->dtype->size;
+    input->stride = rows->width;
+    if (input->offsets != NULL)
+        input->offsets = offsets + (task->chunk.row - resident->tile.row);
+}
+
 /* ---- Messages --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -221,6 +296,16 @@ static void put_place(outgoing *message, rp_place *place, const rp_reach *reach,
         append(&message->work, reach->path, path);
     else
         message->descriptors[message->n++] = reach->fd;
+}
+
+static rp_reach reach_of(const rp_region *region)
+{
+    return (rp_reach){.kind = RP_REACH_REGION,
+                      .address = (uintptr_t)region->base,
+                      .bytes = region->length,
+                      .id = region->id,
+                      .length = region->length,
+                      .fd = region->fd};
 }
 
 static size_t result_bytes(const rp_task *task)
@@ -260,19 +345,22 @@ static void write_message(outgoing *message, const rp_fork_flight *flight)
     if (map->arguments_size <= RP_WORK_INLINE)
         append(work, map->arguments, map->arguments_size);
     for (size_t i = 0; i < map->code.n_inputs; i++) {
-        const rowpool_block_input *input = &work->block.input[i];
-        size_t data = rp_chunk_span(&map->inputs[i], &task->chunk) * map->code.element[i];
+        const rp_rows *rows = &map->inputs[i];
+        const rp_kept *copy = task->resident[i].copy;
+        rowpool_block_input *input = &work->block.input[i];
+        if (copy != NULL)
+            look_in_copy(task, i, input);
+        rp_reach whole = copy != NULL ? reach_of(&copy->region) : (rp_reach){0};
+        size_t elements = copy != NULL ? rp_chunk_elements(rows, &task->chunk) : rp_chunk_span(rows, &task->chunk);
         size_t offsets = input->offsets == NULL ? 0 : (work->block.count + 1) * sizeof *input->offsets;
-        put_place(message, &work->data[i], &flight->map->data[i], input->data, data);
-        put_place(message, &work->offsets[i], &flight->map->offsets[i], input->offsets, offsets);
+        put_place(message, &work->data[i], copy != NULL ? &whole : &flight->map->data[i], input->data,
+                  elements * map->code.element[i]);
+        put_place(message, &work->offsets[i], copy != NULL ? &whole : &flight->map->offsets[i], input->offsets,
+                  offsets);
     }
     if (flight->buffer != NULL) {
         const rp_region *region = &flight->buffer->region;
-        rp_reach reach = {.kind = RP_REACH_REGION,
-                          .address = (uintptr_t)region->base,
-                          .id = region->id,
-                          .length = region->length,
-                          .fd = region->fd};
+        rp_reach reach = reach_of(region);
         put_place(message, &work->results, &reach, region->base, result_bytes(task));
     } else {
         put_place(message, &work->results, &flight->map->results, task->results, result_bytes(task));
@@ -398,6 +486,23 @@ static bool lacks_workers(const rp_fork_state *state, const rp_fork_map *map)
     return false;
 }
 
+/* Makes a task one of its map's; on loan until leave_map. */
+static rowpool_status enter(rp_fork_state *state, rp_fork_flight *flight, rowpool_error *error)
+{
+    pthread_mutex_lock(&state->lock);
+    flight->map = enter_map(state, flight->task->map);
+    pthread_mutex_unlock(&state->lock);
+    if (flight->map == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    rowpool_status status = make_copies(flight, error);
+    if (status != ROWPOOL_OK) {
+        pthread_mutex_lock(&state->lock);
+        leave_map(state, flight->map);
+        pthread_mutex_unlock(&state->lock);
+    }
+    return status;
+}
+
 rowpool_status rp_fork_submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     rp_fork_state *state = device->state;
@@ -405,26 +510,22 @@ rowpool_status rp_fork_submit(rp_device *device, rp_task *task, rowpool_error *e
     if (flight == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     flight->task = task;
+    rowpool_status status = enter(state, flight, error);
+    if (status != ROWPOOL_OK) {
+        free(flight);
+        return status;
+    }
+    task->state = flight;
     rp_fork_list done;
     rp_fork_list_init(&done);
 
     pthread_mutex_lock(&state->lock);
-    flight->map = enter_map(state, task->map);
-    if (flight->map != NULL) {
-        task->state = flight;
-        flight->number = ++state->numbers;
-        rp_fork_list_push(&state->queue, flight);
-        rp_fork_dispatch(state, &done);
-        if (lacks_workers(state, flight->map))
-            rp_fork_wake(state);
-    }
-    bool taken = flight->map != NULL;
+    flight->number = ++state->numbers;
+    rp_fork_list_push(&state->queue, flight);
+    rp_fork_dispatch(state, &done);
+    if (lacks_workers(state, flight->map))
+        rp_fork_wake(state);
     pthread_mutex_unlock(&state->lock);
-
-    if (!taken) {
-        free(flight);
-        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    }
     rp_fork_deliver(&done);
     return ROWPOOL_OK;
 }
@@ -673,12 +774,20 @@ static rowpool_status start_fork(rp_fork_state *state, size_t slot, rp_worker *w
     return rp_worker_start(worker, rp_fork_work, start, error);
 }
 
+/* For copies of rows that this process has already. */
+static size_t quarter_of_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages / 4 * (size_t)page : 0;
+}
+
 static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
     static const rp_fork_kind forks = {
         .start = start_fork, .losses_for_worker = 4, .losses_more = 16, .chunk_bytes = CHUNK_BYTES};
     RP_TRY(rp_fork_open(device, &forks, options->workers, options, error));
     device->info.units = (uint32_t)device->parallel;
+    device->keeps = quarter_of_memory();
     return ROWPOOL_OK;
 }
 
@@ -690,6 +799,7 @@ const rp_backend rp_backend_fork = {
     .submit = rp_fork_submit,
     .finish = rp_fork_finish,
     .lacks = lacks,
+    .drop = drop_copy,
     .interrupt = rp_fork_interrupt,
     .waits = false,
 };

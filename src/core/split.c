@@ -78,3 +78,10 @@ size_t rp_chunk_span(const rp_rows *rows, const rp_chunk *chunk)
         return rp_chunk_elements(rows, chunk);
     return chunk->rows == 0 || rows->width == 0 ? 0 : (chunk->rows - 1) * rows->stride + rows->width;
 }
+
+size_t rp_chunk_begin_in(const rp_rows *rows, const rp_chunk *larger, const rp_chunk *chunk)
+{
+    if (larger->partial || rows->offsets != NULL) /* they have no gaps as they are */
+        return rp_chunk_origin(rows, chunk) - rp_chunk_origin(rows, larger);
+    return (chunk->row - larger->row) * rows->width + (chunk->partial ? chunk->begin : 0);
+}

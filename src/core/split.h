@@ -36,4 +36,7 @@ size_t rp_chunk_elements(const rp_rows *rows, const rp_chunk *chunk);
 size_t rp_chunk_origin(const rp_rows *rows, const rp_chunk *chunk);
 size_t rp_chunk_span(const rp_rows *rows, const rp_chunk *chunk);
 
+/* The index of a chunk's first element in a copy of a larger chunk that holds it, where rows lie without gaps. */
+size_t rp_chunk_begin_in(const rp_rows *rows, const rp_chunk *larger, const rp_chunk *chunk);
+
 #endif

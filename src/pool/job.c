@@ -106,6 +106,7 @@ static void complete(rowpool_job *job)
     rowpool_status status = rp_run_status(&job->run, &error);
     if (status == ROWPOOL_OK)
         atomic_store(&job->run.rows_done, job->rows);
+    rp_run_release_data(&job->run); /* so that the copies of a closed handle are gone when the job is done */
     pthread_mutex_lock(&job->lock);
     job->status = status;
     if (status != ROWPOOL_OK)
@@ -126,7 +127,7 @@ static void start(rowpool_job *job)
 {
     if (is_small(job->pool, &job->run.map) && !rp_run_is_over(&job->run)) {
         run_small(job->pool, &job->run.map);
-        job->run.cursor.row = job->rows;
+        rp_pieces_finish(&job->run.pieces);
     }
     rp_run_fill(&job->run);
 }

@@ -177,6 +177,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a pool");
     fresh->pid = getpid();
+    fresh->references = 1;
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
@@ -193,6 +194,23 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
 
 /* ---- Close ------------------------------------------------------------------------------------------------------ */
 
+void rp_pool_release(rowpool *pool)
+{
+    if (pool->pid != getpid()) { /* the locks may be held by threads that are not in this child */
+        if (--pool->references == 0)
+            free(pool);
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    bool last = --pool->references == 0;
+    pthread_mutex_unlock(&pool->lock);
+    if (!last)
+        return;
+    pthread_cond_destroy(&pool->idle);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
 void rowpool_close(rowpool *pool)
 {
     if (pool == NULL)
@@ -208,13 +226,12 @@ void rowpool_close(rowpool *pool)
             pthread_cond_wait(&pool->idle, &pool->lock);
         pthread_mutex_unlock(&pool->lock);
         rp_dispatcher_stop(pool);
+        pthread_mutex_lock(&pool->lock);
+        rp_data_leave_pool(pool);
+        pthread_mutex_unlock(&pool->lock);
     }
     close_devices(pool, forked);
-    if (!forked) { /* in a child the locks may be held by threads that are not there */
-        pthread_cond_destroy(&pool->idle);
-        pthread_mutex_destroy(&pool->lock);
-    }
-    free(pool);
+    rp_pool_release(pool);
 }
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */

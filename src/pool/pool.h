@@ -53,8 +53,10 @@ struct rowpool {
     rp_device *host;            /* one of the devices: small maps, and what nobody else can do */
     pthread_mutex_t lock;       /* everything below, the counters of devices[].info, and opening devices later */
     pthread_cond_t idle;
-    size_t active; /* calls and jobs in flight */
-    rp_run *runs;  /* begun, or waiting to */
+    size_t active;       /* calls and jobs in flight */
+    rp_run *runs;        /* begun, or waiting to */
+    rowpool_data *data;  /* open handles */
+    unsigned references; /* the caller's, and those of handles */
     rp_dispatcher dispatcher;
 };
 
@@ -65,19 +67,109 @@ rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, 
 void rp_pool_enter(rowpool *pool);
 void rp_pool_leave(rowpool *pool);
 
+/* Gives up a reference; with the last one goes the memory. The lock is not held. */
+void rp_pool_release(rowpool *pool);
+
 /* The pool's worker processes, started now where nobody has asked for them before. */
 rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_error *error);
 
 /* Adds to what a device did. */
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures);
 
-/* ---- run.c: one map on the pool's devices ----------------------------------------------------------------------- */
+/* ---- data.c: rows that stay on devices -------------------------------------------------------------------------- */
+
+/* A part of the rows: what one device keeps a copy of. */
+typedef struct {
+    rp_chunk chunk;
+    size_t bytes;              /* of a copy */
+    rp_device *device;         /* that has it or is about to; NULL: none. This and the rest under the pool's lock */
+    const rp_backend *backend; /* the device's */
+    rp_kept *copy;             /* NULL: not yet */
+} rp_tile;
+
+struct rowpool_data {
+    pid_t pid;
+    rowpool *pool;
+    rowpool_data *next; /* among the pool's open ones */
+    rowpool_rows given;
+    rp_rows rows;
+    unsigned references; /* the caller's, and those of runs; under the pool's lock */
+    bool parts;          /* some tiles are parts of rows */
+    rp_tile *tiles;      /* all rows, in their order */
+    size_t n_tiles;
+};
+
+/* The open handle of just these rows, with a reference to be given up by rp_data_release; NULL: there is none. whole:
+ * one with parts of rows will not do. */
+rowpool_data *rp_data_find(rowpool *pool, const rp_rows *rows, bool whole);
+void rp_data_release(rowpool_data *data);
+
+/* How much a device would rather have one tile than another: the least first. The pool's lock is held. most: bytes of
+ * the largest tile that it may take for itself. */
+typedef enum {
+    RP_TILE_HAS,    /* its own */
+    RP_TILE_KEEPS,  /* nobody's: it would be its own */
+    RP_TILE_COMING, /* its own, but the copy is still on its way */
+    RP_TILE_FREE,   /* nobody's, */
+    RP_TILE_OTHERS  /* or another's: it can only be streamed */
+} rp_tile_rank;
+rp_tile_rank rp_tile_rank_for(const rp_tile *tile, const rp_device *device, size_t most);
+
+/* What a task on a device needs to know of one input: where its copy is, or that it is to make one. */
+rp_resident rp_data_lend(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t most);
+
+/* After that task's submit, and after its end: notes the copy that was made, or that none was. */
+void rp_data_note_copy(rowpool_data *data, rp_resident *resident);
+void rp_data_note_end(rowpool_data *data, rp_resident *resident, rowpool_status status);
+
+/* The pool closes: its handles have no copies any more. Its lock is held. */
+void rp_data_leave_pool(rowpool *pool);
+
+/* ---- pieces.c: what of a map is still to be handed out ---------------------------------------------------------- */
 
 /* A piece of a map that is to be done (again). */
 typedef struct {
     rp_chunk chunk;
     unsigned deaths; /* workers that died on it */
 } rp_piece;
+
+/* Pieces that came back; then rows off a cursor or, where rows stay on devices, off tiles, each with its own cursor. */
+typedef struct {
+    const rp_map *map;
+    rp_piece *again;
+    size_t n_again, capacity;
+    rp_cursor cursor;
+    rowpool_data *data; /* whose tiles they are; NULL: no tiles */
+    rp_cursor *tiles;
+    size_t first_tile; /* before it nothing is left, */
+    bool in_order;     /* and nothing is taken after it */
+} rp_pieces;
+
+/* How much a device may take. */
+typedef struct {
+    const rp_device *device;
+    rp_split_limits limits;
+    size_t most_kept;  /* bytes of the largest tile that it may take for itself */
+    bool brings_whole; /* a tile that it is to keep it takes all of at once, */
+    bool takes_whole;  /* and one that it has */
+} rp_taking;
+
+/* data NULL: none of the rows stay anywhere. ENOMEM. */
+rowpool_status rp_pieces_init(rp_pieces *pieces, const rp_map *map, rowpool_data *data, bool in_order,
+                              rowpool_error *error);
+void rp_pieces_destroy(rp_pieces *pieces);
+
+/* Takes the next piece for a device; false when nothing is left. */
+bool rp_pieces_next(rp_pieces *pieces, const rp_taking *how, rp_piece *piece);
+
+/* Takes a piece back. False: out of memory. */
+bool rp_pieces_give_back(rp_pieces *pieces, const rp_piece *piece);
+
+/* Nothing is left; makes it so. */
+bool rp_pieces_are_done(const rp_pieces *pieces);
+void rp_pieces_finish(rp_pieces *pieces);
+
+/* ---- run.c: one map on the pool's devices ----------------------------------------------------------------------- */
 
 /* A place for one task in flight. */
 typedef struct rp_slot {
@@ -101,6 +193,7 @@ typedef struct {
     size_t in_flight;           /* SIZE_MAX: put aside */
     size_t pending;             /* bytes of its chunks in flight */
     size_t most;                /* bytes of a chunk: less than the device's when its memory ran out */
+    size_t most_kept;           /* bytes of the largest tile that it may now take for itself */
     double rate;                /* bytes a second: as measured of late; before that, in earlier runs; 0: not known */
     double left_out;            /* seconds of earlier runs since it last did something */
     double bytes, busy;         /* done of late, and the seconds that it took: what is older counts for less */
@@ -129,9 +222,8 @@ struct rp_run {
     rp_participant *participants; /* those that can run the function; then the host, if it may stand in for them */
     size_t n_participants;
     bool has_reserve;
-    rp_cursor cursor;
-    rp_piece *again; /* pieces that came back */
-    size_t n_again, again_capacity;
+    rowpool_data *data[ROWPOOL_MOST_INPUTS]; /* of inputs that stay on devices; else NULL */
+    rp_pieces pieces;
     rp_slot *slots, *free_slots;
     size_t n_slots, in_flight;
     rp_delivery *parts;         /* of split rows, until they are whole */
@@ -149,6 +241,9 @@ struct rp_run {
 rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const rp_stream *stream, rp_queue *queue,
                            rowpool_error *error);
 void rp_run_destroy(rp_run *run);
+
+/* Lets go of data that stays, once the run is over. */
+void rp_run_release_data(rp_run *run);
 
 /* Does the whole run in the calling thread. */
 rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);

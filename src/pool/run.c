@@ -121,6 +121,35 @@ static rowpool_status no_memory(const rp_run *run, rowpool_error *error)
     return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a map on %zu devices", run->pool->devices.used);
 }
 
+static bool is_in_order(const rp_run *run)
+{
+    return run->stream.each != NULL && run->stream.order == ROWPOOL_IN_ORDER;
+}
+
+void rp_run_release_data(rp_run *run)
+{
+    for (size_t i = 0; i < run->map.code.n_inputs; i++) {
+        rp_data_release(run->data[i]);
+        run->data[i] = NULL;
+    }
+}
+
+/* Of several inputs that stay on devices the first says how the rows are cut. */
+static rowpool_status prepare_pieces(rp_run *run, rowpool_error *error)
+{
+    const rp_map *map = &run->map;
+    rowpool_data *first = NULL;
+    for (size_t i = 0; i < map->code.n_inputs; i++) {
+        run->data[i] = rp_data_find(run->pool, &map->inputs[i], !rp_map_splits(map));
+        if (first == NULL)
+            first = run->data[i];
+    }
+    rowpool_status status = rp_pieces_init(&run->pieces, map, first, is_in_order(run), error);
+    if (status != ROWPOOL_OK)
+        rp_run_release_data(run);
+    return status;
+}
+
 rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const rp_stream *stream, rp_queue *queue,
                            rowpool_error *error)
 {
@@ -133,9 +162,10 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
     rowpool_status status = run->participants == NULL ? no_memory(run, error) : choose_participants(run, error);
     if (status == ROWPOOL_OK) {
         run->slots = calloc(run->n_slots, sizeof *run->slots);
-        status = run->slots == NULL ? no_memory(run, error) : ROWPOOL_OK;
+        status = run->slots == NULL ? no_memory(run, error) : prepare_pieces(run, error);
     }
     if (status != ROWPOOL_OK) {
+        free(run->slots);
         free(run->participants);
         return status;
     }
@@ -184,7 +214,8 @@ void rp_run_destroy(rp_run *run)
     free_deliveries(run->waiting);
     free(run->slots);
     free(run->participants);
-    free(run->again);
+    rp_pieces_destroy(&run->pieces);
+    rp_run_release_data(run);
 }
 
 /* Notes a failure, without an end to the rest. */
@@ -204,12 +235,7 @@ static void fail(rp_run *run, const rowpool_error *error)
 
 static bool all_rows_done(const rp_run *run)
 {
-    return run->cursor.row >= run->map.inputs->count && run->n_again == 0;
-}
-
-static bool is_in_order(const rp_run *run)
-{
-    return run->stream.each != NULL && run->stream.order == ROWPOOL_IN_ORDER;
+    return rp_pieces_are_done(&run->pieces);
 }
 
 static size_t rows_without_result(rp_run *run)
@@ -325,6 +351,23 @@ static size_t chunk_work(const rp_run *run, const rp_participant *participant)
     return work < (double)participant->most ? (size_t)work : participant->most;
 }
 
+/* The largest tile that a device may take for itself. It has to bring all of it, even when it gets to do only a part:
+ * that pays for the fastest, and for one whose share of the rows is larger. */
+static size_t most_to_keep(const rp_run *run, const rp_participant *participant)
+{
+    double all = 0, fastest = 0;
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *other = &run->participants[i];
+        if (other->in_flight == put_aside)
+            continue;
+        if (other->rate <= 0 && run->n_participants > 1)
+            return 0; /* nobody knows yet who is to have what */
+        all += other->rate;
+        fastest = other->rate > fastest ? other->rate : fastest;
+    }
+    return participant->rate >= fastest ? SIZE_MAX : (size_t)((double)run->left / 2 * participant->rate / all);
+}
+
 static void note_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk)
 {
     participant->pending += chunk_bytes(run, chunk);
@@ -381,51 +424,46 @@ bool rp_run_is_over(rp_run *run)
     return true;
 }
 
-static bool next_piece(rp_run *run, const rp_participant *participant, rp_piece *piece)
+static bool next_piece(rp_run *run, rp_participant *participant, rp_piece *piece)
 {
     const rp_device *device = participant->device;
+    bool again = run->pieces.n_again > 0;
     if (rp_run_is_over(run))
         return false;
-    if (run->n_again > 0) {
-        char text[256];
-        *piece = run->again[--run->n_again];
-        if (rp_trace_on()) {
-            chunk_text(run, &piece->chunk, text, sizeof text);
-            rp_trace_instant(device->info.index, "retry", text);
-        }
-        return true;
-    }
-    if (run->n_waiting >= run->n_slots) /* whoever takes the results is slower than those who make them */
+    if (!again && run->n_waiting >= run->n_slots) /* whoever takes the results is slower than those who make them */
         return false;
-    const rp_split_limits limits = {
-        .work = chunk_work(run, participant),
-        .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
-        .rows = run->map.chunk_rows > 0 ? run->map.chunk_rows : SIZE_MAX,
-        .result = rp_map_row_bytes(&run->map),
-        .whole = !rp_map_splits(&run->map),
+    bool one_by_one = device->parallel <= 1 && participant->most >= device->chunk_bytes;
+    participant->most_kept = most_to_keep(run, participant);
+    const rp_taking how = {
+        .device = device,
+        .limits = {.work = chunk_work(run, participant),
+                   .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
+                   .rows = run->map.chunk_rows > 0 ? run->map.chunk_rows : SIZE_MAX,
+                   .result = rp_map_row_bytes(&run->map),
+                   .whole = !rp_map_splits(&run->map)},
+        .most_kept = participant->most_kept,
+        .brings_whole = one_by_one, /* `most` is for chunks that make room for the next */
+        .takes_whole = one_by_one && run->n_participants <= 1,
     };
-    *piece = (rp_piece){0};
-    if (!rp_split_next(run->map.inputs, run->map.code.n_inputs, &limits, &run->cursor, &piece->chunk))
+    if (!rp_pieces_next(&run->pieces, &how, piece))
         return false;
-    run->left -= chunk_bytes(run, &piece->chunk);
+    if (!again) {
+        run->left -= chunk_bytes(run, &piece->chunk);
+    } else if (rp_trace_on()) {
+        char text[256];
+        chunk_text(run, &piece->chunk, text, sizeof text);
+        rp_trace_instant(device->info.index, "retry", text);
+    }
     return true;
 }
 
 static void give_back(rp_run *run, const rp_piece *piece)
 {
-    if (run->n_again == run->again_capacity) {
-        size_t capacity = 2 * run->again_capacity + 8;
-        rp_piece *more = realloc(run->again, capacity * sizeof *more);
-        if (more == NULL) {
-            rowpool_error error;
-            rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for rows that are to run again");
-            fail(run, &error);
-            return;
-        }
-        run->again = more;
-        run->again_capacity = capacity;
-    }
-    run->again[run->n_again++] = *piece;
+    if (rp_pieces_give_back(&run->pieces, piece))
+        return;
+    rowpool_error error;
+    rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for rows that are to run again");
+    fail(run, &error);
 }
 
 /* ---- Results ---------------------------------------------------------------------------------------------------- */
@@ -669,6 +707,35 @@ static void release_slot(rp_run *run, rp_slot *slot)
     run->free_slots = slot;
 }
 
+static void lend_copies(rp_run *run, const rp_participant *participant, rp_task *task)
+{
+    for (size_t i = 0; i < run->map.code.n_inputs; i++) {
+        if (run->data[i] == NULL)
+            continue;
+        task->resident[i] = rp_data_lend(run->data[i], participant->device, &task->chunk, participant->most_kept);
+        const rp_rows *rows = &run->map.inputs[i];
+        task->cold |= task->resident[i].keep &&
+                      rp_chunk_elements(rows, &task->resident[i].tile) > rp_chunk_elements(rows, &task->chunk);
+    }
+}
+
+static void note_copies(rp_run *run, rp_task *task)
+{
+    for (size_t i = 0; i < run->map.code.n_inputs; i++)
+        rp_data_note_copy(run->data[i], &task->resident[i]);
+}
+
+/* After a task's end. True: memory ran out where its rows were to stay as well; without that they may fit. */
+static bool settle_copies(rp_run *run, rp_task *task, rowpool_status status)
+{
+    bool kept = false;
+    for (size_t i = 0; i < run->map.code.n_inputs; i++) {
+        kept |= task->resident[i].keep && status == ROWPOOL_ENOMEM;
+        rp_data_note_end(run->data[i], &task->resident[i], status);
+    }
+    return kept;
+}
+
 static void submit(rp_run *run, rp_participant *participant, const rp_piece *piece)
 {
     rp_slot *slot = run->free_slots;
@@ -687,11 +754,14 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
         .map = &run->map, .chunk = *chunk, .device = device, .patience = &run->patience, .owner = run};
     slot->task.home = run->waits ? NULL : run->queue;
     slot->task.results = to_array ? array_at(run, chunk->row) : own->bytes;
+    lend_copies(run, participant, &slot->task);
     note_begin(run, participant, chunk);
     participant->in_flight++; /* before submit: the completion may already be there when it returns */
     run->in_flight++;
     rowpool_error error;
-    if (device->backend->submit(device, &slot->task, &error) == ROWPOOL_OK) {
+    rowpool_status status = device->backend->submit(device, &slot->task, &error);
+    if (status == ROWPOOL_OK) {
+        note_copies(run, &slot->task);
         if (run->waits)
             rp_queue_push(run->queue, &slot->task.link);
         return;
@@ -699,8 +769,12 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     run->in_flight--;
     participant->in_flight--;
     participant->pending -= chunk_bytes(run, chunk);
+    bool too_much = settle_copies(run, &slot->task, status);
     release_slot(run, slot);
-    piece_failed(run, participant, piece, false, &error);
+    if (too_much)
+        give_back(run, piece);
+    else
+        piece_failed(run, participant, piece, false, &error);
 }
 
 static void fill_participant(rp_run *run, rp_participant *participant)
@@ -761,13 +835,16 @@ void rp_run_complete(rp_run *run, rp_slot *slot)
     participant->pending -= chunk_bytes(run, &slot->piece.chunk);
     if (participant->in_flight != put_aside)
         participant->in_flight--;
+    bool too_much = settle_copies(run, &slot->task, status);
     if (status == ROWPOOL_OK) {
         note_end(run, participant, &slot->task);
         trace_chunk(run, slot, "chunk");
         piece_done(run, device, slot);
     }
     release_slot(run, slot);
-    if (status != ROWPOOL_OK)
+    if (too_much)
+        give_back(run, &slot->piece);
+    else if (status != ROWPOOL_OK)
         piece_failed(run, participant, &slot->piece, slot->task.blamed, &error);
 }
 

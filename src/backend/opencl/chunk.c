@@ -10,16 +10,24 @@
 
 enum { MOST_EVENTS = 2 * ROWPOOL_MOST_INPUTS + 2 }; /* uploads, two kernels */
 
+/* A copy of a tile that stays: strided rows without the gaps between them. */
+struct rp_kept {
+    rp_cl_buffer data, offsets;
+};
+
 typedef struct {
     rp_task *task;
     rp_cl_lane *lane;
     rp_cl_kernels *kernels;
     cl_mem data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS]; /* NULL: there are none */
-    cl_mem arguments, results; /* these three are those of the lane, or this chunk's own: */
+    cl_mem arguments, results; /* these three are those of the lane or of a copy, or this chunk's own: */
     bool own_memory;           /* windows on the host's arrays */
     size_t result_bytes;
-    size_t stride[ROWPOOL_MOST_INPUTS]; /* of the rows as they lie in `data` */
-    rp_cl_guard *first_launch;          /* a driver compiles meanwhile, perhaps on a thread of its own */
+    size_t stride[ROWPOOL_MOST_INPUTS];   /* of the rows as they lie in `data` */
+    cl_ulong first[ROWPOOL_MOST_INPUTS];  /* which element of `data` is the chunk's first, */
+    cl_ulong at_row[ROWPOOL_MOST_INPUTS]; /* and which of `offsets` */
+    rp_kept *made[ROWPOOL_MOST_INPUTS];   /* copies that came with this chunk */
+    rp_cl_guard *first_launch;            /* a driver compiles meanwhile, perhaps on a thread of its own */
     cl_event events[MOST_EVENTS]; /* of all that is enqueued before the read: an earlier failure need not show there */
     const char *what[MOST_EVENTS];
     size_t n_events;
@@ -75,18 +83,15 @@ static rowpool_status upload(const rp_device *device, rp_cl_chunk *chunk, rp_cl_
 }
 
 /* Uploads strided rows without the gaps between them. */
-static rowpool_status upload_packed(const rp_device *device, rp_cl_chunk *chunk, size_t i, const void *host,
-                                    rowpool_error *error)
+static rowpool_status upload_packed(const rp_device *device, rp_cl_chunk *chunk, rp_cl_buffer *buffer,
+                                    const rp_rows *rows, const void *host, size_t count, rowpool_error *error)
 {
-    const rp_rows *rows = &chunk->task->map->inputs[i];
-    rp_cl_buffer *buffer = &chunk->lane->data[i];
-    size_t size = rows->dtype->size, count = chunk->task->chunk.rows;
+    size_t size = rows->dtype->size;
     const size_t origin[3] = {0, 0, 0}, region[3] = {rows->width * size, count, 1};
     RP_TRY(reserve(device, buffer, rows->width * size * count, error));
     cl_int code = clEnqueueWriteBufferRect(chunk->lane->queue, buffer->memory, CL_FALSE, origin, origin, region,
                                            rows->width * size, 0, rows->stride * size, 0, host, 0, NULL,
                                            next_event(chunk, "upload"));
-    chunk->stride[i] = rows->width;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueWriteBufferRect", code, error);
 }
 
@@ -111,12 +116,28 @@ static rowpool_status place_results(const rp_device *device, rp_cl_chunk *chunk,
     return ROWPOOL_OK;
 }
 
-/* Bytes that the device needs of one input. */
+/* Bytes that the device needs of one input: those of a chunk, or of a tile. */
 typedef struct {
+    const rp_rows *rows;
+    size_t count;
     const char *data;
     const int64_t *offsets;
     size_t bytes, offset_bytes;
+    bool packs; /* there are gaps that are not to be brought */
 } source;
+
+static source source_of(const rp_task *task, size_t i, const rp_chunk *chunk)
+{
+    const rp_rows *rows = &task->map->inputs[i];
+    const rowpool_block_input input = rp_map_block(task->map, chunk).input[i];
+    return (source){.rows = rows,
+                    .count = chunk->rows,
+                    .data = input.data,
+                    .offsets = input.offsets,
+                    .bytes = rp_chunk_span(rows, chunk) * rows->dtype->size,
+                    .offset_bytes = input.offsets != NULL ? (chunk->rows + 1) * sizeof *rows->offsets : 0,
+                    .packs = !chunk->partial && rows->stride > rows->width};
+}
 
 static rowpool_status place_in_host_memory(const rp_device *device, rp_cl_chunk *chunk, size_t i, const source *from,
                                            rowpool_error *error)
@@ -128,44 +149,79 @@ static rowpool_status place_in_host_memory(const rp_device *device, rp_cl_chunk 
     return ROWPOOL_OK;
 }
 
+static rowpool_status bring(const rp_device *device, rp_cl_chunk *chunk, rp_cl_buffer *data, rp_cl_buffer *offsets,
+                            const source *from, rowpool_error *error)
+{
+    if (from->bytes > 0 && from->packs)
+        RP_TRY(upload_packed(device, chunk, data, from->rows, from->data, from->count, error));
+    else if (from->bytes > 0)
+        RP_TRY(upload(device, chunk, data, from->data, from->bytes, error));
+    if (from->offset_bytes > 0)
+        RP_TRY(upload(device, chunk, offsets, from->offsets, from->offset_bytes, error));
+    return ROWPOOL_OK;
+}
+
 static rowpool_status place_on_device(const rp_device *device, rp_cl_chunk *chunk, size_t i, const source *from,
                                       rowpool_error *error)
 {
-    const rp_rows *rows = &chunk->task->map->inputs[i];
     rp_cl_lane *lane = chunk->lane;
-    if (from->bytes > 0 && !chunk->task->chunk.partial && rows->stride > rows->width)
-        RP_TRY(upload_packed(device, chunk, i, from->data, error));
-    else if (from->bytes > 0)
-        RP_TRY(upload(device, chunk, &lane->data[i], from->data, from->bytes, error));
-    if (from->offset_bytes > 0)
-        RP_TRY(upload(device, chunk, &lane->offsets[i], from->offsets, from->offset_bytes, error));
+    RP_TRY(bring(device, chunk, &lane->data[i], &lane->offsets[i], from, error));
     chunk->data[i] = from->bytes > 0 ? lane->data[i].memory : NULL;
     chunk->offsets[i] = from->offset_bytes > 0 ? lane->offsets[i].memory : NULL;
+    if (from->packs)
+        chunk->stride[i] = from->rows->width;
     return ROWPOOL_OK;
+}
+
+/* The chunk's rows in the copy of a tile. */
+static void place_in_copy(rp_cl_chunk *chunk, size_t i, const rp_kept *copy)
+{
+    const rp_rows *rows = &chunk->task->map->inputs[i];
+    const rp_chunk *tile = &chunk->task->resident[i].tile, *part = &chunk->task->chunk;
+    chunk->data[i] = copy->data.memory;
+    chunk->offsets[i] = part->partial ? NULL : copy->offsets.memory;
+    chunk->stride[i] = rows->width;
+    chunk->first[i] = rp_chunk_begin_in(rows, tile, part);
+    chunk->at_row[i] = chunk->offsets[i] != NULL ? part->row - tile->row : 0;
+}
+
+static rowpool_status place_and_keep(const rp_device *device, rp_cl_chunk *chunk, size_t i, rowpool_error *error)
+{
+    const source from = source_of(chunk->task, i, &chunk->task->resident[i].tile);
+    rp_kept *copy = chunk->made[i] = calloc(1, sizeof *copy);
+    if (copy == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    RP_TRY(bring(device, chunk, &copy->data, &copy->offsets, &from, error));
+    place_in_copy(chunk, i, copy);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status place_input(const rp_device *device, rp_cl_chunk *chunk, size_t i, rowpool_error *error)
+{
+    const rp_cl_device *state = device->state;
+    const rp_task *task = chunk->task;
+    if (task->resident[i].copy != NULL) {
+        place_in_copy(chunk, i, task->resident[i].copy);
+        return ROWPOOL_OK;
+    }
+    if (task->resident[i].keep)
+        return place_and_keep(device, chunk, i, error);
+    const source from = source_of(task, i, &task->chunk);
+    if (from.bytes > device->info.largest_buffer)
+        return rp_fail(error, ROWPOOL_EDEVICE, "device %s (%s): row %zu has %zu bytes, more than a buffer may have",
+                       device->info.index, device->info.name, task->chunk.row, from.bytes);
+    chunk->stride[i] = from.rows->stride;
+    return (state->shared ? place_in_host_memory : place_on_device)(device, chunk, i, &from, error);
 }
 
 static rowpool_status place(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
     const rp_cl_device *state = device->state;
-    const rp_task *task = chunk->task;
     chunk->own_memory = state->shared;
     RP_TRY(place_arguments(device, chunk, error));
     RP_TRY(place_results(device, chunk, error));
-    const rowpool_block block = rp_map_block(task->map, &task->chunk);
-    for (size_t i = 0; i < task->map->code.n_inputs; i++) {
-        const rp_rows *rows = &task->map->inputs[i];
-        const source from = {
-            .data = block.input[i].data,
-            .offsets = block.input[i].offsets,
-            .bytes = rp_chunk_span(rows, &task->chunk) * rows->dtype->size,
-            .offset_bytes = block.input[i].offsets != NULL ? (block.count + 1) * sizeof *rows->offsets : 0,
-        };
-        chunk->stride[i] = rows->stride;
-        if (from.bytes > device->info.largest_buffer)
-            return rp_fail(error, ROWPOOL_EDEVICE, "device %s (%s): row %zu has %zu bytes, more than a buffer may have",
-                           device->info.index, device->info.name, block.row, from.bytes);
-        RP_TRY((state->shared ? place_in_host_memory : place_on_device)(device, chunk, i, &from, error));
-    }
+    for (size_t i = 0; i < chunk->task->map->code.n_inputs; i++)
+        RP_TRY(place_input(device, chunk, i, error));
     return ROWPOOL_OK;
 }
 
@@ -237,9 +293,10 @@ static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, r
     cl_ulong columns = map->columns, columns_each = columns_per_item(state, columns);
     cl_ulong rows_per_item = rows_of_item(device, chunk);
     cl_mem data = memory_or(chunk->data[0], chunk);
-    const argument arguments[] = {
-        ARGUMENT(data),   ARGUMENT(chunk->arguments), ARGUMENT(chunk->results), ARGUMENT(count),        ARGUMENT(width),
-        ARGUMENT(stride), ARGUMENT(columns),          ARGUMENT(columns_each),   ARGUMENT(rows_per_item)};
+    const argument arguments[] = {ARGUMENT(data),           ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
+                                  ARGUMENT(chunk->results), ARGUMENT(count),           ARGUMENT(width),
+                                  ARGUMENT(stride),         ARGUMENT(columns),         ARGUMENT(columns_each),
+                                  ARGUMENT(rows_per_item)};
     return launch_kernel(device, chunk, RP_CL_ROWS, rp_ceil_div(count, rows_per_item), state->group,
                          ARGUMENTS(arguments), error);
 }
@@ -253,9 +310,9 @@ static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk,
     size_t wanted = ITEM_ELEMENTS / (BLOCK * map->inputs->width);
     size_t balanced = count / (BLOCK * 8 * rp_max(1, device->info.units));
     cl_ulong rows_per_item = BLOCK * rp_max(1, rp_min(wanted, balanced));
-    const argument arguments[] = {ARGUMENT(chunk->data[0]), ARGUMENT(chunk->arguments), ARGUMENT(chunk->results),
-                                  ARGUMENT(count),          ARGUMENT(columns),          ARGUMENT(columns_each),
-                                  ARGUMENT(rows_per_item)};
+    const argument arguments[] = {ARGUMENT(chunk->data[0]), ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
+                                  ARGUMENT(chunk->results), ARGUMENT(count),           ARGUMENT(columns),
+                                  ARGUMENT(columns_each),   ARGUMENT(rows_per_item)};
     return launch_kernel(device, chunk, RP_CL_BLOCKS, rp_ceil_div(count, rows_per_item), 1, ARGUMENTS(arguments),
                          error);
 }
@@ -290,14 +347,24 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     cl_long origin = ragged ? (cl_long)rp_chunk_origin(rows, &task->chunk) : 0;
     cl_mem data = memory_or(chunk->data[0], chunk), offsets = memory_or(chunk->offsets[0], chunk);
     cl_mem carry = chunk->lane->carry.memory;
-    const argument spans[] = {ARGUMENT(data),           ARGUMENT(chunk->arguments),
-                              ARGUMENT(chunk->results), ARGUMENT(chunk->results),
-                              ARGUMENT(count),          ARGUMENT(width),
-                              ARGUMENT(stride),         ARGUMENT(columns),
-                              ARGUMENT(columns_each),   ARGUMENT(length),
-                              ARGUMENT(offsets),        ARGUMENT(origin),
-                              ARGUMENT(ragged),         ARGUMENT(first),
-                              ARGUMENT(partial),        ARGUMENT(carry)};
+    const argument spans[] = {ARGUMENT(data),
+                              ARGUMENT(chunk->first[0]),
+                              ARGUMENT(chunk->arguments),
+                              ARGUMENT(chunk->results),
+                              ARGUMENT(chunk->results),
+                              ARGUMENT(count),
+                              ARGUMENT(width),
+                              ARGUMENT(stride),
+                              ARGUMENT(columns),
+                              ARGUMENT(columns_each),
+                              ARGUMENT(length),
+                              ARGUMENT(offsets),
+                              ARGUMENT(chunk->at_row[0]),
+                              ARGUMENT(origin),
+                              ARGUMENT(ragged),
+                              ARGUMENT(first),
+                              ARGUMENT(partial),
+                              ARGUMENT(carry)};
     const argument combine[] = {ARGUMENT(chunk->arguments),
                                 ARGUMENT(chunk->results),
                                 ARGUMENT(chunk->results),
@@ -307,6 +374,7 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
                                 ARGUMENT(columns_each),
                                 ARGUMENT(length),
                                 ARGUMENT(offsets),
+                                ARGUMENT(chunk->at_row[0]),
                                 ARGUMENT(origin),
                                 ARGUMENT(ragged),
                                 ARGUMENT(partial),
@@ -329,7 +397,7 @@ static size_t longest_row(const rp_task *task)
 
 static rowpool_status launch_bodies(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
-    enum { MOST_RENDERED = 16384, FIXED = 7, EACH = 6 };
+    enum { MOST_RENDERED = 16384, FIXED = 7, EACH = 8 };
     const rp_cl_device *state = device->state;
     const rp_task *task = chunk->task;
     const rp_map *map = task->map;
@@ -357,8 +425,9 @@ static rowpool_status launch_bodies(const rp_device *device, rp_cl_chunk *chunk,
         input[i].stride = chunk->stride[i];
         input[i].origin = block.input[i].origin;
         input[i].ragged = chunk->offsets[i] != NULL;
-        const argument each[EACH] = {ARGUMENT(input[i].data),    ARGUMENT(input[i].width),  ARGUMENT(input[i].stride),
-                                     ARGUMENT(input[i].offsets), ARGUMENT(input[i].origin), ARGUMENT(input[i].ragged)};
+        const argument each[EACH] = {ARGUMENT(input[i].data),   ARGUMENT(chunk->first[i]),  ARGUMENT(input[i].width),
+                                     ARGUMENT(input[i].stride), ARGUMENT(input[i].offsets), ARGUMENT(chunk->at_row[i]),
+                                     ARGUMENT(input[i].origin), ARGUMENT(input[i].ragged)};
         for (size_t k = 0; k < EACH; k++)
             arguments[FIXED + EACH * i + k] = each[k];
     }
@@ -432,6 +501,15 @@ static void release_memory(cl_mem memory)
         clReleaseMemObject(memory);
 }
 
+void rp_cl_drop(rp_device *device, rp_kept *copy)
+{
+    if (copy != NULL && device != NULL) {
+        release_memory(copy->data.memory);
+        release_memory(copy->offsets.memory);
+    }
+    free(copy);
+}
+
 static void release(rp_device *device, rp_cl_chunk *chunk)
 {
     if (chunk->first_launch != NULL)
@@ -444,6 +522,8 @@ static void release(rp_device *device, rp_cl_chunk *chunk)
     }
     if (chunk->own_memory)
         release_memory(chunk->results);
+    for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++)
+        rp_cl_drop(device, chunk->made[i]);
     for (size_t i = 0; i < chunk->n_events; i++)
         if (chunk->events[i] != NULL)
             clReleaseEvent(chunk->events[i]);
@@ -579,6 +659,11 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *err
         clFinish(chunk->lane->queue);
         status = rp_cl_fail(device, "a command of the chunk", code, error);
     }
+    for (size_t i = 0; status == ROWPOOL_OK && i < ROWPOOL_MOST_INPUTS; i++)
+        if (chunk->made[i] != NULL) {
+            task->resident[i].copy = chunk->made[i];
+            chunk->made[i] = NULL;
+        }
     trace_commands(device, chunk);
     release(device, chunk);
     task->state = NULL;

@@ -30,6 +30,7 @@ const rp_backend rp_backend_opencl = {
     .submit = rp_cl_submit,
     .finish = rp_cl_finish,
     .lacks = lacks,
+    .drop = rp_cl_drop,
     .waits = true,
 };
 
@@ -95,6 +96,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     device->lanes = 2;
     device->parallel = 1;
     device->chunk_bytes = chunk_bytes(device, state, options);
+    device->keeps = state->shared ? 0 : (size_t)(device->info.memory / 4 * 3); /* the rest is for chunks and results */
     return ROWPOOL_OK;
 }
 

@@ -10,13 +10,15 @@
 /* bench_peer.variant: where the data lies. */
 enum {
     CALLERS_MEMORY,
-    ROWPOOL_MEMORY /* from rowpool_alloc: worker processes reach it without a copy */
+    ROWPOOL_MEMORY, /* from rowpool_alloc: worker processes reach it without a copy */
+    DATA_THAT_STAYS /* the caller's, but after the first run on the device too */
 };
 
 /* bench_peer.state, from prepare to cleanup. */
 typedef struct {
     rowpool *pool;
-    void *memory; /* the copy of the data in ROWPOOL_MEMORY, or NULL */
+    void *memory;       /* the copy of the data in ROWPOOL_MEMORY, or NULL */
+    rowpool_data *data; /* DATA_THAT_STAYS, or NULL */
     rowpool_rows rows;
     rowpool_range range;
 } session;
@@ -107,18 +109,32 @@ static rowpool_status add_device(bench_peers *peers, const char *device, bool re
     return status ? status : bench_peers_add(peers, &peer, error);
 }
 
-/* Processes are the one device to which it matters whose memory the data lies in. */
-static rowpool_status add_fork_memory(bench_peers *peers, rowpool_error *error)
+/* The same device with its data elsewhere. Nobody asked for it: where it cannot be prepared it is left out. */
+static rowpool_status add_variant(bench_peers *peers, bench_peer peer, int variant, const char *suffix,
+                                  rowpool_error *error)
 {
-    bench_peer peer;
-
-    if (peers->count == 0 || strcmp(peers->items[peers->count - 1].label, "rowpool/fork") != 0)
-        return ROWPOOL_OK;
-    peer = peers->items[peers->count - 1];
-    peer.variant = ROWPOOL_MEMORY;
+    peer.variant = variant;
     peer.required = false;
-    (void)snprintf(peer.label, sizeof peer.label, "rowpool/fork+alloc");
+    (void)snprintf(peer.label, sizeof peer.label, "rowpool/%.48s%s", peer.argument, suffix);
     return bench_peers_add(peers, &peer, error);
+}
+
+/* After a device, where it was added: the same, if it matters to it in whose memory the data lies. */
+static rowpool_status add_memories(bench_peers *peers, const char *device, rowpool_error *error)
+{
+    rowpool_status status = ROWPOOL_OK;
+    bench_peer last;
+    bool processes;
+
+    if (peers->count == 0 || strcmp(peers->items[peers->count - 1].argument, device) != 0)
+        return ROWPOOL_OK;
+    last = peers->items[peers->count - 1];
+    processes = strcmp(device, "fork") == 0;
+    if (processes)
+        status = add_variant(peers, last, ROWPOOL_MEMORY, "+alloc", error);
+    if (!status && (processes || (last.index[0] && !last.shared)))
+        status = add_variant(peers, last, DATA_THAT_STAYS, "+data", error);
+    return status;
 }
 
 static rowpool_status add_opencl(bench_peers *peers, rowpool_error *error)
@@ -129,8 +145,11 @@ static rowpool_status add_opencl(bench_peers *peers, rowpool_error *error)
 
     for (size_t i = 0; i < count && !status; i++) {
         /* An index without ':' is no device: processes, the host, or a platform that could not be used. */
-        if (strchr(devices[i].index, ':'))
-            status = add_device(peers, devices[i].index, false, error);
+        if (!strchr(devices[i].index, ':'))
+            continue;
+        status = add_device(peers, devices[i].index, false, error);
+        if (!status)
+            status = add_memories(peers, devices[i].index, error);
     }
     free(devices);
     return status;
@@ -143,7 +162,7 @@ static rowpool_status add_all(bench_peers *peers, rowpool_error *error)
     if (!status)
         status = add_device(peers, "fork", false, error);
     if (!status)
-        status = add_fork_memory(peers, error);
+        status = add_memories(peers, "fork", error);
     return status ? status : add_device(peers, "host", false, error);
 }
 
@@ -157,7 +176,7 @@ static rowpool_status add_named(bench_peers *peers, char *names, bool in_both_me
             return bench_fail(error, ROWPOOL_EINVAL, "--device: an empty name in the list");
         status = add_device(peers, name, true, error);
         if (!status && in_both_memories)
-            status = add_fork_memory(peers, error);
+            status = add_memories(peers, name, error);
     }
     return status;
 }
@@ -237,6 +256,7 @@ static void pool_cleanup(bench_peer *peer)
 
     if (own->pool)
         note_shares(peer);
+    rowpool_data_close(own->data);
     rowpool_close(own->pool);
     rowpool_free(own->memory);
     free(own);
@@ -257,6 +277,8 @@ static rowpool_status pool_prepare(bench_peer *peer, const bench_case *work, row
     status = open_pool(&own->pool, peer->argument, error);
     if (!status && peer->variant == ROWPOOL_MEMORY)
         status = copy_data(own, work, error);
+    if (!status && peer->variant == DATA_THAT_STAYS)
+        status = rowpool_data_open(&own->data, own->pool, &own->rows, error);
     if (status)
         pool_cleanup(peer);
     return status;

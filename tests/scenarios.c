@@ -615,6 +615,37 @@ static test_verdict twice(test_attempt *a)
     return first.status != ROWPOOL_OK ? first : count(a, &ragged, 1);
 }
 
+/* Rows that stay on the devices: the first map leaves copies, the others use what there is of them. */
+static test_verdict maps_on(test_attempt *a, const rowpool_rows *rows)
+{
+    rowpool_data *data;
+    test_verdict said = {rowpool_data_open(&data, a->pool, rows, &a->error), false};
+    if (said.status != ROWPOOL_OK)
+        return said;
+    said = count(a, rowpool_data_rows(data), 1);
+    if (said.status == ROWPOOL_OK && said.right)
+        said = stream(a, rowpool_data_rows(data), ROWPOOL_IN_ORDER, true);
+    if (said.status == ROWPOOL_OK && said.right)
+        said = sum(a, rowpool_data_rows(data));
+    rowpool_data_close(data);
+    return said;
+}
+
+static test_verdict dense_data(test_attempt *a)
+{
+    return maps_on(a, &dense);
+}
+
+static test_verdict strided_data(test_attempt *a)
+{
+    return maps_on(a, &strided);
+}
+
+static test_verdict ragged_data(test_attempt *a)
+{
+    return maps_on(a, &ragged);
+}
+
 static test_verdict many_ranges(test_attempt *a)
 {
     return count(a, &few, MANY);
@@ -672,6 +703,9 @@ const test_scenario test_scenarios[] = {
     {"two maps", twice, "cpu", 0, false},
     {"a job that is cancelled", cancel, "cpu", 10000, false},
     {"close with jobs under way", close_in_flight, "cpu", 30000, false},
+    {"data that stays", dense_data, "cpu", 20000, true},
+    {"data that stays, ragged", ragged_data, "cpu", 40000, true},
+    {"data that stays on devices together", strided_data, "cpu,fork", 9000, true},
     {"devices together", dense_rows, "cpu,fork", 10000, false},
     {"a stream over devices together", ordered_stream, "cpu,fork", 0, true},
     {"jobs on devices together", four_jobs, "cpu,fork", 10000, false},
@@ -679,6 +713,8 @@ const test_scenario test_scenarios[] = {
     {"processes", dense_rows, "fork", 0, false},
     {"processes: strided, in chunks", strided_rows, "fork", 9000, false},
     {"processes: ragged, in chunks", ragged_rows, "fork", 20000, false},
+    {"processes: data that stays", strided_data, "fork", 9000, false},
+    {"processes: ragged data that stays", ragged_data, "fork", 20000, false},
     {"processes: shared memory", shared_memory, "fork", 20000, false},
     {"processes: a mapped file", mapped_file, "fork", 0, false},
     {"processes: a long row, split", long_row, "fork", 100000, false},

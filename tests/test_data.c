@@ -642,6 +642,11 @@ TEST(many_threads_map_one_handle)
 {
     enum { THREADS = 4 };
     rowpool *pool = open_pool(first_device);
+    if (pool->devices.used > 1 && strcmp(pool->devices.items[1].backend->name, "opencl") == 0) {
+        rowpool_close(
+            pool); /* PoCL 3.1, as two devices, may fail an assertion where threads meet in its kernel cache */
+        skip();
+    }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
     rowpool_data *data = open_data(pool, &rows);
@@ -779,6 +784,7 @@ static void begin_with_layer(char **argv)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_threads_map_one_handle),
         cmocka_unit_test(maps_are_the_same_on_data_that_stays),
         cmocka_unit_test(inputs_are_zipped_whichever_of_them_stay),
         cmocka_unit_test(what_stays_is_brought_once),
@@ -791,7 +797,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_copy_for_which_there_is_no_memory_is_done_without),
         cmocka_unit_test(a_copy_that_failed_does_not_stay),
         cmocka_unit_test(workers_that_die_leave_the_copies),
-        cmocka_unit_test(many_threads_map_one_handle),
         cmocka_unit_test(a_handle_is_closed_while_jobs_run),
         cmocka_unit_test(a_handle_may_outlive_its_pool),
         cmocka_unit_test(handles_in_a_forked_child),

@@ -1,10 +1,10 @@
 /* Traversal for a free body: each work item takes `rows_per_item` whole rows of up to four inputs. The vocabulary and
  * the row function stand before it. */
-#define RP_INPUT(dtype, n)                                                                                             \
-    ROWPOOL_STORED(dtype) * data##n, ulong data_first##n, ulong width##n, ulong stride##n,                             \
+#define RP_INPUT(dtype, n)                                                                 \
+    ROWPOOL_STORED(dtype) * data##n, ulong data_first##n, ulong width##n, ulong stride##n, \
         __global const long *offsets##n, ulong offsets_first##n, long origin##n, int ragged##n
 #define RP_OFFSET(n, row) offsets##n[offsets_first##n + (row)]
-#define RP_ROW(n)                                                                                   \
+#define RP_ROW(n)                                                                                     \
     data##n + data_first##n + (ragged##n ? (ulong)(RP_OFFSET(n, row) - origin##n) : row * stride##n), \
         ragged##n ? (size_t)(RP_OFFSET(n, row + 1) - RP_OFFSET(n, row)) : (size_t)width##n
 

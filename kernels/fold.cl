@@ -175,9 +175,8 @@ __kernel void rp_spans(__global const ordered_t *data, ulong data_first, __globa
 /* One work item for each span: it completes the row that begins in the span and goes on after it, if there is one. */
 __kernel void rp_combine_spans(__global const arguments_t *arguments, __global result_t *results,
                                __global accumulator_t *parts, ulong count, ulong width, ulong columns,
-                               ulong columns_per_item, ulong span, __global const long *offsets,
-                               ulong offsets_first, long origin, int ragged, int partial,
-                               __global const accumulator_t *carry)
+                               ulong columns_per_item, ulong span, __global const long *offsets, ulong offsets_first,
+                               long origin, int ragged, int partial, __global const accumulator_t *carry)
 {
     offsets += offsets_first;
     ulong item = get_global_id(0);

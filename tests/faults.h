@@ -16,4 +16,8 @@ typedef struct {
     atomic_long uploads; /* bytes that were written to devices */
 } test_faults;
 
+/* The first call of a program whose OpenCL calls are to fail. The layer is set before the loader is: that takes another
+ * start of the program. */
+void test_faults_begin(test_faults *faults, const char *layer, char **argv);
+
 #endif

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -275,6 +276,14 @@ pid_t __wrap_fork(void)
     pid_t pid = __real_fork();
     in_worker |= pid == 0;
     return pid;
+}
+
+WRAPPED(int, posix_spawn, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+        const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
+{
+    return fails(TEST_SYSTEM_posix_spawn, EAGAIN)
+               ? EAGAIN
+               : __real_posix_spawn(pid, path, actions, attributes, arguments, environment);
 }
 
 /* Of the system calls without a function: the one that takes a resource. */

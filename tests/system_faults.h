@@ -27,6 +27,7 @@
     X(epoll_ctl)             \
     X(timerfd_create)        \
     X(fork)                  \
+    X(posix_spawn)           \
     X(pidfd_open)            \
     X(pthread_create)        \
     X(process_vm_readv)      \

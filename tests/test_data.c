@@ -763,24 +763,6 @@ TEST(what_is_refused)
     rowpool_close(pool);
 }
 
-/* The layer is set before the loader is: that takes another start of the program. */
-static void begin_with_layer(char **argv)
-{
-#ifdef ROWPOOL_TEST_FAULT_LAYER
-    char address[32];
-    if (getenv("OPENCL_LAYERS") == NULL) {
-        setenv("OPENCL_LAYERS", ROWPOOL_TEST_FAULT_LAYER, 1);
-        execv("/proc/self/exe", argv);
-        perror("execv");
-        exit(1);
-    }
-    snprintf(address, sizeof address, "%llx", (unsigned long long)(uintptr_t)&faults);
-    setenv("ROWPOOL_TEST_FAULTS", address, 1);
-#else
-    (void)argv;
-#endif
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -802,7 +784,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(handles_in_a_forked_child),
         cmocka_unit_test(what_is_refused),
     };
-    begin_with_layer(argv);
+#ifdef ROWPOOL_TEST_FAULT_LAYER
+    test_faults_begin(&faults, ROWPOOL_TEST_FAULT_LAYER, argv);
+#endif
     rowpool_options options = {.size = sizeof options, .device = "host"};
     rowpool_error error;
     if (rowpool_open(&host, &options, &error) != ROWPOOL_OK) {

@@ -103,27 +103,13 @@ TEST(a_fault_in_every_call)
     assert_true(injected > 0);
 }
 
-/* The layer is set before the loader is: that takes another start of the program. */
-static void begin_with_layer(char **argv)
-{
-    char address[64];
-    if (getenv("OPENCL_LAYERS") == NULL) {
-        setenv("OPENCL_LAYERS", ROWPOOL_TEST_FAULT_LAYER, 1);
-        execv("/proc/self/exe", argv);
-        perror("execv");
-        exit(1);
-    }
-    snprintf(address, sizeof address, "%ld %llx", (long)getpid(), (unsigned long long)(uintptr_t)&faults);
-    setenv("ROWPOOL_TEST_FAULTS", address, 1);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_in_every_call),
     };
     (void)argc;
-    begin_with_layer(argv);
+    test_faults_begin(&faults, ROWPOOL_TEST_FAULT_LAYER, argv);
     size_t count_of_devices;
     rowpool_error error;
     if (rowpool_devices(NULL, NULL, 0, &count_of_devices, &error) != ROWPOOL_OK) {

@@ -165,7 +165,8 @@ typedef struct rowpool rowpool;         /* a pool of workers: devices, or proces
 typedef struct rowpool_job rowpool_job; /* an asynchronous map */
 
 /* When OpenCL is kept out of this process. Drivers may end the process that uses them: PoCL does when it runs out of
- * memory, descriptors or threads, or of disk for its cache. */
+ * memory, descriptors or threads, or of disk for its cache. A helper process that ends is started again; where it ends twice in
+ * a row, others do its rows, at last the calling thread where it may. */
 typedef enum {
     ROWPOOL_ISOLATE_NEVER,
     ROWPOOL_ISOLATE_AT_RISK, /* where a limit is so low, or a disk so full, that it is to be feared */
@@ -175,7 +176,8 @@ typedef enum {
 /* All zero (but size) is the default. Each member's environment variable holds where the member is zero.
  *
  *     rowpool_options options = {.size = sizeof options, .device = "cpu"};
- */
+ *
+ * A program that runs with more rights than whoever started it (setuid) has no use for the variables. */
 typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
@@ -187,7 +189,8 @@ typedef struct {
      *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
      *   isolated     OpenCL in a helper process, which is started again when a driver ends it: PoCL does that when
      *                memory, descriptors or the disk of its cache run out. Its device is the first that auto would take,
-     *                or what ROWPOOL_ISOLATED_DEVICE says. Memory as for fork. ROWPOOL_HELPER: the program's path
+     *                or what ROWPOOL_ISOLATED_DEVICE says. Memory as for fork, but that a process which may not be read
+     *                cannot use it. The environment must not change while it is in use. ROWPOOL_HELPER: the program
      *   fork         worker processes
      *   host         the calling thread (for asynchronous jobs, the pool's own thread)
      * Anything but auto sends every map there, however small. Rows that those devices fail on are done by the calling
@@ -204,7 +207,8 @@ typedef struct {
     void *init_argument;
 
     /* ROWPOOL_CHUNK_BYTES. The most bytes of data that a device gets at once; 0 = the device's own choice. Cancel and
-     * progress act between chunks. A single element is the least, whatever this says. */
+     * progress act between chunks. A single element is the least, whatever this says; of data that stays it is 1/4096
+     * of the data. */
     size_t chunk_bytes;
 
     /* ROWPOOL_STRICT (anything). A device that fails ends the map with its error, instead of being put aside for the

@@ -96,8 +96,9 @@ struct rp_backend {
     void (*close)(rp_device *device, bool forked);
 
     /* Required. Starts a task and returns. Thread safe; no lock of the caller's is held. After a failure the task is as
-     * it was. With task->home the task is pushed there exactly once, possibly before submit returns, possibly from a
-     * driver's thread; its status and error are set by then or by finish. */
+     * it was, but for copies that were made: they stand in resident[].copy, and are the pool's. With task->home the task
+     * is pushed there exactly once, possibly before submit returns, possibly from a driver's thread; its status and
+     * error are set by then or by finish. */
     rowpool_status (*submit)(rp_device *device, rp_task *task, rowpool_error *error);
 
     /* Required. Ends a task: waits for it where task->home is NULL, brings the results to task->results, gives back

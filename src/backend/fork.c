@@ -105,7 +105,7 @@ static rp_fork_map *enter_map(rp_fork_state *state, const rp_map *map)
             return NULL;
         known->map = map;
         known->number = ++state->numbers;
-        known->source_size = map->function->source != NULL ? strlen(map->function->source) + 1 : 0;
+        known->source_size = state->kind->program ? strlen(map->function->source) + 1 : 0;
         known->libraries = state->kind->program || rp_is_builtin(map->function) ? 0 : rp_fork_libraries();
         find_arrays(known);
         known->next = state->maps;
@@ -209,6 +209,13 @@ static void copy_rows(char *into, const rp_rows *rows, const rp_chunk *tile)
         memcpy(into + row * width, from + row * rows->stride * size, width);
 }
 
+/* The lowest free number is given: the upper half of the descriptors stays the application's, and the workers'. */
+static bool takes_too_many(int descriptor)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)descriptor >= limit.rlim_cur / 2;
+}
+
 static rowpool_status make_copy(const rp_rows *rows, const rp_chunk *tile, rp_kept **made, rowpool_error *error)
 {
     size_t bytes = rp_chunk_elements(rows, tile) * rows->dtype->size;
@@ -222,6 +229,11 @@ static rowpool_status make_copy(const rp_rows *rows, const rp_chunk *tile, rp_ke
     if (rp_region_open(&copy->region, offsets_at + offset_bytes, error) != ROWPOOL_OK) {
         free(copy);
         return ROWPOOL_ENOMEM; /* or descriptors: it can do without */
+    }
+    if (takes_too_many(copy->region.fd)) {
+        rp_region_close(&copy->region);
+        free(copy);
+        return rp_fail(error, ROWPOOL_ENOMEM, "half of the files that may be open are");
     }
     if (bytes > 0)
         copy_rows(copy->region.base, rows, tile);
@@ -337,8 +349,8 @@ static void write_message(outgoing *message, const rp_fork_flight *flight)
                       .arguments = (uintptr_t)map->arguments,
                       .arguments_size = map->arguments_size};
     message->n = 0;
-    snprintf(work->name, sizeof work->name, "%s", map->name);
-    if (map->function->source != NULL) {
+    if (flight->map->source_size > 0) {
+        snprintf(work->name, sizeof work->name, "%s", map->name);
         work->source = (uintptr_t)map->function->source;
         work->source_size = flight->map->source_size;
     }
@@ -571,6 +583,7 @@ static void destroy(rp_fork_state *state)
     pthread_mutex_destroy(&state->lock);
     rp_region_close(&state->shared);
     free(state->slots);
+    free(state->context);
     free(state);
 }
 
@@ -580,13 +593,16 @@ static bool listen_to(const rp_fork_state *state, int descriptor)
     return epoll_ctl(state->events, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
-static rowpool_status create(const rp_fork_kind *kind, size_t workers, const rp_backend_options *options,
+static rowpool_status create(const rp_fork_kind *kind, size_t workers, void *context, const rp_backend_options *options,
                              rp_fork_state **created, rowpool_error *error)
 {
     rp_fork_state *state = calloc(1, sizeof *state);
-    if (state == NULL)
+    if (state == NULL) {
+        free(context);
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    }
     state->kind = kind;
+    state->context = context;
     state->workers = workers;
     state->init = options->init;
     state->init_argument = options->init_argument;
@@ -639,12 +655,12 @@ static size_t limit_workers(size_t asked)
     return rp_max(most, 1);
 }
 
-rowpool_status rp_fork_open(rp_device *device, const rp_fork_kind *kind, size_t workers,
+rowpool_status rp_fork_open(rp_device *device, const rp_fork_kind *kind, size_t workers, void *context,
                             const rp_backend_options *options, rowpool_error *error)
 {
     rp_fork_state *state = NULL;
     size_t asked = limit_workers(workers);
-    RP_TRY(create(kind, asked, options, &state, error));
+    RP_TRY(create(kind, asked, context, options, &state, error));
     rowpool_status status = rp_thread_start(&state->supervisor, "rowpool-fork", rp_fork_supervise, state, error);
     if (status != ROWPOOL_OK) {
         destroy(state);
@@ -785,7 +801,7 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 {
     static const rp_fork_kind forks = {
         .start = start_fork, .losses_for_worker = 4, .losses_more = 16, .chunk_bytes = CHUNK_BYTES};
-    RP_TRY(rp_fork_open(device, &forks, options->workers, options, error));
+    RP_TRY(rp_fork_open(device, &forks, options->workers, NULL, options, error));
     device->info.units = (uint32_t)device->parallel;
     device->keeps = quarter_of_memory();
     return ROWPOOL_OK;

@@ -96,7 +96,8 @@ struct rp_fork_state {
     rp_fork_slot *slots;
     rp_region shared;    /* with the workers: */
     rp_fork_mark *marks; /* one for each slot */
-    rp_hello hello;      /* of a program: what it said last. Written before `begun` */
+    void *context;       /* the kind's own; freed with free() */
+    rp_hello hello;      /* of a program: what it said last. The supervisor's, but for the first, after `begun` */
     int (*init)(void *argument);
     void *init_argument;
 
@@ -108,14 +109,14 @@ struct rp_fork_state {
     rp_fork_list queue; /* not sent yet */
     size_t sent;        /* tasks in all slots */
     rp_fork_map *maps;
-    uint64_t numbers;         /* given to maps and tasks so far */
-    size_t losses;            /* workers that ended before they began a task, since one was last begun or given up */
-    size_t stops;             /* of them, those that had been stopped */
+    uint64_t numbers; /* given to maps and tasks so far */
+    size_t losses;    /* workers that ended for no fault of their rows, since a task was last done or given up */
+    size_t stops;     /* of them, those that had been stopped */
     rowpool_error last_error; /* why the last worker could not start, or how the last one ended */
 };
 
-/* A backend's slots, for any kind of workers. */
-rowpool_status rp_fork_open(rp_device *device, const rp_fork_kind *kind, size_t workers,
+/* A backend's slots, for any kind of workers. context is taken, also where it fails. */
+rowpool_status rp_fork_open(rp_device *device, const rp_fork_kind *kind, size_t workers, void *context,
                             const rp_backend_options *options, rowpool_error *error);
 void rp_fork_close(rp_device *device, bool forked);
 rowpool_status rp_fork_submit(rp_device *device, rp_task *task, rowpool_error *error);

@@ -125,13 +125,15 @@ static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
                                "%s cannot be read: at %#" PRIx64 " there is no readable memory", rows, answer->address);
         return;
     case RP_ANSWER_REFUSED:
-        task->status = rp_fail(&task->error, ROWPOOL_ESYSTEM,
-                               "worker process %d is not allowed to read %s in this process's memory: use memory from "
-                               "rowpool_alloc, or a shared mapping of a file",
-                               (int)pid, rows);
+        task->status = rp_fail(
+            &task->error, ROWPOOL_ESYSTEM,
+            "worker process %d is not allowed to read this process's memory, for %s: use memory from "
+            "rowpool_alloc, or a shared mapping of a file; the device isolated needs the right to read",
+            (int)pid, rows);
         return;
     case RP_ANSWER_FAILED:
         task->error = answer->error;
+        task->error.message[sizeof task->error.message - 1] = '\0';
         task->status = answer->error.status;
         return;
     case RP_ANSWER_NO_MEMORY:
@@ -158,10 +160,13 @@ static rp_fork_flight *take_oldest(rp_fork_state *state, rp_fork_slot *slot)
     return rp_fork_list_pop(&slot->sent);
 }
 
-/* Whether what came is an answer: a function of the user's may write anything to any descriptor. */
-static bool is_answer(const rp_answer *answer, size_t bytes)
+/* Whether what came is an answer: a function of the user's may write anything to any descriptor. Only a program fails
+ * with an error of its own. */
+static bool is_answer(const rp_fork_state *state, const rp_answer *answer, size_t bytes)
 {
-    return bytes >= offsetof(rp_answer, error) && answer->status <= RP_ANSWER_FAILED && bytes == rp_answer_size(answer);
+    if (bytes < offsetof(rp_answer, error) || answer->status > RP_ANSWER_FAILED || bytes != rp_answer_size(answer))
+        return false;
+    return answer->status != RP_ANSWER_FAILED || (state->kind->program && answer->error.status != ROWPOOL_OK);
 }
 
 /* Takes the answers that have come. False: no more will come, or none that makes sense. */
@@ -171,11 +176,12 @@ static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list 
     ssize_t bytes = 0;
     while (!slot->broken && (bytes = rp_worker_receive(&slot->worker, &answer, sizeof answer)) > 0) {
         const rp_fork_flight *oldest = slot->sent.first;
-        slot->broken = !is_answer(&answer, (size_t)bytes) || oldest == NULL || oldest->number != answer.number;
+        slot->broken = !is_answer(state, &answer, (size_t)bytes) || oldest == NULL || oldest->number != answer.number;
         if (slot->broken)
             break;
         trace_answer(slot, oldest->task, &answer);
         set_status(oldest->task, &answer, slot->worker.pid);
+        oldest->task->cold |= answer.cold;
         rp_fork_list_push(done, take_oldest(state, slot));
         state->losses = 0;
         state->stops = 0;

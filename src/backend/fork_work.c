@@ -330,6 +330,11 @@ bool rp_fork_chunk_rows(rp_fork_chunk *chunk, rp_fork_rows *rows)
     return true;
 }
 
+void rp_fork_chunk_was_cold(rp_fork_chunk *chunk)
+{
+    chunk->answer->cold = true;
+}
+
 bool rp_fork_chunk_fail(rp_fork_chunk *chunk, const rowpool_error *error)
 {
     chunk->answer->error = *error;

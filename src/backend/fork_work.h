@@ -71,6 +71,7 @@ typedef enum {
 typedef struct {
     uint64_t number;
     rp_answer_status status;
+    bool cold; /* it waited for a compiler */
     uint64_t address;
     struct timespec begin, end; /* for the trace */
     rowpool_error error;
@@ -114,6 +115,8 @@ bool rp_fork_chunk_rows(rp_fork_chunk *chunk, rp_fork_rows *rows);
 /* The text of the chunk's function; it stays as long as chunks of the same map come. */
 bool rp_fork_chunk_source(rp_fork_chunk *chunk, const char **source);
 
+/* How it ended, where that is not just well: it waited for a compiler, or failed. */
+void rp_fork_chunk_was_cold(rp_fork_chunk *chunk);
 bool rp_fork_chunk_fail(rp_fork_chunk *chunk, const rowpool_error *error);
 
 #endif

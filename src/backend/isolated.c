@@ -2,13 +2,17 @@
  * descriptors or the disk of its cache run out) ends that one. The program is started again; rows that were lost with
  * it run again. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backend/fork.h"
+#include "base/clock.h"
 #include "base/settings.h"
 
 /* ---- Where the program is --------------------------------------------------------------------------------------- */
@@ -19,12 +23,19 @@ static bool is_program(const char *path)
 }
 
 /* The folder of the file that this code was loaded from, with a slash; "" when nobody knows. */
-static void own_folder(char *folder, size_t size)
+static void own_folder(char folder[PATH_MAX])
 {
     Dl_info info;
-    const char *path = dladdr((const void *)rp_backend_isolated.name, &info) != 0 ? info.dli_fname : NULL;
-    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-    snprintf(folder, size, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 0, slash != NULL ? path : "");
+    struct link_map *map = NULL;
+    bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&map, RTLD_DL_LINKMAP) != 0;
+    if (known && map->l_name[0] != '\0') {
+        snprintf(folder, PATH_MAX, "%s", map->l_name);
+    } else { /* the program itself: argv[0], which dladdr would say, is the word of whoever started it */
+        ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+        folder[length > 0 ? length : 0] = '\0';
+    }
+    char *slash = strrchr(folder, '/');
+    folder[slash != NULL ? slash - folder + 1 : 0] = '\0';
 }
 
 /* Where it is named; else beside the library as both are installed, wherever that was moved to, or as both are built;
@@ -38,7 +49,7 @@ static bool find_program(char path[PATH_MAX])
         snprintf(path, PATH_MAX, "%s", named);
         return is_program(path);
     }
-    own_folder(folder, sizeof folder);
+    own_folder(folder);
     for (size_t i = 0; folder[0] != '\0' && i < sizeof places / sizeof *places; i++)
         if (snprintf(path, PATH_MAX, "%s%s", folder, places[i]) < PATH_MAX && is_program(path))
             return true;
@@ -48,22 +59,49 @@ static bool find_program(char path[PATH_MAX])
 
 /* ---- Starting it ------------------------------------------------------------------------------------------------ */
 
-/* Waits for its first words, for as long as drivers may take to find their devices. */
-static rowpool_status hear(const rp_worker *worker, rp_hello *hello, rowpool_error *error)
+enum { PATIENCE_MS = 60000, LOOK_MS = 100 }; /* drivers may take a while to find their devices */
+
+/* Ends tasks that nobody waits for any more. False: nobody waits for the program either. */
+static bool is_waited_for(rp_fork_state *state)
 {
-    enum { PATIENCE_MS = 60000 };
-    struct pollfd socket = {.fd = worker->socket, .events = POLLIN};
-    int ready = poll(&socket, 1, PATIENCE_MS);
-    ssize_t bytes = ready > 0 ? rp_worker_receive(worker, hello, sizeof *hello) : 0;
-    if (bytes == sizeof *hello)
+    rp_fork_list done;
+    rp_fork_list_init(&done);
+    pthread_mutex_lock(&state->lock);
+    rp_fork_dispatch(state, &done);
+    bool waited_for = !state->stopping;
+    pthread_mutex_unlock(&state->lock);
+    rp_fork_deliver(&done);
+    return waited_for;
+}
+
+/* Whether it says something, or has ended, in time. */
+static bool has_words(rp_fork_state *state, const rp_worker *worker)
+{
+    struct pollfd ends[] = {{.fd = worker->socket, .events = POLLIN}, {.fd = worker->pidfd, .events = POLLIN}};
+    const struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
+    while (rp_clock_seconds(rp_clock_now(), deadline) > 0) {
+        if (poll(ends, sizeof ends / sizeof *ends, LOOK_MS) > 0)
+            return true;
+        if (!is_waited_for(state))
+            return false;
+    }
+    return false;
+}
+
+static rowpool_status hear(rp_fork_state *state, const rp_worker *worker, rowpool_error *error)
+{
+    memset(&state->hello, 0, sizeof state->hello);
+    bool ready = has_words(state, worker);
+    ssize_t bytes = ready ? rp_worker_receive(worker, &state->hello, sizeof state->hello) : 0;
+    if (bytes >= (ssize_t)offsetof(rp_hello, status)) /* whichever version it is of */
         return ROWPOOL_OK;
     rp_worker_end end;
     char how[RP_WORKER_END_TEXT];
     rp_worker_kill(worker); /* changes nothing when it has ended */
     rp_worker_reap(worker, true, &end);
     rp_worker_end_text(&end, how);
-    if (ready == 0)
-        snprintf(how, sizeof how, "has not found its device after %d seconds", PATIENCE_MS / 1000);
+    if (!ready)
+        snprintf(how, sizeof how, "was killed, since it took long or was no longer wanted,");
     return rp_fail(error, ROWPOOL_EDEVICE, "the helper process %d %s before it had a device", (int)worker->pid, how);
 }
 
@@ -73,18 +111,17 @@ static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpo
         return rp_fail(error, ROWPOOL_EDEVICE, "%s is of rowpool %.16s, not of %s: install both anew", path,
                        hello->version, rowpool_version());
     if (hello->status != ROWPOOL_OK)
-        return rp_fail(error, hello->status, "%s", hello->error.message);
+        return rp_fail(error, hello->status, "%.1000s", hello->error.message);
     return ROWPOOL_OK;
 }
 
+/* The program's place is found once, in a thread of the caller's: the environment may change later. */
 static rowpool_status start_program(rp_fork_state *state, size_t slot, rp_worker *worker, rowpool_error *error)
 {
-    char path[PATH_MAX];
+    const char *path = state->context;
     (void)slot; /* there is one */
-    if (!find_program(path))
-        return rp_fail(error, ROWPOOL_ENODEVICE, "the program %s is gone", path);
     RP_TRY(rp_worker_spawn(worker, path, state->shared.fd, error));
-    rowpool_status status = hear(worker, &state->hello, error);
+    rowpool_status status = hear(state, worker, error);
     if (status == ROWPOOL_OK) {
         status = check_hello(&state->hello, path, error);
         rp_worker_end end;
@@ -130,7 +167,15 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
     static const rp_fork_kind programs = {
         .start = start_program, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
-    RP_TRY(rp_fork_open(device, &programs, 1, options, error));
+    char path[PATH_MAX];
+    if (!find_program(path))
+        return rp_fail(error, ROWPOOL_ENODEVICE, "there is no program %s", path);
+    char *whole = realpath(path, NULL); /* the folder that it is looked up from may change */
+    if (whole == NULL)
+        return rp_fail(error, ROWPOOL_ESYSTEM, "cannot find %s: %s", path, strerror(errno));
+    rowpool_status status = rp_fork_open(device, &programs, 1, whole, options, error);
+    if (status != ROWPOOL_OK)
+        return status;
     const rp_fork_state *state = device->state;
     describe(&device->info, &state->hello.info);
     return ROWPOOL_OK;

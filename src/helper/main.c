@@ -95,10 +95,12 @@ static bool compute(rp_fork_chunk *chunk, const rp_work *work, void *context)
         return false;
     const rp_map map = map_of(work, &rows, &function);
     rp_task task = {.map = &map, .chunk = chunk_of(work, &rows.block), .device = device, .results = rows.results};
-    rowpool_error error;
+    rowpool_error error = {0};
     rowpool_status status = device->backend->submit(device, &task, &error);
     if (status == ROWPOOL_OK)
         status = device->backend->finish(device, &task, &error);
+    if (task.cold)
+        rp_fork_chunk_was_cold(chunk);
     return status == ROWPOOL_OK || rp_fork_chunk_fail(chunk, &error);
 }
 

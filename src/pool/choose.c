@@ -282,7 +282,7 @@ static bool is_to_isolate(rowpool_isolate isolate)
 rowpool_status rp_choose(const char *words, rowpool_isolate isolate, rp_device_list *list, rowpool_error *error)
 {
     bool opencl = false;
-    *list = (rp_device_list){.isolate = is_to_isolate(isolate)};
+    *list = (rp_device_list){.isolate = strstr(words, "auto") != NULL && is_to_isolate(isolate)};
     RP_TRY(scan_words(words, &opencl, list, error));
     rowpool_status status = probe(opencl, list, error);
     if (status == ROWPOOL_OK)

@@ -15,6 +15,8 @@ static rp_split_limits tile_limits(const rowpool *pool, const rp_rows *rows)
 {
     enum { EACH = 8, LEAST = 4 << 20, MOST = 1 << 30, MOST_TILES = 4096 };
     size_t total = rows->elements * rows->dtype->size, devices = rp_max(1, pool->devices.used);
+    if (rows->offsets != NULL)
+        total += rows->count * sizeof *rows->offsets;
     rp_split_limits limits = {.buffer = SIZE_MAX, .rows = SIZE_MAX};
     for (size_t i = 0; i < pool->devices.used; i++)
         limits.buffer = (size_t)rp_min(limits.buffer, pool->devices.items[i].info.largest_buffer);
@@ -131,7 +133,7 @@ void rp_data_note_end(rowpool_data *data, rp_resident *resident, rowpool_status 
         return;
     pthread_mutex_lock(&data->pool->lock);
     rp_tile *tile = tile_of(data, &resident->tile);
-    if (status == ROWPOOL_ENOMEM) {
+    if (status == ROWPOOL_ENOMEM || status == ROWPOOL_EDEVICE) { /* drivers say so of memory that they take late */
         tile->device->full = true;
         rp_log(RP_LOG_DEVICE, "%s has no memory to keep more than %zu bytes of rows", tile->device->info.index,
                tile->device->kept - tile->bytes);
@@ -140,7 +142,7 @@ void rp_data_note_end(rowpool_data *data, rp_resident *resident, rowpool_status 
     pthread_mutex_unlock(&data->pool->lock);
 }
 
-/* The lock is held, or nobody else can reach the handle. */
+/* The lock is held. */
 static void drop_copies(rowpool_data *data)
 {
     for (size_t i = 0; i < data->n_tiles; i++) {
@@ -180,14 +182,21 @@ static void destroy(rowpool_data *data)
     free(data);
 }
 
+/* Gives up a reference; the lock is held. True: it was the last. */
+static bool let_go(rowpool_data *data)
+{
+    bool last = --data->references == 0;
+    if (last)
+        drop_copies(data);
+    return last;
+}
+
 void rp_data_release(rowpool_data *data)
 {
     if (data == NULL)
         return;
     pthread_mutex_lock(&data->pool->lock);
-    bool last = --data->references == 0;
-    if (last)
-        drop_copies(data);
+    bool last = let_go(data);
     pthread_mutex_unlock(&data->pool->lock);
     if (last)
         destroy(data);
@@ -218,6 +227,8 @@ rowpool_status rowpool_data_open(rowpool_data **data, rowpool *pool, const rowpo
         return status;
     }
     pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->devices.count; i++)
+        pool->devices.items[i].full = false; /* there may be memory again */
     pool->references++;
     fresh->next = pool->data;
     pool->data = fresh;
@@ -254,6 +265,8 @@ void rowpool_data_close(rowpool_data *data)
         link = &(*link)->next;
     if (*link != NULL)
         *link = data->next;
+    bool last = let_go(data); /* at once: a pool that closes meanwhile finds the handle, or one without copies */
     pthread_mutex_unlock(&data->pool->lock);
-    rp_data_release(data);
+    if (last)
+        destroy(data);
 }

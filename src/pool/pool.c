@@ -252,7 +252,9 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
         return rp_fail(error, ROWPOOL_EINVAL, "devices is NULL, but capacity is %zu", capacity);
     if (pool == NULL) {
         rp_device_list list;
-        RP_TRY(rp_choose("auto", ROWPOOL_ISOLATE_NEVER, &list, error));
+        rowpool_isolate isolate = ROWPOOL_ISOLATE_NEVER;
+        RP_TRY(read_isolate(&isolate, error));
+        RP_TRY(rp_choose("auto", isolate, &list, error));
         copy_infos(&list, devices, capacity, count);
         free(list.items);
         return ROWPOOL_OK;

@@ -177,7 +177,8 @@ typedef struct rp_slot {
     struct rp_slot *next;
     rp_piece piece;
     struct rp_delivery *own; /* where the results go when not straight to the caller's array */
-    struct timespec begin;   /* for the trace */
+    bool cold;               /* its time says nothing: it waited for a copy, or was noticed late */
+    struct timespec begin;
 } rp_slot;
 
 /* Results on their way: of rows, for the callback of a stream; or accumulators of a part of a row. */
@@ -230,7 +231,8 @@ struct rp_run {
     rp_delivery *waiting;       /* to be delivered */
     size_t n_waiting, next_row; /* the first row that was not delivered in order */
     size_t left;                /* bytes of elements not yet handed out */
-    size_t chunks, deaths;      /* deaths: of workers, for which rows are to blame */
+    size_t chunks, deaths;      /* deaths: of workers, for which rows are to blame; */
+    size_t barren;              /* and of them, those since a chunk was last done */
     bool stop;                  /* no more chunks */
     rowpool_status status;      /* the first failure */
     rowpool_error error;

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/settings.h"
 #include "pool/pool.h"
 
@@ -46,11 +47,27 @@ static uint64_t number_in(const char *path)
     return number;
 }
 
+/* What a control group holds of files, and gives up when memory is wanted. */
+static uint64_t file_pages(void)
+{
+    char line[128];
+    unsigned long long bytes = 0;
+    FILE *file = fopen("/sys/fs/cgroup/memory.stat", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL && sscanf(line, "inactive_file %llu", &bytes) != 1)
+        continue;
+    if (file != NULL)
+        fclose(file);
+    return bytes;
+}
+
 /* A container sees its own control group there. */
 static bool has_little_memory(char why[RP_RISK_TEXT])
 {
     uint64_t most = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
-    if (most == UINT64_MAX || used == UINT64_MAX || (used < most && most - used >= least_memory))
+    if (most == UINT64_MAX || used == UINT64_MAX)
+        return false;
+    used -= rp_min(used, file_pages());
+    if (used < most && most - used >= least_memory)
         return false;
     snprintf(why, RP_RISK_TEXT, "of the %llu MiB of memory that its control group has %llu are used",
              (unsigned long long)most >> 20, (unsigned long long)used >> 20);
@@ -78,10 +95,12 @@ static bool has_little_disk(char why[RP_RISK_TEXT])
     cache_folder(path, sizeof path);
     while (statvfs(path, &disk) != 0) {
         char *slash = strrchr(path, '/');
-        if (slash == NULL || slash == path)
+        if (slash == NULL || path[1] == '\0')
             return false;
-        *slash = '\0';
+        slash[slash == path] = '\0';
     }
+    if (disk.f_blocks == 0) /* it does not say */
+        return false;
     uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
     if (left >= least_disk)
         return false;

@@ -107,11 +107,12 @@ static void remember(const rp_run *run, const rp_participant *participant)
 {
     const rivals others = rivals_of(run, participant);
     rp_device *device = participant->device;
-    device->rate = participant->rate;
-    if (participant->bytes > 0)
+    if (participant->bytes > 0) {
+        device->rate = participant->rate;
         device->left_out = 0;
-    else if (others.rate > 0)
-        device->left_out += (double)rp_map_bytes(&run->map) / others.rate;
+    } else if (others.rate > 0) {
+        device->left_out += (double)(rp_map_bytes(&run->map) - run->left) / others.rate;
+    }
 }
 
 /* ---- Beginning and end ------------------------------------------------------------------------------------------ */
@@ -134,17 +135,25 @@ void rp_run_release_data(rp_run *run)
     }
 }
 
-/* Of several inputs that stay on devices the first says how the rows are cut. */
+static bool somebody_keeps(const rp_run *run)
+{
+    for (size_t i = 0; i < run->n_participants; i++)
+        if (run->participants[i].device->keeps > 0)
+            return true;
+    return false;
+}
+
+/* Of several inputs that stay on devices the one in the most parts says how the rows are cut. */
 static rowpool_status prepare_pieces(rp_run *run, rowpool_error *error)
 {
     const rp_map *map = &run->map;
-    rowpool_data *first = NULL;
-    for (size_t i = 0; i < map->code.n_inputs; i++) {
+    rowpool_data *most = NULL;
+    for (size_t i = 0; somebody_keeps(run) && i < map->code.n_inputs; i++) {
         run->data[i] = rp_data_find(run->pool, &map->inputs[i], !rp_map_splits(map));
-        if (first == NULL)
-            first = run->data[i];
+        if (run->data[i] != NULL && (most == NULL || run->data[i]->n_tiles > most->n_tiles))
+            most = run->data[i];
     }
-    rowpool_status status = rp_pieces_init(&run->pieces, map, first, is_in_order(run), error);
+    rowpool_status status = rp_pieces_init(&run->pieces, map, most, is_in_order(run), error);
     if (status != ROWPOOL_OK)
         rp_run_release_data(run);
     return status;
@@ -577,6 +586,7 @@ static void piece_done(rp_run *run, rp_device *device, rp_slot *slot)
 {
     const rp_chunk *chunk = &slot->piece.chunk;
     run->chunks++;
+    run->barren = 0;
     rp_pool_count(run->pool, device, 0, 1, 0);
     rp_delivery *own = slot->own;
     slot->own = NULL;
@@ -639,6 +649,7 @@ static bool give_back_halves(rp_run *run, rp_piece piece)
 /* ---- Failures --------------------------------------------------------------------------------------------------- */
 
 enum {
+    MOST_BARREN = 64,       /* deaths in a row, with no chunk done between them: it is not single rows that kill */
     DEATHS_TO_SEARCH = 512, /* with so many behind it a run no longer looks for single rows, */
     MOST_DEATHS = 1024      /* and ends after these: nearly all of its rows kill */
 };
@@ -646,7 +657,7 @@ enum {
 static void give_up(rp_run *run, const rowpool_error *error)
 {
     note(run, error);
-    if (run->deaths >= MOST_DEATHS || is_in_order(run))
+    if (run->deaths >= MOST_DEATHS || run->barren >= MOST_BARREN || is_in_order(run))
         run->stop = true; /* the rows after these would never be next */
 }
 
@@ -657,9 +668,11 @@ static void worker_died(rp_run *run, rp_piece piece, bool blamed, const rowpool_
     const unsigned most = run->map.once ? 1 : 2;
     piece.deaths += blamed;
     run->deaths += blamed;
+    run->barren += blamed;
     if (piece.deaths < most) {
         give_back(run, &piece);
-    } else if (piece.chunk.partial || piece.chunk.rows == 1 || run->deaths > DEATHS_TO_SEARCH) {
+    } else if (piece.chunk.partial || piece.chunk.rows == 1 || run->deaths > DEATHS_TO_SEARCH ||
+               run->barren >= MOST_BARREN) {
         give_up(run, error);
     } else {
         piece.deaths = most - 1;
@@ -713,16 +726,24 @@ static void lend_copies(rp_run *run, const rp_participant *participant, rp_task 
         if (run->data[i] == NULL)
             continue;
         task->resident[i] = rp_data_lend(run->data[i], participant->device, &task->chunk, participant->most_kept);
-        const rp_rows *rows = &run->map.inputs[i];
-        task->cold |= task->resident[i].keep &&
-                      rp_chunk_elements(rows, &task->resident[i].tile) > rp_chunk_elements(rows, &task->chunk);
     }
 }
 
-static void note_copies(rp_run *run, rp_task *task)
+/* Whether a task made a copy of more rows than its own: its time says nothing of its device's rate. */
+static bool brought_more(const rp_run *run, const rp_task *task, size_t i)
 {
-    for (size_t i = 0; i < run->map.code.n_inputs; i++)
-        rp_data_note_copy(run->data[i], &task->resident[i]);
+    const rp_rows *rows = &run->map.inputs[i];
+    const rp_resident *resident = &task->resident[i];
+    return resident->keep && resident->copy != NULL &&
+           rp_chunk_elements(rows, &resident->tile) > rp_chunk_elements(rows, &task->chunk);
+}
+
+static void note_copies(rp_run *run, rp_slot *slot)
+{
+    for (size_t i = 0; i < run->map.code.n_inputs; i++) {
+        slot->cold |= brought_more(run, &slot->task, i);
+        rp_data_note_copy(run->data[i], &slot->task.resident[i]);
+    }
 }
 
 /* After a task's end. True: memory ran out where its rows were to stay as well; without that they may fit. */
@@ -731,9 +752,18 @@ static bool settle_copies(rp_run *run, rp_task *task, rowpool_status status)
     bool kept = false;
     for (size_t i = 0; i < run->map.code.n_inputs; i++) {
         kept |= task->resident[i].keep && status == ROWPOOL_ENOMEM;
+        task->cold |= brought_more(run, task, i);
         rp_data_note_end(run->data[i], &task->resident[i], status);
     }
     return kept;
+}
+
+/* After a submit that took long, for a compiler or a copy: chunks that ended meanwhile will be noticed too late. */
+static void note_standstill(rp_run *run, const rp_slot *slot)
+{
+    if (rp_clock_seconds(slot->begin, rp_clock_now()) > most_seconds)
+        for (size_t i = 0; i < run->n_slots; i++)
+            run->slots[i].cold |= &run->slots[i] != slot;
 }
 
 static void submit(rp_run *run, rp_participant *participant, const rp_piece *piece)
@@ -748,8 +778,8 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     run->free_slots = slot->next;
     slot->piece = *piece;
     slot->own = own;
-    if (rp_trace_on())
-        slot->begin = rp_clock_now();
+    slot->cold = false;
+    slot->begin = rp_clock_now();
     slot->task = (rp_task){
         .map = &run->map, .chunk = *chunk, .device = device, .patience = &run->patience, .owner = run};
     slot->task.home = run->waits ? NULL : run->queue;
@@ -760,8 +790,9 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     run->in_flight++;
     rowpool_error error;
     rowpool_status status = device->backend->submit(device, &slot->task, &error);
+    note_standstill(run, slot);
     if (status == ROWPOOL_OK) {
-        note_copies(run, &slot->task);
+        note_copies(run, slot);
         if (run->waits)
             rp_queue_push(run->queue, &slot->task.link);
         return;
@@ -837,6 +868,7 @@ void rp_run_complete(rp_run *run, rp_slot *slot)
         participant->in_flight--;
     bool too_much = settle_copies(run, &slot->task, status);
     if (status == ROWPOOL_OK) {
+        slot->task.cold |= slot->cold;
         note_end(run, participant, &slot->task);
         trace_chunk(run, slot, "chunk");
         piece_done(run, device, slot);

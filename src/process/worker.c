@@ -152,6 +152,8 @@ static int spawn(pid_t *pid, const char *path, const int given[DESCRIPTORS])
     for (int i = SOCKET; i < DESCRIPTORS; i++)
         if (given[i] >= 0)
             posix_spawn_file_actions_adddup2(&actions, given[i], i);
+        else
+            posix_spawn_file_actions_addclose(&actions, i); /* what lies there is the application's */
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     sigfillset(&signals);

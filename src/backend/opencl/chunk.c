@@ -208,7 +208,8 @@ static rowpool_status place_input(const rp_device *device, rp_cl_chunk *chunk, s
         return place_and_keep(device, chunk, i, error);
     const source from = source_of(task, i, &task->chunk);
     if (from.bytes > device->info.largest_buffer)
-        return rp_fail(error, ROWPOOL_EDEVICE, "device %s (%s): row %zu has %zu bytes, more than a buffer may have",
+        return rp_fail(error, task->chunk.rows > 1 || rp_map_splits(task->map) ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE,
+                       "device %s (%s): the rows from %zu on have %zu bytes, more than a buffer may have",
                        device->info.index, device->info.name, task->chunk.row, from.bytes);
     chunk->stride[i] = from.rows->stride;
     return (state->shared ? place_in_host_memory : place_on_device)(device, chunk, i, &from, error);

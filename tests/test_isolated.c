@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -324,20 +325,22 @@ TEST(a_helper_without_memory)
     free(counts);
 }
 
+/* A row is bad when its first element is negative. */
+static const rowpool_function crash = {.size = sizeof crash,
+                                       .name = "crash",
+                                       .form = ROWPOOL_BODY,
+                                       .source = "typedef struct { uint32_t unused; } arguments_t;\n"
+                                                 "typedef uint32_t result_t;\n"
+                                                 "ROW_BODY\n{\n"
+                                                 "    if (ROW(0) < 0)\n"
+                                                 "        *(volatile __global int *)(ulong)8 = 1;\n"
+                                                 "    return (uint32_t)(index + args.unused);\n}\n",
+                                       .arguments_size = 4,
+                                       .result_size = 4};
+
 /* A function of the user's that ends the helper: the row is found and named, all others are answered. */
 TEST(a_function_that_crashes_in_the_helper)
 {
-    static const rowpool_function crash = {.size = sizeof crash,
-                                           .name = "crash",
-                                           .form = ROWPOOL_BODY,
-                                           .source = "typedef struct { uint32_t unused; } arguments_t;\n"
-                                                     "typedef uint32_t result_t;\n"
-                                                     "ROW_BODY\n{\n"
-                                                     "    if (ROW(0) < 0)\n"
-                                                     "        *(volatile __global int *)(ulong)8 = 1;\n"
-                                                     "    return (uint32_t)(index + args.unused);\n}\n",
-                                           .arguments_size = 4,
-                                           .result_size = 4};
     enum { FEW = 40, BAD = 23 };
     int32_t data[FEW] = {[BAD] = -1};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = FEW, .width = 1};
@@ -358,6 +361,56 @@ TEST(a_function_that_crashes_in_the_helper)
     assert_ok(rowpool_map(pool, &call, &error), error);
     assert_int_equal(results[BAD], BAD);
     rowpool_close(pool);
+}
+
+/* Where every row does it the search soon ends. */
+TEST(a_function_that_always_crashes)
+{
+    enum { MANY = 5000 };
+    int32_t *data = malloc(MANY * sizeof *data);
+    uint32_t *results = malloc(MANY * sizeof *results);
+    assert_true(data != NULL && results != NULL);
+    memset(data, 0xff, MANY * sizeof *data);
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = MANY, .width = 1};
+    rowpool_call call = {.size = sizeof call,
+                         .function = &crash,
+                         .inputs = &rows,
+                         .results = results,
+                         .results_size = MANY * sizeof *results};
+    rowpool_error error;
+    rowpool *pool = open_isolated();
+    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EWORKER, error, "5000 rows have no result");
+    assert_in_range(failures_of(pool), 2, 100); /* each death takes the task that waited along */
+    memset(data, 0, MANY * sizeof *data);
+    assert_ok(rowpool_map(pool, &call, &error), error);
+    rowpool_close(pool);
+    free(data);
+    free(results);
+}
+
+/* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. */
+TEST(a_driver_that_never_gets_far)
+{
+    if (TEST_SANITIZED) /* the helper could not even begin */
+        skip();
+    char path[] = "/tmp/rowpool-helper-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0 && fchmod(file, 0700) == 0);
+    assert_true(dprintf(file, "#!/bin/sh\nulimit -v 300000\nexec '%s' \"$@\" 2>/dev/null\n", helper) > 0);
+    close(file);
+    setenv("ROWPOOL_HELPER", path, 1);
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    rowpool *pool = open_isolated();
+    check_counts(pool, &rows, counts);
+    assert_in_range(failures_of(pool), 1, 4);
+    rowpool_close(pool);
+    assert_false(test_has_child());
+    setenv("ROWPOOL_HELPER", helper, 1);
+    unlink(path);
+    free(data);
+    free(counts);
 }
 
 /* Whoever inherits a process that has ended has to wait for it: until then it is a zombie. */
@@ -562,6 +615,8 @@ int main(void)
         cmocka_unit_test(a_helper_that_is_killed_costs_no_row),
         cmocka_unit_test(a_helper_without_memory),
         cmocka_unit_test(a_function_that_crashes_in_the_helper),
+        cmocka_unit_test(a_function_that_always_crashes),
+        cmocka_unit_test(a_driver_that_never_gets_far),
         cmocka_unit_test(a_helper_dies_with_its_application),
         cmocka_unit_test(a_forked_child_leaves_it_alone),
         cmocka_unit_test(a_program_that_is_none),

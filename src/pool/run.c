@@ -649,7 +649,7 @@ static bool give_back_halves(rp_run *run, rp_piece piece)
 /* ---- Failures --------------------------------------------------------------------------------------------------- */
 
 enum {
-    MOST_BARREN = 64,       /* deaths in a row, with no chunk done between them: it is not single rows that kill */
+    MOST_BARREN = 40,       /* deaths in a row, with no chunk done between them: it is not single rows that kill */
     DEATHS_TO_SEARCH = 512, /* with so many behind it a run no longer looks for single rows, */
     MOST_DEATHS = 1024      /* and ends after these: nearly all of its rows kill */
 };

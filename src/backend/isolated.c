@@ -167,15 +167,15 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
     static const rp_fork_kind programs = {
         .start = start_program, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
-    char path[PATH_MAX];
+    char path[PATH_MAX], whole[PATH_MAX];
     if (!find_program(path))
         return rp_fail(error, ROWPOOL_ENODEVICE, "there is no program %s", path);
-    char *whole = realpath(path, NULL); /* the folder that it is looked up from may change */
-    if (whole == NULL)
+    if (realpath(path, whole) == NULL) /* the folder that it is looked up from may change */
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot find %s: %s", path, strerror(errno));
-    rowpool_status status = rp_fork_open(device, &programs, 1, whole, options, error);
-    if (status != ROWPOOL_OK)
-        return status;
+    char *context = strdup(whole);
+    if (context == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    RP_TRY(rp_fork_open(device, &programs, 1, context, options, error));
     const rp_fork_state *state = device->state;
     describe(&device->info, &state->hello.info);
     return ROWPOOL_OK;

@@ -184,9 +184,7 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 static const char *lacks(const rp_device *device, const rp_map *map)
 {
     (void)device;
-    if (map->processes)
-        return "it is to run in a worker process";
-    return map->function->source != NULL ? NULL : "it has no text for OpenCL";
+    return rp_map_lacks_text(map);
 }
 
 const rp_backend rp_backend_isolated = {

@@ -44,6 +44,13 @@ size_t rp_map_bytes(const rp_map *map)
     return bytes;
 }
 
+const char *rp_map_lacks_text(const rp_map *map)
+{
+    if (map->processes)
+        return "it is to run in a worker process";
+    return map->function->source != NULL ? NULL : "it has no text for OpenCL";
+}
+
 static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
 {
     size_t origin = rp_chunk_origin(rows, chunk);

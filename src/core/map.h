@@ -62,6 +62,9 @@ static inline size_t rp_map_chunk_bytes(const rp_map *map, const rp_chunk *chunk
 size_t rp_map_elements(const rp_map *map);
 size_t rp_map_bytes(const rp_map *map);
 
+/* Why OpenCL cannot run its function; NULL: it can. */
+const char *rp_map_lacks_text(const rp_map *map);
+
 /* A chunk where it lies. */
 rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk);
 

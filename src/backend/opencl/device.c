@@ -10,9 +10,7 @@
 static const char *lacks(const rp_device *device, const rp_map *map)
 {
     (void)device;
-    if (map->processes)
-        return "it is to run in a worker process";
-    return map->function->source != NULL ? NULL : "it has no text for OpenCL";
+    return rp_map_lacks_text(map);
 }
 
 size_t rp_cl_accumulator_size(const rp_map *map)

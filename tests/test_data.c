@@ -551,6 +551,7 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
     rowpool_data_close(data);
     data = open_data(pool, &rows); /* and later there may be memory again */
     check_call(pool, &call, WAITING, first_device);
+    assert_int_equal(bytes_kept(pool), ELEMENTS * sizeof *elements);
     rowpool_data_close(data);
     rowpool_close(pool);
     free(elements);

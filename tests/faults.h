@@ -20,4 +20,8 @@ typedef struct {
  * start of the program. */
 void test_faults_begin(test_faults *faults, const char *layer, char **argv);
 
+/* From here on the n-th call fails, counted from 1, and with `sticky` all later ones too; until no call does any more. */
+void test_faults_arm(test_faults *faults, long n, bool sticky, bool memory);
+void test_faults_disarm(test_faults *faults);
+
 #endif

@@ -487,14 +487,10 @@ static bool map_with_fault(rowpool *pool, const rowpool_rows *rows, long n, bool
 {
     rowpool_data *data = open_data(pool, rows);
     rowpool_call call = call_of(rowpool_builtin("count"), rows);
-    atomic_store(&faults.calls, 0);
-    atomic_store(&faults.injected, 0);
-    atomic_store(&faults.sticky, sticky);
-    atomic_store(&faults.memory, memory);
-    atomic_store(&faults.fail_from, n);
+    test_faults_arm(&faults, n, sticky, memory);
     check_call(pool, &call, n % 2 == 0 ? WAITING : JOB, "with a fault");
     check_call(pool, &call, WAITING, "after a fault");
-    atomic_store(&faults.fail_from, 0);
+    test_faults_disarm(&faults);
     bool injected = atomic_load(&faults.injected) > 0;
     check_call(pool, &call, WAITING, "without a fault again");
     assert_true(bytes_kept(pool) <= ELEMENTS * sizeof(int32_t));
@@ -538,13 +534,9 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
     check_call(pool, &call, WAITING, first_device); /* builds */
     uint64_t failures = pool->devices.items[0].info.failures, answered = pool->devices.items[0].info.rows;
     rowpool_data *data = open_data(pool, &rows);
-    atomic_store(&faults.memory, true);
-    atomic_store(&faults.sticky, false);
-    atomic_store(&faults.calls, 0);
-    atomic_store(&faults.injected, 0);
-    atomic_store(&faults.fail_from, 2); /* after the arguments: the first copy's memory */
+    test_faults_arm(&faults, 2, false, true); /* after the arguments: the first copy's memory */
     check_call(pool, &call, WAITING, first_device);
-    atomic_store(&faults.fail_from, 0);
+    test_faults_disarm(&faults);
     assert_int_equal(atomic_load(&faults.injected), 1);
     assert_int_equal(pool->devices.items[0].info.failures, failures);
     assert_int_equal(pool->devices.items[0].info.rows, answered + COUNT);
@@ -570,17 +562,13 @@ TEST(a_copy_that_failed_does_not_stay)
     rowpool_call call = call_of(rowpool_builtin("count"), &rows);
     check_call(pool, &call, WAITING, first_device); /* builds */
     const uint64_t *failures = &pool->devices.items[0].info.failures;
-    atomic_store(&faults.memory, false);
-    atomic_store(&faults.sticky, false);
     size_t failed = 0;
     for (long n = 1;; n++) {
         uint64_t before = *failures;
         rowpool_data *data = open_data(pool, &rows);
-        atomic_store(&faults.calls, 0);
-        atomic_store(&faults.injected, 0);
-        atomic_store(&faults.fail_from, n);
+        test_faults_arm(&faults, n, false, false);
         check_call(pool, &call, n % 2 == 0 ? WAITING : JOB, first_device);
-        atomic_store(&faults.fail_from, 0);
+        test_faults_disarm(&faults);
         assert_int_equal(bytes_kept(pool), *failures > before ? 0 : rows.count * WIDTH * sizeof *elements);
         failed += *failures > before;
         rowpool_data_close(data);

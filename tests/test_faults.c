@@ -20,29 +20,15 @@ typedef struct {
     bool sticky, strict, memory;
 } manner;
 
-static void arm(long n, manner how)
-{
-    atomic_store(&faults.calls, 0);
-    atomic_store(&faults.injected, 0);
-    atomic_store(&faults.sticky, how.sticky);
-    atomic_store(&faults.memory, how.memory);
-    atomic_store(&faults.fail_from, n);
-}
-
-static void disarm(void)
-{
-    atomic_store(&faults.fail_from, 0);
-}
-
 /* One run with the n-th call failing. False: it makes fewer calls. */
 static bool run_with_fault(const test_scenario *scenario, long n, manner how, size_t *wrong)
 {
     test_attempt a;
     alarm(60); /* a hang ends the test */
-    arm(n, how);
+    test_faults_arm(&faults, n, how.sticky, how.memory);
     test_verdict said = test_scenario_run(scenario, how.strict, &a);
     bool injected = atomic_load(&faults.injected) > 0;
-    disarm();
+    test_faults_disarm(&faults);
     bool not_open = a.pool == NULL && scenario->device != NULL;
     bool refused = said.status != ROWPOOL_OK && (how.strict || not_open);
     bool fine = refused ? strlen(a.error.message) > 10 : said.status == ROWPOOL_OK && said.right;
@@ -64,7 +50,7 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, si
 static long count_calls(const test_scenario *scenario)
 {
     test_attempt a;
-    arm(LONG_MAX, (manner){0});
+    test_faults_arm(&faults, LONG_MAX, false, false);
     test_verdict said = test_scenario_run(scenario, false, &a);
     long calls = atomic_load(&faults.calls);
     rowpool_close(a.pool);

@@ -1,9 +1,11 @@
 /* Data that stays: maps on a handle give what maps on the rows give, whatever has a copy of what; and what was brought
  * once is not brought again. The arguments name devices, as ROWPOOL_DEVICE does. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -480,6 +482,60 @@ TEST(what_is_beyond_the_budget_streams)
     free(elements);
 }
 
+/* Lowers the limit on open files until half of it is so many more than are open; returns what it was. */
+static struct rlimit limit_files(size_t more, size_t *half)
+{
+    struct rlimit before, low;
+    int lowest = dup(STDERR_FILENO);
+    assert_true(lowest >= 0);
+    close(lowest);
+    *half = (size_t)lowest + more;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = (struct rlimit){.rlim_cur = 2 * *half, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    return before;
+}
+
+/* How many files can be opened still. */
+static size_t count_free_descriptors(void)
+{
+    static int opened[4096];
+    size_t n = 0;
+    while (n < COUNT_OF(opened) && (opened[n] = dup(STDERR_FILENO)) >= 0)
+        n++;
+    for (size_t i = 0; i < n; i++)
+        close(opened[i]);
+    return n;
+}
+
+/* Each copy for worker processes is an open file: half of those that may be open stay the application's. */
+TEST(copies_leave_half_of_the_descriptors)
+{
+    enum { MORE = 60, TILE = 2000, TILES = ELEMENTS * 4 / TILE, BUFFERS = 2 * (RP_FORK_DEPTH + 1) };
+    int32_t *elements = make_elements();
+    const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
+    size_t descriptors = test_count_descriptors(), half;
+    struct rlimit before = limit_files(MORE, &half);
+    rowpool_options options = {.size = sizeof options, .device = "fork", .workers = 2, .chunk_bytes = TILE};
+    rowpool *pool;
+    rowpool_error error;
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    rowpool_data *data = open_data(pool, &rows);
+    assert_int_equal(data->n_tiles, TILES);
+    for (int how = 0; how < WAYS; how++) {
+        check(pool, how % 2 == 0 ? rowpool_builtin("count") : &entries, &rows, (way)how, "fork");
+        size_t copies = bytes_kept(pool) / TILE;
+        assert_true(copies > MORE / 2 && copies < MORE);
+        assert_true(count_free_descriptors() + BUFFERS >= half);
+    }
+    rowpool_data_close(data);
+    assert_true(count_free_descriptors() > half + MORE / 2);
+    rowpool_close(pool);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(test_count_descriptors(), descriptors);
+    free(elements);
+}
+
 /* ---- Devices and workers that fail -------------------------------------------------------------------------------- */
 
 /* One map on a fresh handle with the n-th OpenCL call failing, and one after it. False: it makes fewer calls. */
@@ -688,6 +744,67 @@ TEST(a_handle_is_closed_while_jobs_run)
 
 /* ---- Handles ------------------------------------------------------------------------------------------------------ */
 
+enum { HANDLES = 3 };
+
+/* Closes the handles once the pool is about to be closed. */
+typedef struct {
+    atomic_int *ready;
+    rowpool_data *handles[HANDLES];
+} closer;
+
+/* Neither of two threads goes on before the other is here. */
+static void meet(atomic_int *ready)
+{
+    atomic_fetch_add(ready, 1);
+    while (atomic_load(ready) < 2)
+        sched_yield();
+}
+
+static void *close_handles(void *argument)
+{
+    closer *own = argument;
+    meet(own->ready);
+    for (size_t i = 0; i < HANDLES; i++)
+        rowpool_data_close(own->handles[i]);
+    return NULL;
+}
+
+/* The rows' copies go once, whichever of the two comes to them first. delay: of the pool's closing. */
+static void close_together(rowpool *pool, const int32_t *elements, size_t delay)
+{
+    enum { EACH = COUNT / HANDLES };
+    atomic_int ready = 0;
+    closer own = {.ready = &ready};
+    pthread_t thread;
+    for (size_t i = 0; i < HANDLES; i++) {
+        const rowpool_rows rows = {
+            .data = elements + i * EACH * WIDTH, .dtype = ROWPOOL_INT32, .count = EACH, .width = WIDTH};
+        own.handles[i] = open_data(pool, &rows);
+        check(pool, rowpool_builtin("count"), &rows, WAITING, first_device);
+    }
+    if (keeps(pool))
+        assert_int_equal(bytes_kept(pool), HANDLES * EACH * WIDTH * sizeof *elements);
+    assert_int_equal(pthread_create(&thread, NULL, close_handles, &own), 0);
+    meet(&ready);
+    for (size_t i = 0; i < delay; i++)
+        sched_yield();
+    rowpool_close(pool);
+    pthread_join(thread, NULL);
+}
+
+TEST(a_handle_is_closed_while_its_pool_closes)
+{
+    size_t rounds = TEST_SANITIZED ? 60 : 300;
+    int32_t *elements = make_elements();
+    for (size_t round = 0; round < rounds; round++) {
+        rowpool *pool = open_pool(first_device);
+        if (round == 0 && is_opencl(pool)) /* each pool builds its kernels anew */
+            rounds /= 10;
+        close_together(pool, elements, round % 16);
+    }
+    free(elements);
+}
+
 TEST(a_handle_may_outlive_its_pool)
 {
     rowpool *pool = open_pool(first_device), *other = open_pool(first_device);
@@ -764,11 +881,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(copies_are_what_maps_work_on),
         cmocka_unit_test(shared_memory_is_not_copied),
         cmocka_unit_test(what_is_beyond_the_budget_streams),
+        cmocka_unit_test(copies_leave_half_of_the_descriptors),
         cmocka_unit_test(faults_lose_nothing),
         cmocka_unit_test(a_copy_for_which_there_is_no_memory_is_done_without),
         cmocka_unit_test(a_copy_that_failed_does_not_stay),
         cmocka_unit_test(workers_that_die_leave_the_copies),
         cmocka_unit_test(a_handle_is_closed_while_jobs_run),
+        cmocka_unit_test(a_handle_is_closed_while_its_pool_closes),
         cmocka_unit_test(a_handle_may_outlive_its_pool),
         cmocka_unit_test(handles_in_a_forked_child),
         cmocka_unit_test(what_is_refused),

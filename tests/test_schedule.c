@@ -2,6 +2,7 @@
  * asserted are parts of the time that the devices would take without any loss, so no machine's speed matters. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -158,13 +159,10 @@ static rp_slot *next_to_end(const rp_run *run)
     return next;
 }
 
-/* Maps so many rows and returns the seconds that it took, once every row was visited exactly once. No element is ever
- * read: there is no data. */
-static double map_rows(simulation *own, size_t rows)
+/* A map of so many rows; no element is ever read: there is no data. */
+static rp_map map_of(size_t rows, uint32_t *visits)
 {
-    uint32_t *visits = calloc(rows, sizeof *visits);
-    assert_non_null(visits);
-    const rp_map map = {
+    return (rp_map){
         .name = "simulated",
         .code = {.compiled.result_size = sizeof *visits, .n_inputs = 1, .element = {1}},
         .inputs = {{.dtype = rp_dtype_of(ROWPOOL_UINT8),
@@ -176,12 +174,18 @@ static double map_rows(simulation *own, size_t rows)
         .columns = 1,
         .results = (char *)visits,
     };
+}
+
+/* Maps so many rows, or cancels that before the first chunk. */
+static rowpool_status run_map(simulation *own, size_t rows, uint32_t *visits, bool cancelled)
+{
+    const rp_map map = map_of(rows, visits);
     rp_queue queue; /* nothing arrives there: the test itself says what completed */
     rp_run run;
     rowpool_error error;
     rp_queue_init(&queue);
     assert_ok(rp_run_init(&run, &own->pool, &map, NULL, &queue, &error), error);
-    double begin = clock_seconds;
+    atomic_store(&run.patience.cancelled, cancelled);
     for (size_t i = 0; i < own->pool.devices.used; i++) {
         simulated *device = simulated_of(&own->devices[i]);
         device->rows = device->chunks = device->largest = 0;
@@ -193,9 +197,19 @@ static double map_rows(simulation *own, size_t rows)
         rp_run_complete(&run, slot);
         rp_run_fill(&run);
     }
-    assert_ok(rp_run_status(&run, &error), error);
+    rowpool_status status = rp_run_status(&run, &error);
     rp_run_destroy(&run);
     rp_queue_destroy(&queue);
+    return status;
+}
+
+/* Maps so many rows and returns the seconds that it took, once every row was visited exactly once. */
+static double map_rows(simulation *own, size_t rows)
+{
+    uint32_t *visits = calloc(rows, sizeof *visits);
+    double begin = clock_seconds;
+    assert_non_null(visits);
+    assert_int_equal(run_map(own, rows, visits, false), ROWPOOL_OK);
     for (size_t row = 0; row < rows; row++)
         assert_int_equal(visits[row], 1);
     free(visits);
@@ -329,6 +343,38 @@ TEST(a_device_that_was_left_out_is_tried_again)
     close_pool(&own);
 }
 
+/* A run in which nothing was done, for there was nothing to do or nobody waited for it. */
+static void do_nothing(simulation *own, size_t rows, bool cancelled)
+{
+    uint32_t visits[1] = {0};
+    rp_device before[2];
+    memcpy(before, own->devices, sizeof before);
+    clock_seconds += 1e-3;
+    assert_int_equal(run_map(own, rows, visits, cancelled), cancelled ? ROWPOOL_ECANCELED : ROWPOOL_OK);
+    assert_int_equal(visits[0], 0);
+    for (size_t i = 0; i < COUNT_OF(before); i++) {
+        assert_true(own->devices[i].rate == before[i].rate);
+        assert_true(own->devices[i].left_out == before[i].left_out);
+        assert_int_equal(own->devices[i].info.chunks, before[i].info.chunks);
+    }
+}
+
+TEST(a_run_that_did_nothing_says_nothing_of_the_devices)
+{
+    simulated devices[] = {{.rate = fast}, {.rate = fast / 1000}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    do_nothing(&own, 0, false);
+    do_nothing(&own, FEW_ROWS, true);
+    for (int map = 0; map < 5; map++)
+        map_rows(&own, FEW_ROWS);
+    assert_true(own.devices[0].rate > 0 && own.devices[1].rate > 0);
+    assert_true(own.devices[0].left_out == 0 && own.devices[1].left_out > 0);
+    do_nothing(&own, 0, false);
+    do_nothing(&own, FEW_ROWS, true);
+    close_pool(&own);
+}
+
 TEST(alone_a_device_gets_as_much_as_it_can_take)
 {
     simulated devices[] = {{.rate = fast}};
@@ -349,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_change_of_rate_is_followed),
         cmocka_unit_test(a_device_that_had_to_compile_has_its_part_of_the_next_map),
         cmocka_unit_test(a_device_that_was_left_out_is_tried_again),
+        cmocka_unit_test(a_run_that_did_nothing_says_nothing_of_the_devices),
         cmocka_unit_test(alone_a_device_gets_as_much_as_it_can_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,16 @@ rowpool_status rp_choose(const char *words, rowpool_isolate isolate, rp_device_l
 /* Chooses once more, automatically, without a device that could not be opened. */
 rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error);
 
+/* ---- cgroup.c: what control groups allow ------------------------------------------------------------------------- */
+
+enum { RP_CGROUP_FOLDER = 4096 + 64 };
+
+/* A control group's folder, in which there may be no file at all. unified: its files are those of version 2. */
+typedef void rp_cgroup_visit(const char *folder, bool unified, void *context);
+
+/* Visits the groups of this process that a controller may have limited. */
+void rp_cgroup_each(const char *controller, rp_cgroup_visit *visit, void *context);
+
 /* ---- risk.c: whether drivers may end this process ---------------------------------------------------------------- */
 
 enum { RP_RISK_TEXT = 160 };

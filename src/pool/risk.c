@@ -1,10 +1,14 @@
 /* Whether OpenCL drivers may end this process: what PoCL cannot bear, looked at before anything of it is loaded. Each
  * figure leaves it several times what it was seen to need. */
+#include <ctype.h>
+#include <dirent.h>
+#include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -14,6 +18,8 @@
 enum { LEAST_FILES = 64 };
 static const uint64_t least_address_space = (uint64_t)4 << 30, least_memory = (uint64_t)512 << 20;
 static const uint64_t least_disk = (uint64_t)64 << 20;
+
+/* ---- Limits of the process -------------------------------------------------------------------------------------- */
 
 static bool has_few_files(char why[RP_RISK_TEXT])
 {
@@ -34,45 +40,165 @@ static bool has_little_address_space(char why[RP_RISK_TEXT])
     return true;
 }
 
-/* The number in a file; UINT64_MAX when there is none. */
-static uint64_t number_in(const char *path)
+/* ---- What control groups allow ---------------------------------------------------------------------------------- */
+
+/* Of all groups, the one that has the least left. */
+typedef struct {
+    uint64_t most, used;
+} allowance;
+
+static uint64_t left_of(const allowance *of)
 {
-    unsigned long long number = UINT64_MAX;
-    FILE *file = fopen(path, "re");
+    return of->most - rp_min(of->used, of->most);
+}
+
+static void tighten(allowance *tightest, uint64_t most, uint64_t used)
+{
+    const allowance other = {most, used};
+    if (left_of(&other) < left_of(tightest))
+        *tightest = other;
+}
+
+static FILE *open_in(const char *folder, const char *name)
+{
+    char path[RP_CGROUP_FOLDER + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return fopen(path, "re");
+}
+
+/* The number in a file; false when there is none, or "max" in its place. */
+static bool number_in(const char *folder, const char *name, uint64_t *number)
+{
+    unsigned long long read = 0;
+    FILE *file = open_in(folder, name);
     if (file == NULL)
-        return UINT64_MAX;
-    if (fscanf(file, "%llu", &number) != 1)
-        number = UINT64_MAX;
+        return false;
+    bool found = fscanf(file, "%llu", &read) == 1;
     fclose(file);
-    return number;
+    *number = read;
+    return found;
 }
 
 /* What a control group holds of files, and gives up when memory is wanted. */
-static uint64_t file_pages(void)
+static uint64_t file_pages(const char *folder, bool unified)
 {
-    char line[128];
+    const char *wanted = unified ? "inactive_file" : "total_inactive_file";
+    char name[64] = "";
     unsigned long long bytes = 0;
-    FILE *file = fopen("/sys/fs/cgroup/memory.stat", "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL && sscanf(line, "inactive_file %llu", &bytes) != 1)
+    FILE *file = open_in(folder, "memory.stat");
+    if (file == NULL)
+        return 0;
+    while (strcmp(name, wanted) != 0 && fscanf(file, "%63s %llu", name, &bytes) == 2)
         continue;
-    if (file != NULL)
-        fclose(file);
-    return bytes;
+    fclose(file);
+    return strcmp(name, wanted) == 0 ? bytes : 0;
 }
 
-/* A container sees its own control group there. */
+static void look_at_memory(const char *folder, bool unified, void *context)
+{
+    uint64_t most, used;
+    if (number_in(folder, unified ? "memory.max" : "memory.limit_in_bytes", &most) &&
+        number_in(folder, unified ? "memory.current" : "memory.usage_in_bytes", &used))
+        tighten(context, most, used - rp_min(used, file_pages(folder, unified)));
+}
+
 static bool has_little_memory(char why[RP_RISK_TEXT])
 {
-    uint64_t most = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
-    if (most == UINT64_MAX || used == UINT64_MAX)
-        return false;
-    used -= rp_min(used, file_pages());
-    if (used < most && most - used >= least_memory)
+    allowance memory = {.most = UINT64_MAX};
+    rp_cgroup_each("memory", look_at_memory, &memory);
+    if (left_of(&memory) >= least_memory)
         return false;
     snprintf(why, RP_RISK_TEXT, "of the %llu MiB of memory that its control group has %llu are used",
-             (unsigned long long)most >> 20, (unsigned long long)used >> 20);
+             (unsigned long long)memory.most >> 20, (unsigned long long)memory.used >> 20);
     return true;
 }
+
+/* ---- Threads ---------------------------------------------------------------------------------------------------- */
+
+/* PoCL has a thread for each CPU of the machine. */
+static uint64_t least_threads(void)
+{
+    enum { EACH = 2, MORE = 32 };
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return EACH * (cpus > 0 ? (uint64_t)cpus : 1) + MORE;
+}
+
+static void look_at_threads(const char *folder, bool unified, void *context)
+{
+    uint64_t most, used;
+    (void)unified;
+    if (number_in(folder, "pids.max", &most) && number_in(folder, "pids.current", &used))
+        tighten(context, most, used);
+}
+
+static bool has_few_threads(char why[RP_RISK_TEXT])
+{
+    allowance threads = {.most = UINT64_MAX};
+    rp_cgroup_each("pids", look_at_threads, &threads);
+    if (left_of(&threads) >= least_threads())
+        return false;
+    snprintf(why, RP_RISK_TEXT, "of the %llu processes and threads that its control group may have %llu are there",
+             (unsigned long long)threads.most, (unsigned long long)threads.used);
+    return true;
+}
+
+/* In a user namespace of its own nobody has rights over the machine. */
+static bool is_in_first_namespace(void)
+{
+    unsigned long long inside, outside, length;
+    FILE *file = fopen("/proc/self/uid_map", "re");
+    if (file == NULL)
+        return true;
+    int numbers = fscanf(file, "%llu %llu %llu", &inside, &outside, &length);
+    fclose(file);
+    return numbers != 3 || length == UINT32_MAX;
+}
+
+/* Whom the kernel does not hold to the user's limit on processes. */
+static bool may_exceed_limits(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct rights[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    const uint32_t enough = CAP_TO_MASK(CAP_SYS_RESOURCE) | CAP_TO_MASK(CAP_SYS_ADMIN);
+    if (!is_in_first_namespace())
+        return false;
+    return getuid() == 0 || (syscall(SYS_capget, &header, rights) == 0 && (rights[0].effective & enough) != 0);
+}
+
+/* Threads of this user's, as far as they can be seen: other containers may have more of them. A folder of tasks has a
+ * link for each, and the two that any folder has. */
+static uint64_t threads_of_user(void)
+{
+    uint64_t threads = 0;
+    DIR *processes = opendir("/proc");
+    for (struct dirent *entry; processes != NULL && (entry = readdir(processes)) != NULL;) {
+        char path[sizeof entry->d_name + 8];
+        struct stat tasks;
+        if (!isdigit((unsigned char)entry->d_name[0]))
+            continue;
+        snprintf(path, sizeof path, "%s/task", entry->d_name);
+        if (fstatat(dirfd(processes), path, &tasks, 0) == 0 && tasks.st_uid == getuid() && tasks.st_nlink > 2)
+            threads += tasks.st_nlink - 2;
+    }
+    if (processes != NULL)
+        closedir(processes);
+    return threads;
+}
+
+static bool has_user_with_few_threads(char why[RP_RISK_TEXT])
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NPROC, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || may_exceed_limits())
+        return false;
+    const allowance threads = {limit.rlim_cur, threads_of_user()};
+    if (left_of(&threads) >= least_threads())
+        return false;
+    snprintf(why, RP_RISK_TEXT, "of the %llu processes and threads that its user may have %llu are there (ulimit -u)",
+             (unsigned long long)threads.most, (unsigned long long)threads.used);
+    return true;
+}
+
+/* ---- The disk --------------------------------------------------------------------------------------------------- */
 
 /* The folder where PoCL keeps what it compiled. */
 static void cache_folder(char *path, size_t size)
@@ -118,6 +244,6 @@ static bool lacks_sysfs(char why[RP_RISK_TEXT])
 
 bool rp_at_risk(char why[RP_RISK_TEXT])
 {
-    return has_few_files(why) || has_little_address_space(why) || has_little_memory(why) || has_little_disk(why) ||
-           lacks_sysfs(why);
+    return has_few_files(why) || has_little_address_space(why) || has_little_memory(why) || has_few_threads(why) ||
+           has_user_with_few_threads(why) || has_little_disk(why) || lacks_sysfs(why);
 }

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/fork.h"
+#include "backend/workers/workers.h"
 #include "compare.h"
 #include "entries.h"
 #include "faults.h"
@@ -511,7 +511,7 @@ static size_t count_free_descriptors(void)
 /* Each copy for worker processes is an open file: half of those that may be open stay the application's. */
 TEST(copies_leave_half_of_the_descriptors)
 {
-    enum { MORE = 60, TILE = 2000, TILES = ELEMENTS * 4 / TILE, BUFFERS = 2 * (RP_FORK_DEPTH + 1) };
+    enum { MORE = 60, TILE = 2000, TILES = ELEMENTS * 4 / TILE, BUFFERS = 2 * (RP_WORKERS_DEPTH + 1) };
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
     size_t descriptors = test_count_descriptors(), half;
@@ -646,7 +646,7 @@ TEST(workers_that_die_leave_the_copies)
         check(pool, &entries, &rows, turn % 2 == 0 ? WAITING : JOB, "fork");
         assert_int_equal(bytes_kept(pool), COUNT * 3 * sizeof *elements);
         pid_t pids[2];
-        size_t n = rp_fork_worker_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
+        size_t n = rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
         for (size_t i = 0; i < n && i < COUNT_OF(pids); i++)
             kill(pids[i], SIGKILL);
     }

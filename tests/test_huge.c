@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/fork.h"
+#include "backend/workers/workers.h"
 #include "pool/pool.h"
 #include "support.h"
 
@@ -79,7 +79,7 @@ static size_t most_of_all(rowpool *pool)
     for (size_t i = 0; i < pool->devices.used; i++) {
         if (pool->devices.items[i].backend != &rp_backend_fork)
             continue;
-        size_t n = rp_fork_worker_pids(&pool->devices.items[i], pids, MOST_WORKERS);
+        size_t n = rp_workers_pids(&pool->devices.items[i], pids, MOST_WORKERS);
         for (size_t k = 0; k < n; k++) {
             char process[32];
             snprintf(process, sizeof process, "%d", (int)pids[k]);

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/fork.h"
+#include "backend/workers/workers.h"
 #include "longest_run.h"
 #include "pool/pool.h"
 #include "support.h"
@@ -43,7 +43,7 @@ static rowpool *open_isolated(void)
 static pid_t helper_of(rowpool *pool)
 {
     pid_t pid = 0;
-    assert_int_equal(rp_fork_worker_pids(&pool->devices.items[0], &pid, 1), 1);
+    assert_int_equal(rp_workers_pids(&pool->devices.items[0], &pid, 1), 1);
     return pid;
 }
 
@@ -274,8 +274,7 @@ static void *kill_again_and_again(void *argument)
     while (!atomic_load(&plan->stop)) {
         pid_t pid = 0;
         usleep((useconds_t)test_below(&plan->random, 20000));
-        if (rp_fork_worker_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last &&
-            kill(pid, SIGKILL) == 0) {
+        if (rp_workers_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
             plan->killed++;
             last = pid;
         }
@@ -437,7 +436,7 @@ TEST(a_helper_dies_with_its_application)
         rowpool_options options = {.size = sizeof options, .device = "isolated"};
         pid_t pid = 0;
         if (rowpool_open(&pool, &options, NULL) == ROWPOOL_OK)
-            rp_fork_worker_pids(&pool->devices.items[0], &pid, 1);
+            rp_workers_pids(&pool->devices.items[0], &pid, 1);
         _exit(write(ends[1], &pid, sizeof pid) == sizeof pid ? 0 : 1);
     }
     pid_t pid = 0;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "backend/fork.h"
+#include "backend/workers/workers.h"
 #include "pool/pool.h"
 #include "support.h"
 
@@ -51,7 +51,7 @@ static int signal_for(murder *plan)
 static void kill_some(murder *plan)
 {
     pid_t pids[WORKERS];
-    size_t n = rp_fork_worker_pids(&plan->pool->devices.items[0], pids, WORKERS);
+    size_t n = rp_workers_pids(&plan->pool->devices.items[0], pids, WORKERS);
     size_t first = (size_t)test_below(&plan->random, WORKERS), most = 1 + (size_t)test_below(&plan->random, WORKERS);
     for (size_t i = 0; i < most && i < n; i++) {
         pid_t pid = pids[(first + i) % n];

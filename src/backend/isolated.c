@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/fork.h"
+#include "backend/workers/workers.h"
 #include "base/clock.h"
 #include "base/settings.h"
 
@@ -62,20 +62,20 @@ static bool find_program(char path[PATH_MAX])
 enum { PATIENCE_MS = 60000, LOOK_MS = 100 }; /* drivers may take a while to find their devices */
 
 /* Ends tasks that nobody waits for any more. False: nobody waits for the program either. */
-static bool is_waited_for(rp_fork_state *state)
+static bool is_waited_for(rp_workers *state)
 {
-    rp_fork_list done;
-    rp_fork_list_init(&done);
+    rp_workers_list done;
+    rp_workers_list_init(&done);
     pthread_mutex_lock(&state->lock);
-    rp_fork_dispatch(state, &done);
+    rp_workers_dispatch(state, &done);
     bool waited_for = !state->stopping;
     pthread_mutex_unlock(&state->lock);
-    rp_fork_deliver(&done);
+    rp_workers_deliver(&done);
     return waited_for;
 }
 
 /* Whether it says something, or has ended, in time. */
-static bool has_words(rp_fork_state *state, const rp_worker *worker)
+static bool has_words(rp_workers *state, const rp_worker *worker)
 {
     struct pollfd ends[] = {{.fd = worker->socket, .events = POLLIN}, {.fd = worker->pidfd, .events = POLLIN}};
     const struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
@@ -88,7 +88,7 @@ static bool has_words(rp_fork_state *state, const rp_worker *worker)
     return false;
 }
 
-static rowpool_status hear(rp_fork_state *state, const rp_worker *worker, rowpool_error *error)
+static rowpool_status hear(rp_workers *state, const rp_worker *worker, rowpool_error *error)
 {
     memset(&state->hello, 0, sizeof state->hello);
     bool ready = has_words(state, worker);
@@ -116,7 +116,7 @@ static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpo
 }
 
 /* The program's place is found once, in a thread of the caller's: the environment may change later. */
-static rowpool_status start_program(rp_fork_state *state, size_t slot, rp_worker *worker, rowpool_error *error)
+static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error)
 {
     const char *path = state->context;
     (void)slot; /* there is one */
@@ -165,7 +165,7 @@ static void describe(rowpool_device *info, const rowpool_device *theirs)
 static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
     enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
-    static const rp_fork_kind programs = {
+    static const rp_workers_kind programs = {
         .start = start_program, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
     char path[PATH_MAX], whole[PATH_MAX];
     if (!find_program(path))
@@ -175,8 +175,8 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     char *context = strdup(whole);
     if (context == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    RP_TRY(rp_fork_open(device, &programs, 1, context, options, error));
-    const rp_fork_state *state = device->state;
+    RP_TRY(rp_workers_open(device, &programs, 1, context, options, error));
+    const rp_workers *state = device->state;
     describe(&device->info, &state->hello.info);
     return ROWPOOL_OK;
 }
@@ -191,10 +191,10 @@ const rp_backend rp_backend_isolated = {
     .name = "isolated",
     .probe = probe,
     .open = open_device,
-    .close = rp_fork_close,
-    .submit = rp_fork_submit,
-    .finish = rp_fork_finish,
+    .close = rp_workers_close,
+    .submit = rp_workers_submit,
+    .finish = rp_workers_finish,
     .lacks = lacks,
-    .interrupt = rp_fork_interrupt,
+    .interrupt = rp_workers_interrupt,
     .waits = false,
 };

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/fork_work.h"
+#include "backend/workers/work.h"
 #include "base/settings.h"
 #include "pool/pool.h"
 
@@ -65,7 +65,7 @@ static rp_chunk chunk_of(const rp_work *work, const rowpool_block *block)
     return chunk;
 }
 
-static rp_map map_of(const rp_work *work, const rp_fork_rows *rows, const rowpool_function *function)
+static rp_map map_of(const rp_work *work, const rp_work_rows *rows, const rowpool_function *function)
 {
     rp_map map = {.function = function,
                   .name = function->name,
@@ -85,13 +85,13 @@ static rp_map map_of(const rp_work *work, const rp_fork_rows *rows, const rowpoo
     return map;
 }
 
-static bool compute(rp_fork_chunk *chunk, const rp_work *work, void *context)
+static bool compute(rp_work_chunk *chunk, const rp_work *work, void *context)
 {
     rp_device *device = context;
-    rp_fork_rows rows;
+    rp_work_rows rows;
     rowpool_function function = {
         .size = sizeof function, .name = work->name, .form = work->form, .n_inputs = work->code.n_inputs};
-    if (!rp_fork_chunk_source(chunk, &function.source) || !rp_fork_chunk_rows(chunk, &rows))
+    if (!rp_work_chunk_source(chunk, &function.source) || !rp_work_chunk_rows(chunk, &rows))
         return false;
     const rp_map map = map_of(work, &rows, &function);
     rp_task task = {.map = &map, .chunk = chunk_of(work, &rows.block), .device = device, .results = rows.results};
@@ -100,8 +100,8 @@ static bool compute(rp_fork_chunk *chunk, const rp_work *work, void *context)
     if (status == ROWPOOL_OK)
         status = device->backend->finish(device, &task, &error);
     if (task.cold)
-        rp_fork_chunk_was_cold(chunk);
-    return status == ROWPOOL_OK || rp_fork_chunk_fail(chunk, &error);
+        rp_work_chunk_was_cold(chunk);
+    return status == ROWPOOL_OK || rp_work_chunk_fail(chunk, &error);
 }
 
 /* ---- The program ------------------------------------------------------------------------------------------------ */
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
         return 2;
     }
     unsetenv(rp_setting_name(RP_SETTING_TRACE)); /* the file is the other program's */
-    rp_fork_mark *mark = mmap(NULL, sizeof *mark, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
+    rp_work_mark *mark = mmap(NULL, sizeof *mark, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
     static rp_hello hello; /* also what pads it */
     rp_device device;
     memset(&hello, 0, sizeof hello);
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
                                       : open_device(&device, &hello);
     if (!rp_worker_answer(&self, &hello, sizeof hello) || hello.status != ROWPOOL_OK)
         return 1;
-    rp_fork_serve(&self, mark, compute, &device);
+    rp_work_serve(&self, mark, compute, &device);
     device.backend->close(&device, false);
     return 0;
 }

@@ -1,5 +1,6 @@
-/* What a worker process does. A fork may call nothing but the row function and what is async-signal-safe. */
-#include "backend/fork_work.h"
+/* What a worker process does, whatever it computes with. In a fork nothing may be called but the row function and what
+ * is async-signal-safe. */
+#include "backend/workers/work.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,7 +35,7 @@ typedef struct {
 } input_view;
 
 /* One chunk in the making. */
-struct rp_fork_chunk {
+struct rp_work_chunk {
     worker_memory *memory;
     const rp_work *work;
     const void *arguments;
@@ -44,14 +45,14 @@ struct rp_fork_chunk {
     rp_answer *answer;
 };
 
-static bool fail(rp_fork_chunk *chunk, rp_answer_status status, uint64_t address)
+static bool fail(rp_work_chunk *chunk, rp_answer_status status, uint64_t address)
 {
     chunk->answer->status = status;
     chunk->answer->address = address;
     return false;
 }
 
-static bool copied(rp_fork_chunk *chunk, int failure, uint64_t address)
+static bool copied(rp_work_chunk *chunk, int failure, uint64_t address)
 {
     if (failure == 0)
         return true;
@@ -61,7 +62,7 @@ static bool copied(rp_fork_chunk *chunk, int failure, uint64_t address)
 /* ---- Arguments and text ----------------------------------------------------------------------------------------- */
 
 /* Bytes at an address in the parent, copied once for all chunks of a map. */
-static bool fetch_once(rp_fork_chunk *chunk, rp_view_scratch *scratch, uint64_t *map, uint64_t address, size_t bytes)
+static bool fetch_once(rp_work_chunk *chunk, rp_view_scratch *scratch, uint64_t *map, uint64_t address, size_t bytes)
 {
     if (*map == chunk->work->map)
         return true;
@@ -74,7 +75,7 @@ static bool fetch_once(rp_fork_chunk *chunk, rp_view_scratch *scratch, uint64_t 
     return true;
 }
 
-static bool fetch_arguments(rp_fork_chunk *chunk)
+static bool fetch_arguments(rp_work_chunk *chunk)
 {
     const rp_work *work = chunk->work;
     worker_memory *memory = chunk->memory;
@@ -87,7 +88,7 @@ static bool fetch_arguments(rp_fork_chunk *chunk)
     return true;
 }
 
-bool rp_fork_chunk_source(rp_fork_chunk *chunk, const char **source)
+bool rp_work_chunk_source(rp_work_chunk *chunk, const char **source)
 {
     const rp_work *work = chunk->work;
     worker_memory *memory = chunk->memory;
@@ -100,7 +101,7 @@ bool rp_fork_chunk_source(rp_fork_chunk *chunk, const char **source)
 /* ---- Offsets ---------------------------------------------------------------------------------------------------- */
 
 /* Has the offsets of a ragged input at hand, from row `row` of the chunk on. */
-static bool fetch_offsets(rp_fork_chunk *chunk, size_t i, size_t row)
+static bool fetch_offsets(rp_work_chunk *chunk, size_t i, size_t row)
 {
     input_view *input = &chunk->input[i];
     if (input->parents->offsets == NULL || input->offsets_mapped || (input->offsets != NULL && row < input->end))
@@ -169,7 +170,7 @@ static size_t rows_together(const input_view *input, size_t row, size_t n)
 }
 
 /* Rows of one input, as the function reads them; copied here where they are not mapped. */
-static bool view_rows(rp_fork_chunk *chunk, size_t i, size_t row, size_t n, rowpool_block_input *view)
+static bool view_rows(rp_work_chunk *chunk, size_t i, size_t row, size_t n, rowpool_block_input *view)
 {
     const input_view *input = &chunk->input[i];
     bool ragged = input->parents->offsets != NULL;
@@ -202,7 +203,7 @@ static bool view_rows(rp_fork_chunk *chunk, size_t i, size_t row, size_t n, rowp
 }
 
 /* A row that is longer than a piece, or a part of one, piece by piece into the accumulators. */
-static bool fold_part(rp_fork_chunk *chunk, size_t row, void *accumulators)
+static bool fold_part(rp_work_chunk *chunk, size_t row, void *accumulators)
 {
     const rp_work *work = chunk->work;
     const rowpool_compiled *fold = &work->code.compiled;
@@ -231,7 +232,7 @@ static bool fold_part(rp_fork_chunk *chunk, size_t row, void *accumulators)
     return true;
 }
 
-static bool fold_long_row(rp_fork_chunk *chunk, size_t row, void *results)
+static bool fold_long_row(rp_work_chunk *chunk, size_t row, void *results)
 {
     const rp_work *work = chunk->work;
     const rowpool_compiled *fold = &work->code.compiled;
@@ -245,7 +246,7 @@ static bool fold_long_row(rp_fork_chunk *chunk, size_t row, void *results)
     return true;
 }
 
-static bool do_rows(rp_fork_chunk *chunk)
+static bool do_rows(rp_work_chunk *chunk)
 {
     const rp_work *work = chunk->work;
     size_t inputs = work->code.n_inputs;
@@ -298,10 +299,10 @@ static char *map_place(place_reader *reader, const rp_place *place, bool writabl
     return address;
 }
 
-static bool do_chunk(worker_memory *memory, const rp_work *work, int *descriptors, rp_fork_compute *compute,
+static bool do_chunk(worker_memory *memory, const rp_work *work, int *descriptors, rp_work_compute *compute,
                      void *context, rp_answer *answer)
 {
-    rp_fork_chunk chunk = {.memory = memory, .work = work, .offsets_piece = OFFSETS_PIECE, .answer = answer};
+    rp_work_chunk chunk = {.memory = memory, .work = work, .offsets_piece = OFFSETS_PIECE, .answer = answer};
     place_reader reader = {memory, descriptors, work->tail};
     if (work->arguments_size <= RP_WORK_INLINE)
         reader.path += work->arguments_size;
@@ -319,10 +320,15 @@ static bool do_chunk(worker_memory *memory, const rp_work *work, int *descriptor
     return fetch_arguments(&chunk) && compute(&chunk, work, context);
 }
 
-bool rp_fork_chunk_rows(rp_fork_chunk *chunk, rp_fork_rows *rows)
+bool rp_work_chunk_call(rp_work_chunk *chunk)
+{
+    return chunk->work->partial ? fold_part(chunk, 0, chunk->results) : do_rows(chunk);
+}
+
+bool rp_work_chunk_rows(rp_work_chunk *chunk, rp_work_rows *rows)
 {
     const rp_work *work = chunk->work;
-    *rows = (rp_fork_rows){.block = work->block, .arguments = chunk->arguments, .results = chunk->results};
+    *rows = (rp_work_rows){.block = work->block, .arguments = chunk->arguments, .results = chunk->results};
     chunk->offsets_piece = work->block.count;
     for (size_t i = 0; i < work->code.n_inputs; i++)
         if (!fetch_offsets(chunk, i, 0) || !view_rows(chunk, i, 0, work->block.count, &rows->block.input[i]))
@@ -330,18 +336,18 @@ bool rp_fork_chunk_rows(rp_fork_chunk *chunk, rp_fork_rows *rows)
     return true;
 }
 
-void rp_fork_chunk_was_cold(rp_fork_chunk *chunk)
+void rp_work_chunk_was_cold(rp_work_chunk *chunk)
 {
     chunk->answer->cold = true;
 }
 
-bool rp_fork_chunk_fail(rp_fork_chunk *chunk, const rowpool_error *error)
+bool rp_work_chunk_fail(rp_work_chunk *chunk, const rowpool_error *error)
 {
     chunk->answer->error = *error;
     return fail(chunk, RP_ANSWER_FAILED, 0);
 }
 
-void rp_fork_serve(const rp_worker_self *self, rp_fork_mark *mark, rp_fork_compute *compute, void *context)
+void rp_work_serve(const rp_worker_self *self, rp_work_mark *mark, rp_work_compute *compute, void *context)
 {
     worker_memory memory;
     memset(&memory, 0, sizeof memory);
@@ -358,32 +364,4 @@ void rp_fork_serve(const rp_worker_self *self, rp_fork_mark *mark, rp_fork_compu
         if (!rp_worker_answer(self, &answer, rp_answer_size(&answer)))
             return;
     }
-}
-
-/* ---- A fork ----------------------------------------------------------------------------------------------------- */
-
-/* The user's initialiser: a result of 256, say, is no success either. */
-static void initialise(const rp_fork_start *start)
-{
-    if (start->init == NULL)
-        return;
-    atomic_store(&start->mark->initialising, true);
-    int result = start->init(start->init_argument);
-    if (result != 0)
-        _exit((result & 0xff) != 0 ? result & 0xff : 1);
-    atomic_store(&start->mark->initialising, false);
-}
-
-/* Calls the function, which a fork has at the same address. */
-static bool call_function(rp_fork_chunk *chunk, const rp_work *work, void *context)
-{
-    (void)context;
-    return work->partial ? fold_part(chunk, 0, chunk->results) : do_rows(chunk);
-}
-
-void rp_fork_work(const rp_worker_self *self)
-{
-    const rp_fork_start *start = self->context;
-    initialise(start);
-    rp_fork_serve(self, start->mark, call_function, NULL);
 }

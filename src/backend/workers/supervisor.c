@@ -1,4 +1,4 @@
-/* The supervisor: the thread that forks the workers (they die with it), takes their answers and notices their ends.
+/* The supervisor: the thread that starts the workers (they die with it), takes their answers and notices their ends.
  *
  * A worker can end at any moment: its rows then go back to whoever submitted them. The oldest of its tasks is the one
  * that it worked on, and is blamed; the others only waited. */
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/fork.h"
+#include "backend/workers/workers.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/trace.h"
@@ -38,25 +38,25 @@ static void rows_text(const rp_chunk *chunk, char text[ROWS_TEXT])
 
 typedef enum { SOCKET, PIDFD } source;
 
-static bool listen_to(const rp_fork_state *state, size_t slot, source what, int descriptor)
+static bool listen_to(const rp_workers *state, size_t slot, source what, int descriptor)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = 2 * slot + what};
     return descriptor < 0 || epoll_ctl(state->events, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
 /* Closing alone would not do: a process that the application forked may hold the same socket open. */
-static void stop_listening(const rp_fork_state *state, int descriptor)
+static void stop_listening(const rp_workers *state, int descriptor)
 {
     if (descriptor >= 0)
         epoll_ctl(state->events, EPOLL_CTL_DEL, descriptor, NULL);
 }
 
-static void vacate(rp_fork_state *state, rp_fork_slot *slot)
+static void vacate(rp_workers *state, rp_workers_slot *slot)
 {
     stop_listening(state, slot->worker.socket);
     stop_listening(state, slot->worker.pidfd);
     rp_worker_release(&slot->worker);
-    slot->state = RP_FORK_EMPTY;
+    slot->state = RP_WORKERS_EMPTY;
     slot->stopped = 0;
     slot->overdue = false;
     slot->interrupted = false;
@@ -65,14 +65,14 @@ static void vacate(rp_fork_state *state, rp_fork_slot *slot)
 
 /* ---- Starting workers ------------------------------------------------------------------------------------------- */
 
-static rowpool_status start(rp_fork_state *state, size_t index)
+static rowpool_status start(rp_workers *state, size_t index)
 {
-    rp_fork_slot *slot = &state->slots[index];
+    rp_workers_slot *slot = &state->slots[index];
     rp_worker worker;
     rowpool_error error;
     atomic_store(&state->marks[index].initialising, false);
     pthread_mutex_unlock(&state->lock);
-    uint64_t libraries = rp_fork_libraries(); /* before: one that is loaded meanwhile may be missing */
+    uint64_t libraries = rp_workers_libraries(); /* before: one that is loaded meanwhile may be missing */
     rowpool_status status = state->kind->start(state, index, &worker, &error);
     pthread_mutex_lock(&state->lock);
     if (status != ROWPOOL_OK) {
@@ -82,7 +82,7 @@ static rowpool_status start(rp_fork_state *state, size_t index)
     }
     slot->worker = worker;
     slot->libraries = libraries;
-    slot->state = RP_FORK_READY;
+    slot->state = RP_WORKERS_READY;
     if (!listen_to(state, index, SOCKET, worker.socket) || !listen_to(state, index, PIDFD, worker.pidfd)) {
         status = rp_fail(&state->last_error, ROWPOOL_ESYSTEM, "cannot watch a worker process: %s", strerror(errno));
         rp_worker_end end;
@@ -95,17 +95,17 @@ static rowpool_status start(rp_fork_state *state, size_t index)
     return ROWPOOL_OK;
 }
 
-static bool too_many_losses(const rp_fork_state *state)
+static bool too_many_losses(const rp_workers *state)
 {
     return state->losses > state->kind->losses_for_worker * state->workers + state->kind->losses_more;
 }
 
 /* How many slots, from the first on, have a worker. */
-static size_t fill_slots(rp_fork_state *state)
+static size_t fill_slots(rp_workers *state)
 {
     size_t i = 0;
     while (i < state->workers && !state->stopping && !too_many_losses(state) &&
-           (state->slots[i].state != RP_FORK_EMPTY || start(state, i) == ROWPOOL_OK))
+           (state->slots[i].state != RP_WORKERS_EMPTY || start(state, i) == ROWPOOL_OK))
         i++;
     return i;
 }
@@ -142,7 +142,7 @@ static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
     task->status = rp_fail(&task->error, ROWPOOL_ENOMEM, "worker process %d cannot map memory for %s", (int)pid, rows);
 }
 
-static void trace_answer(const rp_fork_slot *slot, const rp_task *task, const rp_answer *answer)
+static void trace_answer(const rp_workers_slot *slot, const rp_task *task, const rp_answer *answer)
 {
     char track[64], rows[ROWS_TEXT];
     if (!rp_trace_on())
@@ -153,16 +153,16 @@ static void trace_answer(const rp_fork_slot *slot, const rp_task *task, const rp
 }
 
 /* Takes the oldest of a slot's tasks off it. */
-static rp_fork_flight *take_oldest(rp_fork_state *state, rp_fork_slot *slot)
+static rp_workers_flight *take_oldest(rp_workers *state, rp_workers_slot *slot)
 {
     slot->tasks--;
     state->sent--;
-    return rp_fork_list_pop(&slot->sent);
+    return rp_workers_list_pop(&slot->sent);
 }
 
 /* Whether what came is an answer: a function of the user's may write anything to any descriptor. Only a program fails
  * with an error of its own. */
-static bool is_answer(const rp_fork_state *state, const rp_answer *answer, size_t bytes)
+static bool is_answer(const rp_workers *state, const rp_answer *answer, size_t bytes)
 {
     if (bytes < offsetof(rp_answer, error) || answer->status > RP_ANSWER_FAILED || bytes != rp_answer_size(answer))
         return false;
@@ -170,19 +170,19 @@ static bool is_answer(const rp_fork_state *state, const rp_answer *answer, size_
 }
 
 /* Takes the answers that have come. False: no more will come, or none that makes sense. */
-static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done)
+static bool take_answers(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done)
 {
     rp_answer answer;
     ssize_t bytes = 0;
     while (!slot->broken && (bytes = rp_worker_receive(&slot->worker, &answer, sizeof answer)) > 0) {
-        const rp_fork_flight *oldest = slot->sent.first;
+        const rp_workers_flight *oldest = slot->sent.first;
         slot->broken = !is_answer(state, &answer, (size_t)bytes) || oldest == NULL || oldest->number != answer.number;
         if (slot->broken)
             break;
         trace_answer(slot, oldest->task, &answer);
         set_status(oldest->task, &answer, slot->worker.pid);
         oldest->task->cold |= answer.cold;
-        rp_fork_list_push(done, take_oldest(state, slot));
+        rp_workers_list_push(done, take_oldest(state, slot));
         state->losses = 0;
         state->stops = 0;
     }
@@ -191,7 +191,7 @@ static bool take_answers(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list 
 
 /* ---- Ends ------------------------------------------------------------------------------------------------------- */
 
-static void lose_task(rp_fork_flight *flight, const char *how, bool blamed, bool oldest)
+static void lose_task(rp_workers_flight *flight, const char *how, bool blamed, bool oldest)
 {
     rp_task *task = flight->task;
     char rows[ROWS_TEXT];
@@ -202,7 +202,7 @@ static void lose_task(rp_fork_flight *flight, const char *how, bool blamed, bool
 }
 
 /* Whether the oldest of a worker's tasks is to blame for its end. */
-static bool is_to_blame(const rp_fork_state *state, const rp_fork_slot *slot)
+static bool is_to_blame(const rp_workers *state, const rp_workers_slot *slot)
 {
     /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows. It may have gone
      * past them, its answer being lost or no answer; numbers only grow. */
@@ -217,7 +217,7 @@ static bool is_to_blame(const rp_fork_state *state, const rp_fork_slot *slot)
     return !slot->overdue || state->stops > 0 || map->once;
 }
 
-static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how, rp_fork_list *done)
+static void lose_tasks(rp_workers *state, rp_workers_slot *slot, const char *how, rp_workers_list *done)
 {
     bool blamed = is_to_blame(state, slot);
     if (blamed)
@@ -226,17 +226,17 @@ static void lose_tasks(rp_fork_state *state, rp_fork_slot *slot, const char *how
         state->losses += !slot->interrupted;
     state->stops += slot->overdue;
     for (bool oldest = true; slot->tasks > 0; oldest = false) {
-        rp_fork_flight *flight = take_oldest(state, slot);
+        rp_workers_flight *flight = take_oldest(state, slot);
         lose_task(flight, how, blamed && oldest, oldest);
-        rp_fork_list_push(done, flight);
+        rp_workers_list_push(done, flight);
     }
 }
 
 /* Buries a worker that has ended; does nothing when it has not, unless it is to be waited for. */
-static void bury(rp_fork_state *state, rp_fork_slot *slot, bool wait, rp_fork_list *done)
+static void bury(rp_workers *state, rp_workers_slot *slot, bool wait, rp_workers_list *done)
 {
     rp_worker_end end;
-    if (slot->state == RP_FORK_EMPTY || !rp_worker_reap(&slot->worker, wait, &end))
+    if (slot->state == RP_WORKERS_EMPTY || !rp_worker_reap(&slot->worker, wait, &end))
         return;
     take_answers(state, slot, done); /* those it sent before count */
     char text[RP_WORKER_END_TEXT], how[RP_WORKER_END_TEXT + 64];
@@ -256,29 +256,29 @@ static void bury(rp_fork_state *state, rp_fork_slot *slot, bool wait, rp_fork_li
 }
 
 /* A worker that cannot be talked to any more is of no use, whether it has ended or, say, closed its socket. */
-static void hang_up(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done)
+static void hang_up(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done)
 {
-    slot->state = RP_FORK_LEAVING;
+    slot->state = RP_WORKERS_LEAVING;
     stop_listening(state, slot->worker.socket);
     rp_worker_kill(&slot->worker); /* changes nothing for one that has ended */
     if (slot->worker.pidfd < 0)
         bury(state, slot, true, done);
 }
 
-static void look_at(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done)
+static void look_at(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done)
 {
-    if (slot->tasks == 0 || slot->state == RP_FORK_EMPTY)
+    if (slot->tasks == 0 || slot->state == RP_WORKERS_EMPTY)
         return;
     if (slot->worker.pidfd < 0) /* the socket may not tell: see stop_listening */
         bury(state, slot, false, done);
-    if (slot->state != RP_FORK_READY)
+    if (slot->state != RP_WORKERS_READY)
         return;
     /* Looks are counted, not seconds: while this process itself was stopped, with its workers, none passes. */
     slot->stopped = rp_worker_is_stopped(&slot->worker) ? slot->stopped + 1 : 0;
     if (slot->stopped < STOPPED_LOOKS)
         return;
     slot->overdue = true;
-    slot->state = RP_FORK_LEAVING;
+    slot->state = RP_WORKERS_LEAVING;
     rp_worker_kill(&slot->worker);
 }
 
@@ -286,10 +286,10 @@ static void look_at(rp_fork_state *state, rp_fork_slot *slot, rp_fork_list *done
  */
 
 /* Where there is no worker, and none is to be had, whoever waits is told. */
-static void give_up(rp_fork_state *state, rp_fork_list *done)
+static void give_up(rp_workers *state, rp_workers_list *done)
 {
     for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state != RP_FORK_EMPTY)
+        if (state->slots[i].state != RP_WORKERS_EMPTY)
             return;
     rowpool_error error = state->last_error;
     const char *what = state->kind->program ? "helper processes ended one after the other"
@@ -297,19 +297,19 @@ static void give_up(rp_fork_state *state, rp_fork_list *done)
     if (too_many_losses(state))
         rp_fail(&error, ROWPOOL_ESYSTEM, "%zu %s: %s", state->losses, what, state->last_error.message);
     state->losses = 0; /* they are told of: the next map may try again */
-    for (rp_fork_flight *flight; (flight = rp_fork_list_pop(&state->queue)) != NULL;) {
+    for (rp_workers_flight *flight; (flight = rp_workers_list_pop(&state->queue)) != NULL;) {
         flight->task->status = error.status;
         flight->task->error = error;
-        rp_fork_list_push(done, flight);
+        rp_workers_list_push(done, flight);
     }
 }
 
 /* Workers without the function of the map that is next, which was loaded since, end after what they have. */
-static void dismiss_outdated(rp_fork_state *state, rp_fork_list *done)
+static void dismiss_outdated(rp_workers *state, rp_workers_list *done)
 {
     for (size_t i = 0; state->queue.first != NULL && i < state->workers; i++) {
-        rp_fork_slot *slot = &state->slots[i];
-        if (slot->state != RP_FORK_READY || slot->tasks > 0 || rp_fork_serves(slot, state->queue.first->map))
+        rp_workers_slot *slot = &state->slots[i];
+        if (slot->state != RP_WORKERS_READY || slot->tasks > 0 || rp_workers_serves(slot, state->queue.first->map))
             continue;
         rp_log(RP_LOG_WORKER, "worker process %d lacks a library that was loaded since: another takes its place",
                (int)slot->worker.pid);
@@ -319,18 +319,18 @@ static void dismiss_outdated(rp_fork_state *state, rp_fork_list *done)
     }
 }
 
-static void replace_workers(rp_fork_state *state, rp_fork_list *done)
+static void replace_workers(rp_workers *state, rp_workers_list *done)
 {
     dismiss_outdated(state, done);
     fill_slots(state);
-    rp_fork_dispatch(state, done);
+    rp_workers_dispatch(state, done);
     if (state->queue.first != NULL)
         give_up(state, done);
 }
 
 /* ---- The thread ------------------------------------------------------------------------------------------------- */
 
-static void handle_wake(rp_fork_state *state, rp_fork_list *done)
+static void handle_wake(rp_workers *state, rp_workers_list *done)
 {
     uint64_t times;
     if (read(state->wake, &times, sizeof times) < 0 && errno != EAGAIN)
@@ -342,17 +342,17 @@ static void handle_wake(rp_fork_state *state, rp_fork_list *done)
         return;
     for (size_t i = 0; i < state->workers; i++)
         look_at(state, &state->slots[i], done);
-    rp_fork_watch(state);
+    rp_workers_watch(state);
 }
 
-static void handle(rp_fork_state *state, uint64_t what, rp_fork_list *done)
+static void handle(rp_workers *state, uint64_t what, rp_workers_list *done)
 {
     if (what == UINT64_MAX) {
         handle_wake(state, done);
         return;
     }
-    rp_fork_slot *slot = &state->slots[what / 2];
-    if (slot->state == RP_FORK_EMPTY)
+    rp_workers_slot *slot = &state->slots[what / 2];
+    if (slot->state == RP_WORKERS_EMPTY)
         return; /* buried by an earlier event of the same batch */
     if (what % 2 == PIDFD)
         bury(state, slot, false, done);
@@ -373,16 +373,16 @@ static bool ends_by_itself(const rp_worker *worker, struct timespec deadline, rp
     return true;
 }
 
-static void dismiss_workers(rp_fork_state *state)
+static void dismiss_workers(rp_workers *state)
 {
     for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state != RP_FORK_EMPTY)
+        if (state->slots[i].state != RP_WORKERS_EMPTY)
             rp_worker_dismiss(&state->slots[i].worker);
     struct timespec deadline = rp_clock_after_ms(DISMISS_MS);
     for (size_t i = 0; i < state->workers; i++) {
-        rp_fork_slot *slot = &state->slots[i];
+        rp_workers_slot *slot = &state->slots[i];
         rp_worker_end end;
-        if (slot->state == RP_FORK_EMPTY)
+        if (slot->state == RP_WORKERS_EMPTY)
             continue;
         if (!ends_by_itself(&slot->worker, deadline, &end)) {
             rp_worker_kill(&slot->worker);
@@ -396,32 +396,32 @@ static void dismiss_workers(rp_fork_state *state)
 }
 
 /* Takes what has happened. True: there is work, or there was just now, so that workers which have gone are needed. */
-static bool handle_events(rp_fork_state *state, const struct epoll_event *events, int n)
+static bool handle_events(rp_workers *state, const struct epoll_event *events, int n)
 {
-    rp_fork_list done;
-    rp_fork_list_init(&done);
+    rp_workers_list done;
+    rp_workers_list_init(&done);
     pthread_mutex_lock(&state->lock);
     for (int i = 0; i < n; i++)
         handle(state, events[i].data.u64, &done);
-    rp_fork_dispatch(state, &done);
+    rp_workers_dispatch(state, &done);
     bool busy = state->queue.first != NULL || state->sent > 0 || done.first != NULL;
     pthread_mutex_unlock(&state->lock);
-    rp_fork_deliver(&done);
+    rp_workers_deliver(&done);
     return busy;
 }
 
 /* Workers are replaced when there is work, not before: to kill one that is idle, again and again, costs no process. */
-static void handle_losses(rp_fork_state *state)
+static void handle_losses(rp_workers *state)
 {
-    rp_fork_list done;
-    rp_fork_list_init(&done);
+    rp_workers_list done;
+    rp_workers_list_init(&done);
     pthread_mutex_lock(&state->lock);
     replace_workers(state, &done);
     pthread_mutex_unlock(&state->lock);
-    rp_fork_deliver(&done);
+    rp_workers_deliver(&done);
 }
 
-static bool is_stopping(rp_fork_state *state)
+static bool is_stopping(rp_workers *state)
 {
     pthread_mutex_lock(&state->lock);
     bool stopping = state->stopping;
@@ -429,9 +429,9 @@ static bool is_stopping(rp_fork_state *state)
     return stopping;
 }
 
-void *rp_fork_supervise(void *argument)
+void *rp_workers_supervise(void *argument)
 {
-    rp_fork_state *state = argument;
+    rp_workers *state = argument;
     pthread_mutex_lock(&state->lock);
     state->workers = fill_slots(state); /* do with those, rather than try for more again and again */
     state->opened = true;

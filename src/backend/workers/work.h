@@ -1,6 +1,6 @@
-/* The messages to worker processes: one chunk of a map, and its answer. What a worker does with one. */
-#ifndef RP_BACKEND_FORK_WORK_H
-#define RP_BACKEND_FORK_WORK_H
+/* Between a process and its workers: the messages, one chunk of a map and its answer; and what a worker does with one. */
+#ifndef RP_BACKEND_WORKERS_WORK_H
+#define RP_BACKEND_WORKERS_WORK_H
 
 #include <stdatomic.h>
 #include <time.h>
@@ -14,14 +14,7 @@ typedef struct {
     _Alignas(64)
         atomic_uint_least64_t number; /* of the task that it began last. No two workers write to one cache line */
     atomic_bool initialising;         /* it is in the user's initialiser */
-} rp_fork_mark;
-
-/* What a worker is given when it starts. */
-typedef struct {
-    rp_fork_mark *mark;
-    int (*init)(void *argument); /* the user's, or NULL */
-    void *init_argument;
-} rp_fork_start;
+} rp_work_mark;
 
 /* Where an array of the chunk is: always by its address in the parent, and by a mapping where it can be mapped. */
 typedef struct {
@@ -91,17 +84,17 @@ typedef struct {
     rowpool_error error;
 } rp_hello;
 
-/* A fork's life: works until it is dismissed. The context is its rp_fork_start. */
-rp_worker_run rp_fork_work;
-
 /* A chunk at hand in a worker. */
-typedef struct rp_fork_chunk rp_fork_chunk;
+typedef struct rp_work_chunk rp_work_chunk;
 
-/* Computes a chunk; false after rp_fork_chunk_fail, or what it called did that. */
-typedef bool rp_fork_compute(rp_fork_chunk *chunk, const rp_work *work, void *context);
+/* Computes a chunk; false after rp_work_chunk_fail, or what it called did that. */
+typedef bool rp_work_compute(rp_work_chunk *chunk, const rp_work *work, void *context);
 
 /* A worker's life, whatever it computes with: works until it is dismissed. */
-void rp_fork_serve(const rp_worker_self *self, rp_fork_mark *mark, rp_fork_compute *compute, void *context);
+void rp_work_serve(const rp_worker_self *self, rp_work_mark *mark, rp_work_compute *compute, void *context);
+
+/* Computes a chunk by the function's address, which a fork has in common with its parent. */
+bool rp_work_chunk_call(rp_work_chunk *chunk);
 
 /* All rows of a chunk where this process can read them, mapped or copied, with its arguments and where its results go.
  * They stay until the next chunk. */
@@ -109,14 +102,14 @@ typedef struct {
     rowpool_block block;
     const void *arguments;
     char *results;
-} rp_fork_rows;
-bool rp_fork_chunk_rows(rp_fork_chunk *chunk, rp_fork_rows *rows);
+} rp_work_rows;
+bool rp_work_chunk_rows(rp_work_chunk *chunk, rp_work_rows *rows);
 
 /* The text of the chunk's function; it stays as long as chunks of the same map come. */
-bool rp_fork_chunk_source(rp_fork_chunk *chunk, const char **source);
+bool rp_work_chunk_source(rp_work_chunk *chunk, const char **source);
 
 /* How it ended, where that is not just well: it waited for a compiler, or failed. */
-void rp_fork_chunk_was_cold(rp_fork_chunk *chunk);
-bool rp_fork_chunk_fail(rp_fork_chunk *chunk, const rowpool_error *error);
+void rp_work_chunk_was_cold(rp_work_chunk *chunk);
+bool rp_work_chunk_fail(rp_work_chunk *chunk, const rowpool_error *error);
 
 #endif

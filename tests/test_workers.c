@@ -935,19 +935,30 @@ TEST(apply_refuses_what_is_wrong)
     rowpool_close(pool);
 }
 
+static bool exits; /* in a worker: its function calls exit() */
+
+/* The leak checker asks for this at exit. What other threads of the parent hold on their stacks would pass for leaks in
+ * a fork, which has none of them. */
+#ifdef __SANITIZE_ADDRESS__
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return exits;
+}
+#endif
+
 /* exit() in a worker runs the handlers of whatever is loaded: those of a driver must not hang there. */
 static void exit_properly(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     (void)argument_size;
     (void)result;
     (void)result_size;
+    exits = true;
     exit(*(const int *)argument);
 }
 
 TEST(a_function_may_call_exit)
 {
-    if (TEST_SANITIZED) /* what the threads hold that a fork does not have would pass for leaks */
-        skip();
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
         rowpool *pool = open_pool(every_device[d]);
         for (int code = 0; code < 8; code += 7) {

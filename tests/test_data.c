@@ -1,5 +1,6 @@
 /* Data that stays: maps on a handle give what maps on the rows give, whatever has a copy of what; and what was brought
  * once is not brought again. The arguments name devices, as ROWPOOL_DEVICE does. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -482,20 +483,6 @@ TEST(what_is_beyond_the_budget_streams)
     free(elements);
 }
 
-/* Lowers the limit on open files until half of it is so many more than are open; returns what it was. */
-static struct rlimit limit_files(size_t more, size_t *half)
-{
-    struct rlimit before, low;
-    int lowest = dup(STDERR_FILENO);
-    assert_true(lowest >= 0);
-    close(lowest);
-    *half = (size_t)lowest + more;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    low = (struct rlimit){.rlim_cur = 2 * *half, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-    return before;
-}
-
 /* How many files can be opened still. */
 static size_t count_free_descriptors(void)
 {
@@ -508,14 +495,29 @@ static size_t count_free_descriptors(void)
     return n;
 }
 
+/* Lowers the limit on open files until in the lower half of it just so many are free; says how many are in the upper.
+ * Returns what it was. */
+static struct rlimit limit_files(size_t lower, size_t *upper)
+{
+    struct rlimit before, low;
+    int half = 0;
+    for (size_t n = 0; n < lower; half++)
+        n += fcntl(half, F_GETFD) < 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = (struct rlimit){.rlim_cur = 2 * (rlim_t)half, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    *upper = count_free_descriptors() - lower;
+    return before;
+}
+
 /* Each copy for worker processes is an open file: half of those that may be open stay the application's. */
 TEST(copies_leave_half_of_the_descriptors)
 {
-    enum { MORE = 60, TILE = 2000, TILES = ELEMENTS * 4 / TILE, BUFFERS = 2 * (RP_WORKERS_DEPTH + 1) };
+    enum { LOWER = 60, TILE = 2000, TILES = ELEMENTS * 4 / TILE, BUFFERS = 2 * (RP_WORKERS_DEPTH + 1) };
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
-    size_t descriptors = test_count_descriptors(), half;
-    struct rlimit before = limit_files(MORE, &half);
+    size_t descriptors = test_count_descriptors(), upper;
+    struct rlimit before = limit_files(LOWER, &upper);
     rowpool_options options = {.size = sizeof options, .device = "fork", .workers = 2, .chunk_bytes = TILE};
     rowpool *pool;
     rowpool_error error;
@@ -525,11 +527,11 @@ TEST(copies_leave_half_of_the_descriptors)
     for (int how = 0; how < WAYS; how++) {
         check(pool, how % 2 == 0 ? rowpool_builtin("count") : &entries, &rows, (way)how, "fork");
         size_t copies = bytes_kept(pool) / TILE;
-        assert_true(copies > MORE / 2 && copies < MORE);
-        assert_true(count_free_descriptors() + BUFFERS >= half);
+        assert_true(copies > LOWER / 2 && copies < LOWER);
+        assert_true(count_free_descriptors() + BUFFERS >= upper);
     }
     rowpool_data_close(data);
-    assert_true(count_free_descriptors() > half + MORE / 2);
+    assert_true(count_free_descriptors() > upper + LOWER / 2);
     rowpool_close(pool);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(test_count_descriptors(), descriptors);

@@ -1,6 +1,7 @@
 #include "data.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,8 +49,19 @@ void bench_counts_free(uint32_t *counts, size_t count)
 
 /* ---- Sizes ------------------------------------------------------------------------------------------------------ */
 
-rowpool_status bench_case_size(rowpool_dtype dtype, size_t rows, size_t width, size_t *bytes, rowpool_error *error)
+static size_t columns_of(const bench_shape *shape)
 {
+    return shape->columns ? shape->columns : 1;
+}
+
+size_t bench_case_counts(const bench_case *work)
+{
+    return work->rows * work->columns;
+}
+
+rowpool_status bench_case_size(rowpool_dtype dtype, const bench_shape *shape, size_t *bytes, rowpool_error *error)
+{
+    const size_t rows = shape->rows, width = shape->width;
     size_t elements, counts;
 
     if (width > UINT32_MAX)
@@ -57,28 +69,79 @@ rowpool_status bench_case_size(rowpool_dtype dtype, size_t rows, size_t width, s
                           UINT32_MAX);
     if (__builtin_mul_overflow(rows, width, &elements) ||
         __builtin_mul_overflow(elements, rowpool_dtype_size(dtype), bytes) ||
-        __builtin_mul_overflow(rows, sizeof(uint32_t), &counts) || *bytes > PTRDIFF_MAX || counts > PTRDIFF_MAX)
+        __builtin_mul_overflow(rows, columns_of(shape) * sizeof(uint32_t), &counts) || *bytes > PTRDIFF_MAX ||
+        counts > PTRDIFF_MAX)
         return bench_fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: %s rows of that size exceed any memory", rows, width,
                           rowpool_dtype_name(dtype));
     return ROWPOOL_OK;
 }
 
-rowpool_status bench_case_fits(rowpool_dtype dtype, size_t rows, size_t width, rowpool_error *error)
+rowpool_status bench_case_fits(rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error)
 {
-    size_t free_bytes = bench_memory_free();
-    size_t bytes = 0, need;
-    rowpool_status status = bench_case_size(dtype, rows, width, &bytes, error);
+    const size_t free_bytes = bench_memory_free();
+    size_t bytes = 0;
+    rowpool_status status = bench_case_size(dtype, shape, &bytes, error);
 
     if (status)
         return status;
     /* The counts are there twice: those expected and those of the peer. */
-    if (__builtin_add_overflow(bytes, rows * sizeof(uint32_t), &need) ||
-        __builtin_add_overflow(need, rows * sizeof(uint32_t), &need) || need > free_bytes)
+    const size_t counts = shape->rows * columns_of(shape) * sizeof(uint32_t);
+    const size_t offsets = shape->layout == BENCH_DENSE ? 0 : shape->rows * sizeof(int64_t);
+    const double need = (double)bytes + 2 * (double)counts + (double)offsets;
+
+    if (need > (double)free_bytes)
         return bench_fail(error, ROWPOOL_ENOMEM,
                           "shape %zu:%zu: %s needs %.3g GB of memory and %.3g GB are free: choose a smaller shape",
-                          rows, width, rowpool_dtype_name(dtype), (double)bytes / 1e9 + (double)rows * 8 / 1e9,
-                          (double)free_bytes / 1e9);
+                          shape->rows, shape->width, rowpool_dtype_name(dtype), need / 1e9, (double)free_bytes / 1e9);
     return ROWPOOL_OK;
+}
+
+/* ---- Lengths of rows -------------------------------------------------------------------------------------------- */
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A prime beyond any number of rows that a map has here: its multiples visit each rank once, in no order. */
+static const uint64_t stride_of_ranks = UINT64_C(2654435761);
+
+static size_t zipf_length(const bench_case *work, size_t row)
+{
+    const double elements = (double)work->rows * (double)work->width;
+    const double harmonic = log((double)work->rows) + 0.5772156649;
+    const size_t rank = (size_t)((uint64_t)row * stride_of_ranks % work->rows) + 1;
+
+    return (size_t)lround(elements / (harmonic * (double)rank));
+}
+
+static size_t length_of(const bench_case *work, size_t row)
+{
+    switch (work->layout) {
+    case BENCH_ZIPF:
+        return zipf_length(work, row);
+    case BENCH_GIANT:
+        return row == work->rows / 2 ? work->rows * work->width - (work->rows - 1) * (work->width / 2)
+                                     : work->width / 2;
+    case BENCH_EMPTIES:
+        return row % 10 == 9 ? 10 * work->width : 0;
+    case BENCH_DENSE:
+        break;
+    }
+    return work->width;
+}
+
+/* What rounding leaves over the last row takes. */
+static void set_offsets(bench_case *work)
+{
+    const size_t elements = work->rows * work->width;
+    size_t at = 0;
+
+    for (size_t row = 0; row < work->rows; row++) {
+        work->offsets[row] = (int64_t)at;
+        at += least(length_of(work, row), elements - at);
+    }
+    work->offsets[work->rows] = (int64_t)elements;
 }
 
 /* ---- Filling ---------------------------------------------------------------------------------------------------- */
@@ -127,17 +190,39 @@ static store_function *const stores[] = {BENCH_DTYPES(STORE_ENTRY)};
 
 /* Where the next digit lies, so that rows may span blocks. */
 typedef struct {
-    size_t row, column;
+    size_t row, element, end; /* end: of the row */
 } position;
+
+static size_t end_of(const bench_case *work, size_t row)
+{
+    return work->offsets ? (size_t)work->offsets[row + 1] : (row + 1) * work->width;
+}
+
+bench_ends bench_case_ends(const bench_case *work, size_t column)
+{
+    const int lo = (int)(column % 10), hi = lo + (int)(column % 4);
+
+    return work->columns == 1 ? (bench_ends){work->lo, work->hi} : (bench_ends){lo, hi};
+}
+
+static void expect_digit(const bench_case *work, size_t row, int digit)
+{
+    for (size_t k = 0; k < work->columns; k++) {
+        const bench_ends ends = bench_case_ends(work, k);
+
+        work->expected[row * work->columns + k] += digit >= ends.lo && digit <= ends.hi;
+    }
+}
 
 static void expect_digits(const bench_case *work, position *at, const uint8_t *digits, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        work->expected[at->row] += digits[i] >= work->lo && digits[i] <= work->hi;
-        if (++at->column == work->width) {
-            at->column = 0;
-            at->row++;
-        }
+    for (size_t i = 0; i < count; i++, at->element++) {
+        while (at->element == at->end)
+            at->end = end_of(work, ++at->row);
+        if (work->columns == 1)
+            work->expected[at->row] += digits[i] >= work->lo && digits[i] <= work->hi;
+        else
+            expect_digit(work, at->row, digits[i]);
     }
 }
 
@@ -145,11 +230,11 @@ static void fill(bench_case *work)
 {
     uint8_t digits[BLOCK];
     generator random = {BENCH_SEED};
-    position at = {0, 0};
+    position at = {0, 0, end_of(work, 0)};
     size_t elements = work->rows * work->width;
 
     for (size_t first = 0; first < elements; first += BLOCK) {
-        size_t count = elements - first < BLOCK ? elements - first : BLOCK;
+        size_t count = least(elements - first, BLOCK);
 
         make_digits(&random, digits);
         stores[work->dtype](work->data, first, digits, count);
@@ -157,20 +242,42 @@ static void fill(bench_case *work)
     }
 }
 
-rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, size_t rows, size_t width, rowpool_error *error)
-{
-    *work = (bench_case){.dtype = dtype, .rows = rows, .width = width, .lo = RANGE_LO, .hi = RANGE_HI};
-    rowpool_status status = bench_case_size(dtype, rows, width, &work->bytes, error);
+/* ---- A case ----------------------------------------------------------------------------------------------------- */
 
-    if (status)
-        return status;
+static size_t offsets_size(const bench_case *work)
+{
+    return (work->rows + 1) * sizeof *work->offsets;
+}
+
+static rowpool_status take_memory(bench_case *work, rowpool_error *error)
+{
     work->data = pages_new(work->bytes, error);
     if (work->data)
-        work->expected = bench_counts_new(rows, error);
-    if (!work->expected) {
+        work->expected = bench_counts_new(bench_case_counts(work), error);
+    if (work->expected && work->layout != BENCH_DENSE)
+        work->offsets = pages_new(offsets_size(work), error);
+    return work->expected && (work->offsets || work->layout == BENCH_DENSE) ? ROWPOOL_OK : ROWPOOL_ENOMEM;
+}
+
+rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error)
+{
+    *work = (bench_case){.dtype = dtype,
+                         .rows = shape->rows,
+                         .width = shape->width,
+                         .columns = columns_of(shape),
+                         .layout = shape->layout,
+                         .lo = RANGE_LO,
+                         .hi = RANGE_HI};
+    rowpool_status status = bench_case_size(dtype, shape, &work->bytes, error);
+
+    if (!status)
+        status = take_memory(work, error);
+    if (status) {
         bench_case_free(work);
-        return ROWPOOL_ENOMEM;
+        return status;
     }
+    if (work->offsets)
+        set_offsets(work);
     fill(work);
     return ROWPOOL_OK;
 }
@@ -178,7 +285,9 @@ rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, size_t row
 void bench_case_free(bench_case *work)
 {
     pages_free(work->data, work->bytes);
-    bench_counts_free(work->expected, work->rows);
+    pages_free(work->offsets, offsets_size(work));
+    bench_counts_free(work->expected, bench_case_counts(work));
     work->data = NULL;
+    work->offsets = NULL;
     work->expected = NULL;
 }

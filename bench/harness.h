@@ -12,6 +12,7 @@ typedef struct {
 /* What one peer did on one case; times in seconds for one call. */
 typedef struct {
     bench_peer *peer;
+    const bench_case *work;
     size_t rounds;
     size_t iterations;     /* calls in each round: more than one where a call is too short for the clock */
     bench_sample *samples; /* one for each round, in order */
@@ -19,10 +20,12 @@ typedef struct {
     double median, min, p95, cpu_median;
     double bytes_per_second; /* of data read, by the median */
     double rows_per_second;
-    double ratio; /* how many times as fast as the first peer, the serial loop */
+    double ratio;        /* how many times as fast as the serial loop; NAN where that is not the first peer */
+    bench_stages stages; /* medians */
 
     /* Medians over the rounds, each of what was measured in one and the same round; NAN where there is nothing to
      * compare with. */
+    double of_limit;   /* the rate, as a part of that of the sweep which only reads and writes: the limit */
     double overhead;   /* one device: the time beyond that of the raw OpenCL program on it, as a part of the latter */
     double efficiency; /* devices together: the rate, as a part of the sum of their rates alone */
 } bench_result;
@@ -38,6 +41,14 @@ typedef struct {
  * left out. Free the results whether it fails or not. */
 rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,
                              rowpool_error *error);
+
+/* The same for peers with a case for each. A peer may be there once only: copy it for a second case. */
+typedef struct {
+    bench_peer *peer;
+    const bench_case *work;
+} bench_entry;
+rowpool_status bench_measure_entries(const bench_entry *entries, size_t count, size_t rounds, bench_results *results,
+                                     rowpool_error *error);
 void bench_results_free(bench_results *results);
 
 #endif

@@ -8,24 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Set by the build for all files alike: what the loops in C are compiled with beyond the common flags. */
-#ifndef BENCH_PEER_FLAGS
-#define BENCH_PEER_FLAGS ""
-#endif
-
-#if defined(__clang__)
-#define AS_TEXT_(token) #token
-#define AS_TEXT(token) AS_TEXT_(token)
-#define COMPILER "clang " AS_TEXT(__clang_major__) "." AS_TEXT(__clang_minor__) "." AS_TEXT(__clang_patchlevel__)
-#elif defined(__GNUC__)
-#define COMPILER "gcc " __VERSION__
-#else
-#define COMPILER "unknown compiler"
-#endif
+#include "compiler.h"
 
 const char *bench_compiler(void)
 {
-    return BENCH_PEER_FLAGS[0] ? COMPILER " " BENCH_PEER_FLAGS : COMPILER;
+    return BENCH_PEER_FLAGS[0] ? BENCH_COMPILER " " BENCH_PEER_FLAGS : BENCH_COMPILER;
 }
 
 /* Copies what follows the first ':' of the first line that begins with key; false where there is none. */

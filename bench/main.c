@@ -44,16 +44,16 @@ static rowpool_status check_memory(const bench_options *options, rowpool_error *
 
     for (size_t i = 0; i < options->dtype_count; i++)
         for (size_t j = 0; j < options->shape_count && !status; j++)
-            status = bench_case_fits(options->dtypes[i], options->shapes[j].rows, options->shapes[j].width, error);
+            status = bench_case_fits(options->dtypes[i], &options->shapes[j], error);
     return status;
 }
 
 static rowpool_status measure_case(const bench_options *options, bench_peers *peers, rowpool_dtype dtype,
-                                   bench_shape shape, bool is_first, rowpool_error *error)
+                                   const bench_shape *shape, bool is_first, rowpool_error *error)
 {
     bench_case work;
     bench_results results;
-    rowpool_status status = bench_case_make(&work, dtype, shape.rows, shape.width, error);
+    rowpool_status status = bench_case_make(&work, dtype, shape, error);
 
     if (status)
         return status;
@@ -72,7 +72,7 @@ static bool sweep(const bench_options *options, bench_peers *peers)
 
     for (size_t i = 0; i < options->dtype_count; i++) {
         for (size_t j = 0; j < options->shape_count; j++) {
-            if (measure_case(options, peers, options->dtypes[i], options->shapes[j], i + j == 0, &error)) {
+            if (measure_case(options, peers, options->dtypes[i], &options->shapes[j], i + j == 0, &error)) {
                 bench_complain("%s", error.message);
                 return false;
             }
@@ -81,6 +81,15 @@ static bool sweep(const bench_options *options, bench_peers *peers)
         }
     }
     return true;
+}
+
+static rowpool_status find_peers(const bench_options *options, bench_peers *peers, rowpool_error *error)
+{
+    rowpool_status status;
+
+    peers->wanted = options->peers;
+    status = (options->balance ? bench_peers_find_balance : bench_peers_find)(peers, options->devices, error);
+    return status || !options->peers_named ? status : bench_peers_check_wanted(peers, error);
 }
 
 static int run(const bench_options *options)
@@ -97,7 +106,7 @@ static int run(const bench_options *options)
     }
     status = check_memory(options, &error);
     if (!status)
-        status = (options->balance ? bench_peers_find_balance : bench_peers_find)(peers, options->devices, &error);
+        status = find_peers(options, peers, &error);
     if (status) {
         bench_complain("%s", error.message);
         free(peers);

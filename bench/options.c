@@ -22,6 +22,15 @@ const char bench_help[] =
     "                       well they share the work (efficiency: the rate together over the sum\n"
     "                       of those alone), and what the scheduler costs beside a raw OpenCL\n"
     "                       program (overhead)\n"
+    "  --peers LIST         what runs beside rowpool's devices: names or their beginnings, also with\n"
+    "                       wildcards, or all, or none (default: serial,openmp/,limit,opencl/)\n"
+    "                         serial          a loop on one core\n"
+    "                         openmp/         the loop on all cores, by each compiler\n"
+    "                         openmp-width/   with the width compiled in (3, 5, 8, 64)\n"
+    "                         openmp-split/   with each row cut up (at most 1024 rows)\n"
+    "                         limit           reads and writes as many bytes without counting: what\n"
+    "                                         the column '% limit' refers to\n"
+    "                         opencl/         a raw OpenCL program on the same devices\n"
     "  --type LIST|all      element types: int8 int16 int32 int64 uint8 uint16 uint32 uint64\n"
     "                       float16 float32 float64 (default: int32)\n"
     "  --shape R:C,...      rows and their length (default: 200000:5,1000000:64,65536:1024)\n"
@@ -170,22 +179,28 @@ static bool set_balance(bench_options *options, const char *list)
     return is_free && strchr(list, ',');
 }
 
+static bool set_peers(bench_options *options, const char *list)
+{
+    if (!*list)
+        bench_complain("--peers: no peer is named; 'none' stands for none");
+    options->peers_named = strcmp(list, "all") && strcmp(list, "none");
+    options->peers = !strcmp(list, "all") ? NULL : !strcmp(list, "none") ? "" : list;
+    return *list;
+}
+
 /* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 /* Options that take a value, in the order of the codes that getopt_long returns for them. */
-static bool (*const setters[])(bench_options *, const char *) = {set_devices, set_types,  set_shapes,
-                                                                 set_rounds,  set_format, set_balance};
+static bool (*const setters[])(bench_options *, const char *) = {set_devices, set_types,   set_shapes, set_rounds,
+                                                                 set_format,  set_balance, set_peers};
 enum { CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
 
-static const struct option names[] = {{"device", required_argument, NULL, CODE_SET + 0},
-                                      {"type", required_argument, NULL, CODE_SET + 1},
-                                      {"shape", required_argument, NULL, CODE_SET + 2},
-                                      {"rounds", required_argument, NULL, CODE_SET + 3},
-                                      {"format", required_argument, NULL, CODE_SET + 4},
-                                      {"balance", required_argument, NULL, CODE_SET + 5},
-                                      {"help", no_argument, NULL, CODE_HELP},
-                                      {"version", no_argument, NULL, CODE_VERSION},
-                                      {NULL, 0, NULL, 0}};
+static const struct option names[] = {
+    {"device", required_argument, NULL, CODE_SET + 0}, {"type", required_argument, NULL, CODE_SET + 1},
+    {"shape", required_argument, NULL, CODE_SET + 2},  {"rounds", required_argument, NULL, CODE_SET + 3},
+    {"format", required_argument, NULL, CODE_SET + 4}, {"balance", required_argument, NULL, CODE_SET + 5},
+    {"peers", required_argument, NULL, CODE_SET + 6},  {"help", no_argument, NULL, CODE_HELP},
+    {"version", no_argument, NULL, CODE_VERSION},      {NULL, 0, NULL, 0}};
 
 _Static_assert(sizeof names / sizeof names[0] == sizeof setters / sizeof setters[0] + 3,
                "every option but --help and --version has a setter");
@@ -217,9 +232,7 @@ static bool sizes_are_possible(const bench_options *options)
 
     for (size_t i = 0; i < options->dtype_count; i++) {
         for (size_t j = 0; j < options->shape_count; j++) {
-            const bench_shape *shape = &options->shapes[j];
-
-            if (bench_case_size(options->dtypes[i], shape->rows, shape->width, &bytes, &error)) {
+            if (bench_case_size(options->dtypes[i], &options->shapes[j], &bytes, &error)) {
                 bench_complain("--shape: %s", error.message);
                 return false;
             }
@@ -232,7 +245,7 @@ bench_request bench_options_read(bench_options *options, int argc, char **argv)
 {
     bench_request request;
 
-    *options = (bench_options){.format = bench_formats[0], .rounds = ROUNDS_DEFAULT};
+    *options = (bench_options){.format = bench_formats[0], .rounds = ROUNDS_DEFAULT, .peers = bench_peers_usual};
     if (!set_types(options, types_default) || !set_shapes(options, shapes_default))
         return BENCH_USAGE;
     request = read_arguments(options, argc, argv);

@@ -5,12 +5,10 @@
 #include "report.h"
 
 typedef struct {
-    size_t rows, width;
-} bench_shape;
-
-typedef struct {
     const char *devices; /* NULL: every one there is */
     bool balance;        /* they are measured alone and together */
+    const char *peers;   /* patterns of labels of those beside them; NULL: all */
+    bool peers_named;    /* by the user: each must fit something */
     const bench_format *format;
     rowpool_dtype *dtypes;
     size_t dtype_count;

@@ -9,25 +9,43 @@
 typedef struct bench_peer bench_peer;
 typedef struct bench_peers bench_peers;
 
-/* One kind of peer. Every slot is required. Functions that return a status set the error when they fail. */
+/* Seconds that one call spends on the way to the device, on it and back; NAN where nobody can tell. */
+typedef struct {
+    double upload, kernel, read;
+} bench_stages;
+
+/* One kind of peer. Functions that return a status set the error when they fail. */
 typedef struct {
     const char *name;
 
-    /* Adds what this machine offers of the kind, which may be nothing, with bench_peers_add. devices: what the user
+    /* Required. Adds what this machine offers of the kind, which may be nothing, with bench_peers_add. devices: what the user
      * named for rowpool, comma-separated, or NULL. */
     rowpool_status (*available)(bench_peers *peers, const char *devices, rowpool_error *error);
+
+    /* Optional. Whether it is meant for this case; where it is not it is left out without a word. */
+    bool (*applies)(const bench_peer *peer, const bench_case *work);
 
     /* Optional. Gets ready for one case; not timed. When it fails, cleanup is not called. */
     rowpool_status (*prepare)(bench_peer *peer, const bench_case *work, rowpool_error *error);
 
-    /* Counts once: the part that is timed. */
+    /* Required. Counts once: the part that is timed. */
     rowpool_status (*run)(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error);
 
     /* Optional. The warm-up is over: what the peer says of itself is to be of the calls from here on. Not timed. */
     void (*settle)(bench_peer *peer);
 
+    /* Optional. Counts once more, and asks the device how long each stage took: apart from the calls that are timed,
+     * since the question costs time too. */
+    rowpool_status (*profile)(bench_peer *peer, const bench_case *work, uint32_t *counts, bench_stages *stages,
+                              rowpool_error *error);
+
     /* Optional. Gives back what prepare took. */
     void (*cleanup)(bench_peer *peer);
+
+    bool no_counts;    /* what it writes is not meant to be right, and not verified */
+    bool times_itself; /* run sets the peer's seconds to what counts of it */
+    bool ragged;       /* rows of unequal length too */
+    bool columns;      /* several ranges at once too */
 } bench_peer_type;
 
 /* What one device did of a peer's work. */
@@ -52,26 +70,39 @@ struct bench_peer {
     bench_share shares[BENCH_SHARES_MAX]; /* set by settle and cleanup */
     size_t n_shares;
 
+    size_t most_rounds; /* of a peer so slow that these are enough, without a warm-up; 0: as many as the others */
+    double seconds;     /* set by the run of a type that times itself */
+
     /* The rest belongs to the type. */
     char argument[64];
     int variant;
     void *state;
 };
 
-enum { BENCH_PEERS_MAX = 64 };
+enum { BENCH_PEERS_MAX = 96 };
 
 struct bench_peers {
+    const char *wanted; /* comma-separated patterns of labels; others are not added. NULL: all. Rowpool's always are */
     bench_peer items[BENCH_PEERS_MAX];
     size_t count;
 };
 
-/* All peers of this machine; the serial loop is the first, and the one that ratios refer to. */
+/* The patterns that hold where nobody names any. */
+extern const char bench_peers_usual[];
+
+/* All wanted peers of this machine; the serial loop, if among them, is the first, and the one that ratios refer to. */
 rowpool_status bench_peers_find(bench_peers *peers, const char *devices, rowpool_error *error);
 
 /* The serial loop, each of these devices alone, and all of them together, which is required to work. */
 rowpool_status bench_peers_find_balance(bench_peers *peers, const char *devices, rowpool_error *error);
 
-/* Copies one peer to the end of the list; EINVAL where the list is full or has that label already. */
+/* Whether a peer of that label would be added. A pattern is a label's beginning, or has the wildcards of the shell. */
+bool bench_peers_want(const bench_peers *peers, const char *label);
+
+/* EINVAL, naming the peers that there are, where one of the patterns fits none of them. */
+rowpool_status bench_peers_check_wanted(const bench_peers *peers, rowpool_error *error);
+
+/* Copies one peer to the end of the list, if it is wanted; EINVAL where the list is full or has that label already. */
 rowpool_status bench_peers_add(bench_peers *peers, const bench_peer *peer, rowpool_error *error);
 
 /* Whether the list has a peer of that label. */
@@ -82,6 +113,9 @@ rowpool_status bench_rowpool_balance(bench_peers *peers, const char *devices, ro
 
 extern const bench_peer_type bench_peer_serial;
 extern const bench_peer_type bench_peer_openmp;
+extern const bench_peer_type bench_peer_openmp_width;
+extern const bench_peer_type bench_peer_openmp_split;
+extern const bench_peer_type bench_peer_limit;
 extern const bench_peer_type bench_peer_rowpool;
 extern const bench_peer_type bench_peer_opencl; /* only where BENCH_HAVE_OPENCL is defined */
 

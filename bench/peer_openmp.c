@@ -1,69 +1,66 @@
-/* The OpenMP loop: rows dealt out evenly, the width known when the program runs. Not available where the compiler has
- * no OpenMP. */
+/* Loops on all cores by OpenMP, by each compiler. Three kinds: rows dealt out evenly, with the width known when the
+ * program runs; the same with the width compiled in, which few programs can have; and each row cut up among the
+ * threads, for a few long rows. Not available where the compiler of this program has no OpenMP. */
 #include <stdio.h>
 
-#include "dtypes.h"
-#include "machine.h"
+#include "loops.h"
 #include "peer.h"
+#include "team.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-
-static int threads(void)
+static const bench_loops *loops_of(const bench_peer *peer)
 {
-    return omp_get_max_threads();
+    return bench_all_loops[peer->variant];
 }
-#else
-static int threads(void)
+
+/* Adds one peer for each compiler, "<name>/gcc" and so on. */
+static rowpool_status add_compilers(bench_peers *peers, const bench_peer_type *type, rowpool_error *error)
 {
-    return 0;
-}
-#endif
+    rowpool_status status = ROWPOOL_OK;
 
-#ifdef _OPENMP
-#define DEAL_OUT_ROWS _Pragma("omp parallel for schedule(static)")
-#else
-#define DEAL_OUT_ROWS
-#endif
+    for (int i = 0; bench_all_loops[i] && bench_threads() && !status; i++) {
+        bench_peer peer = {.type = type, .variant = i, .required = true};
 
-typedef void count_function(const bench_case *work, uint32_t *counts);
-
-#define COUNT(name, type, kind)                                              \
-    static void count_##name(const bench_case *work, uint32_t *counts)       \
-    {                                                                        \
-        const type *data = work->data;                                       \
-        const type lo = BENCH_KEY_##kind(BENCH_FROM_##kind(type, work->lo)); \
-        const type hi = BENCH_KEY_##kind(BENCH_FROM_##kind(type, work->hi)); \
-        const size_t rows = work->rows, width = work->width;                 \
-                                                                             \
-        DEAL_OUT_ROWS                                                        \
-        for (size_t i = 0; i < rows; i++)                                    \
-            counts[i] = bench_row_##name(data + i * width, width, lo, hi);   \
+        (void)snprintf(peer.label, sizeof peer.label, "%s/%s", type->name, bench_all_loops[i]->compiler);
+        (void)snprintf(peer.device, sizeof peer.device, "%d thread%s", bench_threads(),
+                       bench_threads() == 1 ? "" : "s");
+        (void)snprintf(peer.driver, sizeof peer.driver, "%s", bench_all_loops[i]->version);
+        status = bench_peers_add(peers, &peer, error);
     }
-BENCH_DTYPES(COUNT)
-#undef COUNT
+    return status;
+}
 
-#define COUNT_ENTRY(name, type, kind) [ROWPOOL_##name] = count_##name,
-static count_function *const loops[] = {BENCH_DTYPES(COUNT_ENTRY)};
-#undef COUNT_ENTRY
+/* ---- Rows dealt out --------------------------------------------------------------------------------------------- */
+
+/* What a thread needs. */
+typedef struct {
+    const bench_case *work;
+    bench_loop *loop;
+    uint32_t *counts;
+} rows_task;
+
+static void count_rows(void *argument, size_t thread, size_t threads)
+{
+    const rows_task *task = argument;
+    const bench_case *work = task->work;
+    const bench_part rows = bench_part_of(work->rows, thread, threads);
+    const size_t row_bytes = work->bytes / work->rows;
+
+    task->loop((const char *)work->data + rows.first * row_bytes, rows.count, work->width, work->lo, work->hi,
+               task->counts + rows.first);
+}
 
 static rowpool_status openmp_available(bench_peers *peers, const char *devices, rowpool_error *error)
 {
-    bench_peer peer = {.type = &bench_peer_openmp, .label = "openmp", .required = true};
-
     (void)devices;
-    if (threads() == 0)
-        return ROWPOOL_OK;
-    (void)snprintf(peer.device, sizeof peer.device, "%d thread%s", threads(), threads() == 1 ? "" : "s");
-    (void)snprintf(peer.driver, sizeof peer.driver, "%s", bench_compiler());
-    return bench_peers_add(peers, &peer, error);
+    return add_compilers(peers, &bench_peer_openmp, error);
 }
 
 static rowpool_status openmp_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    (void)peer;
+    rows_task task = {work, loops_of(peer)->any_width[work->dtype], counts};
+
     (void)error;
-    loops[work->dtype](work, counts);
+    bench_team_run(count_rows, &task);
     return ROWPOOL_OK;
 }
 
@@ -71,4 +68,83 @@ const bench_peer_type bench_peer_openmp = {
     .name = "openmp",
     .available = openmp_available,
     .run = openmp_run,
+};
+
+/* ---- The width compiled in -------------------------------------------------------------------------------------- */
+
+static rowpool_status width_available(bench_peers *peers, const char *devices, rowpool_error *error)
+{
+    (void)devices;
+    return add_compilers(peers, &bench_peer_openmp_width, error);
+}
+
+static bool width_applies(const bench_peer *peer, const bench_case *work)
+{
+    return bench_loop_of_width(loops_of(peer), work->dtype, work->width) != NULL;
+}
+
+static rowpool_status width_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
+{
+    rows_task task = {work, bench_loop_of_width(loops_of(peer), work->dtype, work->width), counts};
+
+    (void)error;
+    bench_team_run(count_rows, &task);
+    return ROWPOOL_OK;
+}
+
+const bench_peer_type bench_peer_openmp_width = {
+    .name = "openmp-width",
+    .available = width_available,
+    .applies = width_applies,
+    .run = width_run,
+};
+
+/* ---- Rows cut up ------------------------------------------------------------------------------------------------ */
+
+enum { FEW_ROWS = 1024 }; /* with more there is nothing to gain */
+
+static void count_parts(void *argument, size_t thread, size_t threads)
+{
+    const rows_task *task = argument;
+    const bench_case *work = task->work;
+    const bench_part part = bench_part_of(work->width, thread, threads);
+    const size_t element = rowpool_dtype_size(work->dtype);
+
+    for (size_t row = 0; row < work->rows; row++) {
+        uint32_t count;
+
+        task->loop((const char *)work->data + (row * work->width + part.first) * element, 1, part.count, work->lo,
+                   work->hi, &count);
+        __atomic_fetch_add(&task->counts[row], count, __ATOMIC_RELAXED);
+    }
+}
+
+static rowpool_status split_available(bench_peers *peers, const char *devices, rowpool_error *error)
+{
+    (void)devices;
+    return add_compilers(peers, &bench_peer_openmp_split, error);
+}
+
+static bool split_applies(const bench_peer *peer, const bench_case *work)
+{
+    (void)peer;
+    return work->rows <= FEW_ROWS;
+}
+
+static rowpool_status split_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
+{
+    rows_task task = {work, loops_of(peer)->any_width[work->dtype], counts};
+
+    (void)error;
+    for (size_t row = 0; row < work->rows; row++)
+        counts[row] = 0;
+    bench_team_run(count_parts, &task);
+    return ROWPOOL_OK;
+}
+
+const bench_peer_type bench_peer_openmp_split = {
+    .name = "openmp-split",
+    .available = split_available,
+    .applies = split_applies,
+    .run = split_run,
 };

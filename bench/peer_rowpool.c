@@ -299,4 +299,6 @@ const bench_peer_type bench_peer_rowpool = {
     .run = pool_run,
     .settle = note_shares,
     .cleanup = pool_cleanup,
+    .ragged = true,
+    .columns = true,
 };

@@ -1,14 +1,76 @@
 #include "peer.h"
 
+#include <fnmatch.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const bench_peer_type *const types[] = {
-    &bench_peer_serial, &bench_peer_openmp, &bench_peer_rowpool,
+    &bench_peer_serial,       &bench_peer_openmp, &bench_peer_openmp_width,
+    &bench_peer_openmp_split, &bench_peer_limit,  &bench_peer_rowpool,
 #ifdef BENCH_HAVE_OPENCL
     &bench_peer_opencl, /* after rowpool: one for each OpenCL device there */
 #endif
 };
 enum { TYPES = sizeof types / sizeof types[0] };
+
+const char bench_peers_usual[] = "serial,openmp/,limit,opencl/";
+
+/* ---- Which are wanted ------------------------------------------------------------------------------------------- */
+
+/* The beginning of a list's first entry, whose length is set, and the rest of the list. */
+static const char *next_entry(const char **list, size_t *length)
+{
+    const char *entry = *list;
+
+    *length = strcspn(entry, ",");
+    *list = entry + *length + (entry[*length] == ',');
+    return entry;
+}
+
+static bool fits(const char *pattern, size_t length, const char *label)
+{
+    char *copy = strndup(pattern, length);
+    bool good = copy && (!strncmp(label, copy, length) || fnmatch(copy, label, 0) == 0);
+
+    free(copy);
+    return good;
+}
+
+bool bench_peers_want(const bench_peers *peers, const char *label)
+{
+    bool wanted = !peers->wanted;
+
+    for (const char *rest = peers->wanted; !wanted && *rest;) {
+        size_t length;
+        const char *pattern = next_entry(&rest, &length);
+
+        wanted = fits(pattern, length, label);
+    }
+    return wanted;
+}
+
+static bool fits_any(const bench_peers *peers, const char *pattern, size_t length)
+{
+    for (size_t i = 0; i < peers->count; i++)
+        if (fits(pattern, length, peers->items[i].label))
+            return true;
+    return false;
+}
+
+rowpool_status bench_peers_check_wanted(const bench_peers *peers, rowpool_error *error)
+{
+    for (const char *rest = peers->wanted; rest && *rest;) {
+        size_t length;
+        const char *pattern = next_entry(&rest, &length);
+
+        if (length == 0 || !fits_any(peers, pattern, length))
+            return bench_fail(error, ROWPOOL_EINVAL, "--peers: there is no '%.*s' on this machine (see --help)",
+                              (int)length, pattern);
+    }
+    return ROWPOOL_OK;
+}
+
+/* ---- The list --------------------------------------------------------------------------------------------------- */
 
 bool bench_peers_have(const bench_peers *peers, const char *label)
 {
@@ -20,10 +82,13 @@ bool bench_peers_have(const bench_peers *peers, const char *label)
 
 rowpool_status bench_peers_add(bench_peers *peers, const bench_peer *peer, rowpool_error *error)
 {
+    if (peer->type != &bench_peer_rowpool && !bench_peers_want(peers, peer->label))
+        return ROWPOOL_OK;
     if (bench_peers_have(peers, peer->label))
         return bench_fail(error, ROWPOOL_EINVAL, "%s is named twice", peer->label);
     if (peers->count == BENCH_PEERS_MAX)
-        return bench_fail(error, ROWPOOL_EINVAL, "more than %d peers: name fewer with --device", BENCH_PEERS_MAX);
+        return bench_fail(error, ROWPOOL_EINVAL, "more than %d peers: name fewer with --device and --peers",
+                          BENCH_PEERS_MAX);
     peers->items[peers->count++] = *peer;
     return ROWPOOL_OK;
 }
@@ -46,7 +111,7 @@ rowpool_status bench_peers_find_balance(bench_peers *peers, const char *devices,
     for (size_t i = 0; i < TYPES && !status; i++) {
         if (types[i] == &bench_peer_rowpool)
             status = bench_rowpool_balance(peers, devices, error);
-        else if (types[i] != &bench_peer_openmp)
+        else
             status = types[i]->available(peers, devices, error);
     }
     return status;

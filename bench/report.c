@@ -40,16 +40,28 @@ static double gigabytes(const bench_result *result)
 /* A part of a whole in per cent, "12.3", or what stands for no value. */
 typedef struct {
     char text[24];
-} percent_text;
+} figure_text;
 
-static percent_text show_percent(double part, const char *none)
+static figure_text show_percent(double part, const char *none)
 {
-    percent_text shown;
+    figure_text shown;
 
     if (isnan(part))
         (void)snprintf(shown.text, sizeof shown.text, "%s", none);
     else
         (void)snprintf(shown.text, sizeof shown.text, "%.1f", 100 * part);
+    return shown;
+}
+
+/* A ratio, "1.23", or what stands for none. */
+static figure_text show_ratio(double ratio, const char *none)
+{
+    figure_text shown;
+
+    if (isnan(ratio))
+        (void)snprintf(shown.text, sizeof shown.text, "%s", none);
+    else
+        (void)snprintf(shown.text, sizeof shown.text, "%.2f", ratio);
     return shown;
 }
 
@@ -114,14 +126,15 @@ static void table_results(const bench_case *work, const bench_results *results, 
     (void)is_first;
     printf("\n%s, %zu rows of %zu, %.6g MB\n", rowpool_dtype_name(work->dtype), work->rows, work->width,
            (double)work->bytes / 1e6);
-    printf("%-20s %10s %10s %10s %10s %9s %10s %9s %10s %12s\n", "peer", "median", "min", "p95", "first", "GB/s",
-           "rows/s", "x serial", "overhead %", "efficiency %");
+    printf("%-20s %10s %10s %10s %10s %9s %10s %9s %8s %10s %12s\n", "peer", "median", "min", "p95", "first", "GB/s",
+           "rows/s", "x serial", "% limit", "overhead %", "efficiency %");
     for (size_t i = 0; i < results->count; i++) {
         const bench_result *result = &results->items[i];
 
-        printf("%-20s %10s %10s %10s %10s %9.3f %10.3e %9.2f %10s %12s\n", result->peer->label,
+        printf("%-20s %10s %10s %10s %10s %9.3f %10.3e %9s %8s %10s %12s\n", result->peer->label,
                show_time(result->median).text, show_time(result->min).text, show_time(result->p95).text,
-               show_time(result->first).text, gigabytes(result), result->rows_per_second, result->ratio,
+               show_time(result->first).text, gigabytes(result), result->rows_per_second,
+               show_ratio(result->ratio, "-").text, show_percent(result->of_limit, "-").text,
                show_percent(result->overhead, "-").text, show_percent(result->efficiency, "-").text);
         if (result->peer->parts) {
             printf("%-20s ", "  rows of each");
@@ -150,11 +163,20 @@ static void csv_text(const char *text)
     fputs("\",", stdout);
 }
 
+/* Seconds; nothing where there are none. */
+static void csv_stage(double seconds)
+{
+    if (!isnan(seconds))
+        printf("%.9g", seconds);
+    putchar(',');
+}
+
 static void csv_begin(const bench_context *context)
 {
     (void)context;
     puts("peer,device,driver,type,rows,width,bytes,rounds,iterations,median_s,min_s,p95_s,first_s,cpu_s,"
-         "bytes_per_second,rows_per_second,ratio_to_serial,overhead_percent,efficiency_percent,shares");
+         "upload_s,kernel_s,read_s,bytes_per_second,rows_per_second,ratio_to_serial,limit_percent,overhead_percent,"
+         "efficiency_percent,shares");
 }
 
 static void csv_results(const bench_case *work, const bench_results *results, bool is_first)
@@ -166,10 +188,14 @@ static void csv_results(const bench_case *work, const bench_results *results, bo
         csv_text(result->peer->label);
         csv_text(result->peer->device);
         csv_text(result->peer->driver);
-        printf("%s,%zu,%zu,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%s,%s,\"",
-               rowpool_dtype_name(work->dtype), work->rows, work->width, work->bytes, result->rounds,
-               result->iterations, result->median, result->min, result->p95, result->first, result->cpu_median,
-               result->bytes_per_second, result->rows_per_second, result->ratio,
+        printf("%s,%zu,%zu,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,", rowpool_dtype_name(work->dtype), work->rows,
+               work->width, work->bytes, result->rounds, result->iterations, result->median, result->min, result->p95,
+               result->first, result->cpu_median);
+        csv_stage(result->stages.upload);
+        csv_stage(result->stages.kernel);
+        csv_stage(result->stages.read);
+        printf("%.9g,%.9g,%s,%s,%s,%s,\"", result->bytes_per_second, result->rows_per_second,
+               show_ratio(result->ratio, "").text, show_percent(result->of_limit, "").text,
                show_percent(result->overhead, "").text, show_percent(result->efficiency, "").text);
         print_shares(result->peer);
         puts("\"");
@@ -274,6 +300,13 @@ static void json_balance(const bench_result *result)
     putchar('}');
 }
 
+/* One more member, where there is a value. */
+static void json_figure(const char *name, double value)
+{
+    if (!isnan(value))
+        printf(",\n      \"%s\": %.9g", name, value);
+}
+
 static void json_median(const bench_case *work, const bench_result *result)
 {
     puts("    {");
@@ -282,11 +315,14 @@ static void json_median(const bench_case *work, const bench_result *result)
     json_member("aggregate_unit", "time");
     printf("      \"iterations\": %zu,\n", result->rounds);
     json_times(work, result->median, result->cpu_median);
-    printf(",\n      \"min_time\": %.9g,\n      \"p95_time\": %.9g,\n      \"first_time\": %.9g,\n", result->min * 1e9,
+    printf(",\n      \"min_time\": %.9g,\n      \"p95_time\": %.9g,\n      \"first_time\": %.9g", result->min * 1e9,
            result->p95 * 1e9, result->first * 1e9);
-    printf("      \"ratio_to_serial\": %.9g", result->ratio);
-    if (!isnan(result->overhead))
-        printf(",\n      \"overhead\": %.9g", result->overhead);
+    json_figure("upload_time", result->stages.upload * 1e9);
+    json_figure("kernel_time", result->stages.kernel * 1e9);
+    json_figure("read_time", result->stages.read * 1e9);
+    json_figure("ratio_to_serial", result->ratio);
+    json_figure("part_of_limit", result->of_limit);
+    json_figure("overhead", result->overhead);
     if (!isnan(result->efficiency))
         json_balance(result);
     fputs("\n    }", stdout);
@@ -340,8 +376,8 @@ static void markdown_begin(const bench_context *context)
         markdown_text(peer->driver);
         puts(" |");
     }
-    puts("\n| type | shape | peer | median | min | p95 | first | GB/s | rows/s | x serial | overhead % | "
-         "efficiency % | rows of each |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
+    puts("\n| type | shape | peer | median | min | p95 | first | GB/s | rows/s | x serial | % limit | "
+         "overhead % | efficiency % | rows of each |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
 }
 
 static void markdown_results(const bench_case *work, const bench_results *results, bool is_first)
@@ -350,10 +386,11 @@ static void markdown_results(const bench_case *work, const bench_results *result
     for (size_t i = 0; i < results->count; i++) {
         const bench_result *result = &results->items[i];
 
-        printf("| %s | %zu:%zu | %s | %s | %s | %s | %s | %.3f | %.3e | %.2f | %s | %s | ",
+        printf("| %s | %zu:%zu | %s | %s | %s | %s | %s | %.3f | %.3e | %s | %s | %s | %s | ",
                rowpool_dtype_name(work->dtype), work->rows, work->width, result->peer->label,
                show_time(result->median).text, show_time(result->min).text, show_time(result->p95).text,
-               show_time(result->first).text, gigabytes(result), result->rows_per_second, result->ratio,
+               show_time(result->first).text, gigabytes(result), result->rows_per_second,
+               show_ratio(result->ratio, "").text, show_percent(result->of_limit, "").text,
                show_percent(result->overhead, "").text, show_percent(result->efficiency, "").text);
         print_shares(result->peer);
         puts(" |");

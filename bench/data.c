@@ -198,6 +198,15 @@ static size_t end_of(const bench_case *work, size_t row)
     return work->offsets ? (size_t)work->offsets[row + 1] : (row + 1) * work->width;
 }
 
+rowpool_rows bench_case_rows(const bench_case *work)
+{
+    return (rowpool_rows){.data = work->data,
+                          .dtype = work->dtype,
+                          .count = work->rows,
+                          .width = work->offsets ? 0 : work->width,
+                          .offsets = work->offsets};
+}
+
 bench_ends bench_case_ends(const bench_case *work, size_t column)
 {
     const int lo = (int)(column % 10), hi = lo + (int)(column % 4);
@@ -259,7 +268,8 @@ static rowpool_status take_memory(bench_case *work, rowpool_error *error)
     return work->expected && (work->offsets || work->layout == BENCH_DENSE) ? ROWPOOL_OK : ROWPOOL_ENOMEM;
 }
 
-rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error)
+rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const bench_shape *shape,
+                                   rowpool_error *error)
 {
     *work = (bench_case){.dtype = dtype,
                          .rows = shape->rows,
@@ -268,7 +278,12 @@ rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, const benc
                          .layout = shape->layout,
                          .lo = RANGE_LO,
                          .hi = RANGE_HI};
-    rowpool_status status = bench_case_size(dtype, shape, &work->bytes, error);
+    return bench_case_size(dtype, shape, &work->bytes, error);
+}
+
+rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error)
+{
+    rowpool_status status = bench_case_describe(work, dtype, shape, error);
 
     if (!status)
         status = take_memory(work, error);

@@ -15,6 +15,8 @@ typedef enum {
     BENCH_EMPTIES /* nine rows of ten are empty */
 } bench_layout;
 
+enum { BENCH_COLUMNS_MAX = 16 };
+
 typedef struct {
     size_t rows, width; /* width: the mean, where rows differ */
     bench_layout layout;
@@ -40,12 +42,19 @@ rowpool_status bench_case_size(rowpool_dtype dtype, const bench_shape *shape, si
  * does not have and ends the process later. */
 rowpool_status bench_case_fits(rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error);
 
+/* All of the case but its memory: sizes and range. */
+rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const bench_shape *shape,
+                                   rowpool_error *error);
+
 /* Makes the data and the expected counts. Nothing is left behind after a failure. */
 rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error);
 void bench_case_free(bench_case *work);
 
 /* How many counts the case has: rows x columns. */
 size_t bench_case_counts(const bench_case *work);
+
+/* The rows, as rowpool takes them. */
+rowpool_rows bench_case_rows(const bench_case *work);
 
 /* The ends of the range of a column. */
 typedef struct {

@@ -243,7 +243,7 @@ static const bench_result *raw_twin(const bench_results *results, const bench_re
     for (size_t i = 0; i < results->count; i++) {
         const bench_peer *other = results->items[i].peer;
 
-        if (peer->index[0] && other->type != peer->type && results->items[i].work == result->work &&
+        if (peer->index[0] && other->type->raw && results->items[i].work == result->work &&
             !strcmp(other->index, peer->index))
             return &results->items[i];
     }

@@ -122,6 +122,16 @@ static int run(const bench_options *options)
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int run_first(const bench_options *options)
+{
+    rowpool_error error;
+
+    if (!bench_first_run(&options->first, options->dtypes[0], &options->shapes[0], &error))
+        return EXIT_SUCCESS;
+    bench_complain("%s", error.message);
+    return EXIT_FAILURE;
+}
+
 static int answer(bench_request request, const bench_options *options)
 {
     switch (request) {
@@ -132,7 +142,7 @@ static int answer(bench_request request, const bench_options *options)
         printf("%s %s\n", BENCH_PROGRAM, rowpool_version());
         return output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
     case BENCH_RUN:
-        return run(options);
+        return options->is_first ? run_first(options) : run(options);
     case BENCH_USAGE:
         break;
     }

@@ -28,8 +28,11 @@ const char bench_help[] =
     "                         openmp/         the loop on all cores, by each compiler\n"
     "                         openmp-width/   with the width compiled in (3, 5, 8, 64)\n"
     "                         openmp-split/   with each row cut up (at most 1024 rows)\n"
+    "                         intrinsics      int32 by AVX2 or AVX-512, on all cores\n"
     "                         limit           reads and writes as many bytes without counting: what\n"
     "                                         the column '% limit' refers to\n"
+    "                         process/        a process that maps once: rowpool, with empty caches\n"
+    "                                         too, and a raw OpenCL program (at most 64 MB)\n"
     "                         opencl/         a raw OpenCL program on the same devices\n"
     "  --type LIST|all      element types: int8 int16 int32 int64 uint8 uint16 uint32 uint64\n"
     "                       float16 float32 float64 (default: int32)\n"
@@ -184,23 +187,37 @@ static bool set_peers(bench_options *options, const char *list)
     if (!*list)
         bench_complain("--peers: no peer is named; 'none' stands for none");
     options->peers_named = strcmp(list, "all") && strcmp(list, "none");
-    options->peers = !strcmp(list, "all") ? NULL : !strcmp(list, "none") ? "" : list;
+    options->peers = !strcmp(list, "all") ? bench_peers_all : !strcmp(list, "none") ? "" : list;
     return *list;
+}
+
+/* Not in the help: it is what a process/ peer starts. */
+static bool set_first(bench_options *options, const char *text)
+{
+    options->is_first = bench_first_read(&options->first, text);
+    if (!options->is_first)
+        bench_complain("--first: '%s' is nothing that another rowpool-bench would say", text);
+    return options->is_first;
 }
 
 /* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 /* Options that take a value, in the order of the codes that getopt_long returns for them. */
 static bool (*const setters[])(bench_options *, const char *) = {set_devices, set_types,   set_shapes, set_rounds,
-                                                                 set_format,  set_balance, set_peers};
+                                                                 set_format,  set_balance, set_peers,  set_first};
 enum { CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
 
-static const struct option names[] = {
-    {"device", required_argument, NULL, CODE_SET + 0}, {"type", required_argument, NULL, CODE_SET + 1},
-    {"shape", required_argument, NULL, CODE_SET + 2},  {"rounds", required_argument, NULL, CODE_SET + 3},
-    {"format", required_argument, NULL, CODE_SET + 4}, {"balance", required_argument, NULL, CODE_SET + 5},
-    {"peers", required_argument, NULL, CODE_SET + 6},  {"help", no_argument, NULL, CODE_HELP},
-    {"version", no_argument, NULL, CODE_VERSION},      {NULL, 0, NULL, 0}};
+static const struct option names[] = {{"device", required_argument, NULL, CODE_SET + 0},
+                                      {"type", required_argument, NULL, CODE_SET + 1},
+                                      {"shape", required_argument, NULL, CODE_SET + 2},
+                                      {"rounds", required_argument, NULL, CODE_SET + 3},
+                                      {"format", required_argument, NULL, CODE_SET + 4},
+                                      {"balance", required_argument, NULL, CODE_SET + 5},
+                                      {"peers", required_argument, NULL, CODE_SET + 6},
+                                      {"first", required_argument, NULL, CODE_SET + 7},
+                                      {"help", no_argument, NULL, CODE_HELP},
+                                      {"version", no_argument, NULL, CODE_VERSION},
+                                      {NULL, 0, NULL, 0}};
 
 _Static_assert(sizeof names / sizeof names[0] == sizeof setters / sizeof setters[0] + 3,
                "every option but --help and --version has a setter");

@@ -2,12 +2,13 @@
 #ifndef BENCH_OPTIONS_H
 #define BENCH_OPTIONS_H
 
+#include "first.h"
 #include "report.h"
 
 typedef struct {
     const char *devices; /* NULL: every one there is */
     bool balance;        /* they are measured alone and together */
-    const char *peers;   /* patterns of labels of those beside them; NULL: all */
+    const char *peers;   /* patterns of labels of those beside them; */
     bool peers_named;    /* by the user: each must fit something */
     const bench_format *format;
     rowpool_dtype *dtypes;
@@ -15,6 +16,8 @@ typedef struct {
     bench_shape *shapes;
     size_t shape_count;
     size_t rounds;
+    bool is_first; /* this process is a peer of another one's */
+    bench_first first;
 } bench_options;
 
 typedef enum { BENCH_RUN, BENCH_HELP, BENCH_VERSION, BENCH_USAGE } bench_request;

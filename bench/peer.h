@@ -45,6 +45,7 @@ typedef struct {
     bool no_counts;    /* what it writes is not meant to be right, and not verified */
     bool times_itself; /* run sets the peer's seconds to what counts of it */
     bool ragged;       /* rows of unequal length too */
+    bool raw;          /* what the overhead of rowpool on the same device is the time beyond */
     bool columns;      /* several ranges at once too */
 } bench_peer_type;
 
@@ -82,13 +83,16 @@ struct bench_peer {
 enum { BENCH_PEERS_MAX = 96 };
 
 struct bench_peers {
-    const char *wanted; /* comma-separated patterns of labels; others are not added. NULL: all. Rowpool's always are */
+    const char *wanted; /* comma-separated patterns of labels; others are not added. Rowpool's always are */
     bench_peer items[BENCH_PEERS_MAX];
     size_t count;
 };
 
 /* The patterns that hold where nobody names any. */
 extern const char bench_peers_usual[];
+
+/* And those of "all": every one that counts. */
+extern const char bench_peers_all[];
 
 /* All wanted peers of this machine; the serial loop, if among them, is the first, and the one that ratios refer to. */
 rowpool_status bench_peers_find(bench_peers *peers, const char *devices, rowpool_error *error);
@@ -115,8 +119,15 @@ extern const bench_peer_type bench_peer_serial;
 extern const bench_peer_type bench_peer_openmp;
 extern const bench_peer_type bench_peer_openmp_width;
 extern const bench_peer_type bench_peer_openmp_split;
+extern const bench_peer_type bench_peer_intrinsics;
 extern const bench_peer_type bench_peer_limit;
 extern const bench_peer_type bench_peer_rowpool;
-extern const bench_peer_type bench_peer_opencl; /* only where BENCH_HAVE_OPENCL is defined */
+extern const bench_peer_type bench_peer_rowpool_open;
+extern const bench_peer_type bench_peer_passes;
+extern const bench_peer_type bench_peer_process;
+
+/* Only where BENCH_HAVE_OPENCL is defined. */
+extern const bench_peer_type bench_peer_opencl;
+extern const bench_peer_type bench_peer_opencl_open;
 
 #endif

@@ -1,6 +1,7 @@
 /* A raw OpenCL program: the same kernels as rowpool's, started by hand on one device. What rowpool needs beyond this
  * is the cost of its scheduler. The one file of the benchmark that knows OpenCL, or the library's inside. */
 #include <CL/cl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,27 @@ enum {
 
 typedef enum { ROWS, BLOCKS, SPANS } form;
 
+/* What a command belongs to. */
+typedef enum { UPLOAD, KERNEL, READ, STAGES } stage_of_call;
+
+/* The commands of one piece, and the seconds that those of each stage took so far. */
+typedef struct {
+    struct {
+        cl_event event;
+        stage_of_call stage;
+    } commands[4];
+    size_t count;
+    double seconds[STAGES];
+    bool any[STAGES];
+} stopwatch;
+
 /* bench_peer.state, from prepare to cleanup. */
 typedef struct {
     const bench_peer *peer;
     cl_device_id device;
     cl_context context;
     cl_command_queue queue;
+    stopwatch *timing; /* NULL but while stages are asked for */
     cl_program program;
     cl_kernel kernel, combine; /* combine: for SPANS */
     cl_mem range, carry;
@@ -292,6 +308,18 @@ typedef struct {
     }
 #define ARGUMENTS(list) (sizeof(list) / sizeof(list)[0]), (list)
 
+/* Where the next command's event is to be put; NULL where nobody asks for it. */
+static cl_event *note(const session *own, stage_of_call stage)
+{
+    stopwatch *timing = own->timing;
+
+    if (!timing)
+        return NULL;
+    timing->commands[timing->count].event = NULL;
+    timing->commands[timing->count].stage = stage;
+    return &timing->commands[timing->count++].event;
+}
+
 static cl_int launch(const session *own, cl_kernel kernel, size_t items, size_t group, size_t count,
                      const argument *arguments)
 {
@@ -303,7 +331,7 @@ static cl_int launch(const session *own, cl_kernel kernel, size_t items, size_t 
         if (code != CL_SUCCESS)
             return code;
     }
-    return clEnqueueNDRangeKernel(own->queue, kernel, 2, NULL, global, local, 0, NULL, NULL);
+    return clEnqueueNDRangeKernel(own->queue, kernel, 2, NULL, global, local, 0, NULL, note(own, KERNEL));
 }
 
 static const cl_ulong zero = 0, one = 1;
@@ -388,12 +416,13 @@ static rowpool_status count_piece(const session *own, const bench_case *work, si
             status = new_buffer(own, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, rows * sizeof *counts, counts + row,
                                 &output, error);
     } else {
-        code = clEnqueueWriteBuffer(own->queue, input, CL_FALSE, 0, bytes, host, 0, NULL, NULL);
+        code = clEnqueueWriteBuffer(own->queue, input, CL_FALSE, 0, bytes, host, 0, NULL, note(own, UPLOAD));
     }
     if (!status && code == CL_SUCCESS)
         code = enqueue(own, work, rows, input, output);
     if (!status && code == CL_SUCCESS)
-        code = clEnqueueReadBuffer(own->queue, output, CL_TRUE, 0, rows * sizeof *counts, counts + row, 0, NULL, NULL);
+        code = clEnqueueReadBuffer(own->queue, output, CL_TRUE, 0, rows * sizeof *counts, counts + row, 0, NULL,
+                                   note(own, READ));
     if (own->peer->shared) {
         release(&input);
         release(&output);
@@ -411,10 +440,127 @@ static rowpool_status opencl_run(bench_peer *peer, const bench_case *work, uint3
     return status;
 }
 
+/* ---- How long each stage took ----------------------------------------------------------------------------------- */
+
+static double duration(cl_event event)
+{
+    cl_ulong begin = 0, end = 0;
+
+    if (clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof begin, &begin, NULL) != CL_SUCCESS ||
+        clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL) != CL_SUCCESS)
+        return NAN;
+    return (double)(end - begin) * 1e-9;
+}
+
+/* All commands have ended, or none of them will: the last was waited for. */
+static void add_up(stopwatch *timing)
+{
+    for (size_t i = 0; i < timing->count; i++) {
+        const cl_event event = timing->commands[i].event;
+        const stage_of_call stage = timing->commands[i].stage;
+
+        if (!event)
+            continue;
+        timing->seconds[stage] += duration(event);
+        timing->any[stage] = true;
+        clReleaseEvent(event);
+    }
+    timing->count = 0;
+}
+
+static double seconds_of(const stopwatch *timing, stage_of_call stage)
+{
+    return timing->any[stage] ? timing->seconds[stage] : NAN;
+}
+
+static rowpool_status count_timed(session *own, const bench_case *work, uint32_t *counts, rowpool_error *error)
+{
+    rowpool_status status = ROWPOOL_OK;
+
+    for (size_t row = 0; row < work->rows && !status; row += own->piece) {
+        status = count_piece(own, work, row, least(own->piece, work->rows - row), counts, error);
+        add_up(own->timing);
+    }
+    return status;
+}
+
+/* On a queue of its own, whose commands note when they begin and end. */
+static rowpool_status opencl_profile(bench_peer *peer, const bench_case *work, uint32_t *counts, bench_stages *stages,
+                                     rowpool_error *error)
+{
+    session *own = peer->state;
+    const cl_command_queue usual = own->queue;
+    stopwatch timing = {.count = 0};
+    rowpool_status status;
+    cl_int code;
+    cl_command_queue queue = clCreateCommandQueue(own->context, own->device, CL_QUEUE_PROFILING_ENABLE, &code);
+
+    if (code != CL_SUCCESS)
+        return fail(peer, "making a queue that takes times", code, error);
+    own->queue = queue;
+    own->timing = &timing;
+    status = count_timed(own, work, counts, error);
+    own->queue = usual;
+    own->timing = NULL;
+    clReleaseCommandQueue(queue);
+    *stages = (bench_stages){seconds_of(&timing, UPLOAD), seconds_of(&timing, KERNEL), seconds_of(&timing, READ)};
+    return status;
+}
+
 const bench_peer_type bench_peer_opencl = {
     .name = "opencl",
     .available = opencl_available,
     .prepare = opencl_prepare,
     .run = opencl_run,
+    .profile = opencl_profile,
     .cleanup = opencl_cleanup,
+    .raw = true,
+};
+
+/* ---- A context and a queue, and no more ------------------------------------------------------------------------- */
+
+static rowpool_status open_available(bench_peers *peers, const char *devices, rowpool_error *error)
+{
+    (void)devices;
+    for (size_t i = 0; i < peers->count; i++) {
+        bench_peer peer = peers->items[i];
+
+        if (peer.type != &bench_peer_rowpool || !strchr(peer.index, ':'))
+            continue;
+        peer.type = &bench_peer_opencl_open;
+        peer.required = false;
+        (void)snprintf(peer.label, sizeof peer.label, "open/opencl");
+        /* What there is to compare with is a pool on one device: the first. */
+        return bench_peers_add(peers, &peer, error);
+    }
+    return ROWPOOL_OK;
+}
+
+static rowpool_status open_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
+{
+    session own = {.peer = peer};
+    rowpool_status status = find_device(&own, error);
+    cl_int code = CL_SUCCESS;
+
+    (void)work;
+    (void)counts;
+    if (status)
+        return status;
+    own.context = clCreateContext(NULL, 1, &own.device, NULL, NULL, &code);
+    if (code == CL_SUCCESS)
+        own.queue = clCreateCommandQueue(own.context, own.device, 0, &code);
+    if (own.queue)
+        clReleaseCommandQueue(own.queue);
+    if (own.context)
+        clReleaseContext(own.context);
+    return code == CL_SUCCESS ? ROWPOOL_OK : fail(peer, "making a context and a queue", code, error);
+}
+
+const bench_peer_type bench_peer_opencl_open = {
+    .name = "open/opencl",
+    .available = open_available,
+    .run = open_run,
+    .no_counts = true,
+    .ragged = true,
+    .columns = true,
 };

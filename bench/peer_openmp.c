@@ -3,7 +3,7 @@
  * threads, for a few long rows. Not available where the compiler of this program has no OpenMP. */
 #include <stdio.h>
 
-#include "loops.h"
+#include "deal.h"
 #include "peer.h"
 #include "team.h"
 
@@ -49,6 +49,13 @@ static void count_rows(void *argument, size_t thread, size_t threads)
                task->counts + rows.first);
 }
 
+void bench_count_rows(const bench_case *work, bench_loop *loop, uint32_t *counts)
+{
+    rows_task task = {work, loop, counts};
+
+    bench_team_run(count_rows, &task);
+}
+
 static rowpool_status openmp_available(bench_peers *peers, const char *devices, rowpool_error *error)
 {
     (void)devices;
@@ -57,10 +64,8 @@ static rowpool_status openmp_available(bench_peers *peers, const char *devices, 
 
 static rowpool_status openmp_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    rows_task task = {work, loops_of(peer)->any_width[work->dtype], counts};
-
     (void)error;
-    bench_team_run(count_rows, &task);
+    bench_count_rows(work, loops_of(peer)->any_width[work->dtype], counts);
     return ROWPOOL_OK;
 }
 
@@ -85,10 +90,8 @@ static bool width_applies(const bench_peer *peer, const bench_case *work)
 
 static rowpool_status width_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    rows_task task = {work, bench_loop_of_width(loops_of(peer), work->dtype, work->width), counts};
-
     (void)error;
-    bench_team_run(count_rows, &task);
+    bench_count_rows(work, bench_loop_of_width(loops_of(peer), work->dtype, work->width), counts);
     return ROWPOOL_OK;
 }
 

@@ -20,7 +20,7 @@ typedef struct {
     void *memory;       /* the copy of the data in ROWPOOL_MEMORY, or NULL */
     rowpool_data *data; /* DATA_THAT_STAYS, or NULL */
     rowpool_rows rows;
-    rowpool_range range;
+    rowpool_range ranges[BENCH_COLUMNS_MAX];
 } session;
 
 static rowpool_status open_pool(rowpool **pool, const char *device, rowpool_error *error)
@@ -272,8 +272,12 @@ static rowpool_status pool_prepare(bench_peer *peer, const bench_case *work, row
         return bench_fail(error, ROWPOOL_ENOMEM, "no memory for a pool");
     memset(peer->shares, 0, sizeof peer->shares);
     peer->state = own;
-    own->rows = (rowpool_rows){.data = work->data, .dtype = work->dtype, .count = work->rows, .width = work->width};
-    own->range = rowpool_range_i64(work->lo, work->hi);
+    own->rows = bench_case_rows(work);
+    for (size_t k = 0; k < work->columns; k++) {
+        const bench_ends ends = bench_case_ends(work, k);
+
+        own->ranges[k] = rowpool_range_i64(ends.lo, ends.hi);
+    }
     status = open_pool(&own->pool, peer->argument, error);
     if (!status && peer->variant == ROWPOOL_MEMORY)
         status = copy_data(own, work, error);
@@ -288,8 +292,7 @@ static rowpool_status pool_run(bench_peer *peer, const bench_case *work, uint32_
 {
     session *own = peer->state;
 
-    (void)work;
-    return rowpool_range_count(own->pool, &own->rows, &own->range, 1, counts, error);
+    return rowpool_range_count(own->pool, &own->rows, own->ranges, work->columns, counts, error);
 }
 
 const bench_peer_type bench_peer_rowpool = {

@@ -5,15 +5,18 @@
 #include <string.h>
 
 static const bench_peer_type *const types[] = {
-    &bench_peer_serial,       &bench_peer_openmp, &bench_peer_openmp_width,
-    &bench_peer_openmp_split, &bench_peer_limit,  &bench_peer_rowpool,
+    &bench_peer_serial,       &bench_peer_openmp,  &bench_peer_openmp_width, &bench_peer_openmp_split,
+    &bench_peer_intrinsics,   &bench_peer_limit,   &bench_peer_rowpool,      &bench_peer_passes,
+    &bench_peer_rowpool_open, &bench_peer_process,
 #ifdef BENCH_HAVE_OPENCL
-    &bench_peer_opencl, /* after rowpool: one for each OpenCL device there */
+    &bench_peer_opencl, /* after rowpool: for the OpenCL devices there */
+    &bench_peer_opencl_open,
 #endif
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
 const char bench_peers_usual[] = "serial,openmp/,limit,opencl/";
+const char bench_peers_all[] = "serial,openmp,intrinsics,limit,opencl/,passes/,process/";
 
 /* ---- Which are wanted ------------------------------------------------------------------------------------------- */
 
@@ -38,7 +41,7 @@ static bool fits(const char *pattern, size_t length, const char *label)
 
 bool bench_peers_want(const bench_peers *peers, const char *label)
 {
-    bool wanted = !peers->wanted;
+    bool wanted = false;
 
     for (const char *rest = peers->wanted; !wanted && *rest;) {
         size_t length;
@@ -59,7 +62,7 @@ static bool fits_any(const bench_peers *peers, const char *pattern, size_t lengt
 
 rowpool_status bench_peers_check_wanted(const bench_peers *peers, rowpool_error *error)
 {
-    for (const char *rest = peers->wanted; rest && *rest;) {
+    for (const char *rest = peers->wanted; *rest;) {
         size_t length;
         const char *pattern = next_entry(&rest, &length);
 

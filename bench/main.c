@@ -132,6 +132,11 @@ static int run_first(const bench_options *options)
     return EXIT_FAILURE;
 }
 
+static int run_check(const bench_options *options)
+{
+    return bench_check_run(&options->check) && output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int answer(bench_request request, const bench_options *options)
 {
     switch (request) {
@@ -142,7 +147,7 @@ static int answer(bench_request request, const bench_options *options)
         printf("%s %s\n", BENCH_PROGRAM, rowpool_version());
         return output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
     case BENCH_RUN:
-        return options->is_first ? run_first(options) : run(options);
+        return options->is_first ? run_first(options) : options->is_check ? run_check(options) : run(options);
     case BENCH_USAGE:
         break;
     }

@@ -40,6 +40,15 @@ const char bench_help[] =
     "  --rounds N           timed rounds (default: 7)\n"
     "  --format FORMAT      table, csv, json (as Google Benchmark writes it) or markdown\n"
     "                       (default: table)\n"
+    "  --check[=LIST]       instead of all this: what rowpool is meant to reach, beside what it reaches\n"
+    "                       here; a line for each, with 'pass' or 'short' at its end. LIST: only these\n"
+    "                       of rows-5 rows-3-8 widths 200000 width-known intrinsics-5 intrinsics limit\n"
+    "                       one-row seven-rows rows-1 ragged-zipf ragged-giant ragged-empties\n"
+    "                       ranges-16 small-1 small-10000 small-100000 fork-alloc fork-private numpy\n"
+    "                       python-pool open first first-cold. Exit status 0 also where it falls short\n"
+    "  --width-step N       with --check: of the widths 1 to 64 only each N-th\n"
+    "  --scale F            with --check: F times as many rows, to see it run; --rounds may then be\n"
+    "                       less than 7\n"
     "  --help               print this and exit\n"
     "  --version            print the version and exit\n"
     "\n"
@@ -200,43 +209,99 @@ static bool set_first(bench_options *options, const char *text)
     return options->is_first;
 }
 
+static bool set_check(bench_options *options, const char *list)
+{
+    options->is_check = true;
+    options->check.names = list;
+    return !list || bench_check_names_are_known(list);
+}
+
+static bool set_scale(bench_options *options, const char *text)
+{
+    char *end;
+
+    options->check.scale = strtod(text, &end);
+    if (end != text && !*end && options->check.scale > 0 && options->check.scale <= 1)
+        return true;
+    bench_complain("--scale: '%s' is no number above 0 and up to 1", text);
+    return false;
+}
+
+static bool set_width_step(bench_options *options, const char *text)
+{
+    if (read_size(text, &options->check.width_step) && options->check.width_step >= 1 &&
+        options->check.width_step <= 64)
+        return true;
+    bench_complain("--width-step: '%s' is no whole number from 1 to 64", text);
+    return false;
+}
+
 /* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 /* Options that take a value, in the order of the codes that getopt_long returns for them. */
-static bool (*const setters[])(bench_options *, const char *) = {set_devices, set_types,   set_shapes, set_rounds,
-                                                                 set_format,  set_balance, set_peers,  set_first};
-enum { CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
+typedef bool setter(bench_options *options, const char *text);
 
-static const struct option names[] = {{"device", required_argument, NULL, CODE_SET + 0},
-                                      {"type", required_argument, NULL, CODE_SET + 1},
-                                      {"shape", required_argument, NULL, CODE_SET + 2},
-                                      {"rounds", required_argument, NULL, CODE_SET + 3},
-                                      {"format", required_argument, NULL, CODE_SET + 4},
-                                      {"balance", required_argument, NULL, CODE_SET + 5},
-                                      {"peers", required_argument, NULL, CODE_SET + 6},
-                                      {"first", required_argument, NULL, CODE_SET + 7},
-                                      {"help", no_argument, NULL, CODE_HELP},
-                                      {"version", no_argument, NULL, CODE_VERSION},
-                                      {NULL, 0, NULL, 0}};
+/* What a run of --check has beside it: it chooses the rest itself. */
+typedef enum { OF_REPORT = 1, OF_CHECK = 2, OF_BOTH = OF_REPORT | OF_CHECK } use;
 
-_Static_assert(sizeof names / sizeof names[0] == sizeof setters / sizeof setters[0] + 3,
-               "every option but --help and --version has a setter");
+static const struct {
+    const char *name;
+    int has_argument;
+    setter *set;
+    use use;
+} table[] = {
+    {"device", required_argument, set_devices, OF_REPORT},      {"type", required_argument, set_types, OF_REPORT},
+    {"shape", required_argument, set_shapes, OF_REPORT},        {"rounds", required_argument, set_rounds, OF_BOTH},
+    {"format", required_argument, set_format, OF_REPORT},       {"balance", required_argument, set_balance, OF_REPORT},
+    {"peers", required_argument, set_peers, OF_REPORT},         {"first", required_argument, set_first, OF_REPORT},
+    {"check", optional_argument, set_check, OF_CHECK},          {"scale", required_argument, set_scale, OF_CHECK},
+    {"width-step", required_argument, set_width_step, OF_CHECK}};
+enum { SETTERS = sizeof table / sizeof table[0], CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
+
+/* As getopt_long wants them; codes from CODE_SET on are places in the table. */
+static void list_names(struct option names[SETTERS + 3])
+{
+    for (int i = 0; i < SETTERS; i++)
+        names[i] = (struct option){table[i].name, table[i].has_argument, NULL, CODE_SET + i};
+    names[SETTERS] = (struct option){"help", no_argument, NULL, CODE_HELP};
+    names[SETTERS + 1] = (struct option){"version", no_argument, NULL, CODE_VERSION};
+    names[SETTERS + 2] = (struct option){NULL, 0, NULL, 0};
+}
+
+/* Whether all options given go with --check, or without it. */
+static bool options_suit(const bench_options *options, const bool given[SETTERS])
+{
+    for (int i = 0; i < SETTERS; i++) {
+        if (!given[i] || table[i].use & (options->is_check ? OF_CHECK : OF_REPORT))
+            continue;
+        bench_complain(options->is_check ? "--%s and --check exclude each other" : "--%s needs --check", table[i].name);
+        return false;
+    }
+    if (!options->is_check || options->check.scale < 1 || options->rounds >= ROUNDS_DEFAULT)
+        return true;
+    bench_complain("--check takes medians of at least %d rounds, but for --scale", ROUNDS_DEFAULT);
+    return false;
+}
 
 static bench_request read_arguments(bench_options *options, int argc, char **argv)
 {
+    struct option names[SETTERS + 3];
+    bool given[SETTERS] = {false};
     int code;
 
+    list_names(names);
     while ((code = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (code == CODE_HELP)
             return BENCH_HELP;
         if (code == CODE_VERSION)
             return BENCH_VERSION;
         /* '?': getopt_long has said what is wrong. */
-        if (code < CODE_SET || !setters[code - CODE_SET](options, optarg))
+        if (code < CODE_SET || !table[code - CODE_SET].set(options, optarg))
             return BENCH_USAGE;
+        given[code - CODE_SET] = true;
     }
     if (optind == argc)
-        return BENCH_RUN;
+        return options_suit(options, given) ? BENCH_RUN : BENCH_USAGE;
     bench_complain("'%s' is not an option (see --help)", argv[optind]);
     return BENCH_USAGE;
 }
@@ -262,10 +327,14 @@ bench_request bench_options_read(bench_options *options, int argc, char **argv)
 {
     bench_request request;
 
-    *options = (bench_options){.format = bench_formats[0], .rounds = ROUNDS_DEFAULT, .peers = bench_peers_usual};
+    *options = (bench_options){.format = bench_formats[0],
+                               .rounds = ROUNDS_DEFAULT,
+                               .peers = bench_peers_usual,
+                               .check = {.scale = 1, .width_step = 1}};
     if (!set_types(options, types_default) || !set_shapes(options, shapes_default))
         return BENCH_USAGE;
     request = read_arguments(options, argc, argv);
+    options->check.rounds = options->rounds;
     return request == BENCH_RUN && !sizes_are_possible(options) ? BENCH_USAGE : request;
 }
 

@@ -2,6 +2,7 @@
 #ifndef BENCH_OPTIONS_H
 #define BENCH_OPTIONS_H
 
+#include "check.h"
 #include "first.h"
 #include "report.h"
 
@@ -18,6 +19,8 @@ typedef struct {
     size_t rounds;
     bool is_first; /* this process is a peer of another one's */
     bench_first first;
+    bool is_check; /* the table of targets, instead of a report */
+    bench_check_options check;
 } bench_options;
 
 typedef enum { BENCH_RUN, BENCH_HELP, BENCH_VERSION, BENCH_USAGE } bench_request;

@@ -100,6 +100,9 @@ rowpool_status bench_peers_find(bench_peers *peers, const char *devices, rowpool
 /* The serial loop, each of these devices alone, and all of them together, which is required to work. */
 rowpool_status bench_peers_find_balance(bench_peers *peers, const char *devices, rowpool_error *error);
 
+/* Whether the label fits one of the comma-separated patterns. */
+bool bench_label_fits(const char *patterns, const char *label);
+
 /* Whether a peer of that label would be added. A pattern is a label's beginning, or has the wildcards of the shell. */
 bool bench_peers_want(const bench_peers *peers, const char *label);
 

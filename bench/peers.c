@@ -39,17 +39,22 @@ static bool fits(const char *pattern, size_t length, const char *label)
     return good;
 }
 
+bool bench_label_fits(const char *patterns, const char *label)
+{
+    bool good = false;
+
+    while (!good && *patterns) {
+        size_t length;
+        const char *pattern = next_entry(&patterns, &length);
+
+        good = fits(pattern, length, label);
+    }
+    return good;
+}
+
 bool bench_peers_want(const bench_peers *peers, const char *label)
 {
-    bool wanted = false;
-
-    for (const char *rest = peers->wanted; !wanted && *rest;) {
-        size_t length;
-        const char *pattern = next_entry(&rest, &length);
-
-        wanted = fits(pattern, length, label);
-    }
-    return wanted;
+    return bench_label_fits(peers->wanted, label);
 }
 
 static bool fits_any(const bench_peers *peers, const char *pattern, size_t length)

@@ -33,6 +33,7 @@ const char bench_help[] =
     "                                         the column '% limit' refers to\n"
     "                         process/        a process that maps once: rowpool, with empty caches\n"
     "                                         too, and a raw OpenCL program (at most 64 MB)\n"
+    "                         python/         NumPy, Numba, multiprocessing.Pool, where they are there\n"
     "                         opencl/         a raw OpenCL program on the same devices\n"
     "  --type LIST|all      element types: int8 int16 int32 int64 uint8 uint16 uint32 uint64\n"
     "                       float16 float32 float64 (default: int32)\n"

@@ -128,6 +128,7 @@ extern const bench_peer_type bench_peer_rowpool;
 extern const bench_peer_type bench_peer_rowpool_open;
 extern const bench_peer_type bench_peer_passes;
 extern const bench_peer_type bench_peer_process;
+extern const bench_peer_type bench_peer_python;
 
 /* Only where BENCH_HAVE_OPENCL is defined. */
 extern const bench_peer_type bench_peer_opencl;

@@ -1,19 +1,17 @@
 /* A whole process for each call: started, one map of data that is there already, ended. rowpool, with the caches that
  * an earlier process left and without any, and the raw OpenCL program. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "first.h"
+#include "memory_file.h"
 #include "peer.h"
 
 extern char **environ;
@@ -24,9 +22,7 @@ static const size_t most_bytes = 64 << 20; /* beyond it the data's pages are all
 
 /* bench_peer.state, from prepare to cleanup. */
 typedef struct {
-    int data, counts; /* files in memory */
-    size_t counts_bytes;
-    void *answer; /* the counts, mapped */
+    bench_memory_file data, counts;
     char first[64], dtype[16], shape[64];
 } session;
 
@@ -83,65 +79,36 @@ static bool process_applies(const bench_peer *peer, const bench_case *work)
 
 /* ---- Ready for one case ----------------------------------------------------------------------------------------- */
 
-/* A file in memory of that size, mapped; -1 where it cannot be had. */
-static int new_file(const char *name, size_t bytes, void **pages)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC);
-
-    if (fd < 0)
-        return -1;
-    *pages = ftruncate(fd, (off_t)bytes) ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (*pages != MAP_FAILED)
-        return fd;
-    *pages = NULL;
-    close(fd);
-    return -1;
-}
-
 static void process_cleanup(bench_peer *peer)
 {
     session *own = peer->state;
 
-    if (own->answer)
-        munmap(own->answer, own->counts_bytes);
-    if (own->data >= 0)
-        close(own->data);
-    if (own->counts >= 0)
-        close(own->counts);
+    bench_memory_file_close(&own->data);
+    bench_memory_file_close(&own->counts);
     free(own);
     peer->state = NULL;
-}
-
-static bool place(session *own, const bench_case *work)
-{
-    void *data = NULL;
-
-    own->data = new_file("data", work->bytes, &data);
-    if (own->data >= 0) {
-        memcpy(data, work->data, work->bytes);
-        munmap(data, work->bytes);
-        own->counts = new_file("counts", own->counts_bytes, &own->answer);
-    }
-    return own->counts >= 0;
 }
 
 static rowpool_status process_prepare(bench_peer *peer, const bench_case *work, rowpool_error *error)
 {
     session *own = calloc(1, sizeof *own);
     bench_first first = {.raw = peer->variant == RAW, .shared = peer->shared};
+    rowpool_status status;
 
     if (!own)
         return bench_fail(error, ROWPOOL_ENOMEM, "no memory for a process");
     peer->state = own;
-    *own = (session){.data = -1, .counts = -1, .counts_bytes = work->rows * sizeof(uint32_t)};
-    if (!place(own, work)) {
-        bench_fail(error, ROWPOOL_ENOMEM, "no file in memory: %s", strerror(errno));
+    own->counts.fd = -1;
+    status = bench_memory_file_open(&own->data, work->bytes, work->data, error);
+    if (!status)
+        status = bench_memory_file_open(&own->counts, work->rows * sizeof(uint32_t), NULL, error);
+    if (status) {
         process_cleanup(peer);
-        return ROWPOOL_ENOMEM;
+        return status;
     }
     (void)snprintf(first.index, sizeof first.index, "%.15s", peer->argument);
-    first.data_fd = own->data;
-    first.counts_fd = own->counts;
+    first.data_fd = own->data.fd;
+    first.counts_fd = own->counts.fd;
     bench_first_write(&first, own->first, sizeof own->first);
     (void)snprintf(own->dtype, sizeof own->dtype, "%s", rowpool_dtype_name(work->dtype));
     (void)snprintf(own->shape, sizeof own->shape, "%zu:%zu", work->rows, work->width);
@@ -184,8 +151,8 @@ static rowpool_status live(bench_peer *peer, char **environment, rowpool_error *
 
     posix_spawn_file_actions_init(&actions);
     /* Onto themselves: they then stay open in the new process. */
-    posix_spawn_file_actions_adddup2(&actions, own->data, own->data);
-    posix_spawn_file_actions_adddup2(&actions, own->counts, own->counts);
+    posix_spawn_file_actions_adddup2(&actions, own->data.fd, own->data.fd);
+    posix_spawn_file_actions_adddup2(&actions, own->counts.fd, own->counts.fd);
     peer->seconds = -now();
     errno = posix_spawn(&child, "/proc/self/exe", &actions, NULL, argv, environment);
     status = errno ? bench_fail(error, ROWPOOL_EWORKER, "the process cannot be started: %s", strerror(errno))
@@ -265,10 +232,10 @@ static rowpool_status process_run(bench_peer *peer, const bench_case *work, uint
     rowpool_status status;
 
     (void)work;
-    memset(own->answer, 0xff, own->counts_bytes);
+    memset(own->counts.pages, 0xff, own->counts.bytes);
     status = peer->variant == ROWPOOL_COLD ? live_cold(peer, error) : live(peer, environ, error);
     if (!status)
-        memcpy(counts, own->answer, own->counts_bytes);
+        memcpy(counts, own->counts.pages, own->counts.bytes);
     return status;
 }
 

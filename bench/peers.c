@@ -7,7 +7,7 @@
 static const bench_peer_type *const types[] = {
     &bench_peer_serial,       &bench_peer_openmp,  &bench_peer_openmp_width, &bench_peer_openmp_split,
     &bench_peer_intrinsics,   &bench_peer_limit,   &bench_peer_rowpool,      &bench_peer_passes,
-    &bench_peer_rowpool_open, &bench_peer_process,
+    &bench_peer_rowpool_open, &bench_peer_process, &bench_peer_python,
 #ifdef BENCH_HAVE_OPENCL
     &bench_peer_opencl, /* after rowpool: for the OpenCL devices there */
     &bench_peer_opencl_open,
@@ -16,7 +16,7 @@ static const bench_peer_type *const types[] = {
 enum { TYPES = sizeof types / sizeof types[0] };
 
 const char bench_peers_usual[] = "serial,openmp/,limit,opencl/";
-const char bench_peers_all[] = "serial,openmp,intrinsics,limit,opencl/,passes/,process/";
+const char bench_peers_all[] = "serial,openmp,intrinsics,limit,opencl/,passes/,process/,python/";
 
 /* ---- Which are wanted ------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,283 @@
+/* rowpool-bench: that it refuses what it does not understand, and that what it writes is well formed. No figure is
+ * judged: the machine that runs the tests has other things to do. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+static char program[PATH_MAX];
+
+/* ---- Running it ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int exit_status; /* -1: it was killed */
+    char *out, *err;
+} outcome;
+
+static int open_nameless(void)
+{
+    char path[] = "/tmp/rowpool-test-bench-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    return fd;
+}
+
+static char *read_all(int fd)
+{
+    struct stat file;
+    assert_int_equal(fstat(fd, &file), 0);
+    char *text = malloc((size_t)file.st_size + 1);
+    assert_non_null(text);
+    assert_int_equal(pread(fd, text, (size_t)file.st_size, 0), file.st_size);
+    text[file.st_size] = '\0';
+    return text;
+}
+
+/* In the child: becomes the program, or leaves with a status that the program never has. */
+static void become_program(const char *const *arguments, int out, int err)
+{
+    const char *argv[32] = {"rowpool-bench"};
+    (void)dup2(out, STDOUT_FILENO);
+    (void)dup2(err, STDERR_FILENO);
+    for (size_t i = 0; arguments[i] != NULL && i + 2 < COUNT_OF(argv); i++)
+        argv[i + 1] = arguments[i];
+    (void)execv(program, (char *const *)(uintptr_t)argv);
+    _exit(111);
+}
+
+static outcome run(const char *const *arguments)
+{
+    int out = open_nameless(), err = open_nameless(), status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        become_program(arguments, out, err);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    outcome result = {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+    assert_int_equal(close(out), 0);
+    assert_int_equal(close(err), 0);
+    return result;
+}
+
+static void release(outcome *result)
+{
+    free(result->out);
+    free(result->err);
+}
+
+#define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
+
+static void succeeds(const outcome *result)
+{
+    if (result->exit_status != 0)
+        fail_msg("exit status %d; standard error: %.2000s", result->exit_status, result->err);
+}
+
+/* ---- Usage ------------------------------------------------------------------------------------------------------ */
+
+static void wrong_usage_is_refused(void **state)
+{
+    static const struct {
+        const char *arguments[6], *says;
+    } cases[] = {
+        {{"--peers", ""}, "--peers: no peer is named"},
+        {{"--peers", "nobody", "--device", "host"}, "there is no 'nobody'"},
+        {{"--peers", "serial,,limit", "--device", "host"}, "there is no ''"},
+        {{"--check=nothing"}, "--check: there is no 'nothing'"},
+        {{"--check=open,"}, "--check: there is no ''"},
+        {{"--check", "--shape", "5:5"}, "--shape and --check exclude each other"},
+        {{"--check", "--format", "json"}, "--format and --check exclude each other"},
+        {{"--check", "--peers", "all"}, "--peers and --check exclude each other"},
+        {{"--check", "--rounds", "3"}, "at least 7 rounds"},
+        {{"--scale", "0.1"}, "--scale needs --check"},
+        {{"--check", "--scale", "2"}, "--scale: '2'"},
+        {{"--check", "--scale", "nan"}, "--scale: 'nan'"},
+        {{"--check", "--width-step", "0"}, "--width-step: '0'"},
+        {{"--first", "rowpool"}, "--first: 'rowpool'"},
+        {{"--shape", "5"}, "--shape: '5' is no shape"},
+        {{"--rounds", "-1"}, "--rounds: '-1'"},
+        {{"more"}, "'more' is not an option"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        outcome result = run(cases[i].arguments);
+        if (result.exit_status != 2 || !strstr(result.err, cases[i].says) || result.out[0])
+            fail_msg("case %zu: exit status %d: %s%s", i, result.exit_status, result.err, result.out);
+        release(&result);
+    }
+}
+
+static void help_names_every_check(void **state)
+{
+    static const char *const names[] = {
+        "rows-5",      "widths",     "width-known", "intrinsics-5", "limit",        "one-row", "seven-rows",
+        "ragged-zipf", "ranges-16",  "small-1",     "fork-alloc",   "fork-private", "numpy",   "python-pool",
+        "open",        "first-cold", "small-10000", "small-100000", "rows-3-8",     "rows-1",  "ragged-giant"};
+    outcome result = RUN("--help");
+    (void)state;
+    succeeds(&result);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (!strstr(result.out, names[i]))
+            fail_msg("the help lacks %s", names[i]);
+    release(&result);
+}
+
+/* ---- Reports ---------------------------------------------------------------------------------------------------- */
+
+/* Fields of a line of comma-separated values; commas in quotes are text. */
+static size_t fields(const char *line, size_t length)
+{
+    size_t count = 1;
+    bool quoted = false;
+    for (size_t i = 0; i < length; i++) {
+        quoted ^= line[i] == '"';
+        count += line[i] == ',' && !quoted;
+    }
+    return count;
+}
+
+static void csv_lines_have_all_fields(void **state)
+{
+    outcome result = RUN("--format", "csv", "--rounds", "1", "--shape", "100:5,3:1000", "--device", "host", "--peers",
+                         "serial,openmp,intrinsics,limit");
+    size_t expected = 0, lines = 0;
+    (void)state;
+    succeeds(&result);
+    for (const char *line = result.out; *line; lines++) {
+        const size_t length = strcspn(line, "\n");
+        if (lines == 0)
+            expected = fields(line, length);
+        assert_int_equal(fields(line, length), expected);
+        line += length + 1;
+    }
+    assert_true(lines >= 1 + 2 * 2); /* the head; serial and host, twice */
+    release(&result);
+}
+
+static size_t occurrences(const char *text, const char *what)
+{
+    size_t count = 0;
+    while ((text = strstr(text, what))) {
+        count++;
+        text += strlen(what);
+    }
+    return count;
+}
+
+/* The shape of Google Benchmark: a context, then entries that all have a name, a type and times. */
+static void json_has_its_members(void **state)
+{
+    outcome result = RUN("--format", "json", "--rounds", "2", "--shape", "100:5", "--device", "host", "--peers",
+                         "serial,limit");
+    (void)state;
+    succeeds(&result);
+    size_t entries = occurrences(result.out, "\"name\":");
+    assert_int_equal(occurrences(result.out, "\"context\":"), 1);
+    assert_int_equal(occurrences(result.out, "\"benchmarks\":"), 1);
+    assert_int_equal(occurrences(result.out, "\"run_name\":"), entries);
+    assert_int_equal(occurrences(result.out, "\"run_type\":"), entries);
+    assert_int_equal(occurrences(result.out, "\"real_time\":"), entries);
+    assert_int_equal(occurrences(result.out, "\"time_unit\": \"ns\""), entries);
+    assert_int_equal(occurrences(result.out, "{"), occurrences(result.out, "}"));
+    assert_int_equal(occurrences(result.out, "nan"), 0);
+    assert_int_equal(occurrences(result.out, ",\n    }"), 0);
+    release(&result);
+}
+
+static void every_dtype_is_counted_by_every_peer(void **state)
+{
+    outcome result = RUN("--rounds", "1", "--type", "all", "--shape", "100:3,50:5,30:8,20:64,7:1001", "--device",
+                         "host", "--peers", "serial,openmp,intrinsics,limit,passes");
+    (void)state;
+    succeeds(&result);
+    assert_int_equal(occurrences(result.out, "\nserial "), 11 * 5);
+    assert_int_equal(occurrences(result.out, "\nrowpool/host "), 11 * 5);
+    release(&result);
+}
+
+static void peers_none_leaves_the_devices(void **state)
+{
+    outcome result = RUN("--rounds", "1", "--shape", "100:5", "--device", "host", "--peers", "none");
+    (void)state;
+    succeeds(&result);
+    assert_int_equal(occurrences(result.out, "\nrowpool/host "), 1);
+    assert_int_equal(occurrences(result.out, "\nserial "), 0);
+    release(&result);
+}
+
+/* ---- The table of targets --------------------------------------------------------------------------------------- */
+
+/* A line ends in its verdict; a check of what this machine has not says so. */
+static void judge_line(const char *line, size_t *measured)
+{
+    const char *last = strrchr(line, ' ');
+    bool good = strstr(line, ">= ") || strstr(line, "<= ");
+    if (last && (!strcmp(last, " pass") || !strcmp(last, " short")))
+        (*measured)++;
+    else
+        good = good && strstr(line, "skipped: ");
+    if (!good)
+        fail_msg("this is no line of the table: '%s'", line);
+}
+
+static size_t judge_table(char *out, size_t *lines)
+{
+    size_t measured = 0;
+    char *line = strtok(out, "\n");
+    assert_non_null(line);
+    assert_int_equal(strncmp(line, "check ", 6), 0);
+    for (*lines = 0; (line = strtok(NULL, "\n")); (*lines)++)
+        judge_line(line, &measured);
+    return measured;
+}
+
+static void all_checks_give_a_verdict(void **state)
+{
+    outcome result = RUN("--check", "--scale", "0.0005", "--rounds", "1", "--width-step", "21");
+    size_t lines;
+    (void)state;
+    succeeds(&result);
+    size_t measured = judge_table(result.out, &lines);
+    /* 22 for int32 alone, and 4 for each of 11 types; without OpenCL, OpenMP or NumPy fewer are measured. */
+    assert_true(lines >= 22 + 4 * 11 - 1);
+    assert_true(measured >= 8);
+    release(&result);
+}
+
+static void checks_are_picked_by_name(void **state)
+{
+    outcome result = RUN("--check=small-1,small-10000", "--scale", "0.1", "--rounds", "2");
+    size_t lines;
+    (void)state;
+    succeeds(&result);
+    assert_int_equal(judge_table(result.out, &lines), 2);
+    assert_int_equal(lines, 2);
+    release(&result);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_usage_is_refused),
+        cmocka_unit_test(help_names_every_check),
+        cmocka_unit_test(csv_lines_have_all_fields),
+        cmocka_unit_test(json_has_its_members),
+        cmocka_unit_test(every_dtype_is_counted_by_every_peer),
+        cmocka_unit_test(peers_none_leaves_the_devices),
+        cmocka_unit_test(all_checks_give_a_verdict),
+        cmocka_unit_test(checks_are_picked_by_name),
+    };
+    const char *path = getenv("ROWPOOL_BENCH_PROGRAM");
+    if (path == NULL || realpath(path, program) == NULL) {
+        print_error("ROWPOOL_BENCH_PROGRAM does not name the program\n");
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,13 +41,6 @@ bool bench_check_names_are_known(const char *names)
 
 /* ---- Figures ---------------------------------------------------------------------------------------------------- */
 
-static int compare(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-
-    return (a > b) - (a < b);
-}
-
 static double figure(bench_measure_kind kind, double subject, double peer)
 {
     switch (kind) {
@@ -82,8 +74,7 @@ static rowpool_status median_figure(bench_measure_kind kind, const bench_result 
         return bench_fail(error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
     for (size_t i = 0; i < rounds; i++)
         figures[i] = figure(kind, subject->samples[i].real, peer->samples[i].real);
-    qsort(figures, rounds, sizeof *figures, compare);
-    *median = (figures[(rounds - 1) / 2] + figures[rounds / 2]) / 2;
+    *median = bench_median(figures, rounds);
     free(figures);
     return ROWPOOL_OK;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+
 enum {
     WARM_UP_ROUNDS = 2,
     PROFILES = 5,                       /* calls whose stages are asked for */
@@ -21,14 +23,6 @@ typedef struct {
     size_t capacity; /* counts that there is room for */
     rowpool_error *error;
 } stage;
-
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void idle(void)
 {
@@ -88,13 +82,13 @@ static rowpool_status take_turn(const bench_result *result, const stage *on, ben
 
     spoil(result, on);
     idle();
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), real = seconds(CLOCK_MONOTONIC);
+    double cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID), real = bench_seconds(CLOCK_MONOTONIC);
     for (size_t i = 0; i < result->iterations && !status; i++) {
         status = peer->type->run(peer, result->work, on->counts + i * counts, on->error);
         own += peer->seconds;
     }
-    real = seconds(CLOCK_MONOTONIC) - real;
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    real = bench_seconds(CLOCK_MONOTONIC) - real;
+    cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     if (status)
         return blame(result, on, status);
     sample->real = (peer->type->times_itself ? own : real) / (double)result->iterations;
@@ -180,17 +174,17 @@ static double p95_of(const double *sorted, size_t count)
     return sorted[count - 1 - count / 20];
 }
 
-static double median_of_rounds(double *values, size_t rounds)
+double bench_median(double *values, size_t count)
 {
-    qsort(values, rounds, sizeof *values, compare);
-    return median_of(values, rounds);
+    qsort(values, count, sizeof *values, compare);
+    return median_of(values, count);
 }
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------- */
 
 static double median_or_none(double *values, size_t count)
 {
-    return isnan(values[0]) ? NAN : median_of_rounds(values, count);
+    return isnan(values[0]) ? NAN : bench_median(values, count);
 }
 
 static rowpool_status profile(bench_result *result, const stage *on)
@@ -263,14 +257,14 @@ static double part_of_limit(const bench_result *result, const bench_result *limi
 {
     for (size_t i = 0; i < result->rounds; i++)
         scratch[i] = limit->samples[i].real / result->samples[i].real;
-    return median_of_rounds(scratch, result->rounds);
+    return bench_median(scratch, result->rounds);
 }
 
 static double overhead_of(const bench_result *result, const bench_result *raw, double *scratch)
 {
     for (size_t i = 0; i < result->rounds; i++)
         scratch[i] = result->samples[i].real / raw->samples[i].real - 1;
-    return median_of_rounds(scratch, result->rounds);
+    return bench_median(scratch, result->rounds);
 }
 
 /* The parts are the results just before this one. */
@@ -283,7 +277,7 @@ static double efficiency_of(const bench_result *result, double *scratch)
             alone += 1 / (result - part)->samples[i].real;
         scratch[i] = 1 / (result->samples[i].real * alone);
     }
-    return median_of_rounds(scratch, result->rounds);
+    return bench_median(scratch, result->rounds);
 }
 
 static void compare_peers(bench_results *results, bench_result *result, double *scratch)
@@ -304,11 +298,11 @@ static void summarise(bench_result *result, double *scratch)
 
     for (size_t i = 0; i < rounds; i++)
         scratch[i] = result->samples[i].cpu;
-    result->cpu_median = median_of_rounds(scratch, rounds);
+    result->cpu_median = bench_median(scratch, rounds);
 
     for (size_t i = 0; i < rounds; i++)
         scratch[i] = result->samples[i].real;
-    result->median = median_of_rounds(scratch, rounds);
+    result->median = bench_median(scratch, rounds);
     result->min = scratch[0];
     result->p95 = p95_of(scratch, rounds);
     result->bytes_per_second = (double)work->bytes / result->median;

@@ -51,4 +51,7 @@ rowpool_status bench_measure_entries(const bench_entry *entries, size_t count, s
                                      rowpool_error *error);
 void bench_results_free(bench_results *results);
 
+/* Of values that it brings into order. */
+double bench_median(double *values, size_t count);
+
 #endif

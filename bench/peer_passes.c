@@ -2,8 +2,8 @@
  * devices. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "peer.h"
 
 /* bench_peer.state, from prepare to cleanup. */
@@ -58,14 +58,6 @@ static rowpool_status passes_prepare(bench_peer *peer, const bench_case *work, r
     return status;
 }
 
-static double now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 /* One map for all ranges brings the counts of a row together; not timed. */
 static void bring_together(const session *own, const bench_case *work, uint32_t *counts)
 {
@@ -79,14 +71,14 @@ static rowpool_status passes_run(bench_peer *peer, const bench_case *work, uint3
     session *own = peer->state;
     rowpool_status status = ROWPOOL_OK;
 
-    peer->seconds = -now();
+    peer->seconds = -bench_seconds(CLOCK_MONOTONIC);
     for (size_t k = 0; k < work->columns && !status; k++) {
         const bench_ends ends = bench_case_ends(work, k);
         const rowpool_range range = rowpool_range_i64(ends.lo, ends.hi);
 
         status = rowpool_range_count(own->pool, &own->rows, &range, 1, own->counts + k * work->rows, error);
     }
-    peer->seconds += now();
+    peer->seconds += bench_seconds(CLOCK_MONOTONIC);
     if (!status)
         bring_together(own, work, counts);
     return status;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "first.h"
 #include "memory_file.h"
 #include "peer.h"
@@ -117,14 +117,6 @@ static rowpool_status process_prepare(bench_peer *peer, const bench_case *work, 
 
 /* ---- A life ----------------------------------------------------------------------------------------------------- */
 
-static double now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 /* The one exit status of a process that did what it should is 0. */
 static rowpool_status await(pid_t child, rowpool_error *error)
 {
@@ -153,11 +145,11 @@ static rowpool_status live(bench_peer *peer, char **environment, rowpool_error *
     /* Onto themselves: they then stay open in the new process. */
     posix_spawn_file_actions_adddup2(&actions, own->data.fd, own->data.fd);
     posix_spawn_file_actions_adddup2(&actions, own->counts.fd, own->counts.fd);
-    peer->seconds = -now();
+    peer->seconds = -bench_seconds(CLOCK_MONOTONIC);
     errno = posix_spawn(&child, "/proc/self/exe", &actions, NULL, argv, environment);
     status = errno ? bench_fail(error, ROWPOOL_EWORKER, "the process cannot be started: %s", strerror(errno))
                    : await(child, error);
-    peer->seconds += now();
+    peer->seconds += bench_seconds(CLOCK_MONOTONIC);
     posix_spawn_file_actions_destroy(&actions);
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "machine.h"
+#include "report.h"
 
 /* ---- Names ------------------------------------------------------------------------------------------------------ */
 
@@ -249,9 +250,13 @@ static rowpool_status measure_case(const bench_check *check, const bench_peers *
 
 /* ---- A line ----------------------------------------------------------------------------------------------------- */
 
-static void print_head(void)
+static void print_head(size_t rounds)
 {
-    printf("%-15s%-29s%-22s%-27s%12s%12s  %s\n", "check", "worst case", "of", "beside", "target", "measured",
+    bench_context context = {.rounds = rounds};
+
+    bench_machine_read(&context.machine);
+    bench_print_machine(&context);
+    printf("\n%-15s%-29s%-22s%-27s%12s%12s  %s\n", "check", "worst case", "of", "beside", "target", "measured",
            "verdict");
 }
 
@@ -365,7 +370,7 @@ bool bench_check_run(const bench_check_options *options)
         bench_complain("no memory for the list of peers");
         return false;
     }
-    print_head();
+    print_head(options->rounds);
     for (const bench_check *check = bench_checks; check->name; check++)
         if (is_named(check, options->names))
             good = run_check(check, peers, options) && good;

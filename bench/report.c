@@ -111,9 +111,14 @@ static void table_line(const char *name, const char *value)
     printf("%-11s%s\n", name, value);
 }
 
-static void table_begin(const bench_context *context)
+void bench_print_machine(const bench_context *context)
 {
     describe_machine(context, table_line);
+}
+
+static void table_begin(const bench_context *context)
+{
+    bench_print_machine(context);
     for (size_t i = 0; i < context->peers->count; i++) {
         const bench_peer *peer = &context->peers->items[i];
 

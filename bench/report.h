@@ -20,6 +20,9 @@ typedef struct {
     void (*end)(void);
 } bench_format;
 
+/* What the table begins with: the machine, the compiler, the work. */
+void bench_print_machine(const bench_context *context);
+
 /* The first is the default; the list ends in NULL. */
 extern const bench_format *const bench_formats[];
 

@@ -8,7 +8,7 @@ const bench_loops *const bench_all_loops[] = {
     NULL,
 };
 
-bench_loop *bench_loop_of_width(const bench_loops *loops, int dtype, size_t width)
+bench_loop *bench_loop_of_width(const bench_loops *loops, rowpool_dtype dtype, size_t width)
 {
     for (size_t i = 0; i < BENCH_LOOP_WIDTHS; i++)
         if (loops->of_width[i].width == width)

@@ -1,8 +1,6 @@
 /* Built once for each compiler. BENCH_LOOPS: the name of the table. BENCH_PEER_FLAGS: what this is built with. */
 #include "loops.h"
 
-#include <rowpool.h>
-
 #include "compiler.h"
 #include "dtypes.h"
 

@@ -3,6 +3,7 @@
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
 
+#include <rowpool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +32,7 @@ typedef struct {
 extern const bench_loops *const bench_all_loops[];
 
 /* The loop for just that width; NULL where there is none. */
-bench_loop *bench_loop_of_width(const bench_loops *loops, int dtype, size_t width);
+bench_loop *bench_loop_of_width(const bench_loops *loops, rowpool_dtype dtype, size_t width);
 
 extern const bench_loops bench_loops_own;   /* by the compiler of this program */
 extern const bench_loops bench_loops_clang; /* only where BENCH_HAVE_CLANG is defined */

@@ -18,8 +18,8 @@ typedef struct {
 typedef struct {
     const char *name;
 
-    /* Required. Adds what this machine offers of the kind, which may be nothing, with bench_peers_add. devices: what the user
-     * named for rowpool, comma-separated, or NULL. */
+    /* Required. Adds what this machine offers of the kind, which may be nothing, with bench_peers_add. devices: what the
+     * user named for rowpool, comma-separated, or NULL. */
     rowpool_status (*available)(bench_peers *peers, const char *devices, rowpool_error *error);
 
     /* Optional. Whether it is meant for this case; where it is not it is left out without a word. */
@@ -45,8 +45,8 @@ typedef struct {
     bool no_counts;    /* what it writes is not meant to be right, and not verified */
     bool times_itself; /* run sets the peer's seconds to what counts of it */
     bool ragged;       /* rows of unequal length too */
-    bool raw;          /* what the overhead of rowpool on the same device is the time beyond */
     bool columns;      /* several ranges at once too */
+    bool raw;          /* what the overhead of rowpool on the same device is the time beyond */
 } bench_peer_type;
 
 /* What one device did of a peer's work. */
@@ -106,7 +106,7 @@ bool bench_label_fits(const char *patterns, const char *label);
 /* Whether a peer of that label would be added. A pattern is a label's beginning, or has the wildcards of the shell. */
 bool bench_peers_want(const bench_peers *peers, const char *label);
 
-/* EINVAL, naming the peers that there are, where one of the patterns fits none of them. */
+/* EINVAL, naming the pattern, where one fits no peer of the list. */
 rowpool_status bench_peers_check_wanted(const bench_peers *peers, rowpool_error *error);
 
 /* Copies one peer to the end of the list, if it is wanted; EINVAL where the list is full or has that label already. */

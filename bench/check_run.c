@@ -263,7 +263,7 @@ static void print_head(size_t rounds)
 /* "3.21 x", "45 ns". */
 static void show_figure(char *text, size_t size, const char *sign, bench_measure_kind kind, double value)
 {
-    (void)snprintf(text, size, kind == BENCH_NS_BEYOND ? "%s%.0f ns" : "%s%.3g x", sign, value);
+    (void)snprintf(text, size, kind == BENCH_NS_BEYOND ? "%s%.0f ns" : "%s%.4g x", sign, value);
 }
 
 static void print_line(const bench_check *check, const outcome *came)

@@ -23,11 +23,13 @@ struct timespec rp_clock_now(void)
 
 enum { MOST_DEVICES = 3, MOST_PARALLEL = 8 };
 
-typedef struct {
-    double rate;                  /* bytes a second; */
-    double change_at, later_rate; /* from that moment on, if not 0 */
-    double build;                 /* seconds that a compiler needs for the first chunk */
-    size_t parallel;              /* chunks that it works on side by side; 0: one */
+typedef struct simulated {
+    double rate;                   /* bytes a second; */
+    double change_at, later_rate;  /* from that moment on, if not 0 */
+    double build;                  /* seconds that a compiler needs for the first chunk */
+    const struct simulated *rival; /* one that takes a part of its rate while it works */
+    double taken;
+    size_t parallel; /* chunks that it works on side by side; 0: one */
     /* What comes of it: */
     double free_at[MOST_PARALLEL]; /* when each has done all that it was given */
     size_t rows, chunks, largest;  /* in the last map */
@@ -52,9 +54,9 @@ static size_t bytes_of(const rp_task *task)
 /* What a chunk costs beside its bytes. */
 static const double chunk_seconds = 20e-6;
 
-static double end_of(const simulated *device, double begin, double bytes)
+static double end_of(const simulated *device, double begin, double bytes, double taken)
 {
-    double share = 1 / (double)device->parallel;
+    double share = (1 - taken) / (double)device->parallel;
     double end = begin + chunk_seconds + bytes / (share * device->rate);
     if (device->change_at <= 0 || end <= device->change_at)
         return end;
@@ -72,6 +74,15 @@ static double *first_free(simulated *device)
     return first;
 }
 
+static double taken_from(const simulated *device)
+{
+    const simulated *rival = device->rival;
+    for (size_t i = 0; rival != NULL && i < rival->parallel; i++)
+        if (rival->free_at[i] > clock_seconds)
+            return device->taken;
+    return 0;
+}
+
 static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     simulated *own = simulated_of(device);
@@ -82,7 +93,8 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
     double *free_at = first_free(own);
     task->cold = own->build > 0 && !own->built;
     own->built = true;
-    *free_at = end_of(own, fmax(clock_seconds, *free_at) + (task->cold ? own->build : 0), (double)bytes);
+    *free_at = end_of(own, fmax(clock_seconds, *free_at) + (task->cold ? own->build : 0), (double)bytes,
+                      taken_from(own));
     own->chunks++;
     own->largest = bytes > own->largest ? bytes : own->largest;
     in_flight->end = *free_at;
@@ -220,6 +232,8 @@ static double map_rows(simulation *own, size_t rows)
 
 enum { ROWS = 1 << 20, FEW_ROWS = 2000 }; /* FEW_ROWS: a map of a millisecond */
 static const double fast = 8e9;
+static const double least_share =
+    0.75; /* of a device that is held off for a moment, to see whether it is worth having */
 
 static double sum_of_rates(const simulated *devices, size_t count)
 {
@@ -254,7 +268,7 @@ static void share_out(simulated *devices, size_t count, size_t rows, double most
     for (int map = 0; map < 3; map++) {
         assert_time(map_rows(&own, rows), rows, rate, most);
         for (size_t i = 0; i < count; i++)
-            assert_share(&devices[i], rows, rate, 0.9, 1.1);
+            assert_share(&devices[i], rows, rate, least_share, 1.1);
     }
     close_pool(&own);
 }
@@ -313,7 +327,7 @@ TEST(a_change_of_rate_is_followed)
     assert_time(map_rows(&own, ROWS) - third, ROWS - ROWS / 3, later, 1.05);
     assert_time(map_rows(&own, ROWS), ROWS, later, 1.05);
     devices[1].rate = devices[1].later_rate;
-    assert_share(&devices[1], ROWS, later, 0.9, 1.1);
+    assert_share(&devices[1], ROWS, later, least_share, 1.1);
     close_pool(&own);
 }
 
@@ -375,6 +389,50 @@ TEST(a_run_that_did_nothing_says_nothing_of_the_devices)
     close_pool(&own);
 }
 
+static double map_times(simulation *own, size_t rows, int maps)
+{
+    double seconds = 0;
+    for (int map = 0; map < maps; map++)
+        seconds += map_rows(own, rows);
+    return seconds;
+}
+
+/* Such as two OpenCL devices that are the same cores. By its own rate nobody can tell. */
+TEST(a_device_that_takes_more_from_another_than_it_brings_gets_nothing)
+{
+    static const struct {
+        size_t rows;
+        int maps;
+    } cases[] = {{ROWS, 10}, {ROWS / 20, 200}, {FEW_ROWS, 3000}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        simulated devices[] = {{.rate = fast, .rival = &devices[1], .taken = 0.6}, {.rate = fast / 5}};
+        simulation own;
+        double ideal = (double)cases[i].rows * cases[i].maps * ROW_BYTES / fast;
+        open_pool(&own, devices, 2);
+        double seconds = map_times(&own, cases[i].rows, cases[i].maps);
+        if (seconds > 1.2 * ideal)
+            fail_msg("maps of %zu rows took %.3f times as long as the faster one alone", cases[i].rows,
+                     seconds / ideal);
+        /* When it takes nothing any more that is found out, too. */
+        devices[0].taken = 0;
+        map_times(&own, cases[i].rows, cases[i].maps);
+        size_t brought = 0;
+        for (int map = 0; map < 10; map++, brought += devices[1].rows)
+            map_rows(&own, cases[i].rows);
+        assert_true(brought > cases[i].rows * 10 / 12);
+        close_pool(&own);
+    }
+}
+
+TEST(a_device_that_brings_more_than_it_takes_takes_part)
+{
+    simulated devices[] = {{.rate = fast, .rival = &devices[1], .taken = 0.3}, {.rate = fast / 2}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    assert_true(map_times(&own, ROWS, 10) <= 1.05 * 10 * ROWS * ROW_BYTES / (1.2 * fast));
+    close_pool(&own);
+}
+
 TEST(alone_a_device_gets_as_much_as_it_can_take)
 {
     simulated devices[] = {{.rate = fast}};
@@ -396,6 +454,8 @@ int main(void)
         cmocka_unit_test(a_device_that_had_to_compile_has_its_part_of_the_next_map),
         cmocka_unit_test(a_device_that_was_left_out_is_tried_again),
         cmocka_unit_test(a_run_that_did_nothing_says_nothing_of_the_devices),
+        cmocka_unit_test(a_device_that_takes_more_from_another_than_it_brings_gets_nothing),
+        cmocka_unit_test(a_device_that_brings_more_than_it_takes_takes_part),
         cmocka_unit_test(alone_a_device_gets_as_much_as_it_can_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,7 +201,10 @@ typedef struct rp_delivery {
 /* A device's part in a run. */
 typedef struct {
     rp_device *device;
-    size_t in_flight;           /* SIZE_MAX: put aside */
+    bool aside;    /* it failed: it gets nothing more */
+    bool held;     /* it is held off, since the others do more without it; */
+    bool compared; /* or it is held off, or takes part, to see whether they do */
+    size_t in_flight;
     size_t pending;             /* bytes of its chunks in flight */
     size_t most;                /* bytes of a chunk: less than the device's when its memory ran out */
     size_t most_kept;           /* bytes of the largest tile that it may now take for itself */
@@ -210,6 +213,15 @@ typedef struct {
     double bytes, busy;         /* done of late, and the seconds that it took: what is older counts for less */
     struct timespec busy_since; /* while in_flight > 0: from then on, `busy` does not say */
 } rp_participant;
+
+/* What all devices did of late: what trials compare. */
+typedef struct {
+    struct timespec begin;
+    size_t bytes;
+    bool on;     /* there is something to compare */
+    bool later;  /* it is not the run's first */
+    bool spoilt; /* a compiler's time is in it */
+} rp_stretch;
 
 /* Where the results of a stream go; each NULL: to the map's array instead. */
 typedef struct {
@@ -241,10 +253,13 @@ struct rp_run {
     rp_delivery *waiting;       /* to be delivered */
     size_t n_waiting, next_row; /* the first row that was not delivered in order */
     size_t left;                /* bytes of elements not yet handed out */
-    size_t chunks, deaths;      /* deaths: of workers, for which rows are to blame; */
-    size_t barren;              /* and of them, those since a chunk was last done */
-    bool stop;                  /* no more chunks */
-    rowpool_status status;      /* the first failure */
+    bool filled;                /* chunks were handed out */
+    rp_stretch stretch;
+    bool no_trials;        /* a device failed: all others are wanted */
+    size_t chunks, deaths; /* deaths: of workers, for which rows are to blame; */
+    size_t barren;         /* and of them, those since a chunk was last done */
+    bool stop;             /* no more chunks */
+    rowpool_status status; /* the first failure */
     rowpool_error error;
 };
 
@@ -276,6 +291,42 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error);
 
 /* Whether the calling thread is in the callback of a stream of that pool's. Looks at the pointer only. */
 bool rp_run_is_delivering(const rowpool *pool);
+
+/* ---- share.c: how much each device gets ------------------------------------------------------------------------- */
+
+enum { RP_LEAST_WORK = 64 << 10 }; /* bytes: less is not worth a task */
+#define RP_MOST_SECONDS 5e-3       /* of a task among others: so few that a device whose rate falls holds up nobody */
+
+/* What is known of a device when a run begins, and what a run that ends leaves for the next. Under the pool's lock. */
+void rp_share_recall(rp_participant *participant);
+void rp_share_remember(const rp_run *run, const rp_participant *participant);
+
+/* Bytes of elements in a chunk. */
+size_t rp_share_bytes(const rp_run *run, const rp_chunk *chunk);
+
+/* Whether one more chunk for a device helps, and of how many bytes. */
+bool rp_share_is_of_use(const rp_run *run, const rp_participant *participant);
+size_t rp_share_work(const rp_run *run, const rp_participant *participant);
+
+/* Bytes of the largest tile that a device may take for itself. It has to bring all of it, even when it gets to do only
+ * a part: that pays for the fastest, and for one whose share of the rows is larger. */
+size_t rp_share_most_to_keep(const rp_run *run, const rp_participant *participant);
+
+/* Before a chunk is submitted to a device, and after it was done. */
+void rp_share_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk);
+void rp_share_end(const rp_run *run, rp_participant *participant, const rp_task *task);
+
+/* ---- trial.c: whether a device is worth having beside the others -------------------------------------------------- */
+
+/* Before the first chunk: says which devices are held off. Takes the pool's lock, as the next two do. */
+void rp_trial_begin(rp_run *run);
+
+/* After a chunk was done, and after the last one of a run that went well. */
+void rp_trial_note(rp_run *run, const rp_task *task);
+void rp_trial_end(rp_run *run);
+
+/* Nobody is held off any more in this run. */
+void rp_trial_cancel(rp_run *run);
 
 /* ---- dispatcher.c ----------------------------------------------------------------------------------------------- */
 

@@ -10,8 +10,6 @@
 #include "base/trace.h"
 #include "pool/pool.h"
 
-static const size_t put_aside = SIZE_MAX;
-
 /* The pool whose stream's callback this thread is in. */
 static _Thread_local const rowpool *delivering;
 
@@ -58,61 +56,6 @@ static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
         run->n_participants--;
     }
     return run->n_participants == 0 && !run->has_reserve ? nobody_can(run, error) : ROWPOOL_OK;
-}
-
-/* ---- What is known of them -------------------------------------------------------------------------------------- */
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
-static double smaller(double a, double b)
-{
-    return a < b ? a : b;
-}
-
-/* What others than one do together: the bytes a second, and those in flight. One of which nothing is known yet counts
- * as no slower. */
-typedef struct {
-    size_t count;
-    double rate, pending, fastest;
-} rivals;
-
-static rivals rivals_of(const rp_run *run, const rp_participant *one)
-{
-    rivals all = {0};
-    for (size_t i = 0; i < run->n_participants; i++) {
-        const rp_participant *other = &run->participants[i];
-        if (other == one || other->in_flight == put_aside)
-            continue;
-        double rate = other->rate > 0 ? other->rate : one->rate;
-        all.count++;
-        all.rate += rate;
-        all.fastest = larger(rate, all.fastest);
-        all.pending += (double)other->pending;
-    }
-    return all;
-}
-
-/* What a run knows of a device from the last one: its rate, and for how long it was left out as too slow. Both under the
- * pool's lock. */
-static void recall(rp_participant *participant)
-{
-    participant->rate = participant->device->rate;
-    participant->left_out = participant->device->left_out;
-}
-
-static void remember(const rp_run *run, const rp_participant *participant)
-{
-    const rivals others = rivals_of(run, participant);
-    rp_device *device = participant->device;
-    if (participant->bytes > 0) {
-        device->rate = participant->rate;
-        device->left_out = 0;
-    } else if (others.rate > 0) {
-        device->left_out += (double)(rp_map_bytes(&run->map) - run->left) / others.rate;
-    }
 }
 
 /* ---- Beginning and end ------------------------------------------------------------------------------------------ */
@@ -190,7 +133,7 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
         run->next->link = &run->next;
     pool->runs = run;
     for (size_t i = 0; i < run->n_participants; i++)
-        recall(&run->participants[i]);
+        rp_share_recall(&run->participants[i]);
     pthread_mutex_unlock(&pool->lock);
     return ROWPOOL_OK;
 }
@@ -217,7 +160,7 @@ void rp_run_destroy(rp_run *run)
     if (run->next != NULL)
         run->next->link = run->link;
     for (size_t i = 0; i < run->n_participants; i++)
-        remember(run, &run->participants[i]);
+        rp_share_remember(run, &run->participants[i]);
     pthread_mutex_unlock(&run->pool->lock);
     free_deliveries(run->parts);
     free_deliveries(run->waiting);
@@ -266,6 +209,8 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
+    if (run->status == ROWPOOL_OK)
+        rp_trial_end(run);
     rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->map.name, rows->count,
            rp_map_elements(&run->map), rows->dtype->name, run->map.columns, run->chunks,
            run->status == ROWPOOL_OK ? "done" : run->error.message);
@@ -275,114 +220,6 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 }
 
 /* ---- Pieces ----------------------------------------------------------------------------------------------------- */
-
-enum { LEAST_WORK = 64 << 10 }; /* bytes: less is not worth a task */
-
-/* Bytes of elements in a chunk. */
-static size_t chunk_bytes(const rp_run *run, const rp_chunk *chunk)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < run->map.code.n_inputs; i++)
-        bytes += rp_chunk_elements(&run->map.inputs[i], chunk) * run->map.code.element[i];
-    return bytes;
-}
-
-/* Seconds of a task among others: ten times what it costs to have one more; and so few that a device whose rate falls
- * does not hold up the rest for long. */
-static const double least_seconds = 200e-6, most_seconds = 5e-3;
-
-/* What one of those that a device works on side by side does in some time. */
-static double work_in(const rp_participant *participant, double seconds)
-{
-    return seconds * participant->rate / (double)participant->device->parallel;
-}
-
-/* The least bytes that are worth a task. */
-static double least_work(const rp_participant *participant)
-{
-    return larger(work_in(participant, least_seconds), LEAST_WORK);
-}
-
-static double seconds_of_least(const rp_participant *participant)
-{
-    return least_work(participant) * (double)participant->device->parallel / participant->rate;
-}
-
-/* Whether a device that was left out of earlier runs is to be tried again, for its rate may have been taken in a bad
- * moment: when that costs no more than 2 % of the time since. */
-static bool is_to_be_tried(const rp_participant *participant)
-{
-    return participant->in_flight == 0 && participant->bytes <= 0 &&
-           50 * seconds_of_least(participant) <= participant->left_out;
-}
-
-/* Whether one more chunk for a device helps: not so where it would still be at its least one when the others have done
- * all the rest. The fastest helps when it is idle, so there is always one. */
-static bool is_of_use(const rp_run *run, const rp_participant *participant)
-{
-    const rivals others = rivals_of(run, participant);
-    if (others.count == 0 || (participant->in_flight == 0 && participant->rate >= others.fastest))
-        return true;
-    if (participant->rate <= 0)
-        return participant->in_flight < participant->device->parallel;
-    double ready = (double)participant->pending / participant->rate + seconds_of_least(participant);
-    return ready <= ((double)run->left + others.pending) / others.rate || is_to_be_tried(participant);
-}
-
-/* Whether nobody else has, or would get, a part of what is left. */
-static bool is_alone(const rp_run *run, const rp_participant *participant)
-{
-    for (size_t i = 0; i < run->n_participants; i++) {
-        const rp_participant *other = &run->participants[i];
-        if (other != participant && other->in_flight != put_aside && (other->pending > 0 || is_of_use(run, other)))
-            return false;
-    }
-    return true;
-}
-
-/* Alone a device takes as much as it can. Among others each takes a quarter of what it lacks of its share of all that
- * is not done, by the rates, so that all end together. A rate is trusted no further than it was measured: as long as it
- * is not known, or only from an earlier run, the device gets less, and then a few times what it did of late. */
-static size_t chunk_work(const rp_run *run, const rp_participant *participant)
-{
-    const rivals others = rivals_of(run, participant);
-    const size_t parallel = participant->device->parallel;
-    if (is_alone(run, participant))
-        return parallel <= 1 ? participant->most
-                             : rp_min(rp_max(run->left / (2 * parallel), LEAST_WORK), participant->most);
-    if (participant->rate <= 0)
-        return rp_min(LEAST_WORK, participant->most);
-    double undone = (double)run->left + others.pending + (double)participant->pending;
-    double share = undone * participant->rate / (others.rate + participant->rate) - (double)participant->pending;
-    double trusted = participant->bytes > 0 ? 4 * participant->bytes : share / 8;
-    double work = smaller(smaller(share / 4, trusted) / (double)parallel, work_in(participant, most_seconds));
-    work = larger(work, least_work(participant));
-    return work < (double)participant->most ? (size_t)work : participant->most;
-}
-
-/* The largest tile that a device may take for itself. It has to bring all of it, even when it gets to do only a part:
- * that pays for the fastest, and for one whose share of the rows is larger. */
-static size_t most_to_keep(const rp_run *run, const rp_participant *participant)
-{
-    double all = 0, fastest = 0;
-    for (size_t i = 0; i < run->n_participants; i++) {
-        const rp_participant *other = &run->participants[i];
-        if (other->in_flight == put_aside)
-            continue;
-        if (other->rate <= 0 && run->n_participants > 1)
-            return 0; /* nobody knows yet who is to have what */
-        all += other->rate;
-        fastest = other->rate > fastest ? other->rate : fastest;
-    }
-    return participant->rate >= fastest ? SIZE_MAX : (size_t)((double)run->left / 2 * participant->rate / all);
-}
-
-static void note_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk)
-{
-    participant->pending += chunk_bytes(run, chunk);
-    if (participant->in_flight == 0)
-        participant->busy_since = rp_clock_now();
-}
 
 /* One line about a chunk. */
 static void chunk_text(const rp_run *run, const rp_chunk *chunk, char *text, size_t size)
@@ -401,22 +238,6 @@ static void trace_chunk(const rp_run *run, const rp_slot *slot, const char *name
         return;
     chunk_text(run, &slot->piece.chunk, text, sizeof text);
     rp_trace_span(slot->task.device->info.index, name, slot->begin, rp_clock_now(), text);
-}
-
-/* After a chunk: its device's rate is what it did of late, over the time in which it had something to do. The older
- * counts for less with each chunk; where several go side by side, and may end together, with each round of them. */
-static void note_end(const rp_run *run, rp_participant *participant, const rp_task *task)
-{
-    struct timespec now = rp_clock_now();
-    double seconds = rp_clock_seconds(participant->busy_since, now);
-    participant->busy_since = now;
-    if (task->cold)
-        return;
-    double kept = 1 - 0.5 / (double)participant->device->parallel;
-    participant->bytes = kept * participant->bytes + (double)chunk_bytes(run, &task->chunk);
-    participant->busy = kept * participant->busy + seconds;
-    if (participant->bytes > 0 && participant->busy > 0)
-        participant->rate = participant->bytes / participant->busy;
 }
 
 bool rp_run_is_over(rp_run *run)
@@ -442,10 +263,10 @@ static bool next_piece(rp_run *run, rp_participant *participant, rp_piece *piece
     if (!again && run->n_waiting >= run->n_slots) /* whoever takes the results is slower than those who make them */
         return false;
     bool one_by_one = device->parallel <= 1 && participant->most >= device->chunk_bytes;
-    participant->most_kept = most_to_keep(run, participant);
+    participant->most_kept = rp_share_most_to_keep(run, participant);
     const rp_taking how = {
         .device = device,
-        .limits = {.work = chunk_work(run, participant),
+        .limits = {.work = rp_share_work(run, participant),
                    .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
                    .rows = run->map.chunk_rows > 0 ? run->map.chunk_rows : SIZE_MAX,
                    .result = rp_map_row_bytes(&run->map),
@@ -457,7 +278,7 @@ static bool next_piece(rp_run *run, rp_participant *participant, rp_piece *piece
     if (!rp_pieces_next(&run->pieces, &how, piece))
         return false;
     if (!again) {
-        run->left -= chunk_bytes(run, &piece->chunk);
+        run->left -= rp_share_bytes(run, &piece->chunk);
     } else if (rp_trace_on()) {
         char text[256];
         chunk_text(run, &piece->chunk, text, sizeof text);
@@ -694,7 +515,7 @@ static void piece_failed(rp_run *run, rp_participant *participant, const rp_piec
     rp_trace_instant(device->info.index, "failure", error->message);
     if (error->status == ROWPOOL_EWORKER) {
         worker_died(run, *piece, blamed, error);
-    } else if (error->status == ROWPOOL_ENOMEM && participant->most > LEAST_WORK && give_back_halves(run, *piece)) {
+    } else if (error->status == ROWPOOL_ENOMEM && participant->most > RP_LEAST_WORK && give_back_halves(run, *piece)) {
         participant->most /= 2;
         rp_log(RP_LOG_DEVICE, "%s: chunks of at most %zu bytes from here on", device->info.index, participant->most);
     } else if (error->status == ROWPOOL_EINVAL) { /* the caller's data: no other device would do better */
@@ -702,7 +523,8 @@ static void piece_failed(rp_run *run, rp_participant *participant, const rp_piec
     } else if (run->pool->strict) {
         fail(run, error);
     } else {
-        participant->in_flight = put_aside;
+        participant->aside = true;
+        rp_trial_cancel(run);
         rp_log(RP_LOG_DEVICE, "%s is put aside for this map: %s", device->info.index, error->message);
         give_back(run, piece);
         if (run->status == ROWPOOL_OK)
@@ -761,7 +583,7 @@ static bool settle_copies(rp_run *run, rp_task *task, rowpool_status status)
 /* After a submit that took long, for a compiler or a copy: chunks that ended meanwhile will be noticed too late. */
 static void note_standstill(rp_run *run, const rp_slot *slot)
 {
-    if (rp_clock_seconds(slot->begin, rp_clock_now()) > most_seconds)
+    if (rp_clock_seconds(slot->begin, rp_clock_now()) > RP_MOST_SECONDS)
         for (size_t i = 0; i < run->n_slots; i++)
             run->slots[i].cold |= &run->slots[i] != slot;
 }
@@ -785,7 +607,7 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     slot->task.home = run->waits ? NULL : run->queue;
     slot->task.results = to_array ? array_at(run, chunk->row) : own->bytes;
     lend_copies(run, participant, &slot->task);
-    note_begin(run, participant, chunk);
+    rp_share_begin(run, participant, chunk);
     participant->in_flight++; /* before submit: the completion may already be there when it returns */
     run->in_flight++;
     rowpool_error error;
@@ -799,7 +621,7 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
     }
     run->in_flight--;
     participant->in_flight--;
-    participant->pending -= chunk_bytes(run, chunk);
+    participant->pending -= rp_share_bytes(run, chunk);
     bool too_much = settle_copies(run, &slot->task, status);
     release_slot(run, slot);
     if (too_much)
@@ -811,8 +633,8 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
 static void fill_participant(rp_run *run, rp_participant *participant)
 {
     rp_piece piece;
-    while (participant->in_flight < participant->device->lanes && is_of_use(run, participant) &&
-           next_piece(run, participant, &piece))
+    while (!participant->aside && participant->in_flight < participant->device->lanes &&
+           rp_share_is_of_use(run, participant) && next_piece(run, participant, &piece))
         submit(run, participant, &piece);
 }
 
@@ -828,7 +650,7 @@ static void hand_out(rp_run *run)
         aside = 0;
         for (size_t i = 0; i < run->n_participants; i++) {
             fill_participant(run, &run->participants[i]);
-            aside += run->participants[i].in_flight == put_aside;
+            aside += run->participants[i].aside;
         }
     } while (run->in_flight == 0 && aside < run->n_participants && run->waiting == NULL && has_work(run));
     if (aside < run->n_participants || !has_work(run))
@@ -841,6 +663,9 @@ static void hand_out(rp_run *run)
 
 void rp_run_fill(rp_run *run)
 {
+    if (!run->filled)
+        rp_trial_begin(run);
+    run->filled = true;
     do {
         hand_out(run);
         if (run->stream.each != NULL)
@@ -863,13 +688,13 @@ void rp_run_complete(rp_run *run, rp_slot *slot)
     rowpool_error error;
     rowpool_status status = device->backend->finish(device, &slot->task, &error);
     run->in_flight--;
-    participant->pending -= chunk_bytes(run, &slot->piece.chunk);
-    if (participant->in_flight != put_aside)
-        participant->in_flight--;
+    participant->pending -= rp_share_bytes(run, &slot->piece.chunk);
+    participant->in_flight--;
     bool too_much = settle_copies(run, &slot->task, status);
     if (status == ROWPOOL_OK) {
         slot->task.cold |= slot->cold;
-        note_end(run, participant, &slot->task);
+        rp_share_end(run, participant, &slot->task);
+        rp_trial_note(run, &slot->task);
         trace_chunk(run, slot, "chunk");
         piece_done(run, device, slot);
     }

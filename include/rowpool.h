@@ -320,6 +320,9 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64(rowpool *pool
  *     static narrow_t combine_narrow(narrow_t a, narrow_t b)
  *     static accumulator_t widen(narrow_t a)
  *
+ * and ROW_NARROW_SUMS says that narrow_t is a uint8_t, narrow gives 0 or 1, combine_narrow and combine are sums and widen
+ * a conversion: then longer rows go the same way.
+ *
  * A free body sees a row as a whole, and is never split. The file defines arguments_t and result_t, and
  *
  *     ROW_BODY { ... ROW(i), width, index (of the row), args ... return result; }

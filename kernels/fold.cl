@@ -21,6 +21,21 @@ static accumulator_t rp_fold(__global const ordered_t *x, ulong n, ulong first, 
 {
     accumulator_t accumulator = identity(argument);
     ulong i = 0;
+#if defined(ROW_NARROW_SUMS) && ROW_BITS < 32
+    /* Sums no wider than the elements: as many of them fit side by side. So long a run does not overflow one. */
+    enum { RUN = ROW_BITS == 8 ? 192 : 32768 };
+    while (i < n) {
+        ROWPOOL_JOIN(ROWPOOL_JOIN(uint, ROW_BITS), _t) sum = 0;
+        ulong end = min(n, i + RUN);
+#ifdef __clang__
+#pragma clang loop vectorize_width(32) interleave_count(2)
+#endif
+        for (; i < end; i++)
+            sum += narrow(RP_LOAD(x[i]), argument);
+        accumulator += sum;
+    }
+    return accumulator;
+#endif
 #ifdef ROW_COMMUTES
     /* Several accumulators side by side: the next element need not wait for the last. */
     enum { LANES = 8 };
@@ -64,20 +79,44 @@ __kernel void rp_rows(__global const ordered_t *data, ulong data_first, __global
 #if RP_WIDTH
 #define RP_BLOCK 64 /* rows */
 
+#ifdef ROW_NARROW
+#define RP_WORD 8 /* bytes that are added up side by side */
+
+/* All that a row's elements count for. May read, and not use, the RP_WORD bytes after them. */
+static narrow_t rp_combine_narrow(const narrow_t *staged)
+{
+#if defined(ROW_NARROW_SUMS) && defined(__ENDIAN_LITTLE__) && (RP_WIDTH % RP_WORD > 4 || RP_WIDTH == RP_WORD)
+    /* Bytes of a word add up in its highest byte when it is multiplied by one whose bytes are 1. Where most of the words
+     * are nearly full that is quicker than the compiler's own way. */
+    ulong sums = 0;
+    for (int i = 0; i + RP_WORD <= RP_WIDTH; i += RP_WORD)
+        sums += as_ulong(vload8(0, staged + i));
+#if RP_WIDTH % RP_WORD
+    sums += as_ulong(vload8(0, staged + RP_WIDTH / RP_WORD * RP_WORD)) << (64 - 8 * (RP_WIDTH % RP_WORD));
+#endif
+    return (narrow_t)((sums * 0x0101010101010101UL) >> 56);
+#else
+    narrow_t sum = staged[0];
+    for (int i = 1; i < RP_WIDTH; i++)
+        sum = combine_narrow(sum, staged[i]);
+    return sum;
+#endif
+}
+#endif
+
 static void rp_block(__global const ordered_t *x, arguments_t argument, __global result_t *results, ulong columns)
 {
 #ifdef ROW_NARROW
     /* What the elements of a block of rows count for is staged in one loop over consecutive elements, then combined row
      * by row: both loops have constant lengths and become wide vector code. */
-    narrow_t staged[RP_BLOCK * RP_WIDTH];
+    narrow_t staged[RP_BLOCK * RP_WIDTH + RP_WORD];
+#ifdef __clang__
+#pragma clang loop vectorize_width(32)
+#endif
     for (int i = 0; i < RP_BLOCK * RP_WIDTH; i++)
         staged[i] = narrow(RP_LOAD(x[i]), argument);
-    for (int row = 0; row < RP_BLOCK; row++) {
-        narrow_t sum = staged[row * RP_WIDTH];
-        for (int i = 1; i < RP_WIDTH; i++)
-            sum = combine_narrow(sum, staged[row * RP_WIDTH + i]);
-        results[row * columns] = finish(widen(sum), RP_WIDTH, argument);
-    }
+    for (int row = 0; row < RP_BLOCK; row++)
+        results[row * columns] = finish(widen(rp_combine_narrow(staged + row * RP_WIDTH)), RP_WIDTH, argument);
 #else
     for (int row = 0; row < RP_BLOCK; row++)
         results[row * columns] = rp_fold_row(x + row * RP_WIDTH, RP_WIDTH, argument);

@@ -2,6 +2,7 @@
 #define ROW_RANGES
 #define ROW_ORDERED
 #define ROW_NARROW
+#define ROW_NARROW_SUMS
 
 typedef struct {
     ordered_t lo, hi;

@@ -176,5 +176,6 @@ static const rowpool_compiled ROW_NAME(compiled) = {
 #undef ROWPOOL_LOAD
 #undef ROW_ORDERED
 #undef ROW_NARROW
+#undef ROW_NARROW_SUMS
 #undef ROW_COMMUTES
 #undef ROW_RESULT_DTYPE

@@ -39,7 +39,7 @@ void rp_cl_guard_restore(const rp_cl_guard *guard);
 typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_BODIES, RP_CL_KERNELS } rp_cl_kernel;
 
 enum {
-    RP_CL_MOST_BLOCK_WIDTH = 24, /* elements of the widest row for which rp_row_blocks is built */
+    RP_CL_MOST_BLOCK_WIDTH = 64, /* elements of the widest row for which rp_row_blocks is built */
     RP_CL_WIDTH_PAYS = 8000000   /* bytes of rows of one width after which it is */
 };
 

@@ -38,7 +38,7 @@ static void found(void *list, const rp_device *device)
 static rowpool_status try_open(rp_device *device, size_t workers, rowpool_error *error)
 {
     const rp_backend_options options = {.workers = workers};
-    rp_backend_fork.probe(found, device);
+    rp_backend_fork.probe(false, found, device);
     return rp_backend_fork.open(device, &options, error);
 }
 

@@ -37,6 +37,7 @@ typedef struct rp_device {
     char identity[64];  /* equal for the same chip seen twice; "" when unknown */
     unsigned rank;      /* of those, the one with the highest is used */
     bool available;     /* false: info.reason says why not */
+    bool looked;        /* look was called */
     size_t lanes;       /* open: how many chunks it wants in flight, */
     size_t parallel;    /* and how many of them it works on at the same time */
     size_t chunk_bytes; /* and the most bytes in one */
@@ -51,7 +52,7 @@ typedef struct rp_device {
 
 /* What opening a device may depend on. */
 typedef struct {
-    size_t workers;
+    size_t workers;              /* 0: as many as there are CPUs when they start */
     size_t chunk_bytes;          /* 0: the backend's choice */
     int (*init)(void *argument); /* runs first in each worker process; NULL: nothing */
     void *init_argument;
@@ -103,8 +104,13 @@ typedef struct rp_task {
 struct rp_backend {
     const char *name;
 
-    /* Required. Calls found(list, device) for each device there is, available or not. */
-    void (*probe)(void (*found)(void *list, const rp_device *device), void *list);
+    /* Required. Calls found(list, device) for each device there is, available or not. A backend may remember what its
+     * drivers said before; afresh: they are asked again. */
+    void (*probe)(bool afresh, void (*found)(void *list, const rp_device *device), void *list);
+
+    /* Optional. Completes what probe left open since it costs time and only those who use the device, or show it, need
+     * to know: whether it is available, and its units. Called before open, if at all. */
+    void (*look)(rp_device *device);
 
     /* Required. Makes a device ready for submit. Called once, by one thread. */
     rowpool_status (*open)(rp_device *device, const rp_backend_options *options, rowpool_error *error);

@@ -53,17 +53,23 @@ static rowpool_status start_fork(rp_workers *state, size_t slot, rp_worker *work
     return rp_worker_start(worker, work, &given, error);
 }
 
-static void probe(void (*found)(void *list, const rp_device *device), void *list)
+static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
 {
+    (void)afresh;
     rp_device device = {.backend = &rp_backend_fork, .available = true};
     device.info = (rowpool_device){.index = "fork",
                                    .name = "worker processes",
                                    .type = ROWPOOL_DEVICE_FORK,
                                    .shared_memory = true,
                                    .fp64 = true,
-                                   .units = (uint32_t)rowpool_cpu_count(),
                                    .largest_buffer = PTRDIFF_MAX};
     found(list, &device);
+}
+
+/* The files of a control group are read for it. */
+static void look(rp_device *device)
+{
+    device->info.units = (uint32_t)rowpool_cpu_count();
 }
 
 static const char *lacks(const rp_device *device, const rp_map *map)
@@ -88,7 +94,8 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     if (init == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     *init = (initialiser){options->init, options->init_argument};
-    RP_TRY(rp_workers_open(device, &forks, options->workers, init, options, error));
+    size_t workers = options->workers != 0 ? options->workers : rowpool_cpu_count();
+    RP_TRY(rp_workers_open(device, &forks, workers, init, options, error));
     device->info.units = (uint32_t)device->parallel;
     device->keeps = quarter_of_memory();
     return ROWPOOL_OK;
@@ -97,6 +104,7 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 const rp_backend rp_backend_fork = {
     .name = "fork",
     .probe = probe,
+    .look = look,
     .open = open_device,
     .close = rp_workers_close,
     .submit = rp_workers_submit,

@@ -3,8 +3,9 @@
 
 #include "backend/backend.h"
 
-static void probe(void (*found)(void *list, const rp_device *device), void *list)
+static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
 {
+    (void)afresh;
     rp_device device = {.backend = &rp_backend_host, .available = true};
     device.info = (rowpool_device){.index = "host",
                                    .name = "the calling thread",

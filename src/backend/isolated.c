@@ -137,15 +137,21 @@ static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *w
 
 /* ---- The vtable ------------------------------------------------------------------------------------------------- */
 
-static void probe(void (*found)(void *list, const rp_device *device), void *list)
+static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
 {
-    char path[PATH_MAX];
-    rp_device device = {.backend = &rp_backend_isolated, .available = find_program(path)};
+    rp_device device = {.backend = &rp_backend_isolated, .available = true};
     device.info = (rowpool_device){
         .index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED};
-    if (!device.available)
-        snprintf(device.info.reason, sizeof device.info.reason, "skipped: there is no program %.200s", path);
+    (void)afresh;
     found(list, &device);
+}
+
+static void look(rp_device *device)
+{
+    char path[PATH_MAX];
+    device->available = find_program(path);
+    if (!device->available)
+        snprintf(device->info.reason, sizeof device->info.reason, "skipped: there is no program %.200s", path);
 }
 
 /* What the program's device is like; it is asked for only now, since to look for devices may end a process. */
@@ -190,6 +196,7 @@ static const char *lacks(const rp_device *device, const rp_map *map)
 const rp_backend rp_backend_isolated = {
     .name = "isolated",
     .probe = probe,
+    .look = look,
     .open = open_device,
     .close = rp_workers_close,
     .submit = rp_workers_submit,

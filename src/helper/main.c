@@ -15,7 +15,7 @@ static rowpool_status open_device(rp_device *device, rp_hello *hello)
 {
     const char *words = rp_setting_text(RP_SETTING_ISOLATED_DEVICE);
     rp_device_list list;
-    RP_TRY(rp_choose(words != NULL ? words : "auto", ROWPOOL_ISOLATE_NEVER, &list, &hello->error));
+    RP_TRY(rp_choose(words != NULL ? words : "auto", ROWPOOL_ISOLATE_NEVER, false, &list, &hello->error));
     *device = list.items[0];
     free(list.items);
     if (device->info.type > ROWPOOL_DEVICE_OTHER)

@@ -36,13 +36,26 @@ static void collect(void *argument, const rp_device *device)
     list->items[list->count++] = *device;
 }
 
+void rp_look(rp_device *device)
+{
+    if (!device->looked && device->lanes == 0 && device->backend->look != NULL)
+        device->backend->look(device);
+    device->looked = true;
+}
+
+static void look_at_all(rp_device_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        rp_look(&list->items[i]);
+}
+
 /* OpenCL is not even loaded for a pool that was asked for other workers only. */
-static rowpool_status probe(bool opencl, rp_device_list *list, rowpool_error *error)
+static rowpool_status probe(bool opencl, bool afresh, rp_device_list *list, rowpool_error *error)
 {
     collector into = {.list = list};
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
         if (opencl || strcmp(backends[i]->name, "opencl") != 0)
-            backends[i]->probe(collect, &into);
+            backends[i]->probe(afresh, collect, &into);
     return into.out_of_memory ? rp_fail(error, ROWPOOL_ENOMEM, "out of memory for the list of devices") : ROWPOOL_OK;
 }
 
@@ -133,6 +146,14 @@ static const rp_device *better_twin(const rp_device_list *list, const word *want
     return NULL;
 }
 
+static rp_device *find(rp_device_list *list, const char *index)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].info.index, index) == 0)
+            return &list->items[i];
+    return NULL;
+}
+
 static bool chip_twice(word_kind kind)
 {
     return kind == ALL || kind == INDEX;
@@ -142,6 +163,9 @@ static size_t apply_word(rp_device_list *list, const word *wanted)
 {
     size_t matched = 0;
     char why[64];
+    rp_device *isolated = find(list, "isolated");
+    if (isolated != NULL && (wanted->kind == ISOLATED || (wanted->kind == AUTO && list->isolate)))
+        rp_look(isolated);
     snprintf(why, sizeof why, wanted->kind == AUTO ? "chosen" : "asked for as '%s'", wanted->text);
     for (size_t i = 0; i < list->count; i++) {
         rp_device *device = &list->items[i];
@@ -157,14 +181,6 @@ static size_t apply_word(rp_device_list *list, const word *wanted)
         }
     }
     return matched;
-}
-
-static rp_device *find(rp_device_list *list, const char *index)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i].info.index, index) == 0)
-            return &list->items[i];
-    return NULL;
 }
 
 static void name_all(const rp_device_list *list, char *text, size_t size)
@@ -183,6 +199,7 @@ static rowpool_status no_such_device(rp_device_list *list, const word *wanted, r
     const rp_device *skipped = find(list, "-"); /* all of OpenCL */
     if (skipped == NULL && (wanted->kind == INDEX || wanted->kind == ISOLATED))
         skipped = find(list, wanted->text);
+    look_at_all(list);
     name_all(list, all, sizeof all);
     if (skipped != NULL)
         return rp_fail(error, ROWPOOL_ENODEVICE, "device %s (%s) cannot be used: %s", wanted->text, skipped->info.name,
@@ -261,6 +278,8 @@ static void sort_used_first(rp_device_list *list)
 
 static void explain_unused(rp_device_list *list)
 {
+    if (rp_log_on(RP_LOG_DEVICE))
+        look_at_all(list);
     for (size_t i = 0; i < list->count; i++) {
         rowpool_device *info = &list->items[i].info;
         bool small_maps = list->automatic && info->type == ROWPOOL_DEVICE_HOST;
@@ -279,12 +298,13 @@ static bool is_to_isolate(rowpool_isolate isolate)
     return true;
 }
 
-rowpool_status rp_choose(const char *words, rowpool_isolate isolate, rp_device_list *list, rowpool_error *error)
+rowpool_status rp_choose(const char *words, rowpool_isolate isolate, bool afresh, rp_device_list *list,
+                         rowpool_error *error)
 {
     bool opencl = false;
     *list = (rp_device_list){.isolate = strstr(words, "auto") != NULL && is_to_isolate(isolate)};
     RP_TRY(scan_words(words, &opencl, list, error));
-    rowpool_status status = probe(opencl, list, error);
+    rowpool_status status = probe(opencl, afresh, list, error);
     if (status == ROWPOOL_OK)
         status = apply_words(list, words, error);
     if (status != ROWPOOL_OK) {

@@ -113,8 +113,6 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         options->device = "auto";
     if (options->workers == 0)
         RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
-    if (options->workers == 0)
-        options->workers = rowpool_cpu_count();
     RP_TRY(read_isolate(&options->isolate, error));
     options->strict |= rp_setting_text(RP_SETTING_STRICT) != NULL;
     if (options->chunk_bytes == 0)
@@ -181,7 +179,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
-    rowpool_status status = rp_choose(read.device, read.isolate, &fresh->devices, error);
+    rowpool_status status = rp_choose(read.device, read.isolate, false, &fresh->devices, error);
     if (status == ROWPOOL_OK)
         status = open_devices(fresh, &read, error);
     if (status != ROWPOOL_OK) {
@@ -194,9 +192,9 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
 
 /* ---- Close ------------------------------------------------------------------------------------------------------ */
 
-void rp_pool_release(rowpool *pool)
+static void release(rowpool *pool, bool forked)
 {
-    if (pool->pid != getpid()) { /* the locks may be held by threads that are not in this child */
+    if (forked) { /* the locks may be held by threads that are not in this child */
         if (--pool->references == 0)
             free(pool);
         return;
@@ -209,6 +207,11 @@ void rp_pool_release(rowpool *pool)
     pthread_cond_destroy(&pool->idle);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
+}
+
+void rp_pool_release(rowpool *pool)
+{
+    release(pool, pool->pid != getpid());
 }
 
 void rowpool_close(rowpool *pool)
@@ -231,16 +234,18 @@ void rowpool_close(rowpool *pool)
         pthread_mutex_unlock(&pool->lock);
     }
     close_devices(pool, forked);
-    rp_pool_release(pool);
+    release(pool, forked);
 }
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-static void copy_infos(const rp_device_list *list, rowpool_device *devices, size_t capacity, size_t *count)
+static void copy_infos(rp_device_list *list, rowpool_device *devices, size_t capacity, size_t *count)
 {
     *count = list->count;
-    for (size_t i = 0; i < list->count && i < capacity; i++)
+    for (size_t i = 0; i < list->count && i < capacity; i++) {
+        rp_look(&list->items[i]);
         devices[i] = list->items[i].info;
+    }
 }
 
 rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t capacity, size_t *count,
@@ -254,7 +259,7 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
         rp_device_list list;
         rowpool_isolate isolate = ROWPOOL_ISOLATE_NEVER;
         RP_TRY(read_isolate(&isolate, error));
-        RP_TRY(rp_choose("auto", isolate, &list, error));
+        RP_TRY(rp_choose("auto", isolate, true, &list, error));
         copy_infos(&list, devices, capacity, count);
         free(list.items);
         return ROWPOOL_OK;

@@ -18,8 +18,12 @@ typedef struct {
 } rp_device_list;
 
 /* Finds every device and marks those that `words` asks for, each with the reason. The list is freed with free(items).
- * EINVAL: a word that means nothing; ENODEVICE: a device that is not there. */
-rowpool_status rp_choose(const char *words, rowpool_isolate isolate, rp_device_list *list, rowpool_error *error);
+ * EINVAL: a word that means nothing; ENODEVICE: a device that is not there. afresh: drivers are asked again. */
+rowpool_status rp_choose(const char *words, rowpool_isolate isolate, bool afresh, rp_device_list *list,
+                         rowpool_error *error);
+
+/* Before a device that is not in use is shown: completes what is said of it. */
+void rp_look(rp_device *device);
 
 /* Chooses once more, automatically, without a device that could not be opened. */
 rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error);

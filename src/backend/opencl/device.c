@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/thread.h"
 #include "base/trace.h"
 
 static const char *lacks(const rp_device *device, const rp_map *map)
@@ -69,24 +70,64 @@ static bool divides_exactly(cl_device_id id)
            (config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
 }
 
+/* Devices that this process had a context on: all that a driver loads for one, with its handlers of signals, is there.
+ * Beyond so many, they pass for new ones. */
+enum { MOST_LOADED = 16 };
+static _Atomic uintptr_t loaded[MOST_LOADED];
+
+static bool is_loaded(uintptr_t id)
+{
+    for (size_t i = 0; i < MOST_LOADED; i++)
+        if (atomic_load_explicit(&loaded[i], memory_order_relaxed) == id)
+            return true;
+    return false;
+}
+
+static void note_loaded(uintptr_t id)
+{
+    for (size_t i = 0; i < MOST_LOADED; i++) {
+        uintptr_t none = 0;
+        if (atomic_compare_exchange_strong(&loaded[i], &none, id) || none == id)
+            return;
+    }
+}
+
+/* Each context may start threads; only the first on a device loads libraries. */
+static cl_context create_context(const rp_device *device, cl_int *code)
+{
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->id[0], 0};
+    const cl_device_id id = (cl_device_id)device->id[1];
+    rp_cl_guard guard;
+    bool first = !is_loaded(device->id[1]);
+    if (first)
+        rp_cl_guard_enter(&guard);
+    else
+        rp_signals_block(&guard.mask);
+    cl_context context = clCreateContext(properties, 1, &id, NULL, NULL, code);
+    if (first)
+        rp_cl_guard_leave(&guard);
+    else
+        rp_signals_unblock(&guard.mask);
+    if (first && *code == CL_SUCCESS)
+        note_loaded(device->id[1]);
+    return context;
+}
+
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
     rp_cl_device *state = calloc(1, sizeof *state);
     if (state == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
     cl_int code;
-    rp_cl_guard guard;
-    cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->id[0], 0};
     state->id = (cl_device_id)device->id[1];
     state->shared = device->info.shared_memory;
     state->long_items = device->info.type == ROWPOOL_DEVICE_CPU && !rp_cl_is_renderer(device);
     state->group = group_size(state->id);
     state->exact_divide = divides_exactly(state->id);
-    rp_cl_guard_enter(&guard);
-    state->context = clCreateContext(properties, 1, &state->id, NULL, NULL, &code);
-    rp_cl_guard_leave(&guard);
+    state->context = create_context(device, &code);
     if (code != CL_SUCCESS) {
         free(state);
+        rp_cl_forget();
         return rp_cl_fail(device, "clCreateContext", code, error);
     }
     pthread_mutex_init(&state->lock, NULL);

@@ -115,7 +115,11 @@ rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_t
 
 /* ---- probe.c, chunk.c ------------------------------------------------------------------------------------------- */
 
-void rp_cl_probe(void (*found)(void *list, const rp_device *device), void *list);
+void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list);
+
+/* What the drivers said may hold no longer: the next probe asks them. */
+void rp_cl_forget(void);
+
 rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *error);
 rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *error);
 void rp_cl_drop(rp_device *device, rp_kept *copy);

@@ -56,13 +56,14 @@ static rowpool_status start_fork(rp_workers *state, size_t slot, rp_worker *work
 static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
 {
     (void)afresh;
-    rp_device device = {.backend = &rp_backend_fork, .available = true};
-    device.info = (rowpool_device){.index = "fork",
-                                   .name = "worker processes",
-                                   .type = ROWPOOL_DEVICE_FORK,
-                                   .shared_memory = true,
-                                   .fp64 = true,
-                                   .largest_buffer = PTRDIFF_MAX};
+    static const rp_device device = {.backend = &rp_backend_fork,
+                                     .available = true,
+                                     .info = {.index = "fork",
+                                              .name = "worker processes",
+                                              .type = ROWPOOL_DEVICE_FORK,
+                                              .shared_memory = true,
+                                              .fp64 = true,
+                                              .largest_buffer = PTRDIFF_MAX}};
     found(list, &device);
 }
 

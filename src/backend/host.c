@@ -6,14 +6,15 @@
 static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
 {
     (void)afresh;
-    rp_device device = {.backend = &rp_backend_host, .available = true};
-    device.info = (rowpool_device){.index = "host",
-                                   .name = "the calling thread",
-                                   .type = ROWPOOL_DEVICE_HOST,
-                                   .shared_memory = true,
-                                   .fp64 = true,
-                                   .units = 1,
-                                   .largest_buffer = PTRDIFF_MAX};
+    static const rp_device device = {.backend = &rp_backend_host,
+                                     .available = true,
+                                     .info = {.index = "host",
+                                              .name = "the calling thread",
+                                              .type = ROWPOOL_DEVICE_HOST,
+                                              .shared_memory = true,
+                                              .fp64 = true,
+                                              .units = 1,
+                                              .largest_buffer = PTRDIFF_MAX}};
     found(list, &device);
 }
 

@@ -139,9 +139,10 @@ static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *w
 
 static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
 {
-    rp_device device = {.backend = &rp_backend_isolated, .available = true};
-    device.info = (rowpool_device){
-        .index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED};
+    static const rp_device device = {
+        .backend = &rp_backend_isolated,
+        .available = true,
+        .info = {.index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED}};
     (void)afresh;
     found(list, &device);
 }

@@ -21,19 +21,30 @@ static const rp_backend *const backends[] = {
 
 typedef struct {
     rp_device_list *list;
+    size_t capacity;
     bool out_of_memory;
 } collector;
+
+static bool make_room(collector *into)
+{
+    enum { USUAL = 8 };
+    size_t wanted = into->capacity > 0 ? 2 * into->capacity : USUAL;
+    if (into->list->count < into->capacity)
+        return true;
+    rp_device *more = realloc(into->list->items, wanted * sizeof *more);
+    into->out_of_memory |= more == NULL;
+    if (more == NULL)
+        return false;
+    into->list->items = more;
+    into->capacity = wanted;
+    return true;
+}
 
 static void collect(void *argument, const rp_device *device)
 {
     collector *into = argument;
-    rp_device_list *list = into->list;
-    rp_device *more = realloc(list->items, (list->count + 1) * sizeof *more);
-    into->out_of_memory |= more == NULL;
-    if (more == NULL)
-        return;
-    list->items = more;
-    list->items[list->count++] = *device;
+    if (make_room(into))
+        into->list->items[into->list->count++] = *device;
 }
 
 void rp_look(rp_device *device)
@@ -75,12 +86,13 @@ static bool is_index(const char *text)
     return before > 0 && after > 0 && text[before + 1 + after] == '\0';
 }
 
+/* The text fits into the word. */
 static bool parse_word(const char *text, word *parsed)
 {
     static const char *const kinds[] = {
         [AUTO] = "auto",         [ALL] = "all",   [CPU] = "cpu",  [GPU] = "gpu", [ACCELERATOR] = "accelerator",
         [ISOLATED] = "isolated", [FORK] = "fork", [HOST] = "host"};
-    snprintf(parsed->text, sizeof parsed->text, "%s", text);
+    memcpy(parsed->text, text, strlen(text) + 1);
     parsed->kind = INDEX;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(text, kinds[i]) == 0)
@@ -126,12 +138,19 @@ static bool matches(const rp_device_list *list, const word *wanted, const rp_dev
 
 /* ---- Choosing --------------------------------------------------------------------------------------------------- */
 
+static void give_reason(rowpool_device *info, const char *why)
+{
+    size_t length = strnlen(why, sizeof info->reason - 1);
+    memcpy(info->reason, why, length);
+    info->reason[length] = '\0';
+}
+
 static void use(rp_device *device, const char *why)
 {
     if (device->info.in_use)
         return;
     device->info.in_use = true;
-    snprintf(device->info.reason, sizeof device->info.reason, "%s", why);
+    give_reason(&device->info, why);
 }
 
 /* Another device that stands for the same chip, and better: by its rank, or else by coming first. */
@@ -270,6 +289,10 @@ static void sort_used_first(rp_device_list *list)
     for (size_t i = 0; i < list->count; i++) {
         if (!list->items[i].info.in_use)
             continue;
+        if (i == list->used) {
+            list->used++;
+            continue;
+        }
         rp_device device = list->items[i];
         memmove(&list->items[list->used + 1], &list->items[list->used], (i - list->used) * sizeof device);
         list->items[list->used++] = device;
@@ -284,7 +307,7 @@ static void explain_unused(rp_device_list *list)
         rowpool_device *info = &list->items[i].info;
         bool small_maps = list->automatic && info->type == ROWPOOL_DEVICE_HOST;
         if (!info->in_use && info->reason[0] == '\0')
-            snprintf(info->reason, sizeof info->reason, small_maps ? "small maps only" : "not asked for");
+            give_reason(info, small_maps ? "small maps only" : "not asked for");
         rp_log(RP_LOG_DEVICE, "%s %s (%s): %s", info->in_use ? "use" : "  -", info->index, info->name, info->reason);
     }
 }

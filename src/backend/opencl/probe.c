@@ -141,8 +141,12 @@ static void describe(inquiry *probe, rp_device *device)
 /* The setting may be another one at each probe. */
 static void pass_on(const inquiry *probe, const rp_device *device)
 {
+    if (rp_setting_text(RP_SETTING_COPY) == NULL) {
+        probe->found(probe->list, device);
+        return;
+    }
     rp_device passed = *device;
-    passed.info.shared_memory &= rp_setting_text(RP_SETTING_COPY) == NULL;
+    passed.info.shared_memory = false;
     probe->found(probe->list, &passed);
 }
 

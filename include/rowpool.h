@@ -221,7 +221,9 @@ typedef struct {
     rowpool_isolate isolate;
 } rowpool_options;
 
-/* Opens a pool. options NULL: the defaults. *pool is NULL after a failure.
+/* Opens a pool. options NULL: the defaults. *pool is NULL after a failure. ROWPOOL_CPU, "baseline", "avx2" or "avx512",
+ * says which form of the built-in functions the calling thread and worker processes run; else it is the one with the
+ * most that the CPU has.
  * EINVAL: an option or variable is wrong; ENODEVICE: no device of that name (the message lists those there are). */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options,
                                                         rowpool_error *error);

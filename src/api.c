@@ -110,9 +110,10 @@ static bool is_compiled(const rowpool_function *function)
 }
 
 /* The function's form for the rows' dtype. */
-static rowpool_status take_function(const rowpool_function *function, rp_map *map, rowpool_error *error)
+static rowpool_status take_function(const rowpool *pool, const rowpool_function *function, rp_map *map,
+                                    rowpool_error *error)
 {
-    const rowpool_compiled *compiled = function->compiled[map->inputs[0].dtype_id];
+    const rowpool_compiled *compiled = rp_compiled_for(pool->cpu, function, map->inputs[0].dtype_id);
     map->function = function;
     map->name = function->name;
     if (compiled != NULL) {
@@ -242,7 +243,7 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
     rp_map *map = &checked->map;
     RP_TRY(check_function(call, error));
     RP_TRY(take_inputs(call, map, error));
-    RP_TRY(take_function(call->function, map, error));
+    RP_TRY(take_function(pool, call->function, map, error));
     RP_TRY(take_arguments(call, kind.later, checked, error));
     map->host = rp_is_builtin(call->function) || call->allow_host;
     map->chunk_rows = call->chunk_rows;

@@ -27,6 +27,12 @@ bool test_pool_due(const test_pool *asked, size_t elements)
     return test_pool_fits(asked, elements) && seen++ % one_in == 0;
 }
 
+/* Whether the surroundings ask for a form of the built-in functions that this CPU does not have. */
+static bool cpu_lacks(const char *message)
+{
+    return strstr(message, "ROWPOOL_CPU") != NULL;
+}
+
 static void add_device(const char *device)
 {
     for (size_t i = 0; i < COUNT_OF(chunkings) && n_pools < COUNT_OF(pools); i++) {
@@ -35,7 +41,7 @@ static void add_device(const char *device)
         rowpool_error error;
         if (rowpool_open(&added->pool, &options, &error) != ROWPOOL_OK) {
             fprintf(stderr, "%s: %s\n", device, error.message);
-            exit(1);
+            exit(cpu_lacks(error.message) ? 77 : 1);
         }
         snprintf(added->what, sizeof added->what, "%s, chunk_bytes %zu", device, options.chunk_bytes);
         added->most = chunkings[i].most;

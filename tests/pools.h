@@ -18,7 +18,8 @@ typedef struct {
 } test_pool;
 
 /* Opens pools of the devices that the arguments of a program name as ROWPOOL_DEVICE names them; where they name none,
- * of all devices. Exits, with the reason said, where there is no such device. */
+ * of all devices. Exits, with the reason said, where there is no such device; as one that is skipped where the CPU has
+ * not what ROWPOOL_CPU names. */
 void test_pools_open(int argc, char **argv);
 void test_pools_close(void);
 

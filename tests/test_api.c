@@ -210,6 +210,17 @@ TEST(bad_variables_are_refused_by_name)
     }
 }
 
+/* That one has no option. */
+TEST(a_wrong_kind_of_cpu_is_refused)
+{
+    setenv("ROWPOOL_CPU", "nonsense", 1);
+    open_refused(NULL, ROWPOOL_EINVAL, "ROWPOOL_CPU is 'nonsense'");
+    open_refused(NULL, ROWPOOL_EINVAL, "baseline"); /* what would be right */
+    setenv("ROWPOOL_CPU", "baseline", 1);
+    rowpool_close(open_pool("host", 0));
+    unsetenv("ROWPOOL_CPU");
+}
+
 TEST(variables_hold_where_options_are_zero)
 {
     setenv("ROWPOOL_DEVICE", "fork", 1);
@@ -1384,6 +1395,7 @@ int main(void)
         cmocka_unit_test(a_type_that_is_not_there_is_refused),
         cmocka_unit_test(too_many_workers_are_refused),
         cmocka_unit_test(bad_variables_are_refused_by_name),
+        cmocka_unit_test(a_wrong_kind_of_cpu_is_refused),
         cmocka_unit_test(variables_hold_where_options_are_zero),
         cmocka_unit_test(an_empty_variable_is_unset),
         cmocka_unit_test(missing_arguments_are_refused),

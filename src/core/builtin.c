@@ -1,20 +1,26 @@
 #include "core/builtin.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static const rowpool_function *const builtins[] = {
-#define RP_BUILTIN_ENTRY(name) &rp_builtin_##name,
-    RP_BUILTINS(RP_BUILTIN_ENTRY)
-#undef RP_BUILTIN_ENTRY
-};
+#include "base/settings.h"
+
+#define RP_BASELINE_ENTRY(name) &rp_builtin_##name,
+static const rowpool_function *const builtins[] = {RP_BUILTINS(RP_BASELINE_ENTRY)};
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
+
+/* Its place among them; BUILTINS: it is none. */
+static size_t place_of(const rowpool_function *function)
+{
+    size_t i = 0;
+    while (i < BUILTINS && builtins[i] != function)
+        i++;
+    return i;
+}
 
 bool rp_is_builtin(const rowpool_function *function)
 {
-    for (size_t i = 0; i < BUILTINS; i++)
-        if (builtins[i] == function)
-            return true;
-    return false;
+    return place_of(function) < BUILTINS;
 }
 
 const rowpool_function *rowpool_builtin(const char *name)
@@ -28,4 +34,78 @@ const rowpool_function *rowpool_builtin(const char *name)
 const char *rowpool_builtin_name(size_t i)
 {
     return i < BUILTINS ? builtins[i]->name : NULL;
+}
+
+/* ---- Kinds of CPU ------------------------------------------------------------------------------------------------ */
+
+static bool is_any(void)
+{
+    return true;
+}
+
+#ifdef ROWPOOL_HAVE_AVX2
+#define RP_AVX2_DECLARATION(name) extern const rowpool_function rp_avx2_##name;
+#define RP_AVX2_ENTRY(name) &rp_avx2_##name,
+RP_BUILTINS(RP_AVX2_DECLARATION)
+static const rowpool_function *const avx2[] = {RP_BUILTINS(RP_AVX2_ENTRY)};
+
+static bool is_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("popcnt");
+}
+#endif
+
+#ifdef ROWPOOL_HAVE_AVX512
+#define RP_AVX512_DECLARATION(name) extern const rowpool_function rp_avx512_##name;
+#define RP_AVX512_ENTRY(name) &rp_avx512_##name,
+RP_BUILTINS(RP_AVX512_DECLARATION)
+static const rowpool_function *const avx512[] = {RP_BUILTINS(RP_AVX512_ENTRY)};
+
+static bool is_avx512(void)
+{
+    return is_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+/* The one with the most first. Asked at run time, not by the loader: resolvers of symbols run before the thread
+ * sanitizer does, and crash in it. */
+static const rp_cpu cpus[] = {
+#ifdef ROWPOOL_HAVE_AVX512
+    {"avx512", is_avx512, avx512},
+#endif
+#ifdef ROWPOOL_HAVE_AVX2
+    {"avx2", is_avx2, avx2},
+#endif
+    {"baseline", is_any, builtins},
+};
+enum { CPUS = sizeof cpus / sizeof *cpus };
+
+static rowpool_status no_such_cpu(const char *named, rowpool_error *error)
+{
+    char names[64] = "";
+    for (size_t i = 0; i < CPUS; i++)
+        if (cpus[i].is_this())
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names != '\0' ? ", " : "",
+                     cpus[i].name);
+    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; here it can be one of: %s", rp_setting_name(RP_SETTING_CPU),
+                   named, names);
+}
+
+rowpool_status rp_cpu_choose(const rp_cpu **cpu, rowpool_error *error)
+{
+    const char *named = rp_setting_text(RP_SETTING_CPU);
+    for (size_t i = 0; i < CPUS; i++)
+        if (cpus[i].is_this() && (named == NULL || strcmp(named, cpus[i].name) == 0)) {
+            *cpu = &cpus[i];
+            return ROWPOOL_OK;
+        }
+    return no_such_cpu(named, error);
+}
+
+const rowpool_compiled *rp_compiled_for(const rp_cpu *cpu, const rowpool_function *function, rowpool_dtype dtype)
+{
+    size_t place = place_of(function);
+    return (place < BUILTINS ? cpu->functions[place] : function)->compiled[dtype];
 }

@@ -1,8 +1,9 @@
-/* The row functions of the library's own. They are made as a user's are; only their names are known here. */
+/* The row functions of the library's own. They are made as a user's are; only their names are known here, and that each
+ * is compiled for several kinds of CPU. */
 #ifndef RP_CORE_BUILTIN_H
 #define RP_CORE_BUILTIN_H
 
-#include "rowpool.h"
+#include "base/error.h"
 
 #define RP_BUILTINS(X) X(count) X(count64) X(any) X(all) X(fraction) X(sum) X(mean) X(min) X(max) X(argmin) X(argmax)
 
@@ -12,5 +13,18 @@ RP_BUILTINS(RP_BUILTIN_DECLARATION)
 
 /* Whether a function is one of them. */
 bool rp_is_builtin(const rowpool_function *function);
+
+/* A kind of CPU, and the built-in functions compiled for it. */
+typedef struct {
+    const char *name;
+    bool (*is_this)(void);                    /* whether this CPU is of the kind */
+    const rowpool_function *const *functions; /* in the order of RP_BUILTINS */
+} rp_cpu;
+
+/* The kind that ROWPOOL_CPU names, else the one with the most that this CPU has. EINVAL: it has not what is named. */
+rowpool_status rp_cpu_choose(const rp_cpu **cpu, rowpool_error *error);
+
+/* What a function, built-in or not, is compiled into for a dtype; NULL: nothing. */
+const rowpool_compiled *rp_compiled_for(const rp_cpu *cpu, const rowpool_function *function, rowpool_dtype dtype);
 
 #endif

@@ -179,13 +179,16 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
-    rowpool_status status = rp_choose(read.device, read.isolate, false, &fresh->devices, error);
+    rowpool_status status = rp_cpu_choose(&fresh->cpu, error);
+    if (status == ROWPOOL_OK)
+        status = rp_choose(read.device, read.isolate, false, &fresh->devices, error);
     if (status == ROWPOOL_OK)
         status = open_devices(fresh, &read, error);
     if (status != ROWPOOL_OK) {
         rowpool_close(fresh);
         return status;
     }
+    rp_log(RP_LOG_DEVICE, "built-in functions for this CPU: %s", fresh->cpu->name);
     *pool = fresh;
     return ROWPOOL_OK;
 }

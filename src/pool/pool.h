@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "backend/backend.h"
+#include "core/builtin.h"
 
 /* ---- choose.c: which devices ------------------------------------------------------------------------------------ */
 
@@ -63,6 +64,7 @@ struct rowpool {
     pid_t pid;
     rp_device_list devices;
     rp_backend_options options; /* for devices that are opened later */
+    const rp_cpu *cpu;          /* which form of the built-in functions runs on the host and in processes */
     bool strict;                /* a device that fails ends the map */
     rp_device *host;            /* one of the devices: small maps, and what nobody else can do */
     pthread_mutex_t lock;       /* everything below, the counters of devices[].info, and opening devices later */

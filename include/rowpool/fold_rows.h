@@ -4,11 +4,36 @@
 #define ROWPOOL_FOLD_ROWS_H
 
 enum {
-    ROWPOOL_SLICE = 4096,    /* elements that stay in the first cache while every column passes over them */
-    ROWPOOL_LANES = 8,       /* accumulators side by side */
-    ROWPOOL_COLUMNS = 16,    /* columns that pass over a long row together */
-    ROWPOOL_MOST_NARROW = 32 /* elements of the widest rows that are folded narrow */
+    ROWPOOL_SLICE = 4096,     /* elements that stay in the first cache while every column passes over them */
+    ROWPOOL_LANES = 8,        /* accumulators side by side */
+    ROWPOOL_COLUMNS = 16,     /* columns that pass over a long row together */
+    ROWPOOL_MOST_NARROW = 32, /* elements of the widest rows that are folded narrow */
+    ROWPOOL_MOST_SUM = 127,   /* elements that each count for 0 or 1, whose sum any type can hold */
+    ROWPOOL_SUM_BYTES = 128   /* of sums side by side: a few vectors */
 };
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first bytes of a row are the low ones of a word");
+
+/* Whether vectors of 64-bit elements can be compared. Where they cannot, a plain loop has a branch for each. */
+#if defined(__x86_64__) && !defined(__SSE4_2__)
+#define ROWPOOL_COMPARES_64 0
+#else
+#define ROWPOOL_COMPARES_64 1
+#endif
+
+/* The sum of `width` bytes that each are 0 or 1, no more of them than a byte can count; 8 more can be read. The product
+ * has in its top byte the sum of the word's bytes; the shift before it drops those beyond the row. */
+static inline uint8_t rowpool_sum_bytes(const uint8_t *bytes, size_t width)
+{
+    uint64_t sums = 0, word;
+    for (; width > sizeof word; width -= sizeof word, bytes += sizeof word) {
+        __builtin_memcpy(&word, bytes, sizeof word);
+        sums += word;
+    }
+    __builtin_memcpy(&word, bytes, sizeof word);
+    sums += word << 8 * (sizeof word - width);
+    return (uint8_t)(sums * 0x0101010101010101u >> 56);
+}
 
 #endif
 
@@ -18,10 +43,53 @@ enum {
 #define ROWPOOL_LOAD(x) ROW_VALUE(x)
 #endif
 
+#ifdef ROW_NARROW_SUMS
+/* The widest rows whose elements are staged as bytes, and the most elements of one plain sum: of 8 bits it can hold no
+ * more, and where a plain loop is slow it is not for long rows. */
+#define ROWPOOL_BYTES (ROW_BITS == 8 || (ROW_BITS == 64 && !ROWPOOL_COMPARES_64))
+#define ROWPOOL_STAGED (ROWPOOL_BYTES ? 255 : ROW_BITS == 16 ? 32 : 8)
+#define ROWPOOL_FEW (ROWPOOL_BYTES ? ROWPOOL_MOST_SUM : 1024)
+
+/* Elements that count for 0 or 1: n of them, in sums as wide as they are, so that no vector has to be unpacked. */
+static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
+{
+    ordered_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum = (ordered_t)(sum + (narrow(ROWPOOL_LOAD(x[i]), argument) != 0));
+    return (accumulator_t)sum;
+}
+
+/* Many of them: several such sums side by side, for as long as they can hold what they count. */
+static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
+{
+    enum { LANES = ROWPOOL_SUM_BYTES / sizeof(ordered_t) };
+    accumulator_t sum = 0;
+    while (n > ROWPOOL_FEW) {
+        size_t rounds = n / LANES < ROWPOOL_MOST_SUM ? n / LANES : ROWPOOL_MOST_SUM;
+        ordered_t lane[LANES] = {0};
+        for (size_t r = 0; r < rounds; r++, x += LANES)
+            for (size_t k = 0; k < LANES; k++)
+                lane[k] = (ordered_t)(lane[k] + (narrow(ROWPOOL_LOAD(x[k]), argument) != 0));
+        int32_t lanes = 0;
+        for (size_t k = 0; k < LANES; k++)
+            lanes += (int32_t)lane[k];
+        sum += (accumulator_t)lanes;
+        n -= rounds * LANES;
+    }
+    return sum + ROW_NAME(sum_few)(x, n, argument);
+}
+#else
+#define ROWPOOL_STAGED ROWPOOL_MOST_NARROW
+#endif
+
 /* Elements from ... to - 1 of a row, or of the part of it that begins with its element `first`. */
 static inline accumulator_t ROW_NAME(fold)(accumulator_t part, ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t from,
                                            size_t to, size_t first, arguments_t argument)
 {
+#ifdef ROW_NARROW_SUMS
+    (void)first;
+    return part + ROW_NAME(sum_many)(x + from, to - from, argument);
+#else
     size_t i = from;
 #ifdef ROW_COMMUTES
     /* Several accumulators side by side: the next element need not wait for the last. */
@@ -39,6 +107,7 @@ static inline accumulator_t ROW_NAME(fold)(accumulator_t part, ROWPOOL_STORED(RO
     for (; i < to; i++)
         part = element(part, ROWPOOL_LOAD(x[i]), first + i, argument);
     return part;
+#endif
 }
 
 #ifdef ROW_NARROW
@@ -48,9 +117,13 @@ static inline __attribute__((always_inline)) void ROW_NAME(combine_staged)(const
                                                                            result_t *results, size_t columns)
 {
     for (size_t r = 0; r < n; r++) {
+#ifdef ROW_NARROW_SUMS
+        narrow_t sum = rowpool_sum_bytes(staged + r * width, width);
+#else
         narrow_t sum = staged[r * width];
         for (size_t i = 1; i < width; i++)
             sum = combine_narrow(sum, staged[r * width + i]);
+#endif
         results[r * columns] = finish(widen(sum), width, argument);
     }
 }
@@ -81,7 +154,7 @@ static void ROW_NAME(combine_rows)(const narrow_t *staged, size_t n, size_t widt
 static void ROW_NAME(fold_narrow)(const rowpool_block *block, const arguments_t *arguments, size_t columns,
                                   result_t *results)
 {
-    narrow_t staged[ROWPOOL_SLICE];
+    narrow_t staged[ROWPOOL_SLICE + sizeof(uint64_t)]; /* a word at its end too */
     size_t width = block->input[0].width, most = ROWPOOL_SLICE / width;
     for (size_t row = 0, n; row < block->count; row += n) {
         ROWPOOL_STORED(ROWPOOL_DTYPE) *x = (ROWPOOL_STORED(ROWPOOL_DTYPE) *)block->input[0].data + row * width;
@@ -91,6 +164,25 @@ static void ROW_NAME(fold_narrow)(const rowpool_block *block, const arguments_t 
             for (size_t i = 0; i < n * width; i++)
                 staged[i] = narrow(ROWPOOL_LOAD(x[i]), argument);
             ROW_NAME(combine_rows)(staged, n, width, argument, results + row * columns + k, columns);
+        }
+    }
+}
+#endif
+
+#ifdef ROW_NARROW_SUMS
+/* Rows a little longer, some of them at a time, so that every column passes over what is in the cache. */
+static void ROW_NAME(sum_rows)(const rowpool_block *block, const arguments_t *arguments, size_t columns,
+                               result_t *results)
+{
+    const size_t width = block->input[0].width, stride = block->input[0].stride, most = ROWPOOL_SLICE / width;
+    for (size_t row = 0, n; row < block->count; row += n) {
+        ROWPOOL_STORED(ROWPOOL_DTYPE) *x = (ROWPOOL_STORED(ROWPOOL_DTYPE) *)block->input[0].data + row * stride;
+        n = block->count - row < most ? block->count - row : most;
+        for (size_t k = 0; k < columns; k++) {
+            const arguments_t argument = arguments[k];
+            result_t *result = results + row * columns + k;
+            for (size_t r = 0; r < n; r++)
+                result[r * columns] = finish(ROW_NAME(sum_few)(x + r * stride, width, argument), width, argument);
         }
     }
 }
@@ -113,14 +205,26 @@ static void ROW_NAME(rows)(const rowpool_block *block, const void *arguments, si
     result_t *result = results;
 #ifdef ROW_NARROW
     if (block->input[0].offsets == NULL && block->input[0].stride == block->input[0].width &&
-        block->input[0].width > 0 && block->input[0].width <= ROWPOOL_MOST_NARROW) {
+        block->input[0].width > 0 && block->input[0].width <= ROWPOOL_STAGED) {
         ROW_NAME(fold_narrow)(block, argument, columns, result);
+        return;
+    }
+#endif
+#ifdef ROW_NARROW_SUMS
+    if (block->input[0].offsets == NULL && block->input[0].width > 0 && block->input[0].width <= ROWPOOL_FEW) {
+        ROW_NAME(sum_rows)(block, argument, columns, result);
         return;
     }
 #endif
     for (size_t r = 0; r < block->count; r++, result += columns) {
         size_t width;
         ROWPOOL_STORED(ROWPOOL_DTYPE) *x = rowpool_block_row(block, 0, r, sizeof(ordered_t), &width);
+        if (width <= ROWPOOL_SLICE) {
+            for (size_t k = 0; k < columns; k++)
+                result[k] = finish(ROW_NAME(fold)(identity(argument[k]), x, 0, width, 0, argument[k]), width,
+                                   argument[k]);
+            continue;
+        }
         for (size_t k = 0, n; k < columns; k += n) {
             accumulator_t parts[ROWPOOL_COLUMNS];
             n = columns - k < ROWPOOL_COLUMNS ? columns - k : ROWPOOL_COLUMNS;
@@ -177,5 +281,8 @@ static const rowpool_compiled ROW_NAME(compiled) = {
 #undef ROW_ORDERED
 #undef ROW_NARROW
 #undef ROW_NARROW_SUMS
+#undef ROWPOOL_BYTES
+#undef ROWPOOL_STAGED
+#undef ROWPOOL_FEW
 #undef ROW_COMMUTES
 #undef ROW_RESULT_DTYPE

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/zero.h"
 #include "core/builtin.h"
 #include "core/range.h"
 #include "pool/pool.h"
@@ -253,7 +254,8 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
 
 static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_error *error)
 {
-    checked_call checked = {0};
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
     rowpool_status status = check_call(pool, call, (call_kind){.stream = stream != NULL}, &checked, error);
     if (status == ROWPOOL_OK)
         status = rp_pool_run(pool, &checked.map, stream, error);
@@ -264,7 +266,8 @@ static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp
 static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_done *done,
                                   void *payload, rowpool_job **job, rowpool_error *error)
 {
-    checked_call checked = {0};
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
     if (job != NULL)
         *job = NULL;
     rowpool_status status = check_call(pool, call, (call_kind){stream != NULL, true}, &checked, error);
@@ -375,7 +378,8 @@ static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *functio
 rowpool_status rowpool_apply(rowpool *pool, rowpool_apply_function *function, const void *argument,
                              size_t argument_size, void *result, size_t result_size, rowpool_error *error)
 {
-    checked_call checked = {0};
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
     if (status == ROWPOOL_OK)
         status = rp_pool_run(pool, &checked.map, NULL, error);
@@ -387,7 +391,8 @@ rowpool_status rowpool_apply_async(rowpool *pool, rowpool_apply_function *functi
                                    size_t argument_size, void *result, size_t result_size, rowpool_done *done,
                                    void *payload, rowpool_job **job, rowpool_error *error)
 {
-    checked_call checked = {0};
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
     if (job != NULL)
         *job = NULL;
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);

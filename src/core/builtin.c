@@ -1,9 +1,6 @@
 #include "core/builtin.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#include "base/settings.h"
 
 #define RP_BASELINE_ENTRY(name) &rp_builtin_##name,
 static const rowpool_function *const builtins[] = {RP_BUILTINS(RP_BASELINE_ENTRY)};
@@ -82,26 +79,12 @@ static const rp_cpu cpus[] = {
 };
 enum { CPUS = sizeof cpus / sizeof *cpus };
 
-static rowpool_status no_such_cpu(const char *named, rowpool_error *error)
+const rp_cpu *rp_cpu_at(size_t i)
 {
-    char names[64] = "";
-    for (size_t i = 0; i < CPUS; i++)
-        if (cpus[i].is_this())
-            snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names != '\0' ? ", " : "",
-                     cpus[i].name);
-    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; here it can be one of: %s", rp_setting_name(RP_SETTING_CPU),
-                   named, names);
-}
-
-rowpool_status rp_cpu_choose(const rp_cpu **cpu, rowpool_error *error)
-{
-    const char *named = rp_setting_text(RP_SETTING_CPU);
-    for (size_t i = 0; i < CPUS; i++)
-        if (cpus[i].is_this() && (named == NULL || strcmp(named, cpus[i].name) == 0)) {
-            *cpu = &cpus[i];
-            return ROWPOOL_OK;
-        }
-    return no_such_cpu(named, error);
+    for (size_t k = 0; k < CPUS; k++)
+        if (cpus[k].is_this() && i-- == 0)
+            return &cpus[k];
+    return NULL;
 }
 
 const rowpool_compiled *rp_compiled_for(const rp_cpu *cpu, const rowpool_function *function, rowpool_dtype dtype)

@@ -3,7 +3,7 @@
 #ifndef RP_CORE_BUILTIN_H
 #define RP_CORE_BUILTIN_H
 
-#include "base/error.h"
+#include "rowpool.h"
 
 #define RP_BUILTINS(X) X(count) X(count64) X(any) X(all) X(fraction) X(sum) X(mean) X(min) X(max) X(argmin) X(argmax)
 
@@ -21,8 +21,8 @@ typedef struct {
     const rowpool_function *const *functions; /* in the order of RP_BUILTINS */
 } rp_cpu;
 
-/* The kind that ROWPOOL_CPU names, else the one with the most that this CPU has. EINVAL: it has not what is named. */
-rowpool_status rp_cpu_choose(const rp_cpu **cpu, rowpool_error *error);
+/* The kinds of which this CPU is, the one with the most first; NULL: no more. */
+const rp_cpu *rp_cpu_at(size_t i);
 
 /* What a function, built-in or not, is compiled into for a dtype; NULL: nothing. */
 const rowpool_compiled *rp_compiled_for(const rp_cpu *cpu, const rowpool_function *function, rowpool_dtype dtype);

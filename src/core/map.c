@@ -1,5 +1,7 @@
 #include "core/map.h"
 
+#include "base/zero.h"
+
 static rowpool_row row_of(const rp_code *code, const rowpool_block *block, size_t input, size_t r)
 {
     const rowpool_block_input *from = &block->input[input];
@@ -64,17 +66,27 @@ static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
     };
 }
 
+static void make_block(const rp_map *map, const rp_chunk *chunk, rowpool_block *block)
+{
+    rp_zero(block, sizeof *block);
+    block->count = chunk->rows;
+    block->row = chunk->row;
+    block->first = chunk->begin;
+    for (size_t i = 0; i < map->code.n_inputs; i++)
+        block->input[i] = input_of(&map->inputs[i], chunk);
+}
+
 rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk)
 {
-    rowpool_block block = {.count = chunk->rows, .row = chunk->row, .first = chunk->begin};
-    for (size_t i = 0; i < map->code.n_inputs; i++)
-        block.input[i] = input_of(&map->inputs[i], chunk);
+    rowpool_block block;
+    make_block(map, chunk, &block);
     return block;
 }
 
 void rp_map_compute(const rp_map *map, const rp_chunk *chunk, void *results)
 {
-    rowpool_block block = rp_map_block(map, chunk);
+    rowpool_block block;
+    make_block(map, chunk, &block);
     if (chunk->partial) {
         map->code.compiled.begin(map->arguments, map->columns, results);
         map->code.compiled.part(&block, map->arguments, map->columns, results);

@@ -35,7 +35,6 @@ typedef struct {
     size_t chunk_rows;                   /* the most in a chunk */
     int timeout_ms;                      /* <= 0: none */
     bool host;                           /* it may run in this process */
-    bool small;                          /* it may do so when it is small */
     bool once;                           /* it must not run again where a worker died in it */
     bool processes;                      /* in a worker process, or not at all */
 } rp_map;

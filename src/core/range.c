@@ -136,24 +136,43 @@ static void key_limits(const rp_dtype *dtype, wide *least, wide *most)
     }
 }
 
+/* The usual bounds, integers of an integer type: a small map would be felt to make reals of them. */
+static bool are_integers(const rowpool_range *range, const rp_dtype *dtype)
+{
+    return dtype->kind != RP_FLOAT && range->lo.kind == ROWPOOL_NUMBER_I64 && range->hi.kind == ROWPOOL_NUMBER_I64;
+}
+
+/* The first and the last key of a range, where it has any. False: a bound is no number; *wrong names it. */
+static bool end_keys(const rowpool_range *range, const rp_dtype *dtype, wide *first, wide *last, const char **wrong)
+{
+    bool open_lo = range->closed == ROWPOOL_CLOSED_RIGHT || range->closed == ROWPOOL_CLOSED_NEITHER;
+    bool open_hi = range->closed == ROWPOOL_CLOSED_LEFT || range->closed == ROWPOOL_CLOSED_NEITHER;
+    if (are_integers(range, dtype)) {
+        *first = (wide)range->lo.value.i64 + open_lo;
+        *last = (wide)range->hi.value.i64 - open_hi;
+        return true;
+    }
+    real lo, hi;
+    bool lo_is_number = real_of(range->lo, &lo);
+    *wrong = lo_is_number ? "hi" : "lo";
+    if (!lo_is_number || !real_of(range->hi, &hi))
+        return false;
+    *first = bound_key(&lo, dtype, false, open_lo);
+    *last = bound_key(&hi, dtype, true, open_hi);
+    return true;
+}
+
 rowpool_status rp_range_normalise(const rowpool_range *range, size_t index, const rp_dtype *dtype,
                                   rp_interval *interval, rowpool_error *error)
 {
-    real lo, hi;
+    wide least = 0, most = 0, first, last;
+    const char *wrong;
     if ((unsigned)range->closed > ROWPOOL_CLOSED_NEITHER)
         return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].closed is %u, which is none of ROWPOOL_CLOSED_*", index,
                        (unsigned)range->closed);
-    if (!real_of(range->lo, &lo))
-        return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].lo is not a number", index);
-    if (!real_of(range->hi, &hi))
-        return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].hi is not a number", index);
-
-    bool open_lo = range->closed == ROWPOOL_CLOSED_RIGHT || range->closed == ROWPOOL_CLOSED_NEITHER;
-    bool open_hi = range->closed == ROWPOOL_CLOSED_LEFT || range->closed == ROWPOOL_CLOSED_NEITHER;
-    wide least = 0, most = 0;
+    if (!end_keys(range, dtype, &first, &last, &wrong))
+        return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].%s is not a number", index, wrong);
     key_limits(dtype, &least, &most);
-    wide first = bound_key(&lo, dtype, false, open_lo);
-    wide last = bound_key(&hi, dtype, true, open_hi);
     first = first < least ? least : first;
     last = last > most ? most : last;
     *interval = first <= last ? (rp_interval){(uint64_t)first, (uint64_t)last} : (rp_interval){1, 0};

@@ -1,11 +1,13 @@
 /* Opening, closing, and what every call on a pool goes through. */
 #include "pool/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/self.h"
 #include "base/settings.h"
 #include "base/thread.h"
 
@@ -13,7 +15,7 @@ rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, 
 {
     if (handle == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL", what);
-    if (pid != getpid())
+    if (pid != rp_self())
         return rp_fail(error, ROWPOOL_EFORKED,
                        "this %s belongs to process %ld, the parent of this one: open a pool of your own here", what,
                        (long)pid);
@@ -27,20 +29,40 @@ void rp_pool_enter(rowpool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* The lock is held. */
+static void leave(rowpool *pool)
+{
+    if (--pool->active == 0)
+        pthread_cond_broadcast(&pool->idle);
+}
+
 void rp_pool_leave(rowpool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    if (--pool->active == 0)
-        pthread_cond_broadcast(&pool->idle);
+    leave(pool);
     pthread_mutex_unlock(&pool->lock);
+}
+
+/* The lock is held. */
+static void count(rp_device *device, size_t rows, size_t chunks, size_t failures)
+{
+    device->info.rows += rows;
+    device->info.chunks += chunks;
+    device->info.failures += failures;
 }
 
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures)
 {
     pthread_mutex_lock(&pool->lock);
-    device->info.rows += rows;
-    device->info.chunks += chunks;
-    device->info.failures += failures;
+    count(device, rows, chunks, failures);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows)
+{
+    pthread_mutex_lock(&pool->lock);
+    count(device, rows, 1, 0);
+    leave(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -92,6 +114,20 @@ static rowpool_status read_isolate(rowpool_isolate *isolate, rowpool_error *erro
         }
     return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be never, risk or always",
                    rp_setting_name(RP_SETTING_ISOLATE), text);
+}
+
+static rowpool_status read_cpu(const rp_cpu **cpu, rowpool_error *error)
+{
+    const char *text = rp_setting_text(RP_SETTING_CPU);
+    char names[64] = "";
+    for (size_t i = 0; (*cpu = rp_cpu_at(i)) != NULL; i++) {
+        if (text == NULL || strcmp(text, (*cpu)->name) == 0)
+            return ROWPOOL_OK;
+        size_t length = strlen(names);
+        snprintf(names + length, sizeof names - length, "%s%s", i > 0 ? ", " : "", (*cpu)->name);
+    }
+    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; here it can be one of: %s", rp_setting_name(RP_SETTING_CPU),
+                   text, names);
 }
 
 static rowpool_status read_options(const rowpool_options *given, rowpool_options *options, rowpool_error *error)
@@ -174,12 +210,13 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     rowpool *fresh = calloc(1, sizeof *fresh);
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a pool");
+    rp_self_watch();
     fresh->pid = getpid();
     fresh->references = 1;
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
-    rowpool_status status = rp_cpu_choose(&fresh->cpu, error);
+    rowpool_status status = read_cpu(&fresh->cpu, error);
     if (status == ROWPOOL_OK)
         status = rp_choose(read.device, read.isolate, false, &fresh->devices, error);
     if (status == ROWPOOL_OK)

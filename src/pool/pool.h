@@ -83,6 +83,9 @@ rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, 
 void rp_pool_enter(rowpool *pool);
 void rp_pool_leave(rowpool *pool);
 
+/* The same, after one chunk of so many rows on a device, which is counted: a small map takes the lock no more often. */
+void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows);
+
 /* Gives up a reference; with the last one goes the memory. The lock is not held. */
 void rp_pool_release(rowpool *pool);
 

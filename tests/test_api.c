@@ -1333,13 +1333,13 @@ TEST(the_flagship_goes_to_opencl)
         count_rows(pool, 1000, 5, async != 0, &opencl, &host);
         assert_int_equal(opencl, 0);
         assert_int_equal(host, 1000);
-        count_rows(pool, 4000, 5, async != 0, &opencl, &host); /* 20,000 elements: still small */
+        count_rows(pool, 40000, 5, async != 0, &opencl, &host); /* 200,000 elements: still small */
         assert_int_equal(opencl, 0);
-        assert_int_equal(host, 4000);
-        count_rows(pool, 20001, 1, async != 0, &opencl, &host); /* one more: not any longer */
-        assert_int_equal(opencl, 20001);
+        assert_int_equal(host, 40000);
+        count_rows(pool, 200001, 1, async != 0, &opencl, &host); /* one more: not any longer */
+        assert_int_equal(opencl, 200001);
         assert_int_equal(host, 0);
-        count_rows(pool, 1, 20001, async != 0, &opencl, &host);
+        count_rows(pool, 1, 200001, async != 0, &opencl, &host);
         assert_int_equal(opencl, 1);
         assert_int_equal(host, 0);
     }

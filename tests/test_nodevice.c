@@ -22,7 +22,7 @@ TEST(processes_answer_instead)
     assert_non_null(strstr(found[0].reason, "no OpenCL device"));
 
     test_random random = test_random_begin(1);
-    static const size_t counts[] = {10, 30000};
+    static const size_t counts[] = {10, 50000};
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         for (int d = 0; d < TEST_DTYPES; d++) {
             test_array array = test_array_make(&random, (rowpool_dtype)d, TEST_DENSE, counts[i], 5, 0);

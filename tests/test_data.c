@@ -244,10 +244,10 @@ TEST(inputs_are_zipped_whichever_of_them_stay)
 /* ---- Brought once ------------------------------------------------------------------------------------------------- */
 
 enum {
-    COUNT = 20000,
+    COUNT = 50000, /* more elements than the calling thread does by itself */
     WIDTH = 5,
     ELEMENTS = COUNT * WIDTH,
-    CHUNK = 50000 /* bytes: eight parts of 2500 rows of int32 */
+    CHUNK = 125000 /* bytes: eight parts of 6250 rows of int32 */
 };
 
 /* A pool of the first device named, with parts that small. */

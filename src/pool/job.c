@@ -17,10 +17,15 @@
  * does several at once, at 500,000. */
 enum { SMALL_MAP = 20000, SMALL_COUNT = 200000 };
 
+static bool counts(const rp_map *map)
+{
+    return map->function->ranges && rp_is_builtin(map->function);
+}
+
 static bool is_small(const rowpool *pool, const rp_map *map)
 {
     size_t elements = rp_map_elements(map), rows = map->inputs->count;
-    size_t largest = elements > rows ? elements : rows, most = map->function->ranges ? SMALL_COUNT : SMALL_MAP;
+    size_t largest = elements > rows ? elements : rows, most = counts(map) ? SMALL_COUNT : SMALL_MAP;
     return pool->devices.automatic && map->host && map->results != NULL && rp_code_is_there(&map->code) &&
            map->columns <= most && largest <= most / map->columns;
 }

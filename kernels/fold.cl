@@ -21,21 +21,6 @@ static accumulator_t rp_fold(__global const ordered_t *x, ulong n, ulong first, 
 {
     accumulator_t accumulator = identity(argument);
     ulong i = 0;
-#if defined(ROW_NARROW_SUMS) && ROW_BITS < 32
-    /* Sums no wider than the elements: as many of them fit side by side. So long a run does not overflow one. */
-    enum { RUN = ROW_BITS == 8 ? 192 : 32768 };
-    while (i < n) {
-        ROWPOOL_JOIN(ROWPOOL_JOIN(uint, ROW_BITS), _t) sum = 0;
-        ulong end = min(n, i + RUN);
-#ifdef __clang__
-#pragma clang loop vectorize_width(32) interleave_count(2)
-#endif
-        for (; i < end; i++)
-            sum += narrow(RP_LOAD(x[i]), argument);
-        accumulator += sum;
-    }
-    return accumulator;
-#endif
 #ifdef ROW_COMMUTES
     /* Several accumulators side by side: the next element need not wait for the last. */
     enum { LANES = 8 };

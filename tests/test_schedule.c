@@ -433,6 +433,31 @@ TEST(a_device_that_brings_more_than_it_takes_takes_part)
     close_pool(&own);
 }
 
+static bool is_tried(const rp_device *device)
+{
+    bool tried = false;
+    for (size_t i = 0; i < RP_TRIALS; i++)
+        tried |= device->trials[i].trying;
+    return tried;
+}
+
+/* With other runs beside it nothing can be compared, and nobody waits for that. */
+TEST(among_other_runs_no_device_is_held_off_to_compare)
+{
+    simulated devices[] = {{.rate = fast}, {.rate = fast / 3}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    for (int map = 0; !is_tried(&own.devices[1]) && map < 1000; map++)
+        map_rows(&own, ROWS / 200);
+    assert_true(is_tried(&own.devices[1]));
+    map_rows(&own, ROWS / 200);
+    assert_int_equal(devices[1].rows, 0);
+    own.pool.active = 2;
+    map_rows(&own, ROWS / 200);
+    assert_true(devices[1].rows > 0);
+    close_pool(&own);
+}
+
 TEST(alone_a_device_gets_as_much_as_it_can_take)
 {
     simulated devices[] = {{.rate = fast}};
@@ -456,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_run_that_did_nothing_says_nothing_of_the_devices),
         cmocka_unit_test(a_device_that_takes_more_from_another_than_it_brings_gets_nothing),
         cmocka_unit_test(a_device_that_brings_more_than_it_takes_takes_part),
+        cmocka_unit_test(among_other_runs_no_device_is_held_off_to_compare),
         cmocka_unit_test(alone_a_device_gets_as_much_as_it_can_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

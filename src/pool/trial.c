@@ -118,10 +118,13 @@ void rp_trial_begin(rp_run *run)
     if (run->n_participants < 2 || run->no_trials)
         return;
     const rp_participant *fastest = fastest_of(run, &all);
-    bool busy = false; /* one is tried at a time */
     pthread_mutex_lock(&run->pool->lock);
-    for (size_t i = 0; i < run->n_participants; i++)
-        busy |= trial_of(run->participants[i].device, &run->map)->trying;
+    /* One is tried at a time, and while there are other runs, which would blur what is compared, none. */
+    bool alone = run->pool->active <= 1, busy = !alone;
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *participant = &run->participants[i];
+        busy |= participant != fastest && trial_of(participant->device, &run->map)->trying;
+    }
     for (size_t i = 0; i < run->n_participants; i++) {
         rp_participant *participant = &run->participants[i];
         rp_trial *trial = trial_of(participant->device, &run->map);
@@ -132,8 +135,8 @@ void rp_trial_begin(rp_run *run)
             begin_trial(trial);
             busy = true;
         }
-        participant->held = holds_off(trial);
-        participant->compared = trial->trying;
+        participant->held = alone ? holds_off(trial) : trial->out;
+        participant->compared = alone && trial->trying;
     }
     pthread_mutex_unlock(&run->pool->lock);
     run->stretch = (rp_stretch){.on = fastest != NULL, .begin = rp_clock_now()};

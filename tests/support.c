@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- Random numbers --------------------------------------------------------------------------------------------- */
 
@@ -659,6 +661,28 @@ size_t test_count_mappings(void)
         n += c == '\n';
     fclose(file);
     return n;
+}
+
+/* ---- What programs write ---------------------------------------------------------------------------------------- */
+
+int test_open_nameless(void)
+{
+    char path[] = "/tmp/rowpool-test-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    return fd;
+}
+
+char *test_read_all(int fd)
+{
+    struct stat file;
+    assert_int_equal(fstat(fd, &file), 0);
+    char *text = malloc((size_t)file.st_size + 1);
+    assert_non_null(text);
+    assert_int_equal(pread(fd, text, (size_t)file.st_size, 0), file.st_size);
+    text[file.st_size] = '\0';
+    return text;
 }
 
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */

@@ -139,6 +139,12 @@ bool test_has_zombie(void);
 size_t test_count_descriptors(void);
 size_t test_count_mappings(void);
 
+/* ---- What programs write ---------------------------------------------------------------------------------------- */
+
+/* An empty file that goes when it is closed; all that is in one, to be freed. */
+int test_open_nameless(void);
+char *test_read_all(int fd);
+
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
 /* An error that no call has written to, and whether that is still so. */

@@ -20,26 +20,6 @@ typedef struct {
     char *out, *err;
 } outcome;
 
-static int open_nameless(void)
-{
-    char path[] = "/tmp/rowpool-test-bench-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(unlink(path), 0);
-    return fd;
-}
-
-static char *read_all(int fd)
-{
-    struct stat file;
-    assert_int_equal(fstat(fd, &file), 0);
-    char *text = malloc((size_t)file.st_size + 1);
-    assert_non_null(text);
-    assert_int_equal(pread(fd, text, (size_t)file.st_size, 0), file.st_size);
-    text[file.st_size] = '\0';
-    return text;
-}
-
 /* In the child: becomes the program, or leaves with a status that the program never has. */
 static void become_program(const char *const *arguments, int out, int err)
 {
@@ -54,13 +34,13 @@ static void become_program(const char *const *arguments, int out, int err)
 
 static outcome run(const char *const *arguments)
 {
-    int out = open_nameless(), err = open_nameless(), status;
+    int out = test_open_nameless(), err = test_open_nameless(), status;
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
         become_program(arguments, out, err);
     assert_int_equal(waitpid(child, &status, 0), child);
-    outcome result = {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+    outcome result = {WIFEXITED(status) ? WEXITSTATUS(status) : -1, test_read_all(out), test_read_all(err)};
     assert_int_equal(close(out), 0);
     assert_int_equal(close(err), 0);
     return result;

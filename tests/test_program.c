@@ -47,26 +47,6 @@ typedef struct {
     char *out, *err;
 } outcome;
 
-static char *read_all(int fd)
-{
-    struct stat file;
-    assert_int_equal(fstat(fd, &file), 0);
-    char *text = malloc((size_t)file.st_size + 1);
-    assert_non_null(text);
-    assert_int_equal(pread(fd, text, (size_t)file.st_size, 0), file.st_size);
-    text[file.st_size] = '\0';
-    return text;
-}
-
-static int open_nameless(void)
-{
-    char path[] = "/tmp/rowpool-test-output-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(unlink(path), 0);
-    return fd;
-}
-
 /* In the child: becomes the program, or leaves with a status that the program never has. */
 static void become_program(const char *const *arguments, const circumstances *with, int out, int err)
 {
@@ -98,15 +78,15 @@ static pid_t start_program(const char *const *arguments, const circumstances *wi
 
 static outcome run_with(const circumstances *with, const char *const *arguments)
 {
-    int out = with->standard_output >= 0 ? with->standard_output : open_nameless();
-    int err = open_nameless();
+    int out = with->standard_output >= 0 ? with->standard_output : test_open_nameless();
+    int err = test_open_nameless();
     pid_t child = start_program(arguments, with, out, err);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     outcome result = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                       .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                      .err = read_all(err)};
-    result.out = with->standard_output >= 0 ? strdup("") : read_all(out);
+                      .err = test_read_all(err)};
+    result.out = with->standard_output >= 0 ? strdup("") : test_read_all(out);
     if (with->standard_output < 0)
         assert_int_equal(close(out), 0);
     assert_int_equal(close(err), 0);
@@ -829,7 +809,7 @@ static outcome run_on_pipe(const char *path, const char *const *arguments)
     assert_true(file >= 0);
     struct stat entry;
     assert_int_equal(fstat(file, &entry), 0);
-    char *bytes = read_all(file);
+    char *bytes = test_read_all(file);
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     pid_t writer = fork();
@@ -875,7 +855,7 @@ TEST(reads_standard_input_from_where_it_stands)
 {
     write_small("small.npy");
     int small = open("small.npy", O_RDONLY);
-    char *bytes = read_all(small);
+    char *bytes = test_read_all(small);
     struct stat entry;
     assert_int_equal(fstat(small, &entry), 0);
     FILE *file = fopen("shifted", "wb");
@@ -1064,7 +1044,7 @@ TEST(writes_the_leading_shape)
     struct stat entry;
     assert_int_equal(fstat(fd, &entry), 0);
     assert_int_equal(entry.st_size, 128 + 4);
-    char *bytes = read_all(fd);
+    char *bytes = test_read_all(fd);
     assert_non_null(strstr(bytes + 10, "'shape': (), }"));
     assert_memory_equal(bytes + 128, (const uint32_t[]){7}, 4);
     free(bytes);
@@ -1829,7 +1809,7 @@ TEST(leaves_no_half_written_file)
     assert_fails(RUN_WITH(&with, "count", "--device", "host", "rows.npy", "--output", "old.npy"),
                  "rowpool: old.npy: ", "File too large");
     int fd = open("old.npy", O_RDONLY);
-    char *bytes = read_all(fd);
+    char *bytes = test_read_all(fd);
     assert_string_equal(bytes, "precious");
     assert_int_equal(close(fd), 0);
     free(bytes);
@@ -1874,7 +1854,7 @@ static void interrupt_with(int signal_number)
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
-    int err = open_nameless();
+    int err = test_open_nameless();
     pid_t child = start_program(
         ARGUMENTS("count", "--device", "host", "long.npy", "--head", "400000", "--output", "out.npy"), &USUAL, ends[1],
         err);

@@ -1324,7 +1324,9 @@ TEST(the_flagship_goes_to_opencl)
 {
     if (!has_opencl())
         skip();
+    setenv("ROWPOOL_BUILD_WAIT", "1", 1);
     rowpool *pool = open_pool("auto", 0);
+    unsetenv("ROWPOOL_BUILD_WAIT");
     uint64_t opencl, host;
     for (int async = 0; async < 2; async++) {
         count_rows(pool, 200000, 5, async != 0, &opencl, &host);

@@ -1,9 +1,10 @@
 /* Programs built for the width of the rows, once rows of that width have come often enough: each width and element type
- * in a pool of its own, and other widths beside it. */
+ * in a pool of its own, and other widths beside it. Who needs one waits for it (ROWPOOL_BUILD_WAIT). */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "backend/opencl/opencl.h"
+#include "base/settings.h"
 #include "pool/pool.h"
 #include "support.h"
 
@@ -38,6 +39,23 @@ static size_t wrong_counts(rowpool *pool, rowpool_dtype dtype, void *data, size_
     return wrong;
 }
 
+/* The program for a width; NULL: nobody has asked for it. */
+static rp_cl_program *program_of(const rp_cl_device *device, size_t width)
+{
+    rp_cl_program *program = device->programs;
+    while (program != NULL && program->width != width)
+        program = program->next;
+    return program;
+}
+
+static size_t programs_built(const rp_cl_device *device)
+{
+    size_t built = 0;
+    for (const rp_cl_program *program = device->programs; program != NULL; program = program->next)
+        built += program->state == RP_CL_BUILT;
+    return built;
+}
+
 static void check_width(rowpool_dtype dtype, size_t width)
 {
     static const size_t counts[] = {1, 63, 64, 65, 127, 128, 1000, MOST_ROWS};
@@ -52,16 +70,17 @@ static void check_width(rowpool_dtype dtype, size_t width)
                                            : test_small(dtype, (unsigned)test_below(&random, 10)));
     rp_cl_device *device = pool->devices.items[0].state;
     wrong += wrong_counts(pool, dtype, data, 100, width, 1);
-    assert_int_equal(device->programs->width, 0);
-    device->programs->served[width] = RP_CL_WIDTH_PAYS;
+    assert_int_equal(program_of(device, 0)->state, RP_CL_BUILT);
+    assert_int_equal(program_of(device, width)->state, RP_CL_NOT_BUILT);
+    program_of(device, width)->served = RP_CL_BUILD_PAYS;
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += 2)
             wrong += wrong_counts(pool, dtype, data, counts[i], width, n_ranges);
     /* The kernel in question was there, and other widths still go well beside it. */
-    assert_int_equal(device->programs->width, width);
+    assert_int_equal(program_of(device, width)->state, RP_CL_BUILT);
     for (size_t other = 1; other < width; other += 3)
         wrong += wrong_counts(pool, dtype, data, 500, other, 1);
-    assert_null(device->programs->next->next);
+    assert_int_equal(programs_built(device), 2);
     printf("%s, width %zu: %zu wrong\n", test_name(dtype), width, wrong);
     assert_int_equal(wrong, 0);
     free(data);
@@ -90,17 +109,19 @@ TEST(a_width_is_built_when_it_pays)
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
     rp_cl_device *device = pool->devices.items[0].state;
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
-    assert_int_equal(device->programs->served[7], MOST_ROWS * 7);
-    assert_int_equal(device->programs->served[5], 0);
-    assert_null(device->programs->next);
-    device->programs->served[7] = RP_CL_WIDTH_PAYS - MOST_ROWS * 7;
+    assert_int_equal(program_of(device, 7)->served, MOST_ROWS * 7);
+    assert_int_equal(program_of(device, 5)->served, MOST_ROWS * 5);
+    assert_int_equal(programs_built(device), 1);
+    program_of(device, 7)->served = RP_CL_BUILD_PAYS - MOST_ROWS * 7;
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
-    assert_int_equal(device->programs->width, 7);
+    assert_int_equal(program_of(device, 7)->state, RP_CL_BUILT);
+    assert_int_equal(programs_built(device), 2);
 
-    device->programs->failure = calloc(1, sizeof(rowpool_error));
+    program_of(device, 7)->state = RP_CL_FAILED;
+    program_of(device, 7)->failure = calloc(1, sizeof(rowpool_error));
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
     assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 3, 1), 0);
-    assert_null(device->programs->next->next);
+    assert_int_equal(programs_built(device), 1);
     assert_int_equal(pool->devices.items[0].info.failures, 0);
     free(data);
     rowpool_close(pool);
@@ -113,6 +134,7 @@ int main(void)
         cmocka_unit_test(many_widths),
         cmocka_unit_test(a_width_is_built_when_it_pays),
     };
+    setenv(rp_setting_name(RP_SETTING_BUILD_WAIT), "1", 1);
     rowpool *pool = open_pool();
     bool blocky = pool != NULL && ((const rp_cl_device *)pool->devices.items[0].state)->long_items;
     rowpool_close(pool);

@@ -136,6 +136,11 @@ struct rp_backend {
      * child of the process that made it, so drop memory and descriptors and touch nothing else. */
     void (*drop)(rp_device *device, rp_kept *copy);
 
+    /* Optional. Whether the device would begin a chunk of whole rows now. If not, for it would wait for a compiler, others
+     * may do the map meanwhile: `bytes` of it since the last time that they asked, 0 at first. Once that is worth it, the
+     * backend sees to it by itself that the device will be ready. Thread safe. */
+    bool (*ready)(rp_device *device, const rp_map *map, size_t bytes);
+
     /* Optional. Ends soon what is in flight or is submitted from now on, and was cancelled. Thread safe. */
     void (*interrupt)(rp_device *device);
 

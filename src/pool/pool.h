@@ -211,6 +211,7 @@ typedef struct rp_delivery {
 typedef struct {
     rp_device *device;
     bool aside;    /* it failed: it gets nothing more */
+    bool building; /* it waits for a compiler: it gets nothing yet; */
     bool held;     /* it is held off, since the others do more without it; */
     bool compared; /* or it is held off, or takes part, to see whether they do */
     size_t in_flight;
@@ -253,7 +254,8 @@ struct rp_run {
     /* Used by one thread at a time, the one that drives the run: */
     rp_participant *participants; /* those that can run the function; then the host, if it may stand in for them */
     size_t n_participants;
-    bool has_reserve;
+    bool has_reserve, stands_in;             /* there is the host; it also does what others cannot do yet, */
+    size_t stood_in;                         /* and did so many bytes of late */
     rowpool_data *data[ROWPOOL_MOST_INPUTS]; /* of inputs that stay on devices; else NULL */
     rp_pieces pieces;
     rp_slot *slots, *free_slots;

@@ -54,7 +54,10 @@ static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
     if (run->has_reserve) {
         add_participant(run, pool->host);
         run->n_participants--;
+        run->stands_in = pool->devices.automatic;
     }
+    for (size_t i = 0; run->stands_in && i < run->n_participants; i++)
+        run->participants[i].building = run->participants[i].device->backend->ready != NULL;
     return run->n_participants == 0 && !run->has_reserve ? nobody_can(run, error) : ROWPOOL_OK;
 }
 
@@ -633,9 +636,35 @@ static void submit(rp_run *run, rp_participant *participant, const rp_piece *pie
 static void fill_participant(rp_run *run, rp_participant *participant)
 {
     rp_piece piece;
-    while (!participant->aside && participant->in_flight < participant->device->lanes &&
+    while (!participant->aside && !participant->building && participant->in_flight < participant->device->lanes &&
            rp_share_is_of_use(run, participant) && next_piece(run, participant, &piece))
         submit(run, participant, &piece);
+}
+
+/* Nobody waits for a compiler who did not name the device: asks those that were not ready whether they are now. Returns
+ * whether one is not. */
+static bool somebody_builds(rp_run *run)
+{
+    bool builds = false;
+    for (size_t i = 0; i < run->n_participants; i++) {
+        rp_participant *participant = &run->participants[i];
+        rp_device *device = participant->device;
+        if (!participant->building)
+            continue;
+        participant->building = !device->backend->ready(device, &run->map, run->stood_in);
+        builds |= participant->building;
+    }
+    run->stretch.on &= !builds; /* there is nothing to compare */
+    run->stood_in = 0;
+    return builds;
+}
+
+/* Where nobody is ready the host does a little. */
+static void stand_in(rp_run *run)
+{
+    const size_t before = run->left;
+    fill_participant(run, &run->participants[run->n_participants]);
+    run->stood_in = before - run->left;
 }
 
 static bool has_work(rp_run *run)
@@ -647,11 +676,14 @@ static void hand_out(rp_run *run)
 {
     size_t aside;
     do { /* again when the last devices refused what earlier ones had no lane for */
+        bool builds = somebody_builds(run);
         aside = 0;
         for (size_t i = 0; i < run->n_participants; i++) {
             fill_participant(run, &run->participants[i]);
             aside += run->participants[i].aside;
         }
+        if (builds && run->in_flight == 0)
+            stand_in(run);
     } while (run->in_flight == 0 && aside < run->n_participants && run->waiting == NULL && has_work(run));
     if (aside < run->n_participants || !has_work(run))
         return;

@@ -26,7 +26,7 @@ static rivals rivals_of(const rp_run *run, const rp_participant *one)
     rivals all = {0};
     for (size_t i = 0; i < run->n_participants; i++) {
         const rp_participant *other = &run->participants[i];
-        if (other == one || other->aside || other->held)
+        if (other == one || other->aside || other->held || other->building)
             continue;
         double rate = other->rate > 0 ? other->rate : one->rate;
         all.count++;
@@ -116,7 +116,7 @@ static bool is_alone(const rp_run *run, const rp_participant *participant)
 {
     for (size_t i = 0; i < run->n_participants; i++) {
         const rp_participant *other = &run->participants[i];
-        if (other == participant || other->aside)
+        if (other == participant || other->aside || other->building)
             continue;
         if (other->pending > 0 || other->compared || rp_share_is_of_use(run, other))
             return false;
@@ -131,6 +131,8 @@ size_t rp_share_work(const rp_run *run, const rp_participant *participant)
 {
     const rivals others = rivals_of(run, participant);
     const size_t parallel = participant->device->parallel;
+    if (participant == &run->participants[run->n_participants] && run->stands_in)
+        return (size_t)smaller(larger(work_in(participant, RP_MOST_SECONDS), RP_LEAST_WORK), (double)participant->most);
     if (is_alone(run, participant))
         return parallel <= 1 ? participant->most
                              : rp_min(rp_max(run->left / (2 * parallel), RP_LEAST_WORK), participant->most);

@@ -258,11 +258,14 @@ static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk,
     }
     const size_t local[2] = {group, 1};
     size_t columns = chunk->task->map->columns;
-    const size_t global[2] = {rp_ceil_div(items, group) * group,
+    const size_t global[2] = {rp_ceil_div(rp_max(1, items), group) * group,
                               rp_ceil_div(columns, columns_per_item(state, columns))};
     cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL,
                                          next_event(chunk, "kernel"));
-    chunk->kernels->launched[form] = code == CL_SUCCESS;
+    if (code == CL_SUCCESS) {
+        chunk->kernels->launched[form] = true;
+        atomic_store_explicit(&chunk->kernels->program->launched[form], true, memory_order_relaxed);
+    }
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueNDRangeKernel", code, error);
 }
 
@@ -311,7 +314,8 @@ static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk,
     size_t wanted = ITEM_ELEMENTS / (BLOCK * map->inputs->width);
     size_t balanced = count / (BLOCK * 8 * rp_max(1, device->info.units));
     cl_ulong rows_per_item = BLOCK * rp_max(1, rp_min(wanted, balanced));
-    const argument arguments[] = {ARGUMENT(chunk->data[0]), ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
+    cl_mem data = memory_or(chunk->data[0], chunk);
+    const argument arguments[] = {ARGUMENT(data),           ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
                                   ARGUMENT(chunk->results), ARGUMENT(count),           ARGUMENT(columns),
                                   ARGUMENT(columns_each),   ARGUMENT(rows_per_item)};
     return launch_kernel(device, chunk, RP_CL_BLOCKS, rp_ceil_div(count, rows_per_item), 1, ARGUMENTS(arguments),
@@ -336,9 +340,10 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     const rp_task *task = chunk->task;
     const rp_rows *rows = task->map->inputs;
     size_t positions = rp_chunk_elements(rows, &task->chunk) + task->chunk.rows;
-    size_t carried = 2 * task->map->columns * rp_cl_accumulator_size(task->map); /* head and tail */
+    size_t carried = 2 * task->map->columns *
+                     rp_cl_accumulator_size(task->map->code.compiled.accumulator_size); /* head and tail */
     size_t span = span_length(device, positions, carried);
-    size_t items = rp_ceil_div(positions, span);
+    size_t items = rp_max(1, rp_ceil_div(positions, span));
     RP_TRY(reserve(device, &chunk->lane->carry, items * carried, error));
 
     cl_ulong count = task->chunk.rows, stride = chunk->stride[0], columns = task->map->columns, length = span;
@@ -382,7 +387,7 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
                                 ARGUMENT(carry)};
     RP_TRY(launch_kernel(device, chunk, RP_CL_SPANS, items, state->long_items ? 1 : state->group, ARGUMENTS(spans),
                          error));
-    if (items == 1)
+    if (items == 1 && positions > 0)
         return ROWPOOL_OK;
     return launch_kernel(device, chunk, RP_CL_COMBINE, items, state->group, ARGUMENTS(combine), error);
 }
@@ -436,22 +441,20 @@ static rowpool_status launch_bodies(const rp_device *device, rp_cl_chunk *chunk,
                          ARGUMENTS(arguments), error);
 }
 
-/* The form that a chunk's rows call for. */
-static rp_cl_kernel form_of(const rp_device *device, const rp_cl_chunk *chunk)
+rp_cl_kernel rp_cl_form(const rp_device *device, const rp_map *map, size_t program_width, bool partial)
 {
     enum { SHORT_ROW = 512 }; /* elements */
-    const rp_map *map = chunk->task->map;
     const rp_rows *rows = map->inputs;
     if (map->function->form == ROWPOOL_BODY)
         return RP_CL_BODIES;
-    if (rows->offsets != NULL || chunk->task->chunk.partial || rows->width > SHORT_ROW)
+    if (rows->offsets != NULL || partial || rows->width > SHORT_ROW)
         return RP_CL_SPANS;
-    return rp_cl_is_blocky(device, map) && chunk->kernels->program->width == rows->width ? RP_CL_BLOCKS : RP_CL_ROWS;
+    return rp_cl_is_blocky(device, map) && program_width == rows->width ? RP_CL_BLOCKS : RP_CL_ROWS;
 }
 
-static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
+static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, rowpool_error *error)
 {
-    switch (form_of(device, chunk)) {
+    switch (form) {
     case RP_CL_BLOCKS:
         return launch_blocks(device, chunk, error);
     case RP_CL_ROWS:
@@ -549,9 +552,10 @@ static rowpool_status abandon(rp_device *device, rp_cl_chunk *chunk, bool listen
     return status;
 }
 
-static rowpool_status enqueue(const rp_device *device, rp_cl_chunk *chunk, bool *listening, rowpool_error *error)
+static rowpool_status enqueue(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, bool *listening,
+                              rowpool_error *error)
 {
-    RP_TRY(launch(device, chunk, error));
+    RP_TRY(launch(device, chunk, form, error));
     return chunk->task->home != NULL ? read_with_callback(device, chunk, listening, error)
                                      : flush(device, chunk, error);
 }
@@ -561,9 +565,10 @@ static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chun
                                       rowpool_error *error)
 {
     const bool *launched = chunk->kernels->launched;
-    rp_cl_kernel form = form_of(device, chunk);
+    const rp_task *task = chunk->task;
+    rp_cl_kernel form = rp_cl_form(device, task->map, chunk->kernels->program->width, task->chunk.partial);
     if (launched[form] && (form != RP_CL_SPANS || launched[RP_CL_COMBINE]))
-        return enqueue(device, chunk, listening, error);
+        return enqueue(device, chunk, form, listening, error);
     rp_cl_guard *guard = chunk->first_launch = malloc(sizeof *guard);
     if (guard == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
@@ -571,7 +576,7 @@ static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chun
     rp_cl_guard now; /* the chunk's own may be gone once it is enqueued */
     rp_cl_guard_enter(&now);
     *guard = now;
-    rowpool_status status = enqueue(device, chunk, listening, error);
+    rowpool_status status = enqueue(device, chunk, form, listening, error);
     rp_cl_guard_leave(&now);
     return status;
 }
@@ -607,6 +612,61 @@ static cl_int outcome(const rp_cl_chunk *chunk, cl_int read_status)
             return code != CL_SUCCESS ? code : status;
     }
     return read_status;
+}
+
+/* ---- The rehearsal ---------------------------------------------------------------------------------------------- */
+
+/* Launches one form with all of its arrays in place of which it has the arguments': of no rows it reads none. */
+static rowpool_status rehearse(rp_device *device, rp_cl_program *program, rp_cl_kernel form, rp_task *task,
+                               rowpool_error *error)
+{
+    rp_cl_chunk *chunk = calloc(1, sizeof *chunk);
+    if (chunk == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+    chunk->task = task;
+    rowpool_status status = rp_cl_lane_take(device, &chunk->lane, error);
+    if (status == ROWPOOL_OK)
+        status = rp_cl_kernels_of(device, chunk->lane, program, &chunk->kernels, error);
+    if (status == ROWPOOL_OK)
+        status = place_arguments(device, chunk, error);
+    chunk->results = chunk->arguments;
+    rp_cl_guard guard;
+    rp_cl_guard_enter(&guard);
+    if (status == ROWPOOL_OK)
+        status = launch(device, chunk, form, error);
+    if (chunk->lane != NULL)
+        clFinish(chunk->lane->queue);
+    rp_cl_guard_leave(&guard);
+    release(device, chunk);
+    return status;
+}
+
+void rp_cl_rehearse(rp_device *device, rp_cl_program *program, unsigned forms)
+{
+    const rowpool_function function = {.form = program->form};
+    char *arguments = calloc(1, program->arguments_size);
+    const rp_map map = {.function = &function,
+                        .name = program->name,
+                        .code = {.compiled = {.arguments_size = program->arguments_size,
+                                              .result_size = program->result_size,
+                                              .accumulator_size = program->accumulator_size},
+                                 .n_inputs = 1},
+                        .inputs = {{.dtype = rp_dtype_of(program->dtype),
+                                    .dtype_id = program->dtype,
+                                    .width = program->width,
+                                    .stride = program->width}},
+                        .arguments = arguments,
+                        .arguments_size = program->arguments_size,
+                        .columns = 1};
+    rp_task task = {.map = &map, .device = device};
+    rowpool_error error;
+    for (int form = 0; form < RP_CL_KERNELS; form++) {
+        if ((forms & 1U << form) == 0)
+            continue;
+        if (arguments == NULL || rehearse(device, program, (rp_cl_kernel)form, &task, &error) != ROWPOOL_OK)
+            atomic_store(&program->launched[form], true); /* whoever comes next sees what is the matter */
+    }
+    free(arguments);
 }
 
 /* ---- The trace ----------------------------------------------------------------------------------------------------

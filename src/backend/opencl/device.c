@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/settings.h"
 #include "base/thread.h"
 #include "base/trace.h"
 
@@ -14,11 +15,10 @@ static const char *lacks(const rp_device *device, const rp_map *map)
     return rp_map_lacks_text(map);
 }
 
-size_t rp_cl_accumulator_size(const rp_map *map)
+size_t rp_cl_accumulator_size(size_t said)
 {
     enum { USUAL = 256 };
-    size_t size = map->code.compiled.accumulator_size;
-    return size > 0 ? size : USUAL;
+    return said > 0 ? said : USUAL;
 }
 
 const rp_backend rp_backend_opencl = {
@@ -30,6 +30,7 @@ const rp_backend rp_backend_opencl = {
     .finish = rp_cl_finish,
     .lacks = lacks,
     .drop = rp_cl_drop,
+    .ready = rp_cl_ready,
     .waits = true,
 };
 
@@ -130,8 +131,11 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
         rp_cl_forget();
         return rp_cl_fail(device, "clCreateContext", code, error);
     }
+    state->build_waits = rp_setting_text(RP_SETTING_BUILD_WAIT) != NULL;
     pthread_mutex_init(&state->lock, NULL);
+    pthread_cond_init(&state->built, NULL);
     device->state = state;
+    rp_cl_builder_enlist(state);
     device->lanes = 2;
     device->parallel = 1;
     device->chunk_bytes = chunk_bytes(device, state, options);
@@ -171,6 +175,8 @@ static void free_lane(rp_cl_lane *lane, bool forked)
 void rp_cl_close(rp_device *device, bool forked)
 {
     rp_cl_device *state = device->state;
+    if (!forked)
+        rp_cl_builder_end(state);
     while (state->all != NULL) {
         rp_cl_lane *lane = state->all;
         state->all = lane->next;
@@ -182,11 +188,13 @@ void rp_cl_close(rp_device *device, bool forked)
         if (!forked && program->program != NULL)
             clReleaseProgram(program->program);
         free(program->failure);
+        free(program->name);
         free(program->source);
         free(program);
     }
     if (!forked) {
         clReleaseContext(state->context);
+        pthread_cond_destroy(&state->built);
         pthread_mutex_destroy(&state->lock);
     }
     free(state);

@@ -5,6 +5,7 @@
 #include <CL/cl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "backend/backend.h"
 
@@ -40,26 +41,32 @@ typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_BODIE
 
 enum {
     RP_CL_MOST_BLOCK_WIDTH = 64, /* elements of the widest row for which rp_row_blocks is built */
-    RP_CL_WIDTH_PAYS = 8000000   /* bytes of rows of one width after which it is */
+    RP_CL_BUILD_PAYS = 8000000   /* bytes of rows for which a program would have been better, after which it is built */
 };
 
-/* A row function built for a dtype. With a width it has one kernel more, for dense rows of that width; the others serve
- * any rows. */
+typedef enum { RP_CL_NOT_BUILT, RP_CL_BUILDING, RP_CL_BUILT, RP_CL_FAILED } rp_cl_program_state;
+
+/* A row function built for a dtype, or to be built. With a width it has one kernel more, for dense rows of that width;
+ * the others serve any rows. What stands before `state` never changes; what stands after it changes under the device's
+ * lock, but for `program`, which belongs to whoever builds, and once it is built to all. */
 typedef struct rp_cl_program {
     struct rp_cl_program *next;
-    char *source; /* of the function, which may be gone: owned */
+    char *name, *source; /* of the function, which may be gone: owned */
     rowpool_form form;
     rowpool_dtype dtype;
     size_t arguments_size, accumulator_size, result_size;
-    size_t width;                              /* 0: none in particular */
-    cl_program program;                        /* NULL: it does not build, */
-    rowpool_error *failure;                    /* and why; owned */
-    size_t served[RP_CL_MOST_BLOCK_WIDTH + 1]; /* bytes of rows of each other width that it was used for */
+    size_t width; /* 0: none in particular */
+    rp_cl_program_state state;
+    unsigned ordered;       /* bits of forms that the builder is to run once; if it is not built, to build it before */
+    size_t served;          /* bytes of rows for which it would have been better */
+    rowpool_error *failure; /* RP_CL_FAILED: why; owned */
+    cl_program program;
+    atomic_bool launched[RP_CL_KERNELS]; /* at least once: it did not take a compiler's time again */
 } rp_cl_program;
 
 typedef struct rp_cl_kernels {
     struct rp_cl_kernels *next;
-    const rp_cl_program *program;
+    rp_cl_program *program;
     cl_kernel kernel[RP_CL_KERNELS];
     bool launched[RP_CL_KERNELS]; /* the first launch compiles */
 } rp_cl_kernels;
@@ -78,16 +85,22 @@ typedef struct rp_cl_lane {
     rp_cl_buffer data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], results, carry;
 } rp_cl_lane;
 
-typedef struct {
+typedef struct rp_cl_device {
+    struct rp_cl_device *next; /* among those that are open */
     cl_device_id id;
     cl_context context;
     bool shared;             /* the device works in the host's memory */
     bool exact_divide;       /* it can round float divisions and square roots correctly */
     bool long_items;         /* few strong units: much work for each item outweighs its start */
     size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
+    bool build_waits;        /* what is not built is waited for, even where something else would do */
     pthread_mutex_t lock;    /* everything below */
     rp_cl_lane *free, *all;  /* lanes */
-    rp_cl_program *programs; /* only ever grows: entries are read without the lock */
+    rp_cl_program *programs; /* only ever grows */
+    pthread_cond_t built;    /* one of them is, or is not going to be */
+    pthread_t builder;
+    bool started, builds; /* the builder is to be joined; it has not come to its end */
+    unsigned stops;       /* of those who wait for that: it is to begin nothing more */
 } rp_cl_device;
 
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error);
@@ -96,8 +109,8 @@ void rp_cl_close(rp_device *device, bool forked);
 /* Mesa's llvmpipe: a CPU, but one that silently ends the loops of a work item after 65535 rounds in all. */
 bool rp_cl_is_renderer(const rp_device *device);
 
-/* The most bytes that an accumulator of a map's function may have. */
-size_t rp_cl_accumulator_size(const rp_map *map);
+/* The most bytes that an accumulator may have of a function that says so many. */
+size_t rp_cl_accumulator_size(size_t said);
 
 /* A lane of the caller's own until it is given back. Takes and leaves the device's lock. */
 rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error);
@@ -113,6 +126,26 @@ bool rp_cl_is_blocky(const rp_device *device, const rp_map *map);
 rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_task *task, rp_cl_kernels **kernels,
                                  rowpool_error *error);
 
+/* The lane's kernels of a program that is built. */
+rowpool_status rp_cl_kernels_of(rp_device *device, rp_cl_lane *lane, rp_cl_program *program, rp_cl_kernels **kernels,
+                                rowpool_error *error);
+
+/* What rp_backend.ready is. */
+bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes);
+
+/* Does the next of what was ordered of the builder. The device's lock is held, and given up meanwhile. False: nothing is
+ * left. */
+bool rp_cl_build_next(rp_device *device);
+
+/* ---- builder.c -------------------------------------------------------------------------------------------------- */
+
+/* A device that was opened, and one that is to be closed: what it builds is waited for. */
+void rp_cl_builder_enlist(rp_cl_device *state);
+void rp_cl_builder_end(rp_cl_device *state);
+
+/* Sees to it that a thread does what is ordered. The device's lock is held. */
+rowpool_status rp_cl_builder_start(rp_device *device);
+
 /* ---- probe.c, chunk.c ------------------------------------------------------------------------------------------- */
 
 void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list);
@@ -122,6 +155,12 @@ void rp_cl_forget(void);
 
 rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *error);
 rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *error);
+
+/* The form in which a program does chunks of a map: whole rows, or parts of one. */
+rp_cl_kernel rp_cl_form(const rp_device *device, const rp_map *map, size_t program_width, bool partial);
+
+/* Runs forms of a program, of which there is a bit each, on no rows: drivers compile at the first launch. */
+void rp_cl_rehearse(rp_device *device, rp_cl_program *program, unsigned forms);
 void rp_cl_drop(rp_device *device, rp_kept *copy);
 
 #endif

@@ -15,69 +15,70 @@ static const char *const kernel_names[RP_CL_KERNELS] = {
     [RP_CL_BLOCKS] = "rp_row_blocks", [RP_CL_BODIES] = "rp_bodies",
 };
 
+/* ---- The compiler ----------------------------------------------------------------------------------------------- */
+
 /* EBUILD with the beginning of the compiler's log, where the first error stands; the log has all of it. */
-static rowpool_status build_failure(const rp_device *device, cl_program program, const rp_map *map, cl_int code,
+static rowpool_status build_failure(const rp_device *device, const rp_cl_program *entry, cl_int code,
                                     rowpool_error *error)
 {
     const rp_cl_device *state = device->state;
     size_t size = 0;
-    clGetProgramBuildInfo(program, state->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
+    clGetProgramBuildInfo(entry->program, state->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
     char *log = calloc(1, size + 1);
     if (log != NULL)
-        clGetProgramBuildInfo(program, state->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
+        clGetProgramBuildInfo(entry->program, state->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
     rp_fail(error, ROWPOOL_EBUILD, "device %s (%s): %s does not build: %s: %.700s", device->info.index,
-            device->info.name, map->name, rp_cl_name(code), log != NULL ? log : "");
-    rp_log(RP_LOG_BUILD, "device %s: %s: %s", device->info.index, map->name, log != NULL ? log : "");
+            device->info.name, entry->name, rp_cl_name(code), log != NULL ? log : "");
+    rp_log(RP_LOG_BUILD, "device %s: %s: %s", device->info.index, entry->name, log != NULL ? log : "");
     free(log);
     return ROWPOOL_EBUILD;
 }
 
-static cl_int compile(const rp_device *device, const rp_map *map, size_t width, cl_program *program)
+static cl_int compile(const rp_device *device, rp_cl_program *entry)
 {
     const rp_cl_device *state = device->state;
-    const rowpool_compiled *sizes = &map->code.compiled;
     char options[512];
     const char *texts[] = {rp_kernel_prelude,
                            rp_kernel_vocabulary,
                            "\n#line 1 \"source\"\n",
-                           map->function->source,
+                           entry->source,
                            "\n",
                            rp_kernel_check,
-                           map->function->form == ROWPOOL_FOLD ? rp_kernel_fold : rp_kernel_body};
+                           entry->form == ROWPOOL_FOLD ? rp_kernel_fold : rp_kernel_body};
     snprintf(options, sizeof options,
              "-D ROWPOOL_DTYPE=%s -D RP_WIDTH=%zu -D RP_ARGUMENTS_SIZE=%zu -D RP_RESULT_SIZE=%zu "
              "-D RP_MOST_ACCUMULATOR_SIZE=%zu%s",
-             map->inputs->dtype->name, width, sizes->arguments_size, sizes->result_size, rp_cl_accumulator_size(map),
+             rp_dtype_of(entry->dtype)->name, entry->width, entry->arguments_size, entry->result_size,
+             rp_cl_accumulator_size(entry->accumulator_size),
              state->exact_divide ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
     cl_int code;
-    *program = clCreateProgramWithSource(state->context, sizeof texts / sizeof *texts, texts, NULL, &code);
-    return code == CL_SUCCESS ? clBuildProgram(*program, 1, &state->id, options, NULL, NULL) : code;
+    entry->program = clCreateProgramWithSource(state->context, sizeof texts / sizeof *texts, texts, NULL, &code);
+    return code == CL_SUCCESS ? clBuildProgram(entry->program, 1, &state->id, options, NULL, NULL) : code;
 }
 
-/* EBUILD when the text is at fault; any other failure may be over the next time. */
-static rowpool_status build(rp_device *device, const rp_map *map, size_t width, cl_program *program,
-                            rowpool_error *error)
+static rowpool_status build(const rp_device *device, rp_cl_program *entry, rowpool_error *error)
 {
     struct timespec start = rp_clock_now();
     rp_cl_guard guard;
     rp_cl_guard_enter(&guard);
-    *program = NULL;
-    cl_int code = compile(device, map, width, program);
+    cl_int code = compile(device, entry);
     rp_cl_guard_leave(&guard);
     if (code != CL_SUCCESS) {
         bool at_fault = code == CL_BUILD_PROGRAM_FAILURE || code == CL_INVALID_BUILD_OPTIONS;
-        rowpool_status status = at_fault ? build_failure(device, *program, map, code, error)
+        rowpool_status status = at_fault ? build_failure(device, entry, code, error)
                                          : rp_cl_fail(device, "building a program", code, error);
-        if (*program != NULL)
-            clReleaseProgram(*program);
-        *program = NULL;
+        if (entry->program != NULL)
+            clReleaseProgram(entry->program);
+        entry->program = NULL;
         return status;
     }
-    rp_trace_span(device->info.index, "build", start, rp_clock_now(), map->name);
-    rp_log(RP_LOG_BUILD, "device %s: %s for %s, width %zu, built in %.0f ms", device->info.index, map->name,
-           map->inputs->dtype->name, width, 1e3 * rp_clock_seconds(start, rp_clock_now()));
+    rp_trace_span(device->info.index, "build", start, rp_clock_now(), entry->name);
+    rp_log(RP_LOG_BUILD, "device %s: %s for %s, width %zu, built in %.0f ms", device->info.index, entry->name,
+           rp_dtype_of(entry->dtype)->name, entry->width, 1e3 * rp_clock_seconds(start, rp_clock_now()));
     return ROWPOOL_OK;
 }
+
+/* ---- The programs of a device: under its lock -------------------------------------------------------------------- */
 
 /* The text decides, not whose it is: a function may be gone, and another one at its place. */
 static bool serves(const rp_cl_program *program, const rp_map *map)
@@ -88,50 +89,6 @@ static bool serves(const rp_cl_program *program, const rp_map *map)
            program->accumulator_size == sizes->accumulator_size && strcmp(program->source, map->function->source) == 0;
 }
 
-static rowpool_status no_memory(const rp_device *device, rowpool_error *error)
-{
-    return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
-}
-
-/* A new entry for a map: built, or with the reason why it never will be. */
-static rowpool_status new_program(rp_device *device, const rp_map *map, size_t width, rp_cl_program **program,
-                                  rowpool_error *error)
-{
-    rp_cl_device *state = device->state;
-    const rowpool_compiled *sizes = &map->code.compiled;
-    rp_cl_program *entry = calloc(1, sizeof *entry);
-    rowpool_error *failure = calloc(1, sizeof *failure);
-    char *source = strdup(map->function->source);
-    rowpool_status status = entry == NULL || failure == NULL || source == NULL ? no_memory(device, error) : ROWPOOL_OK;
-    cl_program built = NULL;
-    if (status == ROWPOOL_OK) {
-        status = build(device, map, width, &built, failure);
-        if (status != ROWPOOL_OK)
-            rp_fail(error, status, "%s", failure->message);
-    }
-    if (status != ROWPOOL_OK && status != ROWPOOL_EBUILD) {
-        free(entry);
-        free(failure);
-        free(source);
-        return status;
-    }
-    *entry = (rp_cl_program){.next = state->programs,
-                             .source = source,
-                             .form = map->function->form,
-                             .dtype = map->inputs->dtype_id,
-                             .arguments_size = sizes->arguments_size,
-                             .accumulator_size = sizes->accumulator_size,
-                             .result_size = sizes->result_size,
-                             .width = width,
-                             .program = built,
-                             .failure = status == ROWPOOL_OK ? NULL : failure};
-    if (status == ROWPOOL_OK)
-        free(failure);
-    state->programs = entry;
-    *program = entry;
-    return ROWPOOL_OK;
-}
-
 bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
 {
     const rp_cl_device *state = device->state;
@@ -140,62 +97,220 @@ bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
            rows->stride == rows->width && rows->width > 0 && rows->width <= RP_CL_MOST_BLOCK_WIDTH;
 }
 
-/* Whether a kernel for the rows' own width pays by now. The caller waits for the build: a second, or some 40 ms where
- * the driver has it in its cache. So it is not for who comes once, but who comes back with the same width comes again.
- */
-static bool width_pays(rp_cl_program *any, const rp_task *task)
+static size_t best_width(const rp_device *device, const rp_map *map)
 {
-    const rp_rows *rows = task->map->inputs;
-    size_t *served = &any->served[rows->width];
-    *served += rp_chunk_elements(rows, &task->chunk) * rows->dtype->size;
-    return *served >= RP_CL_WIDTH_PAYS;
+    return rp_cl_is_blocky(device, map) ? map->inputs->width : 0;
 }
 
-/* The program that serves a chunk best: one for its width; else any, as long as another build does not pay. */
-static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_cl_program **program,
-                                     rowpool_error *error)
+/* The programs that serve a map, each NULL where there is none. */
+typedef struct {
+    rp_cl_program *best;  /* the one for its width, built or not */
+    rp_cl_program *other; /* one for another width, or for none, that is built */
+    rp_cl_program *plain; /* the one for no width, built or not */
+    bool coming;          /* a thread builds one that will do */
+} choice;
+
+static choice find(const rp_cl_device *state, const rp_map *map, size_t width)
 {
-    const rp_cl_device *state = device->state;
-    const rp_map *map = task->map;
-    size_t width = rp_cl_is_blocky(device, map) ? map->inputs->width : 0;
-    rp_cl_program *any = NULL;
-    bool failed = false; /* for this very width: the rest may build without it */
+    choice found = {0};
     for (rp_cl_program *entry = state->programs; entry != NULL; entry = entry->next) {
         if (!serves(entry, map))
             continue;
-        if (entry->failure != NULL && entry->width > 0) {
-            failed |= entry->width == width;
-        } else if (entry->width == width || width == 0) {
-            *program = entry;
-            return ROWPOOL_OK;
-        } else {
-            any = entry;
-        }
+        if (entry->width == width)
+            found.best = entry;
+        else if (entry->state == RP_CL_BUILT)
+            found.other = entry;
+        if (entry->width == 0)
+            found.plain = entry;
+        found.coming |= entry->state == RP_CL_BUILDING && (entry->width == width || entry->width == 0);
     }
-    *program = any;
-    if (any == NULL)
-        return new_program(device, map, 0, program, error);
-    if (any->failure != NULL || failed || !width_pays(any, task))
-        return ROWPOOL_OK;
-    if (new_program(device, map, width, program, NULL) != ROWPOOL_OK || (*program)->failure != NULL)
-        *program = any;
+    return found;
+}
+
+static rowpool_status no_memory(const rp_device *device, rowpool_error *error)
+{
+    return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+}
+
+static rowpool_status add_entry(rp_device *device, const rp_map *map, size_t width, rp_cl_program **entry,
+                                rowpool_error *error)
+{
+    rp_cl_device *state = device->state;
+    const rowpool_compiled *sizes = &map->code.compiled;
+    char *name = strdup(map->name), *source = strdup(map->function->source);
+    rp_cl_program *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL || name == NULL || source == NULL) {
+        free(fresh);
+        free(name);
+        free(source);
+        return no_memory(device, error);
+    }
+    *fresh = (rp_cl_program){.next = state->programs,
+                             .name = name,
+                             .source = source,
+                             .form = map->function->form,
+                             .dtype = map->inputs->dtype_id,
+                             .arguments_size = sizes->arguments_size,
+                             .accumulator_size = sizes->accumulator_size,
+                             .result_size = sizes->result_size,
+                             .width = width};
+    state->programs = fresh;
+    *entry = fresh;
     return ROWPOOL_OK;
 }
 
-/* Takes the device's lock while it builds: whoever needs the same program waits for it instead of building again. */
-static rowpool_status get_program(rp_device *device, const rp_task *task, const rp_cl_program **program,
-                                  rowpool_error *error)
+/* Builds an entry at which nobody else is, and gives up the lock meanwhile; forms: bits of those that it also runs once,
+ * for drivers compile each at its first launch. What the text is to blame for is noted in the entry, and is no failure
+ * here; another one may be over the next time, and leaves the entry as it was. */
+static rowpool_status build_entry(rp_device *device, rp_cl_program *entry, unsigned forms, rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    rp_cl_program *entry = NULL;
-    pthread_mutex_lock(&state->lock);
-    rowpool_status status = choose_program(device, task, &entry, error);
+    rowpool_error *why = malloc(sizeof *why);
+    if (why == NULL)
+        return no_memory(device, error);
+    entry->state = RP_CL_BUILDING;
     pthread_mutex_unlock(&state->lock);
-    *program = entry;
+    rowpool_status status = build(device, entry, why);
+    if (status == ROWPOOL_OK)
+        rp_cl_rehearse(device, entry, forms);
+    pthread_mutex_lock(&state->lock);
+    pthread_cond_broadcast(&state->built);
+    entry->served = 0;
+    if (status == ROWPOOL_EBUILD) {
+        entry->state = RP_CL_FAILED;
+        entry->failure = why;
+        return ROWPOOL_OK;
+    }
+    entry->state = status == ROWPOOL_OK ? RP_CL_BUILT : RP_CL_NOT_BUILT;
+    if (status != ROWPOOL_OK)
+        rp_fail(error, status, "%s", why->message);
+    free(why);
+    return status;
+}
+
+/* ---- In the background ------------------------------------------------------------------------------------------- */
+
+/* Whether a program is worth its build by now, when rows of so many bytes came for which it would have been better. So
+ * it is not for who comes once, but who comes back with the same width comes again. */
+static bool pays(rp_cl_program *entry, size_t bytes)
+{
+    entry->served += bytes;
+    return entry->served >= RP_CL_BUILD_PAYS;
+}
+
+/* Has the builder build an entry, unless it is, and run one of its forms once. */
+static void order(rp_device *device, rp_cl_program *entry, rp_cl_kernel form)
+{
+    entry->served = 0;
+    entry->ordered |= 1U << form;
+    if (rp_cl_builder_start(device) != ROWPOOL_OK)
+        entry->ordered = 0; /* it will pay again */
+}
+
+bool rp_cl_build_next(rp_device *device)
+{
+    rp_cl_device *state = device->state;
+    rp_cl_program *entry = state->programs;
+    while (entry != NULL && (entry->ordered == 0 || entry->state == RP_CL_BUILDING))
+        entry = entry->next;
+    if (entry == NULL)
+        return false;
+    unsigned forms = entry->ordered;
+    entry->ordered = 0;
+    if (entry->state == RP_CL_NOT_BUILT) {
+        build_entry(device, entry, forms, NULL);
+    } else if (entry->state == RP_CL_BUILT) {
+        pthread_mutex_unlock(&state->lock);
+        rp_cl_rehearse(device, entry, forms);
+        pthread_mutex_lock(&state->lock);
+    }
+    return true;
+}
+
+bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
+{
+    rp_cl_device *state = device->state;
+    const size_t width = best_width(device, map);
+    bool ready = true;
+    pthread_mutex_lock(&state->lock);
+    choice found = find(state, map, width);
+    rp_cl_program *entry = found.best;
+    if (entry == NULL || (entry->state != RP_CL_BUILT && found.other != NULL))
+        entry = found.other;
+    bool failed = found.plain != NULL && found.plain->state == RP_CL_FAILED; /* which is for submit to say */
+    if (!failed && (entry != NULL || add_entry(device, map, width, &entry, NULL) == ROWPOOL_OK)) {
+        rp_cl_kernel form = rp_cl_form(device, map, entry->width, false);
+        ready = entry->state == RP_CL_FAILED || (entry->state == RP_CL_BUILT && atomic_load(&entry->launched[form]));
+        if (!ready && pays(entry, bytes) && entry->state != RP_CL_BUILDING)
+            order(device, entry, form);
+    }
+    pthread_mutex_unlock(&state->lock);
+    return ready;
+}
+
+/* ---- For a chunk ------------------------------------------------------------------------------------------------- */
+
+/* Another program serves; the best one is to be built once that pays. */
+static void note_other(rp_device *device, const rp_task *task, size_t width, rp_cl_program *best)
+{
+    rp_cl_device *state = device->state;
+    const rp_rows *rows = task->map->inputs;
+    if (best == NULL && add_entry(device, task->map, width, &best, NULL) != ROWPOOL_OK)
+        return;
+    bool worth = pays(best, rp_chunk_elements(rows, &task->chunk) * rows->dtype->size);
+    if (best->state != RP_CL_NOT_BUILT || !worth)
+        return;
+    if (state->build_waits)
+        build_entry(device, best, 0, NULL);
+    else
+        order(device, best, rp_cl_form(device, task->map, width, false));
+}
+
+/* The program that serves a chunk best, of those that are built; where none is, the one for no width, which is built
+ * now: whoever needs it meanwhile waits instead of building it again. One that does not build is as good as built. */
+static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_cl_program **program,
+                                     rowpool_error *error)
+{
+    rp_cl_device *state = device->state;
+    const size_t width = best_width(device, task->map);
+    for (bool noted = false;;) {
+        choice found = find(state, task->map, width);
+        if (found.best != NULL && found.best->state == RP_CL_BUILT) {
+            *program = found.best;
+            return ROWPOOL_OK;
+        }
+        if (found.other != NULL) {
+            *program = found.other;
+            if (width == 0 || noted)
+                return ROWPOOL_OK;
+            note_other(device, task, width, found.best);
+            noted = true;
+        } else if (found.plain != NULL && found.plain->state == RP_CL_FAILED) {
+            *program = found.plain;
+            return ROWPOOL_OK;
+        } else if (found.coming) {
+            pthread_cond_wait(&state->built, &state->lock);
+        } else {
+            if (found.plain == NULL)
+                RP_TRY(add_entry(device, task->map, 0, &found.plain, error));
+            RP_TRY(build_entry(device, found.plain, 0, error));
+        }
+    }
+}
+
+static rowpool_status get_program(rp_device *device, const rp_task *task, rp_cl_program **program, rowpool_error *error)
+{
+    rp_cl_device *state = device->state;
+    pthread_mutex_lock(&state->lock);
+    rowpool_status status = choose_program(device, task, program, error);
+    pthread_mutex_unlock(&state->lock);
     if (status != ROWPOOL_OK)
         return status;
-    return entry->failure == NULL ? ROWPOOL_OK : rp_fail(error, entry->failure->status, "%s", entry->failure->message);
+    const rowpool_error *failure = (*program)->failure;
+    return failure == NULL ? ROWPOOL_OK : rp_fail(error, failure->status, "%s", failure->message);
 }
+
+/* ---- Kernels ----------------------------------------------------------------------------------------------------- */
 
 static bool has_kernel(const rp_cl_program *program, int kernel)
 {
@@ -204,7 +319,7 @@ static bool has_kernel(const rp_cl_program *program, int kernel)
     return kernel != RP_CL_BLOCKS || program->width > 0;
 }
 
-static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, const rp_cl_program *program,
+static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, rp_cl_program *program,
                                      rp_cl_kernels **kernels, rowpool_error *error)
 {
     rp_cl_kernels *fresh = calloc(1, sizeof *fresh);
@@ -229,13 +344,19 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, const 
     return ROWPOOL_OK;
 }
 
-rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_task *task, rp_cl_kernels **kernels,
-                                 rowpool_error *error)
+rowpool_status rp_cl_kernels_of(rp_device *device, rp_cl_lane *lane, rp_cl_program *program, rp_cl_kernels **kernels,
+                                rowpool_error *error)
 {
-    const rp_cl_program *program;
-    RP_TRY(get_program(device, task, &program, error));
     for (*kernels = lane->kernels; *kernels != NULL; *kernels = (*kernels)->next)
         if ((*kernels)->program == program)
             return ROWPOOL_OK;
     return create_kernels(device, lane, program, kernels, error);
+}
+
+rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_task *task, rp_cl_kernels **kernels,
+                                 rowpool_error *error)
+{
+    rp_cl_program *program;
+    RP_TRY(get_program(device, task, &program, error));
+    return rp_cl_kernels_of(device, lane, program, kernels, error);
 }

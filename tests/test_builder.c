@@ -1,0 +1,361 @@
+/* Programs that are built in the background: nobody waits for a compiler who did not name the device, the answers are
+ * right at every moment, and neither close nor the end of the process comes while one is at work. */
+#include <ftw.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/opencl/opencl.h"
+#include "entries.h"
+#include "pool/pool.h"
+#include "support.h"
+
+enum { COUNT = 200000, WIDTH = 5, MOST_MAPS = 20000 };
+
+static int32_t *elements;
+static uint32_t *expected;
+
+static rowpool_rows flagship(void)
+{
+    return (rowpool_rows){.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
+}
+
+static rowpool *open_pool(const char *device)
+{
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = device};
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    return pool;
+}
+
+/* What the pool's OpenCL devices and the host did. */
+static void rows_done(rowpool *pool, uint64_t *opencl, uint64_t *host)
+{
+    *opencl = *host = 0;
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        const rp_device *device = &pool->devices.items[i];
+        if (device->backend == &rp_backend_opencl)
+            *opencl += device->info.rows;
+        if (device->backend == &rp_backend_host)
+            *host += device->info.rows;
+    }
+}
+
+static void expect_counts(const uint32_t *counts)
+{
+    assert_memory_equal(counts, expected, COUNT * sizeof *counts);
+}
+
+static void count_once(rowpool *pool, uint32_t *counts)
+{
+    const rowpool_rows rows = flagship();
+    rowpool_error error;
+    memset(counts, 0xee, COUNT * sizeof *counts);
+    assert_ok(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), error);
+    expect_counts(counts);
+}
+
+static uint32_t *new_counts(void)
+{
+    uint32_t *counts = malloc(COUNT * sizeof *counts);
+    assert_non_null(counts);
+    return counts;
+}
+
+/* ---- Who serves meanwhile ---------------------------------------------------------------------------------------- */
+
+TEST(the_host_serves_until_the_device_is_ready)
+{
+    rowpool *pool = open_pool("auto");
+    uint32_t *counts = new_counts();
+    uint64_t opencl, host;
+    count_once(pool, counts); /* not worth a build: nobody begins one */
+    rows_done(pool, &opencl, &host);
+    assert_int_equal(opencl, 0);
+    assert_int_equal(host, COUNT);
+    const rp_cl_device *device = pool->devices.items[0].state;
+    assert_false(device->started);
+    for (int n = 0; opencl == 0; n++) {
+        assert_true(n < MOST_MAPS);
+        count_once(pool, counts);
+        rows_done(pool, &opencl, &host);
+        if (n == 1)
+            assert_true(device->started || opencl > 0);
+        if (opencl == 0)
+            usleep(10000);
+    }
+    count_once(pool, counts); /* from then on it has all of it */
+    uint64_t before = host;
+    rows_done(pool, &opencl, &host);
+    assert_int_equal(host, before);
+    assert_int_equal(opencl % COUNT, 0);
+    free(counts);
+    rowpool_close(pool);
+}
+
+/* Another form of the same program: built, but its first launch would take a compiler's time. */
+TEST(a_form_that_never_ran_is_rehearsed)
+{
+    rowpool *pool = open_pool("auto");
+    uint32_t *counts = new_counts(), count;
+    uint64_t opencl = 0, host;
+    for (int n = 0; opencl == 0; n++, usleep(10000)) {
+        assert_true(n < MOST_MAPS);
+        count_once(pool, counts);
+        rows_done(pool, &opencl, &host);
+    }
+    uint64_t narrow = opencl, host_before = host;
+    const rowpool_rows row = {.data = elements, .dtype = ROWPOOL_INT32, .count = 1, .width = COUNT * WIDTH};
+    uint64_t all = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        all += expected[i];
+    rowpool_error error;
+    for (int n = 0; opencl == narrow; n++, usleep(10000)) {
+        assert_true(n < MOST_MAPS);
+        assert_ok(rowpool_range_count(pool, &row, NULL, 0, &count, &error), error);
+        assert_int_equal(count, all);
+        rows_done(pool, &opencl, &host);
+        if (n == 0)
+            assert_int_equal(host, host_before + 1);
+    }
+    free(counts);
+    rowpool_close(pool);
+}
+
+TEST(a_device_that_was_named_is_waited_for)
+{
+    rowpool *pool = open_pool("cpu");
+    uint32_t *counts = new_counts();
+    uint64_t opencl, host;
+    count_once(pool, counts);
+    rows_done(pool, &opencl, &host);
+    assert_int_equal(opencl, COUNT);
+    assert_int_equal(host, 0);
+    free(counts);
+    rowpool_close(pool);
+}
+
+static rowpool_status map_entries(rowpool *pool, const rowpool_function *function, bool allow_host, uint32_t *results,
+                                  rowpool_error *error)
+{
+    const rowpool_rows rows = flagship();
+    const rowpool_range range = rowpool_range_i64(4, 8);
+    const rowpool_call call = {.size = sizeof call,
+                               .function = function,
+                               .inputs = &rows,
+                               .ranges = &range,
+                               .n_ranges = 1,
+                               .results = results,
+                               .results_size = COUNT * sizeof *results,
+                               .allow_host = allow_host};
+    return rowpool_map(pool, &call, error);
+}
+
+/* One's own function runs where its owner allows it: then the host serves, else the device is waited for. */
+TEST(the_host_serves_only_where_it_may)
+{
+    for (int allow_host = 0; allow_host < 2; allow_host++) {
+        rowpool *pool = open_pool("auto");
+        uint32_t *results = new_counts();
+        rowpool_error error;
+        uint64_t opencl, host;
+        assert_ok(map_entries(pool, &entries, allow_host != 0, results, &error), error);
+        rows_done(pool, &opencl, &host);
+        assert_int_equal(host, allow_host ? COUNT : 0);
+        assert_int_equal(opencl, allow_host ? 0 : COUNT);
+        free(results);
+        rowpool_close(pool);
+    }
+}
+
+/* What the builder could not build is found out, and said, by the map that comes after. */
+TEST(a_text_that_does_not_build_leaves_the_host)
+{
+    rowpool_function broken = entries;
+    broken.source = "this is no OpenCL C\n";
+    rowpool *pool = open_pool("auto");
+    uint32_t *first = new_counts(), *results = new_counts();
+    rowpool_error error;
+    assert_ok(map_entries(pool, &broken, true, first, &error), error);
+    for (int n = 0; pool->devices.items[0].info.failures == 0; n++, usleep(10000)) {
+        assert_true(n < MOST_MAPS);
+        assert_ok(map_entries(pool, &broken, true, results, &error), error);
+        assert_memory_equal(results, first, COUNT * sizeof *results);
+    }
+    free(results);
+    free(first);
+    rowpool_close(pool);
+}
+
+/* ---- Many at once ------------------------------------------------------------------------------------------------ */
+
+static void *count_often(void *argument)
+{
+    rowpool *pool = argument;
+    uint32_t *counts = new_counts();
+    for (int n = 0; n < 20; n++)
+        count_once(pool, counts);
+    free(counts);
+    return NULL;
+}
+
+TEST(threads_and_jobs_share_what_is_built)
+{
+    enum { THREADS = 4 };
+    rowpool *pool = open_pool("auto");
+    pthread_t threads[THREADS];
+    uint32_t *counts[THREADS];
+    rowpool_job *jobs[THREADS];
+    const rowpool_rows rows = flagship();
+    rowpool_error error;
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, count_often, pool), 0);
+        counts[i] = new_counts();
+        assert_ok(rowpool_range_count_async(pool, &rows, NULL, 0, counts[i], NULL, NULL, &jobs[i], &error), error);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_ok(rowpool_job_wait(jobs[i], -1, &error), error);
+        rowpool_job_release(jobs[i]);
+        expect_counts(counts[i]);
+        free(counts[i]);
+        pthread_join(threads[i], NULL);
+    }
+    rowpool_close(pool);
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------------------ */
+
+static void order_build(rowpool *pool)
+{
+    uint32_t *counts = new_counts();
+    for (int n = 0; n < 3; n++)
+        count_once(pool, counts);
+    free(counts);
+}
+
+TEST(close_waits_for_the_builder)
+{
+    rowpool *pool = open_pool("auto");
+    order_build(pool);
+    assert_true(((const rp_cl_device *)pool->devices.items[0].state)->started);
+    rowpool_close(pool);
+}
+
+TEST(a_forked_child_does_not)
+{
+    rowpool *pool = open_pool("auto");
+    order_build(pool);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        rowpool_close(pool);
+        exit(7); /* with all its handlers */
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    rowpool_close(pool);
+}
+
+static int remove_one(const char *path, const struct stat *information, int flag, struct FTW *walk)
+{
+    (void)information;
+    (void)flag;
+    (void)walk;
+    return remove(path);
+}
+
+/* The program once more, with nothing built yet: it orders a build and ends that many milliseconds later. */
+static int run_and_end(const char *how, int milliseconds)
+{
+    char folder[] = "/tmp/rowpool-test-builder-XXXXXX", time[32];
+    int status;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(time, sizeof time, "%d", milliseconds);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setenv("POCL_CACHE_DIR", folder, 1);
+        execl("/proc/self/exe", "test_builder", how, time, (char *)NULL);
+        _exit(99);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return status;
+}
+
+TEST(a_process_may_end_while_one_builds)
+{
+    static const char *const ways[] = {"exit", "return", "thread"};
+    const int step = TEST_SANITIZED ? 1000 : 250;
+    for (size_t i = 0; i < COUNT_OF(ways); i++)
+        for (int milliseconds = 0; milliseconds < 4 * step; milliseconds += step) {
+            int status = run_and_end(ways[i], milliseconds);
+            if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                fail_msg("%s after %d ms: wait status %d", ways[i], milliseconds, status);
+        }
+}
+
+static void *exit_from_here(void *argument)
+{
+    order_build(argument);
+    exit(0);
+}
+
+static int end(const char *how, int milliseconds)
+{
+    rowpool *pool = open_pool("auto");
+    pthread_t thread;
+    if (strcmp(how, "thread") == 0 && pthread_create(&thread, NULL, exit_from_here, pool) == 0)
+        pthread_join(thread, NULL);
+    order_build(pool);
+    usleep((useconds_t)milliseconds * 1000);
+    if (strcmp(how, "exit") == 0)
+        exit(0);
+    return 0;
+}
+
+static bool has_opencl(void)
+{
+    rowpool *pool = open_pool("auto");
+    bool has = pool->devices.items[0].backend == &rp_backend_opencl;
+    rowpool_close(pool);
+    return has;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_host_serves_until_the_device_is_ready),
+        cmocka_unit_test(a_form_that_never_ran_is_rehearsed),
+        cmocka_unit_test(a_device_that_was_named_is_waited_for),
+        cmocka_unit_test(the_host_serves_only_where_it_may),
+        cmocka_unit_test(a_text_that_does_not_build_leaves_the_host),
+        cmocka_unit_test(threads_and_jobs_share_what_is_built),
+        cmocka_unit_test(close_waits_for_the_builder),
+        cmocka_unit_test(a_forked_child_does_not),
+        cmocka_unit_test(a_process_may_end_while_one_builds),
+    };
+    static int32_t data[COUNT * WIDTH];
+    static uint32_t counts[COUNT];
+    test_random random = test_random_begin(17);
+    elements = data;
+    expected = counts;
+    for (size_t i = 0; i < COUNT * WIDTH; i++) {
+        data[i] = (int32_t)test_below(&random, 10);
+        counts[i / WIDTH] += 4 <= data[i] && data[i] <= 8;
+    }
+    if (argc > 2)
+        return end(argv[1], atoi(argv[2]));
+    if (!has_opencl()) {
+        printf("there is no OpenCL device: skipped\n");
+        return TEST_SKIPPED;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

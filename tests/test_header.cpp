@@ -1,5 +1,6 @@
-// The public header in C++17: it compiles, links as C, and its structs are used as a C++ program would.
+// The public headers in C++17: they compile, link as C, and their structs are used as a C++ program would.
 #include "rowpool.h"
+#include "rowpool/arrow.h"
 
 #include <cstdint>
 #include <cstdio>
@@ -8,6 +9,7 @@
 
 static_assert(std::is_trivial<rowpool_rows>::value && std::is_standard_layout<rowpool_rows>::value, "a C struct");
 static_assert(std::is_trivial<rowpool_options>::value && std::is_standard_layout<rowpool_options>::value, "a C struct");
+static_assert(sizeof(ArrowSchema) == 72 && sizeof(ArrowArray) == 80, "as the interface has them");
 
 int main()
 {
@@ -37,6 +39,13 @@ int main()
     rowpool_close(pool);
     if (status != ROWPOOL_OK || calls != 1 || counts[0] != 3 || counts[1] != 1) {
         std::fprintf(stderr, "wrong: %u %u, %d calls\n", counts[0], counts[1], calls);
+        return 1;
+    }
+    const ArrowSchema schema{}; // released
+    const ArrowArray array{};
+    rowpool_arrow *arrow;
+    if (rowpool_arrow_open(&arrow, &schema, &array, &error) != ROWPOOL_EINVAL) {
+        std::fprintf(stderr, "a released array was taken\n");
         return 1;
     }
     return 0;

@@ -84,6 +84,17 @@ ROWPOOL_API const char *rowpool_status_text(rowpool_status status);
 /* The version of the library in use, "MAJOR.MINOR.PATCH"; the macros above give that of the header. */
 ROWPOOL_API const char *rowpool_version(void);
 
+/* An environment variable that the library reads. */
+typedef struct {
+    const char *name;
+    const char *option; /* the member of rowpool_options that it stands for where that is zero, or "" */
+    const char *meaning;
+    const char *value; /* as it is now; NULL where it is unset, empty or, in a setuid program, not looked at */
+} rowpool_variable;
+
+/* Those variables, one by one; false past the last. The text is the library's, the value the environment's. */
+ROWPOOL_API bool rowpool_variable_at(size_t i, rowpool_variable *variable);
+
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
 /* Element types. float16 is IEEE 754 binary16, stored in two bytes; it needs no support from compiler or device. */

@@ -333,16 +333,19 @@ TEST(the_log_tells_the_categories_asked_for)
 
 TEST(an_unknown_category_gets_the_list)
 {
-    static const char *const words[] = {"help", "runs", "ru", "devices,run"};
+    static const char *const words[] = {"help", "runs", "ru", "help,devices,run"};
     char text[4096];
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         logged(words[i], text, sizeof text);
-        assert_non_null(strstr(text, "ROWPOOL_LOG takes"));
+        assert_non_null(strstr(text, "rowpool: ROWPOOL_LOG takes"));
+        assert_null(strstr(strstr(text, "ROWPOOL_LOG takes") + 1, "ROWPOOL_LOG takes"));
         assert_non_null(strstr(text, "  device "));
         assert_non_null(strstr(text, "  worker "));
         assert_non_null(strstr(text, "  all "));
     }
     assert_non_null(strstr(text, "rowpool: run: chunks many\n")); /* the known word beside it holds */
+    assert_non_null(strstr(text, "rowpool: ROWPOOL_LOG: there is no category 'devices'\n"));
+    assert_null(strstr(text, "'help'"));
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/settings.h"
 
 static const struct {
@@ -27,27 +28,39 @@ static void print_help(void)
     fprintf(stderr, "  %-8s every category\n  %-8s this list\n", "all", "help");
 }
 
-static void enable(const char *word, size_t length)
+static bool is_word(const char *name, const char *word, size_t length)
+{
+    return strlen(name) == length && memcmp(name, word, length) == 0;
+}
+
+/* False: the word is no category, and the list of them is wanted. */
+static bool enable(const char *word, size_t length)
 {
     for (size_t i = 0; i < CATEGORIES; i++)
-        if (strlen(categories[i].name) == length && memcmp(categories[i].name, word, length) == 0) {
+        if (is_word(categories[i].name, word, length)) {
             enabled |= 1u << i;
-            return;
+            return true;
         }
-    if (length == 3 && memcmp(word, "all", 3) == 0)
+    if (is_word("all", word, length)) {
         enabled |= (1u << CATEGORIES) - 1;
-    else
-        print_help();
+        return true;
+    }
+    if (!is_word("help", word, length))
+        rp_warn("%s: there is no category '%.*s'", rp_setting_name(RP_SETTING_LOG), (int)rp_min(length, 100), word);
+    return false;
 }
 
 static void read_setting(void)
 {
     const char *word = rp_setting_text(RP_SETTING_LOG);
+    bool understood = true;
     while (word != NULL && *word != '\0') {
         size_t length = strcspn(word, ",");
-        enable(word, length);
+        understood &= enable(word, length);
         word += length + (word[length] == ',');
     }
+    if (!understood)
+        print_help();
 }
 
 bool rp_log_on(rp_log_category category)

@@ -4,33 +4,69 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const char *const names[RP_SETTINGS] = {
-    [RP_SETTING_DEVICE] = "ROWPOOL_DEVICE",
-    [RP_SETTING_WORKERS] = "ROWPOOL_WORKERS",
-    [RP_SETTING_CHUNK_BYTES] = "ROWPOOL_CHUNK_BYTES",
-    [RP_SETTING_LOG] = "ROWPOOL_LOG",
-    [RP_SETTING_COPY] = "ROWPOOL_COPY",
-    [RP_SETTING_BUILD_WAIT] = "ROWPOOL_BUILD_WAIT",
-    [RP_SETTING_STRICT] = "ROWPOOL_STRICT",
-    [RP_SETTING_CPU] = "ROWPOOL_CPU",
-    [RP_SETTING_TRACE] = "ROWPOOL_TRACE",
-    [RP_SETTING_HELPER] = "ROWPOOL_HELPER",
-    [RP_SETTING_ISOLATED_DEVICE] = "ROWPOOL_ISOLATED_DEVICE",
-    [RP_SETTING_ISOLATE] = "ROWPOOL_ISOLATE",
-    [RP_SETTING_POCL_CACHE_DIR] = "POCL_CACHE_DIR",
-    [RP_SETTING_XDG_CACHE_HOME] = "XDG_CACHE_HOME",
-    [RP_SETTING_HOME] = "HOME",
+/* README.md has the same table. */
+static const struct {
+    const char *name, *option, *meaning;
+} variables[RP_SETTINGS] = {
+    [RP_SETTING_DEVICE] =
+        {"ROWPOOL_DEVICE", "device",
+         "auto, cpu, gpu, accelerator, all, isolated, fork, host, P:D, or a comma-separated list of these"},
+    [RP_SETTING_WORKERS] = {"ROWPOOL_WORKERS", "workers",
+                            "worker processes; by default the CPUs that affinity and cgroup allow"},
+    [RP_SETTING_CHUNK_BYTES] = {"ROWPOOL_CHUNK_BYTES", "chunk_bytes",
+                                "the most bytes of data that a device gets at once"},
+    [RP_SETTING_STRICT] = {"ROWPOOL_STRICT", "strict", "anything: a device that fails ends the map with its error"},
+    [RP_SETTING_ISOLATE] =
+        {"ROWPOOL_ISOLATE", "isolate",
+         "never, risk or always: when auto takes OpenCL in a helper process instead of in this one. The program "
+         "rowpool says risk: where open files, threads, memory or the disk of PoCL's cache are scarce"},
+    [RP_SETTING_ISOLATED_DEVICE] = {"ROWPOOL_ISOLATED_DEVICE", "",
+                                    "the OpenCL device of the helper process: auto, gpu, P:D ..."},
+    [RP_SETTING_HELPER] = {"ROWPOOL_HELPER", "",
+                           "the path of the helper program, where it is neither installed nor beside the library"},
+    [RP_SETTING_TRACE] =
+        {"ROWPOOL_TRACE", "",
+         "a file for a timeline of devices and processes, in the Chrome trace format (opens in Perfetto)"},
+    [RP_SETTING_COPY] =
+        {"ROWPOOL_COPY", "",
+         "anything: copy data to OpenCL devices even where they could work in the host's memory (for tests)"},
+    [RP_SETTING_BUILD_WAIT] =
+        {"ROWPOOL_BUILD_WAIT", "",
+         "anything: maps wait for kernels that are worth building, instead of using something else until they are "
+         "there (for benchmarks and tests)"},
+    [RP_SETTING_CPU] = {"ROWPOOL_CPU", "",
+                        "baseline, avx2 or avx512: the form of the built-in functions that the calling thread and "
+                        "worker processes run; by default the one with the most that the CPU has"},
+    [RP_SETTING_LOG] = {"ROWPOOL_LOG", "",
+                        "lines on standard error: device, build, run, worker, or all; help lists them"},
+    [RP_SETTING_POCL_CACHE_DIR] = {"POCL_CACHE_DIR", "",
+                                   "PoCL's: the folder of what it compiled, which needs room on its disk"},
+    [RP_SETTING_XDG_CACHE_HOME] = {"XDG_CACHE_HOME", "",
+                                   "where POCL_CACHE_DIR is not set, that folder is pocl in this one"},
+    [RP_SETTING_HOME] = {"HOME", "", "where neither is set, it is .cache/pocl in this one"},
+    [RP_SETTING_OCL_ICD_VENDORS] =
+        {"OCL_ICD_VENDORS", "",
+         "the OpenCL loader's: the folder of the files that name drivers, or one of them; rowpool doctor looks there"},
 };
 
 const char *rp_setting_name(rp_setting setting)
 {
-    return names[setting];
+    return variables[setting].name;
 }
 
 const char *rp_setting_text(rp_setting setting)
 {
-    const char *text = secure_getenv(names[setting]); /* they name files and programs */
+    const char *text = secure_getenv(variables[setting].name); /* they name files and programs */
     return text != NULL && *text != '\0' ? text : NULL;
+}
+
+bool rowpool_variable_at(size_t i, rowpool_variable *variable)
+{
+    if (variable == NULL || i >= RP_SETTINGS)
+        return false;
+    *variable = (rowpool_variable){variables[i].name, variables[i].option, variables[i].meaning,
+                                   rp_setting_text((rp_setting)i)};
+    return true;
 }
 
 rowpool_status rp_setting_size(rp_setting setting, size_t most, size_t *value, rowpool_error *error)
@@ -42,8 +78,8 @@ rowpool_status rp_setting_size(rp_setting setting, size_t most, size_t *value, r
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
     if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0 || number < 1 || number > most)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be a whole number from 1 to %zu", names[setting],
-                       text, most);
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be a whole number from 1 to %zu",
+                       rp_setting_name(setting), text, most);
     *value = (size_t)number;
     return ROWPOOL_OK;
 }

@@ -10,6 +10,7 @@
 #include "count.h"
 #include "demo.h"
 #include "devices.h"
+#include "environment.h"
 #include "map.h"
 #include "message.h"
 #include "options.h"
@@ -23,6 +24,7 @@ static const struct {
     {"map", run_map},
     {"devices", run_devices},
     {"demo", run_demo},
+    {"environment", run_environment},
 };
 
 static const char HELP[] =
@@ -34,6 +36,7 @@ static const char HELP[] =
     "  map FILE.npy    map a built-in function, or one of your own, over the rows: sum, mean, max ...\n"
     "  devices         list the devices, and why each is used or not\n"
     "  demo            count random numbers on each kind of worker, beside a serial loop\n"
+    "  environment     list the environment variables, and what they mean\n"
     "\n"
     "  --help          show this text; rowpool COMMAND --help tells more\n"
     "  --version       show the version\n"

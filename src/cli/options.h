@@ -13,7 +13,7 @@
 typedef struct {
     const char *name, *help;
     const struct option *known; /* getopt_long's table; --help is 'h' */
-    /* Reads any other option, with its value if it takes one; false after a message. */
+    /* Reads any other option, with its value if it takes one; false after a message. NULL where there is none. */
     bool (*read)(void *options, int option, const char *value);
 } command_line;
 

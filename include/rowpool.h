@@ -294,6 +294,10 @@ ROWPOOL_API size_t rowpool_cpu_count(void);
 ROWPOOL_API void *rowpool_alloc(size_t bytes, rowpool_error *error);
 ROWPOOL_API void rowpool_free(void *memory);
 
+/* Whether something here is so scarce that OpenCL drivers are known to end their process for it, which is what
+ * ROWPOOL_ISOLATE_AT_RISK asks. If so it writes what to `why`, cut to `size` bytes; why may be NULL when size is 0. */
+ROWPOOL_API bool rowpool_at_risk(char *why, size_t size);
+
 /* ---- The range count -------------------------------------------------------------------------------------------- */
 
 /* counts[i * n_ranges + k] = how many elements of row i lie in ranges[k]; one pass over the data for all ranges.

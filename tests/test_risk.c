@@ -140,6 +140,18 @@ TEST(limits_of_the_process)
     assert_no_risk();
 }
 
+TEST(the_public_call_tells_the_same)
+{
+    char why[16] = "as it was";
+    all_is_well();
+    assert_false(rowpool_at_risk(why, sizeof why));
+    assert_string_equal(why, "as it was");
+    machine.limits[RLIMIT_NOFILE] = 63;
+    assert_true(rowpool_at_risk(why, sizeof why));
+    assert_string_equal(why, "the limit on op");
+    assert_true(rowpool_at_risk(NULL, 0));
+}
+
 TEST(no_sysfs)
 {
     all_is_well();
@@ -398,6 +410,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_all_is_well_there_is_no_risk),
         cmocka_unit_test(limits_of_the_process),
+        cmocka_unit_test(the_public_call_tells_the_same),
         cmocka_unit_test(no_sysfs),
         cmocka_unit_test(memory_of_a_control_group),
         cmocka_unit_test(memory_that_holds_files_is_free),

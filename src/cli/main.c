@@ -10,6 +10,7 @@
 #include "count.h"
 #include "demo.h"
 #include "devices.h"
+#include "doctor.h"
 #include "environment.h"
 #include "map.h"
 #include "message.h"
@@ -20,11 +21,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } COMMANDS[] = {
-    {"count", run_count},
-    {"map", run_map},
-    {"devices", run_devices},
-    {"demo", run_demo},
-    {"environment", run_environment},
+    {"count", run_count}, {"map", run_map},       {"devices", run_devices},
+    {"demo", run_demo},   {"doctor", run_doctor}, {"environment", run_environment},
 };
 
 static const char HELP[] =
@@ -36,6 +34,7 @@ static const char HELP[] =
     "  map FILE.npy    map a built-in function, or one of your own, over the rows: sum, mean, max ...\n"
     "  devices         list the devices, and why each is used or not\n"
     "  demo            count random numbers on each kind of worker, beside a serial loop\n"
+    "  doctor          tell what is wrong on this machine, and what mends it\n"
     "  environment     list the environment variables, and what they mean\n"
     "\n"
     "  --help          show this text; rowpool COMMAND --help tells more\n"

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* File names and headers may hold anything: a line break would forge a second message, an escape would reach the
- * terminal. */
-static void keep_to_one_line(char *text)
+void keep_to_one_line(char *text)
 {
     for (char *c = text; *c != '\0'; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)

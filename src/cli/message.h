@@ -8,6 +8,10 @@
 /* Exit statuses. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
+/* File names and headers may hold anything: a line break would forge a second message, an escape would reach the
+ * terminal. */
+void keep_to_one_line(char *text);
+
 /* Says something about `where` (a file, a stream; NULL: nothing in particular). */
 __attribute__((format(printf, 2, 3))) void say(const char *where, const char *format, ...);
 

@@ -1,0 +1,284 @@
+/* rowpool doctor: each thing that can be wrong is told, with what mends it, and a healthy machine is left alone. */
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+static char folder[] = "/tmp/rowpool-test-doctor-XXXXXX"; /* the working directory */
+static bool has_opencl;
+
+/* ---- Running it ------------------------------------------------------------------------------------------------- */
+
+/* Runs a line of the shell's, in which $D is the program; what it writes, to be freed. */
+static char *run(const char *line, int expected_status)
+{
+    char command[1024], *text;
+    size_t length;
+    (void)snprintf(command, sizeof command, "D=\"$ROWPOOL_PROGRAM\"; { %s; } 2>&1", line);
+    FILE *kept = open_memstream(&text, &length), *out = popen(command, "r");
+    assert_non_null(kept);
+    assert_non_null(out);
+    for (int c; (c = fgetc(out)) != EOF;)
+        (void)fputc(c, kept);
+    assert_int_equal(fclose(kept), 0);
+    int status = pclose(out);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != expected_status)
+        fail_msg("%s: status %x instead of %d\n%s", line, (unsigned)status, expected_status, text);
+    return text;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("'%s' is not in\n%s", part, text);
+}
+
+static void assert_lacks(const char *text, const char *part)
+{
+    if (strstr(text, part) != NULL)
+        fail_msg("'%s' is in\n%s", part, text);
+}
+
+/* Runs it where something is wrong: the line that tells, and the one below with the remedy. */
+static void wrong(const char *line, const char *told)
+{
+    char *text = run(line, 1);
+    assert_has(text, told);
+    free(text);
+}
+
+#define MEND "                         mend: "
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void need_opencl(void)
+{
+    if (!has_opencl)
+        skip();
+}
+
+/* ---- All is well ------------------------------------------------------------------------------------------------ */
+
+TEST(a_healthy_machine_is_left_alone)
+{
+    char *text = run("\"$D\" doctor", 0);
+    assert_int_equal(strncmp(text, has_opencl ? "ok     OpenCL loader     /" : "note   OpenCL loader     ", 25), 0);
+    assert_lacks(text, "wrong ");
+    assert_has(text, "\nok     pool              opens, on ");
+    assert_has(text, "\nok     limits            open files: ");
+    assert_has(text, "     CPUs              ");
+    assert_has(text, "\nok     worker processes  one was started, and counted right\n");
+    assert_has(text, "     memory across     ");
+    assert_has(text, "\nok     shared memory     rowpool_alloc has it (memfd_create)\n");
+    assert_has(text, "     huge pages        ");
+    assert_has(text, "\n0 wrong, ");
+    if (has_opencl) {
+        assert_has(text, "\nok     limits            files, memory, threads and disk are enough for drivers\n");
+        assert_has(text, "\nok     OpenCL driver     /etc/OpenCL/vendors/pocl.icd: libpocl");
+        assert_has(text, "\nok     OpenCL device     0:0 ");
+        assert_has(text, "\nok     helper program    rowpool-helper is there\n");
+    }
+    free(text);
+}
+
+TEST(a_cache_that_is_not_there_yet_is_no_fault)
+{
+    need_opencl();
+    char *text = run("POCL_CACHE_DIR=later \"$D\" doctor | grep cache", 0);
+    assert_has(text, "ok     cache of PoCL     later can be written\n");
+    free(text);
+    text = run("POCL_CACHE_DIR=$PWD/later/deeper \"$D\" doctor | grep cache", 0);
+    assert_has(text, "ok     cache of PoCL     /");
+    assert_has(text, "/later/deeper can be written\n");
+    free(text);
+    text = run("POCL_CACHE_DIR= XDG_CACHE_HOME= HOME=$PWD/home \"$D\" doctor | grep cache", 0);
+    assert_has(text, "/home/.cache/pocl can be written\n");
+    free(text);
+    text = run(
+        "mkdir made; POCL_CACHE_DIR= XDG_CACHE_HOME=$PWD/made OCL_ICD_VENDORS= ROWPOOL_DEVICE=host \"$D\" doctor "
+        "| grep cache; ls -a",
+        0);
+    assert_has(text, "/made/pocl can be written\n");
+    assert_lacks(text, ".rowpool");
+    free(text);
+}
+
+/* ---- Drivers ---------------------------------------------------------------------------------------------------- */
+
+TEST(no_folder_of_drivers)
+{
+    need_opencl();
+    wrong("OCL_ICD_VENDORS=$PWD/none \"$D\" doctor", "wrong  OpenCL driver     OCL_ICD_VENDORS: ");
+    wrong("OCL_ICD_VENDORS=$PWD/none \"$D\" doctor",
+          "\n" MEND "unset OCL_ICD_VENDORS, or name a folder of .icd files, one of them or a library\n");
+    wrong("mkdir empty; OCL_ICD_VENDORS=empty \"$D\" doctor",
+          "wrong  OpenCL driver     empty has no .icd file: there is no driver\n" MEND "unset OCL_ICD_VENDORS");
+    wrong("OCL_ICD_VENDORS=empty/no.icd \"$D\" doctor",
+          "wrong  OpenCL driver     empty/no.icd cannot be read: No such file or directory\n" MEND
+          "apt-get install pocl-opencl-icd");
+}
+
+TEST(a_driver_that_is_not_there)
+{
+    need_opencl();
+    assert_int_equal(mkdir("vendors", 0777), 0);
+    write_file("vendors/1.icd", "libnowhere.so.7\n");
+    write_file("vendors/2.icd", "\n");
+    write_file("vendors/3.txt", "libnowhere.so.8\n");
+    char *text = run("OCL_ICD_VENDORS=vendors \"$D\" doctor", 1);
+    assert_has(text, "\nwrong  OpenCL driver     vendors/1.icd: libnowhere.so.7: cannot open shared object file");
+    assert_has(text, "\n" MEND "install its package again, or remove it: dpkg -S vendors/1.icd\n");
+    assert_has(text, "\nwrong  OpenCL driver     vendors/2.icd names no library\n" MEND "install its package again");
+    assert_lacks(text, "3.txt");
+    assert_has(text, "\n2 wrong, ");
+    free(text);
+    /* The others are told as they are. */
+    text = run("cp /etc/OpenCL/vendors/pocl.icd vendors; OCL_ICD_VENDORS=vendors \"$D\" doctor", 1);
+    assert_has(text, "\nok     OpenCL driver     vendors/pocl.icd: libpocl");
+    assert_has(text, "\nwrong  OpenCL driver     vendors/1.icd: ");
+    assert_has(text, "\nok     OpenCL device     0:0 ");
+    free(text);
+}
+
+TEST(drivers_without_a_device)
+{
+    need_opencl();
+    wrong("POCL_DEVICES=none \"$D\" doctor", "\nnote   OpenCL device     0 ");
+    wrong("POCL_DEVICES=none \"$D\" doctor",
+          "\nwrong  OpenCL device     the drivers have none that rowpool can use\n" MEND "mend what else is wrong");
+}
+
+/* What was found before it is told, and what comes after it too. */
+TEST(a_driver_that_ends_its_process)
+{
+    need_opencl();
+    assert_int_equal(mkdir("deadly", 0777), 0);
+    write_file("deadly/2.icd", getenv("ROWPOOL_TEST_ENDING_DRIVER"));
+    write_file("deadly/1.icd", "libnowhere.so.7\n");
+    char *text = run("OCL_ICD_VENDORS=deadly \"$D\" doctor", 1);
+    assert_has(text, "\nwrong  OpenCL driver     a driver ended the process that asked it, with signal 6\n" MEND
+                     "ROWPOOL_ISOLATE=always keeps drivers out of programs");
+    assert_has(text, "\nok     worker processes  ");
+    free(text);
+}
+
+/* ---- The rest --------------------------------------------------------------------------------------------------- */
+
+TEST(a_cache_that_cannot_be_written)
+{
+    need_opencl();
+    write_file("file", "");
+    wrong("POCL_CACHE_DIR=file/cache \"$D\" doctor",
+          "\nwrong  cache of PoCL     file/cache cannot be written: PoCL has no device then\n" MEND
+          "POCL_CACHE_DIR=FOLDER, one that can be written\n");
+    wrong("POCL_CACHE_DIR=file \"$D\" doctor", "\nwrong  cache of PoCL     file cannot be written");
+    wrong("POCL_CACHE_DIR=/proc/1 \"$D\" doctor", "\nwrong  cache of PoCL     /proc/1 cannot be written");
+}
+
+TEST(few_open_files)
+{
+    need_opencl();
+    char *text = run("ulimit -n 48; \"$D\" doctor", 1);
+    assert_has(text,
+               "\nwrong  limits            the limit on open files is 48 (ulimit -n): a driver may end its process "
+               "for that\n" MEND "ulimit -n 1024\n");
+    assert_has(text, "\nok     limits            open files: 48; ");
+    free(text);
+}
+
+TEST(no_helper)
+{
+    need_opencl();
+    wrong("ROWPOOL_HELPER=/nowhere/rowpool-helper \"$D\" doctor",
+          "\nwrong  helper program    there is no program /nowhere/rowpool-helper\n" MEND
+          "install rowpool with cmake --install, or set ROWPOOL_HELPER to its path\n");
+}
+
+TEST(variables_that_mean_nothing)
+{
+    char *text = run("ROWPOOL_DEVICES=cpu \"$D\" doctor", 0);
+    assert_has(text,
+               "\nnote   environment       ROWPOOL_DEVICES is no variable of rowpool's\n" MEND "rowpool environment\n");
+    assert_lacks(text, "ROWPOOL_HELPER is no variable");
+    free(text);
+    wrong("ROWPOOL_DEVICE=bogus \"$D\" doctor", "\nwrong  pool              the device 'bogus'");
+    wrong("ROWPOOL_WORKERS=many \"$D\" doctor",
+          "\nwrong  pool              ROWPOOL_WORKERS is 'many'; it must be a whole number from 1 to 1024\n" MEND
+          "rowpool environment\n");
+}
+
+/* Nothing that a variable or a file holds reaches the terminal as it is. */
+TEST(control_characters_are_not_printed)
+{
+    need_opencl();
+    char *text = run("POCL_CACHE_DIR=\"$(printf 'file/\\033[31m\\nok')\" \"$D\" doctor | grep cache", 0);
+    assert_has(text, "file/?[31m?ok cannot be written");
+    free(text);
+}
+
+TEST(the_command_line)
+{
+    char *text = run("\"$D\" doctor --help", 0);
+    assert_has(text, "Usage: rowpool doctor\n");
+    free(text);
+    text = run("\"$D\" doctor here", 2);
+    assert_has(text, "rowpool: unexpected argument 'here'");
+    free(text);
+    text = run("\"$D\" doctor --device", 2);
+    assert_has(text, "rowpool: unknown option '--device'");
+    free(text);
+    text = run("\"$D\" doctor >/dev/full", 1);
+    assert_has(text, "rowpool: ");
+    free(text);
+}
+
+/* ---- The folder ------------------------------------------------------------------------------------------------- */
+
+static int enter_folder(__attribute__((unused)) void **state)
+{
+    if (getenv("ROWPOOL_PROGRAM") == NULL || mkdtemp(folder) == NULL || chdir(folder) != 0)
+        return -1;
+    has_opencl = system("\"$ROWPOOL_PROGRAM\" doctor | grep -q 'built without OpenCL'") != 0;
+    return 0;
+}
+
+static int remove_entry(const char *path, __attribute__((unused)) const struct stat *entry,
+                        __attribute__((unused)) int kind, __attribute__((unused)) struct FTW *place)
+{
+    return remove(path);
+}
+
+static int remove_folder(__attribute__((unused)) void **state)
+{
+    return chdir("/") == 0 ? nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_healthy_machine_is_left_alone),
+        cmocka_unit_test(a_cache_that_is_not_there_yet_is_no_fault),
+        cmocka_unit_test(no_folder_of_drivers),
+        cmocka_unit_test(a_driver_that_is_not_there),
+        cmocka_unit_test(drivers_without_a_device),
+        cmocka_unit_test(a_driver_that_ends_its_process),
+        cmocka_unit_test(a_cache_that_cannot_be_written),
+        cmocka_unit_test(few_open_files),
+        cmocka_unit_test(no_helper),
+        cmocka_unit_test(variables_that_mean_nothing),
+        cmocka_unit_test(control_characters_are_not_printed),
+        cmocka_unit_test(the_command_line),
+    };
+    return cmocka_run_group_tests(tests, enter_folder, remove_folder);
+}

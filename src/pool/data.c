@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "pool/pool.h"
 
 /* ---- Tiles ------------------------------------------------------------------------------------------------------ */
@@ -219,7 +220,7 @@ rowpool_status rowpool_data_open(rowpool_data **data, rowpool *pool, const rowpo
     rowpool_data *fresh = calloc(1, sizeof *fresh);
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a handle of rows");
-    *fresh = (rowpool_data){.pid = getpid(), .pool = pool, .given = *rows, .rows = checked, .references = 1};
+    *fresh = (rowpool_data){.pid = rp_self(), .pool = pool, .given = *rows, .rows = checked, .references = 1};
     rowpool_status status = cut(fresh, error);
     if (status != ROWPOOL_OK) {
         free(fresh->tiles);
@@ -255,7 +256,7 @@ void rowpool_data_close(rowpool_data *data)
 {
     if (data == NULL)
         return;
-    if (data->pid != getpid()) {
+    if (data->pid != rp_self()) {
         drop_memory(data);
         return;
     }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "base/thread.h"
 #include "pool/pool.h"
 
@@ -218,7 +219,7 @@ rowpool_status rp_pool_submit(rowpool *pool, const rp_map *map, const rp_stream 
     }
     *store = (rp_arguments_store){0};
     fresh->descriptor = -1;
-    fresh->pid = getpid();
+    fresh->pid = rp_self();
     fresh->pool = pool;
     fresh->done = done;
     fresh->payload = payload;
@@ -323,7 +324,7 @@ void rowpool_job_release(rowpool_job *job)
 {
     if (job == NULL)
         return;
-    if (job->pid != getpid()) { /* the threads that shared it stayed in the parent */
+    if (job->pid != rp_self()) { /* the threads that shared it stayed in the parent */
         close_descriptor(job);
         destroy(job);
         return;

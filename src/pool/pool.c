@@ -211,7 +211,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a pool");
     rp_self_watch();
-    fresh->pid = getpid();
+    fresh->pid = rp_self();
     fresh->references = 1;
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
@@ -251,14 +251,14 @@ static void release(rowpool *pool, bool forked)
 
 void rp_pool_release(rowpool *pool)
 {
-    release(pool, pool->pid != getpid());
+    release(pool, pool->pid != rp_self());
 }
 
 void rowpool_close(rowpool *pool)
 {
     if (pool == NULL)
         return;
-    bool forked = pool->pid != getpid();
+    bool forked = pool->pid != rp_self();
     if (!forked && (rp_dispatcher_is_me(pool) || rp_run_is_delivering(pool))) {
         rp_warn("rowpool_close was called from a callback of the same pool: ignored");
         return;

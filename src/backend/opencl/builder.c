@@ -26,6 +26,18 @@ static void *work(void *argument)
     return NULL;
 }
 
+/* Waits until the builder, if there is one, has done what it is at. The device's lock is held, and given up meanwhile. */
+static void stop(rp_cl_device *state)
+{
+    state->stops++;
+    while (state->builds)
+        pthread_cond_wait(&state->built, &state->lock);
+    state->stops--;
+    if (state->started)
+        pthread_join(state->builder, NULL);
+    state->started = false;
+}
+
 /* ---- The end of the process -------------------------------------------------------------------------------------- */
 
 /* Waits for what is being built now. */
@@ -36,10 +48,7 @@ static void wait_for_all(void)
     pthread_mutex_lock(&lock);
     for (rp_cl_device *state = first; state != NULL; state = state->next) {
         pthread_mutex_lock(&state->lock);
-        state->stops++;
-        while (state->builds)
-            pthread_cond_wait(&state->built, &state->lock);
-        state->stops--;
+        stop(state);
         pthread_mutex_unlock(&state->lock);
     }
     pthread_mutex_unlock(&lock);
@@ -81,8 +90,7 @@ rowpool_status rp_cl_builder_start(rp_device *device)
     watch_end();
     if (state->builds)
         return ROWPOOL_OK;
-    if (state->started) /* the last one, which has come to its end */
-        pthread_join(state->builder, NULL);
+    stop(state);
     state->started = rp_thread_start(&state->builder, "rowpool-build", work, device, NULL) == ROWPOOL_OK;
     state->builds = state->started;
     return state->started ? ROWPOOL_OK : ROWPOOL_ESYSTEM;
@@ -106,8 +114,6 @@ void rp_cl_builder_end(rp_cl_device *state)
     *link = state->next;
     pthread_mutex_unlock(&lock);
     pthread_mutex_lock(&state->lock);
-    state->stops++;
+    stop(state);
     pthread_mutex_unlock(&state->lock);
-    if (state->started)
-        pthread_join(state->builder, NULL);
 }

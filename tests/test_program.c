@@ -1008,7 +1008,10 @@ static void check_array(const char *path, rowpool_dtype dtype, const void *value
 {
     npy_array array;
     rowpool_error error;
-    assert_ok(npy_open(&array, path, &error), error);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_ok(npy_open(&array, fd, &error), error);
+    assert_int_equal(close(fd), 0);
     assert_int_equal(array.header.dtype, dtype);
     assert_false(array.header.foreign_order);
     assert_int_equal(array.header.dimensions, dimensions);
@@ -1928,7 +1931,7 @@ TEST(tells_what_it_did)
         check_tells(result.err, "counting 4 <= x < 8.5 (closed: left)");
         check_tells(result.err, device);
         check_tells(result.err, " 3 rows in ");
-        check_tells(result.err, " GB/s");
+        check_tells(result.err, "B/s");
         release(&result);
     }
 }

@@ -49,18 +49,18 @@ typedef struct {
 /* clang-format on */
 #define FILE_HELP                                                                                                      \
     INPUT_HELP                                                                                                         \
-    "\n" DEVICE_HELP                                                                                                   \
-    "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers and labels under " \
-    "a\n"                                                                                                              \
-    "                  header, .txt as they are printed, else a .npy file, shaped like the array without its last\n"   \
+    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
+                     "and labels under\n"                                                                              \
+    "                  a header, .txt as they are printed, else a .npy file, shaped like the array without its last\n" \
     "                  axis (a single value of shape () for an array of one axis); with --ranges or --bins the\n"      \
     "                  ranges take the place of that axis. FILE appears when it is complete, or not at all. Nothing\n" \
     "                  is printed then, unless --head is given\n"                                                      \
     "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
-    "  --json          print one JSON object: what was mapped, by whom, how fast, and the results; nan and inf are\n"  \
-    "                  null\n"                                                                                         \
-    "  --progress      show on standard error how far it is, --no-progress: do not; else it is shown on a terminal\n"  \
-    "                  when it takes long\n"                                                                           \
+    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results; those that\n" \
+    "                  JSON has no number for (nan, inf) are null\n"                                                   \
+    "  --progress      show on standard error how far it is, also where that is no terminal or it does not take "      \
+    "long\n"                                                                                                           \
+    "  --no-progress   never show it\n"                                                                                \
     "  --async         await the completion callback of the asynchronous job, too\n"                                   \
     "  --verbose       say on standard error which device did it, how much and how fast\n"                             \
     "  --help          show this text\n"

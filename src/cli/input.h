@@ -59,29 +59,30 @@ open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
     {"ragged", no_argument, NULL, 'g'}
 /* clang-format on */
 #define INPUT_HELP                                                                                                     \
-    "  --format WHICH  what FILE is: npy, npz, csv, tsv or raw; without it as its name ends (.npy, .npz, .csv, "       \
-    ".tsv,\n"                                                                                                          \
-    "                  .tab), raw where --shape is given, else npy\n"                                                  \
+    "  --format WHICH  what FILE is: npy, npz, csv, tsv or raw. Without it raw where --shape is given, else what "     \
+    "its\n"                                                                                                            \
+    "                  name ends in: .npy, .npz, .csv, .tsv or .tab; at last npy\n"                                    \
     "  --type TYPE     of raw and text: the element type, int8 to int64, uint8 to uint64, float16 to float64. Text\n"  \
     "                  without it is int64 where every cell is an integer, else float64\n"                             \
     "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
     "  --member NAME   of npz: which array, where there are several\n"                                                 \
-    "  --header WHICH  of text: whether the first row names the columns: auto (default: where no cell is a number),\n" \
-    "                  yes or no\n"                                                                                    \
+    "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default): where no cell "    \
+    "of\n"                                                                                                             \
+    "                  it is a number\n"                                                                               \
     "  --labels COLUMN of text: the column that names the rows, by its name or number (from 1), or none. Without it\n" \
     "                  it is the first one where that holds no number in the first row of data\n"                      \
     "  --skip LIST     of text: columns to leave out, names or numbers between commas\n"                               \
     "  --missing VALUE of text: what stands in for an empty cell or NA, as in nan or 0; else they are an error\n"      \
     "  --delimiter C   of text: what separates cells, instead of the comma of csv and the tab of tsv\n"                \
-    "  --ragged        of text: rows may differ in their number of cells, empty ones at the end do not count; else\n"  \
-    "                  that is an error\n"
+    "  --ragged        of text: rows may differ in their number of cells, and empty ones at the end do not count;\n"   \
+    "                  else that is an error\n"
 
 /* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
  * message. */
 bool take_input_option(input_options *options, int option, const char *value, bool *read);
 
-/* Once all options are read: chooses the format by the name of the file, and looks whether the options go with it. False
- * after a message. */
+/* Once all options are read: chooses the format by the name of the file, and looks whether the options go with it.
+ * False after a message. */
 bool choose_format(input_options *options, const char *path);
 
 /* Opens a file; "-" is standard input. */

@@ -74,21 +74,23 @@ static const char *number_from_integer(rowpool_number *number, const integer *va
     return "is beyond int64 and uint64; write it as a decimal number with a point or exponent for a double";
 }
 
-/* strtod, or strtof, with a decimal point, whatever the locale; errno is 0 or theirs. */
+/* One with a decimal point, or 0: it cannot be had. It is made once, and stays. */
+static locale_t plain_locale(void)
+{
+    static locale_t plain;
+    if (plain == (locale_t)0)
+        plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return plain;
+}
+
+/* strtod, or strtof, whatever the locale; errno is 0 or theirs. */
 static double read_real(const char *text, bool single, char **end)
 {
-    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    double value;
+    const locale_t plain = plain_locale();
     errno = 0;
     if (plain != (locale_t)0)
-        value = single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
-    else
-        value = single ? (double)strtof(text, end) : strtod(text, end);
-    int failure = errno;
-    if (plain != (locale_t)0)
-        freelocale(plain);
-    errno = failure;
-    return value;
+        return single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
+    return single ? (double)strtof(text, end) : strtod(text, end);
 }
 
 /* The whole text as the nearest double, or float. */
@@ -156,7 +158,7 @@ static double nearest_half(double value)
     int exponent;
     (void)frexp(value, &exponent);
     const double last_place = ldexp(1, exponent > -13 ? exponent - 11 : -24);
-    return (value / last_place + no_fraction - no_fraction) * last_place;
+    return copysign((value / last_place + no_fraction - no_fraction) * last_place, value);
 }
 
 /* The bits of what nearest_half gives, or of what is no finite number. */

@@ -34,11 +34,13 @@ static void draw_bar(char *text, size_t cells, double share)
 /* What is left, as long as it is known. */
 static void format_rest(char text[UNITS_TEXT + 16], double share, double seconds)
 {
-    char rest[UNITS_TEXT];
+    char rest[UNITS_TEXT] = "less than 1 s";
     text[0] = '\0';
     if (share <= 0 || share >= 1)
         return;
-    format_seconds(rest, seconds / share * (1 - share));
+    const double left = seconds / share * (1 - share);
+    if (left >= 1)
+        format_seconds(rest, left);
     (void)snprintf(text, UNITS_TEXT + 16, ", %s left", rest);
 }
 

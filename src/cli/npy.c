@@ -34,7 +34,8 @@ rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes
     if (size == 0)
         return fail(error, ROWPOOL_EINVAL, "the file is empty; a .npy file was expected");
     if (memcmp(bytes, MAGIC, size < sizeof MAGIC ? size : sizeof MAGIC) != 0)
-        return fail(error, ROWPOOL_EINVAL, "not a .npy file: it does not begin with \\x93NUMPY");
+        return fail(error, ROWPOOL_EINVAL,
+                    "not a .npy file: it does not begin with \\x93NUMPY; --format says what else it may be");
     if (size < 8)
         return ends_in_header(error);
     unsigned major = bytes[6];

@@ -1,7 +1,6 @@
 #include "interrupt.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,23 +52,18 @@ void watch_interruptions(void)
     }
 }
 
-static void mask_interruptions(int how)
+void block_interruptions(sigset_t *before)
 {
     sigset_t set;
     (void)sigemptyset(&set);
     for (size_t i = 0; i < INTERRUPTION_COUNT; i++)
         (void)sigaddset(&set, INTERRUPTIONS[i]);
-    (void)pthread_sigmask(how, &set, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &set, before);
 }
 
-void block_interruptions(void)
+void restore_interruptions(const sigset_t *before)
 {
-    mask_interruptions(SIG_BLOCK);
-}
-
-void unblock_interruptions(void)
-{
-    mask_interruptions(SIG_UNBLOCK);
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 void set_interrupted_file(const char *path)

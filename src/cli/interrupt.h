@@ -3,15 +3,18 @@
 #ifndef ROWPOOL_CLI_INTERRUPT_H
 #define ROWPOOL_CLI_INTERRUPT_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 /* From here on; what is ignored (nohup) stays so. */
 void watch_interruptions(void);
 
-/* The file that goes; NULL: none any more. Between block and unblock there is no interruption. */
-void block_interruptions(void);
-void unblock_interruptions(void);
+/* The file that goes; NULL: none any more. */
 void set_interrupted_file(const char *path);
+
+/* There is none between these two. */
+void block_interruptions(sigset_t *before);
+void restore_interruptions(const sigset_t *before);
 
 /* Between the two calls the first signal is but noted. */
 void begin_noting_interruptions(void);

@@ -83,12 +83,13 @@ static rowpool_status create_temporary(replacement *file, mode_t mode, rowpool_e
     memcpy(file->temporary, file->target, folder);
     memcpy(file->temporary + folder, name, sizeof name);
 
-    block_interruptions();
+    sigset_t before;
+    block_interruptions(&before);
     file->fd = mkostemp(file->temporary, O_CLOEXEC);
     int failure = errno;
     if (file->fd >= 0)
         set_interrupted_file(file->temporary);
-    unblock_interruptions();
+    restore_interruptions(&before);
 
     errno = failure;
     if (file->fd >= 0 && fchmod(file->fd, mode) == 0)

@@ -597,6 +597,15 @@ TEST(refuses_damaged_archives)
     }
 }
 
+TEST(notices_that_the_sum_of_a_member_is_wrong)
+{
+    file_bytes file = make_npz(ONE_STORED, 1);
+    unsigned char *data = memmem(file.bytes, file.size, "\4\0\0\0\5\0\0\0", 8);
+    assert_non_null(data);
+    data[0] = 7;
+    check_npz(&file, NULL, "the array cannot be read: CRC error");
+}
+
 /* ---- Raw files -------------------------------------------------------------------------------------------------- */
 
 static void check_raw(size_t size, const char *type, const char *shape, const char *expected)
@@ -724,6 +733,7 @@ int main(void)
         cmocka_unit_test(refuses_members_that_are_not_there),
         cmocka_unit_test(refuses_wrong_arrays_in_archives),
         cmocka_unit_test(refuses_damaged_archives),
+        cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
         cmocka_unit_test(reads_raw_files_of_just_that_size),
         cmocka_unit_test(reads_or_refuses_any_text),
         cmocka_unit_test(reads_or_refuses_any_archive),

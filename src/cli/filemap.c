@@ -79,12 +79,12 @@ static void tell_what(const input *in)
          rowpool_dtype_name(header->dtype), bytes, place);
 }
 
-/* Who did it: the devices that answered rows, whether they belong to the pool or stood in for it. */
 static bool did_something(const rowpool_device *device)
 {
     return device->rows > 0 || device->chunks > 0;
 }
 
+/* Who did it: the devices that answered rows, whether they belong to the pool or stood in for it. */
 static void tell_who(rowpool *pool)
 {
     device_list list;
@@ -224,18 +224,9 @@ static rowpool_status print_facts(const file_map *map, bool with_results, size_t
     if (!with_results)
         return print_json(facts, error);
     const result_table table = table_of(map);
-    rowpool_error refusal;
-    rowpool_status status = write_json(STDOUT_FILENO, &table, rows, facts, &refusal);
+    rowpool_status status = write_json(STDOUT_FILENO, &table, rows, facts, error);
     json_decref(facts);
-    return status == ROWPOOL_OK ? status : fail(error, status, "standard output: %s", refusal.message);
-}
-
-static rowpool_status print_table(const file_map *map, size_t rows, rowpool_error *error)
-{
-    const result_table table = table_of(map);
-    rowpool_error refusal;
-    rowpool_status status = write_text(STDOUT_FILENO, &table, rows, &refusal);
-    return status == ROWPOOL_OK ? status : fail(error, status, "standard output: %s", refusal.message);
+    return status;
 }
 
 static bool print_results(const file_map *map)
@@ -244,12 +235,13 @@ static bool print_results(const file_map *map)
     const bool with_results = options->output == NULL || options->head_given;
     const size_t all = map->results.rows;
     const size_t rows = options->head_given && options->head < all ? options->head : all;
+    const result_table table = table_of(map);
     rowpool_error error;
     rowpool_status status = ROWPOOL_OK;
     if (options->json)
         status = print_facts(map, with_results, rows, &error);
     else if (with_results)
-        status = print_table(map, rows, &error);
+        status = write_text(STDOUT_FILENO, &table, rows, &error);
     if (status != ROWPOOL_OK)
         say(NULL, "%s", error.message);
     return status == ROWPOOL_OK;

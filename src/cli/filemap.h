@@ -50,7 +50,7 @@ typedef struct {
 #define FILE_HELP                                                                                                      \
     INPUT_HELP                                                                                                         \
     "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
-                     "and labels under\n"                                                                              \
+    "and labels under\n"                                                                                               \
     "                  a header, .txt as they are printed, else a .npy file, shaped like the array without its last\n" \
     "                  axis (a single value of shape () for an array of one axis); with --ranges or --bins the\n"      \
     "                  ranges take the place of that axis. FILE appears when it is complete, or not at all. Nothing\n" \

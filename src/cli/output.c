@@ -19,6 +19,8 @@ static rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpoo
         ssize_t written = write(fd, at, size);
         if (written < 0 && errno == EINTR)
             continue;
+        if (written < 0 && fd == STDOUT_FILENO)
+            return fail(error, ROWPOOL_ESYSTEM, "standard output: %s", strerror(errno));
         if (written < 0)
             return fail_errno(error);
         at += written;
@@ -195,9 +197,7 @@ void format_title(char text[COLUMN_TITLE], const result_table *table, size_t col
 
 rowpool_status print_text(const char *text, rowpool_error *error)
 {
-    rowpool_error refusal;
-    rowpool_status status = write_bytes(STDOUT_FILENO, text, strlen(text), &refusal);
-    return status == ROWPOOL_OK ? status : fail(error, status, "standard output: %s", refusal.message);
+    return write_bytes(STDOUT_FILENO, text, strlen(text), error);
 }
 
 bool close_standard_output(void)

@@ -1,5 +1,5 @@
 /* Where results go. Each format is in a file of its own, and is no more than a function that writes a table. Every
- * failure to write is noticed. */
+ * failure to write is noticed; the message names standard output, where it is that. */
 #ifndef ROWPOOL_CLI_OUTPUT_H
 #define ROWPOOL_CLI_OUTPUT_H
 

@@ -187,7 +187,7 @@ static rowpool_status read_member(void *context, void *bytes, size_t size, size_
 
 static rowpool_status open_member(npy_array *array, zip_t *archive, const char *wanted, rowpool_error *error)
 {
-    zip_uint64_t member;
+    zip_uint64_t member = 0;
     rowpool_status status = choose_member(&member, archive, wanted, error);
     if (status != ROWPOOL_OK)
         return status;
@@ -202,7 +202,7 @@ static rowpool_status open_member(npy_array *array, zip_t *archive, const char *
 
 rowpool_status open_npz(input *in, int fd, const input_options *options, rowpool_error *error)
 {
-    zip_t *archive;
+    zip_t *archive = NULL;
     rowpool_status status = open_archive(&archive, fd, error);
     if (status != ROWPOOL_OK)
         return status;

@@ -433,6 +433,12 @@ TEST(gives_hints)
     const char *hint = built_without ? "this rowpool was built without OpenCL" : "pocl-opencl-icd";
     check_tells(result.out, hint);
     release(&result);
+    result = RUN_WITH(&DEFAULT_DEVICE, "devices");
+    const bool has_device = strstr(result.out, "0:0") != NULL;
+    release(&result);
+    result = RUN("devices", "--device", "host"); /* does not ask OpenCL */
+    assert_true((strstr(result.out, hint) == NULL) == has_device);
+    release(&result);
     write_text("weather.csv", WEATHER);
     write_text("width.cl",
                "typedef uchar arguments_t;\ntypedef uint result_t;\nROW_BODY { return (result_t)width; }\n");

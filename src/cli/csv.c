@@ -162,7 +162,8 @@ static bool begin_data(table *t, const char *first_cell)
     if (t->widest > 0)
         return true;
     t->status = fail(t->error, ROWPOOL_EINVAL, "there is no column of numbers: %s",
-                     t->columns == 1 ? "the only one holds labels" : "all are labels or skipped");
+                     t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
+                                     : "all are labels or skipped");
     return false;
 }
 

@@ -89,16 +89,15 @@ static const char *const HINT = HAVE_OPENCL
                                       "the CPU, mesa-opencl-icd or the vendor's driver one of a GPU"
                                     : "this rowpool was built without OpenCL";
 
+/* A pool that has no use for OpenCL does not look for it. */
 const char *hint_without_opencl(void)
 {
-    static char text[256];
     device_list list;
     if (list_devices(&list, NULL, NULL) != ROWPOOL_OK)
-        return "";
-    if (!has_opencl(&list))
-        (void)snprintf(text, sizeof text, "; %s", HINT);
+        return NULL;
+    const bool found = has_opencl(&list);
     free_devices(&list);
-    return text;
+    return found ? NULL : HINT;
 }
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */
@@ -189,8 +188,9 @@ static void print_reasons(const device_list *list)
         if (!device->in_use)
             (void)printf("%s is not used: %s\n", device->index, device->reason);
     }
-    if (!has_opencl(list))
-        (void)printf("%s\n", HINT);
+    const char *hint = has_opencl(list) ? NULL : hint_without_opencl();
+    if (hint != NULL)
+        (void)printf("%s\n", hint);
 }
 
 static rowpool_status print_list(const device_list *list, rowpool_error *error)

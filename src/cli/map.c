@@ -164,8 +164,10 @@ static bool blame_source(const void *context, const rowpool_error *error)
     const map_options *options = task->options;
     if (options->source == NULL || (error->status != ROWPOOL_EBUILD && error->status != ROWPOOL_ENODEVICE))
         return false;
+    const char *hint = error->status == ROWPOOL_ENODEVICE ? hint_without_opencl() : NULL;
     if (error->status == ROWPOOL_ENODEVICE)
-        say(options->source, "%s; --source is for OpenCL devices%s", error->message, hint_without_opencl());
+        say(options->source, "%s; --source is for OpenCL devices%s%s", error->message, hint != NULL ? "; " : "",
+            hint != NULL ? hint : "");
     else if (is_about_result_type(error->message))
         say(options->source, "its result_t is not what --output-type says, %s%s",
             rowpool_dtype_name(options->output_type), options->output_type == ROWPOOL_FLOAT16 ? ", two bytes" : "");

@@ -537,6 +537,37 @@ TEST(ends_at_once_when_interrupted_twice)
     free(ranges);
 }
 
+/* Nobody asked for it: it is there on a terminal, after a moment, and nowhere else. */
+TEST(shows_progress_of_long_maps_on_terminals_alone)
+{
+    char *ranges = write_long();
+    const char *const *arguments = ARGUMENTS("count", "long.npy", "--ranges", ranges);
+    circumstances with = USUAL;
+    with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000");
+    int out = test_open_nameless();
+    terminal t = open_terminal(80);
+    pid_t child = start_program(arguments, &with, out, t.theirs);
+    char *shown = read_until(t.ours, "%");
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(close(t.ours), 0);
+    assert_int_equal(close(t.theirs), 0);
+    check_tells(shown, "\r  ");
+    free(shown);
+
+    int err = test_open_nameless();
+    child = start_program(arguments, &with, out, err);
+    (void)sleep(2); /* that is a moment */
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    shown = test_read_all(err);
+    assert_string_equal(shown, "");
+    free(shown);
+    assert_int_equal(close(err), 0);
+    assert_int_equal(close(out), 0);
+    free(ranges);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,6 +585,7 @@ int main(void)
         cmocka_unit_test(colours_terminals_alone),
         cmocka_unit_test(shows_progress_where_it_is_wanted),
         cmocka_unit_test(gives_hints),
+        cmocka_unit_test(shows_progress_of_long_maps_on_terminals_alone),
         cmocka_unit_test(cancels_when_interrupted),
         cmocka_unit_test(ends_at_once_when_interrupted_twice),
     };

@@ -60,6 +60,8 @@ static inline char *make_room(writer *to, size_t size)
 
 void put_bytes(writer *to, const void *bytes, size_t size)
 {
+    if (size == 0)
+        return; /* there may be no bytes to point to */
     if (size < sizeof to->bytes) {
         memcpy(make_room(to, size), bytes, size);
         to->used += size;

@@ -166,8 +166,8 @@ def check_weather(program, path, workers):
     skip = ["--skip", "weather"]
     expected = ((numbers >= 2.5) & (numbers <= 10)).sum(axis=1)
     wrong = sum(report("Seattle's days between 2.5 and 10", worker,
-                       count(program, path, 2.5, 10, skip + options, changes), expected)
-                for worker, options, changes in workers)
+                       count(program, path, 2.5, 10, skipped + options, changes), expected)
+                for worker, options, changes in workers for skipped in (skip, []))
     output = path + ".counts.csv"
     run(program, ["count", "--min", "2.5", "--max", "10", *skip, "--output", output, path], {})
     counts = numpy.genfromtxt(output, delimiter=",", names=True, dtype=None, encoding="utf-8")

@@ -79,6 +79,17 @@ TEST(tells_formats_by_their_names)
     assert_fails(RUN("count", "folder.npz"), "rowpool: folder.npz: ", "Is a directory");
 }
 
+TEST(warns_of_what_it_leaves_out)
+{
+    write_text("words.csv", "day,low,sky\nmon,4,grey\ntue,9,blue\n");
+    outcome result = RUN("count", "words.csv");
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.out, "1\n0\n");
+    assert_string_equal(result.err, "rowpool: warning: words.csv: column 3 (sky) holds words and is left out\n");
+    release(&result);
+    assert_prints(RUN("count", "--skip", "sky", "words.csv"), "1\n0\n");
+}
+
 TEST(reads_other_formats_from_standard_input)
 {
     assert_prints(run_on_input(WEATHER, ARGUMENTS("count", "--format", "csv", "-")), "2\n1\n0\n");
@@ -572,6 +583,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_formats_by_their_names),
+        cmocka_unit_test(warns_of_what_it_leaves_out),
         cmocka_unit_test(reads_other_formats_from_standard_input),
         cmocka_unit_test(counts_no_rows),
         cmocka_unit_test(refuses_options_of_other_formats),

@@ -99,6 +99,8 @@ static char *describe(const input *in)
     assert_non_null(text);
     size_t used = (size_t)sprintf(text, "%s %zux%zu%s", test_name(rows.dtype), rows.count, in->array.header.width,
                                   rows.offsets != NULL ? " ragged" : "");
+    if (in->note != NULL)
+        used += (size_t)sprintf(text + used, " <%s>", in->note);
     if (in->title != NULL)
         used += (size_t)sprintf(text + used, " (%s)", in->title);
     const char *label = in->labels.bytes;
@@ -217,6 +219,21 @@ TEST(recognises_headers_and_labels)
     CHECK_ALL(cases, "csv");
 }
 
+TEST(leaves_words_out)
+{
+    static const text_case cases[] = {
+        {"a,b\n1,x\n2,y\n", "int64 2x1 <column 2 (b) holds words and is left out> | 1 | 2", {{0}}},
+        {"a,b\n1,x\n2,\n3,4/5\n", "int64 3x1 <column 2 (b) holds words and is left out> | 1 | 2 | 3", {{0}}},
+        {"mon,1,x\n", "int64 1x1 <column 3 holds words and is left out> | mon: 1", {{0}}},
+        {"d,a,b,c\nmon,x,1,y\n", "int64 1x1 <column 2 (a) and 1 more hold words and are left out> (d) | mon: 1", {{0}}},
+        {"a,b\n1,\xc3\xa9\n", "int64 1x1 <column 2 (b) holds words and is left out> | 1", {{0}}},
+        {"a,b\n1,x\n2,3\n", "int64 2x1 | 1 | 2", {{'k', "b"}}},
+        {"1,x,2\n3,y\n", "int64 2x2 ragged <column 2 holds words and is left out> | 1 2 | 3", {{'g', NULL}}},
+        {"1,NA\n2,3\n", "int64 2x2 | 1 0 | 2 3", {{'i', "0"}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
 TEST(reads_other_separators)
 {
     static const text_case tabs[] = {
@@ -280,17 +297,24 @@ TEST(refuses_bad_text_with_its_place)
         {"1;2\n3;4\n",
          "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
          {{0}}},
-        {"a,b\nx,1\n", "there is no column of numbers: all are labels or skipped", {{'k', "b"}}},
+        {"a,b\nx,1\n", "there is no column of numbers: all are labels, words or skipped", {{'k', "b"}}},
         {"1,2\n3\n", "line 2 has 1 cell where the first row has 2; --ragged takes rows of any length", {{0}}},
         {"a\n\n\n1\n2,3\n", "line 5 has 2 cells where the first row has 1; --ragged takes rows of any length", {{0}}},
         {"1,2\n3,x\n", "line 2, column 2: 'x' is no number", {{0}}},
         {"a,b\r\n1,2\r\n3,x\r\n", "line 3, column 2 (b): 'x' is no number", {{0}}},
         {"a,b\r1,2\r3,x\r", "line 3, column 2 (b): 'x' is no number", {{0}}},
         {"\"p\nq\",1\n\"r\ns\",y\n", "line 3, column 2: 'y' is no number", {{0}}},
+        {"a,b\nx,y\n", "there is no column of numbers: all are labels, words or skipped", {{0}}},
+        {"a,b\n1,x\n2,3\n",
+         "line 3, column 2 (b): '3' is a number, and the column begins with a word; --skip 2 leaves it out",
+         {{0}}},
+        {"1,N/A\n2,nan\n",
+         "line 2, column 2: 'nan' is a number, and the column begins with a word; --skip 2 leaves it out",
+         {{0}}},
+        {"a,b\n1,2/3\n", "line 2, column 2 (b): '2/3' is no number; --skip 2 leaves the column out", {{0}}},
         {"1,2 3\n",
          "line 1, column 2: '2 3' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
          {{0}}},
-        {"a,b\nx,y\n", "line 2, column 2 (b): 'y' is no number; --skip 2 leaves the column out", {{0}}},
         {"1,\"2,5\"\n2,3\n",
          "line 1, column 2: '2,5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
          {{0}}},
@@ -725,6 +749,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_numbers),
         cmocka_unit_test(recognises_headers_and_labels),
+        cmocka_unit_test(leaves_words_out),
         cmocka_unit_test(reads_other_separators),
         cmocka_unit_test(reads_missing_cells_and_ragged_rows),
         cmocka_unit_test(reads_the_type_that_is_asked_for),

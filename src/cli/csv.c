@@ -29,6 +29,7 @@ typedef struct {
     /* Once the first row of data is there: */
     bool begun;
     bool *skipped; /* by column */
+    bool *words;   /* those of them that nobody asked to skip */
     size_t label;  /* the column of labels; SIZE_MAX: none */
 
     rowpool_dtype dtype;
@@ -104,7 +105,8 @@ static bool find_column(table *t, size_t *column, const char *option, const char
 static bool choose_skipped(table *t)
 {
     t->skipped = calloc(t->columns, sizeof *t->skipped);
-    if (t->skipped == NULL)
+    t->words = calloc(t->columns, sizeof *t->words);
+    if (t->skipped == NULL || t->words == NULL)
         return out_of_memory(t);
     for (const char *item = t->options->skip; item != NULL;) {
         const size_t length = strcspn(item, ",");
@@ -134,6 +136,43 @@ static bool choose_label(table *t, const char *first_cell)
     return true;
 }
 
+/* No damaged number: it begins with a letter. */
+static bool is_word(const char *cell)
+{
+    const unsigned char first = (unsigned char)cell[0];
+    const bool letter = (first >= 'A' && first <= 'Z') || (first >= 'a' && first <= 'z') || first >= 0x80;
+    return letter && !is_missing(cell) && !is_number(cell);
+}
+
+static bool note_words(table *t, size_t first, size_t count)
+{
+    char name[COLUMN_NAME];
+    char note[2 * COLUMN_NAME];
+    (void)column_name(name, t, first);
+    if (count == 1)
+        (void)snprintf(note, sizeof note, "column %zu%s holds words and is left out", first + 1, name);
+    else
+        (void)snprintf(note, sizeof note, "column %zu%s and %zu more hold words and are left out", first + 1, name,
+                       count - 1);
+    t->in->note = strdup(note);
+    return t->in->note != NULL || out_of_memory(t);
+}
+
+/* Leaves out what begins with a word in the row, the first of data. */
+static bool choose_words(table *t)
+{
+    size_t first = 0;
+    size_t count = 0;
+    const char *cell = t->cells.bytes;
+    for (size_t i = 0; i < t->cells.count && i < t->columns; i++, cell = next_text(cell)) {
+        if (t->skipped[i] || !is_word(cell))
+            continue;
+        t->skipped[i] = t->words[i] = true;
+        first = count++ == 0 ? i : first;
+    }
+    return count == 0 || note_words(t, first, count);
+}
+
 /* Notes where the next ragged row begins. */
 static bool append_offset(table *t, size_t row)
 {
@@ -153,7 +192,7 @@ static bool append_offset(table *t, size_t row)
 static bool begin_data(table *t, const char *first_cell)
 {
     t->begun = true;
-    if (!choose_skipped(t) || !choose_label(t, first_cell))
+    if (!choose_skipped(t) || !choose_label(t, first_cell) || (first_cell != NULL && !choose_words(t)))
         return false;
     if (t->options->ragged)
         return append_offset(t, 0);
@@ -163,7 +202,7 @@ static bool begin_data(table *t, const char *first_cell)
         return true;
     t->status = fail(t->error, ROWPOOL_EINVAL, "there is no column of numbers: %s",
                      t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
-                                     : "all are labels or skipped");
+                                     : "all are labels, words or skipped");
     return false;
 }
 
@@ -297,9 +336,13 @@ static bool take_data(table *t)
     const char *label = "";
     const char *cell = t->cells.bytes;
     for (size_t i = 0; i < count; i++, cell = next_text(cell)) {
+        const bool known = i < t->columns;
         if (i == t->label)
             label = cell;
-        else if ((i >= t->columns || !t->skipped[i]) && !take_cell(t, i, cell))
+        else if (known && t->words[i] && is_number(cell))
+            return refuse(t, i, "'%.60s' is a number, and the column begins with a word; --skip %zu leaves it out",
+                          cell, i + 1);
+        else if ((!known || !t->skipped[i]) && !take_cell(t, i, cell))
             return false;
     }
     if (t->label != SIZE_MAX && !add_text(&t->in->labels, label, strlen(label)))
@@ -439,6 +482,7 @@ static rowpool_status open_table(input *in, int fd, char delimiter, const input_
     free_texts(&t.cells);
     free_texts(&t.names);
     free(t.skipped);
+    free(t.words);
     free_elements(&t.elements);
     return t.status;
 }

@@ -272,10 +272,13 @@ bool begin_file_map(file_map *map, const file_options *options)
         .output = {.fd = -1},
     };
     rowpool_error error;
-    if (open_input(&map->in, options->path, &options->input, &error) == ROWPOOL_OK)
-        return true;
-    say(map->input_name, "%s", error.message);
-    return false;
+    if (open_input(&map->in, options->path, &options->input, &error) != ROWPOOL_OK) {
+        say(map->input_name, "%s", error.message);
+        return false;
+    }
+    if (map->in.note != NULL)
+        warn("%s: %s", map->input_name, map->in.note);
+    return true;
 }
 
 bool run_file_map(file_map *map)

@@ -208,6 +208,7 @@ void close_input(input *in)
     free(in->offsets);
     free_texts(&in->labels);
     free(in->title);
+    free(in->note);
     *in = (input){0};
 }
 

@@ -72,9 +72,8 @@ open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
     "                  it is a number\n"                                                                               \
     "  --labels COLUMN of text: the column that names the rows, by its name or number (from 1), or none. Without it\n" \
     "                  it is the first one where that holds no number in the first row of data\n"                      \
-    "  --skip LIST     of text: columns to leave out, names or numbers between commas. Others that begin with a "      \
-    "word\n"                                                                                                           \
-    "                  are left out with a warning, and must not have a number further down\n"                         \
+    "  --skip LIST     of text: columns to leave out, names or numbers between commas. Others that hold words are\n"   \
+    "                  left out with a warning, and must not have a number further down\n"                             \
     "  --missing VALUE of text: what stands in for an empty cell or NA, as in nan or 0; else they are an error\n"      \
     "  --delimiter C   of text: what separates cells, instead of the comma of csv and the tab of tsv\n"                \
     "  --ragged        of text: rows may differ in their number of cells, and empty ones at the end do not count;\n"   \

@@ -23,6 +23,12 @@ if(NOT headers STREQUAL expected)
   message(FATAL_ERROR "installed headers: ${headers}")
 endif()
 
+foreach(completion bash-completion/completions/rowpool zsh/site-functions/_rowpool fish/vendor_completions.d/rowpool.fish)
+  if(NOT EXISTS ${prefix}/share/${completion})
+    message(FATAL_ERROR "not installed: ${completion}")
+  endif()
+endforeach()
+
 run(${CMAKE_COMMAND} -G "${GENERATOR}" -S ${SOURCE}/consumer -B ${WORK}/build -D CMAKE_BUILD_TYPE=${CONFIG} -D CMAKE_C_COMPILER=${CC}
     -D CMAKE_C_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${WORK}/build --config ${CONFIG})

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """rowpool count and rowpool map against NumPy: real data and every element type, on every kind of worker, and without any OpenCL device.
 
-usage: numpy_agrees.py PROGRAM DATA.npy    exit status 77 when there is no NumPy
+usage: numpy_agrees.py PROGRAM DATA.npy DATA.csv    exit status 77 when there is no NumPy
 """
 import os
 import shutil
@@ -154,6 +154,49 @@ def check_functions(program, name, path, workers):
     return sum(check_function(program, name, function, path, workers) for function in FUNCTIONS)
 
 
+# ---- Other files than .npy -------------------------------------------------------------------------------------------
+
+WEATHER = ["precipitation", "temp_max", "temp_min", "wind"]
+
+
+def check_weather(program, path, workers):
+    """A text table with a header, a column of dates and one of words; NumPy reads it by its own means."""
+    table = numpy.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    numbers = numpy.stack([table[name] for name in WEATHER], axis=1)
+    skip = ["--skip", "weather"]
+    expected = ((numbers >= 2.5) & (numbers <= 10)).sum(axis=1)
+    wrong = sum(report("Seattle's days between 2.5 and 10", worker,
+                       count(program, path, 2.5, 10, skipped + options, changes), expected)
+                for worker, options, changes in workers for skipped in (skip, []))
+    output = path + ".counts.csv"
+    run(program, ["count", "--min", "2.5", "--max", "10", *skip, "--output", output, path], {})
+    counts = numpy.genfromtxt(output, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    same = counts.dtype.names == ("row", "date", "count") and bool(
+        numpy.all(counts["row"] == numpy.arange(len(table))) and numpy.all(counts["date"] == table["date"]))
+    print(f"the days' counts as a table: {'as NumPy reads it' if same else 'NOT as NumPy reads it'}")
+    return wrong + int(not same) + report("the same", "as a table", counts["count"], expected)
+
+
+def check_tables(program, folder, random, workers):
+    """What NumPy writes as text, compressed or not, in archives and raw, is the array that it was."""
+    wrong = 0
+    for dtype in TYPES:
+        array = (random.integers(0, 100, (50, 9)) / 7).astype(dtype)
+        base = os.path.join(folder, "table-" + dtype)
+        expected = ((array >= 4) & (array <= 8)).sum(axis=1)
+        numpy.savetxt(base + ".csv", array, delimiter=",", fmt="%d" if dtype[0] in "iu" else "%.17g")
+        numpy.savez(base + ".npz", other=array[:3], array=array)
+        numpy.savez_compressed(base + "-compressed.npz", array=array)
+        array.tofile(base + ".bin")
+        for path, options in [(base + ".csv", ["--type", dtype]), (base + ".csv", []),
+                              (base + ".npz", ["--member", "array"]), (base + "-compressed.npz", []),
+                              (base + ".bin", ["--type", dtype, "--shape", "50:9"])]:
+            name = os.path.basename(path) + " " + " ".join(options)
+            wrong += sum(report(name, worker, count(program, path, 4, 8, options + device, changes), expected)
+                         for worker, device, changes in workers)
+    return wrong
+
+
 def write_random(path, dtype, random):
     """Of any size that the type has, and for floats with NaNs, though not in every row; then small ones."""
     if dtype.startswith("float"):
@@ -166,7 +209,7 @@ def write_random(path, dtype, random):
     numpy.save(path, array.astype(dtype))
 
 
-def main(program, data):
+def main(program, data, table):
     random = numpy.random.default_rng(4)
     with tempfile.TemporaryDirectory() as folder:
         workers = surroundings(program, folder)
@@ -175,6 +218,10 @@ def main(program, data):
         wrong = check(program, "Seattle's hours between 50 and 60 F", real, 50, 60, workers)
         wrong += check_histograms(program, "Seattle's hours", real, [32, 45.1, 50, 60, 75], workers)
         wrong += check_functions(program, "Seattle's hours", real, workers)
+        weather = os.path.join(folder, "weather.csv")
+        shutil.copyfile(table, weather)
+        wrong += check_weather(program, weather, workers)
+        wrong += check_tables(program, folder, random, [worker for worker in workers if worker[0] == "host"])
         for dtype in TYPES:
             path = os.path.join(folder, dtype + ".npy")
             least = 0 if dtype.startswith("u") else -10

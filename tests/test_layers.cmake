@@ -32,7 +32,7 @@ set(none "^$")
 set(system "(unistd|pthread|fcntl|signal|semaphore|dlfcn|sched|poll|spawn|threads|time|stdio|sys/[a-z]+|linux/[a-z]+)\\.h>")
 
 forbid("^src/" "^src/backend/opencl/" "${include}(CL|OpenCL)/" "OpenCL stays in its backend")
-forbid("^src/" "^src/base/settings\\.c$" "(^|[^a-z_])(secure_)?getenv[ (]" "settings come from base/settings.h")
+forbid("^src/" "^src/(base/settings|cli/terminal)\\.c$" "(^|[^a-z_])(secure_)?getenv[ (]" "settings come from base/settings.h, what a terminal can do from cli/terminal.h")
 
 forbid("^src/base/" "${none}" "${include}(core|process|backend|pool|cli)/" "base is the ground floor")
 forbid("^src/core/" "${none}" "${include}(process|backend|pool|cli)/" "core stands on base only")

@@ -501,9 +501,7 @@ static rowpool_status open_through_pipe(npy_array *array, const file_bytes *file
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(write(ends[1], file->bytes, file->size), file->size); /* a pipe holds as much */
     assert_int_equal(close(ends[1]), 0);
-    char path[64];
-    (void)snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
-    rowpool_status status = npy_open(array, path, error);
+    rowpool_status status = npy_open(array, ends[0], error);
     assert_int_equal(close(ends[0]), 0);
     return status;
 }
@@ -514,8 +512,9 @@ static rowpool_status open_through_file(npy_array *array, const file_bytes *file
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, file->bytes, file->size), file->size);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    rowpool_status status = npy_open(array, fd, error);
     assert_int_equal(close(fd), 0);
-    rowpool_status status = npy_open(array, path, error);
     assert_int_equal(unlink(path), 0);
     return status;
 }
@@ -583,16 +582,25 @@ TEST(refuses_damaged_files_and_streams_alike)
     assert_refused(open_through_pipe(&array, &short_header, &error), ROWPOOL_EINVAL, error, "no dictionary");
 }
 
-TEST(names_what_cannot_be_opened)
+static rowpool_status open_path(const char *path, rowpool_error *error)
+{
+    npy_array array;
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    rowpool_status status = npy_open(&array, fd, error);
+    assert_int_equal(close(fd), 0);
+    return status;
+}
+
+TEST(refuses_what_is_no_file)
 {
     npy_array array;
     rowpool_error error;
-    assert_refused(npy_open(&array, "/nowhere/at/all.npy", &error), ROWPOOL_ESYSTEM, error,
-                   "No such file or directory");
-    assert_refused(npy_open(&array, "/tmp", &error), ROWPOOL_ESYSTEM, error, "Is a directory");
-    assert_refused(npy_open(&array, "/dev/null", &error), ROWPOOL_EINVAL, error, "is empty");
-    assert_refused(npy_open(&array, "/dev/zero", &error), ROWPOOL_EINVAL, error, "not a .npy file");
-    assert_int_equal(npy_open(&array, "/nowhere/at/all.npy", NULL), ROWPOOL_ESYSTEM);
+    assert_refused(npy_open(&array, -1, &error), ROWPOOL_ESYSTEM, error, "Bad file descriptor");
+    assert_refused(open_path("/tmp", &error), ROWPOOL_ESYSTEM, error, "Is a directory");
+    assert_refused(open_path("/dev/null", &error), ROWPOOL_EINVAL, error, "is empty");
+    assert_refused(open_path("/dev/zero", &error), ROWPOOL_EINVAL, error, "not a .npy file");
+    assert_int_equal(npy_open(&array, -1, NULL), ROWPOOL_ESYSTEM);
 }
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
@@ -653,7 +661,7 @@ int main(void)
         cmocka_unit_test(reads_files_and_streams_alike),
         cmocka_unit_test(reads_empty_arrays_from_streams),
         cmocka_unit_test(refuses_damaged_files_and_streams_alike),
-        cmocka_unit_test(names_what_cannot_be_opened),
+        cmocka_unit_test(refuses_what_is_no_file),
         cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(writes_the_longest_header),
     };

@@ -1,8 +1,6 @@
 /* The program, run on .npy files in a folder of its own: what it prints, what it refuses, what it leaves behind. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
@@ -16,195 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support.h"
+#include "program.h"
 
 #include "npy.h"
 
-/* ---- Running the program ---------------------------------------------------------------------------------------- */
-
-static char program[PATH_MAX];
-static char folder[] = "/tmp/rowpool-test-program-XXXXXX"; /* the working directory of every run */
-
-/* What is not the same in every run; -1 and NULL are the usual. */
-typedef struct {
-    int standard_input, standard_output; /* descriptors; else nothing to read, and what is written is kept */
-    bool close_standard_output;
-    const char *const *environment; /* "NAME=VALUE" ..., NULL */
-    rlim_t largest_file;            /* 0: no limit */
-} circumstances;
-
-/* On the host, which the folder's environment names: most of what is tried here has nothing to do with devices, and an
- * OpenCL driver takes its time to start. */
-static const circumstances USUAL = {.standard_input = -1, .standard_output = -1};
-
-/* On the devices that a user gets who asks for none. */
-static const circumstances DEFAULT_DEVICE = {
-    .standard_input = -1, .standard_output = -1, .environment = (const char *const[]){"ROWPOOL_DEVICE=", NULL}};
-
-typedef struct {
-    int exit_status; /* -1: it was killed */
-    int signal;
-    char *out, *err;
-} outcome;
-
-/* In the child: becomes the program, or leaves with a status that the program never has. */
-static void become_program(const char *const *arguments, const circumstances *with, int out, int err)
-{
-    int in = with->standard_input >= 0 ? with->standard_input : open("/dev/null", O_RDONLY);
-    (void)dup2(in, STDIN_FILENO);
-    (void)dup2(out, STDOUT_FILENO);
-    (void)dup2(err, STDERR_FILENO);
-    if (with->close_standard_output)
-        (void)close(STDOUT_FILENO);
-    for (const char *const *entry = with->environment; entry != NULL && *entry != NULL; entry++)
-        (void)putenv(strdup(*entry));
-    if (with->largest_file > 0)
-        (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){with->largest_file, with->largest_file});
-    const char *argv[512] = {"rowpool"};
-    for (size_t i = 0; arguments[i] != NULL && i + 2 < COUNT_OF(argv); i++)
-        argv[i + 1] = arguments[i];
-    (void)execv(program, (char *const *)(uintptr_t)argv);
-    _exit(111);
-}
-
-static pid_t start_program(const char *const *arguments, const circumstances *with, int out, int err)
-{
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        become_program(arguments, with, out, err);
-    return child;
-}
-
-static outcome run_with(const circumstances *with, const char *const *arguments)
-{
-    int out = with->standard_output >= 0 ? with->standard_output : test_open_nameless();
-    int err = test_open_nameless();
-    pid_t child = start_program(arguments, with, out, err);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    outcome result = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-                      .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                      .err = test_read_all(err)};
-    result.out = with->standard_output >= 0 ? strdup("") : test_read_all(out);
-    if (with->standard_output < 0)
-        assert_int_equal(close(out), 0);
-    assert_int_equal(close(err), 0);
-    return result;
-}
-
-static void release(outcome *result)
-{
-    free(result->out);
-    free(result->err);
-}
-
-#define ARGUMENTS(...)    \
-    (const char *const[]) \
-    {                     \
-        __VA_ARGS__, NULL \
-    }
-#define RUN(...) run_with(&USUAL, ARGUMENTS(__VA_ARGS__))
-#define RUN_WITH(with, ...) run_with(with, ARGUMENTS(__VA_ARGS__))
-
-/* ---- Judging a run ---------------------------------------------------------------------------------------------- */
-
-static void show(const outcome *result, int line)
-{
-    print_error("line %d: exit status %d, signal %d\nstandard output: %.300s\nstandard error: %.2000s\n", line,
-                result->exit_status, result->signal, result->out, result->err);
-}
-
-static bool is_one_line(const char *text)
-{
-    const char *end = strchr(text, '\n');
-    return end != NULL && end[1] == '\0';
-}
-
-/* Exit status 0, this on standard output, nothing on standard error. */
-static void check_prints(outcome result, const char *text, int line)
-{
-    if (result.exit_status != 0 || strcmp(result.out, text) != 0 || result.err[0] != '\0') {
-        show(&result, line);
-        fail_msg("line %d: expected: %.300s", line, text);
-    }
-    release(&result);
-}
-
-/* The exit status, one line on standard error that begins and goes on like this, and nothing on standard output. */
-static void check_refuses(outcome result, int exit_status, const char *begin, const char *text, int line)
-{
-    if (result.exit_status != exit_status || result.out[0] != '\0' || !is_one_line(result.err) ||
-        strncmp(result.err, begin, strlen(begin)) != 0 || strstr(result.err, text) == NULL) {
-        show(&result, line);
-        fail_msg("line %d: expected exit status %d and: %s...%s", line, exit_status, begin, text);
-    }
-    release(&result);
-}
-
-#define assert_prints(result, text) check_prints(result, text, __LINE__)
-#define assert_fails(result, begin, text) check_refuses(result, 1, begin, text, __LINE__)
-#define assert_usage(result, text) check_refuses(result, 2, "rowpool: ", text, __LINE__)
-
-static void check_tells(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL)
-        fail_msg("'%s' is missing in:\n%s", part, text);
-}
-
-static bool exists(const char *path)
-{
-    struct stat entry;
-    return lstat(path, &entry) == 0;
-}
-
-/* Temporary files in the working directory. */
-static size_t leftovers(void)
-{
-    size_t found = 0;
-    DIR *directory = opendir(".");
-    assert_non_null(directory);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
-        found += strncmp(entry->d_name, ".rowpool", 8) == 0;
-    assert_int_equal(closedir(directory), 0);
-    return found;
-}
-
-static void assert_no_output(const char *path)
-{
-    assert_false(exists(path));
-    assert_int_equal(leftovers(), 0);
-}
-
 /* ---- Making files ----------------------------------------------------------------------------------------------- */
-
-static void write_file(const char *path, const void *bytes, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
-}
-
-/* A version 1.0 file as NumPy writes it. */
-static void write_npy(const char *path, const char *descr, bool fortran, const char *shape, const void *data,
-                      size_t bytes)
-{
-    char text[1024];
-    int length = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }", descr,
-                          fortran ? "True" : "False", shape);
-    size_t end = ((size_t)length + 11 + 63) / 64 * 64 - 10;
-    char header[2048];
-    memcpy(header, "\x93NUMPY\1", 8);
-    header[8] = (char)(end & 255);
-    header[9] = (char)(end >> 8);
-    (void)snprintf(header + 10, sizeof header - 10, "%-*s\n", (int)end - 1, text);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(header, 1, 10 + end, file), 10 + end);
-    assert_int_equal(fwrite(data, 1, bytes, file), bytes);
-    assert_int_equal(fclose(file), 0);
-}
 
 static const char *descr_of(rowpool_dtype dtype)
 {
@@ -1008,7 +822,10 @@ static void check_array(const char *path, rowpool_dtype dtype, const void *value
 {
     npy_array array;
     rowpool_error error;
-    assert_ok(npy_open(&array, path, &error), error);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_ok(npy_open(&array, fd, &error), error);
+    assert_int_equal(close(fd), 0);
     assert_int_equal(array.header.dtype, dtype);
     assert_false(array.header.foreign_order);
     assert_int_equal(array.header.dimensions, dimensions);
@@ -1928,7 +1745,7 @@ TEST(tells_what_it_did)
         check_tells(result.err, "counting 4 <= x < 8.5 (closed: left)");
         check_tells(result.err, device);
         check_tells(result.err, " 3 rows in ");
-        check_tells(result.err, " GB/s");
+        check_tells(result.err, "B/s");
         release(&result);
     }
 }
@@ -2028,35 +1845,6 @@ TEST(demonstrates)
     check_demo(RUN("demo", "--rows", "0"), "counts of the first rows: []\n");
     check_demo(RUN("demo", "--width", "0", "--rows", "2"), "counts of the first rows: [0, 0]\n");
     assert_fails(RUN("demo", "--rows", "18446744073709551615"), "rowpool: ", "no memory");
-}
-
-/* ---- The folder ------------------------------------------------------------------------------------------------- */
-
-static int enter_folder(__attribute__((unused)) void **state)
-{
-    const char *given = getenv("ROWPOOL_PROGRAM");
-    if (given == NULL || realpath(given, program) == NULL) {
-        print_error("ROWPOOL_PROGRAM names no program\n");
-        return -1;
-    }
-    if (mkdtemp(folder) == NULL || chdir(folder) != 0)
-        return -1;
-    char cache[PATH_MAX];
-    (void)snprintf(cache, sizeof cache, "%s/pocl-cache", folder);
-    if (mkdir(cache, 0777) != 0 || setenv("POCL_CACHE_DIR", cache, 0) != 0)
-        return -1;
-    return setenv("ROWPOOL_DEVICE", "host", 1);
-}
-
-static int remove_entry(const char *path, __attribute__((unused)) const struct stat *entry,
-                        __attribute__((unused)) int kind, __attribute__((unused)) struct FTW *place)
-{
-    return remove(path);
-}
-
-static int remove_folder(__attribute__((unused)) void **state)
-{
-    return chdir("/") == 0 ? nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) : -1;
 }
 
 int main(void)

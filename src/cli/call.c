@@ -4,6 +4,7 @@
 #include <semaphore.h>
 #include <time.h>
 
+#include "interrupt.h"
 #include "message.h"
 
 rowpool_status allocate_results(row_results *results, size_t rows, size_t columns, rowpool_dtype dtype,
@@ -38,18 +39,41 @@ static void announce(rowpool_job *job, rowpool_status status, const rowpool_erro
     (void)sem_post(payload);
 }
 
-static rowpool_status run_async(rowpool *pool, const rowpool_call *call, rowpool_error *error)
+/* Until the job is done, shows how far it is, and cancels it when the user asks for that. */
+static rowpool_status watch_job(rowpool_job *job, progress_bar *bar, rowpool_error *error)
+{
+    enum { LOOK_MS = 50 };
+    bool canceled = false;
+    for (;;) {
+        rowpool_status status = rowpool_job_wait(job, LOOK_MS, error);
+        if (status != ROWPOOL_ETIMEDOUT)
+            return status;
+        size_t done;
+        size_t rows;
+        if (!canceled && rowpool_job_progress(job, &done, &rows, NULL) == ROWPOOL_OK)
+            show_progress(bar, done, rows);
+        if (!canceled && interruption_noted()) {
+            canceled = true;
+            end_progress(bar);
+            say(NULL, "interrupted: what devices have begun is waited for; once more ends it at once");
+            (void)rowpool_job_cancel(job, NULL);
+        }
+    }
+}
+
+static rowpool_status run_async(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar,
+                                rowpool_error *error)
 {
     sem_t done;
     if (sem_init(&done, 0, 0) != 0)
         return fail_errno(error);
     rowpool_job *job;
-    rowpool_status status = rowpool_map_async(pool, call, announce, &done, &job, error);
+    rowpool_status status = rowpool_map_async(pool, call, callback ? announce : NULL, &done, &job, error);
     if (status == ROWPOOL_OK) {
-        status = rowpool_job_wait(job, -1, error);
+        status = bar != NULL ? watch_job(job, bar, error) : rowpool_job_wait(job, -1, error);
         rowpool_job_release(job);
         /* The job's end does not wait for its callback, which still needs the semaphore. */
-        while (sem_wait(&done) != 0 && errno == EINTR)
+        while (callback && sem_wait(&done) != 0 && errno == EINTR)
             continue;
     }
     (void)sem_destroy(&done);
@@ -58,7 +82,23 @@ static rowpool_status run_async(rowpool *pool, const rowpool_call *call, rowpool
 
 rowpool_status run_call(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error)
 {
-    return async ? run_async(pool, call, error) : rowpool_map(pool, call, error);
+    return async ? run_async(pool, call, true, NULL, error) : rowpool_map(pool, call, error);
+}
+
+rowpool_status run_watched(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar,
+                           rowpool_error *error)
+{
+    begin_noting_interruptions();
+    rowpool_status status = run_async(pool, call, callback, bar, error);
+    end_noting_interruptions();
+    if (status == ROWPOOL_OK && interruption_noted())
+        status = fail(error, ROWPOOL_ECANCELED, "interrupted");
+    if (status == ROWPOOL_OK && bar->choice == PROGRESS_YES) {
+        bar->next = 0;
+        show_progress(bar, call->inputs->count, call->inputs->count);
+    }
+    end_progress(bar);
+    return status;
 }
 
 double seconds_now(void)

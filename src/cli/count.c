@@ -6,13 +6,12 @@
 #include "message.h"
 
 static const char HELP[] =
-    "Usage: rowpool count [OPTION...] FILE.npy\n"
+    "Usage: rowpool count [OPTION...] FILE\n"
     "\n"
-    "For each row of the array in FILE.npy, counts how many elements lie in a range. Rows are the last axis; an array\n"
-    "of one axis is one row. FILE - is standard input. The counts go to standard output, one on each line; in the "
-    "file\n"
-    "of --output they are uint32.\n"
-    "\n" RANGE_HELP FILE_HELP;
+    "For each row of the array in FILE, counts how many elements lie in a range. Rows are the last axis; an array of\n"
+    "one axis is one row. FILE - is standard input. The counts go to standard output, one on each line; in the .npy\n"
+    "file of --output they are uint32.\n"
+    "\n" RANGE_HELP "\n" FILE_HELP;
 
 static bool read_option(void *options, int option, const char *value)
 {
@@ -22,7 +21,7 @@ static bool read_option(void *options, int option, const char *value)
 /* Rows of more elements than a uint32 counts have a function of their own. */
 static bool choose_function(file_map *map)
 {
-    const size_t width = map->array.header.width;
+    const size_t width = map->in.array.header.width;
     const bool wide = width > UINT32_MAX;
     if (wide && map->options->output != NULL) {
         say(map->input_name, "its rows have %zu elements: their counts may not fit into the uint32 of --output", width);
@@ -39,7 +38,9 @@ int run_count(int argc, char **argv)
     static const command_line count = {"count", HELP, known, read_option};
     static const range_words words = {"count", "counting", "every count is 0"};
     file_options options = usual_file_options(&words);
-    int status = read_options(&count, &options, &options.input, argc, argv);
+    int status = read_options(&count, &options, &options.path, argc, argv);
+    if (status == GO_ON)
+        status = check_file_options(&options);
     if (status != GO_ON)
         return status;
     status = make_ranges(&options.ranges);

@@ -12,11 +12,12 @@
 #include "devices.h"
 #include "message.h"
 #include "options.h"
+#include "output_json.h"
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
 static const char HELP[] =
-    "Usage: rowpool demo [--rows N] [--width N] [--seed N] [--device LIST]\n"
+    "Usage: rowpool demo [--rows N] [--width N] [--seed N] [--device LIST] [--json]\n"
     "\n"
     "Counts how many elements of each row lie in 4..8, over random integers 0..9: on the default devices, waited for "
     "and\n"
@@ -25,11 +26,13 @@ static const char HELP[] =
     "  --rows N        rows (default 200000)\n"
     "  --width N       elements of each row (default 5)\n"
     "  --seed N        seed of the SplitMix64 generator (default 100)\n" DEVICE_HELP
+    "  --json          print one JSON object\n"
     "  --help          show this text\n";
 
 typedef struct {
     size_t rows, width, seed;
     const char *device; /* NULL: as the environment says */
+    bool json;
 } demo_options;
 
 enum { LO = 4, HI = 8, VALUES = 10, RUNS = 7, SHOWN = 10 };
@@ -42,6 +45,8 @@ static bool read_option(void *into, int option, const char *value)
         return read_device_option(&options->device, "demo", value);
     case 'r':
         return read_size_option(&options->rows, "demo", "--rows", value);
+    case 'j':
+        return options->json = true;
     case 'w':
         return read_size_option(&options->width, "demo", "--width", value);
     default:
@@ -52,9 +57,13 @@ static bool read_option(void *into, int option, const char *value)
 static int read_demo_options(demo_options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"rows", required_argument, NULL, 'r'}, {"width", required_argument, NULL, 'w'},
-        {"seed", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+        {"rows", required_argument, NULL, 'r'},
+        {"width", required_argument, NULL, 'w'},
+        {"seed", required_argument, NULL, 's'},
+        {"device", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     static const command_line demo = {"demo", HELP, known, read_option};
     *options = (demo_options){.rows = 200000, .width = 5, .seed = 100};
@@ -74,6 +83,7 @@ typedef struct {
     double serial_seconds; /* the serial loop's median */
     bool wrong;            /* a count was */
     bool fallback;         /* none of the default devices is an OpenCL device */
+    json_t *facts;         /* NULL: it is shown as text */
 } demonstration;
 
 /* SplitMix64. */
@@ -128,6 +138,7 @@ static void release(demonstration *demo)
     rowpool_free(demo->data);
     free_results(&demo->counts);
     free(demo->expected);
+    json_decref(demo->facts);
 }
 
 static int by_value(const void *a, const void *b)
@@ -143,35 +154,80 @@ static double median(double seconds[RUNS])
     return seconds[RUNS / 2];
 }
 
-/* ---- The table -------------------------------------------------------------------------------------------------- */
+/* ---- What is shown: a table, or the same as JSON -------------------------------------------------------------------------------------------------- */
 
 static double gigabytes(const demonstration *demo)
 {
     return (double)demo->rows.count * (double)demo->rows.width * sizeof *demo->data / 1e9;
 }
 
-static void print_heading(void)
+static void print_heading(const demo_options *options)
 {
+    (void)printf("%zu rows of %zu int32 from 0 to %d: SplitMix64, seed %zu, upper 32 bits scaled\n"
+                 "counting %d <= x <= %d in each row, on rowpool %s\n\n",
+                 options->rows, options->width, VALUES - 1, options->seed, LO, HI, rowpool_version());
     (void)printf("%-14s %12s %12s %8s %8s  %-9s  %s\n", "how", "first call", "median of 7", "GB/s", "speed", "counts",
                  "device");
 }
 
-/* speed: how many times the serial loop's. */
-static void print_line(const demonstration *demo, const char *how, double first, double typical, bool right,
-                       const char *device)
+static void begin_facts(demonstration *demo, const demo_options *options)
 {
-    (void)printf("%-14s %9.3f ms %9.3f ms %8.2f %7.2fx  %-9s  %s\n", how, first * 1e3, typical * 1e3,
-                 gigabytes(demo) / typical, demo->serial_seconds / typical, right ? "all right" : "WRONG", device);
+    demo->facts = json_object();
+    (void)json_object_set_new(demo->facts, "rows", json_integer((json_int_t)options->rows));
+    (void)json_object_set_new(demo->facts, "width", json_integer((json_int_t)options->width));
+    (void)json_object_set_new(demo->facts, "seed", json_integer((json_int_t)options->seed));
+    (void)json_object_set_new(demo->facts, "runs", json_array());
 }
 
-/* The first counts as a list. */
-static void print_first(const row_results *counts)
+/* speed: how many times the serial loop's. */
+static void show_line(const demonstration *demo, const char *how, double first, double typical, bool right,
+                      const char *device)
 {
+    const double rate = gigabytes(demo) / typical;
+    const double speed = demo->serial_seconds / typical;
+    if (demo->facts == NULL) {
+        (void)printf("%-14s %9.3f ms %9.3f ms %8.2f %7.2fx  %-9s  %s\n", how, first * 1e3, typical * 1e3, rate, speed,
+                     right ? "all right" : "WRONG", device);
+        return;
+    }
+    json_t *run = json_object();
+    (void)json_object_set_new(run, "how", json_string(how));
+    (void)json_object_set_new(run, "first_seconds", json_real(first));
+    (void)json_object_set_new(run, "median_seconds", json_real(typical));
+    (void)json_object_set_new(run, "bytes_per_second", json_real(rate * 1e9));
+    (void)json_object_set_new(run, "speed", json_real(speed));
+    (void)json_object_set_new(run, "right", json_boolean(right));
+    (void)json_object_set_new(run, "device", text_as_json(device));
+    (void)json_array_append_new(json_object_get(demo->facts, "runs"), run);
+}
+
+static const char *verdict(const demonstration *demo)
+{
+    return demo->wrong ? "some counts differ from the serial loop's" : "all counts equal the serial loop's";
+}
+
+/* The first counts as a list, and whether all were right. */
+static void print_first(const demonstration *demo)
+{
+    const row_results *counts = &demo->counts;
     const uint32_t *values = counts->values;
     (void)printf("\ncounts of the first rows: [");
     for (size_t i = 0; i < SHOWN && i < counts->rows; i++)
         (void)printf("%s%" PRIu32, i > 0 ? ", " : "", values[i]);
-    (void)printf("%s]\n", counts->rows > SHOWN ? ", ..." : "");
+    (void)printf("%s]\n%s\n", counts->rows > SHOWN ? ", ..." : "", verdict(demo));
+    if (demo->fallback)
+        (void)printf("no OpenCL device is in use, see rowpool devices; the device column shows what stood in\n");
+}
+
+static void add_first(demonstration *demo)
+{
+    const uint32_t *values = demo->counts.values;
+    json_t *first = json_array();
+    for (size_t i = 0; i < SHOWN && i < demo->counts.rows; i++)
+        (void)json_array_append_new(first, json_integer(values[i]));
+    (void)json_object_set_new(demo->facts, "first_counts", first);
+    (void)json_object_set_new(demo->facts, "all_right", json_boolean(!demo->wrong));
+    (void)json_object_set_new(demo->facts, "opencl", json_boolean(!demo->fallback));
 }
 
 static void run_serially(demonstration *demo)
@@ -183,7 +239,7 @@ static void run_serially(demonstration *demo)
         seconds[run] = seconds_now() - begin;
     }
     demo->serial_seconds = median(seconds + 1);
-    print_line(demo, "serial loop", seconds[0], demo->serial_seconds, true, "one thread of this program");
+    show_line(demo, "serial loop", seconds[0], demo->serial_seconds, true, "one thread of this program");
 }
 
 /* ---- The workers ------------------------------------------------------------------------------------------------ */
@@ -256,7 +312,7 @@ static rowpool_status map_often(demonstration *demo, rowpool *pool, const char *
     if (status == ROWPOOL_OK) {
         char device[ANSWERER];
         name_answerers(device, &before, &after);
-        print_line(demo, how, seconds[0], median(seconds + 1), right, device);
+        show_line(demo, how, seconds[0], median(seconds + 1), right, device);
         demo->wrong |= !right;
         free_devices(&after);
     }
@@ -313,34 +369,48 @@ static rowpool_status run_on_processes(demonstration *demo, rowpool_error *error
 
 static int introduce(void *argument, int pipe)
 {
-    char line[64];
-    int length = snprintf(line, sizeof line, "process %d, id %ld\n", *(int *)argument, (long)getpid());
-    return write(pipe, line, (size_t)length) == length ? 0 : 1;
+    (void)argument;
+    const long id = getpid();
+    return write(pipe, &id, sizeof id) == sizeof id ? 0 : 1;
 }
 
-static rowpool_status print_process(rowpool_process *process, rowpool_error *error)
+static void show_process(const demonstration *demo, int number, long id, int exit_code)
 {
-    char line[64];
+    if (demo->facts == NULL) {
+        (void)printf("process %d, id %ld  joined, exit status %d\n", number, id, exit_code);
+        return;
+    }
+    json_t *process = json_object();
+    (void)json_object_set_new(process, "id", json_integer(id));
+    (void)json_object_set_new(process, "exit_status", json_integer(exit_code));
+    (void)json_array_append_new(json_object_get(demo->facts, "processes"), process);
+}
+
+/* Its id is what it says itself. */
+static rowpool_status join_process(const demonstration *demo, int number, rowpool_process *process,
+                                   rowpool_error *error)
+{
+    long id = 0;
     rowpool_process_state state = {0};
     rowpool_status status = rowpool_process_join(process, -1, error);
-    ssize_t length = status == ROWPOOL_OK ? read(rowpool_process_pipe(process), line, sizeof line) : 0;
+    if (status == ROWPOOL_OK && read(rowpool_process_pipe(process), &id, sizeof id) != sizeof id)
+        status = fail(error, ROWPOOL_ESYSTEM, "process %d said nothing", number);
     if (status == ROWPOOL_OK)
         status = rowpool_process_status(process, &state, error);
     if (status == ROWPOOL_OK)
-        (void)printf("%.*s  joined, exit status %d\n", length > 0 ? (int)length - 1 : 0, line, state.exit_code);
+        show_process(demo, number, id, state.exit_code);
     return status;
 }
 
 /* Two process objects, started and joined in turn. */
-static rowpool_status show_processes(rowpool_error *error)
+static rowpool_status show_processes(const demonstration *demo, rowpool_error *error)
 {
-    (void)printf("\n");
     rowpool_status status = ROWPOOL_OK;
     for (int i = 0; i < 2 && status == ROWPOOL_OK; i++) {
         rowpool_process *process;
-        status = rowpool_process_start(&process, introduce, &i, NULL, error);
+        status = rowpool_process_start(&process, introduce, NULL, NULL, error);
         if (status == ROWPOOL_OK) {
-            status = print_process(process, error);
+            status = join_process(demo, i, process, error);
             rowpool_process_close(process);
         }
     }
@@ -354,22 +424,27 @@ static rowpool_status show_demo(demonstration *demo, const demo_options *options
     rowpool_status status = prepare(demo, options, error);
     if (status != ROWPOOL_OK)
         return status;
-    (void)printf("%zu rows of %zu int32 from 0 to %d: SplitMix64, seed %zu, upper 32 bits scaled\n"
-                 "counting %d <= x <= %d in each row, on rowpool %s\n\n",
-                 options->rows, options->width, VALUES - 1, options->seed, LO, HI, rowpool_version());
-    print_heading();
+    if (options->json)
+        begin_facts(demo, options);
+    else
+        print_heading(options);
     run_serially(demo);
     status = run_on_devices(demo, options->device, error);
     if (status == ROWPOOL_OK)
         status = run_on_processes(demo, error);
     if (status != ROWPOOL_OK)
         return status;
-    print_first(&demo->counts);
-    (void)printf("%s\n",
-                 demo->wrong ? "some counts differ from the serial loop's" : "all counts equal the serial loop's");
-    if (demo->fallback)
-        (void)printf("no OpenCL device is in use, see rowpool devices; the device column shows what stood in\n");
-    return show_processes(error);
+    if (options->json) {
+        add_first(demo);
+        (void)json_object_set_new(demo->facts, "processes", json_array());
+    } else {
+        print_first(demo);
+        (void)printf("\n");
+    }
+    status = show_processes(demo, error);
+    if (status != ROWPOOL_OK || !options->json)
+        return status;
+    return print_json(json_incref(demo->facts), error);
 }
 
 int run_demo(int argc, char **argv)

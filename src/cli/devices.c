@@ -4,9 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "message.h"
 #include "options.h"
+#include "output_json.h"
+#include "terminal.h"
+#include "units.h"
 
 /* ---- The list --------------------------------------------------------------------------------------------------- */
 
@@ -70,6 +74,32 @@ const char *backend_word(rowpool_device_type type)
     return type == ROWPOOL_DEVICE_HOST ? "this process" : "OpenCL";
 }
 
+/* A platform that could not be asked has no device's index. */
+static bool has_opencl(const device_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].type < ROWPOOL_DEVICE_FORK && strchr(list->items[i].index, ':') != NULL)
+            return true;
+    }
+    return false;
+}
+
+static const char *const HINT = HAVE_OPENCL
+                                    ? "there is no OpenCL device: on Debian the package pocl-opencl-icd makes one of "
+                                      "the CPU, mesa-opencl-icd or the vendor's driver one of a GPU"
+                                    : "this rowpool was built without OpenCL";
+
+/* A pool that has no use for OpenCL does not look for it. */
+const char *hint_without_opencl(void)
+{
+    device_list list;
+    if (list_devices(&list, NULL, NULL) != ROWPOOL_OK)
+        return NULL;
+    const bool found = has_opencl(&list);
+    free_devices(&list);
+    return found ? NULL : HINT;
+}
+
 /* ---- The table -------------------------------------------------------------------------------------------------- */
 
 enum { COLUMNS = 11, CELL = 130 /* the longest name, terminated */ };
@@ -96,15 +126,10 @@ static void set(char cell[CELL], const char *text)
 static void set_bytes(char cell[CELL], uint64_t bytes)
 {
     const uint64_t unlimited = (uint64_t)1 << 60;
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    double amount = (double)bytes;
-    size_t unit = 0;
-    for (; amount >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
-        amount /= 1024;
     if (bytes == 0 || bytes >= unlimited)
         set(cell, "-");
     else
-        (void)snprintf(cell, CELL, "%.*f %s", unit == 0 ? 0 : 1, amount, units[unit]);
+        format_bytes(cell, (double)bytes);
 }
 
 static void fill_row(table_row *row, const rowpool_device *device)
@@ -126,6 +151,8 @@ static void fill_row(table_row *row, const rowpool_device *device)
 
 static void print_row(const table_row *row, const size_t widths[COLUMNS])
 {
+    const bool in_use = strcmp(row->cell[0], "*") == 0;
+    (void)fputs(in_use ? colour_on(STDOUT_FILENO, COLOUR_GREEN) : "", stdout);
     for (size_t i = 0; i < COLUMNS; i++) {
         const char *cell = row->cell[i];
         int padding = (int)(widths[i] - strlen(cell));
@@ -135,8 +162,9 @@ static void print_row(const table_row *row, const size_t widths[COLUMNS])
             (void)printf("%s%*s", cell, padding, "");
         else
             (void)printf("%s", cell);
-        (void)printf("%s", i + 1 < COLUMNS ? "  " : "\n");
+        (void)printf("%s", i + 1 < COLUMNS ? "  " : in_use ? colour_on(STDOUT_FILENO, COLOUR_NONE) : "");
     }
+    (void)printf("\n");
 }
 
 static void print_table(const table_row *rows, size_t count)
@@ -160,33 +188,48 @@ static void print_reasons(const device_list *list)
         if (!device->in_use)
             (void)printf("%s is not used: %s\n", device->index, device->reason);
     }
+    const char *hint = has_opencl(list) ? NULL : hint_without_opencl();
+    if (hint != NULL)
+        (void)printf("%s\n", hint);
 }
 
-static rowpool_status print_devices(rowpool *pool, rowpool_error *error)
+static rowpool_status print_list(const device_list *list, rowpool_error *error)
+{
+    table_row *rows = calloc(list->count + 1, sizeof *rows);
+    if (rows == NULL)
+        return fail(error, ROWPOOL_ENOMEM, "out of memory");
+    for (size_t i = 0; i < COLUMNS; i++)
+        (void)snprintf(rows[0].cell[i], CELL, "%s", HEADINGS[i].title);
+    for (size_t i = 0; i < list->count; i++)
+        fill_row(&rows[i + 1], &list->items[i]);
+    print_table(rows, list->count + 1);
+    print_reasons(list);
+    free(rows);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status print_list_as_json(const device_list *list, rowpool_error *error)
+{
+    json_t *devices = json_array();
+    for (size_t i = 0; i < list->count; i++)
+        (void)json_array_append_new(devices, device_as_json(&list->items[i]));
+    return print_json(json_pack("{s:o}", "devices", devices), error);
+}
+
+static rowpool_status print_devices(rowpool *pool, bool json, rowpool_error *error)
 {
     device_list list;
     rowpool_status status = list_devices(&list, pool, error);
     if (status != ROWPOOL_OK)
         return status;
-    table_row *rows = calloc(list.count + 1, sizeof *rows);
-    if (rows == NULL) {
-        free_devices(&list);
-        return fail(error, ROWPOOL_ENOMEM, "out of memory");
-    }
-    for (size_t i = 0; i < COLUMNS; i++)
-        (void)snprintf(rows[0].cell[i], CELL, "%s", HEADINGS[i].title);
-    for (size_t i = 0; i < list.count; i++)
-        fill_row(&rows[i + 1], &list.items[i]);
-    print_table(rows, list.count + 1);
-    print_reasons(&list);
-    free(rows);
+    status = json ? print_list_as_json(&list, error) : print_list(&list, error);
     free_devices(&list);
-    return ROWPOOL_OK;
+    return status;
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
-static const char HELP[] = "Usage: rowpool devices [--device LIST]\n"
+static const char HELP[] = "Usage: rowpool devices [--device LIST] [--json]\n"
                            "\n"
                            "Lists every device that rowpool finds: the OpenCL devices, worker processes (fork) and the "
                            "program itself (host).\n"
@@ -196,17 +239,24 @@ static const char HELP[] = "Usage: rowpool devices [--device LIST]\n"
                            "  largest  the largest buffer; larger arrays are cut into chunks\n"
                            "  fp64     doubles in hardware, half: float16 likewise; every element type works without\n"
                            "  shared   works in the memory of the program: nothing is copied\n"
-                           "\n" DEVICE_HELP;
+                           "\n" DEVICE_HELP "  --json          print one JSON object\n"
+                           "  --help          show this text\n";
+
+typedef struct {
+    const char *device; /* NULL: as the environment says */
+    bool json;
+} devices_options;
 
 /* Where the wanted devices are not there, those that are help to choose others. */
-static int show_devices(const char *wanted)
+static int show_devices(const devices_options *wanted)
 {
-    const rowpool_options options = {.size = sizeof options, .device = wanted, .isolate = ROWPOOL_ISOLATE_AT_RISK};
+    const rowpool_options options = {
+        .size = sizeof options, .device = wanted->device, .isolate = ROWPOOL_ISOLATE_AT_RISK};
     rowpool *pool;
     rowpool_error refusal;
     rowpool_error error;
     bool refused = rowpool_open(&pool, &options, &refusal) != ROWPOOL_OK;
-    rowpool_status status = print_devices(pool, &error);
+    rowpool_status status = print_devices(pool, wanted->json, &error);
     rowpool_close(pool);
     if (refused)
         say(NULL, "%s", refusal.message);
@@ -215,18 +265,22 @@ static int show_devices(const char *wanted)
     return refused || status != ROWPOOL_OK ? EXIT_FAILED : EXIT_DONE;
 }
 
-static bool read_option(void *options, int option, const char *value)
+static bool read_option(void *into, int option, const char *value)
 {
-    (void)option;
-    return read_device_option(options, "devices", value);
+    devices_options *options = into;
+    if (option == 'j')
+        return options->json = true;
+    return read_device_option(&options->device, "devices", value);
 }
 
 int run_devices(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"device", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"device", required_argument, NULL, 'd'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     static const command_line devices = {"devices", HELP, known, read_option};
-    const char *wanted = NULL;
+    devices_options wanted = {0};
     int understood = read_options(&devices, &wanted, NULL, argc, argv);
-    return understood == GO_ON ? show_devices(wanted) : understood;
+    return understood == GO_ON ? show_devices(&wanted) : understood;
 }

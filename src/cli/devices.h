@@ -22,6 +22,9 @@ const char *device_type_word(rowpool_device_type type);
 /* Which backend drives a device of the type. */
 const char *backend_word(rowpool_device_type type);
 
+/* What to do about it where the machine has no OpenCL device at all; else NULL. */
+const char *hint_without_opencl(void);
+
 /* rowpool devices */
 int run_devices(int argc, char **argv);
 

@@ -6,13 +6,17 @@
 
 #include "call.h"
 #include "devices.h"
+#include "interrupt.h"
 #include "message.h"
+#include "output_json.h"
+#include "units.h"
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
 file_options usual_file_options(const range_words *words)
 {
-    return (file_options){.command = words->command, .ranges = usual_range(words)};
+    return (file_options){
+        .command = words->command, .ranges = usual_range(words), .input = {.command = words->command}};
 }
 
 static bool read_output(file_options *options, const char *text)
@@ -29,7 +33,8 @@ static bool read_output(file_options *options, const char *text)
 bool read_file_option(file_options *options, int option, const char *value)
 {
     bool read;
-    if (take_range_option(&options->ranges, option, value, &read))
+    if (take_range_option(&options->ranges, option, value, &read) ||
+        take_input_option(&options->input, option, value, &read))
         return read;
     switch (option) {
     case 'd':
@@ -39,44 +44,111 @@ bool read_file_option(file_options *options, int option, const char *value)
     case 'n':
         options->head_given = true;
         return read_size_option(&options->head, options->command, "--head", value);
+    case 'j':
+        return options->json = true;
+    case 'p':
+        options->progress = PROGRESS_YES;
+        return true;
+    case 'P':
+        options->progress = PROGRESS_NO;
+        return true;
     case 'a':
-        options->async = true;
-        return true;
+        return options->async = true;
     default:
-        options->verbose = true;
-        return true;
+        return options->verbose = true;
     }
+}
+
+int check_file_options(file_options *options)
+{
+    return choose_format(&options->input, options->path) ? GO_ON : EXIT_USAGE;
 }
 
 /* ---- What is said about it -------------------------------------------------------------------------------------- */
 
-static void say_what(const npy_array *array)
+static void tell_what(const input *in)
 {
+    const npy_array *array = &in->array;
     const npy_header *header = &array->header;
     const char *place = array->mapping != NULL                           ? "mapped"
                         : header->fortran_order || header->foreign_order ? "converted in memory"
                                                                          : "in memory";
-    say(NULL, "%zu rows of %zu %s, %zu bytes, %s", header->rows, header->width, rowpool_dtype_name(header->dtype),
-        header->data_bytes, place);
+    char bytes[UNITS_TEXT];
+    format_bytes(bytes, (double)header->data_bytes);
+    tell("%zu rows of %s%zu %s, %s, %s", header->rows, in->offsets != NULL ? "at most " : "", header->width,
+         rowpool_dtype_name(header->dtype), bytes, place);
+}
+
+static bool did_something(const rowpool_device *device)
+{
+    return device->rows > 0 || device->chunks > 0;
 }
 
 /* Who did it: the devices that answered rows, whether they belong to the pool or stood in for it. */
-static void say_who(rowpool *pool)
+static void tell_who(rowpool *pool)
 {
     device_list list;
     rowpool_error error;
     if (list_devices(&list, pool, &error) != ROWPOOL_OK) {
-        say("warning", "%s", error.message);
+        warn("%s", error.message);
         return;
     }
     for (size_t i = 0; i < list.count; i++) {
         const rowpool_device *device = &list.items[i];
-        if (device->rows > 0 || device->chunks > 0)
-            say(NULL, "device %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", device->index,
-                device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
-                device->chunks);
+        if (did_something(device))
+            tell("device %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", device->index, device_label(device),
+                 backend_word(device->type), device_type_word(device->type), device->rows, device->chunks);
     }
     free_devices(&list);
+}
+
+static double bytes_per_second(const file_map *map)
+{
+    return map->seconds > 0 ? (double)map->in.array.header.data_bytes / map->seconds : 0.0;
+}
+
+static void tell_how_fast(const file_map *map)
+{
+    char seconds[UNITS_TEXT];
+    char rate[UNITS_TEXT];
+    format_seconds(seconds, map->seconds);
+    format_rate(rate, bytes_per_second(map));
+    tell("%s, %s%s", seconds, rate, map->options->async ? ", with a completion callback" : "");
+}
+
+/* The same for programs. */
+static json_t *workers_as_json(rowpool *pool)
+{
+    json_t *workers = json_array();
+    device_list list;
+    if (list_devices(&list, pool, NULL) != ROWPOOL_OK)
+        return workers;
+    for (size_t i = 0; i < list.count; i++) {
+        if (did_something(&list.items[i]))
+            (void)json_array_append_new(workers, device_as_json(&list.items[i]));
+    }
+    free_devices(&list);
+    return workers;
+}
+
+static json_t *facts_as_json(const file_map *map)
+{
+    const npy_header *header = &map->in.array.header;
+    json_t *facts = json_object();
+    (void)json_object_set_new(facts, "file", text_as_json(map->options->path));
+    (void)json_object_set_new(facts, "rows", json_integer((json_int_t)header->rows));
+    (void)json_object_set_new(facts, "width", json_integer((json_int_t)header->width));
+    (void)json_object_set_new(facts, "ragged", json_boolean(map->in.offsets != NULL));
+    (void)json_object_set_new(facts, "dtype", json_string(rowpool_dtype_name(header->dtype)));
+    (void)json_object_set_new(facts, "bytes", json_integer((json_int_t)header->data_bytes));
+    (void)json_object_set_new(facts, "function", text_as_json(map->function->name));
+    if (map->options->ranges.count > 0)
+        (void)json_object_set_new(facts, "ranges", ranges_as_json(&map->options->ranges));
+    (void)json_object_set_new(facts, "result_dtype", json_string(rowpool_dtype_name(map->result_dtype)));
+    (void)json_object_set_new(facts, "seconds", json_real(map->seconds));
+    (void)json_object_set_new(facts, "bytes_per_second", json_real(bytes_per_second(map)));
+    (void)json_object_set_new(facts, "devices", workers_as_json(map->pool));
+    return facts;
 }
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */
@@ -102,11 +174,9 @@ static bool open_pool(file_map *map)
 }
 
 /* There are ranges where the function takes some; else one argument struct gives one result. */
-static rowpool_status map_rows(file_map *map, double *seconds, rowpool_error *error)
+static rowpool_status map_rows(file_map *map, rowpool_error *error)
 {
-    const npy_header *header = &map->array.header;
-    const rowpool_rows rows = {
-        .data = map->array.data, .dtype = header->dtype, .count = header->rows, .width = header->width};
+    const rowpool_rows rows = rows_of(&map->in);
     const wanted_ranges *ranges = &map->options->ranges;
     const size_t columns = ranges->count > 0 ? ranges->count : 1;
     rowpool_status status = allocate_results(&map->results, rows.count, columns, map->result_dtype, error);
@@ -121,72 +191,74 @@ static rowpool_status map_rows(file_map *map, double *seconds, rowpool_error *er
                                .n_ranges = ranges->count,
                                .results = map->results.values,
                                .results_size = map->results.bytes};
-    double begin = seconds_now();
-    status = run_call(map->pool, &call, map->options->async, error);
-    *seconds = seconds_now() - begin;
+    progress_bar bar = begin_progress(map->options->progress, map->in.array.header.data_bytes);
+    status = run_watched(map->pool, &call, map->options->async, &bar, error);
+    map->seconds = seconds_now() - bar.begun;
     return status;
 }
 
 static bool fill_results(file_map *map)
 {
-    double seconds;
     rowpool_error error;
-    if (map_rows(map, &seconds, &error) != ROWPOOL_OK) {
-        if (map->blame == NULL || !map->blame(map->context, &error))
+    if (map_rows(map, &error) != ROWPOOL_OK) {
+        if (!interruption_noted() && (map->blame == NULL || !map->blame(map->context, &error)))
             say(map->input_name, "%s", error.message);
         return false;
     }
     if (map->options->verbose) {
-        say_who(map->pool);
-        say(NULL, "%.6f s, %.3f GB/s%s", seconds,
-            seconds > 0 ? (double)map->array.header.data_bytes / 1e9 / seconds : 0.0,
-            map->options->async ? ", as an asynchronous job" : "");
+        tell_who(map->pool);
+        tell_how_fast(map);
     }
     return true;
 }
 
-static bool print_results(file_map *map)
+static result_table table_of(const file_map *map)
 {
-    const file_options *options = map->options;
-    if (options->output != NULL && !options->head_given)
-        return true;
-    size_t rows = map->results.rows;
-    if (options->head_given && options->head < rows)
-        rows = options->head;
-    rowpool_error error;
-    if (write_results(STDOUT_FILENO, &map->results, rows, &error) == ROWPOOL_OK)
-        return true;
-    say("standard output", "%s", error.message);
-    return false;
+    return (result_table){
+        .results = &map->results, .in = &map->in, .ranges = &map->options->ranges, .function = map->function->name};
 }
 
-/* The header of the results: the array's last axis goes, and the list of ranges, where there is one, takes its place.
- */
-static size_t format_header(char text[NPY_MAX_WRITTEN], const file_map *map)
+static rowpool_status print_facts(const file_map *map, bool with_results, size_t rows, rowpool_error *error)
 {
-    const npy_header *header = &map->array.header;
-    const size_t last = header->dimensions - 1;
-    size_t shape[NPY_MAX_DIMENSIONS];
-    memcpy(shape, header->shape, sizeof shape);
-    shape[last] = map->results.columns;
-    return npy_format_header_of(text, map->results.dtype, shape,
-                                ranges_are_listed(&map->options->ranges) ? last + 1 : last);
+    json_t *facts = facts_as_json(map);
+    if (!with_results)
+        return print_json(facts, error);
+    const result_table table = table_of(map);
+    rowpool_status status = write_json(STDOUT_FILENO, &table, rows, facts, error);
+    json_decref(facts);
+    return status;
+}
+
+static bool print_results(const file_map *map)
+{
+    const file_options *options = map->options;
+    const bool with_results = options->output == NULL || options->head_given;
+    const size_t all = map->results.rows;
+    const size_t rows = options->head_given && options->head < all ? options->head : all;
+    const result_table table = table_of(map);
+    rowpool_error error;
+    rowpool_status status = ROWPOOL_OK;
+    if (options->json)
+        status = print_facts(map, with_results, rows, &error);
+    else if (with_results)
+        status = write_text(STDOUT_FILENO, &table, rows, &error);
+    if (status != ROWPOOL_OK)
+        say(NULL, "%s", error.message);
+    return status == ROWPOOL_OK;
 }
 
 /* Last of all: whatever went wrong before leaves no file. */
 static bool write_output(file_map *map)
 {
-    if (map->options->output == NULL)
+    const char *path = map->options->output;
+    if (path == NULL)
         return true;
-    char text[NPY_MAX_WRITTEN];
-    size_t size = format_header(text, map);
-    int fd = map->output.fd;
+    const result_table table = table_of(map);
     rowpool_error error;
-    if (write_bytes(fd, text, size, &error) == ROWPOOL_OK &&
-        write_bytes(fd, map->results.values, map->results.bytes, &error) == ROWPOOL_OK &&
+    if (output_format_of(path)(map->output.fd, &table, map->results.rows, &error) == ROWPOOL_OK &&
         replace_commit(&map->output, &error) == ROWPOOL_OK)
         return true;
-    say(map->options->output, "%s", error.message);
+    say(path, "%s", error.message);
     return false;
 }
 
@@ -196,14 +268,17 @@ bool begin_file_map(file_map *map, const file_options *options)
 {
     *map = (file_map){
         .options = options,
-        .input_name = strcmp(options->input, "-") == 0 ? "standard input" : options->input,
+        .input_name = strcmp(options->path, "-") == 0 ? "standard input" : options->path,
         .output = {.fd = -1},
     };
     rowpool_error error;
-    if (npy_open(&map->array, options->input, &error) == ROWPOOL_OK)
-        return true;
-    say(map->input_name, "%s", error.message);
-    return false;
+    if (open_input(&map->in, options->path, &options->input, &error) != ROWPOOL_OK) {
+        say(map->input_name, "%s", error.message);
+        return false;
+    }
+    if (map->in.note != NULL)
+        warn("%s: %s", map->input_name, map->in.note);
+    return true;
 }
 
 bool run_file_map(file_map *map)
@@ -211,8 +286,8 @@ bool run_file_map(file_map *map)
     if (!begin_output(map))
         return false;
     if (map->options->verbose) {
-        say_what(&map->array);
-        say_ranges(&map->options->ranges);
+        tell_what(&map->in);
+        tell_ranges(&map->options->ranges);
     }
     warn_of_empty_ranges(&map->options->ranges);
     return open_pool(map) && fill_results(map) && print_results(map) && write_output(map);
@@ -223,5 +298,6 @@ void end_file_map(file_map *map)
     replace_discard(&map->output);
     rowpool_close(map->pool);
     free_results(&map->results);
-    npy_close(&map->array);
+    close_input(&map->in);
+    die_if_interrupted();
 }

@@ -11,9 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "npy.h"
+#include "input.h"
 #include "options.h"
 #include "output.h"
+#include "progress.h"
 #include "ranges.h"
 #include "replace.h"
 #include "rowpool.h"
@@ -25,30 +26,43 @@ typedef struct {
     const char *output; /* NULL: print */
     bool head_given;
     size_t head;
-    bool async, verbose;
-    const char *input;
+    bool async, json, verbose;
+    progress_choice progress;
+    input_options input;
+    const char *path; /* of the input */
 } file_options;
 
 /* The options in getopt_long's table, and in every help text. */
 /* clang-format off */
 #define FILE_OPTIONS                          \
     RANGE_OPTIONS,                            \
+    INPUT_OPTIONS,                            \
     {"device", required_argument, NULL, 'd'}, \
     {"output", required_argument, NULL, 'o'}, \
     {"head", required_argument, NULL, 'n'},   \
+    {"json", no_argument, NULL, 'j'},         \
+    {"progress", no_argument, NULL, 'p'},     \
+    {"no-progress", no_argument, NULL, 'P'},  \
     {"async", no_argument, NULL, 'a'},        \
     {"verbose", no_argument, NULL, 'v'},      \
     {"help", no_argument, NULL, 'h'}
 /* clang-format on */
-#define FILE_HELP                                                                                                  \
-    DEVICE_HELP                                                                                                    \
-    "  --output FILE   write the results as a .npy file, shaped like the array without its last axis (a single\n"  \
-    "                  value of shape () for an array of one axis); with --ranges or --bins the ranges take the\n" \
-    "                  place of that axis. FILE appears when it is complete, or not at all. Nothing is printed\n"  \
-    "                  then, unless --head is given\n"                                                             \
-    "  --head N        print the results of the first N rows only; all rows are mapped\n"                          \
-    "  --async         map as an asynchronous job with a completion callback\n"                                    \
-    "  --verbose       say on standard error which device did it, how much and how fast\n"                         \
+#define FILE_HELP                                                                                                      \
+    INPUT_HELP                                                                                                         \
+    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
+    "and labels under\n"                                                                                               \
+    "                  a header, .txt as they are printed, else a .npy file, shaped like the array without its last\n" \
+    "                  axis (a single value of shape () for an array of one axis); with --ranges or --bins the\n"      \
+    "                  ranges take the place of that axis. FILE appears when it is complete, or not at all. Nothing\n" \
+    "                  is printed then, unless --head is given\n"                                                      \
+    "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
+    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results; those that\n" \
+    "                  JSON has no number for (nan, inf) are null\n"                                                   \
+    "  --progress      show on standard error how far it is, also where that is no terminal or it does not take "      \
+    "long\n"                                                                                                           \
+    "  --no-progress   never show it\n"                                                                                \
+    "  --async         await the completion callback of the asynchronous job, too\n"                                   \
+    "  --verbose       say on standard error which device did it, how much and how fast\n"                             \
     "  --help          show this text\n"
 
 file_options usual_file_options(const range_words *words);
@@ -56,13 +70,17 @@ file_options usual_file_options(const range_words *words);
 /* Reads one of the options above; false after a message. */
 bool read_file_option(file_options *options, int option, const char *value);
 
+/* Looks at them together, once all are read: GO_ON, or an exit status after a message. */
+int check_file_options(file_options *options);
+
 typedef struct {
     const file_options *options;
     const char *input_name; /* for messages */
-    npy_array array;
+    input in;
     replacement output;
     rowpool *pool;
     row_results results;
+    double seconds; /* that the map took */
 
     /* The function, chosen once it is known what the rows are. */
     const rowpool_function *function;
@@ -78,6 +96,8 @@ typedef struct {
 /* Opens the input. False after a message, as is what follows. */
 bool begin_file_map(file_map *map, const file_options *options);
 bool run_file_map(file_map *map);
+
+/* Does not return where the user has interrupted the map. */
 void end_file_map(file_map *map);
 
 #endif

@@ -12,6 +12,7 @@
 #include "devices.h"
 #include "doctor.h"
 #include "environment.h"
+#include "interrupt.h"
 #include "map.h"
 #include "message.h"
 #include "options.h"
@@ -30,8 +31,8 @@ static const char HELP[] =
     "\n"
     "Maps a function over the rows of an array on every device of the machine.\n"
     "\n"
-    "  count FILE.npy  count the elements of each row that lie in a range, or in several\n"
-    "  map FILE.npy    map a built-in function, or one of your own, over the rows: sum, mean, max ...\n"
+    "  count FILE      count the elements of each row that lie in a range, or in several\n"
+    "  map FILE        map a built-in function, or one of your own, over the rows: sum, mean, max ...\n"
     "  devices         list the devices, and why each is used or not\n"
     "  demo            count random numbers on each kind of worker, beside a serial loop\n"
     "  doctor          tell what is wrong on this machine, and what mends it\n"
@@ -76,6 +77,7 @@ int main(int argc, char **argv)
     /* A reader that leaves and a file that may not grow are errors to report, not deaths. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
+    watch_interruptions();
     opterr = 0;
     int status = run_command(argc, argv);
     if (!close_standard_output() && status == EXIT_DONE)

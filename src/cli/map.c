@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "devices.h"
 #include "filemap.h"
 #include "message.h"
 #include "source.h"
@@ -11,10 +12,10 @@
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
 static const char HELP[] =
-    "Usage: rowpool map --function NAME [OPTION...] FILE.npy\n"
-    "       rowpool map --source FILE.cl --output-type TYPE [--argument TYPE:VALUE]... [OPTION...] FILE.npy\n"
+    "Usage: rowpool map --function NAME [OPTION...] FILE\n"
+    "       rowpool map --source FILE.cl --output-type TYPE [--argument TYPE:VALUE]... [OPTION...] FILE\n"
     "\n"
-    "Maps a function over the rows of the array in FILE.npy. Rows are the last axis; an array of one axis is one row.\n"
+    "Maps a function over the rows of the array in FILE. Rows are the last axis; an array of one axis is one row.\n"
     "FILE - is standard input. The results go to standard output, one on each line, floats with as many digits as it\n"
     "takes to read them back.\n"
     "\n"
@@ -35,7 +36,8 @@ static const char HELP[] =
     "  --argument TYPE:VALUE\n"
     "                  a member of its arguments_t, as in float64:0.5; given again, the next one. TYPE is int8 to "
     "int64,\n"
-    "                  uint8 to uint64, float32 or float64. Without any, arguments_t is one byte\n" FILE_HELP "\n"
+    "                  uint8 to uint64, float32 or float64. Without any, arguments_t is one byte\n"
+    "\n" FILE_HELP "\n"
     "For functions that take ranges:\n"
     "\n" RANGE_HELP;
 
@@ -162,8 +164,10 @@ static bool blame_source(const void *context, const rowpool_error *error)
     const map_options *options = task->options;
     if (options->source == NULL || (error->status != ROWPOOL_EBUILD && error->status != ROWPOOL_ENODEVICE))
         return false;
+    const char *hint = error->status == ROWPOOL_ENODEVICE ? hint_without_opencl() : NULL;
     if (error->status == ROWPOOL_ENODEVICE)
-        say(options->source, "%s; --source is for OpenCL devices", error->message);
+        say(options->source, "%s; --source is for OpenCL devices%s%s", error->message, hint != NULL ? "; " : "",
+            hint != NULL ? hint : "");
     else if (is_about_result_type(error->message))
         say(options->source, "its result_t is not what --output-type says, %s%s",
             rowpool_dtype_name(options->output_type), options->output_type == ROWPOOL_FLOAT16 ? ", two bytes" : "");
@@ -174,19 +178,19 @@ static bool blame_source(const void *context, const rowpool_error *error)
     return true;
 }
 
-static void say_function(const map_task *task, rowpool_dtype result)
+static void tell_function(const map_task *task, rowpool_dtype result)
 {
     const char *form = task->options->source == NULL          ? "a built-in function"
                        : task->function->form == ROWPOOL_BODY ? "a free body"
                                                               : "a fold";
-    say(NULL, "mapping %s, %s, to %s", task->function->name, form, rowpool_dtype_name(result));
+    tell("mapping %s, %s, to %s", task->function->name, form, rowpool_dtype_name(result));
 }
 
 /* What depends on the rows. */
 static void choose_function(file_map *map, map_task *task)
 {
     const map_options *options = task->options;
-    const rowpool_dtype dtype = map->array.header.dtype;
+    const rowpool_dtype dtype = map->in.array.header.dtype;
     const rowpool_compiled *compiled = task->function->compiled[dtype];
     map->function = task->function;
     map->result_dtype = compiled != NULL ? (rowpool_dtype)(compiled->result_dtype - 1) : options->output_type;
@@ -199,7 +203,7 @@ static void choose_function(file_map *map, map_task *task)
         map->arguments_size = options->arguments.size;
     }
     if (options->file.verbose)
-        say_function(task, map->result_dtype);
+        tell_function(task, map->result_dtype);
 }
 
 static int run_task(map_task *task)
@@ -226,9 +230,11 @@ int run_map(int argc, char **argv)
     static const range_words words = {"map", "within", "no element lies in it"};
     map_options options = {.file = usual_file_options(&words)};
     map_task task = {.options = &options};
-    int status = read_options(&map, &options, &options.file.input, argc, argv);
+    int status = read_options(&map, &options, &options.file.path, argc, argv);
     if (status == GO_ON)
         status = check_options(&options);
+    if (status == GO_ON)
+        status = check_file_options(&options.file);
     if (status == GO_ON)
         status = find_function(&task);
     if (status == GO_ON)

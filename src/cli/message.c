@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "terminal.h"
 
 void keep_to_one_line(char *text)
 {
@@ -14,22 +17,44 @@ void keep_to_one_line(char *text)
 }
 
 /* Nobody is left to tell when standard error itself cannot be written. */
-static void say_line(char *line)
+static void say_line(colour which, char *line)
 {
     keep_to_one_line(line);
-    (void)fprintf(stderr, "rowpool: %s\n", line);
+    (void)fprintf(stderr, "%srowpool:%s %s\n", which != COLOUR_NONE ? colour_on(STDERR_FILENO, which) : "",
+                  which != COLOUR_NONE ? colour_on(STDERR_FILENO, COLOUR_NONE) : "", line);
+}
+
+static void say_at(colour which, const char *where, const char *format, va_list arguments)
+{
+    char text[2048];
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    char line[8192];
+    (void)snprintf(line, sizeof line, "%s%s%s", where != NULL ? where : "", where != NULL ? ": " : "", text);
+    say_line(which, line);
 }
 
 void say(const char *where, const char *format, ...)
 {
-    char text[2048];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    say_at(COLOUR_RED, where, format, arguments);
     va_end(arguments);
-    char line[8192];
-    (void)snprintf(line, sizeof line, "%s%s%s", where != NULL ? where : "", where != NULL ? ": " : "", text);
-    say_line(line);
+}
+
+void warn(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say_at(COLOUR_YELLOW, "warning", format, arguments);
+    va_end(arguments);
+}
+
+void tell(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say_at(COLOUR_NONE, NULL, format, arguments);
+    va_end(arguments);
 }
 
 int usage_error(const char *command, const char *format, ...)
@@ -42,7 +67,7 @@ int usage_error(const char *command, const char *format, ...)
     char line[4096];
     (void)snprintf(line, sizeof line, "%s; see rowpool %s%s--help", text, command != NULL ? command : "",
                    command != NULL ? " " : "");
-    say_line(line);
+    say_line(COLOUR_RED, line);
     return EXIT_USAGE;
 }
 

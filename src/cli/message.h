@@ -1,5 +1,4 @@
-/* What the program says when something is wrong: always one line on standard error, "rowpool: [WHERE: ]what is wrong".
- */
+/* What the program says beside its results: always one line on standard error, "rowpool: [WHERE: ]what". */
 #ifndef ROWPOOL_CLI_MESSAGE_H
 #define ROWPOOL_CLI_MESSAGE_H
 
@@ -12,8 +11,12 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
  * terminal. */
 void keep_to_one_line(char *text);
 
-/* Says something about `where` (a file, a stream; NULL: nothing in particular). */
+/* Says what is wrong with `where` (a file, a stream; NULL: nothing in particular). */
 __attribute__((format(printf, 2, 3))) void say(const char *where, const char *format, ...);
+
+/* Says what is legal and seldom meant; and what the user wanted to know. */
+__attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void tell(const char *format, ...);
 
 /* Says what is wrong with the command line and where to read on; returns EXIT_USAGE. command NULL: the program itself.
  */

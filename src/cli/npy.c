@@ -1,7 +1,5 @@
 #include "npy.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +34,8 @@ rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes
     if (size == 0)
         return fail(error, ROWPOOL_EINVAL, "the file is empty; a .npy file was expected");
     if (memcmp(bytes, MAGIC, size < sizeof MAGIC ? size : sizeof MAGIC) != 0)
-        return fail(error, ROWPOOL_EINVAL, "not a .npy file: it does not begin with \\x93NUMPY");
+        return fail(error, ROWPOOL_EINVAL,
+                    "not a .npy file: it does not begin with \\x93NUMPY; --format says what else it may be");
     if (size < 8)
         return ends_in_header(error);
     unsigned major = bytes[6];
@@ -477,9 +476,12 @@ static rowpool_status data_too_short(const npy_header *header, size_t found, row
                 shape, rowpool_dtype_name(header->dtype), header->data_bytes);
 }
 
-static rowpool_status bytes_follow(rowpool_error *error)
+static rowpool_status bytes_follow(const npy_header *header, rowpool_error *error)
 {
-    return fail(error, ROWPOOL_EINVAL, "stray bytes follow the data");
+    char shape[200];
+    describe_shape(shape, sizeof shape, header);
+    return fail(error, ROWPOOL_EINVAL, "stray bytes follow the data: shape %s of %s has %zu", shape,
+                rowpool_dtype_name(header->dtype), header->data_bytes);
 }
 
 static bool usable_in_place(const npy_header *header, const void *data)
@@ -487,56 +489,43 @@ static bool usable_in_place(const npy_header *header, const void *data)
     return !header->fortran_order && !header->foreign_order && (uintptr_t)data % rowpool_dtype_size(header->dtype) == 0;
 }
 
+/* Takes the data that the header announces from the bytes of the whole file. */
+static rowpool_status take_bytes(npy_array *array, const npy_header *header, const unsigned char *bytes, size_t size,
+                                 rowpool_error *error)
+{
+    size_t found = size - header->data_offset;
+    if (found < header->data_bytes)
+        return data_too_short(header, found, error);
+    if (found > header->data_bytes)
+        return bytes_follow(header, error);
+    const unsigned char *data = bytes + header->data_offset;
+    void *memory = NULL;
+    if (header->data_bytes > 0 && !usable_in_place(header, data)) {
+        rowpool_status status = allocate(&memory, header->data_bytes, error);
+        if (status != ROWPOOL_OK)
+            return status;
+        convert(memory, data, header);
+        data = memory;
+    }
+    *array = (npy_array){.header = *header, .data = header->data_bytes > 0 ? data : NULL, .memory = memory};
+    return ROWPOOL_OK;
+}
+
 rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size_t size, rowpool_error *error)
 {
     *array = (npy_array){0};
     npy_header header;
     rowpool_status status = npy_read_header(&header, bytes, size, error);
-    if (status != ROWPOOL_OK)
-        return status;
-    size_t found = size - header.data_offset;
-    if (found < header.data_bytes)
-        return data_too_short(&header, found, error);
-    if (found > header.data_bytes)
-        return bytes_follow(error);
-    const unsigned char *data = bytes + header.data_offset;
-    void *memory = NULL;
-    if (header.data_bytes > 0 && !usable_in_place(&header, data)) {
-        status = allocate(&memory, header.data_bytes, error);
-        if (status != ROWPOOL_OK)
-            return status;
-        convert(memory, data, &header);
-        data = memory;
-    }
-    array->header = header;
-    array->data = header.data_bytes > 0 ? data : NULL;
-    array->memory = memory;
-    return ROWPOOL_OK;
+    return status == ROWPOOL_OK ? take_bytes(array, &header, bytes, size, error) : status;
 }
 
-/* Reads until `size` bytes are there or the stream ends. */
-static rowpool_status read_bytes(int fd, unsigned char *bytes, size_t size, size_t *found, rowpool_error *error)
-{
-    for (*found = 0; *found < size;) {
-        ssize_t got = read(fd, bytes + *found, size - *found);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail_errno(error);
-        if (got == 0)
-            break;
-        *found += (size_t)got;
-    }
-    return ROWPOOL_OK;
-}
-
-static rowpool_status read_stream_header(npy_header *header, int fd, rowpool_error *error)
+static rowpool_status read_stream_header(npy_header *header, const byte_stream *stream, rowpool_error *error)
 {
     unsigned char preamble[NPY_PREAMBLE];
     size_t found;
     size_t data_offset;
     /* Version 1.0 may have no byte after its first 10 but the header's, and every header has more than 2. */
-    rowpool_status status = read_bytes(fd, preamble, sizeof preamble, &found, error);
+    rowpool_status status = read_stream(stream, preamble, sizeof preamble, &found, error);
     if (status == ROWPOOL_OK)
         status = npy_read_preamble(&data_offset, preamble, found, error);
     if (status != ROWPOOL_OK)
@@ -548,7 +537,7 @@ static rowpool_status read_stream_header(npy_header *header, int fd, rowpool_err
         return fail_errno(error);
     memcpy(bytes, preamble, found);
     size_t rest;
-    status = read_bytes(fd, bytes + found, data_offset - found, &rest, error);
+    status = read_stream(stream, bytes + found, data_offset - found, &rest, error);
     if (status == ROWPOOL_OK)
         status = npy_read_header(header, bytes, found + rest, error);
     free(bytes);
@@ -556,19 +545,20 @@ static rowpool_status read_stream_header(npy_header *header, int fd, rowpool_err
 }
 
 /* Reads the data, which must end where the stream does. */
-static rowpool_status read_stream_data(void *memory, const npy_header *header, int fd, rowpool_error *error)
+static rowpool_status read_stream_data(void *memory, const npy_header *header, const byte_stream *stream,
+                                       rowpool_error *error)
 {
     size_t found;
-    rowpool_status status = read_bytes(fd, memory, header->data_bytes, &found, error);
+    rowpool_status status = read_stream(stream, memory, header->data_bytes, &found, error);
     if (status != ROWPOOL_OK)
         return status;
     if (found < header->data_bytes)
         return data_too_short(header, found, error);
     unsigned char stray;
-    status = read_bytes(fd, &stray, 1, &found, error);
+    status = read_stream(stream, &stray, 1, &found, error);
     if (status != ROWPOOL_OK)
         return status;
-    return found == 0 ? ROWPOOL_OK : bytes_follow(error);
+    return found == 0 ? ROWPOOL_OK : bytes_follow(header, error);
 }
 
 /* Makes what was read into *memory usable: in place, or through a second memory where axes change places. */
@@ -588,30 +578,45 @@ static rowpool_status convert_memory(void **memory, const npy_header *header, ro
     return ROWPOOL_OK;
 }
 
-static rowpool_status open_stream(npy_array *array, int fd, rowpool_error *error)
+/* Takes the data that the header announces from what is left of the stream. */
+static rowpool_status take_stream(npy_array *array, const npy_header *header, const byte_stream *stream,
+                                  rowpool_error *error)
 {
-    npy_header header;
-    rowpool_status status = read_stream_header(&header, fd, error);
-    if (status != ROWPOOL_OK)
-        return status;
     void *memory = NULL;
-    if (header.data_bytes > 0)
-        status = allocate(&memory, header.data_bytes, error);
+    rowpool_status status = ROWPOOL_OK;
+    if (header->data_bytes > 0)
+        status = allocate(&memory, header->data_bytes, error);
     if (status == ROWPOOL_OK)
-        status = read_stream_data(memory, &header, fd, error);
+        status = read_stream_data(memory, header, stream, error);
     if (status == ROWPOOL_OK && memory != NULL)
-        status = convert_memory(&memory, &header, error);
+        status = convert_memory(&memory, header, error);
     if (status != ROWPOOL_OK) {
         rowpool_free(memory);
         return status;
     }
-    *array = (npy_array){.header = header, .data = memory, .memory = memory};
+    *array = (npy_array){.header = *header, .data = memory, .memory = memory};
     return ROWPOOL_OK;
 }
 
-static rowpool_status open_mapping(npy_array *array, void *mapping, size_t bytes, size_t begin, rowpool_error *error)
+/* known: the header of a file that has none; NULL: it begins with one. So is what follows. */
+static rowpool_status open_stream(npy_array *array, const npy_header *known, const byte_stream *stream,
+                                  rowpool_error *error)
 {
-    rowpool_status status = npy_open_bytes(array, (const unsigned char *)mapping + begin, bytes - begin, error);
+    npy_header header;
+    rowpool_status status = ROWPOOL_OK;
+    if (known != NULL)
+        header = *known;
+    else
+        status = read_stream_header(&header, stream, error);
+    return status == ROWPOOL_OK ? take_stream(array, &header, stream, error) : status;
+}
+
+static rowpool_status open_mapping(npy_array *array, const npy_header *known, void *mapping, size_t bytes, size_t begin,
+                                   rowpool_error *error)
+{
+    const unsigned char *file = (const unsigned char *)mapping + begin;
+    rowpool_status status = known != NULL ? take_bytes(array, known, file, bytes - begin, error)
+                                          : npy_open_bytes(array, file, bytes - begin, error);
     if (status != ROWPOOL_OK || array->memory != NULL) {
         (void)munmap(mapping, bytes);
         return status;
@@ -623,32 +628,41 @@ static rowpool_status open_mapping(npy_array *array, void *mapping, size_t bytes
 
 /* Standard input may have been read in part; everything else stands at its beginning. A directory refuses to be read.
  */
-static rowpool_status open_descriptor(npy_array *array, int fd, rowpool_error *error)
+static rowpool_status open_descriptor(npy_array *array, const npy_header *known, int fd, rowpool_error *error)
 {
+    *array = (npy_array){0};
     struct stat file;
     if (fstat(fd, &file) != 0)
         return fail_errno(error);
+    const byte_stream stream = {read_descriptor, &fd};
     off_t begin = S_ISREG(file.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
     if (begin < 0 || begin >= file.st_size)
-        return open_stream(array, fd, error);
+        return open_stream(array, known, &stream, error);
     /* Shared, so that worker processes can map the same pages. */
     void *mapping = mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (mapping == MAP_FAILED)
-        return open_stream(array, fd, error);
-    return open_mapping(array, mapping, (size_t)file.st_size, (size_t)begin, error);
+        return open_stream(array, known, &stream, error);
+    return open_mapping(array, known, mapping, (size_t)file.st_size, (size_t)begin, error);
 }
 
-rowpool_status npy_open(npy_array *array, const char *path, rowpool_error *error)
+rowpool_status npy_open(npy_array *array, int fd, rowpool_error *error)
+{
+    return open_descriptor(array, NULL, fd, error);
+}
+
+rowpool_status npy_open_stream(npy_array *array, const byte_stream *stream, rowpool_error *error)
 {
     *array = (npy_array){0};
-    if (strcmp(path, "-") == 0)
-        return open_descriptor(array, STDIN_FILENO, error);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(error);
-    rowpool_status status = open_descriptor(array, fd, error);
-    (void)close(fd);
-    return status;
+    return open_stream(array, NULL, stream, error);
+}
+
+rowpool_status npy_open_headless(npy_array *array, rowpool_dtype dtype, size_t rows, size_t width, int fd,
+                                 rowpool_error *error)
+{
+    npy_header header = {.dtype = dtype, .dimensions = 2, .shape = {rows, width}};
+    *array = (npy_array){0};
+    rowpool_status status = measure(&header, error);
+    return status == ROWPOOL_OK ? open_descriptor(array, &header, fd, error) : status;
 }
 
 void npy_close(npy_array *array)

@@ -1,7 +1,7 @@
 /* Arrays in the .npy format of NumPy, versions 1.0, 2.0 and 3.0.
  *
  *     npy_array array;
- *     if (npy_open(&array, path, &error)) ...error.message says what is wrong with the file...
+ *     if (npy_open(&array, fd, &error)) ...error.message says what is wrong with the file...
  *     ...array.data holds array.header.rows rows of array.header.width elements of array.header.dtype...
  *     npy_close(&array);
  *
@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "rowpool.h"
+#include "stream.h"
 
 enum {
     NPY_MAX_DIMENSIONS = 64,      /* as in NumPy 2 */
@@ -49,9 +50,14 @@ typedef struct {
     void *memory; /* NULL, or the rowpool_alloc memory that data points to */
 } npy_array;
 
-/* Opens the array of a file; "-" is standard input. Regular files are mapped, anything else is read. Elements that are
- * not stored as promised above are copied. The array is all zero after a failure. */
-rowpool_status npy_open(npy_array *array, const char *path, rowpool_error *error);
+/* Opens the array of an open file, which is not needed afterwards. Regular files are mapped, anything else is read.
+ * Elements that are not stored as promised above are copied. The array is all zero after a failure. */
+rowpool_status npy_open(npy_array *array, int fd, rowpool_error *error);
+rowpool_status npy_open_stream(npy_array *array, const byte_stream *stream, rowpool_error *error);
+
+/* The same for a file without a header: it has this shape, in this machine's byte order. */
+rowpool_status npy_open_headless(npy_array *array, rowpool_dtype dtype, size_t rows, size_t width, int fd,
+                                 rowpool_error *error);
 
 /* The same for bytes in memory, which must outlive the array. */
 rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size_t size, rowpool_error *error);

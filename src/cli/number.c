@@ -74,21 +74,23 @@ static const char *number_from_integer(rowpool_number *number, const integer *va
     return "is beyond int64 and uint64; write it as a decimal number with a point or exponent for a double";
 }
 
-/* strtod, or strtof, with a decimal point, whatever the locale; errno is 0 or theirs. */
+/* One with a decimal point, or 0: it cannot be had. It is made once, and stays. */
+static locale_t plain_locale(void)
+{
+    static locale_t plain;
+    if (plain == (locale_t)0)
+        plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return plain;
+}
+
+/* strtod, or strtof, whatever the locale; errno is 0 or theirs. */
 static double read_real(const char *text, bool single, char **end)
 {
-    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    double value;
+    const locale_t plain = plain_locale();
     errno = 0;
     if (plain != (locale_t)0)
-        value = single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
-    else
-        value = single ? (double)strtof(text, end) : strtod(text, end);
-    int failure = errno;
-    if (plain != (locale_t)0)
-        freelocale(plain);
-    errno = failure;
-    return value;
+        return single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
+    return single ? (double)strtof(text, end) : strtod(text, end);
 }
 
 /* The whole text as the nearest double, or float. */
@@ -149,10 +151,53 @@ static parse_outcome parse_integer_element(void *element, rowpool_dtype dtype, c
     return PARSED;
 }
 
+/* Of halves without a largest exponent: the added number leaves no bit below that of the last place. */
+static double nearest_half(double value)
+{
+    const double no_fraction = 0x1.8p52;
+    int exponent;
+    (void)frexp(value, &exponent);
+    const double last_place = ldexp(1, exponent > -13 ? exponent - 11 : -24);
+    return copysign((value / last_place + no_fraction - no_fraction) * last_place, value);
+}
+
+/* The bits of what nearest_half gives, or of what is no finite number. */
+static uint16_t half_bits(double value)
+{
+    const uint16_t sign = signbit(value) ? 0x8000 : 0;
+    const double magnitude = fabs(value);
+    if (isnan(value))
+        return sign | 0x7e00;
+    if (isinf(value))
+        return sign | 0x7c00;
+    if (magnitude < 0x1p-14)
+        return sign | (uint16_t)ldexp(magnitude, 24);
+    int exponent;
+    const double fraction = frexp(magnitude, &exponent); /* from 1/2 to 1, and the first bit of it is not stored */
+    return (uint16_t)(sign + ((exponent + 13) << 10) + (int)ldexp(fraction, 11));
+}
+
+static parse_outcome parse_half(void *element, const char *text)
+{
+    double value;
+    parse_outcome outcome = parse_real(&value, text, false);
+    if (outcome != PARSED)
+        return outcome;
+    if (isfinite(value))
+        value = nearest_half(value);
+    if (isfinite(value) && fabs(value) > 65504)
+        return PARSED_BEYOND;
+    const uint16_t bits = half_bits(value);
+    memcpy(element, &bits, sizeof bits);
+    return PARSED;
+}
+
 parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text)
 {
     if (dtype < ROWPOOL_FLOAT16)
         return parse_integer_element(element, dtype, text);
+    if (dtype == ROWPOOL_FLOAT16)
+        return parse_half(element, text);
     double value;
     parse_outcome outcome = parse_real(&value, text, dtype == ROWPOOL_FLOAT32);
     const float single = (float)value;
@@ -236,16 +281,6 @@ double half_value(uint16_t bits)
     if (exponent == 31)
         magnitude = fraction == 0 ? INFINITY : NAN;
     return bits >> 15 != 0 ? -magnitude : magnitude;
-}
-
-/* Of halves without a largest exponent: the added number leaves no bit below that of the last place. */
-static double nearest_half(double value)
-{
-    const double no_fraction = 0x1.8p52;
-    int exponent;
-    (void)frexp(value, &exponent);
-    const double last_place = ldexp(1, exponent > -13 ? exponent - 11 : -24);
-    return (value / last_place + no_fraction - no_fraction) * last_place;
 }
 
 static double read_back(const char *text, rowpool_dtype dtype)

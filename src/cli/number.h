@@ -21,8 +21,7 @@ void number_format(char text[NUMBER_TEXT], const rowpool_number *number);
 /* Reads the whole text, decimal digits only. False where it is no such number or beyond uint64. */
 bool parse_uint64(uint64_t *value, const char *text);
 
-/* Reads the whole text as an element of the dtype, which is not float16: integers as number_parse does, floats as the
- * nearest there is. */
+/* Reads the whole text as an element of the dtype: integers as number_parse does, floats as the nearest there is. */
 typedef enum {
     PARSED,
     PARSED_NOTHING /* it is no such number */,

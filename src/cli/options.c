@@ -1,10 +1,11 @@
 #include "options.h"
 
-#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "message.h"
 #include "number.h"
+#include "output.h"
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
@@ -84,13 +85,25 @@ int read_options(const command_line *line, void *options, const char **file, int
 
 /* ---- Option values ---------------------------------------------------------------------------------------------- */
 
-bool read_size_option(size_t *value, const char *command, const char *option, const char *text)
+bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text);
+    return length >= strlen(end) && strcasecmp(text + length - strlen(end), end) == 0;
+}
+
+bool parse_size(size_t *value, const char *text)
 {
     uint64_t parsed;
-    if (parse_uint64(&parsed, text) && parsed <= SIZE_MAX) {
-        *value = (size_t)parsed;
+    if (!parse_uint64(&parsed, text) || parsed > SIZE_MAX)
+        return false;
+    *value = (size_t)parsed;
+    return true;
+}
+
+bool read_size_option(size_t *value, const char *command, const char *option, const char *text)
+{
+    if (parse_size(value, text))
         return true;
-    }
     (void)usage_error(command, "%s '%s' is no whole number from 0 to %zu", option, text, SIZE_MAX);
     return false;
 }
@@ -127,6 +140,9 @@ bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *op
 
 int show_help(const char *text)
 {
-    (void)fputs(text, stdout);
-    return EXIT_DONE;
+    rowpool_error error;
+    if (print_text(text, &error) == ROWPOOL_OK)
+        return EXIT_DONE;
+    say(NULL, "%s", error.message);
+    return EXIT_FAILED;
 }

@@ -22,6 +22,12 @@ typedef struct {
 enum { GO_ON = -1 };
 int read_options(const command_line *line, void *options, const char **file, int argc, char **argv);
 
+/* Whether it ends so, whatever the case. */
+bool ends_with(const char *text, const char *end);
+
+/* Reads a whole number; false where it is none that a size can be. */
+bool parse_size(size_t *value, const char *text);
+
 /* The values below are read or refused with a message; `option` is the option's name. */
 bool read_size_option(size_t *value, const char *command, const char *option, const char *text);
 bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *option, const char *text);
@@ -30,7 +36,7 @@ bool read_device_option(const char **device, const char *command, const char *te
 /* The dtype of that name; false where there is none. */
 bool find_dtype_name(rowpool_dtype *dtype, const char *name, size_t length);
 
-/* Prints a help text to standard output, to be checked when that is closed. */
+/* Prints a help text to standard output; the exit status. */
 int show_help(const char *text);
 
 /* The part of every help text about --device. */

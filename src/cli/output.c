@@ -8,14 +8,19 @@
 
 #include "message.h"
 #include "number.h"
+#include "options.h"
 
-rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error)
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+static rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error)
 {
     const char *at = bytes;
     while (size > 0) {
         ssize_t written = write(fd, at, size);
         if (written < 0 && errno == EINTR)
             continue;
+        if (written < 0 && fd == STDOUT_FILENO)
+            return fail(error, ROWPOOL_ESYSTEM, "standard output: %s", strerror(errno));
         if (written < 0)
             return fail_errno(error);
         at += written;
@@ -24,7 +29,63 @@ rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error
     return ROWPOOL_OK;
 }
 
-enum { BUFFER_BYTES = 256 * 1024, LONGEST_RESULT = NUMBER_TEXT + 1 /* separator */ };
+void begin_writing(writer *to, int fd, rowpool_error *error)
+{
+    to->fd = fd;
+    to->status = ROWPOOL_OK;
+    to->error = error;
+    to->used = 0;
+}
+
+static void flush(writer *to)
+{
+    if (to->status == ROWPOOL_OK)
+        to->status = write_bytes(to->fd, to->bytes, to->used, to->error);
+    to->used = 0;
+}
+
+rowpool_status end_writing(writer *to)
+{
+    flush(to);
+    return to->status;
+}
+
+/* Room for that many bytes, fewer than the writer holds. */
+static inline char *make_room(writer *to, size_t size)
+{
+    if (sizeof to->bytes - to->used < size)
+        flush(to);
+    return to->bytes + to->used;
+}
+
+void put_bytes(writer *to, const void *bytes, size_t size)
+{
+    if (size == 0)
+        return; /* there may be no bytes to point to */
+    if (size < sizeof to->bytes) {
+        memcpy(make_room(to, size), bytes, size);
+        to->used += size;
+        return;
+    }
+    flush(to);
+    if (to->status == ROWPOOL_OK)
+        to->status = write_bytes(to->fd, bytes, size, to->error);
+}
+
+void put_text(writer *to, const char *text)
+{
+    put_bytes(to, text, strlen(text));
+}
+
+void put_char(writer *to, char c)
+{
+    *make_room(to, 1) = c;
+    to->used++;
+}
+
+/* ---- Numbers ---------------------------------------------------------------------------------------------------- */
+
+enum { LONGEST_RESULT = NUMBER_TEXT };
 
 static inline char *format_natural(char *to, uint64_t value)
 {
@@ -84,24 +145,61 @@ static inline char *format_result(char *to, const row_results *results, size_t i
     return to;
 }
 
-rowpool_status write_results(int fd, const row_results *results, size_t rows, rowpool_error *error)
+void put_number(writer *to, size_t number)
 {
-    static char buffer[BUFFER_BYTES];
-    char *end = buffer;
-    size_t column = 0;
-    for (size_t i = 0; i < rows * results->columns; i++) {
-        if ((size_t)(buffer + sizeof buffer - end) < LONGEST_RESULT) {
-            rowpool_status status = write_bytes(fd, buffer, (size_t)(end - buffer), error);
-            if (status != ROWPOOL_OK)
-                return status;
-            end = buffer;
-        }
-        bool last = ++column == results->columns;
+    char *at = make_room(to, LONGEST_RESULT);
+    to->used += (size_t)(format_natural(at, number) - at);
+}
+
+void put_result(writer *to, const row_results *results, size_t i)
+{
+    char *at = make_room(to, LONGEST_RESULT);
+    to->used += (size_t)(format_result(at, results, i) - at);
+}
+
+/* ---- Formats ---------------------------------------------------------------------------------------------------- */
+
+rowpool_status write_text(int fd, const result_table *table, size_t rows, rowpool_error *error)
+{
+    const row_results *results = table->results;
+    writer to;
+    begin_writing(&to, fd, error);
+    for (size_t i = 0, column = 0; i < rows * results->columns && to.status == ROWPOOL_OK; i++) {
+        const bool last = ++column == results->columns;
+        put_result(&to, results, i);
+        put_char(&to, last ? '\n' : ' ');
         column = last ? 0 : column;
-        end = format_result(end, results, i);
-        *end++ = last ? '\n' : ' ';
     }
-    return write_bytes(fd, buffer, (size_t)(end - buffer), error);
+    return end_writing(&to);
+}
+
+write_table *output_format_of(const char *path)
+{
+    static const struct {
+        const char *suffix;
+        write_table *write;
+    } formats[] = {{".csv", write_csv}, {".tsv", write_tsv}, {".tab", write_tsv}, {".txt", write_text}};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (ends_with(path, formats[i].suffix))
+            return formats[i].write;
+    }
+    return write_npy;
+}
+
+void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column)
+{
+    char range[RANGE_TEXT] = "";
+    const bool listed = ranges_are_listed(table->ranges);
+    if (listed)
+        format_range(range, table->ranges, column);
+    (void)snprintf(text, COLUMN_TITLE, "%.30s%s%s", table->function, listed ? " " : "", range);
+}
+
+/* ---- Standard output -------------------------------------------------------------------------------------------- */
+
+rowpool_status print_text(const char *text, rowpool_error *error)
+{
+    return write_bytes(STDOUT_FILENO, text, strlen(text), error);
 }
 
 bool close_standard_output(void)

@@ -1,10 +1,13 @@
-/* Writing in which every failure is noticed. */
+/* Where results go. Each format is in a file of its own, and is no more than a function that writes a table. Every
+ * failure to write is noticed; the message names standard output, where it is that. */
 #ifndef ROWPOOL_CLI_OUTPUT_H
 #define ROWPOOL_CLI_OUTPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "input.h"
+#include "ranges.h"
 #include "rowpool.h"
 
 /* The results of each row, one for each range. */
@@ -15,11 +18,49 @@ typedef struct {
     size_t bytes;         /* of the values */
 } row_results;
 
-/* Writes all of the bytes. */
-rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
+/* The results with what they are about. */
+typedef struct {
+    const row_results *results;
+    const input *in;
+    const wanted_ranges *ranges;
+    const char *function;
+} result_table;
 
-/* Writes the results of the first `rows` rows as text, a row on each line. */
-rowpool_status write_results(int fd, const row_results *results, size_t rows, rowpool_error *error);
+/* Writes the results of the first `rows` rows. */
+typedef rowpool_status write_table(int fd, const result_table *table, size_t rows, rowpool_error *error);
+write_table write_text; /* a row on each line */
+write_table write_csv, write_tsv;
+write_table write_npy; /* of all rows */
+
+/* The format that the name of a file asks for. */
+write_table *output_format_of(const char *path);
+
+/* The name of a column of results. */
+enum { COLUMN_TITLE = 128 };
+void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column);
+
+/* ---- For the formats -------------------------------------------------------------------------------------------- */
+
+/* Collects what is written. Once something fails, the rest is dropped. */
+enum { WRITER_BYTES = 64 * 1024 };
+typedef struct {
+    int fd;
+    rowpool_status status;
+    rowpool_error *error;
+    size_t used;
+    char bytes[WRITER_BYTES];
+} writer;
+
+void begin_writing(writer *to, int fd, rowpool_error *error);
+void put_bytes(writer *to, const void *bytes, size_t size);
+void put_text(writer *to, const char *text);
+void put_char(writer *to, char c);
+void put_number(writer *to, size_t number);
+void put_result(writer *to, const row_results *results, size_t i);
+rowpool_status end_writing(writer *to);
+
+/* Prints a text as a whole, before which stdio has printed nothing. */
+rowpool_status print_text(const char *text, rowpool_error *error);
 
 /* Ends standard output; what stdio still held is written here. False after a message where that failed. */
 bool close_standard_output(void);

@@ -238,6 +238,20 @@ static bool includes_hi(rowpool_closed closed)
     return closed == ROWPOOL_CLOSED_BOTH || closed == ROWPOOL_CLOSED_RIGHT;
 }
 
+void format_range(char text[RANGE_TEXT], const wanted_ranges *wanted, size_t i)
+{
+    char lo[NUMBER_TEXT];
+    char hi[NUMBER_TEXT];
+    number_format(lo, &wanted->items[i].lo);
+    number_format(hi, &wanted->items[i].hi);
+    (void)snprintf(text, RANGE_TEXT, "%s:%s", lo, hi);
+}
+
+const char *closed_word(rowpool_closed closed)
+{
+    return CLOSED[closed];
+}
+
 /* A range in words; the name is "range 3: ", or nothing where there is no list. */
 typedef struct {
     char name[ITEM_NAME];
@@ -253,19 +267,19 @@ static void describe_range(range_text *text, const wanted_ranges *wanted, size_t
     number_format(text->hi, &wanted->items[i].hi);
 }
 
-static void say_range(const wanted_ranges *wanted, size_t i)
+static void tell_range(const wanted_ranges *wanted, size_t i)
 {
     rowpool_closed closed = wanted->items[i].closed;
     range_text text;
     describe_range(&text, wanted, i);
-    say(NULL, "%s%s %s %s x %s %s (closed: %s)", text.name, wanted->words->doing, text.lo,
-        includes_lo(closed) ? "<=" : "<", includes_hi(closed) ? "<=" : "<", text.hi, CLOSED[closed]);
+    tell("%s%s %s %s x %s %s (closed: %s)", text.name, wanted->words->doing, text.lo, includes_lo(closed) ? "<=" : "<",
+         includes_hi(closed) ? "<=" : "<", text.hi, CLOSED[closed]);
 }
 
-void say_ranges(const wanted_ranges *wanted)
+void tell_ranges(const wanted_ranges *wanted)
 {
     for (size_t i = 0; i < wanted->count; i++)
-        say_range(wanted, i);
+        tell_range(wanted, i);
 }
 
 /* What to add to an end that may be nobody's choice. */
@@ -281,11 +295,11 @@ static void warn_if_empty(const wanted_ranges *wanted, size_t i)
     describe_range(&text, wanted, i);
     int order = number_compare(&range->lo, &range->hi);
     if (order > 0)
-        say("warning", "%sthe minimum %s%s is above the maximum %s%s: %s", text.name, text.lo,
-            default_note(wanted, wanted->lo_given), text.hi, default_note(wanted, wanted->hi_given),
-            wanted->words->empty);
+        warn("%sthe minimum %s%s is above the maximum %s%s: %s", text.name, text.lo,
+             default_note(wanted, wanted->lo_given), text.hi, default_note(wanted, wanted->hi_given),
+             wanted->words->empty);
     else if (order == 0 && range->closed != ROWPOOL_CLOSED_BOTH)
-        say("warning", "%snothing lies between %s and itself: %s", text.name, text.lo, wanted->words->empty);
+        warn("%snothing lies between %s and itself: %s", text.name, text.lo, wanted->words->empty);
 }
 
 void warn_of_empty_ranges(const wanted_ranges *wanted)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "number.h"
 #include "rowpool.h"
 
 /* Whose ranges they are, for messages. */
@@ -67,8 +68,15 @@ void free_ranges(wanted_ranges *wanted);
 /* Whether the ranges are a list, though it may have but one: the results have an axis for it then. */
 bool ranges_are_listed(const wanted_ranges *wanted);
 
+/* LO:HI, as --ranges reads it. */
+enum { RANGE_TEXT = 2 * NUMBER_TEXT };
+void format_range(char text[RANGE_TEXT], const wanted_ranges *wanted, size_t i);
+
+/* What --closed calls it. */
+const char *closed_word(rowpool_closed closed);
+
 /* One line for each range; one warning for each that is empty, which is legal and seldom meant. */
-void say_ranges(const wanted_ranges *wanted);
+void tell_ranges(const wanted_ranges *wanted);
 void warn_of_empty_ranges(const wanted_ranges *wanted);
 
 #endif

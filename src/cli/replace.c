@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,47 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "message.h"
-
-/* ---- Interruption ----------------------------------------------------------------------------------------------- */
-
-static const int INTERRUPTIONS[] = {SIGINT, SIGTERM, SIGHUP};
-enum { INTERRUPTION_COUNT = sizeof INTERRUPTIONS / sizeof *INTERRUPTIONS };
-
-/* What the handler removes, and the process that may: a forked worker inherits the handler but not the file. */
-static char interrupted_temporary[PATH_MAX];
-static volatile sig_atomic_t temporary_exists;
-static volatile pid_t owner;
-
-/* The action is one-shot: raised again, the signal ends the program as it would have without a handler. */
-static void remove_and_die(int signal_number)
-{
-    if (temporary_exists && getpid() == owner)
-        (void)unlink(interrupted_temporary);
-    (void)raise(signal_number);
-}
-
-static void watch_interruptions(void)
-{
-    for (size_t i = 0; i < INTERRUPTION_COUNT; i++) {
-        struct sigaction now;
-        /* An ignored signal (nohup) stays ignored. */
-        if (sigaction(INTERRUPTIONS[i], NULL, &now) != 0 || now.sa_handler == SIG_IGN)
-            continue;
-        struct sigaction action = {.sa_handler = remove_and_die, .sa_flags = (int)SA_RESETHAND};
-        (void)sigemptyset(&action.sa_mask);
-        (void)sigaction(INTERRUPTIONS[i], &action, NULL);
-    }
-}
-
-static void block_interruptions(sigset_t *before)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    for (size_t i = 0; i < INTERRUPTION_COUNT; i++)
-        (void)sigaddset(&set, INTERRUPTIONS[i]);
-    (void)pthread_sigmask(SIG_BLOCK, &set, before);
-}
 
 /* ---- Where the target is ---------------------------------------------------------------------------------------- */
 
@@ -127,13 +87,9 @@ static rowpool_status create_temporary(replacement *file, mode_t mode, rowpool_e
     block_interruptions(&before);
     file->fd = mkostemp(file->temporary, O_CLOEXEC);
     int failure = errno;
-    if (file->fd >= 0) {
-        (void)strcpy(interrupted_temporary, file->temporary);
-        owner = getpid();
-        temporary_exists = 1;
-        watch_interruptions();
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (file->fd >= 0)
+        set_interrupted_file(file->temporary);
+    restore_interruptions(&before);
 
     errno = failure;
     if (file->fd >= 0 && fchmod(file->fd, mode) == 0)
@@ -184,7 +140,7 @@ rowpool_status replace_commit(replacement *file, rowpool_error *error)
     bool done = flush_and_close(file) && (file->temporary[0] == '\0' || rename(file->temporary, file->target) == 0);
     rowpool_status status = done ? ROWPOOL_OK : fail_errno(error);
     if (done) {
-        temporary_exists = 0;
+        set_interrupted_file(NULL);
         file->temporary[0] = '\0';
     }
     replace_discard(file);
@@ -199,5 +155,5 @@ void replace_discard(replacement *file)
     if (file->temporary[0] != '\0')
         (void)unlink(file->temporary);
     file->temporary[0] = '\0';
-    temporary_exists = 0;
+    set_interrupted_file(NULL);
 }

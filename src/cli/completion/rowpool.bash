@@ -1,0 +1,40 @@
+# Completion for bash. The commands and options are those that --help tells.
+
+_rowpool()
+{
+    local program=$1 current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words= list=
+    # bash takes --option=value apart at the sign.
+    if [[ $current == '=' ]]; then
+        current=
+    elif [[ $before == '=' ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    case $before in
+        --closed) words="both left right neither" ;;
+        --device) words="auto cpu gpu accelerator all isolated fork host" list=${current%"${current##*,}"} ;;
+        --format) words="npy npz csv tsv raw" ;;
+        --type | --output-type) words="int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64" ;;
+        --header) words="auto yes no" ;;
+        --labels) words="none" ;;
+        --missing) words="nan 0" ;;
+        --function) words="count count64 any all fraction sum mean min max argmin argmax" ;;
+        --min | --max | --ranges | --bins | --head | --shape | --member | --skip | --delimiter | --argument | --rows | \
+            --width | --seed) return ;;
+        --source | --output) ;;
+        *)
+            if ((COMP_CWORD == 1)); then
+                words="$("$program" --help 2>/dev/null | sed -n 's/^  \([a-z-][a-z-]*\) .*/\1/p')"
+            elif [[ $current == -* ]]; then
+                words="$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n 's/^  \(--[a-z-]*\).*/\1/p')"
+            fi
+            ;;
+    esac
+    if [[ -n $words ]]; then
+        mapfile -t COMPREPLY < <(compgen -P "$list" -W "$words" -- "${current#"$list"}")
+    elif [[ ${COMP_WORDS[1]} == count || ${COMP_WORDS[1]} == map ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    fi
+}
+
+complete -F _rowpool rowpool

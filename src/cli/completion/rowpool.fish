@@ -1,0 +1,39 @@
+# Completion for fish. The commands and options are those that --help tells.
+
+function __rowpool_commands
+    set -l words (commandline -opc)
+    $words[1] --help 2>/dev/null | string replace -rf '^  ([a-z-]+)(?: [A-Z]+)? +(.*)' '$1\t$2'
+end
+
+function __rowpool_options
+    set -l words (commandline -opc)
+    $words[1] $words[2] --help 2>/dev/null | string replace -rf '^  (--[a-z-]+)(?: [A-Z:]+)? *(.*)' '$1\t$2'
+end
+
+set -l types 'int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64'
+set -l with_file '__fish_seen_subcommand_from count map'
+complete -c rowpool -f
+complete -c rowpool -n __fish_use_subcommand -a '(__rowpool_commands)'
+complete -c rowpool -n 'not __fish_use_subcommand' -a '(__rowpool_options)'
+complete -c rowpool -n $with_file -F
+
+complete -c rowpool -n 'not __fish_use_subcommand' -l device -x -a '(__fish_append , auto cpu gpu accelerator all isolated fork host)'
+complete -c rowpool -n $with_file -l closed -x -a 'both left right neither'
+complete -c rowpool -n $with_file -l format -x -a 'npy npz csv tsv raw'
+complete -c rowpool -n $with_file -l type -x -a $types
+complete -c rowpool -n $with_file -l header -x -a 'auto yes no'
+complete -c rowpool -n $with_file -l labels -x -a none
+complete -c rowpool -n $with_file -l missing -x -a 'nan 0'
+complete -c rowpool -n $with_file -l output -r -F
+for option in min max ranges bins head shape member skip delimiter
+    complete -c rowpool -n $with_file -l $option -x
+end
+
+set -l with_function '__fish_seen_subcommand_from map'
+complete -c rowpool -n $with_function -l function -x -a 'count count64 any all fraction sum mean min max argmin argmax'
+complete -c rowpool -n $with_function -l output-type -x -a $types
+complete -c rowpool -n $with_function -l source -r -F
+complete -c rowpool -n $with_function -l argument -x
+for option in rows width seed
+    complete -c rowpool -n '__fish_seen_subcommand_from demo' -l $option -x
+end

@@ -1,0 +1,223 @@
+#include "input.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "options.h"
+
+/* ---- Formats ---------------------------------------------------------------------------------------------------- */
+
+struct input_format {
+    const char *name;
+    const char *suffixes[2];
+    open_input_format *open;
+};
+
+enum { NPY, NPZ, CSV, TSV, RAW, FORMAT_COUNT };
+
+static const input_format FORMATS[FORMAT_COUNT] = {
+    [NPY] = {"npy", {".npy"}, open_npy}, [NPZ] = {"npz", {".npz"}, open_npz},
+    [CSV] = {"csv", {".csv"}, open_csv}, [TSV] = {"tsv", {".tsv", ".tab"}, open_tsv},
+    [RAW] = {"raw", {NULL}, open_raw},
+};
+
+rowpool_status open_npy(input *in, int fd, const input_options *options, rowpool_error *error)
+{
+    (void)options;
+    return npy_open(&in->array, fd, error);
+}
+
+rowpool_status open_raw(input *in, int fd, const input_options *options, rowpool_error *error)
+{
+    return npy_open_headless(&in->array, options->type, options->rows, options->width, fd, error);
+}
+
+static const input_format *format_of_path(const char *path)
+{
+    for (size_t i = 0; i < FORMAT_COUNT; i++) {
+        const input_format *format = &FORMATS[i];
+        for (size_t k = 0; k < sizeof format->suffixes / sizeof *format->suffixes; k++) {
+            if (format->suffixes[k] != NULL && ends_with(path, format->suffixes[k]))
+                return format;
+        }
+    }
+    return &FORMATS[NPY];
+}
+
+/* ---- Options ---------------------------------------------------------------------------------------------------- */
+
+enum { TEXT = 1 << CSV | 1 << TSV };
+
+/* What goes with which formats. */
+static const struct {
+    char letter;
+    const char *name;
+    unsigned formats;
+} OPTIONS[] = {
+    {'T', "--type", TEXT | 1 << RAW}, {'S', "--shape", 1 << RAW}, {'e', "--member", 1 << NPZ},
+    {'H', "--header", TEXT},          {'L', "--labels", TEXT},    {'k', "--skip", TEXT},
+    {'i', "--missing", TEXT},         {'D', "--delimiter", TEXT}, {'g', "--ragged", TEXT},
+};
+enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
+
+static unsigned bit_of(int option)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (OPTIONS[i].letter == option)
+            return 1U << i;
+    }
+    return 0;
+}
+
+static bool is_given(const input_options *options, int option)
+{
+    return (options->given & bit_of(option)) != 0;
+}
+
+static bool read_format(input_options *options, const char *text)
+{
+    for (size_t i = 0; i < FORMAT_COUNT; i++) {
+        if (strcmp(FORMATS[i].name, text) == 0) {
+            options->format = &FORMATS[i];
+            return true;
+        }
+    }
+    (void)usage_error(options->command, "--format '%s' is none of npy, npz, csv, tsv, raw", text);
+    return false;
+}
+
+/* R:C */
+static bool read_shape(input_options *options, const char *text)
+{
+    const char *colon = strchr(text, ':');
+    char *rows = colon != NULL ? strndup(text, (size_t)(colon - text)) : NULL;
+    const bool read = rows != NULL && parse_size(&options->rows, rows) && parse_size(&options->width, colon + 1);
+    free(rows);
+    if (!read)
+        (void)usage_error(options->command, "--shape '%s' is not R:C, two whole numbers", text);
+    return read;
+}
+
+static bool read_header(input_options *options, const char *text)
+{
+    static const char *const words[] = {[HEADER_AUTO] = "auto", [HEADER_YES] = "yes", [HEADER_NO] = "no"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            options->header = (header_choice)i;
+            return true;
+        }
+    }
+    (void)usage_error(options->command, "--header '%s' is none of auto, yes, no", text);
+    return false;
+}
+
+/* A number could not be told from what stands between numbers. */
+static bool read_delimiter(input_options *options, const char *text)
+{
+    options->delimiter = text[0];
+    if (text[0] != '\0' && text[1] == '\0' && strchr("\"\r\n.+-", text[0]) == NULL &&
+        !(text[0] >= '0' && text[0] <= '9'))
+        return true;
+    (void)usage_error(options->command, "--delimiter '%s' is no single character that can stand between numbers", text);
+    return false;
+}
+
+static bool read_input_option(input_options *options, int option, const char *value)
+{
+    switch (option) {
+    case 'F':
+        return read_format(options, value);
+    case 'T':
+        options->type_given = true;
+        return read_dtype_option(&options->type, options->command, "--type", value);
+    case 'S':
+        return read_shape(options, value);
+    case 'e':
+        options->member = value;
+        return true;
+    case 'H':
+        return read_header(options, value);
+    case 'L':
+        options->labels = value;
+        return true;
+    case 'k':
+        options->skip = value;
+        return true;
+    case 'i':
+        options->missing = value;
+        return true;
+    case 'D':
+        return read_delimiter(options, value);
+    default:
+        return options->ragged = true;
+    }
+}
+
+bool take_input_option(input_options *options, int option, const char *value, bool *read)
+{
+    const unsigned bit = bit_of(option);
+    if (bit == 0 && option != 'F')
+        return false;
+    options->given |= bit;
+    *read = read_input_option(options, option, value);
+    return true;
+}
+
+bool choose_format(input_options *options, const char *path)
+{
+    if (options->format == NULL)
+        options->format = is_given(options, 'S') ? &FORMATS[RAW] : format_of_path(path);
+    const unsigned format = 1U << (options->format - FORMATS);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if ((options->given & 1U << i) != 0 && (OPTIONS[i].formats & format) == 0) {
+            (void)usage_error(options->command, "%s cannot be given for %s; --format says what FILE is",
+                              OPTIONS[i].name, options->format->name);
+            return false;
+        }
+    }
+    if (options->format != &FORMATS[RAW] || (is_given(options, 'S') && options->type_given))
+        return true;
+    (void)usage_error(options->command, "%s is missing: a raw file does not say it",
+                      is_given(options, 'S') ? "--type" : "--shape");
+    return false;
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------------------------- */
+
+rowpool_status open_input(input *in, const char *path, const input_options *options, rowpool_error *error)
+{
+    *in = (input){0};
+    const bool standard = strcmp(path, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(error);
+    rowpool_status status = options->format->open(in, fd, options, error);
+    if (!standard)
+        (void)close(fd);
+    if (status != ROWPOOL_OK)
+        close_input(in);
+    return status;
+}
+
+void close_input(input *in)
+{
+    npy_close(&in->array);
+    free(in->offsets);
+    free_texts(&in->labels);
+    free(in->title);
+    free(in->note);
+    *in = (input){0};
+}
+
+rowpool_rows rows_of(const input *in)
+{
+    const npy_header *header = &in->array.header;
+    return (rowpool_rows){.data = in->array.data,
+                          .dtype = header->dtype,
+                          .count = header->rows,
+                          .width = in->offsets == NULL ? header->width : 0,
+                          .offsets = in->offsets};
+}

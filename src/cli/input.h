@@ -1,0 +1,97 @@
+/* What is mapped: the rows of a file, whatever its format. Each format is in a file of its own, and is no more than a
+ * function that opens one. */
+#ifndef ROWPOOL_CLI_INPUT_H
+#define ROWPOOL_CLI_INPUT_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "npy.h"
+#include "rowpool.h"
+#include "texts.h"
+
+/* The rows in memory. */
+typedef struct {
+    npy_array array;  /* of ragged rows as wide as the widest */
+    int64_t *offsets; /* of ragged rows, one more than there are rows; NULL: they are dense */
+    text_list labels; /* of every row, or of none */
+    char *title;      /* of the labels; NULL: they have none */
+    char *note;       /* what was left out unasked; NULL: nothing */
+} input;
+
+typedef struct input_format input_format;
+
+/* What the options say. */
+typedef enum { HEADER_AUTO, HEADER_YES, HEADER_NO } header_choice;
+typedef struct {
+    const char *command;        /* for messages */
+    unsigned given;             /* a bit for each option below that is there */
+    const input_format *format; /* NULL until the file's name has been seen */
+    bool type_given;
+    rowpool_dtype type;
+    size_t rows, width; /* of --shape */
+    const char *member; /* NULL: the only one */
+    char delimiter;     /* '\0': the format's own */
+    header_choice header;
+    const char *labels;  /* NULL: a first column that is no number; "none"; the name or number of a column */
+    const char *skip;    /* NULL, or names and numbers of columns between commas */
+    const char *missing; /* NULL, or what stands in for a missing cell */
+    bool ragged;
+} input_options;
+
+/* Opens a file, all zero after a failure: ready to be closed. */
+typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
+open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
+
+/* The options in getopt_long's table, and in every help text. */
+/* clang-format off */
+#define INPUT_OPTIONS                            \
+    {"format", required_argument, NULL, 'F'},    \
+    {"type", required_argument, NULL, 'T'},      \
+    {"shape", required_argument, NULL, 'S'},     \
+    {"member", required_argument, NULL, 'e'},    \
+    {"header", required_argument, NULL, 'H'},    \
+    {"labels", required_argument, NULL, 'L'},    \
+    {"skip", required_argument, NULL, 'k'},      \
+    {"missing", required_argument, NULL, 'i'},   \
+    {"delimiter", required_argument, NULL, 'D'}, \
+    {"ragged", no_argument, NULL, 'g'}
+/* clang-format on */
+#define INPUT_HELP                                                                                                     \
+    "  --format WHICH  what FILE is: npy, npz, csv, tsv or raw. Without it raw where --shape is given, else what "     \
+    "its\n"                                                                                                            \
+    "                  name ends in: .npy, .npz, .csv, .tsv or .tab; at last npy\n"                                    \
+    "  --type TYPE     of raw and text: the element type, int8 to int64, uint8 to uint64, float16 to float64. Text\n"  \
+    "                  without it is int64 where every cell is an integer, else float64\n"                             \
+    "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
+    "  --member NAME   of npz: which array, where there are several\n"                                                 \
+    "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default): where no cell "    \
+    "of\n"                                                                                                             \
+    "                  it is a number\n"                                                                               \
+    "  --labels COLUMN of text: the column that names the rows, by its name or number (from 1), or none. Without it\n" \
+    "                  it is the first one where that holds no number in the first row of data\n"                      \
+    "  --skip LIST     of text: columns to leave out, names or numbers between commas. Others that hold words are\n"   \
+    "                  left out with a warning, and must not have a number further down\n"                             \
+    "  --missing VALUE of text: what stands in for an empty cell or NA, as in nan or 0; else they are an error\n"      \
+    "  --delimiter C   of text: what separates cells, instead of the comma of csv and the tab of tsv\n"                \
+    "  --ragged        of text: rows may differ in their number of cells, and empty ones at the end do not count;\n"   \
+    "                  else that is an error\n"
+
+/* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
+ * message. */
+bool take_input_option(input_options *options, int option, const char *value, bool *read);
+
+/* Once all options are read: chooses the format by the name of the file, and looks whether the options go with it.
+ * False after a message. */
+bool choose_format(input_options *options, const char *path);
+
+/* Opens a file; "-" is standard input. */
+rowpool_status open_input(input *in, const char *path, const input_options *options, rowpool_error *error);
+void close_input(input *in);
+
+/* What the library is given. */
+rowpool_rows rows_of(const input *in);
+
+#endif

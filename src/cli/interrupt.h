@@ -1,0 +1,27 @@
+/* Ctrl-C and its like: SIGINT, SIGTERM and SIGHUP end the program by that signal, and take the file along that is not
+ * complete. While a job runs, the first one only asks for its end. */
+#ifndef ROWPOOL_CLI_INTERRUPT_H
+#define ROWPOOL_CLI_INTERRUPT_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+/* From here on; what is ignored (nohup) stays so. */
+void watch_interruptions(void);
+
+/* The file that goes; NULL: none any more. */
+void set_interrupted_file(const char *path);
+
+/* There is none between these two. */
+void block_interruptions(sigset_t *before);
+void restore_interruptions(const sigset_t *before);
+
+/* Between the two calls the first signal is but noted. */
+void begin_noting_interruptions(void);
+void end_noting_interruptions(void);
+bool interruption_noted(void);
+
+/* Ends the program by the signal that was noted, if there was one. */
+void die_if_interrupted(void);
+
+#endif

@@ -1,0 +1,605 @@
+/* The program with files other than .npy on both ends, what it prints for other programs, and what it shows to people:
+ * progress, colours, the end by Ctrl-C. */
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "program.h"
+
+static void write_text(const char *path, const char *text)
+{
+    write_file(path, text, strlen(text));
+}
+
+static char *read_file(const char *path)
+{
+    int fd = open(path, O_RDONLY);
+    if (fd < 0)
+        fail_msg("there is no %s", path);
+    char *text = test_read_all(fd);
+    assert_int_equal(close(fd), 0);
+    return text;
+}
+
+/* The file is there as a whole, with this in it; it goes. */
+static void check_file(const char *path, const char *expected, int line)
+{
+    char *text = read_file(path);
+    if (strcmp(text, expected) != 0)
+        fail_msg("line %d: %s is '%s', not '%s'", line, path, text, expected);
+    free(text);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(leftovers(), 0);
+}
+#define assert_file(path, expected) check_file(path, expected, __LINE__)
+
+/* Runs the program with the text as its standard input. */
+static outcome run_on_input(const char *text, const char *const *arguments)
+{
+    circumstances with = USUAL;
+    with.standard_input = test_open_nameless();
+    assert_int_equal(write(with.standard_input, text, strlen(text)), strlen(text));
+    assert_int_equal(lseek(with.standard_input, 0, SEEK_SET), 0);
+    outcome result = run_with(&with, arguments);
+    assert_int_equal(close(with.standard_input), 0);
+    return result;
+}
+
+/* ---- Input ------------------------------------------------------------------------------------------------------ */
+
+static const char WEATHER[] = "day,low,high\nmon,4,8\ntue,-1,5\nwed,9,12\n";
+
+TEST(tells_formats_by_their_names)
+{
+    write_text("weather.csv", WEATHER);
+    write_text("weather.TSV", "day\tlow\thigh\nmon\t4\t8\n");
+    write_text("weather.tab", "4\t5\n");
+    write_file("rows.bin", "\4\0\5\0\6\0\7\0\0\0\1\0", 12);
+    assert_prints(RUN("count", "weather.csv"), "2\n1\n0\n");
+    assert_prints(RUN("count", "weather.TSV"), "2\n");
+    assert_prints(RUN("count", "weather.tab"), "2\n");
+    assert_prints(RUN("count", "--type", "int16", "--shape", "2:3", "rows.bin"), "3\n1\n");
+    assert_prints(RUN("count", "--format", "raw", "--type", "uint8", "--shape", "1:12", "rows.bin"), "4\n");
+    assert_prints(RUN("map", "--function", "max", "weather.csv"), "8\n5\n12\n");
+    assert_prints(RUN("map", "--function", "sum", "--ragged", "--skip", "day", "weather.csv"), "12\n4\n21\n");
+    assert_fails(RUN("count", "--format", "npy", "weather.csv"), "rowpool: weather.csv: ", "not a .npy file");
+    assert_fails(RUN("count", "--format", "npz", "weather.csv"), "rowpool: weather.csv: ", "Not a zip archive");
+    assert_fails(RUN("count", "nowhere.csv"), "rowpool: nowhere.csv: ", "No such file or directory");
+    assert_int_equal(mkdir("folder.csv", 0777), 0);
+    assert_fails(RUN("count", "folder.csv"), "rowpool: folder.csv: ", "Is a directory");
+    assert_int_equal(mkdir("folder.npz", 0777), 0);
+    assert_fails(RUN("count", "folder.npz"), "rowpool: folder.npz: ", "Is a directory");
+}
+
+TEST(warns_of_what_it_leaves_out)
+{
+    write_text("words.csv", "day,low,sky\nmon,4,grey\ntue,9,blue\n");
+    outcome result = RUN("count", "words.csv");
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.out, "1\n0\n");
+    assert_string_equal(result.err, "rowpool: warning: words.csv: column 3 (sky) holds words and is left out\n");
+    release(&result);
+    assert_prints(RUN("count", "--skip", "sky", "words.csv"), "1\n0\n");
+}
+
+TEST(reads_other_formats_from_standard_input)
+{
+    assert_prints(run_on_input(WEATHER, ARGUMENTS("count", "--format", "csv", "-")), "2\n1\n0\n");
+    assert_prints(run_on_input("\4\5\6", ARGUMENTS("count", "--type", "int8", "--shape", "1:3", "-")), "3\n");
+    assert_fails(run_on_input(WEATHER, ARGUMENTS("count", "-")), "rowpool: standard input: ", "not a .npy file");
+    assert_fails(run_on_input("1\nx\n", ARGUMENTS("count", "--format", "csv", "-")),
+                 "rowpool: standard input: ", "line 2, column 1: 'x' is no number");
+    assert_fails(run_on_input("", ARGUMENTS("count", "--format", "npz", "-")), "rowpool: standard input: ", "is empty");
+}
+
+TEST(counts_no_rows)
+{
+    write_text("header.csv", "a,b\n");
+    assert_prints(RUN("count", "header.csv"), "");
+    assert_prints(RUN("count", "--ragged", "header.csv"), "");
+    assert_prints(RUN("count", "header.csv", "--output", "out.csv"), "");
+    assert_file("out.csv", "row,count\n");
+    assert_prints(RUN("map", "--function", "mean", "header.csv"), "");
+    write_text("empty.csv", "");
+    assert_fails(RUN("count", "empty.csv", "--output", "out.csv"), "rowpool: empty.csv: ", "is empty");
+    assert_no_output("out.csv");
+}
+
+TEST(refuses_options_of_other_formats)
+{
+    write_text("weather.csv", WEATHER);
+    assert_usage(RUN("count", "--format", "xls", "weather.csv"), "--format 'xls' is none of npy, npz, csv, tsv, raw");
+    assert_usage(RUN("count", "--member", "a", "weather.csv"), "--member cannot be given for csv");
+    assert_usage(RUN("count", "--ragged", "x.npy"), "--ragged cannot be given for npy");
+    assert_usage(RUN("map", "--function", "sum", "--skip", "1", "x.npz"), "--skip cannot be given for npz");
+    assert_usage(RUN("count", "--type", "int8", "x.npy"), "--type cannot be given for npy");
+    assert_usage(RUN("count", "--shape", "1:1", "--format", "csv", "x"), "--shape cannot be given for csv");
+    assert_usage(RUN("count", "--shape", "1:1", "x.bin"), "--type is missing");
+    assert_usage(RUN("count", "--format", "raw", "--type", "int8", "x"), "--shape is missing");
+    assert_usage(RUN("count", "--type", "int", "weather.csv"), "--type 'int' is none of");
+    assert_usage(RUN("count", "--header", "maybe", "weather.csv"), "--header 'maybe' is none of auto, yes, no");
+    static const char *const shapes[] = {
+        "", "3", "3:", ":3", "3:4:5", "-1:3", "3x4", "1e3:1", "18446744073709551616:1"};
+    for (size_t i = 0; i < COUNT_OF(shapes); i++)
+        assert_usage(RUN("count", "--type", "int8", "--shape", shapes[i], "x"), "is not R:C, two whole numbers");
+    static const char *const delimiters[] = {"", ",,", "\"", "\n", "7", "-", ".", "\xc3\xa9"};
+    for (size_t i = 0; i < COUNT_OF(delimiters); i++)
+        assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "is no single character");
+}
+
+/* ---- Files of results ------------------------------------------------------------------------------------------- */
+
+TEST(writes_text_tables)
+{
+    write_text("weather.csv", WEATHER);
+    assert_prints(RUN("count", "weather.csv", "--output", "out.csv"), "");
+    assert_file("out.csv", "row,day,count\n0,mon,2\n1,tue,1\n2,wed,0\n");
+    assert_prints(RUN("count", "weather.csv", "--output", "out.tsv"), "");
+    assert_file("out.tsv", "row\tday\tcount\n0\tmon\t2\n1\ttue\t1\n2\twed\t0\n");
+    assert_prints(RUN("count", "weather.csv", "--output", "out.txt"), "");
+    assert_file("out.txt", "2\n1\n0\n");
+    assert_prints(RUN("count", "weather.csv", "--bins", "0,4.5,10", "--output", "out.csv"), "");
+    assert_file("out.csv", "row,day,count 0:4.5,count 4.5:10\n0,mon,1,1\n1,tue,0,1\n2,wed,0,1\n");
+    assert_prints(RUN("map", "--function", "mean", "--skip", "1", "weather.csv", "--output", "out.CSV"), "");
+    assert_file("out.CSV", "row,mean\n0,6\n1,2\n2,10.5\n");
+    assert_prints(RUN("count", "--header", "no", "--labels", "1", "--type", "float64", "--missing", "nan", "--skip",
+                      "2,3", "weather.csv", "--output", "out.csv", "--ragged"),
+                  "");
+    assert_file("out.csv", "row,label,count\n0,day,0\n1,mon,0\n2,tue,0\n3,wed,0\n");
+    write_npy("small.npy", "|i1", false, "(2, 2)", "\4\5\6\0", 4);
+    assert_prints(RUN("count", "small.npy", "--output", "out.csv", "--head", "1"), "2\n");
+    assert_file("out.csv", "row,count\n0,2\n1,1\n");
+}
+
+/* What is written is read back as it was. */
+TEST(quotes_labels_where_need_be)
+{
+    static const char text[] = "\"a \"\"name\"\"\",x\n\"b, c\",4\n\"d\ne\",5\n\" f \",6\ng h,7\nend;,8\n";
+    write_text("labels.csv", text);
+    assert_prints(RUN("map", "--function", "max", "labels.csv", "--output", "out.csv"), "");
+    char *written = read_file("out.csv");
+    assert_string_equal(written,
+                        "row,\"a \"\"name\"\"\",max\n0,\"b, c\",4\n1,\"d\ne\",5\n2,\" f \",6\n3,g h,7\n4,end;,8\n");
+    free(written);
+    assert_prints(RUN("map", "--function", "max", "--labels", "2", "--skip", "row", "out.csv", "--output", "again.csv"),
+                  "");
+    assert_file("again.csv",
+                "row,\"a \"\"name\"\"\",max\n0,\"b, c\",4\n1,\"d\ne\",5\n2,\" f \",6\n3,g h,7\n4,end;,8\n");
+    assert_int_equal(unlink("out.csv"), 0);
+}
+
+TEST(leaves_no_half_written_table)
+{
+    enum { ROWS = 40000 };
+    FILE *file = fopen("many.csv", "w");
+    assert_non_null(file);
+    for (int i = 0; i < ROWS; i++)
+        assert_true(fprintf(file, "%d\n", i) > 0);
+    assert_int_equal(fclose(file), 0);
+    write_text("old.csv", "precious");
+    circumstances with = USUAL;
+    with.largest_file = 9 * ROWS; /* the numbers alone still fit, also where memory is a file */
+    assert_fails(RUN_WITH(&with, "map", "--function", "max", "many.csv", "--output", "out.csv"),
+                 "rowpool: out.csv: ", "File too large");
+    assert_no_output("out.csv");
+    assert_fails(RUN_WITH(&with, "map", "--function", "max", "many.csv", "--output", "old.csv"),
+                 "rowpool: old.csv: ", "File too large");
+    assert_file("old.csv", "precious");
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+
+static json_t *parse(outcome result)
+{
+    json_error_t error;
+    if (result.exit_status != 0)
+        show(&result, __LINE__);
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.err, "");
+    json_t *value = json_loads(result.out, JSON_REJECT_DUPLICATES, &error);
+    if (value == NULL)
+        fail_msg("%s at line %d, column %d of %.2000s", error.text, error.line, error.column, result.out);
+    release(&result);
+    return value;
+}
+
+/* The member is what the text says. */
+static void check_member(const json_t *object, const char *name, const char *expected, int line)
+{
+    char *text = json_dumps(json_object_get(object, name), JSON_ENCODE_ANY | JSON_COMPACT);
+    if (text == NULL || strcmp(text, expected) != 0)
+        fail_msg("line %d: %s is %s, not %s", line, name, text != NULL ? text : "missing", expected);
+    free(text);
+}
+#define assert_member(object, name, expected) check_member(object, name, expected, __LINE__)
+
+TEST(prints_results_as_json)
+{
+    write_text("weather.csv", WEATHER);
+    json_t *found = parse(RUN("count", "--json", "weather.csv"));
+    assert_member(found, "file", "\"weather.csv\"");
+    assert_member(found, "rows", "3");
+    assert_member(found, "width", "2");
+    assert_member(found, "ragged", "false");
+    assert_member(found, "dtype", "\"int64\"");
+    assert_member(found, "bytes", "48");
+    assert_member(found, "function", "\"count\"");
+    assert_member(found, "ranges", "[{\"min\":4,\"max\":8,\"closed\":\"both\"}]");
+    assert_member(found, "result_dtype", "\"uint32\"");
+    assert_member(found, "labels", "[\"mon\",\"tue\",\"wed\"]");
+    assert_member(found, "results", "[2,1,0]");
+    assert_true(json_is_number(json_object_get(found, "seconds")));
+    const json_t *device = json_array_get(json_object_get(found, "devices"), 0);
+    assert_member(device, "index", "\"host\"");
+    assert_member(device, "rows", "3");
+    json_decref(found);
+
+    found = parse(RUN("count", "--json", "--head", "2", "--ranges", "-inf:4.5,0:18446744073709551615", "--closed",
+                      "left", "weather.csv"));
+    assert_member(found, "ranges",
+                  "[{\"min\":\"-inf\",\"max\":4.5,\"closed\":\"left\"},"
+                  "{\"min\":0,\"max\":\"18446744073709551615\",\"closed\":\"left\"}]");
+    assert_member(found, "labels", "[\"mon\",\"tue\"]");
+    assert_member(found, "results", "[[1,2],[1,1]]");
+    json_decref(found);
+
+    found = parse(RUN("count", "--json", "weather.csv", "--output", "out.csv"));
+    assert_member(found, "rows", "3");
+    assert_null(json_object_get(found, "results"));
+    json_decref(found);
+    assert_file("out.csv", "row,day,count\n0,mon,2\n1,tue,1\n2,wed,0\n");
+}
+
+TEST(prints_odd_values_as_json)
+{
+    write_file("odd.csv", "\"a\"\"\n\",1\nM\xfcller,2\n\xc3\xa9t\xc3\xa9,3\n\x01,4\n", 29);
+    json_t *found = parse(RUN("map", "--json", "--function", "max", "odd.csv"));
+    assert_null(json_object_get(found, "ranges"));
+    assert_member(found, "labels", "[\"a\\\"\\n\",\"M\xc3\xbcller\",\"\xc3\xa9t\xc3\xa9\",\"\\u0001\"]");
+    assert_member(found, "results", "[1,2,3,4]");
+    json_decref(found);
+
+    write_text("floats.csv", "nan\ninf\n-inf\n1e300\n0.1\n");
+    static const char *const types[] = {"float64", "float32", "float16"};
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        write_text("floats.csv", i == 0 ? "nan\ninf\n-inf\n1e300\n0.5\n" : "nan\ninf\n-inf\n1e3\n0.5\n");
+        found = parse(RUN("map", "--json", "--function", "max", "--type", types[i], "--header", "no", "--labels",
+                          "none", "floats.csv"));
+        const json_t *results = json_object_get(found, "results");
+        assert_int_equal(json_array_size(results), 5);
+        for (size_t row = 0; row < 3; row++)
+            assert_true(row == 0 || json_is_null(json_array_get(results, row)));
+        assert_true(json_number_value(json_array_get(results, 3)) == (i == 0 ? 1e300 : 1000));
+        assert_true(json_number_value(json_array_get(results, 4)) == 0.5);
+        json_decref(found);
+    }
+
+    write_text("large.csv", "18446744073709551615\n");
+    outcome result = RUN("map", "--json", "--function", "max", "--type", "uint64", "large.csv");
+    check_tells(result.out, "\"results\": [\n18446744073709551615]");
+    release(&result);
+}
+
+TEST(prints_devices_and_the_demonstration_as_json)
+{
+    json_t *found = parse(RUN("devices", "--json"));
+    const json_t *devices = json_object_get(found, "devices");
+    bool host = false;
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const json_t *device = json_array_get(devices, i);
+        if (strcmp(json_string_value(json_object_get(device, "index")), "host") == 0) {
+            assert_member(device, "type", "\"host\"");
+            assert_member(device, "in_use", "true");
+            host = true;
+        }
+    }
+    assert_true(host);
+    json_decref(found);
+
+    found = parse(RUN("demo", "--json", "--rows", "1000", "--seed", "7"));
+    assert_member(found, "rows", "1000");
+    assert_member(found, "width", "5");
+    assert_member(found, "seed", "7");
+    assert_member(found, "all_right", "true");
+    assert_member(found, "opencl", "false");
+    assert_int_equal(json_array_size(json_object_get(found, "runs")), 4);
+    assert_int_equal(json_array_size(json_object_get(found, "first_counts")), 10);
+    assert_int_equal(json_array_size(json_object_get(found, "processes")), 2);
+    json_decref(found);
+}
+
+TEST(notices_where_json_cannot_be_written)
+{
+    write_text("weather.csv", WEATHER);
+    circumstances with = USUAL;
+    with.standard_output = open("/dev/full", O_WRONLY);
+    assert_true(with.standard_output >= 0);
+    static const char begin[] = "rowpool: standard output: ";
+    static const char text[] = "No space left on device";
+    assert_fails(RUN_WITH(&with, "count", "--json", "weather.csv"), begin, text);
+    assert_fails(RUN_WITH(&with, "count", "--json", "weather.csv", "--output", "out.csv"), begin, text);
+    assert_no_output("out.csv");
+    assert_fails(RUN_WITH(&with, "devices", "--json"), begin, text);
+    assert_fails(RUN_WITH(&with, "demo", "--json", "--rows", "10"), begin, text);
+    assert_int_equal(close(with.standard_output), 0);
+}
+
+/* ---- For people ------------------------------------------------------------------------------------------------- */
+
+/* A terminal, of which the program has the one end. */
+typedef struct {
+    int ours, theirs;
+} terminal;
+
+static terminal open_terminal(unsigned short columns)
+{
+    terminal t = {.ours = posix_openpt(O_RDWR | O_NOCTTY)};
+    assert_true(t.ours >= 0);
+    assert_int_equal(grantpt(t.ours), 0);
+    assert_int_equal(unlockpt(t.ours), 0);
+    t.theirs = open(ptsname(t.ours), O_RDWR | O_NOCTTY);
+    assert_true(t.theirs >= 0);
+    assert_int_equal(ioctl(t.theirs, TIOCSWINSZ, &(struct winsize){.ws_row = 25, .ws_col = columns}), 0);
+    return t;
+}
+
+/* What was written to the terminal; it is closed. */
+static char *read_terminal(terminal *t)
+{
+    char *text = calloc(1, 65536);
+    assert_non_null(text);
+    size_t used = 0;
+    assert_int_equal(close(t->theirs), 0);
+    for (ssize_t got; (got = read(t->ours, text + used, 65535 - used)) > 0;) /* fails once nobody has the other end */
+        used += (size_t)got;
+    assert_int_equal(close(t->ours), 0);
+    return text;
+}
+
+/* What the program writes to standard error, or output, where that is a terminal. */
+static char *show_on_terminal(bool output, const char *const *environment, const char *const *arguments)
+{
+    terminal t = open_terminal(80);
+    circumstances with = USUAL;
+    with.environment = environment;
+    if (output)
+        with.standard_output = t.theirs;
+    else
+        with.standard_error = t.theirs;
+    outcome result = run_with(&with, arguments);
+    release(&result);
+    return read_terminal(&t);
+}
+
+static void check_shown(const char *const *environment, const char *const *arguments, bool output, const char *with,
+                        const char *without, int line)
+{
+    char *text = show_on_terminal(output, environment, arguments);
+    if ((with != NULL && strstr(text, with) == NULL) || (without != NULL && strstr(text, without) != NULL))
+        fail_msg("line %d: '%s' should have '%s' and not '%s'", line, text, with != NULL ? with : "",
+                 without != NULL ? without : "");
+    free(text);
+}
+
+#define ESCAPE "\033["
+
+TEST(colours_terminals_alone)
+{
+    const char *const *colours = ARGUMENTS("TERM=xterm", "NO_COLOR=");
+    const char *const *refused = ARGUMENTS("TERM=xterm", "NO_COLOR=1");
+    const char *const *dumb = ARGUMENTS("TERM=dumb", "NO_COLOR=");
+    const char *const *wrong = ARGUMENTS("count", "nowhere.npy");
+    check_shown(colours, wrong, false, ESCAPE "1;31mrowpool:" ESCAPE "0m nowhere.npy", NULL, __LINE__);
+    check_shown(refused, wrong, false, "rowpool: nowhere.npy", ESCAPE, __LINE__);
+    check_shown(dumb, wrong, false, "rowpool: nowhere.npy", ESCAPE, __LINE__);
+    check_shown(colours, ARGUMENTS("frobnicate"), false, ESCAPE "1;31mrowpool:" ESCAPE "0m unknown", NULL, __LINE__);
+    write_text("weather.csv", WEATHER);
+    check_shown(colours, ARGUMENTS("count", "--min", "9", "weather.csv"), false,
+                ESCAPE "1;33mrowpool:" ESCAPE "0m warning", NULL, __LINE__);
+    check_shown(colours, ARGUMENTS("count", "--verbose", "weather.csv"), false, "rowpool: counting", ESCAPE, __LINE__);
+    check_shown(colours, ARGUMENTS("devices"), true, ESCAPE "32m*  host", NULL, __LINE__);
+    check_shown(refused, ARGUMENTS("devices"), true, "\n*  host", ESCAPE, __LINE__);
+    circumstances with = USUAL;
+    with.environment = colours;
+    assert_fails(run_with(&with, wrong), "rowpool: nowhere.npy", "");
+}
+
+TEST(shows_progress_where_it_is_wanted)
+{
+    write_text("weather.csv", WEATHER);
+    outcome result = RUN("count", "--progress", "weather.csv");
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.out, "2\n1\n0\n");
+    check_tells(result.err, "100 % [############################] ");
+    check_tells(result.err, "B/s\n");
+    assert_null(strchr(result.err, '\r'));
+    release(&result);
+    assert_prints(RUN("count", "weather.csv"), "2\n1\n0\n");
+    check_shown(NULL, ARGUMENTS("count", "--progress", "weather.csv"), false, "\r100 % [####", "\n", __LINE__);
+    check_shown(NULL, ARGUMENTS("count", "--progress", "weather.csv"), false, "\r" ESCAPE "K", NULL, __LINE__);
+    check_shown(NULL, ARGUMENTS("count", "--no-progress", "weather.csv"), false, NULL, "%", __LINE__);
+    check_shown(NULL, ARGUMENTS("count", "weather.csv"), false, NULL, "%", __LINE__); /* that was no moment */
+    assert_prints(RUN("count", "--no-progress", "--progress", "--no-progress", "weather.csv"), "2\n1\n0\n");
+    write_text("header.csv", "a,b\n");
+    result = RUN("count", "--progress", "header.csv");
+    check_tells(result.err, "100 % [####");
+    release(&result);
+}
+
+TEST(gives_hints)
+{
+    circumstances with = USUAL;
+    with.environment = ARGUMENTS("OCL_ICD_VENDORS=no-vendors/", "ROWPOOL_DEVICE=");
+    outcome result = RUN_WITH(&with, "devices");
+    check_tells(result.out, "OpenCL");
+    const bool built_without = strstr(result.out, "built without OpenCL") != NULL;
+    const char *hint = built_without ? "this rowpool was built without OpenCL" : "pocl-opencl-icd";
+    check_tells(result.out, hint);
+    release(&result);
+    result = RUN_WITH(&DEFAULT_DEVICE, "devices");
+    const bool has_device = strstr(result.out, "0:0") != NULL;
+    release(&result);
+    result = RUN("devices", "--device", "host"); /* does not ask OpenCL */
+    assert_true((strstr(result.out, hint) == NULL) == has_device);
+    release(&result);
+    write_text("weather.csv", WEATHER);
+    write_text("width.cl",
+               "typedef uchar arguments_t;\ntypedef uint result_t;\nROW_BODY { return (result_t)width; }\n");
+    assert_fails(RUN_WITH(&with, "map", "--source", "width.cl", "--output-type", "uint32", "weather.csv"),
+                 "rowpool: width.cl: ", hint);
+}
+
+/* ---- Interruption ----------------------------------------------------------------------------------------------- */
+
+enum { RANGES = TEST_SANITIZED ? 2000 : 20000 };
+
+/* Rows and ranges that take longer than any test: whoever does not cancel does not end. The file is one large hole. */
+static char *write_long(void)
+{
+    write_npy("long.npy", "|i1", false, "(20, 100000000)", "", 0);
+    struct stat entry;
+    assert_int_equal(stat("long.npy", &entry), 0);
+    assert_int_equal(truncate("long.npy", entry.st_size + 20 * 100000000L), 0);
+    char *ranges = malloc(RANGES * 4);
+    assert_non_null(ranges);
+    for (size_t i = 0; i < RANGES; i++)
+        memcpy(ranges + 4 * i, "0:1,", 4);
+    ranges[4 * RANGES - 1] = '\0';
+    return ranges;
+}
+
+/* Reads until the text is there; NULL: until the end. */
+static char *read_until(int fd, const char *text)
+{
+    char *found = calloc(1, 65536);
+    assert_non_null(found);
+    size_t used = 0;
+    for (ssize_t got; text == NULL || strstr(found, text) == NULL;) {
+        got = read(fd, found + used, 65535 - used);
+        assert_true(got >= 0);
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    return found;
+}
+
+/* Interrupts a map that has begun; *told is what it says then, at once if it is interrupted twice. */
+static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal_number, bool twice, char **told)
+{
+    char chunks[64];
+    (void)snprintf(chunks, sizeof chunks, "ROWPOOL_CHUNK_BYTES=%s", chunk_bytes);
+    circumstances with = USUAL;
+    with.environment = ARGUMENTS(chunks);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    int out = test_open_nameless();
+    pid_t child = start_program(ARGUMENTS("count", "--progress", "long.npy", "--ranges", ranges, "--output", "out.npy"),
+                                &with, out, ends[1]);
+    assert_int_equal(close(ends[1]), 0);
+    free(read_until(ends[0], "%"));
+    assert_int_equal(leftovers(), 1);
+    assert_int_equal(kill(child, signal_number), 0);
+    *told = read_until(ends[0], twice ? "once more" : NULL);
+    if (twice)
+        assert_int_equal(kill(child, signal_number), 0);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(close(ends[0]), 0);
+    assert_int_equal(close(out), 0);
+    assert_no_output("out.npy");
+    return status;
+}
+
+/* It ends by the signal, which a shell shows as 130 for Ctrl-C, and that is how a loop in a script knows. */
+TEST(cancels_when_interrupted)
+{
+    char *ranges = write_long();
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
+        char *told;
+        const int status = interrupt_map(ranges, "100000", signals[i], false, &told);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), signals[i]);
+        check_tells(told, "rowpool: interrupted: ");
+        assert_null(strstr(told, "100 %"));
+        free(told);
+    }
+    free(ranges);
+}
+
+/* The first is waited for to no avail: there is but one chunk. */
+TEST(ends_at_once_when_interrupted_twice)
+{
+    char *ranges = write_long();
+    char *told;
+    const int status = interrupt_map(ranges, "100000000", SIGINT, true, &told);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+    free(told);
+    free(ranges);
+}
+
+/* Nobody asked for it: it is there on a terminal, after a moment, and nowhere else. */
+TEST(shows_progress_of_long_maps_on_terminals_alone)
+{
+    char *ranges = write_long();
+    const char *const *arguments = ARGUMENTS("count", "long.npy", "--ranges", ranges);
+    circumstances with = USUAL;
+    with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000");
+    int out = test_open_nameless();
+    terminal t = open_terminal(80);
+    pid_t child = start_program(arguments, &with, out, t.theirs);
+    char *shown = read_until(t.ours, "%");
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(close(t.ours), 0);
+    assert_int_equal(close(t.theirs), 0);
+    check_tells(shown, "\r  ");
+    free(shown);
+
+    int err = test_open_nameless();
+    child = start_program(arguments, &with, out, err);
+    (void)sleep(2); /* that is a moment */
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    shown = test_read_all(err);
+    assert_string_equal(shown, "");
+    free(shown);
+    assert_int_equal(close(err), 0);
+    assert_int_equal(close(out), 0);
+    free(ranges);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tells_formats_by_their_names),
+        cmocka_unit_test(warns_of_what_it_leaves_out),
+        cmocka_unit_test(reads_other_formats_from_standard_input),
+        cmocka_unit_test(counts_no_rows),
+        cmocka_unit_test(refuses_options_of_other_formats),
+        cmocka_unit_test(writes_text_tables),
+        cmocka_unit_test(quotes_labels_where_need_be),
+        cmocka_unit_test(leaves_no_half_written_table),
+        cmocka_unit_test(prints_results_as_json),
+        cmocka_unit_test(prints_odd_values_as_json),
+        cmocka_unit_test(prints_devices_and_the_demonstration_as_json),
+        cmocka_unit_test(notices_where_json_cannot_be_written),
+        cmocka_unit_test(colours_terminals_alone),
+        cmocka_unit_test(shows_progress_where_it_is_wanted),
+        cmocka_unit_test(gives_hints),
+        cmocka_unit_test(shows_progress_of_long_maps_on_terminals_alone),
+        cmocka_unit_test(cancels_when_interrupted),
+        cmocka_unit_test(ends_at_once_when_interrupted_twice),
+    };
+    return cmocka_run_group_tests(tests, enter_folder, remove_folder);
+}

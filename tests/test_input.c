@@ -1,0 +1,772 @@
+/* What the program reads beside .npy files: text tables, members of archives, raw files; and that whatever else is in
+ * such a file is refused with its place, or read as what it says. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zip.h>
+
+#include "support.h"
+
+#include "input.h"
+#include "number.h"
+
+/* ---- Reading bytes as a format ---------------------------------------------------------------------------------- */
+
+/* Option letters with their values, the format first. */
+typedef struct {
+    char letter;
+    const char *value;
+} setting;
+enum { MOST_SETTINGS = 4 };
+
+static input_options options_of(const char *format, const setting *settings)
+{
+    input_options options = {.command = "count"};
+    bool read;
+    assert_true(take_input_option(&options, 'F', format, &read) && read);
+    for (size_t i = 0; i < MOST_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
+        assert_true(take_input_option(&options, settings[i].letter, settings[i].value, &read) && read);
+    assert_true(choose_format(&options, "file"));
+    return options;
+}
+
+static int open_nameless_with(const void *bytes, size_t size)
+{
+    int fd = test_open_nameless();
+    assert_int_equal(write(fd, bytes, size), size);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    return fd;
+}
+
+static rowpool_status read_descriptor_as(input *in, int fd, const input_options *options, rowpool_error *error)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
+    rowpool_status status = open_input(in, path, options, error);
+    assert_int_equal(close(fd), 0);
+    return status;
+}
+
+static rowpool_status read_as(input *in, const void *bytes, size_t size, const input_options *options,
+                              rowpool_error *error)
+{
+    return read_descriptor_as(in, open_nameless_with(bytes, size), options, error);
+}
+
+/* Through a pipe, which holds as much. */
+static rowpool_status read_stream_as(input *in, const void *bytes, size_t size, const input_options *options,
+                                     rowpool_error *error)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], bytes, size), size);
+    assert_int_equal(close(ends[1]), 0);
+    return read_descriptor_as(in, ends[0], options, error);
+}
+
+/* ---- What was read, as text ------------------------------------------------------------------------------------- */
+
+static size_t row_begin(const rowpool_rows *rows, size_t row)
+{
+    return rows->offsets != NULL ? (size_t)rows->offsets[row] : row * rows->width;
+}
+
+static size_t describe_element(char *text, const rowpool_rows *rows, size_t i)
+{
+    const uint64_t bits = test_load(rows->dtype, rows->data, i);
+    if (rows->dtype == ROWPOOL_UINT64)
+        return (size_t)sprintf(text, "%" PRIu64, bits);
+    if (!test_is_float(rows->dtype)) {
+        const unsigned shift = 64 - 8 * (unsigned)test_size(rows->dtype);
+        const int64_t value = test_is_signed(rows->dtype) ? (int64_t)(bits << shift) >> shift : (int64_t)bits;
+        return (size_t)sprintf(text, "%" PRId64, value);
+    }
+    char number[NUMBER_TEXT];
+    format_real(number, test_value(rows->dtype, bits), rows->dtype);
+    return (size_t)sprintf(text, "%s", number);
+}
+
+/* "int64 2x2 (title) | a: 1 2 | b: 3 4" */
+static char *describe(const input *in)
+{
+    const rowpool_rows rows = rows_of(in);
+    char *text = calloc(1, 4096);
+    assert_non_null(text);
+    size_t used = (size_t)sprintf(text, "%s %zux%zu%s", test_name(rows.dtype), rows.count, in->array.header.width,
+                                  rows.offsets != NULL ? " ragged" : "");
+    if (in->note != NULL)
+        used += (size_t)sprintf(text + used, " <%s>", in->note);
+    if (in->title != NULL)
+        used += (size_t)sprintf(text + used, " (%s)", in->title);
+    const char *label = in->labels.bytes;
+    assert_true(in->labels.count == 0 || in->labels.count == rows.count);
+    for (size_t row = 0; row < rows.count && used < 3000; row++) {
+        used += (size_t)sprintf(text + used, " |");
+        if (in->labels.count > 0) {
+            used += (size_t)sprintf(text + used, " %s:", label);
+            label = next_text(label);
+        }
+        for (size_t i = row_begin(&rows, row); i < row_begin(&rows, row + 1) && used < 3000; i++) {
+            text[used++] = ' ';
+            used += describe_element(text + used, &rows, i);
+        }
+    }
+    return text;
+}
+
+typedef struct {
+    const char *text, *expected;
+    setting settings[MOST_SETTINGS];
+} text_case;
+
+static void check_text(const char *format, const text_case *c, int line)
+{
+    const input_options options = options_of(format, c->settings);
+    for (int piped = 0; piped < 2; piped++) {
+        input in;
+        rowpool_error error;
+        rowpool_status status = (piped ? read_stream_as : read_as)(&in, c->text, strlen(c->text), &options, &error);
+        char *found = status == ROWPOOL_OK ? describe(&in) : strdup(error.message);
+        if (status != ROWPOOL_OK || strcmp(found, c->expected) != 0)
+            fail_msg("line %d: '%s' is '%s', not '%s'", line, c->text, found, c->expected);
+        free(found);
+        close_input(&in);
+    }
+}
+
+/* It is refused with exactly that message, and nothing is left to be freed. */
+static void check_refused(const char *format, const char *bytes, size_t size, const text_case *c, int line)
+{
+    const input_options options = options_of(format, c->settings);
+    input in;
+    rowpool_error error = test_error_fresh();
+    rowpool_status status = read_as(&in, bytes, size, &options, &error);
+    char *found = status == ROWPOOL_OK ? describe(&in) : strdup(error.message);
+    if (status != ROWPOOL_EINVAL || strcmp(found, c->expected) != 0)
+        fail_msg("line %d: '%s' gives '%s', not '%s'", line, c->text, found, c->expected);
+    static const input nothing;
+    assert_memory_equal(&in, &nothing, sizeof in);
+    free(found);
+}
+
+#define CHECK_ALL(cases, format)                             \
+    for (size_t case_ = 0; case_ < COUNT_OF(cases); case_++) \
+    check_text(format, &(cases)[case_], __LINE__)
+#define CHECK_ALL_REFUSED(cases, format)                     \
+    for (size_t case_ = 0; case_ < COUNT_OF(cases); case_++) \
+    check_refused(format, (cases)[case_].text, strlen((cases)[case_].text), &(cases)[case_], __LINE__)
+
+/* ---- Text ------------------------------------------------------------------------------------------------------- */
+
+TEST(reads_numbers)
+{
+    static const text_case cases[] = {
+        {"1,2\n3,4\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"1,2\n3,4", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"1,2\r\n3,4\r\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"1,2\r3,4\r", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"\n\n1,2\n\n\n3,4\n\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {" 1 ,\t2\n3 , 4\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"\"1\",2\n3,\"4\"\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"\xef\xbb\xbf"
+         "1,2\n",
+         "int64 1x2 | 1 2",
+         {{0}}},
+        {"7", "int64 1x1 | 7", {{0}}},
+        {"-9223372036854775808,9223372036854775807\n", "int64 1x2 | -9223372036854775808 9223372036854775807", {{0}}},
+        {"+5,-0,007\n", "int64 1x3 | 5 0 7", {{0}}},
+        {"1,2.5\n3,4\n", "float64 2x2 | 1 2.5 | 3 4", {{0}}},
+        {"1,2\n3,4e0\n5,6\n", "float64 3x2 | 1 2 | 3 4 | 5 6", {{0}}},
+        {"9007199254740993\n0.5\n", "float64 2x1 | 9007199254740992 | 0.5", {{0}}},
+        {"nan,inf\n-inf,1e308\n", "float64 2x2 | nan inf | -inf 1e+308", {{0}}},
+        {"4.9e-324,1e-400\n", "float64 1x2 | 5e-324 0", {{0}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(recognises_headers_and_labels)
+{
+    static const text_case cases[] = {
+        {"a,b\n1,2\n", "int64 1x2 | 1 2", {{0}}},
+        {"a,b\n", "int64 0x2", {{0}}},
+        {"a\n1\n2\n", "int64 2x1 | 1 | 2", {{0}}},
+        {"day,t\nmon,1\ntue,2\n", "int64 2x1 (day) | mon: 1 | tue: 2", {{0}}},
+        {",t\nmon,1\n", "int64 1x1 () | mon: 1", {{0}}},
+        {"mon,1\ntue,2\n", "int64 2x1 | mon: 1 | tue: 2", {{0}}},
+        {"\"a, \"\"b\"\"\nc\",1\n", "int64 1x1 | a, \"b\"\nc: 1", {{0}}},
+        {"a,b\n1,2\n", "int64 1x2 | 1 2", {{'H', "yes"}}},
+        {"1,2\n3,4\n", "int64 1x2 | 3 4", {{'H', "yes"}}},
+        {"city,2010,2011\nRome,1,2\n", "int64 2x2 | city: 2010 2011 | Rome: 1 2", {{0}}},
+        {"city,2010,2011\nRome,1,2\n", "int64 1x2 (city) | Rome: 1 2", {{'H', "yes"}}},
+        {"id,a\n17,1\n18,2\n", "int64 2x1 (id) | 17: 1 | 18: 2", {{'L', "1"}}},
+        {"a,id\n1,17\n2,18\n", "int64 2x1 (id) | 17: 1 | 18: 2", {{'L', "id"}}},
+        {"a,2\n1,17\n2,18\n", "int64 2x1 (2) | 17: 1 | 18: 2", {{'L', "2"}, {'H', "yes"}}},
+        {"1,x\n2,y\n", "int64 2x1 | x: 1 | y: 2", {{'L', "2"}}},
+        {"17,1\n18,2\n", "int64 2x2 | 17 1 | 18 2", {{'L', "none"}}},
+        {"1,2\n3,4\n", "int64 2x2 | 1 2 | 3 4", {{'H', "no"}}},
+        {"t,w\nmon,1\n", "int64 1x1 | 1", {{'k', "t"}}},
+        {"t,a,w,b\nmon,1,x,2\n", "int64 1x2 (t) | mon: 1 2", {{'k', "w"}}},
+        {"t,a,w,b\nmon,1,x,2\n", "int64 1x1 (t) | mon: 2", {{'k', "w,2"}}},
+        {"a,b\n", "int64 0x1", {{'k', "a"}}},
+        {"a,b\n", "int64 0x1 (b)", {{'L', "b"}}},
+        {"a,b\n", "float32 0x2", {{'T', "float32"}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(leaves_words_out)
+{
+    static const text_case cases[] = {
+        {"a,b\n1,x\n2,y\n", "int64 2x1 <column 2 (b) holds words and is left out> | 1 | 2", {{0}}},
+        {"a,b\n1,x\n2,\n3,4/5\n", "int64 3x1 <column 2 (b) holds words and is left out> | 1 | 2 | 3", {{0}}},
+        {"mon,1,x\n", "int64 1x1 <column 3 holds words and is left out> | mon: 1", {{0}}},
+        {"d,a,b,c\nmon,x,1,y\n", "int64 1x1 <column 2 (a) and 1 more hold words and are left out> (d) | mon: 1", {{0}}},
+        {"a,b\n1,\xc3\xa9\n", "int64 1x1 <column 2 (b) holds words and is left out> | 1", {{0}}},
+        {"a,b\n1,x\n2,3\n", "int64 2x1 | 1 | 2", {{'k', "b"}}},
+        {"1,x,2\n3,y\n", "int64 2x2 ragged <column 2 holds words and is left out> | 1 2 | 3", {{'g', NULL}}},
+        {"1,NA\n2,3\n", "int64 2x2 | 1 0 | 2 3", {{'i', "0"}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(reads_other_separators)
+{
+    static const text_case tabs[] = {
+        {"a\tb\n1\t2\n", "int64 1x2 | 1 2", {{0}}},
+        {"x, y\t1\n", "int64 1x1 | x, y: 1", {{0}}},
+        {"\"x\ty\"\t 1 \n", "int64 1x1 | x\ty: 1", {{0}}},
+    };
+    static const text_case others[] = {
+        {"a;b\n1;2\n", "int64 1x2 | 1 2", {{'D', ";"}}},
+        {"1 2\n3 4\n", "int64 2x2 | 1 2 | 3 4", {{'D', " "}}},
+        {"1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
+    };
+    CHECK_ALL(tabs, "tsv");
+    CHECK_ALL(others, "csv");
+}
+
+TEST(reads_missing_cells_and_ragged_rows)
+{
+    static const text_case cases[] = {
+        {"1,\nNA,4\n", "float64 2x2 | 1 nan | nan 4", {{'i', "nan"}}},
+        {"1,\n,4\n", "int64 2x2 | 1 0 | 0 4", {{'i', "0"}}},
+        {"a,b\n,\"\"\n", "int64 1x2 | -7 -7", {{'i', "-7"}}},
+        {"1,2,3\n4\n5,6\n", "int64 3x3 ragged | 1 2 3 | 4 | 5 6", {{'g', NULL}}},
+        {"1\n2,3,4,5\n", "int64 2x4 ragged | 1 | 2 3 4 5", {{'g', NULL}}},
+        {"1,2,,\n3,,,\n,,,\n4,NA\n", "int64 4x2 ragged | 1 2 | 3 | | 4", {{'g', NULL}}},
+        {"x,1,2\ny\nz,3\n", "int64 3x2 ragged | x: 1 2 | y: | z: 3", {{'g', NULL}}},
+        {"1,,2\n", "int64 1x3 ragged | 1 0 2", {{'g', NULL}, {'i', "0"}}},
+        {"a,b\n", "int64 0x0 ragged", {{'g', NULL}}},
+        {"a,b,c\n1,2,3,4\n", "int64 1x3 ragged | 1 3 4", {{'g', NULL}, {'k', "b"}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(reads_the_type_that_is_asked_for)
+{
+    static const text_case cases[] = {
+        {"-128,127\n", "int8 1x2 | -128 127", {{'T', "int8"}}},
+        {"-32768,32767\n", "int16 1x2 | -32768 32767", {{'T', "int16"}}},
+        {"-2147483648,2147483647\n", "int32 1x2 | -2147483648 2147483647", {{'T', "int32"}}},
+        {"0,255\n", "uint8 1x2 | 0 255", {{'T', "uint8"}}},
+        {"0,65535\n", "uint16 1x2 | 0 65535", {{'T', "uint16"}}},
+        {"0,4294967295\n", "uint32 1x2 | 0 4294967295", {{'T', "uint32"}}},
+        {"18446744073709551615\n", "uint64 1x1 | 18446744073709551615", {{'T', "uint64"}}},
+        {"1,0.1\n", "float32 1x2 | 1 0.1", {{'T', "float32"}}},
+        {"9223372036854775808\n", "float64 1x1 | 9.223372036854776e+18", {{'T', "float64"}}},
+        {"65504,-65504,6e-8,0.1,65519\n", "float16 1x5 | 65500 -65500 6e-08 0.1 65500", {{'T', "float16"}}},
+        {"inf,-inf,nan,-0\n", "float16 1x4 | inf -inf nan -0", {{'T', "float16"}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(refuses_bad_text_with_its_place)
+{
+    static const text_case cases[] = {
+        {"", "the file is empty: there is not even a header", {{0}}},
+        {"\n\r\n\n", "the file is empty: there is not even a header", {{0}}},
+        {"\xef\xbb\xbf", "the file is empty: there is not even a header", {{0}}},
+        {"a\nb\n",
+         "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
+         {{0}}},
+        {"1;2\n3;4\n",
+         "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
+         {{0}}},
+        {"a,b\nx,1\n", "there is no column of numbers: all are labels, words or skipped", {{'k', "b"}}},
+        {"1,2\n3\n", "line 2 has 1 cell where the first row has 2; --ragged takes rows of any length", {{0}}},
+        {"a\n\n\n1\n2,3\n", "line 5 has 2 cells where the first row has 1; --ragged takes rows of any length", {{0}}},
+        {"1,2\n3,x\n", "line 2, column 2: 'x' is no number", {{0}}},
+        {"a,b\r\n1,2\r\n3,x\r\n", "line 3, column 2 (b): 'x' is no number", {{0}}},
+        {"a,b\r1,2\r3,x\r", "line 3, column 2 (b): 'x' is no number", {{0}}},
+        {"\"p\nq\",1\n\"r\ns\",y\n", "line 3, column 2: 'y' is no number", {{0}}},
+        {"a,b\nx,y\n", "there is no column of numbers: all are labels, words or skipped", {{0}}},
+        {"a,b\n1,x\n2,3\n",
+         "line 3, column 2 (b): '3' is a number, and the column begins with a word; --skip 2 leaves it out",
+         {{0}}},
+        {"1,N/A\n2,nan\n",
+         "line 2, column 2: 'nan' is a number, and the column begins with a word; --skip 2 leaves it out",
+         {{0}}},
+        {"a,b\n1,2/3\n", "line 2, column 2 (b): '2/3' is no number; --skip 2 leaves the column out", {{0}}},
+        {"1,2 3\n",
+         "line 1, column 2: '2 3' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
+         {{0}}},
+        {"1,\"2,5\"\n2,3\n",
+         "line 1, column 2: '2,5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
+         {{0}}},
+        {"1\n0x\n", "line 2, column 1: '0x' is no number", {{0}}},
+        {"1\n\" 2\"\n", "line 2, column 1: ' 2' is no number", {{0}}},
+        {"1,2\n3,\n",
+         "line 2, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",
+         {{0}}},
+        {"1,2\n3,\n", "line 2, column 2: '?' is no number", {{'i', "?"}}},
+        {"1,,2\n",
+         "line 1, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",
+         {{'g', NULL}}},
+        {"1e400\n", "line 1, column 1: '1e400' is beyond float64; inf is what is above every number", {{0}}},
+        {"1\n-1e400\n", "line 2, column 1: '-1e400' is beyond float64; inf is what is above every number", {{0}}},
+        {"9223372036854775808\n",
+         "line 1, column 1: '9223372036854775808' is beyond int64; --type uint64 or float64 may hold it",
+         {{0}}},
+        {"0.5\n-9223372036854775809\n",
+         "line 2, column 1: '-9223372036854775809' is beyond int64; --type uint64 or float64 may hold it",
+         {{0}}},
+        {"128\n", "line 1, column 1: '128' is beyond int8", {{'T', "int8"}}},
+        {"0\n-1\n", "line 2, column 1: '-1' is beyond uint8", {{'T', "uint8"}}},
+        {"1\n1.5\n", "line 2, column 1: '1.5' is no int32", {{'T', "int32"}}},
+        {"1\nnan\n", "line 2, column 1: 'nan' is no uint64", {{'T', "uint64"}}},
+        {"65520\n", "line 1, column 1: '65520' is beyond float16", {{'T', "float16"}}},
+        {"1e39\n", "line 1, column 1: '1e39' is beyond float32", {{'T', "float32"}}},
+        {"1,2\n3,\"4\n", "line 2, column 2: the cell begins with a quote that is not closed", {{0}}},
+        {"1,2\n\"3,4\n5,6\n", "line 2, column 1: the cell begins with a quote that is not closed", {{0}}},
+        {"1,2\n3,4\"5\n",
+         "line 2, column 2: a quote stands within the cell; one that belongs to it is doubled, within quotes",
+         {{0}}},
+        {"1,2\n\"3\"4,5\n",
+         "line 2, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes",
+         {{0}}},
+        {"1,2\n", "--skip: there is no column '3'; there are 1 to 2 and no header", {{'k', "3"}}},
+        {"1,2\n", "--skip: there is no column '0'; there are 1 to 2 and no header", {{'k', "1,0"}}},
+        {"1,2\n", "--skip: there is no column ''; there are 1 to 2 and no header", {{'k', "1,"}}},
+        {"1,2\n",
+         "--skip: there is no column '99999999999999999999999'; there are 1 to 2 and no header",
+         {{'k', "99999999999999999999999"}}},
+        {"a,b\n1,2\n", "--labels: there is no column 'c'; there are 1 to 2, and the names in the header", {{'L', "c"}}},
+    };
+    CHECK_ALL_REFUSED(cases, "csv");
+}
+
+TEST(refuses_bytes_that_are_no_text)
+{
+    static const char nul[] = "1,2\n3,4\0005\n";
+    check_refused(
+        "csv", nul, sizeof nul - 1,
+        &(text_case){"NUL", "line 2, column 2: there is a NUL byte: it is no text in UTF-8 or the like", {{0}}},
+        __LINE__);
+    static const char utf16[] = "\xff\xfe"
+                                "1\0,\0002\0\n\0";
+    check_refused(
+        "csv", utf16, sizeof utf16 - 1,
+        &(text_case){"UTF-16", "line 1, column 1: there is a NUL byte: it is no text in UTF-8 or the like", {{0}}},
+        __LINE__);
+}
+
+/* A quote that is not closed would keep all the rest. */
+TEST(refuses_endless_cells)
+{
+    enum { SIZE = 3 << 20 };
+    char *text = malloc(SIZE);
+    assert_non_null(text);
+    memset(text, '1', SIZE);
+    memcpy(text, "4\n\"", 3);
+    for (size_t i = 100; i < SIZE; i += 100)
+        text[i] = '\n';
+    check_refused(
+        "csv", text, SIZE,
+        &(text_case){"quote", "line 2, column 1: a cell of more than 1048576 bytes: is a quote not closed?", {{0}}},
+        __LINE__);
+    free(text);
+}
+
+/* The file is read in pieces: no matter where they are cut, line ends, quotes and marks are what they are. */
+TEST(reads_across_pieces)
+{
+    enum { PIECE = 64 * 1024, ROWS = 3 };
+    static const char tail[] = "5,\"6\"\r\n\r\n\"7\r\n8\",9\r\n10,x\r\n";
+    for (size_t shift = 0; shift < sizeof tail + 2; shift++) {
+        size_t size = PIECE - shift;
+        char *text = malloc(size + sizeof tail);
+        assert_non_null(text);
+        memset(text, ' ', size);
+        memcpy(text, "x,1", 3);
+        memcpy(text + size - 2, "\r\n", 2);
+        memcpy(text + size, tail, sizeof tail);
+        check_refused("csv", text, size + strlen(tail),
+                      &(text_case){"pieces", "line 6, column 2: 'x' is no number", {{0}}}, __LINE__);
+        const size_t good = size + strlen(tail) - strlen("10,x\r\n");
+        const input_options options = options_of("csv", NULL);
+        input in;
+        rowpool_error error;
+        assert_ok(read_as(&in, text, good, &options, &error), error);
+        char *found = describe(&in);
+        assert_string_equal(found, "int64 3x1 | x: 1 | 5: 6 | 7\r\n8: 9");
+        assert_int_equal(rows_of(&in).count, ROWS);
+        free(found);
+        close_input(&in);
+        free(text);
+    }
+}
+
+/* More elements than one block holds, integers that turn into doubles at the very end. */
+TEST(reads_many_numbers)
+{
+    enum { ROWS = 100000, WIDTH = 3, LONGEST = 64 };
+    char *text = malloc((size_t)ROWS * LONGEST);
+    assert_non_null(text);
+    size_t size = 0;
+    for (int64_t row = 0; row < ROWS; row++)
+        size += (size_t)sprintf(text + size, "%" PRId64 ",%" PRId64 ",%" PRId64 "\n", row, -row, row * row);
+    for (int real = 0; real < 2; real++) {
+        size += real ? (size_t)sprintf(text + size, "0.5,0,0\n") : 0;
+        const input_options options = options_of("csv", NULL);
+        input in;
+        rowpool_error error;
+        assert_ok(read_as(&in, text, size, &options, &error), error);
+        const rowpool_rows rows = rows_of(&in);
+        assert_int_equal(rows.dtype, real ? ROWPOOL_FLOAT64 : ROWPOOL_INT64);
+        assert_int_equal(rows.count, ROWS + real);
+        assert_int_equal(rows.width, WIDTH);
+        for (int64_t row = 0; row < ROWS; row++) {
+            const int64_t *integers = (const int64_t *)rows.data + WIDTH * row;
+            const double *reals = (const double *)rows.data + WIDTH * row;
+            assert_true(real ? reals[1] == (double)-row && reals[2] == (double)(row * row)
+                             : integers[1] == -row && integers[2] == row * row);
+        }
+        close_input(&in);
+    }
+    free(text);
+}
+
+/* Every half is read back as what it is printed as; and halfway between two, the even one. */
+TEST(reads_every_half)
+{
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        const double value = half_value((uint16_t)bits);
+        char text[NUMBER_TEXT];
+        format_real(text, value, ROWPOOL_FLOAT16);
+        uint16_t found = 0;
+        assert_int_equal(parse_element(&found, ROWPOOL_FLOAT16, text), PARSED);
+        if (isnan(value))
+            assert_true(isnan(half_value(found)));
+        else
+            assert_true(found == bits || (value == 0 && half_value(found) == 0));
+        if ((bits & 0x7fff) >= 0x7bff)
+            continue;
+        (void)snprintf(text, sizeof text, "%a", (value + half_value((uint16_t)(bits + 1))) / 2);
+        assert_int_equal(parse_element(&found, ROWPOOL_FLOAT16, text), PARSED);
+        assert_int_equal(found, bits + (bits & 1));
+    }
+}
+
+/* ---- Archives --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    unsigned char bytes[8192];
+    size_t size;
+} file_bytes;
+
+typedef struct {
+    const char *name;
+    bool compressed;
+    const char *shape; /* of int32 */
+    size_t elements;   /* 0, 1, 2 ... */
+} member;
+
+static const member TWO[] = {{"first.npy", false, "(2, 3)", 6}, {"second.npy", true, "(3, 2)", 6}};
+static const member ONE_STORED[] = {{"arr_0.npy", false, "(2, 3)", 6}};
+static const member ONE_COMPRESSED[] = {{"arr_0.npy", true, "(2, 3)", 6}};
+
+static size_t make_npy(unsigned char *to, const member *m)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text, "{'descr': '<i4', 'fortran_order': False, 'shape': %s, }", m->shape);
+    memcpy(to, "\x93NUMPY\1\0", 8);
+    (void)sprintf((char *)to + 10, "%-117s\n", text);
+    to[8] = 118;
+    to[9] = 0;
+    for (size_t i = 0; i < m->elements; i++)
+        memcpy(to + 128 + 4 * i, &(int32_t){(int32_t)i}, 4);
+    return 128 + 4 * m->elements;
+}
+
+static void add_member(zip_t *archive, unsigned char *bytes, const member *m)
+{
+    const size_t size = strstr(m->name, ".npy") != NULL ? make_npy(bytes, m) : (size_t)sprintf((char *)bytes, "words");
+    zip_source_t *source = zip_source_buffer(archive, bytes, size, 0);
+    assert_non_null(source);
+    const zip_int64_t index = zip_file_add(archive, m->name, source, ZIP_FL_ENC_UTF_8);
+    assert_true(index >= 0);
+    const zip_int32_t method = m->compressed ? ZIP_CM_DEFLATE : ZIP_CM_STORE;
+    assert_int_equal(zip_set_file_compression(archive, (zip_uint64_t)index, method, 0), 0);
+}
+
+static file_bytes make_npz(const member *members, size_t count)
+{
+    enum { MOST_MEMBERS = 8, MEMBER_BYTES = 1024 };
+    static unsigned char contents[MOST_MEMBERS][MEMBER_BYTES];
+    char path[] = "/tmp/rowpool-test-input-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    int code;
+    zip_t *archive = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);
+    assert_non_null(archive);
+    for (size_t i = 0; i < count; i++)
+        add_member(archive, contents[i], &members[i]);
+    assert_int_equal(zip_close(archive), 0);
+    assert_int_equal(close(fd), 0);
+    fd = open(path, O_RDONLY); /* the file was replaced */
+    file_bytes file;
+    file.size = (size_t)read(fd, file.bytes, sizeof file.bytes);
+    assert_in_range(file.size, 1, sizeof file.bytes - 1);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+    return file;
+}
+
+static void check_npz(const file_bytes *file, const char *wanted, const char *expected)
+{
+    const input_options options = options_of("npz",
+                                             wanted != NULL ? (const setting[MOST_SETTINGS]){{'e', wanted}} : NULL);
+    for (int piped = 0; piped < 2; piped++) {
+        input in;
+        rowpool_error error;
+        rowpool_status status = (piped ? read_stream_as : read_as)(&in, file->bytes, file->size, &options, &error);
+        char *found = status == ROWPOOL_OK ? describe(&in) : strdup(error.message);
+        if (strcmp(found, expected) != 0)
+            fail_msg("'%s' is '%s', not '%s'", wanted != NULL ? wanted : "", found, expected);
+        free(found);
+        close_input(&in);
+    }
+}
+
+TEST(reads_members_of_archives)
+{
+    const file_bytes stored = make_npz(ONE_STORED, 1);
+    const file_bytes compressed = make_npz(ONE_COMPRESSED, 1);
+    const file_bytes two = make_npz(TWO, 2);
+    check_npz(&stored, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&compressed, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&compressed, "arr_0", "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&two, "first", "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&two, "second.npy", "int32 3x2 | 0 1 | 2 3 | 4 5");
+    static const member with_words[] = {{"notes.txt", false, NULL, 0}, {"a.npy", true, "(0, 3)", 0}};
+    const file_bytes words = make_npz(with_words, 2);
+    check_npz(&words, NULL, "int32 0x3");
+}
+
+TEST(refuses_members_that_are_not_there)
+{
+    const file_bytes two = make_npz(TWO, 2);
+    check_npz(&two, NULL, "the .npz file has 2 arrays, --member says which: first, second");
+    check_npz(&two, "third", "the .npz file has no array 'third'; it has first, second");
+    check_npz(&two, "", "the .npz file has no array ''; it has first, second");
+    static const member words[] = {{"notes.txt", false, NULL, 0}};
+    const file_bytes without = make_npz(words, 1);
+    check_npz(&without, NULL, "the .npz file has no array");
+    static const member both[] = {{"a.npy", false, "(1, 1)", 1}, {"a.npy.npy", false, "(1, 1)", 1}};
+    const file_bytes unclear = make_npz(both, 2);
+    check_npz(&unclear, "a.npy", "the .npz file has more than one array 'a.npy'; it has a, a.npy");
+    check_npz(&unclear, "a.npy.npy", "int32 1x1 | 0");
+    check_npz(&(file_bytes){.size = 0}, NULL, "the file is empty; a .npz file was expected");
+}
+
+TEST(refuses_wrong_arrays_in_archives)
+{
+    static const member cases[] = {
+        {"a.npy", false, "(2, 4)", 6}, {"a.npy", true, "(2, 2)", 6}, {"a.npy", true, "()", 1}};
+    static const char *const messages[] = {
+        "the file is cut short: 24 bytes of data where shape (2, 4) of int32 needs 32",
+        "stray bytes follow the data: shape (2, 2) of int32 has 16",
+        "the array is a single value without rows (its shape is ())",
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const file_bytes file = make_npz(&cases[i], 1);
+        check_npz(&file, NULL, messages[i]);
+    }
+}
+
+/* A file that is cut short, and one of which a bit is not what it was: refused, or the same array all the same. */
+TEST(refuses_damaged_archives)
+{
+    for (int compressed = 0; compressed < 2; compressed++) {
+        const file_bytes whole = make_npz(compressed ? ONE_COMPRESSED : ONE_STORED, 1);
+        const input_options options = options_of("npz", NULL);
+        input in;
+        rowpool_error error;
+        for (size_t size = 0; size < whole.size; size++)
+            assert_int_equal(read_as(&in, whole.bytes, size, &options, &error), ROWPOOL_EINVAL);
+        size_t refused = 0;
+        for (size_t bit = 0; bit < 8 * whole.size; bit++) {
+            file_bytes changed = whole;
+            changed.bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
+            if (read_as(&in, changed.bytes, changed.size, &options, &error) != ROWPOOL_OK) {
+                refused++;
+                continue;
+            }
+            const rowpool_rows rows = rows_of(&in);
+            for (int32_t i = 0; i < 6; i++)
+                assert_int_equal(((const int32_t *)rows.data)[i], i);
+            close_input(&in);
+        }
+        assert_in_range(refused, whole.size, 8 * whole.size - 1); /* dates and the like are nobody's business */
+    }
+}
+
+TEST(notices_that_the_sum_of_a_member_is_wrong)
+{
+    file_bytes file = make_npz(ONE_STORED, 1);
+    unsigned char *data = memmem(file.bytes, file.size, "\4\0\0\0\5\0\0\0", 8);
+    assert_non_null(data);
+    data[0] = 7;
+    check_npz(&file, NULL, "the array cannot be read: CRC error");
+}
+
+/* ---- Raw files -------------------------------------------------------------------------------------------------- */
+
+static void check_raw(size_t size, const char *type, const char *shape, const char *expected)
+{
+    static const int16_t values[] = {1, -2, 3, 4, 5, 6};
+    const input_options options = options_of("raw", (const setting[MOST_SETTINGS]){{'T', type}, {'S', shape}});
+    for (int piped = 0; piped < 2; piped++) {
+        input in;
+        rowpool_error error;
+        rowpool_status status = (piped ? read_stream_as : read_as)(&in, values, size, &options, &error);
+        char *found = status == ROWPOOL_OK ? describe(&in) : strdup(error.message);
+        if (strcmp(found, expected) != 0)
+            fail_msg("%s of %s is '%s', not '%s'", shape, type, found, expected);
+        free(found);
+        close_input(&in);
+    }
+}
+
+TEST(reads_raw_files_of_just_that_size)
+{
+    check_raw(12, "int16", "2:3", "int16 2x3 | 1 -2 3 | 4 5 6");
+    check_raw(12, "uint16", "6:1", "uint16 6x1 | 1 | 65534 | 3 | 4 | 5 | 6");
+    check_raw(0, "int16", "0:3", "int16 0x3");
+    check_raw(0, "int16", "2:0", "int16 2x0 | |");
+    check_raw(12, "int16", "2:2", "stray bytes follow the data: shape (2, 2) of int16 has 8");
+    check_raw(12, "int16", "0:2", "stray bytes follow the data: shape (0, 2) of int16 has 0");
+    check_raw(11, "int16", "2:3", "the file is cut short: 11 bytes of data where shape (2, 3) of int16 needs 12");
+    check_raw(0, "int16", "2:3", "the file is cut short: 0 bytes of data where shape (2, 3) of int16 needs 12");
+    check_raw(12, "int16", "4294967296:4294967296", "the shape is too large: its bytes are beyond 64 bits");
+    check_raw(12, "int16", "18446744073709551615:1", "the shape is too large: its bytes are beyond 64 bits");
+}
+
+/* ---- Anything at all -------------------------------------------------------------------------------------------- */
+
+/* Whatever was accepted hangs together. */
+static void check_sound(const input *in)
+{
+    const rowpool_rows rows = rows_of(in);
+    const npy_header *header = &in->array.header;
+    assert_true(rows.offsets != NULL || rows.count * rows.width * test_size(rows.dtype) == header->data_bytes);
+    for (size_t row = 0; rows.offsets != NULL && row < rows.count; row++) {
+        assert_true(rows.offsets[row] <= rows.offsets[row + 1]);
+        assert_true((size_t)(rows.offsets[row + 1] - rows.offsets[row]) <= header->width);
+    }
+    assert_true(in->labels.count == 0 || in->labels.count == rows.count);
+    free(describe(in));
+}
+
+static const char PIECES[][12] = {"1",  "-2", "3.5", "x",     ",",  ",",   "\n", "\n",  "\r\n", "\r",   "\"",
+                                  "\"", " ",  "\t",  "1e400", "NA", "nan", "0x", "inf", ";",    "\xff", "99999999999"};
+
+TEST(reads_or_refuses_any_text)
+{
+    const size_t cases = test_setting("ROWPOOL_TEST_CASES", TEST_SANITIZED ? 20000 : 60000);
+    static const setting choices[][MOST_SETTINGS] = {
+        {{0}}, {{'g', NULL}}, {{'i', "nan"}}, {{'H', "yes"}}, {{'H', "no"}, {'L', "1"}}, {{'k', "2"}}, {{'T', "int8"}},
+    };
+    test_random random = test_random_begin(0x63737600);
+    size_t accepted = 0;
+    for (size_t i = 0; i < cases; i++) {
+        char text[512];
+        size_t size = 0;
+        const uint64_t pieces = test_below(&random, 30);
+        for (uint64_t k = 0; k < pieces; k++) {
+            const char *piece = PIECES[test_below(&random, test_chance(&random, 3) ? COUNT_OF(PIECES) : 8)];
+            memcpy(text + size, piece, strlen(piece));
+            size += strlen(piece);
+            if (test_chance(&random, 400))
+                text[size++] = '\0';
+        }
+        const input_options options = options_of(test_chance(&random, 4) ? "tsv" : "csv",
+                                                 choices[test_below(&random, COUNT_OF(choices))]);
+        input in;
+        rowpool_error error = test_error_fresh();
+        rowpool_status status = read_as(&in, text, size, &options, &error);
+        if (status == ROWPOOL_OK) {
+            accepted++;
+            check_sound(&in);
+            close_input(&in);
+        } else {
+            assert_int_equal(status, ROWPOOL_EINVAL);
+        }
+    }
+    assert_in_range(accepted, cases / 100, cases);
+}
+
+/* Several bytes of an archive that are not what they were. */
+TEST(reads_or_refuses_any_archive)
+{
+    const size_t cases = test_setting("ROWPOOL_TEST_CASES", TEST_SANITIZED ? 5000 : 20000);
+    test_random random = test_random_begin(0x6e707a00);
+    const file_bytes whole = make_npz(TWO, 2);
+    for (size_t i = 0; i < cases; i++) {
+        file_bytes changed = whole;
+        for (uint64_t k = 0; k <= test_below(&random, 4); k++)
+            changed.bytes[test_below(&random, whole.size)] = (unsigned char)test_next(&random);
+        if (test_chance(&random, 4))
+            changed.size = test_below(&random, whole.size);
+        const input_options options = options_of(
+            "npz", (const setting[MOST_SETTINGS]){{'e', test_chance(&random, 2) ? "first" : "second"}});
+        input in;
+        rowpool_error error;
+        if (read_as(&in, changed.bytes, changed.size, &options, &error) == ROWPOOL_OK) {
+            check_sound(&in);
+            close_input(&in);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_numbers),
+        cmocka_unit_test(recognises_headers_and_labels),
+        cmocka_unit_test(leaves_words_out),
+        cmocka_unit_test(reads_other_separators),
+        cmocka_unit_test(reads_missing_cells_and_ragged_rows),
+        cmocka_unit_test(reads_the_type_that_is_asked_for),
+        cmocka_unit_test(refuses_bad_text_with_its_place),
+        cmocka_unit_test(refuses_bytes_that_are_no_text),
+        cmocka_unit_test(refuses_endless_cells),
+        cmocka_unit_test(reads_across_pieces),
+        cmocka_unit_test(reads_many_numbers),
+        cmocka_unit_test(reads_every_half),
+        cmocka_unit_test(reads_members_of_archives),
+        cmocka_unit_test(refuses_members_that_are_not_there),
+        cmocka_unit_test(refuses_wrong_arrays_in_archives),
+        cmocka_unit_test(refuses_damaged_archives),
+        cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
+        cmocka_unit_test(reads_raw_files_of_just_that_size),
+        cmocka_unit_test(reads_or_refuses_any_text),
+        cmocka_unit_test(reads_or_refuses_any_archive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,53 @@
+/* Amounts as the program shows them. */
+#include "support.h"
+
+#include "units.h"
+
+typedef void format_amount(char text[UNITS_TEXT], double amount);
+
+static void check_amount(format_amount *format, double amount, const char *expected)
+{
+    char text[UNITS_TEXT];
+    format(text, amount);
+    assert_string_equal(text, expected);
+}
+
+TEST(bytes_are_counted_in_powers_of_1024)
+{
+    check_amount(format_bytes, 0, "0 bytes");
+    check_amount(format_bytes, 1023, "1023 bytes");
+    check_amount(format_bytes, 1024, "1.0 KiB");
+    check_amount(format_bytes, 1.5 * 1024 * 1024, "1.5 MiB");
+    check_amount(format_bytes, 0x1p30, "1.0 GiB");
+    check_amount(format_bytes, 0x1p64, "16384.0 PiB");
+}
+
+TEST(rates_are_counted_in_powers_of_1000)
+{
+    check_amount(format_rate, 0, "0.0 B/s");
+    check_amount(format_rate, 999, "999 B/s");
+    check_amount(format_rate, 1000, "1.0 kB/s");
+    check_amount(format_rate, 12.34e9, "12.3 GB/s");
+    check_amount(format_rate, 410.4e6, "410 MB/s");
+    check_amount(format_rate, 1e20, "100000 PB/s");
+}
+
+TEST(seconds_are_shown_as_long_as_they_are)
+{
+    check_amount(format_seconds, 0, "0.00 ms");
+    check_amount(format_seconds, 0.000421, "0.42 ms");
+    check_amount(format_seconds, 1, "1.0 s");
+    check_amount(format_seconds, 59.9, "59.9 s");
+    check_amount(format_seconds, 60, "1 min 00 s");
+    check_amount(format_seconds, 3725.9, "62 min 05 s");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_are_counted_in_powers_of_1024),
+        cmocka_unit_test(rates_are_counted_in_powers_of_1000),
+        cmocka_unit_test(seconds_are_shown_as_long_as_they_are),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

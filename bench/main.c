@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "record.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -48,8 +49,8 @@ static rowpool_status check_memory(const bench_options *options, rowpool_error *
     return status;
 }
 
-static rowpool_status measure_case(const bench_options *options, bench_peers *peers, rowpool_dtype dtype,
-                                   const bench_shape *shape, bool is_first, rowpool_error *error)
+static rowpool_status measure_case(const bench_options *options, const bench_context *context, bench_peers *peers,
+                                   rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error)
 {
     bench_case work;
     bench_results results;
@@ -58,21 +59,23 @@ static rowpool_status measure_case(const bench_options *options, bench_peers *pe
     if (status)
         return status;
     status = bench_measure(&work, peers, options->rounds, &results, error);
-    if (!status)
-        options->format->results(&work, &results, is_first);
+    if (!status && options->format->results)
+        options->format->results(&work, &results);
+    if (!status && !bench_record_add(context->record, &work, &results))
+        status = bench_fail(error, ROWPOOL_ENOMEM, "no memory for the results");
     bench_results_free(&results);
     bench_case_free(&work);
     return status;
 }
 
 /* Returns whether all went well, and says what did not. */
-static bool sweep(const bench_options *options, bench_peers *peers)
+static bool sweep(const bench_options *options, const bench_context *context, bench_peers *peers)
 {
     rowpool_error error;
 
     for (size_t i = 0; i < options->dtype_count; i++) {
         for (size_t j = 0; j < options->shape_count; j++) {
-            if (measure_case(options, peers, options->dtypes[i], &options->shapes[j], i + j == 0, &error)) {
+            if (measure_case(options, context, peers, options->dtypes[i], &options->shapes[j], &error)) {
                 bench_complain("%s", error.message);
                 return false;
             }
@@ -92,34 +95,44 @@ static rowpool_status find_peers(const bench_options *options, bench_peers *peer
     return status || !options->peers_named ? status : bench_peers_check_wanted(peers, error);
 }
 
+/* Finds, measures and writes; returns the exit status. */
+static int measure(const bench_options *options, bench_context *context, bench_peers *peers)
+{
+    rowpool_error error;
+    rowpool_status status = check_memory(options, &error);
+    bool good;
+
+    if (!status)
+        status = find_peers(options, peers, &error);
+    bench_machine_read(&context->machine);
+    if (!status && !(context->record = bench_record_new(context)))
+        status = bench_fail(&error, ROWPOOL_ENOMEM, "no memory for the results");
+    if (status) {
+        bench_complain("%s", error.message);
+        return status == ROWPOOL_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+    }
+    if (options->format->begin)
+        options->format->begin(context);
+    good = output_is_written() && sweep(options, context, peers);
+    /* After a failure too: what was measured before it stays readable. */
+    if (options->format->end)
+        options->format->end(context);
+    return good && output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int run(const bench_options *options)
 {
     bench_peers *peers = calloc(1, sizeof *peers);
-    bench_context context = {.peers = peers, .rounds = options->rounds};
-    rowpool_error error;
-    rowpool_status status;
-    bool good;
+    bench_context context = {.peers = peers, .rounds = options->rounds, .command = options->command};
+    int code = EXIT_FAILURE;
 
-    if (!peers) {
+    if (peers)
+        code = measure(options, &context, peers);
+    else
         bench_complain("no memory for the list of peers");
-        return EXIT_FAILURE;
-    }
-    status = check_memory(options, &error);
-    if (!status)
-        status = find_peers(options, peers, &error);
-    if (status) {
-        bench_complain("%s", error.message);
-        free(peers);
-        return status == ROWPOOL_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
-    }
-    bench_machine_read(&context.machine);
-    options->format->begin(&context);
-    good = output_is_written() && sweep(options, peers);
-    /* After a failure too: what was measured before it stays readable. */
-    options->format->end();
-    good = good && output_is_written();
+    json_decref(context.record);
     free(peers);
-    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code;
 }
 
 static int run_first(const bench_options *options)

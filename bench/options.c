@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -324,6 +325,32 @@ static bool sizes_are_possible(const bench_options *options)
     return true;
 }
 
+/* The arguments side by side, quoted where the shell would not take them for words; NULL where there is no memory. */
+static char *command_of(int argc, char **argv)
+{
+    static const char plain_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,-./:=@_";
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    for (int i = 0; i < argc && out; i++) {
+        const bool plain = argv[i][0] && !argv[i][strspn(argv[i], plain_characters)];
+
+        fputs(i ? " " : "", out);
+        if (plain) {
+            fputs(argv[i], out);
+            continue;
+        }
+        fputc('\'', out);
+        for (const char *at = argv[i]; *at; at++)
+            fputs(*at == '\'' ? "'\\''" : (const char[]){*at, '\0'}, out);
+        fputc('\'', out);
+    }
+    if (out)
+        fclose(out);
+    return text;
+}
+
 bench_request bench_options_read(bench_options *options, int argc, char **argv)
 {
     bench_request request;
@@ -331,7 +358,8 @@ bench_request bench_options_read(bench_options *options, int argc, char **argv)
     *options = (bench_options){.format = bench_formats[0],
                                .rounds = ROUNDS_DEFAULT,
                                .peers = bench_peers_usual,
-                               .check = {.scale = 1, .width_step = 1}};
+                               .check = {.scale = 1, .width_step = 1},
+                               .command = command_of(argc, argv)};
     if (!set_types(options, types_default) || !set_shapes(options, shapes_default))
         return BENCH_USAGE;
     request = read_arguments(options, argc, argv);
@@ -341,6 +369,7 @@ bench_request bench_options_read(bench_options *options, int argc, char **argv)
 
 void bench_options_free(bench_options *options)
 {
+    free(options->command);
     free(options->dtypes);
     free(options->shapes);
 }

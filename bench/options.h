@@ -7,6 +7,7 @@
 #include "report.h"
 
 typedef struct {
+    char *command;       /* all of it, as the shell would take it */
     const char *devices; /* NULL: every one there is */
     bool balance;        /* they are measured alone and together */
     const char *peers;   /* patterns of labels of those beside them; */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "options.h"
-#include "record.h"
+#include "page.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -95,6 +95,50 @@ static rowpool_status find_peers(const bench_options *options, bench_peers *peer
     return status || !options->peers_named ? status : bench_peers_check_wanted(peers, error);
 }
 
+/* The OpenCL devices among them, as --balance takes them; false where there are not two. */
+static bool list_together(const bench_peers *peers, char *list, size_t size)
+{
+    size_t used = 0, count = 0;
+
+    for (size_t i = 0; i < peers->count && used < size; i++) {
+        const bench_peer *peer = &peers->items[i];
+
+        if (peer->type != &bench_peer_rowpool || strcmp(peer->index, peer->argument) != 0 ||
+            !strchr(peer->index, ':') || (count && strstr(list, peer->index)))
+            continue;
+        used += (size_t)snprintf(list + used, size - used, "%s%s", count++ ? "," : "", peer->index);
+    }
+    return count > 1 && used < size;
+}
+
+/* What a report has beside its sweep where there are several devices: all of them on one map. */
+static bool sweep_together(const bench_options *options, const bench_context *context)
+{
+    char devices[64] = "";
+    bench_options together = *options;
+    bench_peers *peers;
+    rowpool_error error;
+    bool good;
+
+    if (!options->together || !list_together(context->peers, devices, sizeof devices))
+        return true;
+    together.devices = devices;
+    together.balance = true;
+    together.peers = "";
+    together.peers_named = false;
+    together.shapes = options->together;
+    together.shape_count = options->together_count;
+    peers = calloc(1, sizeof *peers);
+    if (!peers)
+        bench_fail(&error, ROWPOOL_ENOMEM, "no memory for the list of peers");
+    good = peers && !find_peers(&together, peers, &error);
+    if (!good)
+        bench_complain("%s", error.message);
+    good = good && sweep(&together, context, peers);
+    free(peers);
+    return good;
+}
+
 /* Finds, measures and writes; returns the exit status. */
 static int measure(const bench_options *options, bench_context *context, bench_peers *peers)
 {
@@ -113,14 +157,14 @@ static int measure(const bench_options *options, bench_context *context, bench_p
     }
     if (options->format->begin)
         options->format->begin(context);
-    good = output_is_written() && sweep(options, context, peers);
+    good = output_is_written() && sweep(options, context, peers) && sweep_together(options, context);
     /* After a failure too: what was measured before it stays readable. */
     if (options->format->end)
         options->format->end(context);
     return good && output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int run(const bench_options *options)
+static int run(const bench_options *options, bench_page *page)
 {
     bench_peers *peers = calloc(1, sizeof *peers);
     bench_context context = {.peers = peers, .rounds = options->rounds, .command = options->command};
@@ -130,8 +174,26 @@ static int run(const bench_options *options)
         code = measure(options, &context, peers);
     else
         bench_complain("no memory for the list of peers");
+    if (code == EXIT_SUCCESS && page && !bench_page_of_record(page, context.record))
+        code = EXIT_FAILURE;
     json_decref(context.record);
     free(peers);
+    return code;
+}
+
+/* With a page that is wanted, which is opened before anything is measured. */
+static int run_or_read(const bench_options *options)
+{
+    bench_page *page = NULL;
+    int code;
+
+    if (options->page_kind && !(page = bench_page_begin(options->page_kind, options->page)))
+        return EXIT_FAILURE;
+    if (options->from)
+        code = bench_page_of_file(page, options->from) ? EXIT_SUCCESS : EXIT_FAILURE;
+    else
+        code = run(options, page);
+    bench_page_end(page);
     return code;
 }
 
@@ -160,7 +222,7 @@ static int answer(bench_request request, const bench_options *options)
         printf("%s %s\n", BENCH_PROGRAM, rowpool_version());
         return output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
     case BENCH_RUN:
-        return options->is_first ? run_first(options) : options->is_check ? run_check(options) : run(options);
+        return options->is_first ? run_first(options) : options->is_check ? run_check(options) : run_or_read(options);
     case BENCH_USAGE:
         break;
     }

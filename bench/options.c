@@ -11,10 +11,13 @@ enum { ROUNDS_DEFAULT = 7, ROUNDS_MAX = 100000 };
 static const char types_default[] = "int32";
 static const char shapes_default[] = "200000:5,1000000:64,65536:1024";
 
-/* What a report has where no shape is given: 2^24 elements in rows of every width, then 256 to 2^26 in rows of 5. */
-static const char shapes_of_report[] =
-    "16777216:1,8388608:2,5592405:3,3355443:5,2097152:8,1048576:16,524288:32,262144:64,131072:128,65536:256,32768:512,"
-    "16384:1024,51:5,205:5,819:5,3277:5,13107:5,52429:5,209715:5,838861:5,13421773:5";
+/* Where no shape is given a plot has 2^24 elements in rows of every width, and a report also 256 to 2^26 in rows of 5. */
+#define WIDTHS                                                                           \
+    "16777216:1,8388608:2,5592405:3,3355443:5,2097152:8,1048576:16,524288:32,262144:64," \
+    "131072:128,65536:256,32768:512,16384:1024"
+static const char shapes_of_plot[] = WIDTHS;
+static const char shapes_of_report[] = WIDTHS ",51:5,205:5,819:5,3277:5,13107:5,52429:5,209715:5,838861:5,13421773:5";
+#undef WIDTHS
 static const char shapes_together[] = "209715:5,3355443:5,13421773:5,262144:64,16384:1024";
 
 const char bench_help[] =
@@ -51,7 +54,7 @@ const char bench_help[] =
     "  --report FILE        a page with plots and tables as well, in one file of HTML; without --shape of\n"
     "                       rows of 1 to 1024, of 1 KB to 256 MB (int32), and of devices that share a\n"
     "                       map where there are two: some two minutes\n"
-    "  --plot FILE          the same sweep, and of it the throughput by row width alone, as SVG\n"
+    "  --plot FILE          the first of these plots alone, the throughput by row width, as SVG\n"
     "  --from FILE          with --report or --plot: nothing is measured, the results are those that an\n"
     "                       earlier run wrote with --format json\n"
     "  --check[=LIST]       instead of all this: what rowpool is meant to reach, beside what it reaches\n"
@@ -214,11 +217,14 @@ static bool set_peers(bench_options *options, const char *list)
     return *list;
 }
 
+/* Kinds of page. */
+static const char report[] = "report", plot[] = "plot";
+
 static bool set_page(bench_options *options, const char *kind, const char *path)
 {
     if (!*path)
         bench_complain("--%s: no file is named", kind);
-    else if (options->page_kind && strcmp(options->page_kind, kind) != 0)
+    else if (options->page_kind && options->page_kind != kind)
         bench_complain("--report and --plot exclude each other: the other can be made --from the results");
     else {
         options->page_kind = kind;
@@ -230,12 +236,12 @@ static bool set_page(bench_options *options, const char *kind, const char *path)
 
 static bool set_report(bench_options *options, const char *path)
 {
-    return set_page(options, "report", path);
+    return set_page(options, report, path);
 }
 
 static bool set_plot(bench_options *options, const char *path)
 {
-    return set_page(options, "plot", path);
+    return set_page(options, plot, path);
 }
 
 static bool set_from(bench_options *options, const char *path)
@@ -388,13 +394,16 @@ static bool sizes_are_possible(const bench_options *options)
 /* Where no shape is given. */
 static bool set_usual_shapes(bench_options *options)
 {
+    const bool is_report = options->page_kind == report;
+
     if (options->shapes)
         return true;
-    if (!options->page_kind)
-        return set_shapes(options, shapes_default);
-    if (!options->balance)
+    if (is_report && !options->balance) {
         options->together = read_list(shapes_together, sizeof *options->together, &options->together_count, read_shape);
-    return (options->together || options->balance) && set_shapes(options, shapes_of_report);
+        if (!options->together)
+            return false;
+    }
+    return set_shapes(options, is_report ? shapes_of_report : options->page_kind ? shapes_of_plot : shapes_default);
 }
 
 /* The arguments side by side, quoted where the shell would not take them for words; NULL where there is no memory. */

@@ -16,12 +16,15 @@ struct bench_page {
     replacement file;
 };
 
+/* The oldest matplotlib that has what page.py asks for: 3.6. */
+static const char imports[] = "import matplotlib; matplotlib.rcParams['text.parse_math']";
+
 static bool find_tools(bench_page *page)
 {
     if (!bench_python_script("page.py", page->script, sizeof page->script))
         bench_complain("--%s: %s: %s; install rowpool, or build it again", page->kind, page->script, strerror(errno));
-    else if (!(page->python = bench_python_with("import matplotlib")))
-        bench_complain("--%s needs Python with matplotlib: apt-get install python3-matplotlib", page->kind);
+    else if (!(page->python = bench_python_with(imports)))
+        bench_complain("--%s needs Python with matplotlib from 3.6 on: apt-get install python3-matplotlib", page->kind);
     return page->python;
 }
 

@@ -287,9 +287,10 @@ def most_varied(entries, key, varies):
 
 
 def curves_of(entries, x, y):
+    """Of each peer the points; of several results for one point the first, which was measured beside the others'."""
     curves = {}
     for entry in sorted(entries, key=lambda entry: entry[x]):
-        curves.setdefault(entry["peer"], {})[entry[x]] = y(entry)
+        curves.setdefault(entry["peer"], {}).setdefault(entry[x], y(entry))
     order = unique(entry["peer"] for entry in entries)
     return {peer: list(curves[peer].items()) for peer in order}
 
@@ -375,7 +376,8 @@ def size_plot(title, entries, styles):
     entries = most_varied(entries, lambda entry: -entry["width"], "bytes")
     curves = curves_of(entries, "bytes", lambda entry: entry["real_time"])
     host = dict(curves.get("rowpool/host", []))
-    devices = [peer for peer in curves if peer.startswith("rowpool/") and peer != "rowpool/host"]
+    together = {entry["peer"] for entry in entries if "shares" in entry}
+    devices = [peer for peer in curves if peer.startswith("rowpool/") and peer not in {"rowpool/host", *together}]
     found = {peer: crossing(peer, curves[peer], host) for peer in devices} if host else {}
     # Worker processes have their sentence; more marks would hide each other.
     marked = [at for at in found.values() if at and not at.always and "/fork" not in at.peer]

@@ -216,6 +216,7 @@ class Pages(unittest.TestCase):
         self.assertIn("rowpool/0:0 begins to pay at about 8 kB", text)
         self.assertIn("rowpool/fork does not pay", text)
         self.assertIn("rowpool/1:0 is faster than the host at every size", text)
+        self.assertNotRegex(text, "rowpool/0:0,1:0 (is|does|begins)")
 
     def test_what_comes_from_outside_stays_text(self):
         text = self.made(invented())

@@ -212,7 +212,8 @@ static void a_page_without_matplotlib_names_the_package(void **state)
     assert_int_equal(report.exit_status, 1);
     assert_int_equal(plot.exit_status, 1);
     assert_string_equal(report.out, "");
-    assert_non_null(strstr(report.err, "--report needs Python with matplotlib: apt-get install python3-matplotlib"));
+    assert_non_null(
+        strstr(report.err, "--report needs Python with matplotlib from 3.6 on: apt-get install python3-matplotlib"));
     assert_non_null(strstr(plot.err, "--plot needs Python with matplotlib"));
     assert_int_equal(rmdir(folder), 0); /* nothing is in it */
     release(&report);

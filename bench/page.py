@@ -19,12 +19,16 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFor
 
 # ---- Results --------------------------------------------------------------------------------------------------------
 
-TEXTS = ["peer", "device", "driver", "dtype"]
+TEXTS = ["peer", "device", "driver", "dtype", "run_name", "run_type", "time_unit"]
 COUNTS = ["rows", "width", "bytes"]
-TIMES = ["real_time", "cpu_time", "min_time", "p95_time", "first_time"]
+TIMES = ["real_time", "min_time", "p95_time", "first_time", "cpu_time"]
 STAGES = ["upload_time", "kernel_time", "read_time"]
 FIGURES = ["ratio_to_serial", "part_of_limit", "overhead", "efficiency"]
 LARGEST = 1e30  # beyond it a number is no measurement
+
+# The least that the numbers of a median may be: those that it has, and those that it may have.
+REQUIRED = {**dict.fromkeys(COUNTS, 1), **dict.fromkeys(TIMES, 0), "real_time": 1e-6}
+OPTIONAL = {**dict.fromkeys(STAGES, 0), **dict.fromkeys(FIGURES, -LARGEST)}
 
 
 class Refused(Exception):
@@ -40,34 +44,34 @@ def clean(value):
     return [clean(member) for member in value] if isinstance(value, list) else value
 
 
-def number(entry, name, where, least=0.0):
+def number(entry, name, where, least):
     value = entry.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= LARGEST:
         raise Refused(f"{where} has no {name} that could be")
     return value
 
 
-def text(entry, name, where):
-    if not isinstance(entry.get(name), str):
-        raise Refused(f"{where} has no {name}")
-    return entry[name]
-
-
 def check_median(entry, where):
-    for name in COUNTS:
-        number(entry, name, where, 1)
-    for name in TIMES:
-        number(entry, name, where)
-    number(entry, "real_time", where, 1e-6)
-    for name in STAGES:
-        number(entry, name, where) if name in entry else None
-    for name in FIGURES:
-        number(entry, name, where, -LARGEST) if name in entry else None
+    for name, least in REQUIRED.items():
+        number(entry, name, where, least)
+    for name, least in OPTIONAL.items():
+        if name in entry:
+            number(entry, name, where, least)
     shares = entry.get("shares", {})
     if not isinstance(shares, dict):
         raise Refused(f"{where} has no shares that could be")
     for device in shares:
-        number(shares, device, where)
+        number(shares, device, where, 0)
+
+
+def check_entry(entry, where):
+    if not isinstance(entry, dict):
+        raise Refused(f"{where} is no object")
+    for name in TEXTS:
+        if not isinstance(entry.get(name), str):
+            raise Refused(f"{where} has no {name}")
+    if entry["time_unit"] != "ns":
+        raise Refused(f"{where} has its times in {entry['time_unit']}, not in ns")
 
 
 def read(source):
@@ -83,15 +87,12 @@ def read(source):
     medians, rounds = [], {}
     for i, entry in enumerate(root["benchmarks"]):
         where = f"benchmark {i + 1}"
-        if not isinstance(entry, dict):
-            raise Refused(f"{where} is no object")
-        for name in TEXTS + ["run_name", "run_type"]:
-            text(entry, name, where)
+        check_entry(entry, where)
         if entry["run_type"] == "aggregate":
             check_median(entry, where)
             medians.append({**entry, "rounds": rounds.pop(entry["run_name"], [])})
         else:
-            rounds.setdefault(entry["run_name"], []).append(number(entry, "real_time", where))
+            rounds.setdefault(entry["run_name"], []).append(number(entry, "real_time", where, 0))
     if not medians:
         raise Refused("it has no result of any peer")
     context = {str(name): str(value) for name, value in root["context"].items()}
@@ -143,7 +144,7 @@ DARK = dict(
 )
 MARKERS = "osD^vPX<>"  # not as many as colours: each pair comes once
 WIDTH, LEFT, RIGHT, TOP = 360, 50, 20, 10  # CSS pixels: what a phone has, so that text is never scaled down
-LINE, FOOT = 16, 36  # a line of text; the numbers and the name of an axis
+LINE, FOOT = 16, 38  # a line of text; the numbers and the name of an axis
 
 matplotlib.rcdefaults()
 matplotlib.rcParams.update(
@@ -151,7 +152,7 @@ matplotlib.rcParams.update(
         "svg.fonttype": "none",
         "svg.hashsalt": "rowpool",
         "text.parse_math": False,
-        "font.size": 11,
+        "font.size": 12,
         "axes.edgecolor": GRID,
         "axes.grid": True,
         "axes.axisbelow": True,
@@ -185,15 +186,15 @@ def axes(figure, height, bottom, tall, left=LEFT, right=RIGHT):
 
 
 def legend_height(labels):
-    columns = 2 if max(map(len, labels)) <= 21 else 1
-    return columns, 14.5 * math.ceil(len(labels) / columns)
+    columns = 2 if max(map(len, labels)) <= 19 else 1
+    return columns, 15.5 * math.ceil(len(labels) / columns)
 
 
 def legend(figure, handles, labels):
     columns, _ = legend_height(labels)
     figure.legend(
-        handles, labels, ncol=columns, loc="lower center", borderaxespad=0.2, borderpad=0, labelspacing=0.35,
-        handlelength=2.2, handletextpad=0.6, columnspacing=1.2,
+        handles, labels, ncol=columns, loc="lower center", borderaxespad=0.2, borderpad=0, labelspacing=0.3,
+        handlelength=2, handletextpad=0.5, columnspacing=1,
     )  # fmt: skip
 
 
@@ -430,7 +431,7 @@ def shares_plot(title, entries, styles):
     tall, (_, below) = 24 * len(names), legend_height(devices)
     height = TOP + LINE + tall + FOOT + below
     figure = canvas(height)
-    on = axes(figure, height, FOOT + below, tall, 110, 62)
+    on = axes(figure, height, FOOT + below, tall, 110, 70)
     parts = {device: [100 * entry["shares"].get(device, 0) for entry in entries] for device in devices}
     bars(on, names, parts, colours)
     on.set_xlim(0, 100)
@@ -471,7 +472,7 @@ def stages_plot(title, entries, styles):
         on = axes(figure, height, top, tall[peer])
         parts = {stage: [entry.get(stage, 0) / 1e6 for entry in own] for stage in STAGES}
         bars(on, [str(entry["width"]) for entry in own], parts, colours)
-        on.set_title(peer, loc="left", fontsize=11)
+        on.set_title(peer, loc="left", fontsize=12)
         on.set_xlabel("ms; a bar for each number of elements in a row")
         top -= bottom
     figure.legend(
@@ -506,9 +507,11 @@ STYLE = """
 :root{color-scheme:light dark;--ink:#1f2328;--paper:#fff;--faint:#57606a;--line:#d8dce1;--link:#0b62c4}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--paper:#15181c;--faint:#a3acb6;--line:#3a4047;--link:#6cb2ff}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:70rem;padding:1rem;font:1rem/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);overflow-wrap:break-word}
+body{margin:0 auto;max-width:70rem;padding:1rem;font:1rem/1.5 system-ui,sans-serif;color:var(--ink);
+background:var(--paper);overflow-wrap:break-word}
 h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.25rem;margin-top:2.5rem}h3{font-size:1.05rem;margin:0 0 .5rem}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:0}dt{color:var(--faint)}dd{margin:0;min-width:0;overflow-wrap:anywhere}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:0}
+dt{color:var(--faint)}dd{margin:0;min-width:0;overflow-wrap:anywhere}
 code{font:.9em ui-monospace,monospace}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2.5rem;align-items:start}
 section{min-width:0}figure{margin:0}figure svg{display:block;width:100%;max-width:34rem;height:auto}
@@ -517,7 +520,8 @@ summary{cursor:pointer;color:var(--link)}
 .scroll{overflow-x:auto;margin:.5rem 0}
 table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--faint)}
-th,td{padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
+th,td{padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--line);text-align:right;
+vertical-align:top;white-space:nowrap}
 th{font-weight:600}th:first-child,.words *{text-align:left}.words td{white-space:normal}
 """
 
@@ -565,8 +569,7 @@ def every_result(medians):
     rows = [
         [entry["peer"], entry["dtype"], *(str(entry[name]) for name in COUNTS)]
         + [digits(rate(entry)), digits(entry["rows"] / entry["real_time"] * 1e9)]
-        + [microseconds(entry, name) for name in ["real_time", "min_time", "p95_time", "first_time", "cpu_time"]]
-        + [microseconds(entry, name) for name in STAGES]
+        + [microseconds(entry, name) for name in TIMES + STAGES]
         + [digits(entry["ratio_to_serial"]) if "ratio_to_serial" in entry else ""]
         + [percent(entry, name) for name in FIGURES[1:]]
         + [", ".join(f"{device} {digits(100 * share)}" for device, share in entry.get("shares", {}).items())]

@@ -83,8 +83,8 @@ def median(peer, rows, width, nanoseconds, **more):
     times = dict.fromkeys(["real_time", "cpu_time", "min_time", "p95_time", "first_time"], nanoseconds)
     return {
         "name": run + "_median", "run_name": run, "run_type": "aggregate", "peer": peer, "device": HOSTILE,
-        "driver": "a <b>driver</b>", "dtype": "int32", "rows": rows, "width": width, "bytes": 4 * rows * width,
-        **times, **more,
+        "driver": "a <b>driver</b>", "dtype": "int32", "time_unit": "ns", "rows": rows, "width": width,
+        "bytes": 4 * rows * width, **times, **more,
     }  # fmt: skip
 
 
@@ -265,8 +265,9 @@ class Pages(unittest.TestCase):
             ("[]", "there is no context"),
             ('{"context": {}}', "there are no benchmarks"),
             ('{"context": {}, "benchmarks": []}', "no result of any peer"),
-            ('{"context": {}, "benchmarks": [{"name": "BM_memcpy/8", "run_type": "iteration"}]}', "benchmark 1 has no peer"),
+            ('{"context": {}, "benchmarks": [{"name": "BM_memcpy/8"}]}', "benchmark 1 has no peer"),
             ('{"context": {}, "benchmarks": [7]}', "benchmark 1 is no object"),
+            (changed(time_unit="us"), "benchmark 1 has its times in us"),
             (changed(rows=0), "benchmark 1 has no rows"),
             (changed(rows=True), "benchmark 1 has no rows"),
             (changed(width="5"), "benchmark 1 has no width"),

@@ -95,19 +95,23 @@ static rowpool_status find_peers(const bench_options *options, bench_peers *peer
     return status || !options->peers_named ? status : bench_peers_check_wanted(peers, error);
 }
 
+/* Whether it is one OpenCL device, with the caller's memory. */
+static bool is_device(const bench_peer *peer)
+{
+    char label[sizeof peer->label];
+
+    (void)snprintf(label, sizeof label, "rowpool/%s", peer->index);
+    return strchr(peer->index, ':') && !strcmp(peer->label, label);
+}
+
 /* The OpenCL devices among them, as --balance takes them; false where there are not two. */
 static bool list_together(const bench_peers *peers, char *list, size_t size)
 {
     size_t used = 0, count = 0;
 
-    for (size_t i = 0; i < peers->count && used < size; i++) {
-        const bench_peer *peer = &peers->items[i];
-
-        if (peer->type != &bench_peer_rowpool || strcmp(peer->index, peer->argument) != 0 ||
-            !strchr(peer->index, ':') || (count && strstr(list, peer->index)))
-            continue;
-        used += (size_t)snprintf(list + used, size - used, "%s%s", count++ ? "," : "", peer->index);
-    }
+    for (size_t i = 0; i < peers->count && used < size; i++)
+        if (is_device(&peers->items[i]))
+            used += (size_t)snprintf(list + used, size - used, "%s%s", count++ ? "," : "", peers->items[i].index);
     return count > 1 && used < size;
 }
 

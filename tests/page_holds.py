@@ -9,6 +9,7 @@ import importlib.util
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -195,6 +196,17 @@ class Pages(unittest.TestCase):
             self.assertIn(" ".join(digits(time / 1e3) for time in times), page.cells)
         self.assertEqual(os.listdir(self.folder), ["page.html"])
 
+    def test_the_command_is_told_as_a_shell_takes_it_and_in_utf_8(self):
+        target = self.path("a b'\udcff.html")
+        arguments = ["--shape", "5:5", "--rounds", "1", "--peers", "none", "--device", "host", "--format", "json"]
+        answer = self.bench(*arguments, "--report", target)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        command = json.loads(answer.stdout.decode())["context"]["command"]
+        shown = target.replace("\udcff", "?")
+        self.assertEqual(shlex.split(command), ["rowpool-bench", *arguments, "--report", shown])
+        with open(target, encoding="utf-8") as file:
+            self.assertIn(command, Page(file.read()).cells)
+
     def test_devices_that_share_have_their_shares_shown(self):
         target = self.path("page.html")
         arguments = ["--shape", "1000:5", "--rounds", "2", "--balance", "fork,host", "--format", "json"]
@@ -312,11 +324,13 @@ class Pages(unittest.TestCase):
 
     def test_after_a_run_that_fails_there_is_no_page(self):
         target = self.path("page.html", b"as before")
-        answer = self.bench("--device", "9:9", "--shape", "5:5", "--report", target)
-        self.assertNotEqual(answer.returncode, 0)
-        with open(target, "rb") as file:
-            self.assertEqual(file.read(), b"as before")
-        self.assertEqual(os.listdir(self.folder), ["page.html"])
+        with open("/dev/full", "wb") as full:
+            for device in ("9:9", "host"):
+                command = [PROGRAM, "--device", device, "--shape", "5:5", "--rounds", "1", "--report", target]
+                self.assertNotEqual(subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL).returncode, 0)
+                with open(target, "rb") as file:
+                    self.assertEqual(file.read(), b"as before")
+                self.assertEqual(os.listdir(self.folder), ["page.html"])
 
 
 if __name__ == "__main__":

@@ -326,7 +326,7 @@ class Pages(unittest.TestCase):
         target = self.path("page.html", b"as before")
         with open("/dev/full", "wb") as full:
             for device in ("9:9", "host"):
-                command = [PROGRAM, "--device", device, "--shape", "5:5", "--rounds", "1", "--report", target]
+                command = [PROGRAM, "--device", device, "--shape", "5:5", "--format", "json", "--report", target]
                 self.assertNotEqual(subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL).returncode, 0)
                 with open(target, "rb") as file:
                     self.assertEqual(file.read(), b"as before")

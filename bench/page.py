@@ -187,7 +187,7 @@ def axes(figure, height, bottom, tall, left=LEFT, right=RIGHT):
 
 def legend_height(labels):
     columns = 2 if max(map(len, labels)) <= 19 else 1
-    return columns, 15.5 * math.ceil(len(labels) / columns)
+    return columns, LINE * math.ceil(len(labels) / columns)
 
 
 def legend(figure, handles, labels):

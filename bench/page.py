@@ -143,7 +143,7 @@ DARK = dict(
     )
 )
 MARKERS = "osD^vPX<>"  # not as many as colours: each pair comes once
-WIDTH, LEFT, RIGHT, TOP = 360, 50, 20, 10  # CSS pixels: what a phone has, so that text is never scaled down
+WIDTH, LEFT, RIGHT, TOP = 360, 50, 20, 10  # CSS pixels: about what a phone has, so that text keeps its size
 LINE, FOOT = 16, 38  # a line of text; the numbers and the name of an axis
 
 matplotlib.rcdefaults()

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "page.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -48,8 +49,8 @@ static rowpool_status check_memory(const bench_options *options, rowpool_error *
     return status;
 }
 
-static rowpool_status measure_case(const bench_options *options, bench_peers *peers, rowpool_dtype dtype,
-                                   const bench_shape *shape, bool is_first, rowpool_error *error)
+static rowpool_status measure_case(const bench_options *options, const bench_context *context, bench_peers *peers,
+                                   rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error)
 {
     bench_case work;
     bench_results results;
@@ -58,21 +59,23 @@ static rowpool_status measure_case(const bench_options *options, bench_peers *pe
     if (status)
         return status;
     status = bench_measure(&work, peers, options->rounds, &results, error);
-    if (!status)
-        options->format->results(&work, &results, is_first);
+    if (!status && options->format->results)
+        options->format->results(&work, &results);
+    if (!status && !bench_record_add(context->record, &work, &results))
+        status = bench_fail(error, ROWPOOL_ENOMEM, "no memory for the results");
     bench_results_free(&results);
     bench_case_free(&work);
     return status;
 }
 
 /* Returns whether all went well, and says what did not. */
-static bool sweep(const bench_options *options, bench_peers *peers)
+static bool sweep(const bench_options *options, const bench_context *context, bench_peers *peers)
 {
     rowpool_error error;
 
     for (size_t i = 0; i < options->dtype_count; i++) {
         for (size_t j = 0; j < options->shape_count; j++) {
-            if (measure_case(options, peers, options->dtypes[i], &options->shapes[j], i + j == 0, &error)) {
+            if (measure_case(options, context, peers, options->dtypes[i], &options->shapes[j], &error)) {
                 bench_complain("%s", error.message);
                 return false;
             }
@@ -92,34 +95,110 @@ static rowpool_status find_peers(const bench_options *options, bench_peers *peer
     return status || !options->peers_named ? status : bench_peers_check_wanted(peers, error);
 }
 
-static int run(const bench_options *options)
+/* Whether it is one OpenCL device, with the caller's memory. */
+static bool is_device(const bench_peer *peer)
 {
-    bench_peers *peers = calloc(1, sizeof *peers);
-    bench_context context = {.peers = peers, .rounds = options->rounds};
+    char label[sizeof peer->label];
+
+    (void)snprintf(label, sizeof label, "rowpool/%s", peer->index);
+    return strchr(peer->index, ':') && !strcmp(peer->label, label);
+}
+
+/* The OpenCL devices among them, as --balance takes them; false where there are not two. */
+static bool list_together(const bench_peers *peers, char *list, size_t size)
+{
+    size_t used = 0, count = 0;
+
+    for (size_t i = 0; i < peers->count && used < size; i++)
+        if (is_device(&peers->items[i]))
+            used += (size_t)snprintf(list + used, size - used, "%s%s", count++ ? "," : "", peers->items[i].index);
+    return count > 1 && used < size;
+}
+
+/* What a report has beside its sweep where there are several devices: all of them on one map. */
+static bool sweep_together(const bench_options *options, const bench_context *context)
+{
+    char devices[64] = "";
+    bench_options together = *options;
+    bench_peers *peers;
     rowpool_error error;
-    rowpool_status status;
     bool good;
 
-    if (!peers) {
-        bench_complain("no memory for the list of peers");
-        return EXIT_FAILURE;
-    }
-    status = check_memory(options, &error);
+    if (!options->together || !list_together(context->peers, devices, sizeof devices))
+        return true;
+    together.devices = devices;
+    together.balance = true;
+    together.peers = "";
+    together.peers_named = false;
+    together.shapes = options->together;
+    together.shape_count = options->together_count;
+    peers = calloc(1, sizeof *peers);
+    if (!peers)
+        bench_fail(&error, ROWPOOL_ENOMEM, "no memory for the list of peers");
+    good = peers && !find_peers(&together, peers, &error);
+    if (!good)
+        bench_complain("%s", error.message);
+    good = good && sweep(&together, context, peers);
+    free(peers);
+    return good;
+}
+
+/* Finds, measures and writes; returns the exit status. */
+static int measure(const bench_options *options, bench_context *context, bench_peers *peers)
+{
+    rowpool_error error;
+    rowpool_status status = check_memory(options, &error);
+    bool good;
+
     if (!status)
         status = find_peers(options, peers, &error);
+    bench_machine_read(&context->machine);
+    if (!status && !(context->record = bench_record_new(context)))
+        status = bench_fail(&error, ROWPOOL_ENOMEM, "no memory for the results");
     if (status) {
         bench_complain("%s", error.message);
-        free(peers);
         return status == ROWPOOL_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
     }
-    bench_machine_read(&context.machine);
-    options->format->begin(&context);
-    good = output_is_written() && sweep(options, peers);
+    if (options->format->begin)
+        options->format->begin(context);
+    good = output_is_written() && sweep(options, context, peers) && sweep_together(options, context);
     /* After a failure too: what was measured before it stays readable. */
-    options->format->end();
-    good = good && output_is_written();
+    if (options->format->end)
+        options->format->end(context);
+    return good && output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run(const bench_options *options, bench_page *page)
+{
+    bench_peers *peers = calloc(1, sizeof *peers);
+    bench_context context = {.peers = peers, .rounds = options->rounds, .command = options->command};
+    int code = EXIT_FAILURE;
+
+    if (peers)
+        code = measure(options, &context, peers);
+    else
+        bench_complain("no memory for the list of peers");
+    if (code == EXIT_SUCCESS && page && !bench_page_of_record(page, context.record))
+        code = EXIT_FAILURE;
+    json_decref(context.record);
     free(peers);
-    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code;
+}
+
+/* With a page that is wanted, which is opened before anything is measured. */
+static int run_or_read(const bench_options *options)
+{
+    bench_page *page = NULL;
+    int code;
+
+    if (options->page_kind && !(page = bench_page_begin(options->page_kind, options->page)))
+        return EXIT_FAILURE;
+    if (options->from)
+        code = bench_page_of_file(page, options->from) ? EXIT_SUCCESS : EXIT_FAILURE;
+    else
+        code = run(options, page);
+    bench_page_end(page);
+    return code;
 }
 
 /* As a program finds it that does only this. */
@@ -150,7 +229,7 @@ static int answer(bench_request request, const bench_options *options)
         printf("%s %s\n", BENCH_PROGRAM, rowpool_version());
         return output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
     case BENCH_RUN:
-        return options->is_first ? run_first(options) : options->is_check ? run_check(options) : run(options);
+        return options->is_first ? run_first(options) : options->is_check ? run_check(options) : run_or_read(options);
     case BENCH_USAGE:
         break;
     }

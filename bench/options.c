@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,15 @@ enum { ROUNDS_DEFAULT = 7, ROUNDS_MAX = 100000 };
 
 static const char types_default[] = "int32";
 static const char shapes_default[] = "200000:5,1000000:64,65536:1024";
+
+/* Where no shape is given a plot has 2^24 elements in rows of every width, and a report also 256 to 2^26 in rows of 5. */
+#define WIDTHS                                                                           \
+    "16777216:1,8388608:2,5592405:3,3355443:5,2097152:8,1048576:16,524288:32,262144:64," \
+    "131072:128,65536:256,32768:512,16384:1024"
+static const char shapes_of_plot[] = WIDTHS;
+static const char shapes_of_report[] = WIDTHS ",51:5,205:5,819:5,3277:5,13107:5,52429:5,209715:5,838861:5,13421773:5";
+#undef WIDTHS
+static const char shapes_together[] = "209715:5,3355443:5,13421773:5,262144:64,16384:1024";
 
 const char bench_help[] =
     "Usage: rowpool-bench [OPTION]...\n"
@@ -41,6 +51,12 @@ const char bench_help[] =
     "  --rounds N           timed rounds (default: 7)\n"
     "  --format FORMAT      table, csv, json (as Google Benchmark writes it) or markdown\n"
     "                       (default: table)\n"
+    "  --report FILE        a page with plots and tables as well, in one file of HTML; without --shape of\n"
+    "                       rows of 1 to 1024, of 1 KB to 256 MB (int32), and of devices that share a\n"
+    "                       map where there are two: some two minutes\n"
+    "  --plot FILE          the first of these plots alone, the throughput by row width, as SVG\n"
+    "  --from FILE          with --report or --plot: nothing is measured, the results are those that an\n"
+    "                       earlier run wrote with --format json\n"
     "  --check[=LIST]       instead of all this: what rowpool is meant to reach, beside what it reaches\n"
     "                       here; a line for each, with 'pass' or 'short' at its end. LIST: only these\n"
     "                       of rows-5 rows-3-8 widths 200000 width-known intrinsics-5 intrinsics limit\n"
@@ -201,6 +217,39 @@ static bool set_peers(bench_options *options, const char *list)
     return *list;
 }
 
+/* Kinds of page. */
+static const char report[] = "report", plot[] = "plot";
+
+static bool set_page(bench_options *options, const char *kind, const char *path)
+{
+    if (!*path)
+        bench_complain("--%s: no file is named", kind);
+    else if (options->page_kind && options->page_kind != kind)
+        bench_complain("--report and --plot exclude each other: the other can be made --from the results");
+    else {
+        options->page_kind = kind;
+        options->page = path;
+        return true;
+    }
+    return false;
+}
+
+static bool set_report(bench_options *options, const char *path)
+{
+    return set_page(options, report, path);
+}
+
+static bool set_plot(bench_options *options, const char *path)
+{
+    return set_page(options, plot, path);
+}
+
+static bool set_from(bench_options *options, const char *path)
+{
+    options->from = path;
+    return true;
+}
+
 /* Not in the help: it is what a process/ peer starts. */
 static bool set_first(bench_options *options, const char *text)
 {
@@ -242,21 +291,30 @@ static bool set_width_step(bench_options *options, const char *text)
 /* Options that take a value, in the order of the codes that getopt_long returns for them. */
 typedef bool setter(bench_options *options, const char *text);
 
-/* What a run of --check has beside it: it chooses the rest itself. */
-typedef enum { OF_REPORT = 1, OF_CHECK = 2, OF_BOTH = OF_REPORT | OF_CHECK } use;
+/* What each option goes with: a run that measures, --check, --from. */
+enum { OF_RUN = 1, OF_CHECK = 2, OF_FROM = 4 };
 
 static const struct {
     const char *name;
     int has_argument;
     setter *set;
-    use use;
+    int uses;
 } table[] = {
-    {"device", required_argument, set_devices, OF_REPORT},      {"type", required_argument, set_types, OF_REPORT},
-    {"shape", required_argument, set_shapes, OF_REPORT},        {"rounds", required_argument, set_rounds, OF_BOTH},
-    {"format", required_argument, set_format, OF_REPORT},       {"balance", required_argument, set_balance, OF_REPORT},
-    {"peers", required_argument, set_peers, OF_REPORT},         {"first", required_argument, set_first, OF_REPORT},
-    {"check", optional_argument, set_check, OF_CHECK},          {"scale", required_argument, set_scale, OF_CHECK},
-    {"width-step", required_argument, set_width_step, OF_CHECK}};
+    {"device", required_argument, set_devices, OF_RUN},
+    {"type", required_argument, set_types, OF_RUN},
+    {"shape", required_argument, set_shapes, OF_RUN},
+    {"rounds", required_argument, set_rounds, OF_RUN | OF_CHECK},
+    {"format", required_argument, set_format, OF_RUN},
+    {"balance", required_argument, set_balance, OF_RUN},
+    {"peers", required_argument, set_peers, OF_RUN},
+    {"first", required_argument, set_first, OF_RUN},
+    {"report", required_argument, set_report, OF_RUN | OF_FROM},
+    {"plot", required_argument, set_plot, OF_RUN | OF_FROM},
+    {"from", required_argument, set_from, OF_FROM},
+    {"check", optional_argument, set_check, OF_CHECK},
+    {"scale", required_argument, set_scale, OF_CHECK},
+    {"width-step", required_argument, set_width_step, OF_CHECK},
+};
 enum { SETTERS = sizeof table / sizeof table[0], CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
 
 /* As getopt_long wants them; codes from CODE_SET on are places in the table. */
@@ -269,13 +327,22 @@ static void list_names(struct option names[SETTERS + 3])
     names[SETTERS + 2] = (struct option){NULL, 0, NULL, 0};
 }
 
-/* Whether all options given go with --check, or without it. */
+/* Whether all options given go with what is to be done. */
 static bool options_suit(const bench_options *options, const bool given[SETTERS])
 {
+    const int use = options->is_check ? OF_CHECK : options->from ? OF_FROM : OF_RUN;
+
     for (int i = 0; i < SETTERS; i++) {
-        if (!given[i] || table[i].use & (options->is_check ? OF_CHECK : OF_REPORT))
+        if (!given[i] || table[i].uses & use)
             continue;
-        bench_complain(options->is_check ? "--%s and --check exclude each other" : "--%s needs --check", table[i].name);
+        if (use == OF_RUN)
+            bench_complain("--%s needs --check", table[i].name);
+        else
+            bench_complain("--%s and --%s exclude each other", table[i].name, use == OF_CHECK ? "check" : "from");
+        return false;
+    }
+    if (options->from && !options->page_kind) {
+        bench_complain("--from needs --report or --plot");
         return false;
     }
     if (!options->is_check || options->check.scale < 1 || options->rounds >= ROUNDS_DEFAULT)
@@ -324,6 +391,47 @@ static bool sizes_are_possible(const bench_options *options)
     return true;
 }
 
+/* Where no shape is given. */
+static bool set_usual_shapes(bench_options *options)
+{
+    const bool is_report = options->page_kind == report;
+
+    if (options->shapes)
+        return true;
+    if (is_report && !options->balance) {
+        options->together = read_list(shapes_together, sizeof *options->together, &options->together_count, read_shape);
+        if (!options->together)
+            return false;
+    }
+    return set_shapes(options, is_report ? shapes_of_report : options->page_kind ? shapes_of_plot : shapes_default);
+}
+
+/* The arguments side by side, quoted where the shell would not take them for words; NULL where there is no memory. */
+static char *command_of(int argc, char **argv)
+{
+    static const char plain_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,-./:=@_";
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    for (int i = 0; i < argc && out; i++) {
+        const bool plain = argv[i][0] && !argv[i][strspn(argv[i], plain_characters)];
+
+        fputs(i ? " " : "", out);
+        if (plain) {
+            fputs(argv[i], out);
+            continue;
+        }
+        fputc('\'', out);
+        for (const char *at = argv[i]; *at; at++)
+            fputs(*at == '\'' ? "'\\''" : (const char[]){*at, '\0'}, out);
+        fputc('\'', out);
+    }
+    if (out)
+        fclose(out);
+    return text;
+}
+
 bench_request bench_options_read(bench_options *options, int argc, char **argv)
 {
     bench_request request;
@@ -331,16 +439,21 @@ bench_request bench_options_read(bench_options *options, int argc, char **argv)
     *options = (bench_options){.format = bench_formats[0],
                                .rounds = ROUNDS_DEFAULT,
                                .peers = bench_peers_usual,
-                               .check = {.scale = 1, .width_step = 1}};
-    if (!set_types(options, types_default) || !set_shapes(options, shapes_default))
+                               .check = {.scale = 1, .width_step = 1},
+                               .command = command_of(argc, argv)};
+    if (!set_types(options, types_default))
         return BENCH_USAGE;
     request = read_arguments(options, argc, argv);
     options->check.rounds = options->rounds;
+    if (request == BENCH_RUN && !set_usual_shapes(options))
+        return BENCH_USAGE;
     return request == BENCH_RUN && !sizes_are_possible(options) ? BENCH_USAGE : request;
 }
 
 void bench_options_free(bench_options *options)
 {
+    free(options->command);
     free(options->dtypes);
     free(options->shapes);
+    free(options->together);
 }

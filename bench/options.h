@@ -7,6 +7,7 @@
 #include "report.h"
 
 typedef struct {
+    char *command;       /* all of it, as the shell would take it */
     const char *devices; /* NULL: every one there is */
     bool balance;        /* they are measured alone and together */
     const char *peers;   /* patterns of labels of those beside them; */
@@ -16,8 +17,13 @@ typedef struct {
     size_t dtype_count;
     bench_shape *shapes;
     size_t shape_count;
+    bench_shape *together; /* those that a report's devices share; NULL: none */
+    size_t together_count;
     size_t rounds;
-    bool is_first; /* this process is a peer of another one's */
+    const char *page_kind; /* NULL: no page is made */
+    const char *page;      /* its file */
+    const char *from;      /* the record that it is made of, instead of a run; NULL: none */
+    bool is_first;         /* this process is a peer of another one's */
     bench_first first;
     bool is_check; /* the table of targets, instead of a report */
     bench_check_options check;

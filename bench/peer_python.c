@@ -2,29 +2,17 @@
  * pipe to it does not count. Available where one of the Pythons has the modules. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "memory_file.h"
 #include "peer.h"
-
-/* Where the script lies: among the sources, or where it is installed, from the program's own folder. */
-#ifndef BENCH_SCRIPT_SOURCE
-#define BENCH_SCRIPT_SOURCE ""
-#endif
-#ifndef BENCH_SCRIPT_FROM_PROGRAM
-#define BENCH_SCRIPT_FROM_PROGRAM ""
-#endif
-
-extern char **environ;
+#include "python.h"
 
 static const struct {
-    const char *name, *modules, *device;
+    const char *name, *imports, *device;
     size_t most_elements; /* beyond it a call takes seconds */
     size_t most_rounds;
 } kinds[] = {
@@ -34,10 +22,6 @@ static const struct {
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-/* The first on the path, and that of the system's packages. */
-static const char *const pythons[] = {"python3", "/usr/bin/python3"};
-enum { PYTHONS = sizeof pythons / sizeof pythons[0] };
-
 /* bench_peer.state, from prepare to cleanup. */
 typedef struct {
     bench_memory_file data, counts;
@@ -45,84 +29,25 @@ typedef struct {
     FILE *to, *from; /* its standard input and output */
 } session;
 
-/* ---- Processes -------------------------------------------------------------------------------------------------- */
-
-/* in, out: what its standard input and output are; -1: nothing. Returns 0 or an errno. */
-static int start(pid_t *child, char **argv, int in, int out, bool quiet)
-{
-    posix_spawn_file_actions_t actions;
-    int code;
-
-    posix_spawn_file_actions_init(&actions);
-    if (in >= 0)
-        posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    else
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (out >= 0)
-        posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    if (quiet)
-        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    code = posix_spawnp(child, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    return code;
-}
-
-static int status_of(pid_t child)
-{
-    int status = -1;
-
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return status;
-}
-
-static bool can_import(const char *python, const char *modules)
-{
-    char *argv[] = {strdup(python), (char[]){"-c"}, strdup(modules), NULL};
-    pid_t child;
-    bool good = argv[0] && argv[2] && start(&child, argv, -1, -1, true) == 0 && status_of(child) == 0;
-
-    free(argv[0]);
-    free(argv[2]);
-    return good;
-}
-
 /* ---- Which there are -------------------------------------------------------------------------------------------- */
 
-static bool find_script(char *path, size_t size)
-{
-    char program[512];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    char *slash;
-
-    program[length > 0 ? length : 0] = '\0';
-    slash = strrchr(program, '/');
-    if (slash) {
-        slash[1] = '\0';
-        (void)snprintf(path, size, "%s%s", program, BENCH_SCRIPT_FROM_PROGRAM);
-        if (access(path, R_OK) == 0)
-            return true;
-    }
-    (void)snprintf(path, size, "%s", BENCH_SCRIPT_SOURCE);
-    return access(path, R_OK) == 0;
-}
+static const char script_name[] = "peers.py";
 
 static rowpool_status add(bench_peers *peers, int kind, rowpool_error *error)
 {
     bench_peer peer = {.type = &bench_peer_python, .variant = kind, .most_rounds = kinds[kind].most_rounds};
+    const char *python;
 
     (void)snprintf(peer.label, sizeof peer.label, "python/%s", kinds[kind].name);
     if (!bench_peers_want(peers, peer.label))
         return ROWPOOL_OK;
-    for (size_t i = 0; i < PYTHONS; i++) {
-        if (!can_import(pythons[i], kinds[kind].modules))
-            continue;
-        (void)snprintf(peer.device, sizeof peer.device, "%s", kinds[kind].device);
-        (void)snprintf(peer.driver, sizeof peer.driver, "%s", pythons[i]);
-        (void)snprintf(peer.argument, sizeof peer.argument, "%s", pythons[i]);
-        return bench_peers_add(peers, &peer, error);
-    }
-    return ROWPOOL_OK;
+    python = bench_python_with(kinds[kind].imports);
+    if (!python)
+        return ROWPOOL_OK;
+    (void)snprintf(peer.device, sizeof peer.device, "%s", kinds[kind].device);
+    (void)snprintf(peer.driver, sizeof peer.driver, "%s", python);
+    (void)snprintf(peer.argument, sizeof peer.argument, "%s", python);
+    return bench_peers_add(peers, &peer, error);
 }
 
 static rowpool_status python_available(bench_peers *peers, const char *devices, rowpool_error *error)
@@ -131,7 +56,7 @@ static rowpool_status python_available(bench_peers *peers, const char *devices, 
     char script[1024];
 
     (void)devices;
-    if (!find_script(script, sizeof script))
+    if (!bench_python_script(script_name, script, sizeof script))
         return ROWPOOL_OK;
     for (int kind = 0; kind < KINDS && !status; kind++)
         status = add(peers, kind, error);
@@ -157,7 +82,7 @@ static void python_cleanup(bench_peer *peer)
     if (own->from)
         fclose(own->from);
     if (own->child > 0)
-        (void)status_of(own->child);
+        (void)bench_process_status(own->child);
     bench_memory_file_close(&own->data);
     bench_memory_file_close(&own->counts);
     free(own);
@@ -176,7 +101,7 @@ static rowpool_status start_python(session *own, char **argv, rowpool_error *err
         close(to[1]);
         return bench_fail(error, ROWPOOL_ENOMEM, "no pipe from Python: %s", strerror(errno));
     }
-    code = start(&own->child, argv, to[0], from[1], false);
+    code = bench_process_start(&own->child, argv, to[0], from[1], false);
     close(to[0]);
     close(from[1]);
     own->to = fdopen(to[1], "w");
@@ -203,7 +128,7 @@ static rowpool_status start_script(session *own, const bench_peer *peer, const b
     char line[64];
     rowpool_status status;
 
-    (void)find_script(script, sizeof script);
+    (void)bench_python_script(script_name, script, sizeof script);
     (void)snprintf(python, sizeof python, "%.63s", peer->argument);
     (void)snprintf(kind, sizeof kind, "%s", kinds[peer->variant].name);
     (void)snprintf(data, sizeof data, "/proc/%ld/fd/%d", (long)getpid(), own->data.fd);

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
+#include <time.h>
+
+#include "record.h"
 
 /* ---- What several formats need ---------------------------------------------------------------------------------- */
 
@@ -65,8 +67,7 @@ static figure_text show_ratio(double ratio, const char *none)
     return shown;
 }
 
-/* The part of the rows that a device of a peer's has answered. */
-static double share_of(const bench_peer *peer, size_t i)
+double bench_share_of(const bench_peer *peer, size_t i)
 {
     uint64_t all = 0;
 
@@ -79,41 +80,44 @@ static double share_of(const bench_peer *peer, size_t i)
 static void print_shares(const bench_peer *peer)
 {
     for (size_t i = 0; i < peer->n_shares && peer->parts; i++)
-        printf("%s%s %s %%", i ? ", " : "", peer->shares[i].device, show_percent(share_of(peer, i), "").text);
+        printf("%s%s %s %%", i ? ", " : "", peer->shares[i].device, show_percent(bench_share_of(peer, i), "").text);
 }
 
-/* Name and value of what was measured on; the value of each line is text. */
-typedef void line_function(const char *name, const char *value);
-
-static void describe_machine(const bench_context *context, line_function *line)
+void bench_describe(const bench_context *context, bench_line *line, void *to)
 {
     const bench_machine *machine = &context->machine;
+    const time_t now = time(NULL);
     char text[128];
 
-    line("processor", machine->cpu);
+    if (context->command)
+        line(to, "command", context->command);
+    (void)strftime(text, sizeof text, "%FT%TZ", gmtime(&now));
+    line(to, "date", text);
+    line(to, "processor", machine->cpu);
     (void)snprintf(text, sizeof text, "%zu cores, %zu usable", machine->cores, machine->usable);
-    line("cores", text);
+    line(to, "cores", text);
     (void)snprintf(text, sizeof text, "%.1f GB, transparent huge pages: %s", (double)machine->memory / 1e9,
                    machine->huge_pages);
-    line("memory", text);
-    line("compiler", bench_compiler());
-    line("rowpool", rowpool_version());
+    line(to, "memory", text);
+    line(to, "compiler", bench_compiler());
+    line(to, "rowpool", rowpool_version());
     (void)snprintf(text, sizeof text, "range count 4..8 of digits 0..9 from SplitMix64, seed %" PRIu64, BENCH_SEED);
-    line("work", text);
+    line(to, "work", text);
     (void)snprintf(text, sizeof text, "%zu, interleaved; every result verified", context->rounds);
-    line("rounds", text);
+    line(to, "rounds", text);
 }
 
 /* ---- Table ------------------------------------------------------------------------------------------------------ */
 
-static void table_line(const char *name, const char *value)
+static void table_line(void *to, const char *name, const char *value)
 {
+    (void)to;
     printf("%-11s%s\n", name, value);
 }
 
 void bench_print_machine(const bench_context *context)
 {
-    describe_machine(context, table_line);
+    bench_describe(context, table_line, NULL);
 }
 
 static void table_begin(const bench_context *context)
@@ -126,9 +130,8 @@ static void table_begin(const bench_context *context)
     }
 }
 
-static void table_results(const bench_case *work, const bench_results *results, bool is_first)
+static void table_results(const bench_case *work, const bench_results *results)
 {
-    (void)is_first;
     printf("\n%s, %zu rows of %zu, %.6g MB\n", rowpool_dtype_name(work->dtype), work->rows, work->width,
            (double)work->bytes / 1e6);
     printf("%-20s %10s %10s %10s %10s %9s %10s %9s %8s %10s %12s\n", "peer", "median", "min", "p95", "first", "GB/s",
@@ -149,11 +152,7 @@ static void table_results(const bench_case *work, const bench_results *results, 
     }
 }
 
-static void table_end(void)
-{
-}
-
-static const bench_format table = {"table", table_begin, table_results, table_end};
+static const bench_format table = {.name = "table", .begin = table_begin, .results = table_results};
 
 /* ---- Comma-separated -------------------------------------------------------------------------------------------- */
 
@@ -184,9 +183,8 @@ static void csv_begin(const bench_context *context)
          "efficiency_percent,shares");
 }
 
-static void csv_results(const bench_case *work, const bench_results *results, bool is_first)
+static void csv_results(const bench_case *work, const bench_results *results)
 {
-    (void)is_first;
     for (size_t i = 0; i < results->count; i++) {
         const bench_result *result = &results->items[i];
 
@@ -207,148 +205,17 @@ static void csv_results(const bench_case *work, const bench_results *results, bo
     }
 }
 
-static void csv_end(void)
+static const bench_format csv = {.name = "csv", .begin = csv_begin, .results = csv_results};
+
+/* ---- JSON: all of it at the end --------------------------------------------------------------------------------- */
+
+static void json_end(const bench_context *context)
 {
+    /* What is wrong stdout knows too. */
+    (void)bench_record_write(context->record, stdout);
 }
 
-static const bench_format csv = {"csv", csv_begin, csv_results, csv_end};
-
-/* ---- JSON, in the shape of Google Benchmark: an entry for each round, then their median ------------------------- */
-
-static void json_text(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if (byte == '"' || byte == '\\')
-            printf("\\%c", byte);
-        else if (byte < 0x20)
-            printf("\\u%04x", byte);
-        else
-            putchar(byte);
-    }
-    putchar('"');
-}
-
-static void json_line(const char *name, const char *value)
-{
-    printf("    \"%s\": ", name);
-    json_text(value);
-    puts(",");
-}
-
-static void json_begin(const bench_context *context)
-{
-    puts("{\n  \"context\": {");
-    json_line("executable", BENCH_PROGRAM);
-    describe_machine(context, json_line);
-#ifdef NDEBUG
-    json_line("library_build_type", "release");
-#else
-    json_line("library_build_type", "debug");
-#endif
-    printf("    \"num_cpus\": %zu\n  },\n  \"benchmarks\": [", context->machine.cores);
-}
-
-static void json_member(const char *name, const char *value)
-{
-    printf("      \"%s\": ", name);
-    json_text(value);
-    puts(",");
-}
-
-/* What every entry has. suffix: "" for a round, the aggregate's name otherwise. */
-static void json_common(const bench_case *work, const bench_result *result, const char *suffix)
-{
-    char run[128], name[sizeof run + 16];
-
-    (void)snprintf(run, sizeof run, "range_count/%s/%zu:%zu/%s", rowpool_dtype_name(work->dtype), work->rows,
-                   work->width, result->peer->label);
-    (void)snprintf(name, sizeof name, "%s%s%s", run, suffix[0] ? "_" : "", suffix);
-    json_member("name", name);
-    json_member("run_name", run);
-    json_member("run_type", suffix[0] ? "aggregate" : "iteration");
-    json_member("peer", result->peer->label);
-    json_member("device", result->peer->device);
-    json_member("driver", result->peer->driver);
-    json_member("dtype", rowpool_dtype_name(work->dtype));
-    printf("      \"rows\": %zu,\n      \"width\": %zu,\n      \"bytes\": %zu,\n", work->rows, work->width,
-           work->bytes);
-    printf("      \"repetitions\": %zu,\n      \"threads\": 1,\n", result->rounds);
-}
-
-static void json_times(const bench_case *work, double real, double cpu)
-{
-    printf("      \"real_time\": %.9g,\n      \"cpu_time\": %.9g,\n      \"time_unit\": \"ns\",\n", real * 1e9,
-           cpu * 1e9);
-    printf("      \"bytes_per_second\": %.9g,\n      \"items_per_second\": %.9g", (double)work->bytes / real,
-           (double)work->rows / real);
-}
-
-static void json_round(const bench_case *work, const bench_result *result, size_t round)
-{
-    puts("    {");
-    json_common(work, result, "");
-    printf("      \"repetition_index\": %zu,\n      \"iterations\": %zu,\n", round, result->iterations);
-    json_times(work, result->samples[round].real, result->samples[round].cpu);
-    puts("\n    },");
-}
-
-static void json_balance(const bench_result *result)
-{
-    const bench_peer *peer = result->peer;
-
-    printf(",\n      \"efficiency\": %.9g,\n      \"shares\": {", result->efficiency);
-    for (size_t i = 0; i < peer->n_shares; i++)
-        printf("%s\"%s\": %.9g", i ? ", " : "", peer->shares[i].device, share_of(peer, i));
-    putchar('}');
-}
-
-/* One more member, where there is a value. */
-static void json_figure(const char *name, double value)
-{
-    if (!isnan(value))
-        printf(",\n      \"%s\": %.9g", name, value);
-}
-
-static void json_median(const bench_case *work, const bench_result *result)
-{
-    puts("    {");
-    json_common(work, result, "median");
-    json_member("aggregate_name", "median");
-    json_member("aggregate_unit", "time");
-    printf("      \"iterations\": %zu,\n", result->rounds);
-    json_times(work, result->median, result->cpu_median);
-    printf(",\n      \"min_time\": %.9g,\n      \"p95_time\": %.9g,\n      \"first_time\": %.9g", result->min * 1e9,
-           result->p95 * 1e9, result->first * 1e9);
-    json_figure("upload_time", result->stages.upload * 1e9);
-    json_figure("kernel_time", result->stages.kernel * 1e9);
-    json_figure("read_time", result->stages.read * 1e9);
-    json_figure("ratio_to_serial", result->ratio);
-    json_figure("part_of_limit", result->of_limit);
-    json_figure("overhead", result->overhead);
-    if (!isnan(result->efficiency))
-        json_balance(result);
-    fputs("\n    }", stdout);
-}
-
-static void json_results(const bench_case *work, const bench_results *results, bool is_first)
-{
-    for (size_t i = 0; i < results->count; i++) {
-        puts(is_first && i == 0 ? "" : ",");
-        for (size_t round = 0; round < results->items[i].rounds; round++)
-            json_round(work, &results->items[i], round);
-        json_median(work, &results->items[i]);
-    }
-}
-
-static void json_end(void)
-{
-    puts("\n  ]\n}");
-}
-
-static const bench_format json = {"json", json_begin, json_results, json_end};
+static const bench_format json = {.name = "json", .end = json_end};
 
 /* ---- Markdown --------------------------------------------------------------------------------------------------- */
 
@@ -361,8 +228,9 @@ static void markdown_text(const char *text)
     }
 }
 
-static void markdown_line(const char *name, const char *value)
+static void markdown_line(void *to, const char *name, const char *value)
 {
+    (void)to;
     printf("- %s: ", name);
     markdown_text(value);
     putchar('\n');
@@ -370,7 +238,7 @@ static void markdown_line(const char *name, const char *value)
 
 static void markdown_begin(const bench_context *context)
 {
-    describe_machine(context, markdown_line);
+    bench_describe(context, markdown_line, NULL);
     puts("\n| peer | device | driver |\n|---|---|---|");
     for (size_t i = 0; i < context->peers->count; i++) {
         const bench_peer *peer = &context->peers->items[i];
@@ -385,9 +253,8 @@ static void markdown_begin(const bench_context *context)
          "overhead % | efficiency % | rows of each |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
 }
 
-static void markdown_results(const bench_case *work, const bench_results *results, bool is_first)
+static void markdown_results(const bench_case *work, const bench_results *results)
 {
-    (void)is_first;
     for (size_t i = 0; i < results->count; i++) {
         const bench_result *result = &results->items[i];
 
@@ -402,10 +269,6 @@ static void markdown_results(const bench_case *work, const bench_results *result
     }
 }
 
-static void markdown_end(void)
-{
-}
-
-static const bench_format markdown = {"markdown", markdown_begin, markdown_results, markdown_end};
+static const bench_format markdown = {.name = "markdown", .begin = markdown_begin, .results = markdown_results};
 
 const bench_format *const bench_formats[] = {&table, &csv, &json, &markdown, NULL};

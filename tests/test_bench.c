@@ -65,7 +65,7 @@ static void succeeds(const outcome *result)
 static void wrong_usage_is_refused(void **state)
 {
     static const struct {
-        const char *arguments[6], *says;
+        const char *arguments[7], *says;
     } cases[] = {
         {{"--peers", ""}, "--peers: no peer is named"},
         {{"--peers", "nobody", "--device", "host"}, "there is no 'nobody'"},
@@ -81,6 +81,12 @@ static void wrong_usage_is_refused(void **state)
         {{"--check", "--scale", "nan"}, "--scale: 'nan'"},
         {{"--check", "--width-step", "0"}, "--width-step: '0'"},
         {{"--first", "rowpool"}, "--first: 'rowpool'"},
+        {{"--report", ""}, "--report: no file is named"},
+        {{"--report", "a", "--plot", "b"}, "--report and --plot exclude each other"},
+        {{"--from", "a"}, "--from needs --report or --plot"},
+        {{"--from", "a", "--report", "b", "--rounds", "3"}, "--rounds and --from exclude each other"},
+        {{"--check", "--from", "a"}, "--from and --check exclude each other"},
+        {{"--check", "--plot", "a"}, "--plot and --check exclude each other"},
         {{"--shape", "5"}, "--shape: '5' is no shape"},
         {{"--rounds", "-1"}, "--rounds: '-1'"},
         {{"more"}, "'more' is not an option"},
@@ -192,6 +198,28 @@ static void peers_none_leaves_the_devices(void **state)
     release(&result);
 }
 
+/* No Python begins without its modules, wherever it is found. */
+static void a_page_without_matplotlib_names_the_package(void **state)
+{
+    char folder[] = "/tmp/rowpool-test-bench-XXXXXX", page[sizeof folder + 8];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(page, sizeof page, "%s/page", folder);
+    assert_int_equal(setenv("PYTHONHOME", folder, 1), 0);
+    outcome report = RUN("--shape", "5:5", "--device", "host", "--report", page);
+    outcome plot = RUN("--shape", "5:5", "--device", "host", "--plot", page);
+    assert_int_equal(unsetenv("PYTHONHOME"), 0);
+    assert_int_equal(report.exit_status, 1);
+    assert_int_equal(plot.exit_status, 1);
+    assert_string_equal(report.out, "");
+    assert_non_null(
+        strstr(report.err, "--report needs Python with matplotlib from 3.6 on: apt-get install python3-matplotlib"));
+    assert_non_null(strstr(plot.err, "--plot needs Python with matplotlib"));
+    assert_int_equal(rmdir(folder), 0); /* nothing is in it */
+    release(&report);
+    release(&plot);
+}
+
 /* ---- The table of targets --------------------------------------------------------------------------------------- */
 
 /* A line ends in its verdict; a check of what this machine has not says so. */
@@ -251,6 +279,7 @@ int main(void)
         cmocka_unit_test(json_has_its_members),
         cmocka_unit_test(every_dtype_is_counted_by_every_peer),
         cmocka_unit_test(peers_none_leaves_the_devices),
+        cmocka_unit_test(a_page_without_matplotlib_names_the_package),
         cmocka_unit_test(all_checks_give_a_verdict),
         cmocka_unit_test(checks_are_picked_by_name),
     };

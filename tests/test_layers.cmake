@@ -48,5 +48,6 @@ forbid("^src/backend/workers/" "${none}" "${include}backend/(opencl|fork|isolate
 forbid("^src/pool/" "${none}" "${include}(cli/|backend/(opencl|workers|fork|isolated|host))" "the pool knows backends by backend.h only")
 forbid("^src/(api|pool/)" "${none}" "${include}cli/" "the library does not know the program")
 forbid("^src/cli/" "${none}" "${include}(core|process|backend|pool)/" "the program is a user of the library")
-forbid("^bench/" "^bench/peer_opencl\\.c$" "${include}(CL/|OpenCL/|base/|core/|process/|backend/|pool/|cli/)"
+forbid("^bench/" "^bench/peer_opencl\\.c$" "${include}(CL/|OpenCL/|base/|core/|process/|backend/|pool/)"
   "the benchmark is a user of the library, but for the raw OpenCL program")
+forbid("^bench/" "^bench/page\\.c$" "${include}cli/" "the benchmark has only the program's writer of files, for pages")

@@ -258,6 +258,49 @@ TEST(prints_results_as_json)
     assert_file("out.csv", "row,day,count\n0,mon,2\n1,tue,1\n2,wed,0\n");
 }
 
+/* Of a machine whose cache folder cannot be written, so that something is wrong. */
+TEST(prints_what_it_knows_of_the_machine_as_json)
+{
+    static const char *const surroundings[] = {"POCL_CACHE_DIR=/proc/nowhere", "ROWPOOL_WORKERS=1\n2", NULL};
+    circumstances with = USUAL;
+    with.environment = surroundings;
+    outcome result = RUN_WITH(&with, "doctor", "--json");
+    json_t *found = json_loads(result.out, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *findings = json_object_get(found, "findings");
+    json_int_t wrong = 0;
+    for (size_t i = 0; i < json_array_size(findings); i++) {
+        const json_t *one = json_array_get(findings, i);
+        bool is_wrong = strcmp(json_string_value(json_object_get(one, "kind")), "wrong") == 0;
+        wrong += is_wrong;
+        if (is_wrong)
+            assert_true(json_string_length(json_object_get(one, "remedy")) > 0);
+        assert_true(json_string_length(json_object_get(one, "subject")) > 0);
+        assert_true(json_string_length(json_object_get(one, "text")) > 0);
+    }
+    assert_true(json_array_size(findings) >= 5);
+    assert_int_equal(json_integer_value(json_object_get(found, "wrong")), wrong);
+    assert_int_equal(result.exit_status, wrong > 0);
+    json_decref(found);
+    release(&result);
+
+    result = RUN_WITH(&with, "environment", "--json");
+    assert_int_equal(result.exit_status, 0);
+    found = json_loads(result.out, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *variables = json_object_get(found, "variables");
+    rowpool_variable variable;
+    size_t n = 0;
+    for (; rowpool_variable_at(n, &variable); n++) {
+        const json_t *one = json_array_get(variables, n);
+        assert_string_equal(json_string_value(json_object_get(one, "name")), variable.name);
+        assert_string_equal(json_string_value(json_object_get(one, "meaning")), variable.meaning);
+        if (strcmp(variable.name, "ROWPOOL_WORKERS") == 0)
+            assert_string_equal(json_string_value(json_object_get(one, "value")), "1\n2");
+    }
+    assert_int_equal(json_array_size(variables), n);
+    json_decref(found);
+    release(&result);
+}
+
 TEST(prints_odd_values_as_json)
 {
     write_file("odd.csv", "\"a\"\"\n\",1\nM\xfcller,2\n\xc3\xa9t\xc3\xa9,3\n\x01,4\n", 29);
@@ -592,6 +635,7 @@ int main(void)
         cmocka_unit_test(leaves_no_half_written_table),
         cmocka_unit_test(prints_results_as_json),
         cmocka_unit_test(prints_odd_values_as_json),
+        cmocka_unit_test(prints_what_it_knows_of_the_machine_as_json),
         cmocka_unit_test(prints_devices_and_the_demonstration_as_json),
         cmocka_unit_test(notices_where_json_cannot_be_written),
         cmocka_unit_test(colours_terminals_alone),

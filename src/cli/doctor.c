@@ -9,6 +9,7 @@
 
 #include "message.h"
 #include "options.h"
+#include "output_json.h"
 
 /* ---- Variables -------------------------------------------------------------------------------------------------- */
 
@@ -190,10 +191,34 @@ static void print_findings(const finding_list *list)
     }
 }
 
+static rowpool_status print_findings_as_json(const finding_list *list, rowpool_error *error)
+{
+    json_t *findings = json_array();
+    for (size_t i = 0; i < list->count; i++) {
+        const finding *one = &list->items[i];
+        json_t *value = json_pack("{s:s, s:s, s:o, s:o}", "kind", finding_word(one->kind), "subject", one->subject,
+                                  "text", text_as_json(one->text), "remedy", text_as_json(one->remedy));
+        (void)json_array_append_new(findings, value);
+    }
+    return print_json(json_pack("{s:o, s:I, s:I}", "findings", findings, "wrong",
+                                (json_int_t)count_findings(list, FINDING_WRONG), "to_note",
+                                (json_int_t)count_findings(list, FINDING_NOTE)),
+                      error);
+}
+
+static rowpool_status print_all(const finding_list *list, bool json, rowpool_error *error)
+{
+    if (json)
+        return print_findings_as_json(list, error);
+    print_findings(list);
+    (void)printf("\n%zu wrong, %zu to note\n", count_findings(list, FINDING_WRONG), count_findings(list, FINDING_NOTE));
+    return ROWPOOL_OK;
+}
+
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
 static const char HELP[] =
-    "Usage: rowpool doctor\n"
+    "Usage: rowpool doctor [--json]\n"
     "\n"
     "Looks at what rowpool needs: OpenCL drivers and their devices, PoCL's cache, the limits of the process, worker\n"
     "processes and memory that they share. One line for each:\n"
@@ -202,25 +227,35 @@ static const char HELP[] =
     "  note    rowpool works, but less fast, or not as somebody may have meant it\n"
     "  wrong   it does not work; below it stands what mends it\n"
     "\n"
+    "  --json  print one JSON object\n"
     "  --help  show this text\n"
     "\n"
     "Exit status: 0 nothing is wrong, 1 something is.\n";
 
+static bool read_option(void *json, int option, const char *value)
+{
+    (void)value;
+    return *(bool *)json = option == 'j';
+}
+
 int run_doctor(int argc, char **argv)
 {
-    static const struct option known[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    static const command_line doctor = {"doctor", HELP, known, NULL};
-    int understood = read_options(&doctor, NULL, NULL, argc, argv);
+    static const struct option known[] = {
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const command_line doctor = {"doctor", HELP, known, read_option};
+    bool json = false;
+    int understood = read_options(&doctor, &json, NULL, argc, argv);
     if (understood != GO_ON)
         return understood;
     finding_list list = {0};
+    rowpool_error error;
     examine_all(&list);
-    print_findings(&list);
-    size_t wrong = count_findings(&list, FINDING_WRONG);
-    (void)printf("\n%zu wrong, %zu to note\n", wrong, count_findings(&list, FINDING_NOTE));
+    rowpool_status status = print_all(&list, json, &error);
+    if (status != ROWPOOL_OK)
+        say(NULL, "%s", error.message);
     if (list.cut)
         say(NULL, "out of memory: there may be more");
-    bool healthy = wrong == 0 && !list.cut;
+    bool healthy = count_findings(&list, FINDING_WRONG) == 0 && !list.cut && status == ROWPOOL_OK;
     free_findings(&list);
     return healthy ? EXIT_DONE : EXIT_FAILED;
 }

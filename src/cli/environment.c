@@ -6,11 +6,14 @@
 
 #include "message.h"
 #include "options.h"
+#include "output_json.h"
 
-static const char HELP[] = "Usage: rowpool environment\n"
+static const char HELP[] = "Usage: rowpool environment [--json]\n"
                            "\n"
                            "Lists the environment variables that rowpool reads, what they mean, and their values where "
                            "they are set.\n"
+                           "\n"
+                           "  --json          print one JSON object\n"
                            "  --help          show this text\n";
 
 enum { INDENT = 25, LINE = 100 };
@@ -47,13 +50,47 @@ static void print_variable(const rowpool_variable *variable)
     }
 }
 
+static json_t *variable_as_json(const rowpool_variable *variable)
+{
+    return json_pack("{s:s, s:s, s:s, s:o}", "name", variable->name, "option", variable->option, "meaning",
+                     variable->meaning, "value", variable->value != NULL ? text_as_json(variable->value) : json_null());
+}
+
+static int print_all_as_json(void)
+{
+    json_t *variables = json_array();
+    rowpool_variable variable;
+    rowpool_error error;
+    for (size_t i = 0; rowpool_variable_at(i, &variable); i++)
+        (void)json_array_append_new(variables, variable_as_json(&variable));
+    if (print_json(json_pack("{s:o}", "variables", variables), &error) == ROWPOOL_OK)
+        return EXIT_DONE;
+    say(NULL, "%s", error.message);
+    return EXIT_FAILED;
+}
+
+static int print_all(void)
+{
+    rowpool_variable variable;
+    for (size_t i = 0; rowpool_variable_at(i, &variable); i++)
+        print_variable(&variable);
+    return EXIT_DONE;
+}
+
+static bool read_option(void *json, int option, const char *value)
+{
+    (void)value;
+    return *(bool *)json = option == 'j';
+}
+
 int run_environment(int argc, char **argv)
 {
-    static const struct option known[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    static const command_line environment = {"environment", HELP, known, NULL};
-    int understood = read_options(&environment, NULL, NULL, argc, argv);
-    rowpool_variable variable;
-    for (size_t i = 0; understood == GO_ON && rowpool_variable_at(i, &variable); i++)
-        print_variable(&variable);
-    return understood == GO_ON ? EXIT_DONE : understood;
+    static const struct option known[] = {
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const command_line environment = {"environment", HELP, known, read_option};
+    bool json = false;
+    int understood = read_options(&environment, &json, NULL, argc, argv);
+    if (understood != GO_ON)
+        return understood;
+    return json ? print_all_as_json() : print_all();
 }

@@ -32,7 +32,7 @@ lines() { printf '%s\n' "$@"; }
 options() { rowpool "$1" --help | grep -o '^  --[a-z-]*' | tr -d ' '; }
 
 commands=$(rowpool --help | grep -o '^  [a-z]\+' | tr -d ' ')
-[[ $commands == "$(lines count map devices demo)" ]] || { echo "commands: $commands" && wrong=1; }
+[[ $commands == "$(lines count map devices demo doctor environment)" ]] || { echo "commands: $commands" && wrong=1; }
 check commands "$commands
 --help
 --version" rowpool ''

@@ -232,6 +232,8 @@ bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
     rp_cl_device *state = device->state;
     const size_t width = best_width(device, map);
     bool ready = true;
+    if (state->build_waits)
+        return true;
     pthread_mutex_lock(&state->lock);
     choice found = find(state, map, width);
     rp_cl_program *entry = found.best;

@@ -338,7 +338,8 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64(rowpool *pool
  *     static accumulator_t widen(narrow_t a)
  *
  * and ROW_NARROW_SUMS says that narrow_t is a uint8_t, narrow gives 0 or 1, combine_narrow and combine are sums and widen
- * a conversion: then longer rows go the same way.
+ * a conversion: then longer rows go the same way. With ROW_ORDERED such a file may also define ROW_COUNTS(x, args), what
+ * narrow gives, as a macro of comparisons joined by & and |: OpenCL devices use it for vectors of elements too.
  *
  * A free body sees a row as a whole, and is never split. The file defines arguments_t and result_t, and
  *

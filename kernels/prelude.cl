@@ -25,4 +25,20 @@ typedef ushort uint16_t;
 typedef uint uint32_t;
 typedef ulong uint64_t;
 
+/* Vectors of them, of 16 and 32 bytes. */
+typedef char16 int8_t16;
+typedef short8 int16_t8;
+typedef short16 int16_t16;
+typedef int4 int32_t4;
+typedef int8 int32_t8;
+typedef long2 int64_t2;
+typedef long4 int64_t4;
+typedef uchar16 uint8_t16;
+typedef ushort8 uint16_t8;
+typedef ushort16 uint16_t16;
+typedef uint4 uint32_t4;
+typedef uint8 uint32_t8;
+typedef ulong2 uint64_t2;
+typedef ulong4 uint64_t4;
+
 #define ROW_NAME(x) row_##x

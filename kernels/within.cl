@@ -10,9 +10,11 @@ typedef struct {
 
 typedef uint8_t narrow_t;
 
+#define ROW_COUNTS(x, range) (((range).lo <= (x)) & ((x) <= (range).hi))
+
 static inline narrow_t narrow(ordered_t x, arguments_t range)
 {
-    return (narrow_t)((range.lo <= x) & (x <= range.hi));
+    return (narrow_t)ROW_COUNTS(x, range);
 }
 
 static inline narrow_t combine_narrow(narrow_t a, narrow_t b)

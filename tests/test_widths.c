@@ -17,12 +17,12 @@ static rowpool *open_pool(void)
     return rowpool_open(&pool, &options, NULL) == ROWPOOL_OK ? pool : NULL;
 }
 
-/* Counts `count` rows in the first n_ranges ranges and compares with the reference; returns how many are wrong. */
-static size_t wrong_counts(rowpool *pool, rowpool_dtype dtype, void *data, size_t count, size_t width, size_t n_ranges)
+/* Counts rows in the first n_ranges ranges and compares with the reference; returns how many are wrong. */
+static size_t wrong_in_rows(rowpool *pool, rowpool_rows rows, size_t n_ranges)
 {
     const rowpool_range ranges[RANGES] = {rowpool_range_i64(4, 8), rowpool_range_f64(-0.5, 5.5),
                                           rowpool_range_u64(7, 7)};
-    rowpool_rows rows = {.data = data, .dtype = dtype, .count = count, .width = width};
+    const size_t count = rows.count;
     uint32_t *counts = calloc(count * n_ranges + 1, sizeof *counts);
     uint64_t *expected = calloc(count * n_ranges + 1, sizeof *expected);
     rowpool_error error = {0};
@@ -54,6 +54,11 @@ static size_t programs_built(const rp_cl_device *device)
     for (const rp_cl_program *program = device->programs; program != NULL; program = program->next)
         built += program->state == RP_CL_BUILT;
     return built;
+}
+
+static size_t wrong_counts(rowpool *pool, rowpool_dtype dtype, void *data, size_t count, size_t width, size_t n_ranges)
+{
+    return wrong_in_rows(pool, (rowpool_rows){.data = data, .dtype = dtype, .count = count, .width = width}, n_ranges);
 }
 
 static void check_width(rowpool_dtype dtype, size_t width)
@@ -95,9 +100,52 @@ TEST(every_dtype)
 
 TEST(many_widths)
 {
-    static const size_t widths[] = {1, 2, 3, 4, 7, 8, 13, RP_CL_MOST_BLOCK_WIDTH};
+    static const size_t widths[] = {1, 2, 3, 4, 7, 8, 13, 31, RP_CL_MOST_BLOCK_WIDTH};
     for (size_t i = 0; i < COUNT_OF(widths); i++)
         check_width(ROWPOOL_INT32, widths[i]);
+}
+
+/* ---- Rows whose elements all count: nothing that adds up narrow may overflow ------------------------------------- */
+
+/* Lengths about those at which a kernel goes on to the next vector, line, byte, lane or slice; between any two of them
+ * so many empty rows that most are short ones. */
+enum { EMPTY_BETWEEN = 40 };
+static const size_t lengths[] = {1,    3,    4,    5,    7,    8,    9,    15,   16,    17,    23,    24,   31,
+                                 32,   33,   63,   64,   65,   127,  128,  129,  254,   255,   256,   257,  503,
+                                 504,  505,  512,  513,  1007, 1008, 1009, 1983, 1984,  1985,  2015,  2016, 2017,
+                                 2031, 2032, 2033, 4095, 4096, 4097, 8191, 8193, 16383, 16384, 16385, 70000};
+
+static void check_full_rows(rowpool_dtype dtype, size_t empty_between)
+{
+    enum { ROWS = COUNT_OF(lengths) * (EMPTY_BETWEEN + 1) };
+    static int64_t offsets[ROWS + 1];
+    rowpool *pool = open_pool();
+    size_t count = 0, wrong = 0;
+    offsets[0] = 1; /* off the alignment of vectors */
+    for (size_t i = 0; i < COUNT_OF(lengths); i++)
+        for (size_t empty = 0; empty <= empty_between; empty++, count++)
+            offsets[count + 1] = offsets[count] + (empty == 0 ? (int64_t)lengths[i] : 0);
+    const size_t elements = (size_t)offsets[count];
+    char *data = malloc(elements * test_size(dtype));
+    assert_true(pool != NULL && data != NULL);
+    for (size_t i = 0; i < elements; i++)
+        test_store(dtype, data, i, test_small(dtype, 5));
+    const rowpool_rows ragged = {.data = data, .dtype = dtype, .count = count, .offsets = offsets};
+    wrong += wrong_in_rows(pool, ragged, 1) + wrong_in_rows(pool, ragged, RANGES);
+    for (size_t i = 0; i < COUNT_OF(lengths) && empty_between == 0; i++)
+        wrong += wrong_counts(pool, dtype, data + test_size(dtype), (elements - 1) / lengths[i] % 1000, lengths[i], 1);
+    printf("%s, full rows, %zu empty ones after each: %zu wrong\n", test_name(dtype), empty_between, wrong);
+    assert_int_equal(wrong, 0);
+    free(data);
+    rowpool_close(pool);
+}
+
+TEST(full_rows)
+{
+    for (int dtype = 0; dtype < TEST_DTYPES; dtype++) {
+        check_full_rows((rowpool_dtype)dtype, 0);
+        check_full_rows((rowpool_dtype)dtype, EMPTY_BETWEEN);
+    }
 }
 
 /* Rows count towards their own width, and a width that does not build goes without: no other suffers. */
@@ -132,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_dtype),
         cmocka_unit_test(many_widths),
+        cmocka_unit_test(full_rows),
         cmocka_unit_test(a_width_is_built_when_it_pays),
     };
     setenv(rp_setting_name(RP_SETTING_BUILD_WAIT), "1", 1);

@@ -281,6 +281,7 @@ static const rowpool_compiled ROW_NAME(compiled) = {
 #undef ROW_ORDERED
 #undef ROW_NARROW
 #undef ROW_NARROW_SUMS
+#undef ROW_COUNTS
 #undef ROWPOOL_BYTES
 #undef ROWPOOL_STAGED
 #undef ROWPOOL_FEW

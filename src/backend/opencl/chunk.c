@@ -289,31 +289,40 @@ static cl_mem memory_or(cl_mem memory, const rp_cl_chunk *chunk)
     return memory != NULL ? memory : chunk->arguments;
 }
 
+enum { ITEM_BYTES = 128 << 10 }; /* of rows, for one long item: they outweigh its start */
+
+/* Rows of one width for a long item: a multiple of so many, and enough items to keep the units busy. */
+static size_t equal_rows_of_item(const rp_device *device, const rp_cl_chunk *chunk, size_t multiple)
+{
+    const rp_rows *rows = chunk->task->map->inputs;
+    size_t wanted = ITEM_BYTES / (multiple * rows->dtype->size * rp_max(1, rows->width));
+    size_t balanced = chunk->task->chunk.rows / (multiple * 8 * rp_max(1, device->info.units));
+    return multiple * rp_max(1, rp_min(wanted, balanced));
+}
+
 static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
     const rp_cl_device *state = device->state;
     const rp_map *map = chunk->task->map;
     cl_ulong count = chunk->task->chunk.rows, width = map->inputs->width, stride = chunk->stride[0];
     cl_ulong columns = map->columns, columns_each = columns_per_item(state, columns);
-    cl_ulong rows_per_item = rows_of_item(device, chunk);
+    cl_ulong rows_per_item = state->long_items ? equal_rows_of_item(device, chunk, 1) : 1;
     cl_mem data = memory_or(chunk->data[0], chunk);
     const argument arguments[] = {ARGUMENT(data),           ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
                                   ARGUMENT(chunk->results), ARGUMENT(count),           ARGUMENT(width),
                                   ARGUMENT(stride),         ARGUMENT(columns),         ARGUMENT(columns_each),
                                   ARGUMENT(rows_per_item)};
-    return launch_kernel(device, chunk, RP_CL_ROWS, rp_ceil_div(count, rows_per_item), state->group,
-                         ARGUMENTS(arguments), error);
+    return launch_kernel(device, chunk, RP_CL_ROWS, rp_ceil_div(count, rows_per_item),
+                         state->long_items ? 1 : state->group, ARGUMENTS(arguments), error);
 }
 
 static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
-    enum { BLOCK = 64, ITEM_ELEMENTS = 32768 }; /* rows; a work item's share outweighs its start */
+    enum { BLOCK = 64 }; /* rows */
     const rp_cl_device *state = device->state;
     const rp_map *map = chunk->task->map;
     cl_ulong count = chunk->task->chunk.rows, columns = map->columns, columns_each = columns_per_item(state, columns);
-    size_t wanted = ITEM_ELEMENTS / (BLOCK * map->inputs->width);
-    size_t balanced = count / (BLOCK * 8 * rp_max(1, device->info.units));
-    cl_ulong rows_per_item = BLOCK * rp_max(1, rp_min(wanted, balanced));
+    cl_ulong rows_per_item = equal_rows_of_item(device, chunk, BLOCK);
     cl_mem data = memory_or(chunk->data[0], chunk);
     const argument arguments[] = {ARGUMENT(data),           ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
                                   ARGUMENT(chunk->results), ARGUMENT(count),           ARGUMENT(columns),
@@ -323,12 +332,12 @@ static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk,
 }
 
 /* Positions of one work item: enough items for the units, and for what they carry not too much memory. */
-static size_t span_length(const rp_device *device, size_t positions, size_t row_bytes)
+static size_t span_length(const rp_device *device, size_t positions, size_t element_bytes, size_t row_bytes)
 {
     enum { CARRY_BYTES = 64 << 20, MOST_SPANS = 32768 }; /* one item adds up what all the spans of a long row carry */
     const rp_cl_device *state = device->state;
     size_t units = rp_max(1, device->info.units);
-    size_t span = state->long_items ? rp_max(1024, rp_min(positions / (8 * units), 32768))
+    size_t span = state->long_items ? rp_max(1024, rp_min(positions / (8 * units), ITEM_BYTES / element_bytes))
                                     : rp_max(32, rp_min(positions / (2048 * units), 4096));
     span = rp_max(span, positions / rp_min(MOST_SPANS, rp_max(1, CARRY_BYTES / row_bytes)));
     return rp_cl_is_renderer(device) ? rp_min(span, MOST_SPANS) : span;
@@ -342,7 +351,7 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
     size_t positions = rp_chunk_elements(rows, &task->chunk) + task->chunk.rows;
     size_t carried = 2 * task->map->columns *
                      rp_cl_accumulator_size(task->map->code.compiled.accumulator_size); /* head and tail */
-    size_t span = span_length(device, positions, carried);
+    size_t span = span_length(device, positions, rows->dtype->size, carried);
     size_t items = rp_max(1, rp_ceil_div(positions, span));
     RP_TRY(reserve(device, &chunk->lane->carry, items * carried, error));
 

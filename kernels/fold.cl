@@ -21,8 +21,10 @@ typedef char rp_accumulator_t_is_larger_than_said[sizeof(accumulator_t) <= RP_MO
 /* A CPU's own compiler says what it compiles for; those of GPUs, and for SPIR-V, do not. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define RP_IS_CPU 1
+#define RP_APART __attribute__((noinline)) /* what is long anyway: copies of it would take a fifth more of a build */
 #else
 #define RP_IS_CPU 0
+#define RP_APART
 #endif
 
 enum { RP_LINE = 64 / sizeof(ordered_t) }; /* elements of a CPU's cache line */
@@ -207,7 +209,7 @@ static result_t rp_fold_short(const rp_rows_t *rows, ulong row, arguments_t argu
 }
 
 /* A row of any length in all columns. */
-static void rp_fold_long(const rp_rows_t *rows, ulong row)
+static RP_APART void rp_fold_long(const rp_rows_t *rows, ulong row)
 {
     __global const ordered_t *x = rows->data + rp_begin(rows, row);
     __global result_t *results = rows->results + row * rows->columns;
@@ -444,8 +446,8 @@ static ulong rp_line_row(__global const long *offsets, long origin, ulong count,
 #define RP_TAIL(item) (carry + (2 * (item) + 1) * columns)
 
 /* Elements from ... to - 1 of a row, into `parts`. */
-static void rp_fold_part(const rp_rows_t *rows, ulong row, ulong from, ulong to, ulong first,
-                         __global accumulator_t *parts)
+static RP_APART void rp_fold_part(const rp_rows_t *rows, ulong row, ulong from, ulong to, ulong first,
+                                  __global accumulator_t *parts)
 {
     for (ulong k = rows->first_column, n; k < rows->last_column; k += n) {
         accumulator_t accumulators[RP_COLUMNS];

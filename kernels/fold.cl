@@ -25,6 +25,7 @@ typedef char rp_accumulator_t_is_larger_than_said[sizeof(accumulator_t) <= RP_MO
 #else
 #define RP_IS_CPU 0
 #define RP_APART
+#undef ROW_COUNTS /* vectors are for CPUs: elsewhere they are taken apart, which makes builds long */
 #endif
 
 enum { RP_LINE = 64 / sizeof(ordered_t) }; /* elements of a CPU's cache line */
@@ -201,13 +202,14 @@ static ulong rp_width(const rp_rows_t *rows, ulong row)
     return rows->ragged ? (ulong)(rows->offsets[row + 1] - rows->offsets[row]) : rows->width;
 }
 
-/* What a row of up to RP_SLICE elements comes to in one column. */
+/* What a row comes to in one column. */
 static result_t rp_fold_short(const rp_rows_t *rows, ulong row, arguments_t argument)
 {
     ulong width = rp_width(rows, row);
     return finish(rp_fold(rows->data + rp_begin(rows, row), width, 0, argument), (size_t)width, argument);
 }
 
+#if RP_IS_CPU
 /* A row of any length in all columns. */
 static RP_APART void rp_fold_long(const rp_rows_t *rows, ulong row)
 {
@@ -222,12 +224,13 @@ static RP_APART void rp_fold_long(const rp_rows_t *rows, ulong row)
             results[k + i] = finish(accumulators[i], (size_t)width, rows->arguments[k + i]);
     }
 }
+#endif
 
 enum { RP_TOGETHER = 64 }; /* rows that every column passes over together */
 
 #define RP_WORD 8 /* bytes that are added up side by side */
 
-#if RP_IS_CPU && defined(ROW_COUNTS) && defined(__ENDIAN_LITTLE__)
+#if defined(ROW_COUNTS) && defined(__ENDIAN_LITTLE__)
 #define RP_STAGES
 #define RP_BYTES ROWPOOL_JOIN(uchar, RP_LANES)
 #define RP_CONVERT ROWPOOL_JOIN(convert_, RP_BYTES)
@@ -300,12 +303,14 @@ static void rp_fold_rows(const rp_rows_t *rows, ulong first, ulong last)
 #endif
     for (ulong n; first < last; first += n) {
         n = min(last - first, (ulong)RP_TOGETHER);
+#if RP_IS_CPU
         ulong elements = rows->ragged ? rp_begin(rows, first + n) - rp_begin(rows, first) : n * rows->width;
         if (elements > RP_SLICE) {
             for (ulong row = first; row < first + n; row++)
                 rp_fold_long(rows, row);
             continue;
         }
+#endif
 #ifdef RP_STAGES
         if (elements <= n * RP_STAGED_MEAN && (rows->ragged || rows->stride == rows->width)) {
             for (ulong i = 0; i < elements; i += RP_LINE)

@@ -230,7 +230,7 @@ TEST(control_characters_are_not_printed)
 TEST(the_command_line)
 {
     char *text = run("\"$D\" doctor --help", 0);
-    assert_has(text, "Usage: rowpool doctor\n");
+    assert_has(text, "Usage: rowpool doctor [--json]\n");
     free(text);
     text = run("\"$D\" doctor here", 2);
     assert_has(text, "rowpool: unexpected argument 'here'");

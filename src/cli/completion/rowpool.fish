@@ -17,7 +17,7 @@ complete -c rowpool -n __fish_use_subcommand -a '(__rowpool_commands)'
 complete -c rowpool -n 'not __fish_use_subcommand' -a '(__rowpool_options)'
 complete -c rowpool -n $with_file -F
 
-complete -c rowpool -n 'not __fish_use_subcommand' -l device -x -a '(__fish_append , auto cpu gpu accelerator all isolated fork host)'
+complete -c rowpool -n '__fish_seen_subcommand_from count map devices demo' -l device -x -a '(__fish_append , auto cpu gpu accelerator all isolated fork host)'
 complete -c rowpool -n $with_file -l closed -x -a 'both left right neither'
 complete -c rowpool -n $with_file -l format -x -a 'npy npz csv tsv raw'
 complete -c rowpool -n $with_file -l type -x -a $types

@@ -1,0 +1,102 @@
+# The man pages are well formed, and tell what the programs, the header and the table of variables tell:
+#   cmake -D ROOT=... -D PAGES="a.1;b.3" -D PROGRAM=rowpool [-D BENCH=rowpool-bench] -D MAN=man -D MANDOC=mandoc -P man.cmake
+cmake_minimum_required(VERSION 3.25)
+
+# ---- Both formatters find nothing to say ------------------------------------------------------------------------------
+foreach(page IN LISTS PAGES)
+  if(MAN)
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=80 ${MAN} --warnings -E UTF-8 -l -Tutf8 -Z ${page}
+      OUTPUT_QUIET ERROR_VARIABLE warnings RESULT_VARIABLE result)
+    if(warnings OR NOT result EQUAL 0)
+      message(SEND_ERROR "man: ${page}: ${warnings} ${result}")
+    endif()
+  endif()
+  if(MANDOC)
+    execute_process(COMMAND ${MANDOC} -T lint -W warning ${page} OUTPUT_VARIABLE warnings RESULT_VARIABLE result)
+    if(NOT result EQUAL 0)
+      message(SEND_ERROR "mandoc: ${warnings}")
+    endif()
+  endif()
+endforeach()
+
+# ---- The same words in both -------------------------------------------------------------------------------------------
+# The text of a page without marks, in which an option's hyphens are such.
+function(read_page page result)
+  file(READ ${ROOT}/src/man/${page} text)
+  string(REPLACE "\\-" "-" text "${text}")
+  string(REGEX REPLACE "\\\\f[A-Z]" "" text "${text}")
+  set(${result} "${text}" PARENT_SCOPE)
+endfunction()
+
+# What a program writes for some arguments.
+function(output_of result)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
+  set(${result} "${output}" PARENT_SCOPE)
+endfunction()
+
+# Each word of a pattern that is in one text is in the other.
+function(compare pattern what first second)
+  string(REGEX MATCHALL "${pattern}" in_first "${first}")
+  string(REGEX MATCHALL "${pattern}" in_second "${second}")
+  list(REMOVE_DUPLICATES in_first)
+  list(REMOVE_DUPLICATES in_second)
+  if(NOT in_first)
+    message(SEND_ERROR "${what}: nothing to compare")
+  endif()
+  set(missing ${in_first})
+  list(REMOVE_ITEM missing ${in_second})
+  list(REMOVE_ITEM in_second ${in_first})
+  if(missing OR in_second)
+    message(SEND_ERROR "${what}: not in the man page: ${missing}; only there: ${in_second}")
+  endif()
+endfunction()
+
+set(option "--[a-z][a-z-]*")
+output_of(help ${PROGRAM} --help)
+set(helps "${help}")
+string(REGEX MATCHALL "\n  [a-z]+ " commands "${help}")
+read_page(rowpool.1 page)
+foreach(command IN LISTS commands)
+  string(STRIP "${command}" command)
+  output_of(help ${PROGRAM} ${command} --help)
+  string(APPEND helps "${help}")
+  string(FIND "${page}" "\n.SS ${command}\n" at)
+  if(at EQUAL -1)
+    message(SEND_ERROR "rowpool.1 has no section ${command}")
+  endif()
+endforeach()
+compare("${option}" "the options of rowpool" "${helps}" "${page}")
+
+if(BENCH)
+  output_of(help ${BENCH} --help)
+  read_page(rowpool-bench.1 page)
+  compare("${option}" "the options of rowpool-bench" "${help}" "${page}")
+endif()
+
+read_page(rowpool.3 page)
+output_of(variables ${PROGRAM} environment)
+string(REGEX MATCHALL "\n[A-Z][A-Z_]+ " variables "\n${variables}")
+string(REGEX MATCH "\n\\.SH ENVIRONMENT.*\n\\.SH NOTES" environment "${page}")
+string(REGEX REPLACE "\n\\.SH [A-Z]+" "" environment "${environment}")
+compare("[A-Z][A-Z_]+[A-Z]" "the variables" "${variables}" "${environment}")
+
+# Each status with what it means, in that order.
+file(READ ${ROOT}/include/rowpool.h header)
+string(REGEX MATCHALL "X\\([A-Z]+, +\"[^\"]+\"\\)" statuses "${header}")
+list(TRANSFORM statuses REPLACE "X\\(([A-Z]+), +\"([^\"]+)\"\\)" ".TP\n.B ROWPOOL_\\1\n\\2\n")
+list(JOIN statuses "" statuses)
+string(FIND "${page}" "${statuses}" at)
+if(at EQUAL -1 OR NOT statuses)
+  message(SEND_ERROR "the statuses of rowpool.3 are not\n${statuses}")
+endif()
+
+# Calls that a page names are in a header.
+file(READ ${ROOT}/include/rowpool/arrow.h arrow)
+string(REGEX MATCHALL "rowpool_[a-z0-9_]+[a-z0-9] *\\(" calls "${page}")
+foreach(call IN LISTS calls)
+  string(REGEX REPLACE " *\\($" "(" call "${call}")
+  string(FIND "${header}${arrow}" "${call}" at)
+  if(at EQUAL -1)
+    message(SEND_ERROR "rowpool.3 names ${call}), which is in no header")
+  endif()
+endforeach()

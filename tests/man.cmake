@@ -1,9 +1,10 @@
-# The man pages are well formed, and tell what the programs, the header and the table of variables tell:
-#   cmake -D ROOT=... -D PAGES="a.1;b.3" -D PROGRAM=rowpool [-D BENCH=rowpool-bench] -D MAN=man -D MANDOC=mandoc -P man.cmake
+# The man pages are well formed, and tell what the programs, the header, the table of variables and the source tell:
+#   cmake -D ROOT=... -D PAGES="a.1;b.3" -D GUIDE=c.7 -D PROGRAM=rowpool [-D BENCH=rowpool-bench] -D OPENCL=ON|OFF
+#         -D WORK=... -D MAN=man -D MANDOC=mandoc -P man.cmake
 cmake_minimum_required(VERSION 3.25)
 
 # ---- Both formatters find nothing to say ------------------------------------------------------------------------------
-foreach(page IN LISTS PAGES)
+foreach(page IN LISTS PAGES GUIDE)
   if(MAN)
     execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=80 ${MAN} --warnings -E UTF-8 -l -Tutf8 -Z ${page}
       OUTPUT_QUIET ERROR_VARIABLE warnings RESULT_VARIABLE result)
@@ -22,7 +23,10 @@ endforeach()
 # ---- The same words in both -------------------------------------------------------------------------------------------
 # The text of a page without marks, in which an option's hyphens are such.
 function(read_page page result)
-  file(READ ${ROOT}/src/man/${page} text)
+  if(NOT IS_ABSOLUTE ${page})
+    set(page ${ROOT}/src/man/${page})
+  endif()
+  file(READ ${page} text)
   string(REPLACE "\\-" "-" text "${text}")
   string(REGEX REPLACE "\\\\f[A-Z]" "" text "${text}")
   set(${result} "${text}" PARENT_SCOPE)
@@ -99,4 +103,66 @@ foreach(call IN LISTS calls)
   if(at EQUAL -1)
     message(SEND_ERROR "rowpool.3 names ${call}), which is in no header")
   endif()
+endforeach()
+
+# ---- The guide ----------------------------------------------------------------------------------------------------------
+# What it shows is readable as it stands, but for how far it is indented.
+if(MANDOC)
+  output_of(guide ${MANDOC} -T ascii -O width=200 ${GUIDE})
+  string(REGEX REPLACE "\n *" "\n" guide "${guide}")
+  file(READ ${ROOT}/src/man/rowpool-guide.7.in source)
+  string(REGEX MATCHALL "@[^@\n]+@" shown "${source}")
+  foreach(path IN LISTS shown)
+    string(REPLACE "@" "" path "${path}")
+    file(READ ${ROOT}/tests/${path} text)
+    string(REGEX REPLACE "\n *" "\n" text "${text}")
+    string(FIND "${guide}" "\n${text}" at)
+    if(at EQUAL -1)
+      message(SEND_ERROR "the guide does not show ${path} as it is")
+    endif()
+  endforeach()
+endif()
+
+# Its messages are in the source. A string there may be on several lines.
+file(GLOB_RECURSE files ${ROOT}/src/*.c)
+set(code)
+foreach(file IN LISTS files)
+  file(READ ${file} text)
+  string(REGEX REPLACE "\"\n *\"" "" text "${text}")
+  string(APPEND code "${text}")
+endforeach()
+read_page(${GUIDE} guide)
+string(REGEX MATCHALL "\n\\.B \"[^\"]+\"" messages "${guide}")
+foreach(message IN LISTS messages)
+  string(REGEX REPLACE "^\n\\.B \"|\"$" "" message "${message}")
+  string(FIND "${code}" "${message}" at)
+  if(at EQUAL -1)
+    message(SEND_ERROR "the guide has a message that nobody writes: ${message}")
+  endif()
+endforeach()
+if(NOT messages)
+  message(SEND_ERROR "the guide has no messages")
+endif()
+
+# ---- Commands that a page shows can be given --------------------------------------------------------------------------
+file(MAKE_DIRECTORY ${WORK})
+configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/temperatures.npy COPYONLY)
+foreach(program ${PROGRAM} ${BENCH})
+  cmake_path(GET program PARENT_PATH folder)
+  set(ENV{PATH} ${folder}:$ENV{PATH})
+endforeach()
+foreach(page IN LISTS PAGES GUIDE)
+  read_page(${page} text)
+  string(REGEX MATCHALL "\n\\$ [^\n]+" commands "${text}")
+  foreach(command IN LISTS commands)
+    string(REGEX REPLACE "^\n\\$ " "" command "${command}")
+    if(command MATCHES "--device cpu" AND NOT OPENCL OR command MATCHES "^rowpool-bench" AND NOT BENCH)
+      continue()
+    endif()
+    execute_process(COMMAND sh -c "${command}" WORKING_DIRECTORY ${WORK} RESULT_VARIABLE result OUTPUT_VARIABLE output
+      ERROR_VARIABLE output)
+    if(NOT result EQUAL 0)
+      message(SEND_ERROR "${page} shows: ${command}\n${output}${result}")
+    endif()
+  endforeach()
 endforeach()

@@ -1,5 +1,6 @@
-# The README shows some files as they stand, and names tests that prove things; the job for hosted CI does what it says:
-#   cmake -D ROOT=... -P readme_files.cmake
+# The README shows some files as they stand, commands that can be given, and tests that prove things; the job for hosted CI
+# does what it says:
+#   cmake -D ROOT=... -D PROGRAM=rowpool -D WORK=... -P readme_files.cmake
 file(READ ${ROOT}/README.md readme)
 set(found 0)
 set(rest "${readme}")
@@ -59,5 +60,23 @@ foreach(step IN LISTS steps)
   endif()
   if(at EQUAL -1)
     message(SEND_ERROR ".github/workflows/ci.yml: '${step}' cannot be run")
+  endif()
+endforeach()
+
+# Commands of the program's; what they do stands after some spaces.
+file(MAKE_DIRECTORY ${WORK})
+configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/FILE.npy COPYONLY)
+file(STRINGS ${ROOT}/README.md commands REGEX "^    rowpool [a-z]")
+if(NOT commands)
+  message(SEND_ERROR "the README shows no command")
+endif()
+foreach(command IN LISTS commands)
+  string(REGEX REPLACE "^    rowpool |   .*$" "" arguments "${command}")
+  separate_arguments(arguments UNIX_COMMAND "${arguments}")
+  execute_process(COMMAND ${PROGRAM} ${arguments} WORKING_DIRECTORY ${WORK} OUTPUT_VARIABLE output ERROR_VARIABLE output
+    RESULT_VARIABLE result)
+  # What is wrong on a machine is not the README's fault.
+  if(result GREATER 1 OR NOT result EQUAL 0 AND NOT arguments STREQUAL "doctor")
+    message(SEND_ERROR "the README shows: ${command}\n${output}${result}")
   endif()
 endforeach()

@@ -28,16 +28,15 @@ run(${CMAKE_COMMAND} -E tar xzf ${archive})
 cmake_path(GET archive STEM LAST_ONLY folder)
 cmake_path(REPLACE_EXTENSION folder LAST_ONLY "")
 
-# The programs find the library and the helper: one where the system looks for it, one beside them.
-set(data ${CMAKE_CURRENT_LIST_DIR}/data/seattle-temps.npy)
+# The programs find the library and the helper, wherever they are unpacked.
 unset(ENV{ROWPOOL_HELPER})
 set(device fork)
 if(EXISTS ${WORK}/root/usr/libexec/rowpool-helper)
   set(device isolated)
 endif()
-run(${WORK}/${folder}/bin/rowpool count --head 1 --device ${device} ${data})
-run(${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/root/usr/${LIBDIR}
-  ${WORK}/root/usr/bin/rowpool count --head 1 --device ${device} ${data})
+foreach(prefix root/usr ${folder})
+  run(${WORK}/${prefix}/bin/rowpool count --head 1 --device ${device} ${CMAKE_CURRENT_LIST_DIR}/data/seattle-temps.npy)
+endforeach()
 
 if(NOT LINTIAN)
   message("there is no lintian: it is not asked")

@@ -25,10 +25,4 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   file(WRITE ${folder}/changelog "${changelog}")
   file(GLOB pages ${root}/usr/share/man/man*/*)
   execute_process(COMMAND gzip -9 -n ${folder}/changelog ${pages} COMMAND_ERROR_IS_FATAL ANY)
-
-  # The library is where the system looks for it.
-  file(GLOB programs ${root}/usr/bin/*)
-  foreach(program IN LISTS programs)
-    file(RPATH_REMOVE FILE ${program})
-  endforeach()
 endforeach()

@@ -1,4 +1,5 @@
-# Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config:
+# Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config; with -D PREFIX=...
+# what packages.cmake has unpacked there:
 #   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D GENERATOR=Ninja -D FLAGS=... -D CONFIG=Release -P consumer.cmake
 cmake_minimum_required(VERSION 3.25)
 
@@ -14,7 +15,11 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK})
 set(prefix ${WORK}/prefix)
-run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --config ${CONFIG})
+if(PREFIX)
+  file(COPY ${PREFIX}/ DESTINATION ${prefix})
+else()
+  run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --config ${CONFIG})
+endif()
 
 # Nothing of the inside is installed: the header, and those that compile row functions.
 file(GLOB_RECURSE headers RELATIVE ${prefix}/include ${prefix}/*.h)
@@ -59,12 +64,19 @@ if(NOT pkg_config)
 endif()
 set(ENV{PKG_CONFIG_PATH} ${prefix}/${LIBDIR}/pkgconfig)
 separate_arguments(flags UNIX_COMMAND "${FLAGS}")
-execute_process(COMMAND ${pkg_config} --cflags --libs rowpool
-                OUTPUT_VARIABLE options COMMAND_ERROR_IS_FATAL ANY)
-separate_arguments(options UNIX_COMMAND "${options}")
-run(${CC} ${flags} -std=c11 ${SOURCE}/consumer/main.c ${options} -o ${WORK}/by_pkg_config)
-set(ENV{LD_LIBRARY_PATH} ${prefix}/${LIBDIR})
-run(${WORK}/by_pkg_config)
+
+# Builds a program with what pkg-config says, and runs it.
+function(run_by_pkg_config program)
+  execute_process(COMMAND ${pkg_config} ${ARGN} --cflags --libs rowpool OUTPUT_VARIABLE options COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(options UNIX_COMMAND "${options}")
+  run(${CC} ${flags} -std=c11 ${SOURCE}/consumer/main.c ${options} -o ${WORK}/${program})
+  set(ENV{LD_LIBRARY_PATH} ${prefix}/${LIBDIR})
+  run(${WORK}/${program})
+endfunction()
+run_by_pkg_config(by_pkg_config)
+file(GLOB shared ${prefix}/${LIBDIR}/librowpool.so*)
+file(REMOVE ${shared})
+run_by_pkg_config(by_pkg_config_static --static)
 
 execute_process(COMMAND ${pkg_config} --modversion rowpool OUTPUT_VARIABLE version COMMAND_ERROR_IS_FATAL ANY)
 file(STRINGS ${prefix}/include/rowpool.h lines REGEX "define ROWPOOL_VERSION_(MAJOR|MINOR|PATCH) ")

@@ -1,4 +1,6 @@
-# The README shows some files as they stand, and names tests that prove things: cmake -D ROOT=... -P readme_files.cmake
+# The README shows some files as they stand, commands that can be given, and tests that prove things; the job for hosted CI
+# does what it says:
+#   cmake -D ROOT=... -D PROGRAM=rowpool -D WORK=... -P readme_files.cmake
 file(READ ${ROOT}/README.md readme)
 set(found 0)
 set(rest "${readme}")
@@ -34,5 +36,50 @@ foreach(claim IN LISTS claims)
     if(at EQUAL -1)
       message(SEND_ERROR "the README names ${CMAKE_MATCH_1} of ${path}, which is not there")
     endif()
+  endif()
+endforeach()
+
+# The steps of the job are the README's command, and there is what they name.
+file(STRINGS ${ROOT}/.github/workflows/ci.yml steps REGEX "^ *- run: ")
+list(TRANSFORM steps REPLACE "^ *- run: " "")
+list(JOIN steps " && " command)
+string(FIND "${readme}" "\n    ${command}\n" at)
+if(at EQUAL -1)
+  message(SEND_ERROR "the README has no command '${command}', as .github/workflows/ci.yml")
+endif()
+foreach(step IN LISTS steps)
+  if(step MATCHES "^cmake --workflow --preset ([a-z]+)$")
+    execute_process(COMMAND ${CMAKE_COMMAND} --workflow --list-presets WORKING_DIRECTORY ${ROOT} OUTPUT_VARIABLE presets)
+    string(FIND "${presets}" "\"${CMAKE_MATCH_1}\"" at)
+  elseif(step MATCHES "^([^ ]+)")
+    execute_process(COMMAND sh -n ${CMAKE_MATCH_1} WORKING_DIRECTORY ${ROOT} RESULT_VARIABLE failed)
+    set(at 0)
+    if(failed)
+      set(at -1)
+    endif()
+  endif()
+  if(at EQUAL -1)
+    message(SEND_ERROR ".github/workflows/ci.yml: '${step}' cannot be run")
+  endif()
+endforeach()
+
+# Commands of the program's can be given; what they do stands after some spaces.
+file(MAKE_DIRECTORY ${WORK})
+configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/FILE.npy COPYONLY)
+cmake_path(GET PROGRAM PARENT_PATH folder)
+set(ENV{PATH} ${folder}:$ENV{PATH})
+file(STRINGS ${ROOT}/README.md commands REGEX "^    rowpool [a-z]")
+if(NOT commands)
+  message(SEND_ERROR "the README shows no command")
+endif()
+foreach(command IN LISTS commands)
+  string(REGEX REPLACE "^    |   .*$" "" command "${command}")
+  execute_process(COMMAND sh -c "${command}" WORKING_DIRECTORY ${WORK} OUTPUT_VARIABLE output ERROR_VARIABLE output
+    RESULT_VARIABLE result)
+  if(command MATCHES "doctor" AND result EQUAL 1)
+    continue() # something is wrong with the machine, not with the README
+  endif()
+  if(NOT result EQUAL 0)
+    message(SEND_ERROR "the README shows: ${command}\n${output}${result}")
   endif()
 endforeach()

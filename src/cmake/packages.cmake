@@ -1,0 +1,62 @@
+# Packages by cpack: for Debian the library, what is needed to develop with it, and the programs; and one .tar.gz of all.
+# Those to give away are made by `cmake --workflow --preset package`: for every processor, and where Debian has libraries.
+set(CPACK_GENERATOR DEB TGZ)
+set(CPACK_PACKAGE_VENDOR "the rowpool developers")
+set(CPACK_PACKAGE_CONTACT "${CPACK_PACKAGE_VENDOR} <rowpool@rowpool.invalid>" CACHE STRING "Who maintains the packages")
+set(CPACK_PACKAGE_FILE_NAME rowpool-${PROJECT_VERSION}-${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR})
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package has its own
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_VERBATIM_VARIABLES ON)
+set(CPACK_COMPONENTS_ALL runtime dev tools)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_ROWPOOL_STRIP ${CMAKE_STRIP}) # for the static library, which that leaves alone
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/src/cmake/packages-stage.cmake)
+set(CPACK_POST_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/src/cmake/packages-finish.cmake)
+
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}) # the programs' own library
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
+
+set(library librowpool${PROJECT_VERSION_MAJOR})
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/triggers CONTENT "activate-noawait ldconfig\n")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/triggers)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME ${library})
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_RUNTIME_DESCRIPTION "maps a function over rows on every device of the machine
+A C library whose workers are OpenCL devices (all CPU cores through PoCL, any
+GPU) and, where there is none, forked processes. Results come in order, and
+the rows of a worker that is killed are recovered.
+
+This package has the library, and the helper program in which it can keep
+OpenCL drivers out of the application's process.")
+
+set(CPACK_DEBIAN_DEV_PACKAGE_NAME librowpool-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_DEV_DESCRIPTION "maps a function over rows on every device - development files
+A C library whose workers are OpenCL devices (all CPU cores through PoCL, any
+GPU) and, where there is none, forked processes.
+
+This package has the headers, the static library, the CMake package and the
+pkg-config file.")
+
+set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME rowpool)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION utils)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS python3-numpy)
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION "maps a function over rows on every device - programs
+The program rowpool counts, sums and maps over the rows of NumPy's .npy files
+on OpenCL devices and worker processes, lists the devices, and tells what is
+wrong with them. rowpool-bench measures them beside loops in C.")
+
+if(ROWPOOL_HAVE_OPENCL)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "pocl-opencl-icd | opencl-icd")
+  string(APPEND CPACK_DEBIAN_DEV_PACKAGE_DEPENDS ", ocl-icd-opencl-dev | opencl-dev")
+endif()
+
+include(CPack)

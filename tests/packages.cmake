@@ -1,0 +1,50 @@
+# Makes the packages, looks at them as Debian does, and unpacks them for consumer.cmake:
+#   cmake -D BUILD=... -D WORK=... -D CPACK=cpack -D LINTIAN=lintian -D LIBDIR=lib -P packages.cmake
+cmake_minimum_required(VERSION 3.25)
+
+# Runs a command, and ends the test with its output when it fails.
+function(run)
+  execute_process(COMMAND ${ARGV} WORKING_DIRECTORY ${WORK} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "${command}\n${output}\nfailed: ${result}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+run(${CPACK} --config ${BUILD}/CPackConfig.cmake -B ${WORK})
+
+file(GLOB packages ${WORK}/*.deb)
+list(LENGTH packages count)
+if(NOT count EQUAL 3)
+  message(FATAL_ERROR "not three packages: ${packages}")
+endif()
+foreach(package IN LISTS packages)
+  run(dpkg-deb --extract ${package} root)
+endforeach()
+file(GLOB archive ${WORK}/*.tar.gz)
+run(${CMAKE_COMMAND} -E tar xzf ${archive})
+cmake_path(GET archive STEM LAST_ONLY folder)
+cmake_path(REPLACE_EXTENSION folder LAST_ONLY "")
+
+# The programs find the library and the helper, wherever they are unpacked.
+unset(ENV{ROWPOOL_HELPER})
+set(device fork)
+if(EXISTS ${WORK}/root/usr/libexec/rowpool-helper)
+  set(device isolated)
+endif()
+foreach(prefix root/usr ${folder})
+  run(${WORK}/${prefix}/bin/rowpool count --head 1 --device ${device} ${CMAKE_CURRENT_LIST_DIR}/data/seattle-temps.npy)
+endforeach()
+
+if(NOT LINTIAN)
+  message("there is no lintian: it is not asked")
+  return()
+endif()
+# A build folder that is not for packages has the libraries in another folder than Debian: that alone is let pass.
+set(suppressed)
+if(NOT LIBDIR MATCHES "/")
+  set(suppressed --suppress-tags pkg-config-unavailable-for-cross-compilation)
+endif()
+run(${LINTIAN} --allow-root --fail-on error,warning ${suppressed} ${packages})

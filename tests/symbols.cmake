@@ -1,0 +1,39 @@
+# The shared library exports what the public headers declare, with its version, and nothing else; the static one defines
+# no global name but rowpool's:
+#   cmake -D INCLUDE=.../include -D NM=nm -D SHARED=librowpool.so -D STATIC=librowpool.a -P symbols.cmake
+cmake_minimum_required(VERSION 3.25)
+
+# The names that nm lists, sorted.
+function(list_symbols result)
+  execute_process(COMMAND ${NM} --defined-only --format=posix ${ARGN} OUTPUT_VARIABLE output ERROR_QUIET
+    COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]+ [A-Za-z] [0-9a-f][^\n]*" lines "${output}")
+  list(TRANSFORM lines REPLACE " .*" "")
+  list(SORT lines)
+  set(${result} "${lines}" PARENT_SCOPE)
+endfunction()
+
+set(declared)
+file(GLOB_RECURSE headers ${INCLUDE}/*.h)
+foreach(header IN LISTS headers)
+  file(READ ${header} text)
+  string(REGEX MATCHALL "ROWPOOL_API [^;(#]*[ *]rowpool_[a-z0-9_]+\\(" declarations "${text}")
+  list(TRANSFORM declarations REPLACE ".*(rowpool_[a-z0-9_]+)\\($" "\\1@@ROWPOOL_0")
+  list(APPEND declared ${declarations})
+endforeach()
+list(SORT declared)
+
+list_symbols(exported --dynamic ${SHARED})
+list(REMOVE_ITEM exported ROWPOOL_0@@ROWPOOL_0 ROWPOOL_0)
+if(NOT exported STREQUAL declared)
+  set(missing ${declared})
+  list(REMOVE_ITEM missing ${exported})
+  list(REMOVE_ITEM exported ${declared})
+  message(SEND_ERROR "${SHARED}: declared and not exported: ${missing}; exported and not declared: ${exported}")
+endif()
+
+list_symbols(globals --extern-only ${STATIC})
+list(FILTER globals EXCLUDE REGEX "^(rowpool_|rp_|__odr_asan)") # the last are the address sanitizer's
+if(globals)
+  message(SEND_ERROR "${STATIC}: names that are not rowpool's: ${globals}")
+endif()

@@ -66,6 +66,7 @@ endforeach()
 # Commands of the program's can be given; what they do stands after some spaces.
 file(MAKE_DIRECTORY ${WORK})
 configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/FILE.npy COPYONLY)
+configure_file(${ROOT}/tests/data/seattle-weather.csv ${WORK}/FILE.csv COPYONLY)
 cmake_path(GET PROGRAM PARENT_PATH folder)
 set(ENV{PATH} ${folder}:$ENV{PATH})
 file(STRINGS ${ROOT}/README.md commands REGEX "^    rowpool [a-z]")

@@ -232,17 +232,9 @@ static const char HELP[] =
     "\n"
     "Exit status: 0 nothing is wrong, 1 something is.\n";
 
-static bool read_option(void *json, int option, const char *value)
-{
-    (void)value;
-    return *(bool *)json = option == 'j';
-}
-
 int run_doctor(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    static const command_line doctor = {"doctor", HELP, known, read_option};
+    static const command_line doctor = {"doctor", HELP, JSON_ALONE, read_json_option};
     bool json = false;
     int understood = read_options(&doctor, &json, NULL, argc, argv);
     if (understood != GO_ON)

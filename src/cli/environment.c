@@ -77,17 +77,9 @@ static int print_all(void)
     return EXIT_DONE;
 }
 
-static bool read_option(void *json, int option, const char *value)
-{
-    (void)value;
-    return *(bool *)json = option == 'j';
-}
-
 int run_environment(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    static const command_line environment = {"environment", HELP, known, read_option};
+    static const command_line environment = {"environment", HELP, JSON_ALONE, read_json_option};
     bool json = false;
     int understood = read_options(&environment, &json, NULL, argc, argv);
     if (understood != GO_ON)

@@ -146,3 +146,12 @@ int show_help(const char *text)
     say(NULL, "%s", error.message);
     return EXIT_FAILED;
 }
+
+const struct option JSON_ALONE[] = {
+    {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+
+bool read_json_option(void *json, int option, const char *value)
+{
+    (void)value;
+    return *(bool *)json = option == 'j';
+}

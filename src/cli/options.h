@@ -39,6 +39,10 @@ bool find_dtype_name(rowpool_dtype *dtype, const char *name, size_t length);
 /* Prints a help text to standard output; the exit status. */
 int show_help(const char *text);
 
+/* For a command that has no option but --json, into a bool. */
+extern const struct option JSON_ALONE[];
+bool read_json_option(void *json, int option, const char *value);
+
 /* The part of every help text about --device. */
 #define DEVICE_HELP                                                                                   \
     "  --device LIST   the workers, a comma-separated list of:\n"                                     \

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/replace.h"
+#include "files/replace.h"
 #include "python.h"
 
 struct bench_page {

@@ -2,7 +2,7 @@
 #ifndef ROWPOOL_CLI_MESSAGE_H
 #define ROWPOOL_CLI_MESSAGE_H
 
-#include "rowpool.h"
+#include "fail.h"
 
 /* Exit statuses. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -21,12 +21,5 @@ __attribute__((format(printf, 1, 2))) void tell(const char *format, ...);
 /* Says what is wrong with the command line and where to read on; returns EXIT_USAGE. command NULL: the program itself.
  */
 __attribute__((format(printf, 2, 3))) int usage_error(const char *command, const char *format, ...);
-
-/* Fills in the error, unless it is NULL, and returns the status. */
-__attribute__((format(printf, 3, 4))) rowpool_status fail(rowpool_error *error, rowpool_status status,
-                                                          const char *format, ...);
-
-/* fail() with the text of errno. */
-rowpool_status fail_errno(rowpool_error *error);
 
 #endif

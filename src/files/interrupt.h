@@ -1,7 +1,7 @@
 /* Ctrl-C and its like: SIGINT, SIGTERM and SIGHUP end the program by that signal, and take the file along that is not
  * complete. While a job runs, the first one only asks for its end. */
-#ifndef ROWPOOL_CLI_INTERRUPT_H
-#define ROWPOOL_CLI_INTERRUPT_H
+#ifndef ROWPOOL_FILES_INTERRUPT_H
+#define ROWPOOL_FILES_INTERRUPT_H
 
 #include <signal.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "message.h"
+#include "fail.h"
 
 rowpool_status read_stream(const byte_stream *stream, void *bytes, size_t size, size_t *found, rowpool_error *error)
 {

@@ -1,6 +1,6 @@
 /* Bytes that come one after the other: from a descriptor, or out of an archive. */
-#ifndef ROWPOOL_CLI_STREAM_H
-#define ROWPOOL_CLI_STREAM_H
+#ifndef ROWPOOL_FILES_STREAM_H
+#define ROWPOOL_FILES_STREAM_H
 
 #include <stddef.h>
 

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "interrupt.h"
-#include "message.h"
 
 /* ---- Where the target is ---------------------------------------------------------------------------------------- */
 

@@ -2,8 +2,8 @@
  *
  * A target that exists and is no regular file (a device, a FIFO) is written directly. A symbolic link stays, and what
  * it leads to is replaced. The temporary file goes when the program fails or is interrupted. */
-#ifndef ROWPOOL_CLI_REPLACE_H
-#define ROWPOOL_CLI_REPLACE_H
+#ifndef ROWPOOL_FILES_REPLACE_H
+#define ROWPOOL_FILES_REPLACE_H
 
 #include <limits.h>
 #include <stddef.h>

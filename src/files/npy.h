@@ -6,8 +6,8 @@
  *     npy_close(&array);
  *
  * A file is trusted in nothing: every length in it is checked against the bytes that are there. */
-#ifndef ROWPOOL_CLI_NPY_H
-#define ROWPOOL_CLI_NPY_H
+#ifndef ROWPOOL_FILES_NPY_H
+#define ROWPOOL_FILES_NPY_H
 
 #include <stdbool.h>
 #include <stddef.h>

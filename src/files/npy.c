@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "message.h"
+#include "fail.h"
 
 static const char MAGIC[6] = {(char)0x93, 'N', 'U', 'M', 'P', 'Y'};
 

@@ -465,6 +465,11 @@ typedef struct {
      * pool's own) when the pool has no other device for it, when its devices fail, or when the map is small. An OpenCL
      * device that is a CPU runs it inside this process in any case. Built-in functions need no leave. */
     bool allow_host;
+
+    /* The index of the first row, where these rows are a part of more: functions and messages count from here. The rows
+     * of a stream's callback and those of a job's progress are counted from 0 all the same. Programs that were compiled
+     * before there was this member, and say so by size, have 0. */
+    size_t first_row;
 } rowpool_call;
 
 /* Maps. EINVAL: a wrong argument (the message names it). EBUILD: the function does not compile for a device; with the

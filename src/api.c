@@ -243,13 +243,16 @@ static rowpool_status take_results(const rowpool_call *call, rp_map *map, rowpoo
 
 /* ---- Calls ------------------------------------------------------------------------------------------------------ */
 
+/* What programs that were compiled before there was call.first_row give as its size. */
+enum { WITHOUT_FIRST_ROW = offsetof(rowpool_call, first_row) };
+
 static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_kind kind, checked_call *checked,
                                  rowpool_error *error)
 {
     RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
     if (call == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "call is NULL");
-    if (call->size != sizeof *call)
+    if (call->size != sizeof *call && call->size != WITHOUT_FIRST_ROW)
         return rp_fail(error, ROWPOOL_EINVAL, "call.size is %zu; it must be sizeof(rowpool_call), %zu", call->size,
                        sizeof *call);
     rp_map *map = &checked->map;
@@ -258,6 +261,11 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
     RP_TRY(take_function(pool, call->function, map, error));
     RP_TRY(take_arguments(call, kind.later, checked, error));
     map->host = rp_is_builtin(call->function) || call->allow_host;
+    map->first_row = call->size == sizeof *call ? call->first_row : 0;
+    if (map->first_row > SIZE_MAX - map->inputs->count)
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "call.first_row is %zu: the indexes of %zu rows from there are beyond 64 bits", map->first_row,
+                       map->inputs->count);
     map->chunk_rows = call->chunk_rows;
     map->timeout_ms = call->timeout_ms;
     return kind.stream ? ROWPOOL_OK : take_results(call, map, error);

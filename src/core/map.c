@@ -70,7 +70,7 @@ static void make_block(const rp_map *map, const rp_chunk *chunk, rowpool_block *
 {
     rp_zero(block, sizeof *block);
     block->count = chunk->rows;
-    block->row = chunk->row;
+    block->row = rp_map_index(map, chunk);
     block->first = chunk->begin;
     for (size_t i = 0; i < map->code.n_inputs; i++)
         block->input[i] = input_of(&map->inputs[i], chunk);

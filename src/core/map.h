@@ -32,6 +32,7 @@ typedef struct {
     size_t arguments_size;               /* bytes of all of them */
     size_t columns;                      /* results for each row */
     char *results;                       /* inputs[0].count x columns; NULL: each chunk's go to a callback */
+    size_t first_row;                    /* what functions and messages call row 0 of the inputs */
     size_t chunk_rows;                   /* the most in a chunk */
     int timeout_ms;                      /* <= 0: none */
     bool host;                           /* it may run in this process */
@@ -43,6 +44,12 @@ typedef struct {
 static inline size_t rp_map_row_bytes(const rp_map *map)
 {
     return map->columns * map->code.compiled.result_size;
+}
+
+/* What functions and messages call the first row of a chunk. */
+static inline size_t rp_map_index(const rp_map *map, const rp_chunk *chunk)
+{
+    return map->first_row + chunk->row;
 }
 
 /* Whether parts of a row can be put together. */

@@ -36,20 +36,20 @@ static const void *before(const void *address, size_t bytes)
     return (const void *)((uintptr_t)address - bytes);
 }
 
-/* Rows of which the chunk is the one that the block shows: row block->row is the block's first. */
+/* The rows of a block, from 0 on. Of a part of a row it shows but that part. */
 static rp_rows rows_of(const rp_work *work, const rowpool_block *block, size_t i)
 {
     const rowpool_block_input *input = &block->input[i];
     const rp_dtype *dtype = rp_dtype_of(work->code.dtype[i]);
-    rp_rows rows = {.dtype = dtype, .dtype_id = work->code.dtype[i], .count = block->row + block->count};
+    rp_rows rows = {.dtype = dtype, .dtype_id = work->code.dtype[i], .count = block->count};
     size_t skipped;
     if (input->offsets != NULL) {
-        rows.offsets = before(input->offsets, block->row * sizeof *input->offsets);
+        rows.offsets = input->offsets;
         skipped = (size_t)input->origin;
     } else {
         rows.width = block->first + input->width;
         rows.stride = input->stride;
-        skipped = block->row * input->stride + block->first;
+        skipped = block->first;
     }
     rows.data = before(input->data, skipped * dtype->size);
     return rows;
@@ -57,7 +57,7 @@ static rp_rows rows_of(const rp_work *work, const rowpool_block *block, size_t i
 
 static rp_chunk chunk_of(const rp_work *work, const rowpool_block *block)
 {
-    rp_chunk chunk = {.row = block->row, .rows = block->count, .partial = work->partial};
+    rp_chunk chunk = {.rows = block->count, .partial = work->partial};
     if (work->partial) {
         chunk.begin = block->first;
         chunk.end = block->first + block->input[0].width;
@@ -72,7 +72,8 @@ static rp_map map_of(const rp_work *work, const rp_work_rows *rows, const rowpoo
                   .code = work->code,
                   .arguments = rows->arguments,
                   .arguments_size = work->arguments_size,
-                  .columns = work->columns};
+                  .columns = work->columns,
+                  .first_row = rows->block.row};
     /* The functions are the other program's; their sizes hold here too. */
     map.code.compiled.rows = NULL;
     map.code.compiled.begin = NULL;

@@ -227,11 +227,11 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 /* One line about a chunk. */
 static void chunk_text(const rp_run *run, const rp_chunk *chunk, char *text, size_t size)
 {
+    const size_t row = rp_map_index(&run->map, chunk);
     if (chunk->partial)
-        snprintf(text, size, "%s: elements %zu to %zu of row %zu", run->map.name, chunk->begin, chunk->end - 1,
-                 chunk->row);
+        snprintf(text, size, "%s: elements %zu to %zu of row %zu", run->map.name, chunk->begin, chunk->end - 1, row);
     else
-        snprintf(text, size, "%s: rows %zu to %zu", run->map.name, chunk->row, chunk->row + chunk->rows - 1);
+        snprintf(text, size, "%s: rows %zu to %zu", run->map.name, row, row + chunk->rows - 1);
 }
 
 static void trace_chunk(const rp_run *run, const rp_slot *slot, const char *name)
@@ -309,9 +309,9 @@ static rp_delivery *new_delivery(rp_run *run, const rp_chunk *chunk)
     if (rp_add(bytes, sizeof *fresh + 63, &bytes))
         fresh = aligned_alloc(64, bytes / 64 * 64);
     if (fresh == NULL) {
+        const size_t row = rp_map_index(&run->map, chunk);
         rowpool_error error;
-        rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for the results of rows %zu to %zu", chunk->row,
-                chunk->row + chunk->rows - 1);
+        rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for the results of rows %zu to %zu", row, row + chunk->rows - 1);
         fail(run, &error);
         return NULL;
     }
@@ -438,9 +438,10 @@ static void deliver(rp_run *run)
         run->n_waiting--;
         run->next_row = first->chunk.row + first->chunk.rows;
         if (run->stream.each(first->chunk.row, first->chunk.rows, first->bytes, run->stream.payload) != 0) {
+            const size_t row = rp_map_index(&run->map, &first->chunk);
             rowpool_error error;
-            rp_fail(&error, ROWPOOL_ECANCELED, "the callback ended the stream at rows %zu to %zu", first->chunk.row,
-                    first->chunk.row + first->chunk.rows - 1);
+            rp_fail(&error, ROWPOOL_ECANCELED, "the callback ended the stream at rows %zu to %zu", row,
+                    row + first->chunk.rows - 1);
             fail(run, &error);
         }
         free(first);
@@ -512,8 +513,8 @@ static void piece_failed(rp_run *run, rp_participant *participant, const rp_piec
         give_back(run, piece);
         return;
     }
-    rp_log(RP_LOG_RUN, "%s: rows %zu to %zu: %s", device->info.index, piece->chunk.row,
-           piece->chunk.row + piece->chunk.rows - 1, error->message);
+    const size_t row = rp_map_index(&run->map, &piece->chunk);
+    rp_log(RP_LOG_RUN, "%s: rows %zu to %zu: %s", device->info.index, row, row + piece->chunk.rows - 1, error->message);
     rp_pool_count(run->pool, device, 0, 0, 1);
     rp_trace_instant(device->info.index, "failure", error->message);
     if (error->status == ROWPOOL_EWORKER) {

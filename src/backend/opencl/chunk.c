@@ -210,7 +210,7 @@ static rowpool_status place_input(const rp_device *device, rp_cl_chunk *chunk, s
     if (from.bytes > device->info.largest_buffer)
         return rp_fail(error, task->chunk.rows > 1 || rp_map_splits(task->map) ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE,
                        "device %s (%s): the rows from %zu on have %zu bytes, more than a buffer may have",
-                       device->info.index, device->info.name, task->chunk.row, from.bytes);
+                       device->info.index, device->info.name, rp_map_index(task->map, &task->chunk), from.bytes);
     chunk->stride[i] = from.rows->stride;
     return (state->shared ? place_in_host_memory : place_on_device)(device, chunk, i, &from, error);
 }
@@ -421,7 +421,7 @@ static rowpool_status launch_bodies(const rp_device *device, rp_cl_chunk *chunk,
                        "device %s (%s): it ends long loops early, and a row has more than %d "
                        "elements",
                        device->info.index, device->info.name, MOST_RENDERED);
-    cl_ulong count = task->chunk.rows, index = task->chunk.row, columns = map->columns;
+    cl_ulong count = task->chunk.rows, index = rp_map_index(map, &task->chunk), columns = map->columns;
     cl_ulong columns_each = columns_per_item(state, columns), rows_per_item = rows_of_item(device, chunk);
     const rowpool_block block = rp_map_block(map, &task->chunk);
     struct {

@@ -24,14 +24,16 @@ enum {
     ROWS_TEXT = 96
 };
 
-static void rows_text(const rp_chunk *chunk, char text[ROWS_TEXT])
+static void rows_text(const rp_task *task, char text[ROWS_TEXT])
 {
+    const rp_chunk *chunk = &task->chunk;
+    const size_t row = rp_map_index(task->map, chunk);
     if (chunk->partial)
-        snprintf(text, ROWS_TEXT, "elements %zu to %zu of row %zu", chunk->begin, chunk->end - 1, chunk->row);
+        snprintf(text, ROWS_TEXT, "elements %zu to %zu of row %zu", chunk->begin, chunk->end - 1, row);
     else if (chunk->rows == 1)
-        snprintf(text, ROWS_TEXT, "row %zu", chunk->row);
+        snprintf(text, ROWS_TEXT, "row %zu", row);
     else
-        snprintf(text, ROWS_TEXT, "rows %zu to %zu", chunk->row, chunk->row + chunk->rows - 1);
+        snprintf(text, ROWS_TEXT, "rows %zu to %zu", row, row + chunk->rows - 1);
 }
 
 /* ---- Listening -------------------------------------------------------------------------------------------------- */
@@ -115,7 +117,7 @@ static size_t fill_slots(rp_workers *state)
 static void set_status(rp_task *task, const rp_answer *answer, pid_t pid)
 {
     char rows[ROWS_TEXT];
-    rows_text(&task->chunk, rows);
+    rows_text(task, rows);
     switch (answer->status) {
     case RP_ANSWER_DONE:
         task->status = ROWPOOL_OK;
@@ -148,7 +150,7 @@ static void trace_answer(const rp_workers_slot *slot, const rp_task *task, const
     if (!rp_trace_on())
         return;
     snprintf(track, sizeof track, "worker process %d", (int)slot->worker.pid);
-    rows_text(&task->chunk, rows);
+    rows_text(task, rows);
     rp_trace_span(track, task->map->name, answer->begin, answer->end, rows);
 }
 
@@ -195,7 +197,7 @@ static void lose_task(rp_workers_flight *flight, const char *how, bool blamed, b
 {
     rp_task *task = flight->task;
     char rows[ROWS_TEXT];
-    rows_text(&task->chunk, rows);
+    rows_text(task, rows);
     task->blamed = blamed;
     task->status = rp_fail(&task->error, ROWPOOL_EWORKER, "%s %s %s", how,
                            oldest ? "while it had" : "before it came to", rows);

@@ -39,6 +39,8 @@ static const struct {
                         "worker processes run; by default the one with the most that the CPU has"},
     [RP_SETTING_LOG] = {"ROWPOOL_LOG", "",
                         "lines on standard error: device, build, run, worker, or all; help lists them"},
+    [RP_SETTING_MPI_PIECE_BYTES] = {"ROWPOOL_MPI_PIECE_BYTES", "",
+                                    "over MPI: the most bytes that are sent or written at once (for tests)"},
     [RP_SETTING_POCL_CACHE_DIR] = {"POCL_CACHE_DIR", "",
                                    "PoCL's: the folder of what it compiled, which needs room on its disk"},
     [RP_SETTING_XDG_CACHE_HOME] = {"XDG_CACHE_HOME", "",

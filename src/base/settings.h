@@ -17,6 +17,7 @@ typedef enum {
     RP_SETTING_BUILD_WAIT,
     RP_SETTING_CPU,
     RP_SETTING_LOG,
+    RP_SETTING_MPI_PIECE_BYTES,
     RP_SETTING_POCL_CACHE_DIR, /* where PoCL writes: the first of these */
     RP_SETTING_XDG_CACHE_HOME,
     RP_SETTING_HOME,

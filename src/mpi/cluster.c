@@ -1,0 +1,159 @@
+/* Opening, closing, and how the ranks agree on an outcome. */
+#include "mpi/cluster.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/settings.h"
+
+rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length;
+    if (code == MPI_SUCCESS)
+        return ROWPOOL_OK;
+    if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+        strcpy(text, "an error that it has no text for");
+    return rp_fail(error, ROWPOOL_ESYSTEM, "%.*s: %s", (int)strcspn(call, "("), call, text);
+}
+
+static rowpool_status check_in_use(rowpool_error *error)
+{
+    int begun, ended;
+    RP_MPI(MPI_Initialized(&begun));
+    RP_MPI(MPI_Finalized(&ended));
+    if (!begun || ended)
+        return rp_fail(error, ROWPOOL_EINVAL, "MPI is not in use: %s", ended ? "it has ended" : "call MPI_Init_thread");
+    return ROWPOOL_OK;
+}
+
+rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error *error)
+{
+    if (cluster == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "cluster is NULL");
+    if (cluster->pid != getpid())
+        return rp_fail(error, ROWPOOL_EFORKED,
+                       "this cluster belongs to process %ld, the parent of this one: it has no part in MPI",
+                       (long)cluster->pid);
+    return check_in_use(error);
+}
+
+/* ---- Agreeing --------------------------------------------------------------------------------------------------- */
+
+rowpool_status rp_mpi_agree(const rowpool_mpi *cluster, rowpool_status status, const rowpool_error *own,
+                            rowpool_error *error)
+{
+    int failed = status != ROWPOOL_OK ? cluster->rank : INT_MAX, lowest;
+    rowpool_error outcome = {.status = ROWPOOL_OK};
+    RP_MPI(MPI_Allreduce(&failed, &lowest, 1, MPI_INT, MPI_MIN, cluster->comm));
+    if (lowest == INT_MAX)
+        return ROWPOOL_OK;
+    if (lowest == cluster->rank)
+        rp_fail(&outcome, status, "rank %d (%s): %s", cluster->rank, cluster->host,
+                own != NULL ? own->message : rowpool_status_text(status));
+    RP_MPI(MPI_Bcast(&outcome, (int)sizeof outcome, MPI_BYTE, lowest, cluster->comm));
+    return rp_fail(error, outcome.status, "%s", outcome.message);
+}
+
+rowpool_status rowpool_mpi_agree(rowpool_mpi *cluster, rowpool_status status, rowpool_error *error)
+{
+    RP_TRY(rp_mpi_enter(cluster, error));
+    return rp_mpi_agree(cluster, status, error, error);
+}
+
+rowpool_status rp_mpi_same(const rowpool_mpi *cluster, uint64_t value, bool *same, rowpool_error *error)
+{
+    const uint64_t own[] = {value, ~value};
+    uint64_t most[2];
+    RP_MPI(MPI_Allreduce(own, most, 2, MPI_UINT64_T, MPI_MAX, cluster->comm));
+    *same = most[0] == ~most[1];
+    return ROWPOOL_OK;
+}
+
+rowpool_status rp_mpi_sum_before(const rowpool_mpi *cluster, uint64_t value, uint64_t *sum, rowpool_error *error)
+{
+    RP_MPI(MPI_Exscan(&value, sum, 1, MPI_UINT64_T, MPI_SUM, cluster->comm));
+    if (cluster->rank == 0) /* there MPI leaves it undefined */
+        *sum = 0;
+    return ROWPOOL_OK;
+}
+
+/* ---- Opening and closing ---------------------------------------------------------------------------------------- */
+
+static rowpool_status join(rowpool_mpi *cluster, MPI_Comm comm, rowpool_error *error)
+{
+    int inter, length;
+    RP_MPI(MPI_Comm_test_inter(comm, &inter));
+    if (inter)
+        return rp_fail(error, ROWPOOL_EINVAL, "comm is an intercommunicator: merge it first");
+    RP_MPI(MPI_Comm_dup(comm, &cluster->comm));
+    RP_MPI(MPI_Comm_set_errhandler(cluster->comm, MPI_ERRORS_RETURN));
+    RP_MPI(MPI_Comm_rank(cluster->comm, &cluster->rank));
+    RP_MPI(MPI_Comm_size(cluster->comm, &cluster->size));
+    RP_MPI(MPI_Get_processor_name(cluster->host, &length));
+    return ROWPOOL_OK;
+}
+
+static rowpool_status read_piece(size_t *piece, rowpool_error *error)
+{
+    *piece = (size_t)1 << 30;
+    return rp_setting_size(RP_SETTING_MPI_PIECE_BYTES, INT_MAX, piece, error);
+}
+
+/* Every rank comes through all of this, whatever fails on it. */
+static rowpool_status equip(rowpool_mpi *cluster, const rowpool_options *options, bool placed, rowpool_error *error)
+{
+    rowpool_status status = rp_mpi_open_pool(cluster, options, error);
+    if (status == ROWPOOL_OK)
+        status = read_piece(&cluster->piece, error);
+    if (status == ROWPOOL_OK && !placed)
+        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a cluster");
+    return status;
+}
+
+static void leave(rowpool_mpi *cluster)
+{
+    rowpool_close(cluster->pool);
+    if (rp_mpi_enter(cluster, NULL) == ROWPOOL_OK)
+        (void)MPI_Comm_free(&cluster->comm);
+}
+
+rowpool_status rowpool_mpi_open(rowpool_mpi **cluster, MPI_Comm comm, const rowpool_options *options,
+                                rowpool_error *error)
+{
+    if (cluster == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "cluster is NULL: there is no place for the handle");
+    *cluster = NULL;
+    RP_TRY(check_in_use(error));
+    if (comm == MPI_COMM_NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "comm is MPI_COMM_NULL");
+    rowpool_mpi fresh = {.pid = getpid()};
+    RP_TRY(join(&fresh, comm, error));
+    rowpool_error own;
+    rowpool_mpi *place = malloc(sizeof *place);
+    rowpool_status status = equip(&fresh, options, place != NULL, &own);
+    status = rp_mpi_agree(&fresh, status, &own, error);
+    if (status != ROWPOOL_OK) {
+        leave(&fresh);
+        free(place);
+        return status;
+    }
+    *place = fresh;
+    *cluster = place;
+    return ROWPOOL_OK;
+}
+
+void rowpool_mpi_close(rowpool_mpi *cluster)
+{
+    if (cluster == NULL)
+        return;
+    leave(cluster);
+    free(cluster);
+}
+
+rowpool *rowpool_mpi_pool(const rowpool_mpi *cluster)
+{
+    return cluster != NULL ? cluster->pool : NULL;
+}

@@ -1,0 +1,43 @@
+/* What the parts of the library over MPI have in common. */
+#ifndef RP_MPI_CLUSTER_H
+#define RP_MPI_CLUSTER_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "rowpool_mpi.h"
+
+struct rowpool_mpi {
+    pid_t pid;     /* of the process that opened it */
+    MPI_Comm comm; /* its own; errors return */
+    int rank, size;
+    size_t piece; /* the most bytes in one message or write; fits into an int */
+    char host[MPI_MAX_PROCESSOR_NAME];
+    rowpool *pool;
+};
+
+/* What a call of MPI's returned, as a status. */
+rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error);
+
+/* Leaves the function where a call of MPI's fails. */
+#define RP_MPI(call) RP_TRY(rp_mpi_check(call, #call, error))
+
+/* What each call begins with: the handle is good, and this is the process that MPI knows. */
+rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error *error);
+
+/* Collective. rowpool_mpi_agree, with this rank's own error apart from where the common one goes. */
+rowpool_status rp_mpi_agree(const rowpool_mpi *cluster, rowpool_status status, const rowpool_error *own,
+                            rowpool_error *error);
+
+/* Collective. Whether all ranks give the same value. */
+rowpool_status rp_mpi_same(const rowpool_mpi *cluster, uint64_t value, bool *same, rowpool_error *error);
+
+/* Collective. The sum of what the ranks before this one give: 0 on the first. */
+rowpool_status rp_mpi_sum_before(const rowpool_mpi *cluster, uint64_t value, uint64_t *sum, rowpool_error *error);
+
+/* ---- node.c ----------------------------------------------------------------------------------------------------- */
+
+/* Collective. Opens this rank's pool, on its share of the node's cores and devices. */
+rowpool_status rp_mpi_open_pool(rowpool_mpi *cluster, const rowpool_options *options, rowpool_error *error);
+
+#endif

@@ -1,0 +1,163 @@
+/* A .npy file that every rank maps, and which of its rows are this rank's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "files/npy.h"
+#include "mpi/cluster.h"
+
+struct rowpool_mpi_file {
+    npy_array data, offsets; /* all zero: there are none */
+    rowpool_rows own;
+    size_t first, count;
+};
+
+/* ---- One file --------------------------------------------------------------------------------------------------- */
+
+static rowpool_status open_array(npy_array *array, const char *path, rowpool_error *error)
+{
+    rowpool_error why;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return rp_fail(error, errno == ENOENT ? ROWPOOL_EINVAL : ROWPOOL_ESYSTEM, "%s: %s", path, strerror(errno));
+    rowpool_status status = npy_open(array, fd, &why);
+    close(fd);
+    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+}
+
+static rowpool_status open_offsets(rowpool_mpi_file *file, const char *path, rowpool_error *error)
+{
+    RP_TRY(open_array(&file->offsets, path, error));
+    const npy_header *header = &file->offsets.header;
+    if (header->dimensions != 1 || header->dtype != ROWPOOL_INT64 || header->width == 0)
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "%s: offsets are one axis of int64, one more than there are rows; this is %zu axes of %s, the "
+                       "last of %zu",
+                       path, header->dimensions, rowpool_dtype_name(header->dtype), header->width);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status open_both(rowpool_mpi_file *file, const char *path, const char *offsets, rowpool_error *error)
+{
+    if (path == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "path is NULL");
+    RP_TRY(open_array(&file->data, path, error));
+    if (offsets == NULL)
+        return ROWPOOL_OK;
+    if (file->data.header.dimensions != 1)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: ragged rows are of one axis; this array has %zu", path,
+                       file->data.header.dimensions);
+    return open_offsets(file, offsets, error);
+}
+
+static rowpool_rows rows_of(const rowpool_mpi_file *file)
+{
+    const npy_header *header = &file->data.header;
+    rowpool_rows rows = {
+        .data = file->data.data, .dtype = header->dtype, .count = header->rows, .width = header->width};
+    if (file->offsets.data != NULL) {
+        rows.offsets = file->offsets.data;
+        rows.count = file->offsets.header.width - 1;
+    }
+    return rows;
+}
+
+/* ---- Together --------------------------------------------------------------------------------------------------- */
+
+static rowpool_status check_same(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
+                                 rowpool_error *error)
+{
+    bool counts, widths, dtypes;
+    RP_TRY(rp_mpi_same(cluster, rows->count, &counts, error));
+    RP_TRY(rp_mpi_same(cluster, rows->width, &widths, error));
+    RP_TRY(rp_mpi_same(cluster, (uint64_t)rows->dtype, &dtypes, error));
+    if (!counts || !widths || !dtypes)
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "%s is not the same file on all ranks: here it has %zu rows, its last axis %zu %s", path,
+                       rows->count, rows->width, rowpool_dtype_name(rows->dtype));
+    return ROWPOOL_OK;
+}
+
+/* Each rank checks its part of the offsets, so that all can rely on all of them. */
+static rowpool_status check_offsets(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
+                                    rowpool_error *error)
+{
+    const rowpool_rows entries = {.dtype = ROWPOOL_INT64, .count = rows->count + 1, .width = 1};
+    const int64_t *offsets = rows->offsets;
+    rowpool_rows part;
+    size_t first;
+    RP_TRY(rowpool_mpi_share(cluster, &entries, &part, &first, error));
+    for (size_t i = first; i < first + part.count; i++) {
+        if (offsets[i] < 0 || (uint64_t)offsets[i] > rows->width)
+            return rp_fail(error, ROWPOOL_EINVAL, "%s: offset %zu is %lld; the array has %zu elements", path, i,
+                           (long long)offsets[i], rows->width);
+        if (i > 0 && offsets[i] < offsets[i - 1])
+            return rp_fail(error, ROWPOOL_EINVAL, "%s: offset %zu is %lld, less than the %lld before it", path, i,
+                           (long long)offsets[i], (long long)offsets[i - 1]);
+    }
+    return ROWPOOL_OK;
+}
+
+static rowpool_status divide(const rowpool_mpi *cluster, rowpool_mpi_file *file, const char *path, const char *offsets,
+                             rowpool_error *error)
+{
+    const rowpool_rows all = rows_of(file);
+    rowpool_error own;
+    rowpool_status status = check_same(cluster, &all, path, &own);
+    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
+    if (all.offsets != NULL)
+        status = check_offsets(cluster, &all, offsets, &own);
+    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
+    file->count = all.count;
+    status = rowpool_mpi_share(cluster, &all, &file->own, &file->first, &own);
+    return rp_mpi_agree(cluster, status, &own, error);
+}
+
+rowpool_status rowpool_mpi_file_open(rowpool_mpi_file **file, rowpool_mpi *cluster, const char *path,
+                                     const char *offsets, rowpool_error *error)
+{
+    if (file == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "file is NULL: there is no place for the handle");
+    *file = NULL;
+    RP_TRY(rp_mpi_enter(cluster, error));
+    rowpool_error own;
+    rowpool_mpi_file *fresh = calloc(1, sizeof *fresh);
+    rowpool_status status = fresh != NULL ? open_both(fresh, path, offsets, &own)
+                                          : rp_fail(&own, ROWPOOL_ENOMEM, "out of memory for a file");
+    status = rp_mpi_agree(cluster, status, &own, error);
+    if (status == ROWPOOL_OK)
+        status = divide(cluster, fresh, path, offsets, error);
+    if (status != ROWPOOL_OK) {
+        rowpool_mpi_file_close(fresh);
+        return status;
+    }
+    *file = fresh;
+    return ROWPOOL_OK;
+}
+
+const rowpool_rows *rowpool_mpi_file_rows(const rowpool_mpi_file *file)
+{
+    return file != NULL ? &file->own : NULL;
+}
+
+size_t rowpool_mpi_file_first(const rowpool_mpi_file *file)
+{
+    return file != NULL ? file->first : 0;
+}
+
+size_t rowpool_mpi_file_count(const rowpool_mpi_file *file)
+{
+    return file != NULL ? file->count : 0;
+}
+
+void rowpool_mpi_file_close(rowpool_mpi_file *file)
+{
+    if (file == NULL)
+        return;
+    npy_close(&file->data);
+    npy_close(&file->offsets);
+    free(file);
+}

@@ -1,0 +1,160 @@
+/* Opening a pool on a rank's share of its node. */
+#include "mpi/node.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "mpi/cluster.h"
+
+/* ---- Cores ------------------------------------------------------------------------------------------------------ */
+
+/* Of the calling thread. Where the kernel has more CPUs than that, nothing is known, and nothing divided. */
+static rp_mpi_mask read_affinity(void)
+{
+    rp_mpi_mask mask = {{0}};
+    if (sched_getaffinity(0, sizeof mask, (cpu_set_t *)&mask) < 0)
+        mask = (rp_mpi_mask){{0}};
+    return mask;
+}
+
+static bool set_affinity(const rp_mpi_mask *mask)
+{
+    return sched_setaffinity(0, sizeof *mask, (const cpu_set_t *)mask) == 0;
+}
+
+static uint64_t read_topology(size_t cpu, const char *name)
+{
+    char path[96];
+    unsigned number = 0;
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%zu/topology/%s", cpu, name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%u", &number) != 1)
+        number = 0;
+    fclose(file);
+    return number;
+}
+
+static uint64_t place_of(size_t cpu)
+{
+    return read_topology(cpu, "physical_package_id") << 32 | read_topology(cpu, "core_id");
+}
+
+static void name_cpus(const rp_mpi_mask *mask, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t cpu = 0; cpu < RP_MPI_MOST_CPUS && used < size; cpu++)
+        if (rp_mpi_mask_has(mask, cpu))
+            used += (size_t)snprintf(text + used, size - used, "%s%zu", used > 0 ? "," : "", cpu);
+}
+
+/* Narrows the calling thread to this rank's share, if there is something to share; false: it is as it was. */
+static bool narrow(const rowpool_mpi *cluster, const rp_mpi_mask *masks, int ranks, int own)
+{
+    char cpus[256];
+    rp_mpi_mask share;
+    if (!rp_mpi_divide(masks, (size_t)ranks, (size_t)own, place_of, &share) || !set_affinity(&share))
+        return false;
+    name_cpus(&share, cpus, sizeof cpus);
+    rp_log(RP_LOG_DEVICE, "rank %d, local rank %d of %d on %s: its share of the cores is %s", cluster->rank, own, ranks,
+           cluster->host, cpus);
+    return true;
+}
+
+/* ---- Devices ---------------------------------------------------------------------------------------------------- */
+
+static bool is_opencl(const rowpool_device *device)
+{
+    return device->type <= ROWPOOL_DEVICE_OTHER;
+}
+
+/* Names a rank's own of the devices in use: its share of those of OpenCL, and all others. "": there is nothing to share.
+ */
+static void name_share(const rowpool_device *devices, size_t count, size_t ranks, size_t own, char *names, size_t size)
+{
+    size_t opencl = 0, used = 0;
+    names[0] = '\0';
+    for (size_t i = 0; i < count && devices[i].in_use; i++)
+        opencl += is_opencl(&devices[i]);
+    if (opencl < 2 || ranks < 2)
+        return;
+    for (size_t i = 0, turn = 0; i < count && devices[i].in_use && used < size; i++) {
+        bool mine = ranks <= opencl ? turn % ranks == own : turn == own % opencl;
+        turn += is_opencl(&devices[i]);
+        if (mine || !is_opencl(&devices[i]))
+            used += (size_t)snprintf(names + used, size - used, "%s%s", used > 0 ? "," : "", devices[i].index);
+    }
+}
+
+enum { NAMES = 1024 };
+
+static rowpool_status find_share(rowpool *pool, size_t ranks, size_t own, char names[NAMES], rowpool_error *error)
+{
+    size_t count;
+    RP_TRY(rowpool_devices(pool, NULL, 0, &count, error));
+    rowpool_device *devices = calloc(count, sizeof *devices);
+    if (devices == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for %zu devices", count);
+    rowpool_status status = rowpool_devices(pool, devices, count, &count, error);
+    if (status == ROWPOOL_OK)
+        name_share(devices, count, ranks, own, names, NAMES);
+    free(devices);
+    return status;
+}
+
+/* Opens the pool as asked, and again where others of the node have a part of its devices. */
+static rowpool_status open_share(rowpool_mpi *cluster, const rowpool_options *options, size_t ranks, size_t own,
+                                 rowpool_error *error)
+{
+    char names[NAMES];
+    RP_TRY(rowpool_open(&cluster->pool, options, error));
+    RP_TRY(find_share(cluster->pool, ranks, own, names, error));
+    if (names[0] == '\0')
+        return ROWPOOL_OK;
+    rowpool_options narrowed = {.size = sizeof narrowed};
+    if (options != NULL)
+        narrowed = *options;
+    narrowed.device = names;
+    rowpool_close(cluster->pool);
+    rp_log(RP_LOG_DEVICE, "rank %d, local rank %zu of %zu on %s: its share of the devices is %s", cluster->rank, own,
+           ranks, cluster->host, names);
+    return rowpool_open(&cluster->pool, &narrowed, error);
+}
+
+/* ---- Together --------------------------------------------------------------------------------------------------- */
+
+/* Collective on the ranks of the node. */
+static rowpool_status open_on(rowpool_mpi *cluster, MPI_Comm node, const rowpool_options *options, rowpool_error *error)
+{
+    int ranks, own;
+    const rp_mpi_mask before = read_affinity();
+    RP_MPI(MPI_Comm_size(node, &ranks));
+    RP_MPI(MPI_Comm_rank(node, &own));
+    rp_mpi_mask *masks = calloc((size_t)ranks, sizeof *masks);
+    int with_masks = masks != NULL;
+    RP_MPI(MPI_Allreduce(MPI_IN_PLACE, &with_masks, 1, MPI_INT, MPI_MIN, node));
+    bool narrowed = false;
+    if (with_masks) {
+        RP_MPI(MPI_Allgather(&before, (int)sizeof before, MPI_BYTE, masks, (int)sizeof before, MPI_BYTE, node));
+        narrowed = narrow(cluster, masks, ranks, own);
+    }
+    free(masks);
+    rowpool_status status = open_share(cluster, options, (size_t)ranks, (size_t)own, error);
+    if (narrowed && !set_affinity(&before) && status == ROWPOOL_OK)
+        status = rp_fail(error, ROWPOOL_ESYSTEM, "the calling thread cannot go back to the cores that it had");
+    return status;
+}
+
+rowpool_status rp_mpi_open_pool(rowpool_mpi *cluster, const rowpool_options *options, rowpool_error *error)
+{
+    MPI_Comm node;
+    RP_MPI(MPI_Comm_split_type(cluster->comm, MPI_COMM_TYPE_SHARED, cluster->rank, MPI_INFO_NULL, &node));
+    rowpool_status status = open_on(cluster, node, options, error);
+    (void)MPI_Comm_free(&node);
+    return status;
+}

@@ -1,0 +1,79 @@
+/* Which of the rows that every rank reaches are a rank's own. */
+#include "base/checked.h"
+#include "mpi/cluster.h"
+
+/* n * part / parts, whose product may be beyond 64 bits. */
+static uint64_t fraction(uint64_t n, int part, int parts)
+{
+    const uint64_t p = (uint64_t)part, all = (uint64_t)parts;
+    return n / all * p + n % all * p / all;
+}
+
+/* The work before row i: elements, and one for each row, so that rows of no elements are divided too. */
+static uint64_t work_before(const rowpool_rows *all, size_t i)
+{
+    return (uint64_t)all->offsets[i] - (uint64_t)all->offsets[0] + i;
+}
+
+/* The first row that has at least so much work before it. Ends whatever the offsets are. */
+static size_t row_at(const rowpool_rows *all, uint64_t work)
+{
+    size_t low = 0, high = all->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (work_before(all, middle) < work)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Where the rows of a part begin; those of part `parts` at the end. */
+static size_t begin_of(const rowpool_rows *all, int part, int parts)
+{
+    if (part == parts)
+        return all->count;
+    if (all->offsets == NULL)
+        return fraction(all->count, part, parts);
+    return row_at(all, fraction(work_before(all, all->count), part, parts));
+}
+
+static rowpool_status check(const rowpool_rows *all, rowpool_error *error)
+{
+    size_t bytes;
+    if (all == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "rows is NULL");
+    if (rowpool_dtype_size(all->dtype) == 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "rows.dtype is %u, which is none of ROWPOOL_INT8 ... ROWPOOL_FLOAT64",
+                       (unsigned)all->dtype);
+    if (all->offsets != NULL)
+        return ROWPOOL_OK;
+    size_t stride = rp_max(all->stride, all->width);
+    if (!rp_mul(all->count, stride, &bytes) || !rp_mul(bytes, rowpool_dtype_size(all->dtype), &bytes))
+        return rp_fail(error, ROWPOOL_EINVAL, "%zu rows of %zu elements, %zu apart, are more than memory can hold",
+                       all->count, all->width, stride);
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_mpi_share(const rowpool_mpi *cluster, const rowpool_rows *all, rowpool_rows *own, size_t *first,
+                                 rowpool_error *error)
+{
+    if (cluster == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "cluster is NULL");
+    if (own == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "own is NULL: there is no place for this rank's rows");
+    RP_TRY(check(all, error));
+    size_t begin = begin_of(all, cluster->rank, cluster->size), end = begin_of(all, cluster->rank + 1, cluster->size);
+    if (end < begin)
+        return rp_fail(error, ROWPOOL_EINVAL, "rows.offsets decrease between rows %zu and %zu", end, begin);
+    *own = *all;
+    own->count = end - begin;
+    if (all->offsets != NULL)
+        own->offsets = all->offsets + begin;
+    else if (own->count > 0 && all->data != NULL)
+        own->data = (const char *)all->data + begin * rp_max(all->stride, all->width) * rowpool_dtype_size(all->dtype);
+    if (first != NULL)
+        *first = begin;
+    return ROWPOOL_OK;
+}

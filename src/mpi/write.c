@@ -1,0 +1,145 @@
+/* A file of all ranks' bytes, which appears whole. */
+#include <limits.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "files/replace.h"
+#include "mpi/cluster.h"
+#include "mpi/guard.h"
+
+/* What a rank gives to the file. */
+typedef struct {
+    const char *head, *own;
+    size_t head_bytes, bytes;
+} part;
+
+static rowpool_status check(const rowpool_mpi *cluster, const part *given, rowpool_error *error)
+{
+    if (given->head == NULL && given->head_bytes > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "head is NULL, but head_bytes is %zu", given->head_bytes);
+    if (cluster->rank > 0 && (given->head != NULL || given->head_bytes > 0))
+        return rp_fail(error, ROWPOOL_EINVAL, "head is for rank 0 alone, and head_bytes elsewhere 0, not %zu",
+                       given->head_bytes);
+    if (given->own == NULL && given->bytes > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "own is NULL, but bytes is %zu", given->bytes);
+    return ROWPOOL_OK;
+}
+
+/* ---- On rank 0: the name ---------------------------------------------------------------------------------------- */
+
+/* The file is in memory that the guard sees, too: it stands there before the file has its temporary name. */
+typedef struct {
+    replacement *file;
+    rowpool_process *guard;
+} target;
+
+static rowpool_status begin(target *to, const char *path, rowpool_error *error)
+{
+    rowpool_error why;
+    if (path == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "path is NULL");
+    to->file = rowpool_alloc(sizeof *to->file, error);
+    if (to->file == NULL)
+        return error->status;
+    to->file->fd = -1;
+    RP_TRY(rp_mpi_guard(&to->guard, to->file->temporary, error));
+    rowpool_status status = replace_begin(to->file, path, &why);
+    if (status == ROWPOOL_OK && to->file->temporary[0] == '\0')
+        status = rp_fail(&why, ROWPOOL_EINVAL, "MPI-IO writes regular files only");
+    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+}
+
+static rowpool_status commit(replacement *file, const char *path, rowpool_error *error)
+{
+    rowpool_error why;
+    rowpool_status status = replace_commit(file, &why);
+    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+}
+
+/* Leaves nothing but what was committed. */
+static void end(const target *to)
+{
+    if (to->file != NULL)
+        replace_discard(to->file);
+    rp_mpi_unguard(to->guard);
+    rowpool_free(to->file);
+}
+
+/* ---- On every rank: the bytes ----------------------------------------------------------------------------------- */
+
+static rowpool_status write_at(const rowpool_mpi *cluster, MPI_File file, uint64_t offset, const char *bytes,
+                               size_t size, rowpool_error *error)
+{
+    for (size_t at = 0, n; at < size; at += n) {
+        MPI_Status status;
+        int written = 0;
+        n = rp_min(size - at, cluster->piece);
+        RP_MPI(MPI_File_write_at(file, (MPI_Offset)(offset + at), bytes + at, (int)n, MPI_BYTE, &status));
+        RP_MPI(MPI_Get_count(&status, MPI_BYTE, &written));
+        if (written < 0 || (size_t)written != n)
+            return rp_fail(error, ROWPOOL_ESYSTEM, "only %d of %zu bytes could be written: is the disk full?", written,
+                           n);
+    }
+    return ROWPOOL_OK;
+}
+
+static rowpool_status write_part(const rowpool_mpi *cluster, MPI_File file, const part *given, rowpool_error *error)
+{
+    uint64_t before;
+    RP_TRY(rp_mpi_sum_before(cluster, (uint64_t)given->head_bytes + given->bytes, &before, error));
+    if (before > INT64_MAX - given->head_bytes || before + given->head_bytes > INT64_MAX - given->bytes)
+        return rp_fail(error, ROWPOOL_EINVAL, "the file would be longer than files can be");
+    RP_TRY(write_at(cluster, file, before, given->head, given->head_bytes, error));
+    return write_at(cluster, file, before + given->head_bytes, given->own, given->bytes, error);
+}
+
+/* Every rank comes through all of it, whatever fails on it. */
+static rowpool_status write_all(const rowpool_mpi *cluster, const char *temporary, const part *given,
+                                rowpool_error *error)
+{
+    MPI_File file;
+    rowpool_error own, closing;
+    rowpool_status status = rp_mpi_check(MPI_File_open(cluster->comm, temporary, MPI_MODE_WRONLY, MPI_INFO_NULL, &file),
+                                         "MPI_File_open", &own);
+    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
+    status = write_part(cluster, file, given, &own);
+    rowpool_status synced = rp_mpi_check(MPI_File_sync(file), "MPI_File_sync", &closing);
+    if (synced == ROWPOOL_OK)
+        synced = rp_mpi_check(MPI_File_close(&file), "MPI_File_close", &closing);
+    else
+        (void)MPI_File_close(&file);
+    return status != ROWPOOL_OK ? rp_mpi_agree(cluster, status, &own, error)
+                                : rp_mpi_agree(cluster, synced, &closing, error);
+}
+
+static rowpool_status fill(const rowpool_mpi *cluster, const target *to, const char *path, const part *given,
+                           rowpool_error *error)
+{
+    char temporary[PATH_MAX] = "";
+    rowpool_error own;
+    rowpool_status status = ROWPOOL_OK;
+    if (to->file != NULL)
+        strcpy(temporary, to->file->temporary);
+    RP_MPI(MPI_Bcast(temporary, PATH_MAX, MPI_CHAR, 0, cluster->comm));
+    RP_TRY(write_all(cluster, temporary, given, error));
+    if (to->file != NULL)
+        status = commit(to->file, path, &own);
+    return rp_mpi_agree(cluster, status, &own, error);
+}
+
+rowpool_status rowpool_mpi_write(rowpool_mpi *cluster, const char *path, const void *head, size_t head_bytes,
+                                 const void *own, size_t bytes, rowpool_error *error)
+{
+    RP_TRY(rp_mpi_enter(cluster, error));
+    const part given = {head, own, head_bytes, bytes};
+    target to = {NULL, NULL};
+    rowpool_error mine;
+    rowpool_status status = check(cluster, &given, &mine);
+    if (status == ROWPOOL_OK && cluster->rank == 0)
+        status = begin(&to, path, &mine);
+    status = rp_mpi_agree(cluster, status, &mine, error);
+    if (status == ROWPOOL_OK)
+        status = fill(cluster, &to, path, &given, error);
+    end(&to);
+    return status;
+}

@@ -119,6 +119,10 @@ TEST(refuses_options_of_other_formats)
     assert_usage(RUN("count", "--format", "xls", "weather.csv"), "--format 'xls' is none of npy, npz, csv, tsv, raw");
     assert_usage(RUN("count", "--member", "a", "weather.csv"), "--member cannot be given for csv");
     assert_usage(RUN("count", "--ragged", "x.npy"), "--ragged cannot be given for npy");
+    assert_usage(RUN("count", "--offsets", "o.npy", "weather.csv"), "--offsets cannot be given for csv");
+    assert_usage(RUN("count", "--offsets", "o.npy", "--format", "tsv", "x"), "--offsets cannot be given for tsv");
+    assert_usage(RUN("count", "--offsets", "o.npy", "--ragged", "x.npy"), "--ragged cannot be given for npy");
+    assert_usage(RUN("count", "--offsets", "o.npy", "--ragged", "x.csv"), "--offsets cannot be given for csv");
     assert_usage(RUN("map", "--function", "sum", "--skip", "1", "x.npz"), "--skip cannot be given for npz");
     assert_usage(RUN("count", "--type", "int8", "x.npy"), "--type cannot be given for npy");
     assert_usage(RUN("count", "--shape", "1:1", "--format", "csv", "x"), "--shape cannot be given for csv");
@@ -133,6 +137,113 @@ TEST(refuses_options_of_other_formats)
     static const char *const delimiters[] = {"", ",,", "\"", "\n", "7", "-", ".", "\xc3\xa9"};
     for (size_t i = 0; i < COUNT_OF(delimiters); i++)
         assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "is no single character");
+}
+
+/* ---- Offsets ---------------------------------------------------------------------------------------------------- */
+
+static const int32_t ELEMENTS[] = {3, 4, 5, 8, 9, 6, 7};
+
+static void write_offsets(const int64_t *offsets, size_t count)
+{
+    char shape[32];
+    (void)snprintf(shape, sizeof shape, "(%zu,)", count);
+    write_npy("offsets.npy", "<i8", false, shape, offsets, count * sizeof *offsets);
+}
+#define WRITE_OFFSETS(...) \
+    write_offsets((const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
+TEST(divides_one_row_into_ragged_ones)
+{
+    write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
+    write_file("elements.bin", ELEMENTS, sizeof ELEMENTS);
+    WRITE_OFFSETS(0, 3, 3, 4, 7);
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy"), "2\n0\n1\n2\n");
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "--type", "int32", "--shape", "1:7", "elements.bin"),
+                  "2\n0\n1\n2\n");
+    assert_prints(RUN("map", "--function", "sum", "--offsets", "offsets.npy", "elements.npy"), "12\n0\n8\n22\n");
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy", "--bins", "3,5,9", "--output", "out.csv"),
+                  "");
+    assert_file("out.csv", "row,count 3:5,count 5:9\n0,2,1\n1,0,0\n2,0,1\n3,0,3\n");
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy", "--output", "out.npy"), "");
+    assert_prints(RUN("map", "--function", "max", "out.npy"), "2\n"); /* one axis */
+    assert_int_equal(unlink("out.npy"), 0);
+
+    outcome result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--verbose");
+    check_tells(result.err, "4 rows of at most 3 int32, 28 bytes");
+    release(&result);
+    result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--json");
+    check_tells(result.out, "\"width\": 3, \"ragged\": true");
+    release(&result);
+
+    WRITE_OFFSETS(0, 7);
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy"), "5\n");
+    write_npy("elements.npy", "<i4", false, "(0,)", "", 0);
+    WRITE_OFFSETS(0, 0, 0);
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy"), "0\n0\n");
+    WRITE_OFFSETS(0);
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy"), "");
+}
+
+/* As NumPy stores them on other machines. */
+TEST(reads_offsets_of_foreign_bytes)
+{
+    write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
+    static const unsigned char offsets[24] = {[15] = 2, [23] = 7};
+    write_npy("offsets.npy", ">i8", false, "(3,)", offsets, sizeof offsets);
+    assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy"), "1\n4\n");
+}
+
+static void check_offsets_refused(const char *path, const char *message, int line)
+{
+    check_refuses(RUN("count", "--offsets", path, "elements.npy", "--output", "out.npy"), 1,
+                  "rowpool: elements.npy: ", message, line);
+    assert_no_output("out.npy");
+}
+#define assert_offsets_refused(message) check_offsets_refused("offsets.npy", message, __LINE__)
+
+TEST(refuses_wrong_offsets)
+{
+    write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
+    check_offsets_refused("nowhere.npy", "--offsets nowhere.npy: No such file or directory", __LINE__);
+    write_file("offsets.npy", "0 3 7", 5);
+    assert_offsets_refused("--offsets offsets.npy: not a .npy file");
+    write_npy("offsets.npy", "<i4", false, "(2,)", (const int32_t[]){0, 7}, 8);
+    assert_offsets_refused("--offsets offsets.npy: it holds int32, but offsets are int64");
+    write_npy("offsets.npy", "<f8", false, "(2,)", (const double[]){0, 7}, 16);
+    assert_offsets_refused("--offsets offsets.npy: it holds float64, but offsets are int64");
+    write_npy("offsets.npy", "<i8", false, "(2, 1)", (const int64_t[]){0, 7}, 16);
+    assert_offsets_refused("--offsets offsets.npy: it has 2 axes, but offsets have one");
+    write_npy("offsets.npy", "<i8", false, "(2,)", (const int64_t[]){0, 7}, 15);
+    assert_offsets_refused("--offsets offsets.npy: the file is cut short");
+    write_npy("offsets.npy", "<i8", false, "(0,)", "", 0);
+    assert_offsets_refused("it is empty, but there is one offset more than there are rows");
+    WRITE_OFFSETS(1, 7);
+    assert_offsets_refused("offset 0 is 1, but the first row begins at 0");
+    WRITE_OFFSETS(-1, 7);
+    assert_offsets_refused("offset 0 is -1, but the first row begins at 0");
+    WRITE_OFFSETS(0, 3, 6);
+    assert_offsets_refused("offset 2, the last, is 6, but the array has 7 elements");
+    WRITE_OFFSETS(0, 3, 8);
+    assert_offsets_refused("offset 2, the last, is 8, but the array has 7 elements");
+    WRITE_OFFSETS(0, 3, -7);
+    assert_offsets_refused("offset 2, the last, is -7, but the array has 7 elements");
+    WRITE_OFFSETS(0, 3, 5, 4, 7);
+    assert_offsets_refused("--offsets offsets.npy: offset 3 is 4, less than the 5 before it");
+    WRITE_OFFSETS(0, 3, -1, 4, 7);
+    assert_offsets_refused("offset 2 is -1, but the array has 7 elements");
+    WRITE_OFFSETS(0, 3, 8, 4, 7);
+    assert_offsets_refused("offset 2 is 8, but the array has 7 elements");
+    WRITE_OFFSETS(0, INT64_MIN, INT64_MAX, 7);
+    assert_offsets_refused("offset 1 is -9223372036854775808, but the array has 7 elements");
+
+    write_npy("elements.npy", "<i4", false, "(2, 3)", ELEMENTS, 24);
+    WRITE_OFFSETS(0, 6);
+    assert_offsets_refused("it has 2 rows; --offsets divides the elements of one");
+    write_npy("elements.npy", "<i4", false, "(0, 6)", "", 0);
+    assert_offsets_refused("it has 0 rows; --offsets divides the elements of one");
+    write_file("elements.bin", ELEMENTS, sizeof ELEMENTS);
+    assert_fails(RUN("count", "--offsets", "offsets.npy", "--type", "int8", "--shape", "7:4", "elements.bin"),
+                 "rowpool: elements.bin: ", "it has 7 rows; --offsets divides the elements of one");
 }
 
 /* ---- Files of results ------------------------------------------------------------------------------------------- */
@@ -630,6 +741,9 @@ int main(void)
         cmocka_unit_test(reads_other_formats_from_standard_input),
         cmocka_unit_test(counts_no_rows),
         cmocka_unit_test(refuses_options_of_other_formats),
+        cmocka_unit_test(divides_one_row_into_ragged_ones),
+        cmocka_unit_test(reads_offsets_of_foreign_bytes),
+        cmocka_unit_test(refuses_wrong_offsets),
         cmocka_unit_test(writes_text_tables),
         cmocka_unit_test(quotes_labels_where_need_be),
         cmocka_unit_test(leaves_no_half_written_table),

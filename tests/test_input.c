@@ -599,6 +599,32 @@ TEST(refuses_wrong_arrays_in_archives)
     }
 }
 
+TEST(divides_members_of_archives)
+{
+    static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
+    const file_bytes file = make_npz(elements, 1);
+    char offsets[NPY_MAX_WRITTEN];
+    const size_t header = npy_format_header_of(offsets, ROWPOOL_INT64, (const size_t[]){4}, 1);
+    memcpy(offsets + header, (const int64_t[]){0, 2, 2, 6}, 32);
+    int fd = open_nameless_with(offsets, header + 32);
+    char path[64];
+    (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
+    const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
+    input in;
+    rowpool_error error;
+    size_t widest;
+    assert_ok(read_as(&in, file.bytes, file.size, &options, &error), error);
+    assert_ok(check_rows(&in, 1, 1, &widest, &error), error);
+    assert_int_equal(widest, 0);
+    assert_ok(check_rows(&in, 0, 3, &widest, &error), error);
+    set_width(&in, widest);
+    char *found = describe(&in);
+    assert_string_equal(found, "int32 3x4 ragged | 0 1 | | 2 3 4 5");
+    free(found);
+    close_input(&in);
+    assert_int_equal(close(fd), 0);
+}
+
 /* A file that is cut short, and one of which a bit is not what it was: refused, or the same array all the same. */
 TEST(refuses_damaged_archives)
 {
@@ -762,6 +788,7 @@ int main(void)
         cmocka_unit_test(reads_members_of_archives),
         cmocka_unit_test(refuses_members_that_are_not_there),
         cmocka_unit_test(refuses_wrong_arrays_in_archives),
+        cmocka_unit_test(divides_members_of_archives),
         cmocka_unit_test(refuses_damaged_archives),
         cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
         cmocka_unit_test(reads_raw_files_of_just_that_size),

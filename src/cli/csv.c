@@ -178,13 +178,13 @@ static bool append_offset(table *t, size_t row)
 {
     if (row >= t->offset_capacity) {
         const size_t capacity = 2 * row + 64; /* as many rows are there already: no overflow */
-        int64_t *offsets = reallocarray(t->in->offsets, capacity, sizeof *offsets);
+        int64_t *offsets = reallocarray(t->in->own_offsets, capacity, sizeof *offsets);
         if (offsets == NULL)
             return out_of_memory(t);
-        t->in->offsets = offsets;
+        t->in->offsets = t->in->own_offsets = offsets;
         t->offset_capacity = capacity;
     }
-    t->in->offsets[row] = (int64_t)t->elements.count;
+    t->in->own_offsets[row] = (int64_t)t->elements.count;
     return true;
 }
 

@@ -264,6 +264,20 @@ static bool write_output(file_map *map)
 
 /* ---- The whole -------------------------------------------------------------------------------------------------- */
 
+static bool open_rows(file_map *map)
+{
+    const file_options *options = map->options;
+    rowpool_error error;
+    size_t widest;
+    if (open_input(&map->in, options->path, &options->input, &error) != ROWPOOL_OK ||
+        check_rows(&map->in, 0, map->in.array.header.rows, &widest, &error) != ROWPOOL_OK) {
+        say(map->input_name, "%s", error.message);
+        return false;
+    }
+    set_width(&map->in, widest);
+    return true;
+}
+
 bool begin_file_map(file_map *map, const file_options *options)
 {
     *map = (file_map){
@@ -271,11 +285,8 @@ bool begin_file_map(file_map *map, const file_options *options)
         .input_name = strcmp(options->path, "-") == 0 ? "standard input" : options->path,
         .output = {.fd = -1},
     };
-    rowpool_error error;
-    if (open_input(&map->in, options->path, &options->input, &error) != ROWPOOL_OK) {
-        say(map->input_name, "%s", error.message);
+    if (!open_rows(map))
         return false;
-    }
     if (map->in.note != NULL)
         warn("%s: %s", map->input_name, map->in.note);
     return true;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "offsets.h"
 #include "options.h"
 
 /* ---- Formats ---------------------------------------------------------------------------------------------------- */
@@ -49,7 +50,7 @@ static const input_format *format_of_path(const char *path)
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-enum { TEXT = 1 << CSV | 1 << TSV };
+enum { TEXT = 1 << CSV | 1 << TSV, BINARY = 1 << NPY | 1 << NPZ | 1 << RAW };
 
 /* What goes with which formats. */
 static const struct {
@@ -60,6 +61,7 @@ static const struct {
     {'T', "--type", TEXT | 1 << RAW}, {'S', "--shape", 1 << RAW}, {'e', "--member", 1 << NPZ},
     {'H', "--header", TEXT},          {'L', "--labels", TEXT},    {'k', "--skip", TEXT},
     {'i', "--missing", TEXT},         {'D', "--delimiter", TEXT}, {'g', "--ragged", TEXT},
+    {'O', "--offsets", BINARY},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
 
@@ -138,6 +140,9 @@ static bool read_input_option(input_options *options, int option, const char *va
     case 'e':
         options->member = value;
         return true;
+    case 'O':
+        options->offsets = value;
+        return true;
     case 'H':
         return read_header(options, value);
     case 'L':
@@ -187,6 +192,33 @@ bool choose_format(input_options *options, const char *path)
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
+/* Says whose error it is, where there is one. */
+static rowpool_status blame_offsets(const char *path, rowpool_status status, rowpool_error *error)
+{
+    if (status == ROWPOOL_OK || error == NULL)
+        return status;
+    const rowpool_error cause = *error;
+    return fail(error, status, "--offsets %.400s: %.600s", path, cause.message);
+}
+
+/* Into the rows that the file tells, of which only the ends are known to be right. */
+static rowpool_status divide(input *in, const char *path, rowpool_error *error)
+{
+    npy_header *header = &in->array.header;
+    if (header->rows != 1)
+        return fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets divides the elements of one", header->rows);
+    rowpool_status status = open_offsets(&in->offset_file, path, header->width, error);
+    if (status != ROWPOOL_OK)
+        return blame_offsets(path, status, error);
+    in->offset_path = path;
+    in->offsets = in->offset_file.data;
+    header->rows = in->offset_file.header.width - 1;
+    header->dimensions = 2;
+    header->shape[0] = header->rows;
+    header->shape[1] = header->width;
+    return ROWPOOL_OK;
+}
+
 rowpool_status open_input(input *in, const char *path, const input_options *options, rowpool_error *error)
 {
     *in = (input){0};
@@ -197,15 +229,34 @@ rowpool_status open_input(input *in, const char *path, const input_options *opti
     rowpool_status status = options->format->open(in, fd, options, error);
     if (!standard)
         (void)close(fd);
+    if (status == ROWPOOL_OK && options->offsets != NULL)
+        status = divide(in, options->offsets, error);
     if (status != ROWPOOL_OK)
         close_input(in);
     return status;
 }
 
+rowpool_status check_rows(const input *in, size_t first, size_t count, size_t *widest, rowpool_error *error)
+{
+    const npy_header *header = &in->array.header;
+    *widest = header->width;
+    if (in->offset_path == NULL)
+        return ROWPOOL_OK;
+    const size_t elements = header->data_bytes / rowpool_dtype_size(header->dtype);
+    return blame_offsets(in->offset_path, check_offsets(in->offsets, first, count, elements, widest, error), error);
+}
+
+void set_width(input *in, size_t widest)
+{
+    npy_header *header = &in->array.header;
+    header->width = header->shape[header->dimensions - 1] = widest;
+}
+
 void close_input(input *in)
 {
     npy_close(&in->array);
-    free(in->offsets);
+    npy_close(&in->offset_file);
+    free(in->own_offsets);
     free_texts(&in->labels);
     free(in->title);
     free(in->note);

@@ -14,11 +14,14 @@
 
 /* The rows in memory. */
 typedef struct {
-    npy_array array;  /* of ragged rows as wide as the widest */
-    int64_t *offsets; /* of ragged rows, one more than there are rows; NULL: they are dense */
-    text_list labels; /* of every row, or of none */
-    char *title;      /* of the labels; NULL: they have none */
-    char *note;       /* what was left out unasked; NULL: nothing */
+    npy_array array;         /* of ragged rows as wide as the widest */
+    const int64_t *offsets;  /* of ragged rows, one more than there are rows; NULL: they are dense */
+    int64_t *own_offsets;    /* where they are no file's */
+    npy_array offset_file;   /* of --offsets */
+    const char *offset_path; /* NULL: there is none */
+    text_list labels;        /* of every row, or of none */
+    char *title;             /* of the labels; NULL: they have none */
+    char *note;              /* what was left out unasked; NULL: nothing */
 } input;
 
 typedef struct input_format input_format;
@@ -31,9 +34,10 @@ typedef struct {
     const input_format *format; /* NULL until the file's name has been seen */
     bool type_given;
     rowpool_dtype type;
-    size_t rows, width; /* of --shape */
-    const char *member; /* NULL: the only one */
-    char delimiter;     /* '\0': the format's own */
+    size_t rows, width;  /* of --shape */
+    const char *member;  /* NULL: the only one */
+    const char *offsets; /* the path of their file; NULL: rows are dense */
+    char delimiter;      /* '\0': the format's own */
     header_choice header;
     const char *labels;  /* NULL: a first column that is no number; "none"; the name or number of a column */
     const char *skip;    /* NULL, or names and numbers of columns between commas */
@@ -52,6 +56,7 @@ open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
     {"type", required_argument, NULL, 'T'},      \
     {"shape", required_argument, NULL, 'S'},     \
     {"member", required_argument, NULL, 'e'},    \
+    {"offsets", required_argument, NULL, 'O'},   \
     {"header", required_argument, NULL, 'H'},    \
     {"labels", required_argument, NULL, 'L'},    \
     {"skip", required_argument, NULL, 'k'},      \
@@ -67,6 +72,10 @@ open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
     "                  without it is int64 where every cell is an integer, else float64\n"                             \
     "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
     "  --member NAME   of npz: which array, where there are several\n"                                                 \
+    "  --offsets FILE  of npy, npz and raw: the array, one row, is divided into ragged ones. FILE is a .npy file of\n" \
+    "                  int64, one more than there are rows: row i has the elements from offset i up to offset i + "    \
+    "1.\n"                                                                                                             \
+    "                  The first is 0, the last the number of elements, and none is below the one before it\n"         \
     "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default): where no cell "    \
     "of\n"                                                                                                             \
     "                  it is a number\n"                                                                               \
@@ -87,8 +96,13 @@ bool take_input_option(input_options *options, int option, const char *value, bo
  * False after a message. */
 bool choose_format(input_options *options, const char *path);
 
-/* Opens a file; "-" is standard input. */
+/* Opens a file; "-" is standard input. What an --offsets file says of the rows is not looked at yet: until check_rows
+ * has, and set_width was told the widest of all rows, the array is as wide as it has elements. */
 rowpool_status open_input(input *in, const char *path, const input_options *options, rowpool_error *error);
+
+/* Looks at `count` rows from `first` on; an offset that is wrong is named. *widest: the elements of the widest. */
+rowpool_status check_rows(const input *in, size_t first, size_t count, size_t *widest, rowpool_error *error);
+void set_width(input *in, size_t widest);
 void close_input(input *in);
 
 /* What the library is given. */

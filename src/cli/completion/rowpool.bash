@@ -20,7 +20,7 @@ _rowpool()
         --function) words="count count64 any all fraction sum mean min max argmin argmax" ;;
         --min | --max | --ranges | --bins | --head | --shape | --member | --skip | --delimiter | --argument | --rows | \
             --width | --seed) return ;;
-        --source | --output) ;;
+        --source | --output | --offsets) ;;
         *)
             if ((COMP_CWORD == 1)); then
                 words="$("$program" --help 2>/dev/null | sed -n 's/^  \([a-z-][a-z-]*\) .*/\1/p')"

@@ -25,6 +25,7 @@ complete -c rowpool -n $with_file -l header -x -a 'auto yes no'
 complete -c rowpool -n $with_file -l labels -x -a none
 complete -c rowpool -n $with_file -l missing -x -a 'nan 0'
 complete -c rowpool -n $with_file -l output -r -F
+complete -c rowpool -n $with_file -l offsets -r -F
 for option in min max ranges bins head shape member skip delimiter
     complete -c rowpool -n $with_file -l $option -x
 end

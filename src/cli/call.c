@@ -88,9 +88,7 @@ rowpool_status run_call(rowpool *pool, const rowpool_call *call, bool async, row
 rowpool_status run_watched(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar,
                            rowpool_error *error)
 {
-    begin_noting_interruptions();
     rowpool_status status = run_async(pool, call, callback, bar, error);
-    end_noting_interruptions();
     if (status == ROWPOOL_OK && interruption_noted())
         status = fail(error, ROWPOOL_ECANCELED, "interrupted");
     if (status == ROWPOOL_OK && bar->choice == PROGRESS_YES) {

@@ -16,8 +16,8 @@ void free_results(row_results *results);
 /* Maps: synchronously, or as an asynchronous job of which the completion callback and the end are awaited. */
 rowpool_status run_call(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error);
 
-/* Maps as a job whose progress is shown, and which a first Ctrl-C cancels. callback: also awaits its completion
- * callback. */
+/* Maps as a job whose progress is shown, and which an interruption that is noted cancels. callback: also awaits its
+ * completion callback. */
 rowpool_status run_watched(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar,
                            rowpool_error *error);
 

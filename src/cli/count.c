@@ -6,11 +6,9 @@
 #include "message.h"
 
 static const char HELP[] =
-    "Usage: rowpool count [OPTION...] FILE\n"
-    "\n"
     "For each row of the array in FILE, counts how many elements lie in a range. Rows are the last axis; an array of\n"
-    "one axis is one row. FILE - is standard input. The counts go to standard output, one on each line; in the .npy\n"
-    "file of --output they are uint32.\n"
+    "one axis is one row. The counts go to standard output, one on each line; in the .npy file of --output they are\n"
+    "uint32.\n"
     "\n" RANGE_HELP "\n" FILE_HELP;
 
 static bool read_option(void *options, int option, const char *value)
@@ -35,7 +33,7 @@ static bool choose_function(file_map *map)
 int run_count(int argc, char **argv)
 {
     static const struct option known[] = {FILE_OPTIONS, {NULL, 0, NULL, 0}};
-    static const command_line count = {"count", HELP, known, read_option};
+    static const command_line count = {"count", {"count [OPTION...] FILE"}, HELP, known, read_option};
     static const range_words words = {"count", "counting", "every count is 0"};
     file_options options = usual_file_options(&words);
     int status = read_options(&count, &options, &options.path, argc, argv);

@@ -17,8 +17,6 @@
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
 static const char HELP[] =
-    "Usage: rowpool demo [--rows N] [--width N] [--seed N] [--device LIST] [--json]\n"
-    "\n"
     "Counts how many elements of each row lie in 4..8, over random integers 0..9: on the default devices, waited for "
     "and\n"
     "as an asynchronous job, then on worker processes. Every count is checked against a serial loop.\n"
@@ -65,7 +63,8 @@ static int read_demo_options(demo_options *options, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    static const command_line demo = {"demo", HELP, known, read_option};
+    static const command_line demo = {
+        "demo", {"demo [--rows N] [--width N] [--seed N] [--device LIST] [--json]"}, HELP, known, read_option};
     *options = (demo_options){.rows = 200000, .width = 5, .seed = 100};
     int understood = read_options(&demo, options, NULL, argc, argv);
     if (understood == GO_ON && options->width > UINT32_MAX)

@@ -229,9 +229,7 @@ static rowpool_status print_devices(rowpool *pool, bool json, rowpool_error *err
 
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
-static const char HELP[] = "Usage: rowpool devices [--device LIST] [--json]\n"
-                           "\n"
-                           "Lists every device that rowpool finds: the OpenCL devices, worker processes (fork) and the "
+static const char HELP[] = "Lists every device that rowpool finds: the OpenCL devices, worker processes (fork) and the "
                            "program itself (host).\n"
                            "A star marks those that a pool would use; for the others the reason is given.\n"
                            "\n"
@@ -279,7 +277,7 @@ int run_devices(int argc, char **argv)
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
-    static const command_line devices = {"devices", HELP, known, read_option};
+    static const command_line devices = {"devices", {"devices [--device LIST] [--json]"}, HELP, known, read_option};
     devices_options wanted = {0};
     int understood = read_options(&devices, &wanted, NULL, argc, argv);
     return understood == GO_ON ? show_devices(&wanted) : understood;

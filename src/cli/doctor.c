@@ -218,8 +218,6 @@ static rowpool_status print_all(const finding_list *list, bool json, rowpool_err
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
 static const char HELP[] =
-    "Usage: rowpool doctor [--json]\n"
-    "\n"
     "Looks at what rowpool needs: OpenCL drivers and their devices, PoCL's cache, the limits of the process, worker\n"
     "processes and memory that they share. One line for each:\n"
     "\n"
@@ -234,7 +232,7 @@ static const char HELP[] =
 
 int run_doctor(int argc, char **argv)
 {
-    static const command_line doctor = {"doctor", HELP, JSON_ALONE, read_json_option};
+    static const command_line doctor = {"doctor", {"doctor [--json]"}, HELP, JSON_ALONE, read_json_option};
     bool json = false;
     int understood = read_options(&doctor, &json, NULL, argc, argv);
     if (understood != GO_ON)

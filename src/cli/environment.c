@@ -8,9 +8,7 @@
 #include "options.h"
 #include "output_json.h"
 
-static const char HELP[] = "Usage: rowpool environment [--json]\n"
-                           "\n"
-                           "Lists the environment variables that rowpool reads, what they mean, and their values where "
+static const char HELP[] = "Lists the environment variables that rowpool reads, what they mean, and their values where "
                            "they are set.\n"
                            "\n"
                            "  --json          print one JSON object\n"
@@ -79,7 +77,8 @@ static int print_all(void)
 
 int run_environment(int argc, char **argv)
 {
-    static const command_line environment = {"environment", HELP, JSON_ALONE, read_json_option};
+    static const command_line environment = {
+        "environment", {"environment [--json]"}, HELP, JSON_ALONE, read_json_option};
     bool json = false;
     int understood = read_options(&environment, &json, NULL, argc, argv);
     if (understood != GO_ON)

@@ -1,8 +1,9 @@
 #include "filemap.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "call.h"
 #include "devices.h"
@@ -61,6 +62,8 @@ bool read_file_option(file_options *options, int option, const char *value)
 
 int check_file_options(file_options *options)
 {
+    if (the_company()->several && strcmp(options->path, "-") == 0)
+        return usage_error(options->command, "FILE is one that each process can open; standard input is none");
     return choose_format(&options->input, options->path) ? GO_ON : EXIT_USAGE;
 }
 
@@ -84,22 +87,35 @@ static bool did_something(const rowpool_device *device)
     return device->rows > 0 || device->chunks > 0;
 }
 
-/* Who did it: the devices that answered rows, whether they belong to the pool or stood in for it. */
-static void tell_who(rowpool *pool)
+/* Those of this process, whether they belong to the pool or stood in for it. */
+static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
-    device_list list;
-    rowpool_error error;
-    if (list_devices(&list, pool, &error) != ROWPOOL_OK) {
-        warn("%s", error.message);
-        return;
+    device_list devices;
+    rowpool_status status = list_devices(&devices, pool, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    list->items = calloc(devices.count + 1, sizeof *list->items);
+    if (list->items == NULL)
+        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
+    for (size_t i = 0; i < devices.count && list->items != NULL; i++) {
+        if (did_something(&devices.items[i]))
+            list->items[list->count++].device = devices.items[i];
     }
-    for (size_t i = 0; i < list.count; i++) {
-        const rowpool_device *device = &list.items[i];
-        if (did_something(device))
-            tell("device %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", device->index, device_label(device),
-                 backend_word(device->type), device_type_word(device->type), device->rows, device->chunks);
+    free_devices(&devices);
+    return status;
+}
+
+static void tell_who(const worker_list *workers)
+{
+    for (size_t i = 0; i < workers->count; i++) {
+        const rowpool_device *device = &workers->items[i].device;
+        char rank[32] = "";
+        if (the_company()->several)
+            (void)snprintf(rank, sizeof rank, "rank %zu, ", workers->items[i].rank);
+        tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
+             device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
+             device->chunks);
     }
-    free_devices(&list);
 }
 
 static double bytes_per_second(const file_map *map)
@@ -117,18 +133,16 @@ static void tell_how_fast(const file_map *map)
 }
 
 /* The same for programs. */
-static json_t *workers_as_json(rowpool *pool)
+static json_t *workers_as_json(const worker_list *workers)
 {
-    json_t *workers = json_array();
-    device_list list;
-    if (list_devices(&list, pool, NULL) != ROWPOOL_OK)
-        return workers;
-    for (size_t i = 0; i < list.count; i++) {
-        if (did_something(&list.items[i]))
-            (void)json_array_append_new(workers, device_as_json(&list.items[i]));
+    json_t *list = json_array();
+    for (size_t i = 0; i < workers->count; i++) {
+        json_t *device = device_as_json(&workers->items[i].device);
+        if (the_company()->several)
+            (void)json_object_set_new(device, "rank", json_integer((json_int_t)workers->items[i].rank));
+        (void)json_array_append_new(list, device);
     }
-    free_devices(&list);
-    return workers;
+    return list;
 }
 
 static json_t *facts_as_json(const file_map *map)
@@ -147,19 +161,32 @@ static json_t *facts_as_json(const file_map *map)
     (void)json_object_set_new(facts, "result_dtype", json_string(rowpool_dtype_name(map->result_dtype)));
     (void)json_object_set_new(facts, "seconds", json_real(map->seconds));
     (void)json_object_set_new(facts, "bytes_per_second", json_real(bytes_per_second(map)));
-    (void)json_object_set_new(facts, "devices", workers_as_json(map->pool));
+    (void)json_object_set_new(facts, "devices", workers_as_json(&map->workers));
     return facts;
 }
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */
 
+/* The outcome of a step that was taken here; its own message, if it is one. */
+static bool end_step(rowpool_status status, const char *where, const rowpool_error *error)
+{
+    if (status != ROWPOOL_OK)
+        say(where, "%s", error->message);
+    return the_company()->agree(status == ROWPOOL_OK);
+}
+
+static bool begin_input(file_map *map)
+{
+    const file_options *options = map->options;
+    rowpool_error error;
+    return end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error);
+}
+
 static bool begin_output(file_map *map)
 {
+    const char *path = map->options->output;
     rowpool_error error;
-    if (map->options->output == NULL || replace_begin(&map->output, map->options->output, &error) == ROWPOOL_OK)
-        return true;
-    say(map->options->output, "%s", error.message);
-    return false;
+    return end_step(path != NULL ? the_company()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
 }
 
 static bool open_pool(file_map *map)
@@ -167,46 +194,71 @@ static bool open_pool(file_map *map)
     const rowpool_options options = {
         .size = sizeof options, .device = map->options->device, .isolate = ROWPOOL_ISOLATE_AT_RISK};
     rowpool_error error;
-    if (rowpool_open(&map->pool, &options, &error) == ROWPOOL_OK)
-        return true;
-    say(NULL, "%s", error.message);
-    return false;
+    return end_step(the_company()->open_pool(&map->pool, &options, &error), NULL, &error);
+}
+
+static bool take_share(file_map *map)
+{
+    const rowpool_rows all = rows_of(&map->in);
+    rowpool_error error;
+    size_t widest = 0;
+    rowpool_status status = the_company()->share(&map->own, &all, &error);
+    if (status == ROWPOOL_OK)
+        status = check_rows(&map->in, map->own.first, map->own.rows.count, &widest, &error);
+    if (!end_step(status, map->input_name, &error))
+        return false;
+    set_width(&map->in, the_company()->most(widest));
+    return true;
 }
 
 /* There are ranges where the function takes some; else one argument struct gives one result. */
 static rowpool_status map_rows(file_map *map, rowpool_error *error)
 {
-    const rowpool_rows rows = rows_of(&map->in);
+    const row_part *own = &map->own;
     const wanted_ranges *ranges = &map->options->ranges;
     const size_t columns = ranges->count > 0 ? ranges->count : 1;
-    rowpool_status status = allocate_results(&map->results, rows.count, columns, map->result_dtype, error);
+    rowpool_status status = allocate_results(&map->results, own->rows.count, columns, map->result_dtype, error);
     if (status != ROWPOOL_OK)
         return status;
     const rowpool_call call = {.size = sizeof call,
                                .function = map->function,
-                               .inputs = &rows,
+                               .inputs = &own->rows,
                                .arguments = map->arguments,
                                .arguments_size = map->arguments_size,
                                .ranges = ranges->items,
                                .n_ranges = ranges->count,
                                .results = map->results.values,
-                               .results_size = map->results.bytes};
+                               .results_size = map->results.bytes,
+                               .first_row = own->first};
     progress_bar bar = begin_progress(map->options->progress, map->in.array.header.data_bytes);
-    status = run_watched(map->pool, &call, map->options->async, &bar, error);
-    map->seconds = seconds_now() - bar.begun;
-    return status;
+    map->begun = bar.begun;
+    return run_watched(map->pool, &call, map->options->async, &bar, error);
 }
 
+static bool find_workers(file_map *map)
+{
+    rowpool_error error;
+    return end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) &&
+           end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error);
+}
+
+/* Of several processes none waits for devices when it is to end: the others would wait for it. */
 static bool fill_results(file_map *map)
 {
     rowpool_error error;
-    if (map_rows(map, &error) != ROWPOOL_OK) {
-        if (!interruption_noted() && (map->blame == NULL || !map->blame(map->context, &error)))
-            say(map->input_name, "%s", error.message);
+    if (!the_company()->several)
+        begin_noting_interruptions();
+    const bool done = map_rows(map, &error) == ROWPOOL_OK;
+    end_noting_interruptions();
+    if (!done && !interruption_noted() && (map->blame == NULL || !map->blame(map->context, &error)))
+        say(map->input_name, "%s", error.message);
+    if (!the_company()->agree(done))
         return false;
-    }
+    map->seconds = seconds_now() - map->begun;
+    if ((map->options->verbose || map->options->json) && !find_workers(map))
+        return false;
     if (map->options->verbose) {
-        tell_who(map->pool);
+        tell_who(&map->workers);
         tell_how_fast(map);
     }
     return true;
@@ -215,16 +267,24 @@ static bool fill_results(file_map *map)
 static result_table table_of(const file_map *map)
 {
     return (result_table){
-        .results = &map->results, .in = &map->in, .ranges = &map->options->ranges, .function = map->function->name};
+        .results = &map->results,
+        .first = map->own.first,
+        .begins = map->own.begins,
+        .ends = map->own.ends,
+        .in = &map->in,
+        .ranges = &map->options->ranges,
+        .function = map->function->name,
+    };
 }
 
 static rowpool_status print_facts(const file_map *map, bool with_results, size_t rows, rowpool_error *error)
 {
     json_t *facts = facts_as_json(map);
-    if (!with_results)
+    if (!with_results && map->own.begins)
         return print_json(facts, error);
-    const result_table table = table_of(map);
-    rowpool_status status = write_json(STDOUT_FILENO, &table, rows, facts, error);
+    result_table table = table_of(map);
+    table.facts = facts;
+    rowpool_status status = with_results ? the_company()->print(write_json, &table, rows, error) : ROWPOOL_OK;
     json_decref(facts);
     return status;
 }
@@ -233,7 +293,7 @@ static bool print_results(const file_map *map)
 {
     const file_options *options = map->options;
     const bool with_results = options->output == NULL || options->head_given;
-    const size_t all = map->results.rows;
+    const size_t all = map->in.array.header.rows;
     const size_t rows = options->head_given && options->head < all ? options->head : all;
     const result_table table = table_of(map);
     rowpool_error error;
@@ -241,10 +301,8 @@ static bool print_results(const file_map *map)
     if (options->json)
         status = print_facts(map, with_results, rows, &error);
     else if (with_results)
-        status = write_text(STDOUT_FILENO, &table, rows, &error);
-    if (status != ROWPOOL_OK)
-        say(NULL, "%s", error.message);
-    return status == ROWPOOL_OK;
+        status = the_company()->print(write_text, &table, rows, &error);
+    return end_step(status, NULL, &error);
 }
 
 /* Last of all: whatever went wrong before leaves no file. */
@@ -255,28 +313,11 @@ static bool write_output(file_map *map)
         return true;
     const result_table table = table_of(map);
     rowpool_error error;
-    if (output_format_of(path)(map->output.fd, &table, map->results.rows, &error) == ROWPOOL_OK &&
-        replace_commit(&map->output, &error) == ROWPOOL_OK)
-        return true;
-    say(path, "%s", error.message);
-    return false;
+    return end_step(the_company()->end_file(&map->output, path, &table, map->in.array.header.rows, &error), path,
+                    &error);
 }
 
 /* ---- The whole -------------------------------------------------------------------------------------------------- */
-
-static bool open_rows(file_map *map)
-{
-    const file_options *options = map->options;
-    rowpool_error error;
-    size_t widest;
-    if (open_input(&map->in, options->path, &options->input, &error) != ROWPOOL_OK ||
-        check_rows(&map->in, 0, map->in.array.header.rows, &widest, &error) != ROWPOOL_OK) {
-        say(map->input_name, "%s", error.message);
-        return false;
-    }
-    set_width(&map->in, widest);
-    return true;
-}
 
 bool begin_file_map(file_map *map, const file_options *options)
 {
@@ -285,29 +326,28 @@ bool begin_file_map(file_map *map, const file_options *options)
         .input_name = strcmp(options->path, "-") == 0 ? "standard input" : options->path,
         .output = {.fd = -1},
     };
-    if (!open_rows(map))
+    if (!begin_input(map))
         return false;
     if (map->in.note != NULL)
         warn("%s: %s", map->input_name, map->in.note);
-    return true;
+    return begin_output(map) && open_pool(map) && take_share(map);
 }
 
 bool run_file_map(file_map *map)
 {
-    if (!begin_output(map))
-        return false;
     if (map->options->verbose) {
         tell_what(&map->in);
         tell_ranges(&map->options->ranges);
     }
     warn_of_empty_ranges(&map->options->ranges);
-    return open_pool(map) && fill_results(map) && print_results(map) && write_output(map);
+    return fill_results(map) && print_results(map) && write_output(map);
 }
 
 void end_file_map(file_map *map)
 {
     replace_discard(&map->output);
-    rowpool_close(map->pool);
+    the_company()->close_pool(map->pool);
+    free(map->workers.items);
     free_results(&map->results);
     close_input(&map->in);
     die_if_interrupted();

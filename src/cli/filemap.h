@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "company.h"
 #include "input.h"
 #include "options.h"
 #include "output.h"
@@ -79,8 +80,10 @@ typedef struct {
     input in;
     replacement output;
     rowpool *pool;
+    row_part own; /* the rows that are mapped here, and their results */
     row_results results;
-    double seconds; /* that the map took */
+    double begun, seconds; /* when the map began, and how long it took */
+    worker_list workers;   /* where somebody wants to know */
 
     /* The function, chosen once it is known what the rows are. */
     const rowpool_function *function;
@@ -93,7 +96,7 @@ typedef struct {
     const void *context;
 } file_map;
 
-/* Opens the input. False after a message, as is what follows. */
+/* Opens the input, the output and the pool. False after a message, as is what follows. */
 bool begin_file_map(file_map *map, const file_options *options);
 bool run_file_map(file_map *map);
 

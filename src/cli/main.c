@@ -1,29 +1,18 @@
 /* The program rowpool: one command for each thing it does. */
-#include <fcntl.h>
-#include <getopt.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
+#include "command.h"
 #include "count.h"
 #include "demo.h"
 #include "devices.h"
 #include "doctor.h"
 #include "environment.h"
-#include "interrupt.h"
 #include "map.h"
 #include "message.h"
-#include "options.h"
 #include "output.h"
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
-} COMMANDS[] = {
+static const program_command COMMANDS[] = {
     {"count", run_count}, {"map", run_map},       {"devices", run_devices},
     {"demo", run_demo},   {"doctor", run_doctor}, {"environment", run_environment},
+    {NULL, NULL},
 };
 
 static const char HELP[] =
@@ -43,43 +32,18 @@ static const char HELP[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n";
 
-/* A closed standard stream would be the next file that is opened, and be written to. What stands in for it here can
- * only fail. */
-static void fill_standard_streams(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0)
-            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-    }
-}
-
-static int run_command(int argc, char **argv)
-{
-    if (argc < 2)
-        return usage_error(NULL, "a command is missing");
-    const char *name = argv[1];
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        return show_help(HELP);
-    if (strcmp(name, "--version") == 0) {
-        (void)printf("rowpool %s\n", rowpool_version());
-        return EXIT_DONE;
-    }
-    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
-        if (strcmp(name, COMMANDS[i].name) == 0)
-            return COMMANDS[i].run(argc - 1, argv + 1);
-    }
-    return usage_error(NULL, "unknown %s '%s'", name[0] == '-' ? "option" : "command", name);
-}
+static const program ROWPOOL = {
+    .name = "rowpool",
+    .start = "rowpool",
+    .help = HELP,
+    .file_help = "\nFILE - is standard input.\n",
+    .commands = COMMANDS,
+};
 
 int main(int argc, char **argv)
 {
-    fill_standard_streams();
-    /* A reader that leaves and a file that may not grow are errors to report, not deaths. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN);
-    watch_interruptions();
-    opterr = 0;
-    int status = run_command(argc, argv);
+    prepare_program();
+    int status = run_program(&ROWPOOL, argc, argv);
     if (!close_standard_output() && status == EXIT_DONE)
         status = EXIT_FAILED;
     return status;

@@ -12,12 +12,8 @@
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
 static const char HELP[] =
-    "Usage: rowpool map --function NAME [OPTION...] FILE\n"
-    "       rowpool map --source FILE.cl --output-type TYPE [--argument TYPE:VALUE]... [OPTION...] FILE\n"
-    "\n"
     "Maps a function over the rows of the array in FILE. Rows are the last axis; an array of one axis is one row.\n"
-    "FILE - is standard input. The results go to standard output, one on each line, floats with as many digits as it\n"
-    "takes to read them back.\n"
+    "The results go to standard output, one on each line, floats with as many digits as it takes to read them back.\n"
     "\n"
     "  --function NAME a built-in function:\n"
     "                    count, count64      how many elements lie in a range; count64 is for rows of more than 2^32\n"
@@ -226,7 +222,14 @@ int run_map(int argc, char **argv)
                                           {"argument", required_argument, NULL, 'x'},
                                           FILE_OPTIONS,
                                           {NULL, 0, NULL, 0}};
-    static const command_line map = {"map", HELP, known, read_option};
+    static const command_line map = {
+        "map",
+        {"map --function NAME [OPTION...] FILE",
+         "map --source FILE.cl --output-type TYPE [--argument TYPE:VALUE]... [OPTION...] FILE"},
+        HELP,
+        known,
+        read_option,
+    };
     static const range_words words = {"map", "within", "no element lies in it"};
     map_options options = {.file = usual_file_options(&words)};
     map_task task = {.options = &options};

@@ -6,6 +6,27 @@
 
 #include "terminal.h"
 
+static const char *speaker = "rowpool";
+
+enum { LINE = 8192 };
+static bool holding;
+static char held[LINE];
+
+void speak_as(const char *program)
+{
+    speaker = program;
+}
+
+void hold_messages(void)
+{
+    holding = true;
+}
+
+bool messages_are_held(void)
+{
+    return holding;
+}
+
 void keep_to_one_line(char *text)
 {
     for (char *c = text; *c != '\0'; c++) {
@@ -18,17 +39,26 @@ void keep_to_one_line(char *text)
 static void say_line(colour which, char *line)
 {
     keep_to_one_line(line);
-    (void)fprintf(stderr, "%srowpool:%s %s\n", which != COLOUR_NONE ? colour_on(STDERR_FILENO, which) : "",
-                  which != COLOUR_NONE ? colour_on(STDERR_FILENO, COLOUR_NONE) : "", line);
+    if (!holding)
+        (void)fprintf(stderr, "%s%s:%s %s\n", which != COLOUR_NONE ? colour_on(STDERR_FILENO, which) : "", speaker,
+                      which != COLOUR_NONE ? colour_on(STDERR_FILENO, COLOUR_NONE) : "", line);
+    else if (which == COLOUR_RED && held[0] == '\0')
+        (void)snprintf(held, sizeof held, "%s", line);
 }
 
 static void say_at(colour which, const char *where, const char *format, va_list arguments)
 {
     char text[2048];
     (void)vsnprintf(text, sizeof text, format, arguments);
-    char line[8192];
+    char line[LINE];
     (void)snprintf(line, sizeof line, "%s%s%s", where != NULL ? where : "", where != NULL ? ": " : "", text);
     say_line(which, line);
+}
+
+void say_held(const char *who)
+{
+    holding = false;
+    say(who, "%s", held[0] != '\0' ? held : "failed");
 }
 
 void say(const char *where, const char *format, ...)
@@ -63,7 +93,7 @@ int usage_error(const char *command, const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     char line[4096];
-    (void)snprintf(line, sizeof line, "%s; see rowpool %s%s--help", text, command != NULL ? command : "",
+    (void)snprintf(line, sizeof line, "%s; see %s %s%s--help", text, speaker, command != NULL ? command : "",
                    command != NULL ? " " : "");
     say_line(COLOUR_RED, line);
     return EXIT_USAGE;

@@ -1,6 +1,8 @@
-/* What the program says beside its results: always one line on standard error, "rowpool: [WHERE: ]what". */
+/* What a program says beside its results: always one line on standard error, "PROGRAM: [WHERE: ]what". */
 #ifndef ROWPOOL_CLI_MESSAGE_H
 #define ROWPOOL_CLI_MESSAGE_H
+
+#include <stdbool.h>
 
 #include "fail.h"
 
@@ -10,6 +12,15 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* File names and headers may hold anything: a line break would forge a second message, an escape would reach the
  * terminal. */
 void keep_to_one_line(char *text);
+
+/* The name of the program, rowpool where nothing else is said. */
+void speak_as(const char *program);
+
+/* From here on nothing is said: this process is one of several, of which another one speaks. The first thing that is
+ * wrong is kept, and say_held() says it after all, and who said it. */
+void hold_messages(void);
+bool messages_are_held(void);
+void say_held(const char *who);
 
 /* Says what is wrong with `where` (a file, a stream; NULL: nothing in particular). */
 __attribute__((format(printf, 2, 3))) void say(const char *where, const char *format, ...);

@@ -1,8 +1,10 @@
 #include "options.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "command.h"
 #include "message.h"
 #include "number.h"
 #include "output.h"
@@ -58,6 +60,22 @@ static int refuse_option(const char *command, int answer, char **argv)
     return usage_error(command, "unknown option '-%c'", optopt);
 }
 
+static int show_command_help(const command_line *line, bool takes_file)
+{
+    const program *which = the_program();
+    int status = EXIT_DONE;
+    for (size_t i = 0; i < 2 && line->usage[i] != NULL && status == EXIT_DONE; i++) {
+        char usage[256];
+        (void)snprintf(usage, sizeof usage, "%s%s %s\n", i == 0 ? "Usage: " : "       ", which->start, line->usage[i]);
+        status = show_help(usage);
+    }
+    if (status == EXIT_DONE)
+        status = show_help("\n");
+    if (status == EXIT_DONE)
+        status = show_help(line->help);
+    return status == EXIT_DONE && takes_file ? show_help(which->file_help) : status;
+}
+
 static int read_file_argument(const char *command, const char **file, int argc, char **argv)
 {
     const int wanted = file != NULL;
@@ -76,7 +94,7 @@ int read_options(const command_line *line, void *options, const char **file, int
         if (answer == '?' || answer == ':')
             return refuse_option(line->name, answer, argv);
         if (answer == 'h')
-            return show_help(line->help);
+            return show_command_help(line, file != NULL);
         if (!line->read(options, answer, optarg))
             return EXIT_USAGE;
     }

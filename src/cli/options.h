@@ -11,7 +11,9 @@
 
 /* What a command understands. */
 typedef struct {
-    const char *name, *help;
+    const char *name;
+    const char *usage[2]; /* each way to give it, without the program */
+    const char *help;
     const struct option *known; /* getopt_long's table; --help is 'h' */
     /* Reads any other option, with its value if it takes one; false after a message. NULL where there is none. */
     bool (*read)(void *options, int option, const char *value);
@@ -36,7 +38,7 @@ bool read_device_option(const char **device, const char *command, const char *te
 /* The dtype of that name; false where there is none. */
 bool find_dtype_name(rowpool_dtype *dtype, const char *name, size_t length);
 
-/* Prints a help text to standard output; the exit status. */
+/* Prints a text to standard output; the exit status. */
 int show_help(const char *text);
 
 /* For a command that has no option but --json, into a bool. */

@@ -12,7 +12,7 @@
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-static rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error)
+rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error)
 {
     const char *at = bytes;
     while (size > 0) {
@@ -159,12 +159,19 @@ void put_result(writer *to, const row_results *results, size_t i)
 
 /* ---- Formats ---------------------------------------------------------------------------------------------------- */
 
+size_t rows_among(const result_table *table, size_t rows)
+{
+    const size_t left = rows > table->first ? rows - table->first : 0;
+    return left < table->results->rows ? left : table->results->rows;
+}
+
 rowpool_status write_text(int fd, const result_table *table, size_t rows, rowpool_error *error)
 {
     const row_results *results = table->results;
+    const size_t count = rows_among(table, rows) * results->columns;
     writer to;
     begin_writing(&to, fd, error);
-    for (size_t i = 0, column = 0; i < rows * results->columns && to.status == ROWPOOL_OK; i++) {
+    for (size_t i = 0, column = 0; i < count && to.status == ROWPOOL_OK; i++) {
         const bool last = ++column == results->columns;
         put_result(&to, results, i);
         put_char(&to, last ? '\n' : ' ');

@@ -18,19 +18,24 @@ typedef struct {
     size_t bytes;         /* of the values */
 } row_results;
 
-/* The results with what they are about. */
+/* The results with what they are about. They are of all rows, or of a part of them: the parts, one written after the
+ * other, are what the whole is. */
 typedef struct {
     const row_results *results;
+    size_t first;      /* the number of the row that they begin with */
+    bool begins, ends; /* whether it is the first part, with what stands before all rows, and the last */
     const input *in;
     const wanted_ranges *ranges;
     const char *function;
+    const struct json_t *facts; /* NULL but for JSON */
 } result_table;
 
-/* Writes the results of the first `rows` rows. */
+/* Writes the results of those rows that are among the first `rows` of all. */
 typedef rowpool_status write_table(int fd, const result_table *table, size_t rows, rowpool_error *error);
 write_table write_text; /* a row on each line */
 write_table write_csv, write_tsv;
-write_table write_npy; /* of all rows */
+write_table write_npy;  /* of all rows */
+write_table write_json; /* see output_json.h */
 
 /* The format that the name of a file asks for. */
 write_table *output_format_of(const char *path);
@@ -39,7 +44,13 @@ write_table *output_format_of(const char *path);
 enum { COLUMN_TITLE = 128 };
 void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column);
 
+/* Writes all of it, whatever a signal interrupts. */
+rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
+
 /* ---- For the formats -------------------------------------------------------------------------------------------- */
+
+/* How many of the table's rows are among the first `rows` of all. */
+size_t rows_among(const result_table *table, size_t rows);
 
 /* Collects what is written. Once something fails, the rest is dropped. */
 enum { WRITER_BYTES = 64 * 1024 };

@@ -41,12 +41,14 @@ static rowpool_status write_delimited(int fd, const result_table *table, size_t 
                                       rowpool_error *error)
 {
     const size_t columns = table->results->columns;
-    const char *label = table->in->labels.count > 0 ? table->in->labels.bytes : NULL;
+    const size_t count = rows_among(table, rows);
+    const char *label = table->in->labels.count > 0 && count > 0 ? text_at(&table->in->labels, table->first) : NULL;
     writer to;
     begin_writing(&to, fd, error);
-    put_header(&to, table, delimiter);
-    for (size_t row = 0; row < rows && to.status == ROWPOOL_OK; row++) {
-        put_number(&to, row);
+    if (table->begins)
+        put_header(&to, table, delimiter);
+    for (size_t row = 0; row < count && to.status == ROWPOOL_OK; row++) {
+        put_number(&to, table->first + row);
         if (label != NULL) {
             put_char(&to, delimiter);
             put_field(&to, label, delimiter);

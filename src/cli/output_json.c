@@ -158,19 +158,23 @@ static void put_row(writer *to, const result_table *table, size_t row)
         put_char(to, ']');
 }
 
-rowpool_status write_json(int fd, const result_table *table, size_t rows, const json_t *facts, rowpool_error *error)
+rowpool_status write_json(int fd, const result_table *table, size_t rows, rowpool_error *error)
 {
+    const size_t count = rows_among(table, rows);
     writer to;
     begin_writing(&to, fd, error);
-    put_text(&to, "{");
-    (void)put_json(&to, facts, JSON_EMBED);
-    if (table->in->labels.count > 0)
-        put_labels(&to, &table->in->labels, rows);
-    put_text(&to, ",\n\"results\": [");
-    for (size_t row = 0; row < rows && to.status == ROWPOOL_OK; row++) {
-        put_text(&to, row > 0 ? ",\n" : "\n");
+    if (table->begins) {
+        put_text(&to, "{");
+        (void)put_json(&to, table->facts, JSON_EMBED);
+        if (table->in->labels.count > 0)
+            put_labels(&to, &table->in->labels, rows);
+        put_text(&to, ",\n\"results\": [");
+    }
+    for (size_t row = 0; row < count && to.status == ROWPOOL_OK; row++) {
+        put_text(&to, table->first + row > 0 ? ",\n" : "\n");
         put_row(&to, table, row);
     }
-    put_text(&to, "]}\n");
+    if (table->ends)
+        put_text(&to, "]}\n");
     return end_writing(&to);
 }

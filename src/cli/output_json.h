@@ -16,8 +16,7 @@ json_t *device_as_json(const rowpool_device *device);
 /* Prints it, alone on standard output, and gives it back. */
 rowpool_status print_json(json_t *value, rowpool_error *error);
 
-/* Writes the facts, an object, with the labels and results of the first `rows` rows as its last members. Numbers that
- * JSON does not have (nan, inf) are null. */
-rowpool_status write_json(int fd, const result_table *table, size_t rows, const json_t *facts, rowpool_error *error);
+/* write_json writes the table's facts, an object, with the labels and results of the first `rows` rows as its last
+ * members. Numbers that JSON does not have (nan, inf) are null. */
 
 #endif

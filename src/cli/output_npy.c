@@ -21,7 +21,8 @@ rowpool_status write_npy(int fd, const result_table *table, size_t rows, rowpool
     char header[NPY_MAX_WRITTEN];
     writer to;
     begin_writing(&to, fd, error);
-    put_bytes(&to, header, format_header(header, table));
+    if (table->begins)
+        put_bytes(&to, header, format_header(header, table));
     put_bytes(&to, table->results->values, table->results->bytes);
     return end_writing(&to);
 }

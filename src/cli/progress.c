@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "message.h"
 #include "terminal.h"
 #include "units.h"
 
@@ -15,7 +16,7 @@ progress_bar begin_progress(progress_choice choice, size_t bytes)
 {
     progress_bar bar = {
         .choice = choice, .bytes = bytes, .begun = seconds_now(), .terminal = is_terminal(STDERR_FILENO)};
-    if (choice == PROGRESS_AUTO && !bar.terminal)
+    if ((choice == PROGRESS_AUTO && !bar.terminal) || messages_are_held())
         bar.choice = PROGRESS_NO;
     bar.next = choice == PROGRESS_YES ? 0 : bar.begun + MOMENT;
     return bar;

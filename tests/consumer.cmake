@@ -1,6 +1,6 @@
 # Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config; with -D PREFIX=...
 # what packages.cmake has unpacked there:
-#   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D GENERATOR=Ninja -D FLAGS=... -D CONFIG=Release -P consumer.cmake
+#   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D GENERATOR=Ninja -D FLAGS=... -D CONFIG=Release -D MPI=ON -P consumer.cmake
 cmake_minimum_required(VERSION 3.25)
 
 # Runs a command, and ends the test with its output when it fails.
@@ -24,6 +24,9 @@ endif()
 # Nothing of the inside is installed: the header, and those that compile row functions.
 file(GLOB_RECURSE headers RELATIVE ${prefix}/include ${prefix}/*.h)
 file(GLOB_RECURSE expected RELATIVE ${SOURCE}/../include ${SOURCE}/../include/*.h)
+if(NOT MPI)
+  list(REMOVE_ITEM expected rowpool_mpi.h)
+endif()
 if(NOT headers STREQUAL expected)
   message(FATAL_ERROR "installed headers: ${headers}")
 endif()
@@ -35,9 +38,13 @@ foreach(completion bash-completion/completions/rowpool zsh/site-functions/_rowpo
 endforeach()
 
 run(${CMAKE_COMMAND} -G "${GENERATOR}" -S ${SOURCE}/consumer -B ${WORK}/build -D CMAKE_BUILD_TYPE=${CONFIG} -D CMAKE_C_COMPILER=${CC}
-    -D CMAKE_C_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${prefix})
+    -D CMAKE_C_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${prefix} -D MPI=${MPI})
 run(${CMAKE_COMMAND} --build ${WORK}/build --config ${CONFIG})
-foreach(program consumer consumer_static)
+set(programs consumer consumer_static)
+if(MPI)
+  list(APPEND programs consumer_mpi)
+endif()
+foreach(program IN LISTS programs)
   run(${WORK}/build/${program})
 endforeach()
 
@@ -66,17 +73,20 @@ set(ENV{PKG_CONFIG_PATH} ${prefix}/${LIBDIR}/pkgconfig)
 separate_arguments(flags UNIX_COMMAND "${FLAGS}")
 
 # Builds a program with what pkg-config says, and runs it.
-function(run_by_pkg_config program)
-  execute_process(COMMAND ${pkg_config} ${ARGN} --cflags --libs rowpool OUTPUT_VARIABLE options COMMAND_ERROR_IS_FATAL ANY)
+function(run_by_pkg_config program name source)
+  execute_process(COMMAND ${pkg_config} ${ARGN} --cflags --libs ${name} OUTPUT_VARIABLE options COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(options UNIX_COMMAND "${options}")
-  run(${CC} ${flags} -std=c11 ${SOURCE}/consumer/main.c ${options} -o ${WORK}/${program})
+  run(${CC} ${flags} -std=c11 ${SOURCE}/consumer/${source} ${options} -o ${WORK}/${program})
   set(ENV{LD_LIBRARY_PATH} ${prefix}/${LIBDIR})
   run(${WORK}/${program})
 endfunction()
-run_by_pkg_config(by_pkg_config)
+run_by_pkg_config(by_pkg_config rowpool main.c)
+if(MPI)
+  run_by_pkg_config(by_pkg_config_mpi rowpool-mpi mpi.c)
+endif()
 file(GLOB shared ${prefix}/${LIBDIR}/librowpool.so*)
 file(REMOVE ${shared})
-run_by_pkg_config(by_pkg_config_static --static)
+run_by_pkg_config(by_pkg_config_static rowpool main.c --static)
 
 execute_process(COMMAND ${pkg_config} --modversion rowpool OUTPUT_VARIABLE version COMMAND_ERROR_IS_FATAL ANY)
 file(STRINGS ${prefix}/include/rowpool.h lines REGEX "define ROWPOOL_VERSION_(MAJOR|MINOR|PATCH) ")

@@ -1,5 +1,5 @@
 # Makes the packages, looks at them as Debian does, and unpacks them for consumer.cmake:
-#   cmake -D BUILD=... -D WORK=... -D CPACK=cpack -D LINTIAN=lintian -D LIBDIR=lib -P packages.cmake
+#   cmake -D BUILD=... -D WORK=... -D CPACK=cpack -D LINTIAN=lintian -D LIBDIR=lib -D MPI=ON -P packages.cmake
 cmake_minimum_required(VERSION 3.25)
 
 # Runs a command, and ends the test with its output when it fails.
@@ -17,8 +17,12 @@ run(${CPACK} --config ${BUILD}/CPackConfig.cmake -B ${WORK})
 
 file(GLOB packages ${WORK}/*.deb)
 list(LENGTH packages count)
-if(NOT count EQUAL 3)
-  message(FATAL_ERROR "not three packages: ${packages}")
+set(expected 3)
+if(MPI)
+  set(expected 5)
+endif()
+if(NOT count EQUAL expected)
+  message(FATAL_ERROR "not ${expected} packages: ${packages}")
 endif()
 foreach(package IN LISTS packages)
   run(dpkg-deb --extract ${package} root)

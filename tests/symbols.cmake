@@ -1,6 +1,6 @@
-# The shared library exports what the public headers declare, with its version, and nothing else; the static one defines
-# no global name but rowpool's:
-#   cmake -D INCLUDE=.../include -D NM=nm -D SHARED=librowpool.so -D STATIC=librowpool.a -P symbols.cmake
+# A shared library exports what its public headers declare, with its version, and nothing else; the static one defines no
+# global name but rowpool's:
+#   cmake -D INCLUDE=.../include -D NM=nm -D SHARED=librowpool.so -D STATIC=librowpool.a [-D MPI=librowpool-mpi.so] -P symbols.cmake
 cmake_minimum_required(VERSION 3.25)
 
 # The names that nm lists, sorted.
@@ -13,23 +13,31 @@ function(list_symbols result)
   set(${result} "${lines}" PARENT_SCOPE)
 endfunction()
 
-set(declared)
-file(GLOB_RECURSE headers ${INCLUDE}/*.h)
-foreach(header IN LISTS headers)
-  file(READ ${header} text)
-  string(REGEX MATCHALL "ROWPOOL_API [^;(#]*[ *]rowpool_[a-z0-9_]+\\(" declarations "${text}")
-  list(TRANSFORM declarations REPLACE ".*(rowpool_[a-z0-9_]+)\\($" "\\1@@ROWPOOL_0")
-  list(APPEND declared ${declarations})
-endforeach()
-list(SORT declared)
+# Whether a library exports just what these headers declare, under the name of the version.
+function(check_exports library version)
+  set(declared)
+  foreach(header IN LISTS ARGN)
+    file(READ ${header} text)
+    string(REGEX MATCHALL "ROWPOOL_API [^;(#]*[ *]rowpool_[a-z0-9_]+\\(" declarations "${text}")
+    list(TRANSFORM declarations REPLACE ".*(rowpool_[a-z0-9_]+)\\($" "\\1@@${version}")
+    list(APPEND declared ${declarations})
+  endforeach()
+  list(SORT declared)
+  list_symbols(exported --dynamic ${library})
+  list(REMOVE_ITEM exported ${version}@@${version} ${version})
+  if(NOT exported STREQUAL declared)
+    set(missing ${declared})
+    list(REMOVE_ITEM missing ${exported})
+    list(REMOVE_ITEM exported ${declared})
+    message(SEND_ERROR "${library}: declared and not exported: ${missing}; exported and not declared: ${exported}")
+  endif()
+endfunction()
 
-list_symbols(exported --dynamic ${SHARED})
-list(REMOVE_ITEM exported ROWPOOL_0@@ROWPOOL_0 ROWPOOL_0)
-if(NOT exported STREQUAL declared)
-  set(missing ${declared})
-  list(REMOVE_ITEM missing ${exported})
-  list(REMOVE_ITEM exported ${declared})
-  message(SEND_ERROR "${SHARED}: declared and not exported: ${missing}; exported and not declared: ${exported}")
+file(GLOB_RECURSE headers ${INCLUDE}/*.h)
+list(FILTER headers EXCLUDE REGEX "/rowpool_mpi\\.h$")
+check_exports(${SHARED} ROWPOOL_0 ${headers})
+if(MPI)
+  check_exports(${MPI} ROWPOOL_MPI_0 ${INCLUDE}/rowpool_mpi.h)
 endif()
 
 list_symbols(globals --extern-only ${STATIC})

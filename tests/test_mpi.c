@@ -360,13 +360,13 @@ static void files_appear_whole(void)
 /* The last rank may write no further than into the file's beginning. */
 static void what_cannot_be_written_leaves_no_trace(void)
 {
-    enum { EACH = 512 };
+    enum { EACH = 20000 };
     char bytes[EACH] = "new";
     struct rlimit before, low;
     CHECK_OK(rowpool_mpi_write(cluster, path, rank == 0 ? "old" : NULL, rank == 0 ? 3 : 0, NULL, 0, &error));
     CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
     low = before;
-    low.rlim_cur = 100;
+    low.rlim_cur = EACH / 2;
     CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
     CHECK(rank < ranks - 1 || setrlimit(RLIMIT_FSIZE, &low) == 0);
     rowpool_status status = rowpool_mpi_write(cluster, path, NULL, 0, bytes, sizeof bytes, &error);

@@ -2,7 +2,7 @@
 # told not to; Debian has a trigger for it.
 cmake_minimum_required(VERSION 3.25)
 foreach(package IN LISTS CPACK_PACKAGE_FILES)
-  if(NOT package MATCHES "/librowpool[0-9]+_[^/]*\\.deb$")
+  if(NOT package MATCHES "/librowpool(-mpi)?[0-9]+_[^/]*\\.deb$")
     continue()
   endif()
   set(root ${CPACK_TOPLEVEL_DIRECTORY}/without-scripts)

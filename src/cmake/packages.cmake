@@ -8,6 +8,9 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package has its own
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_COMPONENTS_ALL runtime dev tools)
+if(ROWPOOL_HAVE_MPI)
+  list(APPEND CPACK_COMPONENTS_ALL mpi mpi_dev)
+endif()
 set(CPACK_STRIP_FILES ON)
 set(CPACK_ROWPOOL_STRIP ${CMAKE_STRIP}) # for the static library, which that leaves alone
 set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/src/cmake/packages-stage.cmake)
@@ -53,6 +56,32 @@ set(CPACK_DEBIAN_TOOLS_DESCRIPTION "maps a function over rows on every device - 
 The program rowpool counts, sums and maps over the rows of NumPy's .npy files
 on OpenCL devices and worker processes, lists the devices, and tells what is
 wrong with them. rowpool-bench measures them beside loops in C.")
+
+# Over MPI, of the flavour that mpicc is.
+set(CPACK_DEBIAN_MPI_PACKAGE_NAME librowpool-mpi${PROJECT_VERSION_MAJOR})
+set(CPACK_DEBIAN_MPI_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_MPI_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/triggers)
+set(CPACK_DEBIAN_MPI_DESCRIPTION "maps a function over rows on every device of a cluster
+A C library that maps a function over rows which are distributed over the ranks
+of an MPI communicator, or over those of one NumPy file. Each rank has a pool of
+its own, on its share of the node's cores and OpenCL devices.")
+
+set(CPACK_DEBIAN_MPI_DEV_PACKAGE_NAME librowpool-mpi-dev)
+set(CPACK_DEBIAN_MPI_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_MPI_DEV_PACKAGE_DEPENDS
+  "librowpool-mpi${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION}), librowpool-dev (= ${PROJECT_VERSION})")
+foreach(flavour openmpi mpich)
+  if(MPI_C_LIBRARIES MATCHES ${flavour})
+    string(APPEND CPACK_DEBIAN_MPI_DEV_PACKAGE_DEPENDS ", lib${flavour}-dev")
+  endif()
+endforeach()
+set(CPACK_DEBIAN_MPI_DEV_DESCRIPTION "maps a function over rows on every device of a cluster - development files
+A C library that maps a function over rows which are distributed over the ranks
+of an MPI communicator, or over those of one NumPy file.
+
+This package has the header, the component mpi of the CMake package and the
+pkg-config file.")
 
 if(ROWPOOL_HAVE_OPENCL)
   set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "pocl-opencl-icd | opencl-icd")

@@ -5,7 +5,7 @@
 #include "rowpool.h"
 
 /* Until rp_mpi_unguard; the calling thread lives until then. path is read when it comes to that, and so lies in memory
- * from rowpool_alloc; "": there is no file. */
+ * that both processes share; "": there is no file. */
 rowpool_status rp_mpi_guard(rowpool_process **guard, const char *path, rowpool_error *error);
 
 /* The file is left alone from here on. NULL is fine. */

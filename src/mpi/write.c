@@ -1,6 +1,7 @@
 /* A file of all ranks' bytes, which appears whole. */
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/checked.h"
 #include "files/replace.h"
@@ -38,9 +39,11 @@ static rowpool_status begin(target *to, const char *path, rowpool_error *error)
     rowpool_error why;
     if (path == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "path is NULL");
-    to->file = rowpool_alloc(sizeof *to->file, error);
-    if (to->file == NULL)
-        return error->status;
+    to->file = mmap(NULL, sizeof *to->file, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (to->file == MAP_FAILED) {
+        to->file = NULL;
+        return rp_fail(error, ROWPOOL_ENOMEM, "%s: out of memory for a name", path);
+    }
     to->file->fd = -1;
     RP_TRY(rp_mpi_guard(&to->guard, to->file->temporary, error));
     rowpool_status status = replace_begin(to->file, path, &why);
@@ -62,7 +65,8 @@ static void end(const target *to)
     if (to->file != NULL)
         replace_discard(to->file);
     rp_mpi_unguard(to->guard);
-    rowpool_free(to->file);
+    if (to->file != NULL)
+        munmap(to->file, sizeof *to->file);
 }
 
 /* ---- On every rank: the bytes ----------------------------------------------------------------------------------- */

@@ -156,28 +156,10 @@ static rowpool_status timed_rounds(bench_results *results, const stage *on, size
 
 /* ---- Figures ---------------------------------------------------------------------------------------------------- */
 
-static int compare(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-
-    return (a > b) - (a < b);
-}
-
-static double median_of(const double *sorted, size_t count)
-{
-    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
-}
-
 /* The least value that at least 95 % of all do not exceed. */
 static double p95_of(const double *sorted, size_t count)
 {
     return sorted[count - 1 - count / 20];
-}
-
-double bench_median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare);
-    return median_of(values, count);
 }
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------- */

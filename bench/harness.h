@@ -2,6 +2,7 @@
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
+#include "median.h"
 #include "peer.h"
 
 /* Seconds of one call in one round. cpu is that of this process, all threads; worker processes are not in it. */
@@ -50,8 +51,5 @@ typedef struct {
 rowpool_status bench_measure_entries(const bench_entry *entries, size_t count, size_t rounds, bench_results *results,
                                      rowpool_error *error);
 void bench_results_free(bench_results *results);
-
-/* Of values that it brings into order. */
-double bench_median(double *values, size_t count);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "options.h"
 #include "page.h"
+#include "scaling.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -219,6 +220,11 @@ static int run_check(const bench_options *options)
     return bench_check_run(&options->check) && output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int run_ranks(const bench_options *options)
+{
+    return bench_scaling_run(options) && output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int answer(bench_request request, const bench_options *options)
 {
     switch (request) {
@@ -229,7 +235,10 @@ static int answer(bench_request request, const bench_options *options)
         printf("%s %s\n", BENCH_PROGRAM, rowpool_version());
         return output_is_written() ? EXIT_SUCCESS : EXIT_FAILURE;
     case BENCH_RUN:
-        return options->is_first ? run_first(options) : options->is_check ? run_check(options) : run_or_read(options);
+        return options->is_first   ? run_first(options)
+               : options->is_check ? run_check(options)
+               : options->ranks    ? run_ranks(options)
+                                   : run_or_read(options);
     case BENCH_USAGE:
         break;
     }

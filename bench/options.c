@@ -9,7 +9,7 @@
 enum { ROUNDS_DEFAULT = 7, ROUNDS_MAX = 100000 };
 
 static const char types_default[] = "int32";
-static const char shapes_default[] = "200000:5,1000000:64,65536:1024";
+static const char shapes_default[] = "200000:5,1000000:64,65536:1024", shapes_of_ranks[] = "12800000:5";
 
 /* Where no shape is given a plot has 2^24 elements in rows of every width, and a report also 256 to 2^26 in rows of 5. */
 #define WIDTHS                                                                           \
@@ -66,6 +66,11 @@ const char bench_help[] =
     "  --width-step N       with --check: of the widths 1 to 64 only each N-th\n"
     "  --scale F            with --check: F times as many rows, to see it run; --rounds may then be\n"
     "                       less than 7\n"
+    "  --ranks LIST         instead of all this: how the first type and shape scale over so many ranks of\n"
+    "                       an MPI job, as in 1,2,4: the same rows for all (strong) and for each (weak),\n"
+    "                       the model that fits, and what it says of 1024; as table or json\n"
+    "  --launcher COMMAND   with --ranks: what starts a job, as in 'mpirun --bind-to core' (default:\n"
+    "                       mpirun); '-n N PROGRAM' is put behind it\n"
     "  --help               print this and exit\n"
     "  --version            print the version and exit\n"
     "\n"
@@ -286,13 +291,37 @@ static bool set_width_step(bench_options *options, const char *text)
     return false;
 }
 
+static bool read_ranks(const char *entry, void *place)
+{
+    enum { RANKS_MAX = 65536 };
+    size_t *ranks = place;
+
+    if (read_size(entry, ranks) && *ranks >= 1 && *ranks <= RANKS_MAX)
+        return true;
+    bench_complain("--ranks: '%s' is no whole number from 1 to %d", entry, RANKS_MAX);
+    return false;
+}
+
+static bool set_ranks(bench_options *options, const char *list)
+{
+    free(options->ranks);
+    options->ranks = read_list(list, sizeof *options->ranks, &options->rank_count, read_ranks);
+    return options->ranks;
+}
+
+static bool set_launcher(bench_options *options, const char *text)
+{
+    options->launcher = text;
+    return true;
+}
+
 /* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 /* Options that take a value, in the order of the codes that getopt_long returns for them. */
 typedef bool setter(bench_options *options, const char *text);
 
-/* What each option goes with: a run that measures, --check, --from. */
-enum { OF_RUN = 1, OF_CHECK = 2, OF_FROM = 4 };
+/* What each option goes with: a run that measures, --check, --from, --ranks. */
+enum { OF_RUN = 1, OF_CHECK = 2, OF_FROM = 4, OF_RANKS = 8 };
 
 static const struct {
     const char *name;
@@ -301,10 +330,10 @@ static const struct {
     int uses;
 } table[] = {
     {"device", required_argument, set_devices, OF_RUN},
-    {"type", required_argument, set_types, OF_RUN},
-    {"shape", required_argument, set_shapes, OF_RUN},
-    {"rounds", required_argument, set_rounds, OF_RUN | OF_CHECK},
-    {"format", required_argument, set_format, OF_RUN},
+    {"type", required_argument, set_types, OF_RUN | OF_RANKS},
+    {"shape", required_argument, set_shapes, OF_RUN | OF_RANKS},
+    {"rounds", required_argument, set_rounds, OF_RUN | OF_CHECK | OF_RANKS},
+    {"format", required_argument, set_format, OF_RUN | OF_RANKS},
     {"balance", required_argument, set_balance, OF_RUN},
     {"peers", required_argument, set_peers, OF_RUN},
     {"first", required_argument, set_first, OF_RUN},
@@ -314,6 +343,8 @@ static const struct {
     {"check", optional_argument, set_check, OF_CHECK},
     {"scale", required_argument, set_scale, OF_CHECK},
     {"width-step", required_argument, set_width_step, OF_CHECK},
+    {"ranks", required_argument, set_ranks, OF_RANKS},
+    {"launcher", required_argument, set_launcher, OF_RANKS},
 };
 enum { SETTERS = sizeof table / sizeof table[0], CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
 
@@ -327,22 +358,34 @@ static void list_names(struct option names[SETTERS + 3])
     names[SETTERS + 2] = (struct option){NULL, 0, NULL, 0};
 }
 
-/* Whether all options given go with what is to be done. */
+/* What is to be done, and the option that says so; NULL: none does. */
+static int use_of(const bench_options *options, const char **name)
+{
+    *name = options->is_check ? "check" : options->ranks ? "ranks" : options->from ? "from" : NULL;
+    return options->is_check ? OF_CHECK : options->ranks ? OF_RANKS : options->from ? OF_FROM : OF_RUN;
+}
+
+/* Whether all options given go with it. */
 static bool options_suit(const bench_options *options, const bool given[SETTERS])
 {
-    const int use = options->is_check ? OF_CHECK : options->from ? OF_FROM : OF_RUN;
+    const char *name;
+    const int use = use_of(options, &name);
 
     for (int i = 0; i < SETTERS; i++) {
         if (!given[i] || table[i].uses & use)
             continue;
-        if (use == OF_RUN)
-            bench_complain("--%s needs --check", table[i].name);
+        if (name)
+            bench_complain("--%s and --%s exclude each other", table[i].name, name);
         else
-            bench_complain("--%s and --%s exclude each other", table[i].name, use == OF_CHECK ? "check" : "from");
+            bench_complain("--%s needs --%s", table[i].name, table[i].uses & OF_RANKS ? "ranks" : "check");
         return false;
     }
     if (options->from && !options->page_kind) {
         bench_complain("--from needs --report or --plot");
+        return false;
+    }
+    if (options->ranks && strcmp(options->format->name, "table") != 0 && strcmp(options->format->name, "json") != 0) {
+        bench_complain("--format: with --ranks it is table or json");
         return false;
     }
     if (!options->is_check || options->check.scale < 1 || options->rounds >= ROUNDS_DEFAULT)
@@ -403,6 +446,8 @@ static bool set_usual_shapes(bench_options *options)
         if (!options->together)
             return false;
     }
+    if (options->ranks)
+        return set_shapes(options, shapes_of_ranks);
     return set_shapes(options, is_report ? shapes_of_report : options->page_kind ? shapes_of_plot : shapes_default);
 }
 
@@ -439,6 +484,7 @@ bench_request bench_options_read(bench_options *options, int argc, char **argv)
     *options = (bench_options){.format = bench_formats[0],
                                .rounds = ROUNDS_DEFAULT,
                                .peers = bench_peers_usual,
+                               .launcher = "mpirun",
                                .check = {.scale = 1, .width_step = 1},
                                .command = command_of(argc, argv)};
     if (!set_types(options, types_default))
@@ -456,4 +502,5 @@ void bench_options_free(bench_options *options)
     free(options->dtypes);
     free(options->shapes);
     free(options->together);
+    free(options->ranks);
 }

@@ -27,6 +27,9 @@ typedef struct {
     bench_first first;
     bool is_check; /* the table of targets, instead of a report */
     bench_check_options check;
+    size_t *ranks; /* how many of an MPI job, instead; NULL: no job is started */
+    size_t rank_count;
+    const char *launcher; /* the command that starts such a job */
 } bench_options;
 
 typedef enum { BENCH_RUN, BENCH_HELP, BENCH_VERSION, BENCH_USAGE } bench_request;

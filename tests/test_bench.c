@@ -77,6 +77,12 @@ static void wrong_usage_is_refused(void **state)
         {{"--check", "--peers", "all"}, "--peers and --check exclude each other"},
         {{"--check", "--rounds", "3"}, "at least 7 rounds"},
         {{"--scale", "0.1"}, "--scale needs --check"},
+        {{"--ranks", "1,0"}, "--ranks: '0' is no whole number from 1 to 65536"},
+        {{"--ranks", ""}, "--ranks: '' is no whole number"},
+        {{"--ranks", "2", "--peers", "all"}, "--peers and --ranks exclude each other"},
+        {{"--ranks", "2", "--check"}, "--ranks and --check exclude each other"},
+        {{"--ranks", "2", "--format", "csv"}, "with --ranks it is table or json"},
+        {{"--launcher", "mpirun"}, "--launcher needs --ranks"},
         {{"--check", "--scale", "2"}, "--scale: '2'"},
         {{"--check", "--scale", "nan"}, "--scale: 'nan'"},
         {{"--check", "--width-step", "0"}, "--width-step: '0'"},
@@ -270,6 +276,66 @@ static void checks_are_picked_by_name(void **state)
     release(&result);
 }
 
+/* ---- Ranks of an MPI job ---------------------------------------------------------------------------------------- */
+
+static size_t count_lines(const char *text, const char *begin)
+{
+    size_t count = 0;
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        count += strncmp(line, begin, strlen(begin)) == 0;
+    }
+    return count;
+}
+
+static void ranks_scale_both_ways(void **state)
+{
+    const char *launcher = getenv("ROWPOOL_TEST_LAUNCHER");
+    (void)state;
+    if (launcher == NULL)
+        skip();
+    outcome table = RUN("--ranks", "1,2", "--rounds", "1", "--shape", "1001:5", "--launcher", launcher);
+    succeeds(&table);
+    assert_int_equal(count_lines(table.out, "strong "), 2);
+    assert_int_equal(count_lines(table.out, "weak "), 1);
+    assert_non_null(strstr(table.out, "1001 x 5"));
+    assert_non_null(strstr(table.out, "2002 x 5"));
+    outcome json = RUN("--ranks", "2", "--rounds", "2", "--shape", "100:5", "--type", "int8", "--format", "json",
+                       "--launcher", launcher);
+    succeeds(&json);
+    assert_int_equal(json.out[0], '{');
+    assert_non_null(strstr(json.out, "\"points\": ["));
+    assert_non_null(strstr(json.out, "\"dtype\": \"int8\""));
+    release(&table);
+    release(&json);
+}
+
+static void jobs_that_fail_are_told(void **state)
+{
+    const char *launcher = getenv("ROWPOOL_TEST_LAUNCHER");
+    (void)state;
+    if (launcher == NULL)
+        skip();
+    outcome few = RUN("--ranks", "3", "--rounds", "1", "--shape", "2:5", "--launcher", launcher);
+    assert_int_equal(few.exit_status, 1);
+    assert_non_null(strstr(few.err, "2 rows are not enough for 3 ranks"));
+    assert_non_null(strstr(few.err, "with 3 ranks failed"));
+    assert_string_equal(few.out, "");
+    outcome none = RUN("--ranks", "2", "--launcher", "/nowhere/mpirun -x");
+    assert_int_equal(none.exit_status, 1);
+    assert_non_null(strstr(none.err, "--launcher: /nowhere/mpirun: No such file"));
+    outcome silent = RUN("--ranks", "2", "--launcher", "true");
+    assert_int_equal(silent.exit_status, 1);
+    assert_non_null(strstr(silent.err, "true with 1 ranks failed"));
+    outcome blank = RUN("--ranks", "2", "--launcher", " ");
+    assert_int_equal(blank.exit_status, 1);
+    assert_non_null(strstr(blank.err, "--launcher: ' ' is no command"));
+    release(&few);
+    release(&none);
+    release(&silent);
+    release(&blank);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +348,8 @@ int main(void)
         cmocka_unit_test(a_page_without_matplotlib_names_the_package),
         cmocka_unit_test(all_checks_give_a_verdict),
         cmocka_unit_test(checks_are_picked_by_name),
+        cmocka_unit_test(ranks_scale_both_ways),
+        cmocka_unit_test(jobs_that_fail_are_told),
     };
     const char *path = getenv("ROWPOOL_BENCH_PROGRAM");
     if (path == NULL || realpath(path, program) == NULL) {

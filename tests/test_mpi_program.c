@@ -499,7 +499,7 @@ static bool check_killed(const char *argument, int which, int signal_number, lon
     char *messages = test_read_all(err);
     char *printed = test_read_all(out); /* where MPICH's launcher says it */
     const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (seconds > 10 || (!done && which >= 0 && (messages[0] == '\0' && printed[0] == '\0'))
+    if (seconds > 10 || (!done && which >= 0 && messages[0] == '\0' && printed[0] == '\0'))
         fail_msg("after %ld ms signal %d: it took %g s, and said '%s'", ms, signal_number, seconds, messages);
     free(messages);
     free(printed);

@@ -46,9 +46,10 @@ if(NOT LINTIAN)
   message("there is no lintian: it is not asked")
   return()
 endif()
-# A build folder that is not for packages has the libraries in another folder than Debian: that alone is let pass.
+# A build folder that is not for packages has the libraries in another folder than Debian, and MPI where Debian has it:
+# that alone is let pass.
 set(suppressed)
 if(NOT LIBDIR MATCHES "/")
-  set(suppressed --suppress-tags pkg-config-unavailable-for-cross-compilation)
+  set(suppressed --suppress-tags pkg-config-unavailable-for-cross-compilation,pkg-config-multi-arch-wrong-dir)
 endif()
 run(${LINTIAN} --allow-root --fail-on error,warning ${suppressed} ${packages})

@@ -63,9 +63,9 @@ set(CPACK_DEBIAN_MPI_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_MPI_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/triggers)
 set(CPACK_DEBIAN_MPI_DESCRIPTION "maps a function over rows on every device of a cluster
-A C library that maps a function over rows which are distributed over the ranks
-of an MPI communicator, or over those of one NumPy file. Each rank has a pool of
-its own, on its share of the node's cores and OpenCL devices.")
+A C library that maps a function over rows which are distributed over the
+ranks of an MPI communicator, or over those of one NumPy file. Each rank has a
+pool of its own, on its share of the node's cores and OpenCL devices.")
 
 set(CPACK_DEBIAN_MPI_DEV_PACKAGE_NAME librowpool-mpi-dev)
 set(CPACK_DEBIAN_MPI_DEV_PACKAGE_SECTION libdevel)
@@ -77,8 +77,8 @@ foreach(flavour openmpi mpich)
   endif()
 endforeach()
 set(CPACK_DEBIAN_MPI_DEV_DESCRIPTION "maps a function over rows on every device of a cluster - development files
-A C library that maps a function over rows which are distributed over the ranks
-of an MPI communicator, or over those of one NumPy file.
+A C library that maps a function over rows which are distributed over the
+ranks of an MPI communicator, or over those of one NumPy file.
 
 This package has the header, the component mpi of the CMake package and the
 pkg-config file.")

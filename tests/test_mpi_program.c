@@ -184,22 +184,23 @@ TEST(reads_and_writes_every_format)
     write_file("ragged.tsv", "1\t2\t5\n\n4\n8\t7\n", 13);
     write_file("rows.bin", SMALL, sizeof SMALL);
     write_npy("order.npy", ">i4", true, "(4, 3)", SMALL, sizeof SMALL);
+    /* On 1 to 4 ranks each one is written of each. */
     static const char *const outputs[] = {"out.csv", "out.tsv", "out.txt", "out.npy"};
-    for (size_t i = 0; i < COUNT_OF(outputs); i++) {
-        assert_same_file(outputs[i], "count", "table.csv", "--bins", "0,5,10");
-        assert_same_file(outputs[i], "count", "ragged.tsv", "--ragged", "--head", "3");
-        assert_same_file(outputs[i], "count", "rows.bin", "--type", "int32", "--shape", "4:3");
-        assert_same_file(outputs[i], "map", "order.npy", "--function", "mean");
-    }
+    const size_t i = (size_t)atoi(ranks);
+    assert_same_file(outputs[i % 4], "count", "table.csv", "--bins", "0,5,10");
+    assert_same_file(outputs[(i + 1) % 4], "count", "ragged.tsv", "--ragged", "--head", "3");
+    assert_same_file(outputs[(i + 2) % 4], "count", "rows.bin", "--type", "int32", "--shape", "4:3");
+    assert_same_file(outputs[(i + 3) % 4], "map", "order.npy", "--function", "mean");
 }
 
+/* On 1 to 4 ranks all of them. */
 TEST(maps_every_built_in_function)
 {
     test_random random = test_random_begin(0x6d706932);
     test_array array = test_array_make(&random, ROWPOOL_FLOAT32, TEST_DENSE, 29, 6, 0);
     write_array("rows.npy", ROWPOOL_FLOAT32, array.rows.data, 29, 6);
     const char *name;
-    for (size_t i = 0; (name = rowpool_builtin_name(i)) != NULL; i++)
+    for (size_t i = (size_t)atoi(ranks) - 1; (name = rowpool_builtin_name(i)) != NULL; i += 4)
         assert_same_file("results.npy", "map", "rows.npy", "--function", name, "--head", "29");
     test_array_free(&array);
 }

@@ -123,7 +123,8 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_gather(rowpool_mpi *clust
 /* Collective. Writes a file of `head`, which rank 0 alone gives (elsewhere NULL, 0), and the bytes of every rank, in the
  * order of the ranks, by MPI-IO. path is rank 0's, in a folder that every rank reaches; a symbolic link stays, and what
  * it leads to is replaced. The file appears under its name once all is on disk: after a failure, or where a rank is killed,
- * what was there before is there, and nothing else.
+ * what was there before is there, and nothing else: a process that outlives rank 0 removes the temporary file. (Where a
+ * batch system kills that one, too, it stays, as .rowpool-XXXXXX.)
  * EINVAL: an argument is wrong, or path is no regular file; ESYSTEM: it cannot be written. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_write(rowpool_mpi *cluster, const char *path, const void *head,
                                                              size_t head_bytes, const void *own, size_t bytes,

@@ -36,10 +36,11 @@ static void become_program(const char *const *arguments, const circumstances *wi
         (void)putenv(strdup(*entry));
     if (with->largest_file > 0)
         (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){with->largest_file, with->largest_file});
-    const char *argv[512] = {"rowpool"};
+    const char *path = with->program != NULL ? with->program : program;
+    const char *argv[512] = {path};
     for (size_t i = 0; arguments[i] != NULL && i + 2 < COUNT_OF(argv); i++)
         argv[i + 1] = arguments[i];
-    (void)execv(program, (char *const *)(uintptr_t)argv);
+    (void)execv(path, (char *const *)(uintptr_t)argv);
     _exit(111);
 }
 

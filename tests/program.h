@@ -15,6 +15,7 @@ typedef struct {
     bool close_standard_output;
     const char *const *environment; /* "NAME=VALUE" ..., NULL */
     rlim_t largest_file;            /* 0: no limit */
+    const char *program;            /* NULL: the one that ROWPOOL_PROGRAM names */
 } circumstances;
 
 /* On the host, which the folder's environment names: most of what is tried here has nothing to do with devices, and an

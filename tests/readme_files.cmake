@@ -1,6 +1,6 @@
 # The README shows some files as they stand, commands that can be given, and tests that prove things; the job for hosted CI
 # does what it says:
-#   cmake -D ROOT=... -D PROGRAM=rowpool -D WORK=... -P readme_files.cmake
+#   cmake -D ROOT=... -D PROGRAM=rowpool -D MPI=rowpool-mpi -D WORK=... -P readme_files.cmake
 file(READ ${ROOT}/README.md readme)
 set(found 0)
 set(rest "${readme}")
@@ -67,14 +67,19 @@ endforeach()
 file(MAKE_DIRECTORY ${WORK})
 configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/FILE.npy COPYONLY)
 configure_file(${ROOT}/tests/data/seattle-weather.csv ${WORK}/FILE.csv COPYONLY)
-cmake_path(GET PROGRAM PARENT_PATH folder)
-set(ENV{PATH} ${folder}:$ENV{PATH})
-file(STRINGS ${ROOT}/README.md commands REGEX "^    rowpool [a-z]")
+foreach(program ${PROGRAM} ${MPI})
+  cmake_path(GET program PARENT_PATH folder)
+  set(ENV{PATH} ${folder}:$ENV{PATH})
+endforeach()
+file(STRINGS ${ROOT}/README.md commands REGEX "^    (mpirun -n [0-9]+ rowpool-mpi|rowpool) [a-z]")
 if(NOT commands)
   message(SEND_ERROR "the README shows no command")
 endif()
 foreach(command IN LISTS commands)
   string(REGEX REPLACE "^    |   .*$" "" command "${command}")
+  if(command MATCHES "rowpool-mpi" AND NOT MPI)
+    continue()
+  endif()
   execute_process(COMMAND sh -c "${command}" WORKING_DIRECTORY ${WORK} OUTPUT_VARIABLE output ERROR_VARIABLE output
     RESULT_VARIABLE result)
   if(command MATCHES "doctor" AND result EQUAL 1)

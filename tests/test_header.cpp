@@ -1,6 +1,9 @@
 // The public headers in C++17: they compile, link as C, and their structs are used as a C++ program would.
 #include "rowpool.h"
 #include "rowpool/arrow.h"
+#ifdef TEST_MPI
+#include "rowpool_mpi.h"
+#endif
 
 #include <cstdint>
 #include <cstdio>
@@ -48,5 +51,11 @@ int main()
         std::fprintf(stderr, "a released array was taken\n");
         return 1;
     }
+#ifdef TEST_MPI
+    if (rowpool_mpi_agree(nullptr, ROWPOOL_OK, &error) != ROWPOOL_EINVAL) {
+        std::fprintf(stderr, "a cluster that is none was taken\n");
+        return 1;
+    }
+#endif
     return 0;
 }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mpi/node.h"
+#include "mpi/divide.h"
 #include "support.h"
 
 /* CPU n and n + 4 share a core. */

@@ -11,7 +11,7 @@ typedef struct {
     const char *name;
     const char *start; /* what a command line begins with, for help texts */
     const char *help;
-    const char *file_help;   /* the end of the help of the commands that take a FILE */
+    const char *file_help;           /* the end of the help of the commands that take a FILE */
     const program_command *commands; /* one without a name ends them */
 } program;
 

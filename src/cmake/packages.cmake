@@ -9,7 +9,7 @@ set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_COMPONENTS_ALL runtime dev tools)
 if(ROWPOOL_HAVE_MPI)
-  list(APPEND CPACK_COMPONENTS_ALL mpi mpi_dev)
+  list(APPEND CPACK_COMPONENTS_ALL mpi mpi_dev mpi_tools)
 endif()
 set(CPACK_STRIP_FILES ON)
 set(CPACK_ROWPOOL_STRIP ${CMAKE_STRIP}) # for the static library, which that leaves alone
@@ -63,9 +63,23 @@ set(CPACK_DEBIAN_MPI_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_MPI_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/triggers)
 set(CPACK_DEBIAN_MPI_DESCRIPTION "maps a function over rows on every device of a cluster
-A C library that maps a function over rows which are distributed over the ranks
-of an MPI communicator, or over those of one NumPy file. Each rank has a pool of
-its own, on its share of the node's cores and OpenCL devices.")
+A C library that maps a function over rows which are distributed over the
+ranks of an MPI communicator, or over those of one NumPy file. Each rank has a
+pool of its own, on its share of the node's cores and OpenCL devices.")
+
+set(CPACK_DEBIAN_MPI_TOOLS_PACKAGE_NAME rowpool-mpi)
+set(CPACK_DEBIAN_MPI_TOOLS_PACKAGE_SECTION utils)
+set(CPACK_DEBIAN_MPI_TOOLS_PACKAGE_DEPENDS
+  "librowpool-mpi${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION}), rowpool (= ${PROJECT_VERSION})")
+foreach(flavour openmpi mpich)
+  if(MPI_C_LIBRARIES MATCHES ${flavour})
+    string(REPLACE openmpi openmpi-bin launcher ${flavour})
+    string(APPEND CPACK_DEBIAN_MPI_TOOLS_PACKAGE_DEPENDS ", ${launcher}")
+  endif()
+endforeach()
+set(CPACK_DEBIAN_MPI_TOOLS_DESCRIPTION "maps a function over rows on every device of a cluster - program
+The program rowpool-mpi counts, sums and maps over the rows of a NumPy file on
+all ranks of an MPI job, with the options and the results of rowpool.")
 
 set(CPACK_DEBIAN_MPI_DEV_PACKAGE_NAME librowpool-mpi-dev)
 set(CPACK_DEBIAN_MPI_DEV_PACKAGE_SECTION libdevel)
@@ -77,8 +91,8 @@ foreach(flavour openmpi mpich)
   endif()
 endforeach()
 set(CPACK_DEBIAN_MPI_DEV_DESCRIPTION "maps a function over rows on every device of a cluster - development files
-A C library that maps a function over rows which are distributed over the ranks
-of an MPI communicator, or over those of one NumPy file.
+A C library that maps a function over rows which are distributed over the
+ranks of an MPI communicator, or over those of one NumPy file.
 
 This package has the header, the component mpi of the CMake package and the
 pkg-config file.")

@@ -60,12 +60,22 @@ static rowpool_status resolve_links(char target[PATH_MAX], rowpool_error *error)
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-/* What a newly created file would get. There is no way to read the umask but to set it. */
-static mode_t mode_of_new_file(void)
+/* As mkostemp does, but with the mode of any new file: nobody but the kernel can tell the umask without setting it. */
+static int create_new(char *path)
 {
-    mode_t mask = umask(0);
-    (void)umask(mask);
-    return 0666 & ~mask;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    enum { TRIES = 100, RANDOM = 6 };
+    char *name = path + strlen(path) - RANDOM;
+    int fd = -1;
+    for (int i = 0; fd < 0 && i < TRIES && (i == 0 || errno == EEXIST); i++) {
+        unsigned char noise[RANDOM];
+        if (getentropy(noise, sizeof noise) != 0)
+            return -1;
+        for (size_t k = 0; k < RANDOM; k++)
+            name[k] = letters[noise[k] % (sizeof letters - 1)];
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
+    return fd;
 }
 
 static rowpool_status open_directly(replacement *file, const char *path, rowpool_error *error)
@@ -74,7 +84,8 @@ static rowpool_status open_directly(replacement *file, const char *path, rowpool
     return file->fd < 0 ? fail_errno(error) : ROWPOOL_OK;
 }
 
-static rowpool_status create_temporary(replacement *file, mode_t mode, rowpool_error *error)
+/* existing: what it is to replace, or NULL. */
+static rowpool_status create_temporary(replacement *file, const struct stat *existing, rowpool_error *error)
 {
     static const char name[] = ".rowpool-XXXXXX";
     size_t folder = folder_length(file->target);
@@ -85,14 +96,14 @@ static rowpool_status create_temporary(replacement *file, mode_t mode, rowpool_e
 
     sigset_t before;
     block_interruptions(&before);
-    file->fd = mkostemp(file->temporary, O_CLOEXEC);
+    file->fd = create_new(file->temporary);
     int failure = errno;
     if (file->fd >= 0)
         set_interrupted_file(file->temporary);
     restore_interruptions(&before);
 
     errno = failure;
-    if (file->fd >= 0 && fchmod(file->fd, mode) == 0)
+    if (file->fd >= 0 && (existing == NULL || fchmod(file->fd, existing->st_mode & 0777) == 0))
         return ROWPOOL_OK;
     rowpool_status status = fail_errno(error);
     if (file->fd < 0)
@@ -120,7 +131,7 @@ rowpool_status replace_begin(replacement *file, const char *path, rowpool_error 
     rowpool_status status = resolve_links(file->target, error);
     if (status != ROWPOOL_OK)
         return status;
-    return create_temporary(file, exists ? existing.st_mode & 0777 : mode_of_new_file(), error);
+    return create_temporary(file, exists ? &existing : NULL, error);
 }
 
 /* A full disk may show as late as here. Devices and FIFOs know no fsync. */

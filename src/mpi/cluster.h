@@ -19,7 +19,7 @@ struct rowpool_mpi {
 /* What a call of MPI's returned, as a status. */
 rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error);
 
-/* Leaves the function where a call of MPI's fails. */
+/* Leaves the function, with its `error`, where a call of MPI's fails. */
 #define RP_MPI(call) RP_TRY(rp_mpi_check(call, #call, error))
 
 /* What each call begins with: the handle is good, and this is the process that MPI knows. */

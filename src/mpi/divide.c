@@ -1,4 +1,4 @@
-#include "mpi/node.h"
+#include "mpi/divide.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* Opening a pool on a rank's share of its node. */
-#include "mpi/node.h"
+#include "mpi/divide.h"
 
 #include <sched.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 # What each shell completes, asked for by its own means, is what the program says:
-#   bash completion.bash PROGRAM FOLDER SHELL    SHELL: bash, zsh or fish; FOLDER: where the completions are
+#   bash completion.bash PROGRAM FOLDER SHELL [MPI]    SHELL: bash, zsh or fish; FOLDER: where the completions are; MPI:
+#                                                      rowpool-mpi, if it was built
 set -eu
 program=$1 folder=$2 shell=$3 here=$(cd "$(dirname "$0")" && pwd) wrong=0
-PATH=$(dirname "$program"):$PATH
+PATH=$(dirname "$program"):$(dirname "${4:-$program}"):$PATH
 
 # What is offered for the command line of those words, the last one still being typed; a line for each, sorted.
 offered()
@@ -63,4 +64,11 @@ cd "$work"
 touch data.npy zz.csv
 check files "$(lines data.npy)" rowpool count da
 check "no files" '' rowpool devices zz
+
+if [[ -n ${4:-} ]]; then
+    check "commands of rowpool-mpi" "$(lines count map --help --version)" rowpool-mpi ''
+    check "options of rowpool-mpi map" "$(options map)" rowpool-mpi map --
+    check "rowpool-mpi --closed" "$(lines left)" rowpool-mpi count --closed l
+    check "files of rowpool-mpi" "$(lines data.npy)" rowpool-mpi count da
+fi
 exit $wrong

@@ -37,4 +37,4 @@ _rowpool()
     fi
 }
 
-complete -F _rowpool rowpool
+complete -F _rowpool rowpool rowpool-mpi

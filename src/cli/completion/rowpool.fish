@@ -12,29 +12,32 @@ end
 
 set -l types 'int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64'
 set -l with_file '__fish_seen_subcommand_from count map'
-complete -c rowpool -f
-complete -c rowpool -n __fish_use_subcommand -a '(__rowpool_commands)'
-complete -c rowpool -n 'not __fish_use_subcommand' -a '(__rowpool_options)'
-complete -c rowpool -n $with_file -F
-
-complete -c rowpool -n '__fish_seen_subcommand_from count map devices demo' -l device -x -a '(__fish_append , auto cpu gpu accelerator all isolated fork host)'
-complete -c rowpool -n $with_file -l closed -x -a 'both left right neither'
-complete -c rowpool -n $with_file -l format -x -a 'npy npz csv tsv raw'
-complete -c rowpool -n $with_file -l type -x -a $types
-complete -c rowpool -n $with_file -l header -x -a 'auto yes no'
-complete -c rowpool -n $with_file -l labels -x -a none
-complete -c rowpool -n $with_file -l missing -x -a 'nan 0'
-complete -c rowpool -n $with_file -l output -r -F
-complete -c rowpool -n $with_file -l offsets -r -F
-for option in min max ranges bins head shape member skip delimiter
-    complete -c rowpool -n $with_file -l $option -x
-end
-
 set -l with_function '__fish_seen_subcommand_from map'
-complete -c rowpool -n $with_function -l function -x -a 'count count64 any all fraction sum mean min max argmin argmax'
-complete -c rowpool -n $with_function -l output-type -x -a $types
-complete -c rowpool -n $with_function -l source -r -F
-complete -c rowpool -n $with_function -l argument -x
-for option in rows width seed
-    complete -c rowpool -n '__fish_seen_subcommand_from demo' -l $option -x
+
+for program in rowpool rowpool-mpi
+    complete -c $program -f
+    complete -c $program -n __fish_use_subcommand -a '(__rowpool_commands)'
+    complete -c $program -n 'not __fish_use_subcommand' -a '(__rowpool_options)'
+    complete -c $program -n $with_file -F
+
+    complete -c $program -n '__fish_seen_subcommand_from count map devices demo' -l device -x -a '(__fish_append , auto cpu gpu accelerator all isolated fork host)'
+    complete -c $program -n $with_file -l closed -x -a 'both left right neither'
+    complete -c $program -n $with_file -l format -x -a 'npy npz csv tsv raw'
+    complete -c $program -n $with_file -l type -x -a $types
+    complete -c $program -n $with_file -l header -x -a 'auto yes no'
+    complete -c $program -n $with_file -l labels -x -a none
+    complete -c $program -n $with_file -l missing -x -a 'nan 0'
+    complete -c $program -n $with_file -l output -r -F
+    complete -c $program -n $with_file -l offsets -r -F
+    for option in min max ranges bins head shape member skip delimiter
+        complete -c $program -n $with_file -l $option -x
+    end
+
+    complete -c $program -n $with_function -l function -x -a 'count count64 any all fraction sum mean min max argmin argmax'
+    complete -c $program -n $with_function -l output-type -x -a $types
+    complete -c $program -n $with_function -l source -r -F
+    complete -c $program -n $with_function -l argument -x
+    for option in rows width seed
+        complete -c $program -n '__fish_seen_subcommand_from demo' -l $option -x
+    end
 end

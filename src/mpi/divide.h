@@ -1,6 +1,6 @@
 /* How the ranks of a node share its cores: pure computation. */
-#ifndef RP_MPI_NODE_H
-#define RP_MPI_NODE_H
+#ifndef RP_MPI_DIVIDE_H
+#define RP_MPI_DIVIDE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -455,8 +455,61 @@ TEST(mixed_jobs_of_many_threads)
     assert_false(test_has_child());
 }
 
+/* ---- Launches of many widths: drivers keep kernels for them, which threads are not to mix up ---------------------- */
+
+enum { WIDE = 1000, MOST_WIDE = 1000, WIDE_MAPS = 400 };
+
+typedef struct {
+    rowpool *pool;
+    const int32_t *elements; /* MOST_WIDE rows of WIDE, of which each begins with as many 4s as its index says */
+    size_t number, wrong;
+} launcher;
+
+static void *map_many_counts(void *argument)
+{
+    launcher *own = argument;
+    test_random random = test_random_begin(own->number);
+    static _Thread_local uint32_t counts[MOST_WIDE];
+    for (size_t map = 0; map < WIDE_MAPS; map++) {
+        const size_t count = 1 + (size_t)test_below(&random, MOST_WIDE);
+        const rowpool_rows rows = {.data = own->elements, .dtype = ROWPOOL_INT32, .count = count, .width = WIDE};
+        bool right = rowpool_range_count(own->pool, &rows, NULL, 0, counts, NULL) == ROWPOOL_OK;
+        for (size_t row = 0; row < count; row++)
+            right = right && counts[row] == row;
+        own->wrong += !right;
+    }
+    return NULL;
+}
+
+TEST(launches_of_many_widths)
+{
+    enum { LAUNCHERS = 4 };
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = has_opencl_cpu() ? "all" : "auto"};
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    int32_t *elements = calloc((size_t)MOST_WIDE * WIDE, sizeof *elements);
+    assert_non_null(elements);
+    for (size_t row = 0; row < MOST_WIDE; row++)
+        for (size_t i = 0; i < row; i++)
+            elements[row * WIDE + i] = 4;
+    launcher launchers[LAUNCHERS];
+    pthread_t threads[LAUNCHERS];
+    for (size_t i = 0; i < LAUNCHERS; i++) {
+        launchers[i] = (launcher){.pool = pool, .elements = elements, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, map_many_counts, &launchers[i]), 0);
+    }
+    for (size_t i = 0; i < LAUNCHERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(launchers[i].wrong, 0);
+    }
+    rowpool_close(pool);
+    free(elements);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(mixed_jobs_of_many_threads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mixed_jobs_of_many_threads),
+                                       cmocka_unit_test(launches_of_many_widths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

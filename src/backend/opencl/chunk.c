@@ -246,6 +246,19 @@ static size_t columns_per_item(const rp_cl_device *state, size_t columns)
     return state->long_items ? columns : rp_ceil_div(columns, MOST_GROUPS);
 }
 
+/* Items of one launch, where items are long. From 65535 on PoCL would compile the kernel a second time. */
+enum { MOST_LONG_ITEMS = 32768 };
+
+/* PoCL loads a kernel again for each launch that is wider than those before, and where several threads launch it may
+ * give back another one than it took, which ends the process. So there the first launch is as wide as any: items beyond
+ * the rows do nothing. */
+static size_t launch_width(const rp_cl_device *state, const rp_cl_chunk *chunk, rp_cl_kernel form, size_t items,
+                           size_t group)
+{
+    const bool first = !atomic_load_explicit(&chunk->kernels->program->launched[form], memory_order_relaxed);
+    return rp_ceil_div(rp_max(items, first && state->widest_first ? MOST_LONG_ITEMS : 1), group) * group;
+}
+
 static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, size_t items,
                                     size_t group, size_t n_arguments, const argument *arguments, rowpool_error *error)
 {
@@ -258,7 +271,7 @@ static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk,
     }
     const size_t local[2] = {group, 1};
     size_t columns = chunk->task->map->columns;
-    const size_t global[2] = {rp_ceil_div(rp_max(1, items), group) * group,
+    const size_t global[2] = {launch_width(state, chunk, form, items, group),
                               rp_ceil_div(columns, columns_per_item(state, columns))};
     cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL,
                                          next_event(chunk, "kernel"));
@@ -280,7 +293,7 @@ static size_t rows_of_item(const rp_device *device, const rp_cl_chunk *chunk)
         elements += rp_chunk_elements(&chunk->task->map->inputs[i], &chunk->task->chunk);
     size_t wanted = 32768 / (state->group * rp_max(1, elements / rp_max(1, rows)));
     size_t balanced = rows / (state->group * 4 * rp_max(1, device->info.units));
-    return rp_max(1, rp_min(rp_min(wanted, balanced), 64));
+    return rp_max(rp_ceil_div(rows, MOST_LONG_ITEMS), rp_max(1, rp_min(rp_min(wanted, balanced), 64)));
 }
 
 /* What a kernel gets for an array that there is not: it does not look at it. */
@@ -296,8 +309,9 @@ static size_t equal_rows_of_item(const rp_device *device, const rp_cl_chunk *chu
 {
     const rp_rows *rows = chunk->task->map->inputs;
     size_t wanted = ITEM_BYTES / (multiple * rows->dtype->size * rp_max(1, rows->width));
-    size_t balanced = chunk->task->chunk.rows / (multiple * 8 * rp_max(1, device->info.units));
-    return multiple * rp_max(1, rp_min(wanted, balanced));
+    size_t count = chunk->task->chunk.rows;
+    size_t balanced = count / (multiple * 8 * rp_max(1, device->info.units));
+    return multiple * rp_max(rp_ceil_div(count, multiple * MOST_LONG_ITEMS), rp_max(1, rp_min(wanted, balanced)));
 }
 
 static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
@@ -334,13 +348,13 @@ static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk,
 /* Positions of one work item: enough items for the units, and for what they carry not too much memory. */
 static size_t span_length(const rp_device *device, size_t positions, size_t element_bytes, size_t row_bytes)
 {
-    enum { CARRY_BYTES = 64 << 20, MOST_SPANS = 32768 }; /* one item adds up what all the spans of a long row carry */
+    enum { CARRY_BYTES = 64 << 20 }; /* one item adds up what all the spans of a long row carry */
     const rp_cl_device *state = device->state;
     size_t units = rp_max(1, device->info.units);
     size_t span = state->long_items ? rp_max(1024, rp_min(positions / (8 * units), ITEM_BYTES / element_bytes))
                                     : rp_max(32, rp_min(positions / (2048 * units), 4096));
-    span = rp_max(span, positions / rp_min(MOST_SPANS, rp_max(1, CARRY_BYTES / row_bytes)));
-    return rp_cl_is_renderer(device) ? rp_min(span, MOST_SPANS) : span;
+    span = rp_max(span, rp_ceil_div(positions, rp_min(MOST_LONG_ITEMS, rp_max(1, CARRY_BYTES / row_bytes))));
+    return rp_cl_is_renderer(device) ? rp_min(span, 32768) : span;
 }
 
 static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)

@@ -123,6 +123,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     state->id = (cl_device_id)device->id[1];
     state->shared = device->info.shared_memory;
     state->long_items = device->info.type == ROWPOOL_DEVICE_CPU && !rp_cl_is_renderer(device);
+    state->widest_first = state->long_items && strstr(device->info.platform, "Portable Computing Language") != NULL;
     state->group = group_size(state->id);
     state->exact_divide = divides_exactly(state->id);
     state->context = create_context(device, &code);

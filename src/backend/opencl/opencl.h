@@ -92,6 +92,7 @@ typedef struct rp_cl_device {
     bool shared;             /* the device works in the host's memory */
     bool exact_divide;       /* it can round float divisions and square roots correctly */
     bool long_items;         /* few strong units: much work for each item outweighs its start */
+    bool widest_first;       /* PoCL: see launch_width */
     size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
     bool build_waits;        /* what is not built is waited for, even where something else would do */
     pthread_mutex_t lock;    /* everything below */

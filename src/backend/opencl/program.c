@@ -56,17 +56,12 @@ static cl_int compile(const rp_device *device, rp_cl_program *entry)
     return code == CL_SUCCESS ? clBuildProgram(entry->program, 1, &state->id, options, NULL, NULL) : code;
 }
 
-/* One program at a time in a process: PoCL has one cache for its devices. */
-static pthread_mutex_t compiling = PTHREAD_MUTEX_INITIALIZER;
-
 static rowpool_status build(const rp_device *device, rp_cl_program *entry, rowpool_error *error)
 {
     struct timespec start = rp_clock_now();
     rp_cl_guard guard;
     rp_cl_guard_enter(&guard);
-    pthread_mutex_lock(&compiling);
     cl_int code = compile(device, entry);
-    pthread_mutex_unlock(&compiling);
     rp_cl_guard_leave(&guard);
     if (code != CL_SUCCESS) {
         bool at_fault = code == CL_BUILD_PROGRAM_FAILURE || code == CL_INVALID_BUILD_OPTIONS;

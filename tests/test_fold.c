@@ -259,6 +259,16 @@ TEST(every_builtin_is_there_for_every_dtype)
     assert_false(rp_is_builtin(&copy));
 }
 
+extern const rowpool_function one_entries, some_longest_run; /* made for one dtype, and for two */
+
+TEST(functions_may_be_of_some_dtypes)
+{
+    for (rowpool_dtype dtype = ROWPOOL_INT8; dtype <= ROWPOOL_FLOAT64; dtype++) {
+        assert_int_equal(one_entries.compiled[dtype] != NULL, dtype == ROWPOOL_UINT8);
+        assert_int_equal(some_longest_run.compiled[dtype] != NULL, dtype == ROWPOOL_INT32 || dtype == ROWPOOL_FLOAT32);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +279,7 @@ int main(void)
         cmocka_unit_test(rows_in_parts),
         cmocka_unit_test(parts_know_their_place),
         cmocka_unit_test(merging_is_a_sum_of_its_own_width),
+        cmocka_unit_test(functions_may_be_of_some_dtypes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

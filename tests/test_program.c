@@ -1838,6 +1838,9 @@ TEST(demonstrates)
     char first[256];
     expect_first_counts(first);
     check_demo(RUN_WITH(&DEFAULT_DEVICE, "demo"), first);
+    outcome all = RUN_WITH(&DEFAULT_DEVICE, "demo");
+    assert_true((strstr(all.out, "\nOpenCL ") == NULL) == (strstr(all.out, "(OpenCL)") == NULL));
+    release(&all);
     check_demo(RUN("demo", "--rows", "30", "--width", "5", "--seed", "100", "--device", "host"), first);
     circumstances with = USUAL;
     assert_int_equal(mkdir("still-no-vendors", 0777), 0);

@@ -12,6 +12,10 @@
  *   ROW_ORDER(x)         from a float's bits to ordered_t and back again; integers stay
  *   ROW_IS_NUMBER(x)     whether an ordered_t is no NaN
  *   ROW_IS_FLOAT, ROW_IS_SIGNED, ROW_BITS   what the dtype is, also for #if
+ *   ROW_BODY             begins a free body, which sees ROW(i), an element of the row (ROW_ORDERED_AT(i): as ordered_t),
+ *                        width, index (of the row) and args; of further inputs ROW1(i), width1 ... ROW3(i), width3
+ *   ROW_INPUTS           defined by a free body that takes so many inputs
+ *   ROW_RANGES           defined by a function that takes ranges: arguments_t is then two ordered_t
  *   ROW_NAME(x)          a name for x that is this instance's own: for functions of the file's that help
  */
 #ifndef ROWPOOL_VOCABULARY_H

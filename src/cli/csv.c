@@ -144,6 +144,13 @@ static bool is_word(const char *cell)
     return letter && !is_missing(cell) && !is_number(cell);
 }
 
+static bool set_note(table *t, const char *note)
+{
+    free(t->in->note);
+    t->in->note = strdup(note);
+    return t->in->note != NULL || out_of_memory(t);
+}
+
 static bool note_words(table *t, size_t first, size_t count)
 {
     char name[COLUMN_NAME];
@@ -154,8 +161,7 @@ static bool note_words(table *t, size_t first, size_t count)
     else
         (void)snprintf(note, sizeof note, "column %zu%s and %zu more hold words and are left out", first + 1, name,
                        count - 1);
-    t->in->note = strdup(note);
-    return t->in->note != NULL || out_of_memory(t);
+    return set_note(t, note);
 }
 
 /* Leaves out what begins with a word in the row, the first of data. */
@@ -223,12 +229,32 @@ static bool is_header(const table *t)
     return words;
 }
 
-/* True where the row is a header, which is kept. */
-static bool take_first_row(table *t)
+/* Whether it looks like names that are numbers, as years are: a word, and then one integer after the other. */
+static bool counts_up(const table *t)
+{
+    const char *cell = t->cells.bytes;
+    if (t->cells.count < 4 || !is_word(cell))
+        return false;
+    int64_t before = 0;
+    for (size_t i = 1; i < t->cells.count; i++) {
+        int64_t number;
+        cell = next_text(cell);
+        if (parse_element(&number, ROWPOOL_INT64, cell) != PARSED ||
+            (i > 1 && (before == INT64_MAX || number != before + 1)))
+            return false;
+        before = number;
+    }
+    return true;
+}
+
+/* *header: whether the row is one, which is kept. */
+static bool take_first_row(table *t, bool *header)
 {
     t->columns = t->cells.count;
-    if (!is_header(t))
-        return false;
+    *header = is_header(t);
+    if (!*header)
+        return t->options->header != HEADER_AUTO || !counts_up(t) ||
+               set_note(t, "the first row is taken as data; --header yes takes it as names");
     t->names = t->cells;
     t->cells = (text_list){0};
     return true;
@@ -279,13 +305,19 @@ static bool refuse_word(table *t, size_t column, const char *cell)
     return refuse(t, column, "'%.60s' is no number%s", cell, hint);
 }
 
+static bool refuse_missing(table *t, size_t column)
+{
+    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
+    return refuse(t, column, "the cell is missing, and --missing '%.60s' is no %s", t->options->missing, type);
+}
+
 static bool take_cell(table *t, size_t column, const char *cell)
 {
-    if (is_missing(cell)) {
-        if (t->options->missing == NULL)
-            return refuse(t, column, "the cell is missing; --missing says what stands in for it, as in --missing nan");
+    const bool missing = is_missing(cell);
+    if (missing && t->options->missing == NULL)
+        return refuse(t, column, "the cell is missing; --missing says what stands in for it, as in --missing nan");
+    if (missing)
         cell = t->options->missing;
-    }
     unsigned char element[8];
     rowpool_dtype type = t->dtype;
     const parse_outcome outcome = t->options->type_given ? parse_element(element, type, cell)
@@ -293,7 +325,7 @@ static bool take_cell(table *t, size_t column, const char *cell)
     if (outcome == PARSED_BEYOND)
         return refuse_beyond(t, column, cell, type);
     if (outcome == PARSED_NOTHING)
-        return refuse_word(t, column, cell);
+        return missing ? refuse_missing(t, column) : refuse_word(t, column, cell);
     return append_element(&t->elements, element, rowpool_dtype_size(t->dtype)) || out_of_memory(t);
 }
 
@@ -352,7 +384,10 @@ static bool take_data(table *t)
 
 static bool take_row(table *t)
 {
-    if (t->columns == 0 && take_first_row(t))
+    bool header = false;
+    if (t->columns == 0 && !take_first_row(t, &header))
+        return false;
+    if (header)
         return true;
     return (t->begun || begin_data(t, t->cells.bytes)) && take_data(t);
 }

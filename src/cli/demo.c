@@ -19,7 +19,8 @@
 static const char HELP[] =
     "Counts how many elements of each row lie in 4..8, over random integers 0..9: on the default devices, waited for "
     "and\n"
-    "as an asynchronous job, then on worker processes. Every count is checked against a serial loop.\n"
+    "as an asynchronous job, on the OpenCL devices alone, then on worker processes. Every count is checked against a\n"
+    "serial loop.\n"
     "\n"
     "  --rows N        rows (default 200000)\n"
     "  --width N       elements of each row (default 5)\n"
@@ -81,7 +82,7 @@ typedef struct {
     uint32_t *expected;    /* of the serial loop */
     double serial_seconds; /* the serial loop's median */
     bool wrong;            /* a count was */
-    bool fallback;         /* none of the default devices is an OpenCL device */
+    char opencl[256];      /* those of the default devices that are OpenCL devices, as --device takes them */
     json_t *facts;         /* NULL: it is shown as text */
 } demonstration;
 
@@ -214,7 +215,7 @@ static void print_first(const demonstration *demo)
     for (size_t i = 0; i < SHOWN && i < counts->rows; i++)
         (void)printf("%s%" PRIu32, i > 0 ? ", " : "", values[i]);
     (void)printf("%s]\n%s\n", counts->rows > SHOWN ? ", ..." : "", verdict(demo));
-    if (demo->fallback)
+    if (demo->opencl[0] == '\0')
         (void)printf("no OpenCL device is in use, see rowpool devices; the device column shows what stood in\n");
 }
 
@@ -226,7 +227,7 @@ static void add_first(demonstration *demo)
         (void)json_array_append_new(first, json_integer(values[i]));
     (void)json_object_set_new(demo->facts, "first_counts", first);
     (void)json_object_set_new(demo->facts, "all_right", json_boolean(!demo->wrong));
-    (void)json_object_set_new(demo->facts, "opencl", json_boolean(!demo->fallback));
+    (void)json_object_set_new(demo->facts, "opencl", json_boolean(demo->opencl[0] != '\0'));
 }
 
 static void run_serially(demonstration *demo)
@@ -319,16 +320,17 @@ static rowpool_status map_often(demonstration *demo, rowpool *pool, const char *
     return status;
 }
 
-static rowpool_status note_fallback(demonstration *demo, rowpool *pool, rowpool_error *error)
+static rowpool_status note_opencl(demonstration *demo, rowpool *pool, rowpool_error *error)
 {
     device_list list;
     rowpool_status status = list_devices(&list, pool, error);
     if (status != ROWPOOL_OK)
         return status;
-    demo->fallback = true;
-    for (size_t i = 0; i < list.count; i++) {
+    size_t used = 0;
+    for (size_t i = 0; i < list.count && used < sizeof demo->opencl; i++) {
         if (list.items[i].in_use && list.items[i].type < ROWPOOL_DEVICE_FORK)
-            demo->fallback = false;
+            used += (size_t)snprintf(demo->opencl + used, sizeof demo->opencl - used, "%s%s", used > 0 ? "," : "",
+                                     list.items[i].index);
     }
     free_devices(&list);
     return ROWPOOL_OK;
@@ -345,7 +347,7 @@ static rowpool_status run_on_devices(demonstration *demo, const char *device, ro
     rowpool *pool;
     rowpool_status status = open_workers(&pool, device, error);
     if (status == ROWPOOL_OK)
-        status = note_fallback(demo, pool, error);
+        status = note_opencl(demo, pool, error);
     if (status == ROWPOOL_OK)
         status = map_often(demo, pool, "synchronous", false, error);
     if (status == ROWPOOL_OK)
@@ -354,12 +356,13 @@ static rowpool_status run_on_devices(demonstration *demo, const char *device, ro
     return status;
 }
 
-static rowpool_status run_on_processes(demonstration *demo, rowpool_error *error)
+/* On one kind of worker, whose build is waited for. */
+static rowpool_status run_on(demonstration *demo, const char *device, const char *how, rowpool_error *error)
 {
     rowpool *pool;
-    rowpool_status status = open_workers(&pool, "fork", error);
+    rowpool_status status = open_workers(&pool, device, error);
     if (status == ROWPOOL_OK)
-        status = map_often(demo, pool, "processes", false, error);
+        status = map_often(demo, pool, how, false, error);
     rowpool_close(pool);
     return status;
 }
@@ -429,8 +432,10 @@ static rowpool_status show_demo(demonstration *demo, const demo_options *options
         print_heading(options);
     run_serially(demo);
     status = run_on_devices(demo, options->device, error);
+    if (status == ROWPOOL_OK && options->device == NULL && demo->opencl[0] != '\0')
+        status = run_on(demo, demo->opencl, "OpenCL", error); /* by default others serve until kernels are built */
     if (status == ROWPOOL_OK)
-        status = run_on_processes(demo, error);
+        status = run_on(demo, "fork", "processes", error);
     if (status != ROWPOOL_OK)
         return status;
     if (options->json) {

@@ -25,6 +25,15 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}) # the pro
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 
+# Without these the packages would say nothing of what they depend on, or not be made at the end of a long build.
+find_program(ROWPOOL_FILE file)
+find_program(ROWPOOL_SHLIBDEPS dpkg-shlibdeps)
+mark_as_advanced(ROWPOOL_FILE ROWPOOL_SHLIBDEPS)
+if(NOT ROWPOOL_FILE OR NOT ROWPOOL_SHLIBDEPS)
+  set(CPACK_GENERATOR TGZ)
+  message(STATUS "rowpool: no packages for Debian, but a .tar.gz: for those apt-get install file dpkg-dev")
+endif()
+
 set(library librowpool${PROJECT_VERSION_MAJOR})
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/triggers CONTENT "activate-noawait ldconfig\n")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/triggers)

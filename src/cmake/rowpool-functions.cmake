@@ -35,19 +35,13 @@ function(_rowpool_add_function target form file prefix dtypes)
   file(RELATIVE_PATH label "${CMAKE_SOURCE_DIR}" "${path}")
   _rowpool_included("${path}" included)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}" ${included})
-  set(some)
-  if(dtypes)
-    set(some "#define ROWPOOL_SOME_DTYPES")
-    foreach(dtype IN LISTS dtypes)
-      string(APPEND some "\n#define ROWPOOL_WITH_${dtype}")
-    endforeach()
-  endif()
+  string(REPLACE ";" "," dtypes "${dtypes}")
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/rowpool-functions/${target}")
   file(CONFIGURE OUTPUT "${folder}/${name}.h" CONTENT
     "#include <rowpool.h>\n#ifdef __cplusplus\nextern \"C\"\n#endif\nextern const rowpool_function ${symbol};\n")
   add_custom_command(OUTPUT "${folder}/${name}.c"
     COMMAND "${CMAKE_COMMAND}" -D "INPUT=${path}" -D "LABEL=${label}" -D "OUTPUT=${folder}/${name}.c"
-            -D "SYMBOL=${symbol}" -D "NAME=${name}" -D "FORM=${form}" -D "SOME_DTYPES=${some}"
+            -D "SYMBOL=${symbol}" -D "NAME=${name}" -D "FORM=${form}" -D "DTYPES=${dtypes}"
             -D "TEMPLATE=${ROWPOOL_CMAKE_DIR}/function.c.in" -P "${ROWPOOL_CMAKE_DIR}/embed.cmake"
     DEPENDS "${path}" ${included} "${ROWPOOL_CMAKE_DIR}/function.c.in" "${ROWPOOL_CMAKE_DIR}/embed.cmake"
     VERBATIM)

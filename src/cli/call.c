@@ -89,9 +89,7 @@ rowpool_status run_watched(rowpool *pool, const rowpool_call *call, bool callbac
                            rowpool_error *error)
 {
     rowpool_status status = run_async(pool, call, callback, bar, error);
-    if (status == ROWPOOL_OK && interruption_noted())
-        status = fail(error, ROWPOOL_ECANCELED, "interrupted");
-    if (status == ROWPOOL_OK && bar->choice == PROGRESS_YES) {
+    if (status == ROWPOOL_OK && bar->choice == PROGRESS_YES && !interruption_noted()) {
         bar->next = 0;
         show_progress(bar, call->inputs->count, call->inputs->count);
     }

@@ -248,8 +248,9 @@ static bool fill_results(file_map *map)
     rowpool_error error;
     if (!the_company()->several)
         begin_noting_interruptions();
-    const bool done = map_rows(map, &error) == ROWPOOL_OK;
+    bool done = map_rows(map, &error) == ROWPOOL_OK;
     end_noting_interruptions();
+    done = done && !interruption_noted();
     if (!done && !interruption_noted() && (map->blame == NULL || !map->blame(map->context, &error)))
         say(map->input_name, "%s", error.message);
     if (!the_company()->agree(done))

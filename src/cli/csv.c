@@ -357,10 +357,10 @@ static size_t count_cells(const table *t)
 static bool take_data(table *t)
 {
     if (!t->options->ragged && t->cells.count != t->columns) {
-        t->status = fail(t->error, ROWPOOL_EINVAL,
-                         "line %zu has %zu cell%s where the first row has %zu; --ragged takes "
-                         "rows of any length",
-                         t->line, t->cells.count, t->cells.count == 1 ? "" : "s", t->columns);
+        t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu; %s", t->line,
+                         t->cells.count, t->cells.count == 1 ? "" : "s", t->columns,
+                         t->columns == 1 ? "--delimiter says what separates cells"
+                                         : "--ragged takes rows of any length");
         return false;
     }
     const size_t before = t->elements.count;

@@ -28,7 +28,7 @@ static struct {
     atomic_long seen[TEST_SYSTEM_TOTAL];
 } * shared;
 
-static bool in_worker; /* this is a forked child */
+static atomic_bool in_worker; /* this is a forked child */
 static atomic_long blocks, mapped;
 
 void *__real_mmap(void *, size_t, int, int, int, off_t);
@@ -85,7 +85,7 @@ static bool fails(test_system_call call, int code)
     if (shared == NULL)
         return false;
     long from = atomic_load(&shared->fail_from);
-    if (from == 0 || atomic_load(&shared->in_workers) != in_worker)
+    if (from == 0 || atomic_load(&shared->in_workers) != atomic_load(&in_worker))
         return false;
     atomic_fetch_add(&shared->seen[call], 1);
     long n = atomic_fetch_add(&shared->calls, 1) + 1;
@@ -274,7 +274,8 @@ pid_t __wrap_fork(void)
     if (fails(TEST_SYSTEM_fork, EAGAIN))
         return -1;
     pid_t pid = __real_fork();
-    in_worker |= pid == 0;
+    if (pid == 0)
+        atomic_store(&in_worker, true);
     return pid;
 }
 

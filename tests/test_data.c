@@ -244,7 +244,7 @@ TEST(inputs_are_zipped_whichever_of_them_stay)
 /* ---- Brought once ------------------------------------------------------------------------------------------------- */
 
 enum {
-    COUNT = 50000, /* more elements than the calling thread does by itself */
+    COUNT = 60000, /* more elements than the calling thread does by itself, even with all of them in one row */
     WIDTH = 5,
     ELEMENTS = COUNT * WIDTH,
     CHUNK = 125000 /* bytes: eight parts of 6250 rows of int32 */

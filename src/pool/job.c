@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/self.h"
@@ -15,18 +16,26 @@
 
 /* A device's round trip takes longer than the host needs for so few elements (or results, where rows are short). On two
  * cores PoCL and the host were level at 20,000 to 100,000 elements in means and the like, in counts, which the host
- * does several at once, at 500,000. */
-enum { SMALL_MAP = 20000, SMALL_COUNT = 200000 };
+ * does several at once, at 500,000; at 4 MB where rows are so wide that the host counts as fast as the cache gives. */
+enum { SMALL_MAP = 20000, SMALL_COUNT = 200000, SMALL_WIDE_BYTES = 2 << 20, WIDE_ROW = 32 };
 
 static bool counts(const rp_map *map)
 {
     return map->function->ranges && rp_is_builtin(map->function);
 }
 
+static size_t most_of_small(const rp_map *map, size_t elements)
+{
+    if (!counts(map))
+        return SMALL_MAP;
+    const bool wide = elements / WIDE_ROW >= map->inputs->count;
+    return rp_max(SMALL_COUNT, wide ? SMALL_WIDE_BYTES / map->inputs->dtype->size : 0);
+}
+
 static bool is_small(const rowpool *pool, const rp_map *map)
 {
     size_t elements = rp_map_elements(map), rows = map->inputs->count;
-    size_t largest = elements > rows ? elements : rows, most = counts(map) ? SMALL_COUNT : SMALL_MAP;
+    size_t largest = rp_max(elements, rows), most = most_of_small(map, elements);
     return pool->devices.automatic && map->host && map->results != NULL && rp_code_is_there(&map->code) &&
            map->columns <= most && largest <= most / map->columns;
 }

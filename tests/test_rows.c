@@ -160,6 +160,18 @@ TEST(a_negative_first_offset_is_refused)
     refused(&given, any, "rows.offsets[0]");
 }
 
+/* Differences of the farthest offsets wrap around. */
+TEST(a_negative_offset_after_the_largest_is_refused)
+{
+    static const int64_t least[] = {0, INT64_MAX, INT64_MIN}, back[] = {0, INT64_MAX, INT64_MIN, INT64_MAX},
+                         less[] = {0, INT64_MAX, 0};
+    const int64_t *const wrong[] = {least, back, less};
+    for (size_t i = 0; i < 3; i++) {
+        rowpool_rows given = ragged(wrong[i], i == 1 ? 3 : 2);
+        refused(&given, any, "less than the 9223372036854775807 before it");
+    }
+}
+
 TEST(width_is_the_capacity_of_ragged_rows)
 {
     static const int64_t offsets[] = {0, 4, 4, 9, 16};
@@ -310,6 +322,7 @@ int main(void)
         cmocka_unit_test(decreasing_offsets_are_refused_by_index),
         cmocka_unit_test(a_wrong_offset_is_found_everywhere),
         cmocka_unit_test(a_negative_first_offset_is_refused),
+        cmocka_unit_test(a_negative_offset_after_the_largest_is_refused),
         cmocka_unit_test(width_is_the_capacity_of_ragged_rows),
         cmocka_unit_test(a_stride_with_offsets_is_refused),
         cmocka_unit_test(offsets_out_of_line_are_refused),

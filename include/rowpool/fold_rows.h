@@ -9,7 +9,9 @@ enum {
     ROWPOOL_COLUMNS = 16,     /* columns that pass over a long row together */
     ROWPOOL_MOST_NARROW = 32, /* elements of the widest rows that are folded narrow */
     ROWPOOL_MOST_SUM = 127,   /* elements that each count for 0 or 1, whose sum any type can hold */
-    ROWPOOL_SUM_BYTES = 128   /* of sums side by side: a few vectors */
+    ROWPOOL_SUM_BYTES = 128,  /* of sums side by side: a few vectors */
+    ROWPOOL_PIECE = 512,      /* bytes that are counted after memory was told of as many to come, */
+    ROWPOOL_AHEAD = 4096      /* so far ahead, see kernels/fold.cl */
 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first bytes of a row are the low ones of a word");
@@ -20,6 +22,14 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first bytes of a 
 #else
 #define ROWPOOL_COMPARES_64 1
 #endif
+
+/* Has the second cache bring what comes after the bytes that are read now. There may be no memory: it does not mind. */
+static inline void rowpool_read_ahead(const void *now, size_t bytes)
+{
+    enum { LINE = 64, READ = 0, SECOND_CACHE = 2 };
+    for (size_t i = 0; i < bytes; i += LINE)
+        __builtin_prefetch((const char *)now + ROWPOOL_AHEAD + i, READ, SECOND_CACHE);
+}
 
 /* The sum of `width` bytes that each are 0 or 1, no more of them than a byte can count; 8 more can be read. The product
  * has in its top byte the sum of the word's bytes; the shift before it drops those beyond the row. */
@@ -48,12 +58,18 @@ static inline uint8_t rowpool_sum_bytes(const uint8_t *bytes, size_t width)
  * more, and where a plain loop is slow it is not for long rows. */
 #define ROWPOOL_BYTES (ROW_BITS == 8 || (ROW_BITS == 64 && !ROWPOOL_COMPARES_64))
 #define ROWPOOL_STAGED (ROWPOOL_BYTES ? 255 : ROW_BITS == 16 ? 32 : 8)
-#define ROWPOOL_FEW (ROWPOOL_BYTES ? ROWPOOL_MOST_SUM : 1024)
+#define ROWPOOL_FEW (ROWPOOL_BYTES ? ROWPOOL_MOST_SUM : ROWPOOL_SLICE)
 
 /* Elements that count for 0 or 1: n of them, in sums as wide as they are, so that no vector has to be unpacked. */
 static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
 {
+    enum { PIECE = ROWPOOL_PIECE / sizeof(ordered_t) };
     ordered_t sum = 0;
+    for (; n >= PIECE; n -= PIECE, x += PIECE) {
+        rowpool_read_ahead(x, ROWPOOL_PIECE);
+        for (size_t i = 0; i < PIECE; i++)
+            sum = (ordered_t)(sum + (narrow(ROWPOOL_LOAD(x[i]), argument) != 0));
+    }
     for (size_t i = 0; i < n; i++)
         sum = (ordered_t)(sum + (narrow(ROWPOOL_LOAD(x[i]), argument) != 0));
     return (accumulator_t)sum;
@@ -67,9 +83,11 @@ static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x
     while (n > ROWPOOL_FEW) {
         size_t rounds = n / LANES < ROWPOOL_MOST_SUM ? n / LANES : ROWPOOL_MOST_SUM;
         ordered_t lane[LANES] = {0};
-        for (size_t r = 0; r < rounds; r++, x += LANES)
+        for (size_t r = 0; r < rounds; r++, x += LANES) {
+            rowpool_read_ahead(x, ROWPOOL_SUM_BYTES);
             for (size_t k = 0; k < LANES; k++)
                 lane[k] = (ordered_t)(lane[k] + (narrow(ROWPOOL_LOAD(x[k]), argument) != 0));
+        }
         int32_t lanes = 0;
         for (size_t k = 0; k < LANES; k++)
             lanes += (int32_t)lane[k];

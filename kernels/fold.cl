@@ -31,26 +31,28 @@ typedef char rp_accumulator_t_is_larger_than_said[sizeof(accumulator_t) <= RP_MO
 enum { RP_LINE = 64 / sizeof(ordered_t) }; /* elements of a CPU's cache line */
 
 /* How far ahead of what is read, in bytes, memory is told to bring more: a CPU does so by itself, but only within a page,
- * and what counts leaves it little time to look ahead. Without, it stays at 0.75 of the memory's rate instead of 0.9; of
- * 512 to 4096 this is best. */
+ * and what counts leaves it little time to look ahead. Without, it stays at 0.6 of the memory's rate; into the second
+ * cache, so far ahead, it reaches it (of 512 to 8192 this was best, and better than into the first). */
 #ifndef RP_AHEAD
-#define RP_AHEAD 2048
+#define RP_AHEAD 4096
 #endif
 
-/* One line. The built-in prefetch does nothing in PoCL. Beyond the end there may be no memory: the instruction does not
- * mind. */
-static void rp_prefetch(__global const ordered_t *x)
+/* A line of an array. The built-in prefetch does nothing in PoCL. Beyond the end there may be no memory: the instruction
+ * does not mind. */
+static void rp_prefetch(__global const void *x)
 {
 #if RP_IS_CPU
-    __builtin_prefetch((__private const void *)((ulong)x + RP_AHEAD));
+    enum { READ, SECOND_CACHE = 2 };
+    __builtin_prefetch((__private const void *)((ulong)x + RP_AHEAD), READ, SECOND_CACHE);
 #else
     (void)x;
 #endif
 }
 
 #ifdef ROW_COUNTS
-/* Elements that count for 0 or 1 are taken as vectors; what they count for adds up in lanes as wide as they are. Vectors
- * are those of a CPU's registers: compilers warn of functions that take or return wider ones. */
+/* Elements that count for 0 or 1 are taken as vectors; what they count for adds up in lanes as wide as they are. Lines
+ * are taken in vectors as wide as the CPU's registers, which OpenCL C has no names for beyond 16 lanes; rests and short
+ * rows in ones of at most 32 bytes. */
 #ifdef __AVX__
 #define RP_LANES_16 16
 #define RP_LANES_32 8
@@ -66,6 +68,25 @@ static void rp_prefetch(__global const ordered_t *x)
 #define RP_SIGNED ROWPOOL_JOIN(ROWPOOL_JOIN(int, ROW_BITS), _t) /* what a comparison of vectors gives: 0 or -1 */
 #define RP_COUNTS ROWPOOL_JOIN(RP_SIGNED, RP_LANES)
 
+#if defined(__AVX512BW__) && defined(__AVX512DQ__)
+#define RP_REGISTER 64
+#elif defined(__AVX2__)
+#define RP_REGISTER 32
+#else
+#define RP_REGISTER 16
+#endif
+#define RP_VECTOR_OF(type, lanes) type __attribute__((ext_vector_type(lanes)))
+
+/* Of functions with such vectors: some compilers take two of AVX2 for one of AVX-512 unless they are told. Inlined they
+ * are compiled for numbers of elements that are constants. */
+#define RP_COUNTING inline __attribute__((always_inline, min_vector_width(8 * RP_REGISTER)))
+
+enum { RP_WIDE_LANES = RP_REGISTER / sizeof(ordered_t) };
+
+typedef RP_VECTOR_OF(ordered_t, RP_WIDE_LANES) rp_wide;
+typedef RP_VECTOR_OF(RP_SIGNED, RP_WIDE_LANES) rp_wide_counts;
+typedef rp_wide rp_wide_anywhere __attribute__((aligned(sizeof(ordered_t))));
+
 #define RP_NUMBERS_2 0, 1
 #define RP_NUMBERS_4 RP_NUMBERS_2, 2, 3
 #define RP_NUMBERS_8 RP_NUMBERS_4, 4, 5, 6, 7
@@ -76,15 +97,18 @@ static void rp_prefetch(__global const ordered_t *x)
 #define RP_SUM_8(v) RP_SUM_4((v).lo + (v).hi)
 #define RP_SUM_16(v) RP_SUM_8((v).lo + (v).hi)
 
-enum { RP_MOST_ROUNDS = 127 * RP_LANES / RP_LINE }; /* lines until a lane of 8 bits may be full */
+enum { RP_MOST_LINES = 127 * RP_WIDE_LANES / RP_LINE }; /* until a lane of 8 bits may be full */
+
+#if ROW_IS_FLOAT
+#define RP_ORDER(vector, bits) ((bits) ^ (((bits) >> (vector)(ROW_BITS - 1)) & (vector)ROWPOOL_LARGEST(ordered_t)))
+#else
+#define RP_ORDER(vector, bits) (bits)
+#endif
 
 static RP_VECTOR rp_load(__global const ordered_t *x)
 {
     RP_VECTOR bits = ROWPOOL_JOIN(vload, RP_LANES)(0, x);
-#if ROW_IS_FLOAT
-    bits ^= (bits >> (RP_VECTOR)(ROW_BITS - 1)) & (RP_VECTOR)ROWPOOL_LARGEST(ordered_t);
-#endif
-    return bits;
+    return RP_ORDER(RP_VECTOR, bits);
 }
 
 /* The sum of the lanes, which is no more than 16 * 127. */
@@ -96,6 +120,45 @@ static accumulator_t rp_sum(RP_COUNTS counts)
     return (accumulator_t)ROWPOOL_JOIN(RP_SUM_, RP_LANES)(counts);
 #endif
 }
+
+static RP_COUNTING rp_wide rp_load_wide(__global const ordered_t *x)
+{
+    const rp_wide bits = *(__global const rp_wide_anywhere *)x;
+    return RP_ORDER(rp_wide, bits);
+}
+
+/* A tally of what elements count for: a vector, whose lanes are added up at the end. The compares of AVX-512 give a bit
+ * for each element instead, and the CPU counts bits at once: there it is a number. */
+#if RP_REGISTER == 64
+typedef accumulator_t rp_tally;
+#define RP_BITS_8 __builtin_ia32_cvtb2mask512
+#define RP_BITS_16 __builtin_ia32_cvtw2mask512
+#define RP_BITS_32 __builtin_ia32_cvtd2mask512
+#define RP_BITS_64 __builtin_ia32_cvtq2mask512
+#define RP_BITS(counts) ROWPOOL_JOIN(RP_BITS_, ROW_BITS)(counts)
+#define RP_TALLY(tally, counts) ((tally) += rp_bits_in(RP_BITS(counts)))
+#define RP_TOTAL(tally) (tally)
+
+static accumulator_t rp_bits_in(ulong bits)
+{
+    /* Behind the compiler's back: it would count the bits of several numbers in a vector, which takes longer. */
+    __asm__("" : "+r"(bits));
+    return (accumulator_t)__builtin_popcountll(bits);
+}
+#else
+typedef rp_wide_counts rp_tally;
+#define RP_TALLY(tally, counts) ((tally) -= (counts))
+#define RP_TOTAL(tally) rp_sum_wide(tally)
+
+static accumulator_t rp_sum_wide(rp_wide_counts counts)
+{
+    accumulator_t sum = 0;
+#pragma unroll
+    for (int i = 0; i < RP_WIDE_LANES; i++)
+        sum += (accumulator_t)counts[i];
+    return sum;
+}
+#endif
 
 /* n elements, fewer than a line. The last vector reaches back to elements that are counted already. */
 static accumulator_t rp_count_few(__global const ordered_t *x, ulong n, arguments_t argument)
@@ -116,6 +179,79 @@ static accumulator_t rp_count_few(__global const ordered_t *x, ulong n, argument
     }
     return rp_sum(counts);
 }
+
+/* What n elements count for. */
+static RP_COUNTING accumulator_t rp_count(__global const ordered_t *x, ulong n, arguments_t range)
+{
+    accumulator_t sum = 0;
+    while (n >= RP_LINE) {
+        rp_tally tally = 0;
+        ulong lines = min(n / RP_LINE, (ulong)RP_MOST_LINES);
+        n -= lines * RP_LINE;
+        for (; lines > 0; lines--, x += RP_LINE) {
+            rp_prefetch(x);
+#pragma unroll
+            for (int i = 0; i < RP_LINE; i += RP_WIDE_LANES)
+                RP_TALLY(tally, ROW_COUNTS(rp_load_wide(x + i), range));
+        }
+        sum += RP_TOTAL(tally);
+    }
+    if (n > 0) {
+        rp_prefetch(x);
+        sum += rp_count_few(x, n, range);
+    }
+    return sum;
+}
+
+/* Ranges that are counted abreast: what is loaded is compared with all of them. */
+typedef struct {
+    arguments_t a, b, c, d;
+} rp_ranges_t;
+
+typedef struct {
+    accumulator_t a, b, c, d;
+} rp_sums_t;
+
+enum { RP_ABREAST = sizeof(rp_ranges_t) / sizeof(arguments_t) };
+
+static rp_ranges_t rp_ranges(__global const arguments_t *ranges)
+{
+    return (rp_ranges_t){ranges[0], ranges[1], ranges[2], ranges[3]};
+}
+
+/* The same in each of them. */
+static RP_COUNTING rp_sums_t rp_count_abreast(__global const ordered_t *x, ulong n, rp_ranges_t range)
+{
+    rp_sums_t sum = {0, 0, 0, 0};
+    while (n >= RP_LINE) {
+        rp_tally a = 0, b = 0, c = 0, d = 0;
+        ulong lines = min(n / RP_LINE, (ulong)RP_MOST_LINES);
+        n -= lines * RP_LINE;
+        for (; lines > 0; lines--, x += RP_LINE) {
+            rp_prefetch(x);
+#pragma unroll
+            for (int i = 0; i < RP_LINE; i += RP_WIDE_LANES) {
+                const rp_wide elements = rp_load_wide(x + i);
+                RP_TALLY(a, ROW_COUNTS(elements, range.a));
+                RP_TALLY(b, ROW_COUNTS(elements, range.b));
+                RP_TALLY(c, ROW_COUNTS(elements, range.c));
+                RP_TALLY(d, ROW_COUNTS(elements, range.d));
+            }
+        }
+        sum.a += RP_TOTAL(a);
+        sum.b += RP_TOTAL(b);
+        sum.c += RP_TOTAL(c);
+        sum.d += RP_TOTAL(d);
+    }
+    if (n > 0) {
+        rp_prefetch(x);
+        sum.a += rp_count_few(x, n, range.a);
+        sum.b += rp_count_few(x, n, range.b);
+        sum.c += rp_count_few(x, n, range.c);
+        sum.d += rp_count_few(x, n, range.d);
+    }
+    return sum;
+}
 #endif
 
 /* n elements of a row, the first of which is its element `first`. */
@@ -124,22 +260,7 @@ static accumulator_t rp_fold(__global const ordered_t *x, ulong n, ulong first, 
     accumulator_t accumulator = identity(argument);
 #ifdef ROW_COUNTS
     (void)first;
-    while (n >= RP_LINE) {
-        RP_COUNTS counts = 0;
-        ulong rounds = min(n / RP_LINE, (ulong)RP_MOST_ROUNDS);
-        n -= rounds * RP_LINE;
-        for (; rounds > 0; rounds--, x += RP_LINE) {
-            rp_prefetch(x);
-#pragma unroll
-            for (int i = 0; i < RP_LINE; i += RP_LANES)
-                counts -= ROW_COUNTS(rp_load(x + i), argument);
-        }
-        accumulator += rp_sum(counts);
-    }
-    if (n > 0) {
-        rp_prefetch(x);
-        accumulator += rp_count_few(x, n, argument);
-    }
+    accumulator = rp_count(x, n, argument);
 #else
     ulong i = 0;
 #ifdef ROW_COMMUTES
@@ -171,11 +292,21 @@ static void rp_fold_columns(__global const ordered_t *x, ulong n, ulong first, _
 {
     for (ulong k = 0; k < columns; k++)
         accumulators[k] = identity(arguments[k]);
-    for (ulong from = 0; from < n; from += RP_SLICE)
-        for (ulong k = 0; k < columns; k++) {
-            accumulator_t part = rp_fold(x + from, min(n - from, (ulong)RP_SLICE), first + from, arguments[k]);
-            accumulators[k] = combine(accumulators[k], part, arguments[k]);
+    for (ulong from = 0; from < n; from += RP_SLICE) {
+        ulong k = 0, part = min(n - from, (ulong)RP_SLICE);
+#ifdef ROW_COUNTS
+        for (; k + RP_ABREAST <= columns; k += RP_ABREAST) {
+            const rp_sums_t sums = rp_count_abreast(x + from, part, rp_ranges(arguments + k));
+            accumulators[k] += sums.a;
+            accumulators[k + 1] += sums.b;
+            accumulators[k + 2] += sums.c;
+            accumulators[k + 3] += sums.d;
         }
+#endif
+        for (; k < columns; k++)
+            accumulators[k] = combine(accumulators[k], rp_fold(x + from, part, first + from, arguments[k]),
+                                      arguments[k]);
+    }
 }
 
 /* ---- Whole rows ------------------------------------------------------------------------------------------------- */
@@ -200,6 +331,11 @@ static ulong rp_begin(const rp_rows_t *rows, ulong row)
 static ulong rp_width(const rp_rows_t *rows, ulong row)
 {
     return rows->ragged ? (ulong)(rows->offsets[row + 1] - rows->offsets[row]) : rows->width;
+}
+
+static ulong rp_elements(const rp_rows_t *rows, ulong first, ulong n)
+{
+    return rows->ragged ? rp_begin(rows, first + n) - rp_begin(rows, first) : n * rows->width;
 }
 
 /* What a row comes to in one column. */
@@ -230,22 +366,84 @@ enum { RP_TOGETHER = 64 }; /* rows that every column passes over together */
 
 #define RP_WORD 8 /* bytes that are added up side by side */
 
-#if defined(ROW_COUNTS) && defined(__ENDIAN_LITTLE__)
+#ifdef RP_BITS
+#define RP_STAGES
+typedef ulong rp_staged_t;
+
+enum {
+    RP_STAGED = 16384, /* elements that are staged together, a bit for each */
+    RP_STAGED_MEAN = RP_STAGED,
+    RP_STAGED_MEAN_ABREAST = 64, /* where there are ranges that could be counted abreast */
+    RP_STAGED_SIZE = RP_STAGED / 64 + 2
+};
+
+/* Which of 64 elements count. */
+static RP_COUNTING ulong rp_stage_word(__global const ordered_t *x, arguments_t argument)
+{
+    ulong bits = 0;
+#pragma unroll
+    for (int i = 0; i < 64; i += RP_WIDE_LANES) {
+        rp_prefetch(x + i);
+        bits |= (ulong)RP_BITS(ROW_COUNTS(rp_load_wide(x + i), argument)) << i;
+    }
+    return bits;
+}
+
+/* The same of fewer. */
+static RP_COUNTING ulong rp_stage_few(__global const ordered_t *x, ulong n, arguments_t argument)
+{
+    ulong bits = 0, i = 0;
+    for (; i + RP_WIDE_LANES <= n; i += RP_WIDE_LANES)
+        bits |= (ulong)RP_BITS(ROW_COUNTS(rp_load_wide(x + i), argument)) << i;
+    for (; i < n; i++)
+        bits |= (ulong)narrow(RP_LOAD(x[i]), argument) << i;
+    return bits;
+}
+
+static void rp_stage(__global const ordered_t *x, ulong n, arguments_t argument, rp_staged_t *staged)
+{
+    for (; n >= 64; n -= 64, x += 64)
+        *staged++ = rp_stage_word(x, argument);
+    *staged = rp_stage_few(x, n, argument);
+}
+
+/* How many of `width` bits from `at` on are set, of at most 57: a word that begins with their first byte has them all. */
+static accumulator_t rp_sum_bits(const rp_staged_t *staged, ulong at, ulong width)
+{
+    const ulong word = as_ulong(vload8(0, (const uchar *)staged + at / 8));
+    return rp_bits_in(word >> at % 8 & (((ulong)1 << width) - 1));
+}
+
+/* The same of any number. May read, and not use, the word after them. */
+static accumulator_t rp_sum_staged(const rp_staged_t *staged, ulong at, ulong width)
+{
+    enum { MOST = 56 };
+    accumulator_t sum = 0;
+    for (; width > MOST; width -= MOST, at += MOST)
+        sum += rp_sum_bits(staged, at, MOST);
+    return sum + rp_sum_bits(staged, at, width);
+}
+
+#elif defined(ROW_COUNTS) && defined(__ENDIAN_LITTLE__)
 #define RP_STAGES
 #define RP_BYTES ROWPOOL_JOIN(uchar, RP_LANES)
 #define RP_CONVERT ROWPOOL_JOIN(convert_, RP_BYTES)
+typedef uchar rp_staged_t;
 
 enum {
     RP_STAGED_MEAN = RP_LANES * 3 / 2, /* the mean length up to which it pays (with int32 and uint8) */
+    RP_STAGED_MEAN_ABREAST = RP_STAGED_MEAN,
     RP_STAGED = RP_TOGETHER * RP_STAGED_MEAN,
-    RP_STAGED_WIDTH = 255 /* elements that a byte can count */
+    RP_STAGED_SIZE = RP_STAGED + RP_WORD
 };
 
 /* What n elements count for, a byte each. */
-static void rp_stage(__global const ordered_t *x, ulong n, arguments_t argument, uchar *staged)
+static void rp_stage(__global const ordered_t *x, ulong n, arguments_t argument, rp_staged_t *staged)
 {
     ulong i = 0;
-    for (; i + RP_LANES <= n; i += RP_LANES)
+    for (; i < n; i += RP_LINE)
+        rp_prefetch(x + i);
+    for (i = 0; i + RP_LANES <= n; i += RP_LANES)
         *(RP_BYTES *)(staged + i) = RP_CONVERT(ROW_COUNTS(rp_load(x + i), argument) & (RP_SIGNED)1);
     for (; i < n; i++)
         staged[i] = narrow(RP_LOAD(x[i]), argument);
@@ -261,7 +459,7 @@ static uint rp_sum_word(const uchar *bytes, uint width, ulong more)
     return (uint)((more * 0x0101010101010101UL) >> 56);
 }
 
-/* The same of more than a word. */
+/* The same of more than a word, and of no more than 255. */
 static uint rp_sum_words(const uchar *bytes, uint width)
 {
     ulong sums = 0;
@@ -270,28 +468,59 @@ static uint rp_sum_words(const uchar *bytes, uint width)
     return rp_sum_word(bytes, width, sums);
 }
 
+/* The sum of `width` bytes from `at` on. May read, and not use, the word after them. */
+static accumulator_t rp_sum_staged(const rp_staged_t *staged, ulong at, ulong width)
+{
+    enum { MOST = 248 }; /* a multiple of a word that the sum's byte can count */
+    accumulator_t sum = 0;
+    if (width <= RP_WORD)
+        return (accumulator_t)rp_sum_word(staged + at, (uint)width, 0);
+    for (; width > MOST; width -= MOST, at += MOST)
+        sum += rp_sum_words(staged + at, MOST);
+    return sum + rp_sum_words(staged + at, (uint)width);
+}
+#endif
+
+#ifdef RP_STAGES
 /* Short rows, end to end: what their elements count for is staged in one loop, whatever their lengths are, then summed up
  * row by row. */
-static void rp_fold_staged(const rp_rows_t *rows, ulong first, ulong n, ulong k, uchar *staged)
+static void rp_fold_staged(const rp_rows_t *rows, ulong first, ulong n, ulong k, rp_staged_t *staged)
 {
     const arguments_t argument = rows->arguments[k];
     const ulong begin = rp_begin(rows, first), columns = rows->columns, equal = rows->width;
     __global const long *ends = rows->ragged ? rows->offsets + first + 1 : 0;
     const long origin = rows->origin + (long)begin;
     __global result_t *results = rows->results + first * columns + k;
+    for (ulong row = 0; ends && row < n; row += 64 / sizeof *ends)
+        rp_prefetch(ends + row);
     rp_stage(rows->data + begin, rp_begin(rows, first + n) - begin, argument, staged);
     for (ulong row = 0, at = 0; row < n; row++) {
         ulong width = ends ? (ulong)(ends[row] - origin) - at : equal;
-        accumulator_t sum;
-        if (width <= RP_WORD)
-            sum = (accumulator_t)rp_sum_word(staged + at, (uint)width, 0);
-        else if (width <= RP_STAGED_WIDTH)
-            sum = (accumulator_t)rp_sum_words(staged + at, (uint)width);
-        else
-            sum = rp_fold(rows->data + begin + at, width, 0, argument);
-        results[row * columns] = finish(sum, (size_t)width, argument);
+        results[row * columns] = finish(rp_sum_staged(staged, at, width), (size_t)width, argument);
         at += width;
     }
+}
+#endif
+
+#ifdef ROW_COUNTS
+/* A row in RP_ABREAST columns. */
+static RP_COUNTING void rp_fold_abreast(__global const ordered_t *x, ulong width, rp_ranges_t ranges,
+                                        __global result_t *results)
+{
+    const rp_sums_t sums = rp_count_abreast(x, width, ranges);
+    results[0] = finish(sums.a, (size_t)width, ranges.a);
+    results[1] = finish(sums.b, (size_t)width, ranges.b);
+    results[2] = finish(sums.c, (size_t)width, ranges.c);
+    results[3] = finish(sums.d, (size_t)width, ranges.d);
+}
+
+/* The same of rows first ... last - 1, in the columns from k on. */
+static RP_APART void rp_fold_rows_abreast(const rp_rows_t *rows, ulong first, ulong last, ulong k)
+{
+    const rp_ranges_t ranges = rp_ranges(rows->arguments + k);
+    for (ulong row = first; row < last; row++)
+        rp_fold_abreast(rows->data + rp_begin(rows, row), rp_width(rows, row), ranges,
+                        rows->results + row * rows->columns + k);
 }
 #endif
 
@@ -299,28 +528,36 @@ static void rp_fold_staged(const rp_rows_t *rows, ulong first, ulong n, ulong k,
 static void rp_fold_rows(const rp_rows_t *rows, ulong first, ulong last)
 {
 #ifdef RP_STAGES
-    uchar staged[RP_STAGED + RP_WORD] __attribute__((aligned(16)));
+    const bool end_to_end = rows->ragged || rows->stride == rows->width;
+    const bool abreast = rows->last_column - rows->first_column >= RP_ABREAST;
+    const ulong mean = abreast ? RP_STAGED_MEAN_ABREAST : RP_STAGED_MEAN;
+    rp_staged_t staged[RP_STAGED_SIZE] __attribute__((aligned(16)));
 #endif
     for (ulong n; first < last; first += n) {
         n = min(last - first, (ulong)RP_TOGETHER);
 #if RP_IS_CPU
-        ulong elements = rows->ragged ? rp_begin(rows, first + n) - rp_begin(rows, first) : n * rows->width;
+        ulong elements = rp_elements(rows, first, n);
+#ifdef RP_STAGES
+        for (; rows->ragged && elements > RP_STAGED && n > 1; elements = rp_elements(rows, first, n))
+            n /= 2; /* a long row may stand among short ones */
+        if (end_to_end && elements <= min(n * mean, (ulong)RP_STAGED)) {
+            for (ulong k = rows->first_column; k < rows->last_column; k++)
+                rp_fold_staged(rows, first, n, k, staged);
+            continue;
+        }
+#endif
         if (elements > RP_SLICE) {
             for (ulong row = first; row < first + n; row++)
                 rp_fold_long(rows, row);
             continue;
         }
 #endif
-#ifdef RP_STAGES
-        if (elements <= n * RP_STAGED_MEAN && (rows->ragged || rows->stride == rows->width)) {
-            for (ulong i = 0; i < elements; i += RP_LINE)
-                rp_prefetch(rows->data + rp_begin(rows, first) + i);
-            for (ulong k = rows->first_column; k < rows->last_column; k++)
-                rp_fold_staged(rows, first, n, k, staged);
-            continue;
-        }
+        ulong k = rows->first_column;
+#ifdef ROW_COUNTS
+        for (; k + RP_ABREAST <= rows->last_column; k += RP_ABREAST)
+            rp_fold_rows_abreast(rows, first, first + n, k);
 #endif
-        for (ulong k = rows->first_column; k < rows->last_column; k++) {
+        for (; k < rows->last_column; k++) {
             const arguments_t argument = rows->arguments[k];
             for (ulong row = first; row < first + n; row++)
                 rows->results[row * rows->columns + k] = rp_fold_short(rows, row, argument);
@@ -351,8 +588,11 @@ __kernel void rp_rows(__global const ordered_t *data, ulong data_first, __global
 #if RP_WIDTH
 #define RP_BLOCK 64 /* rows */
 
+#if defined(RP_BITS) && RP_WIDTH <= 64 && RP_WIDTH * ROW_BITS % 512 != 0
+#define RP_BIT_BLOCKS
+
 /* Rows shorter than a vector: what their elements count for is staged narrow. */
-#if defined(ROW_NARROW) && !(defined(ROW_COUNTS) && RP_WIDTH >= RP_LANES)
+#elif defined(ROW_NARROW) && !(defined(ROW_COUNTS) && RP_WIDTH >= RP_LANES)
 #define RP_NARROW_BLOCKS
 
 /* All that a row's elements count for. May read, and not use, the RP_WORD bytes after them. */
@@ -379,7 +619,19 @@ static narrow_t rp_combine_narrow(const narrow_t *staged)
 
 static void rp_block(__global const ordered_t *x, arguments_t argument, __global result_t *results, ulong columns)
 {
-#ifdef RP_NARROW_BLOCKS
+#if defined(RP_BIT_BLOCKS)
+    /* A bit for each element of 64 rows: as many words as a row has elements. */
+    ulong bits[RP_WIDTH + 1];
+    for (int word = 0; word < RP_WIDTH; word++)
+        bits[word] = rp_stage_word(x + word * 64, argument);
+    bits[RP_WIDTH] = 0;
+#pragma unroll
+    for (int row = 0; row < RP_BLOCK; row++) {
+        const int word = row * RP_WIDTH / 64, bit = row * RP_WIDTH % 64;
+        const ulong own = bits[word] >> bit | bits[word + 1] << 1 << (63 - bit);
+        results[row * columns] = finish(rp_bits_in(own << (64 - RP_WIDTH)), RP_WIDTH, argument);
+    }
+#elif defined(RP_NARROW_BLOCKS)
     for (int i = 0; i < RP_BLOCK * RP_WIDTH; i += RP_LINE)
         rp_prefetch(x + i);
     /* What the elements of a block of rows count for is staged in one loop over consecutive elements, then combined row
@@ -398,6 +650,18 @@ static void rp_block(__global const ordered_t *x, arguments_t argument, __global
 #endif
 }
 
+#if defined(ROW_COUNTS) && !defined(RP_NARROW_BLOCKS) && !defined(RP_BIT_BLOCKS)
+#define RP_BLOCKS_ABREAST
+
+static void rp_block_abreast(__global const ordered_t *x, __global const arguments_t *arguments,
+                             __global result_t *results, ulong columns)
+{
+    const rp_ranges_t ranges = rp_ranges(arguments);
+    for (int row = 0; row < RP_BLOCK; row++)
+        rp_fold_abreast(x + row * RP_WIDTH, RP_WIDTH, ranges, results + row * columns);
+}
+#endif
+
 __kernel void rp_row_blocks(__global const ordered_t *data, ulong data_first, __global const arguments_t *arguments,
                             __global result_t *results, ulong count, ulong columns, ulong columns_per_item,
                             ulong rows_per_item)
@@ -405,9 +669,15 @@ __kernel void rp_row_blocks(__global const ordered_t *data, ulong data_first, __
     data += data_first;
     ulong row = get_global_id(0) * rows_per_item;
     ulong last = min(row + rows_per_item, count);
-    for (; row + RP_BLOCK <= last; row += RP_BLOCK)
-        for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
+    for (; row + RP_BLOCK <= last; row += RP_BLOCK) {
+        ulong k = RP_FIRST_COLUMN;
+#ifdef RP_BLOCKS_ABREAST
+        for (; k + RP_ABREAST <= RP_LAST_COLUMN; k += RP_ABREAST)
+            rp_block_abreast(data + row * RP_WIDTH, arguments + k, results + row * columns + k, columns);
+#endif
+        for (; k < RP_LAST_COLUMN; k++)
             rp_block(data + row * RP_WIDTH, arguments[k], results + row * columns + k, columns);
+    }
     for (; row < last; row++)
         for (ulong k = RP_FIRST_COLUMN; k < RP_LAST_COLUMN; k++)
             results[row * columns + k] = finish(rp_fold(data + row * RP_WIDTH, RP_WIDTH, 0, arguments[k]), RP_WIDTH,

@@ -59,7 +59,7 @@ const char bench_help[] =
     "                       earlier run wrote with --format json\n"
     "  --check[=LIST]       instead of all this: what rowpool is meant to reach, beside what it reaches\n"
     "                       here; a line for each, with 'pass' or 'short' at its end. LIST: only these\n"
-    "                       of rows-5 rows-3-8 widths 200000 width-known intrinsics-5 intrinsics limit\n"
+    "                       of rows-5 rows-3 rows-8 widths 200000 width-known intrinsics-5 intrinsics limit\n"
     "                       one-row seven-rows rows-1 ragged-zipf ragged-giant ragged-empties\n"
     "                       ranges-16 small-1 small-10000 small-100000 fork-alloc fork-private numpy\n"
     "                       python-pool open first first-cold. Exit status 0 also where it falls short\n"

@@ -8,7 +8,7 @@
 #include "pool/pool.h"
 #include "support.h"
 
-enum { MOST_ROWS = 20011, RANGES = 3 };
+enum { MOST_ROWS = 20011, RANGES = 6 }; /* four of which are counted abreast */
 
 static rowpool *open_pool(void)
 {
@@ -21,7 +21,8 @@ static rowpool *open_pool(void)
 static size_t wrong_in_rows(rowpool *pool, rowpool_rows rows, size_t n_ranges)
 {
     const rowpool_range ranges[RANGES] = {rowpool_range_i64(4, 8), rowpool_range_f64(-0.5, 5.5),
-                                          rowpool_range_u64(7, 7)};
+                                          rowpool_range_u64(7, 7), rowpool_range_i64(5, 5),
+                                          rowpool_range_i64(0, 9), rowpool_range_f64(4.5, 1e9)};
     const size_t count = rows.count;
     uint32_t *counts = calloc(count * n_ranges + 1, sizeof *counts);
     uint64_t *expected = calloc(count * n_ranges + 1, sizeof *expected);
@@ -79,7 +80,7 @@ static void check_width(rowpool_dtype dtype, size_t width)
     assert_int_equal(program_of(device, width)->state, RP_CL_NOT_BUILT);
     program_of(device, width)->served = RP_CL_BUILD_PAYS;
     for (size_t i = 0; i < COUNT_OF(counts); i++)
-        for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += 2)
+        for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += RANGES - 1)
             wrong += wrong_counts(pool, dtype, data, counts[i], width, n_ranges);
     /* The kernel in question was there, and other widths still go well beside it. */
     assert_int_equal(program_of(device, width)->state, RP_CL_BUILT);
@@ -107,13 +108,14 @@ TEST(many_widths)
 
 /* ---- Rows whose elements all count: nothing that adds up narrow may overflow ------------------------------------- */
 
-/* Lengths about those at which a kernel goes on to the next vector, line, byte, lane or slice; between any two of them
- * so many empty rows that most are short ones. */
+/* Lengths about those at which a kernel goes on to the next vector, line, byte, word, lane or slice; between any two of
+ * them so many empty rows that most are short ones. */
 enum { EMPTY_BETWEEN = 40 };
-static const size_t lengths[] = {1,    3,    4,    5,    7,    8,    9,    15,   16,    17,    23,    24,   31,
-                                 32,   33,   63,   64,   65,   127,  128,  129,  254,   255,   256,   257,  503,
-                                 504,  505,  512,  513,  1007, 1008, 1009, 1983, 1984,  1985,  2015,  2016, 2017,
-                                 2031, 2032, 2033, 4095, 4096, 4097, 8191, 8193, 16383, 16384, 16385, 70000};
+static const size_t lengths[] = {1,    3,    4,    5,    7,    8,     9,     15,    16,   17,   23,   24,
+                                 31,   32,   33,   56,   57,   58,    63,    64,    65,   111,  112,  113,
+                                 127,  128,  129,  254,  255,  256,   257,   503,   504,  505,  512,  513,
+                                 1007, 1008, 1009, 1983, 1984, 1985,  2015,  2016,  2017, 2031, 2032, 2033,
+                                 4095, 4096, 4097, 8191, 8193, 16383, 16384, 16385, 70000};
 
 static void check_full_rows(rowpool_dtype dtype, size_t empty_between)
 {

@@ -42,8 +42,7 @@ enum { RP_LINE = 64 / sizeof(ordered_t) }; /* elements of a CPU's cache line */
 static void rp_prefetch(__global const void *x)
 {
 #if RP_IS_CPU
-    enum { READ, SECOND_CACHE = 2 };
-    __builtin_prefetch((__private const void *)((ulong)x + RP_AHEAD), READ, SECOND_CACHE);
+    __builtin_prefetch((__private const void *)((ulong)x + RP_AHEAD), 0, 2); /* to read; into the second cache */
 #else
     (void)x;
 #endif
@@ -53,7 +52,15 @@ static void rp_prefetch(__global const void *x)
 /* Elements that count for 0 or 1 are taken as vectors; what they count for adds up in lanes as wide as they are. Lines
  * are taken in vectors as wide as the CPU's registers, which OpenCL C has no names for beyond 16 lanes; rests and short
  * rows in ones of at most 32 bytes. */
-#ifdef __AVX__
+#if RP_MOST_VECTOR >= 64 && defined(__AVX512BW__) && defined(__AVX512DQ__)
+#define RP_REGISTER 64
+#elif RP_MOST_VECTOR >= 32 && defined(__AVX2__)
+#define RP_REGISTER 32
+#else
+#define RP_REGISTER 16
+#endif
+
+#if RP_REGISTER > 16
 #define RP_LANES_16 16
 #define RP_LANES_32 8
 #define RP_LANES_64 4
@@ -68,13 +75,6 @@ static void rp_prefetch(__global const void *x)
 #define RP_SIGNED ROWPOOL_JOIN(ROWPOOL_JOIN(int, ROW_BITS), _t) /* what a comparison of vectors gives: 0 or -1 */
 #define RP_COUNTS ROWPOOL_JOIN(RP_SIGNED, RP_LANES)
 
-#if defined(__AVX512BW__) && defined(__AVX512DQ__)
-#define RP_REGISTER 64
-#elif defined(__AVX2__)
-#define RP_REGISTER 32
-#else
-#define RP_REGISTER 16
-#endif
 #define RP_VECTOR_OF(type, lanes) type __attribute__((ext_vector_type(lanes)))
 
 /* Of functions with such vectors: some compilers take two of AVX2 for one of AVX-512 unless they are told. Inlined they
@@ -97,7 +97,7 @@ typedef rp_wide rp_wide_anywhere __attribute__((aligned(sizeof(ordered_t))));
 #define RP_SUM_8(v) RP_SUM_4((v).lo + (v).hi)
 #define RP_SUM_16(v) RP_SUM_8((v).lo + (v).hi)
 
-enum { RP_MOST_LINES = 127 * RP_WIDE_LANES / RP_LINE }; /* until a lane of 8 bits may be full */
+enum { RP_MOST_LINES = 127 * RP_WIDE_LANES / RP_LINE }; /* until a tally's lane of 8 bits may be full */
 
 #if ROW_IS_FLOAT
 #define RP_ORDER(vector, bits) ((bits) ^ (((bits) >> (vector)(ROW_BITS - 1)) & (vector)ROWPOOL_LARGEST(ordered_t)))
@@ -136,10 +136,10 @@ typedef accumulator_t rp_tally;
 #define RP_BITS_32 __builtin_ia32_cvtd2mask512
 #define RP_BITS_64 __builtin_ia32_cvtq2mask512
 #define RP_BITS(counts) ROWPOOL_JOIN(RP_BITS_, ROW_BITS)(counts)
-#define RP_TALLY(tally, counts) ((tally) += rp_bits_in(RP_BITS(counts)))
+#define RP_TALLY(tally, counts) ((tally) += rp_count_bits(RP_BITS(counts)))
 #define RP_TOTAL(tally) (tally)
 
-static accumulator_t rp_bits_in(ulong bits)
+static accumulator_t rp_count_bits(ulong bits)
 {
     /* Behind the compiler's back: it would count the bits of several numbers in a vector, which takes longer. */
     __asm__("" : "+r"(bits));
@@ -219,7 +219,7 @@ static rp_ranges_t rp_ranges(__global const arguments_t *ranges)
     return (rp_ranges_t){ranges[0], ranges[1], ranges[2], ranges[3]};
 }
 
-/* The same in each of them. */
+/* What n elements count for in each of them. */
 static RP_COUNTING rp_sums_t rp_count_abreast(__global const ordered_t *x, ulong n, rp_ranges_t range)
 {
     rp_sums_t sum = {0, 0, 0, 0};
@@ -257,11 +257,11 @@ static RP_COUNTING rp_sums_t rp_count_abreast(__global const ordered_t *x, ulong
 /* n elements of a row, the first of which is its element `first`. */
 static accumulator_t rp_fold(__global const ordered_t *x, ulong n, ulong first, arguments_t argument)
 {
-    accumulator_t accumulator = identity(argument);
 #ifdef ROW_COUNTS
     (void)first;
-    accumulator = rp_count(x, n, argument);
+    return rp_count(x, n, argument);
 #else
+    accumulator_t accumulator = identity(argument);
     ulong i = 0;
 #ifdef ROW_COMMUTES
     /* Several accumulators side by side: the next element need not wait for the last. */
@@ -279,8 +279,8 @@ static accumulator_t rp_fold(__global const ordered_t *x, ulong n, ulong first, 
 #endif
     for (; i < n; i++)
         accumulator = element(accumulator, RP_LOAD(x[i]), (size_t)(first + i), argument);
-#endif
     return accumulator;
+#endif
 }
 
 /* Elements that stay in a CPU's first cache while every column passes over them, and columns that do so together. */
@@ -333,11 +333,6 @@ static ulong rp_width(const rp_rows_t *rows, ulong row)
     return rows->ragged ? (ulong)(rows->offsets[row + 1] - rows->offsets[row]) : rows->width;
 }
 
-static ulong rp_elements(const rp_rows_t *rows, ulong first, ulong n)
-{
-    return rows->ragged ? rp_begin(rows, first + n) - rp_begin(rows, first) : n * rows->width;
-}
-
 /* What a row comes to in one column. */
 static result_t rp_fold_short(const rp_rows_t *rows, ulong row, arguments_t argument)
 {
@@ -346,6 +341,11 @@ static result_t rp_fold_short(const rp_rows_t *rows, ulong row, arguments_t argu
 }
 
 #if RP_IS_CPU
+static ulong rp_elements(const rp_rows_t *rows, ulong first, ulong n)
+{
+    return rows->ragged ? rp_begin(rows, first + n) - rp_begin(rows, first) : n * rows->width;
+}
+
 /* A row of any length in all columns. */
 static RP_APART void rp_fold_long(const rp_rows_t *rows, ulong row)
 {
@@ -372,8 +372,8 @@ typedef ulong rp_staged_t;
 
 enum {
     RP_STAGED = 16384, /* elements that are staged together, a bit for each */
-    RP_STAGED_MEAN = RP_STAGED,
-    RP_STAGED_MEAN_ABREAST = 64, /* where there are ranges that could be counted abreast */
+    RP_STAGED_MEAN =
+        64, /* the mean length of rows up to which it pays where several columns could be counted abreast */
     RP_STAGED_SIZE = RP_STAGED / 64 + 2
 };
 
@@ -411,7 +411,7 @@ static void rp_stage(__global const ordered_t *x, ulong n, arguments_t argument,
 static accumulator_t rp_sum_bits(const rp_staged_t *staged, ulong at, ulong width)
 {
     const ulong word = as_ulong(vload8(0, (const uchar *)staged + at / 8));
-    return rp_bits_in(word >> at % 8 & (((ulong)1 << width) - 1));
+    return rp_count_bits(word >> at % 8 & (((ulong)1 << width) - 1));
 }
 
 /* The same of any number. May read, and not use, the word after them. */
@@ -432,7 +432,6 @@ typedef uchar rp_staged_t;
 
 enum {
     RP_STAGED_MEAN = RP_LANES * 3 / 2, /* the mean length up to which it pays (with int32 and uint8) */
-    RP_STAGED_MEAN_ABREAST = RP_STAGED_MEAN,
     RP_STAGED = RP_TOGETHER * RP_STAGED_MEAN,
     RP_STAGED_SIZE = RP_STAGED + RP_WORD
 };
@@ -459,7 +458,7 @@ static uint rp_sum_word(const uchar *bytes, uint width, ulong more)
     return (uint)((more * 0x0101010101010101UL) >> 56);
 }
 
-/* The same of more than a word, and of no more than 255. */
+/* The same of any width up to 255. */
 static uint rp_sum_words(const uchar *bytes, uint width)
 {
     ulong sums = 0;
@@ -529,18 +528,24 @@ static void rp_fold_rows(const rp_rows_t *rows, ulong first, ulong last)
 {
 #ifdef RP_STAGES
     const bool end_to_end = rows->ragged || rows->stride == rows->width;
-    const bool abreast = rows->last_column - rows->first_column >= RP_ABREAST;
-    const ulong mean = abreast ? RP_STAGED_MEAN_ABREAST : RP_STAGED_MEAN;
     rp_staged_t staged[RP_STAGED_SIZE] __attribute__((aligned(16)));
+#endif
+#ifdef RP_BITS
+    const bool one = rows->first_column + 1 == rows->last_column;
+    const ulong mean = one ? RP_STAGED : RP_STAGED_MEAN, most = one ? RP_STAGED : RP_SLICE;
+#elif defined(RP_STAGES)
+    const ulong mean = RP_STAGED_MEAN, most = RP_STAGED;
 #endif
     for (ulong n; first < last; first += n) {
         n = min(last - first, (ulong)RP_TOGETHER);
 #if RP_IS_CPU
         ulong elements = rp_elements(rows, first, n);
-#ifdef RP_STAGES
-        for (; rows->ragged && elements > RP_STAGED && n > 1; elements = rp_elements(rows, first, n))
+#ifdef RP_BITS
+        for (; rows->ragged && elements > most && n > 1; elements = rp_elements(rows, first, n))
             n /= 2; /* a long row may stand among short ones */
-        if (end_to_end && elements <= min(n * mean, (ulong)RP_STAGED)) {
+#endif
+#ifdef RP_STAGES
+        if (end_to_end && elements <= min(n * mean, most)) {
             for (ulong k = rows->first_column; k < rows->last_column; k++)
                 rp_fold_staged(rows, first, n, k, staged);
             continue;
@@ -588,10 +593,10 @@ __kernel void rp_rows(__global const ordered_t *data, ulong data_first, __global
 #if RP_WIDTH
 #define RP_BLOCK 64 /* rows */
 
-#if defined(RP_BITS) && RP_WIDTH <= 64 && RP_WIDTH * ROW_BITS % 512 != 0
+/* Rows that are no whole lines, with AVX-512: what their elements count for is staged as bits. Of others shorter than a
+ * vector it is staged narrow. */
+#if defined(RP_BITS) && RP_WIDTH <= RP_BLOCK && RP_WIDTH % (64 * 8 / ROW_BITS) != 0
 #define RP_BIT_BLOCKS
-
-/* Rows shorter than a vector: what their elements count for is staged narrow. */
 #elif defined(ROW_NARROW) && !(defined(ROW_COUNTS) && RP_WIDTH >= RP_LANES)
 #define RP_NARROW_BLOCKS
 
@@ -620,7 +625,7 @@ static narrow_t rp_combine_narrow(const narrow_t *staged)
 static void rp_block(__global const ordered_t *x, arguments_t argument, __global result_t *results, ulong columns)
 {
 #if defined(RP_BIT_BLOCKS)
-    /* A bit for each element of 64 rows: as many words as a row has elements. */
+    /* A bit for each element: as many words of 64 as a row has elements, for there are as many rows. */
     ulong bits[RP_WIDTH + 1];
     for (int word = 0; word < RP_WIDTH; word++)
         bits[word] = rp_stage_word(x + word * 64, argument);
@@ -629,7 +634,7 @@ static void rp_block(__global const ordered_t *x, arguments_t argument, __global
     for (int row = 0; row < RP_BLOCK; row++) {
         const int word = row * RP_WIDTH / 64, bit = row * RP_WIDTH % 64;
         const ulong own = bits[word] >> bit | bits[word + 1] << 1 << (63 - bit);
-        results[row * columns] = finish(rp_bits_in(own << (64 - RP_WIDTH)), RP_WIDTH, argument);
+        results[row * columns] = finish(rp_count_bits(own << (64 - RP_WIDTH)), RP_WIDTH, argument);
     }
 #elif defined(RP_NARROW_BLOCKS)
     for (int i = 0; i < RP_BLOCK * RP_WIDTH; i += RP_LINE)

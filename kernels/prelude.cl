@@ -1,6 +1,7 @@
 /* What OpenCL C 1.2 lacks of what C has. Build options:
  *   ROWPOOL_DTYPE        the dtype of the rows, int8 ... float64
  *   RP_WIDTH             elements of a row, to build rp_row_blocks for dense rows of just so many; 0: for none
+ *   RP_MOST_VECTOR       bytes of the widest vectors to use, on a CPU that has them
  *   RP_ARGUMENTS_SIZE, RP_RESULT_SIZE, RP_MOST_ACCUMULATOR_SIZE   bytes of the structs, as the host counts with them
  */
 #ifndef ROWPOOL_DTYPE
@@ -8,6 +9,9 @@
 #endif
 #ifndef RP_WIDTH
 #define RP_WIDTH 0
+#endif
+#ifndef RP_MOST_VECTOR
+#define RP_MOST_VECTOR 64
 #endif
 
 /* As on the host, where the answers have to be the same. */

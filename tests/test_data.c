@@ -244,10 +244,10 @@ TEST(inputs_are_zipped_whichever_of_them_stay)
 /* ---- Brought once ------------------------------------------------------------------------------------------------- */
 
 enum {
-    COUNT = 60000, /* more elements than the calling thread does by itself, even with all of them in one row */
+    COUNT = 60000, /* more elements than the calling thread does by itself, in two ranges even with all in one row */
     WIDTH = 5,
     ELEMENTS = COUNT * WIDTH,
-    CHUNK = 125000 /* bytes: eight parts of 6250 rows of int32 */
+    CHUNK = 150000 /* bytes: eight parts of 7500 rows of int32 */
 };
 
 /* A pool of the first device named, with parts that small. */

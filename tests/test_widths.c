@@ -99,6 +99,16 @@ TEST(every_dtype)
         check_width((rowpool_dtype)dtype, 5);
 }
 
+/* About the lines of memory and the words of bits. */
+TEST(widths_of_other_dtypes)
+{
+    check_width(ROWPOOL_INT8, 63);
+    check_width(ROWPOOL_UINT8, 64);
+    check_width(ROWPOOL_FLOAT16, 32);
+    check_width(ROWPOOL_FLOAT64, 8);
+    check_width(ROWPOOL_INT64, 63);
+}
+
 TEST(many_widths)
 {
     static const size_t widths[] = {1, 2, 3, 4, 7, 8, 13, 31, RP_CL_MOST_BLOCK_WIDTH};
@@ -133,9 +143,12 @@ static void check_full_rows(rowpool_dtype dtype, size_t empty_between)
     for (size_t i = 0; i < elements; i++)
         test_store(dtype, data, i, test_small(dtype, 5));
     const rowpool_rows ragged = {.data = data, .dtype = dtype, .count = count, .offsets = offsets};
-    wrong += wrong_in_rows(pool, ragged, 1) + wrong_in_rows(pool, ragged, RANGES);
+    for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges++)
+        wrong += wrong_in_rows(pool, ragged, n_ranges);
     for (size_t i = 0; i < COUNT_OF(lengths) && empty_between == 0; i++)
-        wrong += wrong_counts(pool, dtype, data + test_size(dtype), (elements - 1) / lengths[i] % 1000, lengths[i], 1);
+        for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += RANGES - 1)
+            wrong += wrong_counts(pool, dtype, data + test_size(dtype), (elements - 1) / lengths[i] % 1000, lengths[i],
+                                  n_ranges);
     printf("%s, full rows, %zu empty ones after each: %zu wrong\n", test_name(dtype), empty_between, wrong);
     assert_int_equal(wrong, 0);
     free(data);
@@ -180,10 +193,8 @@ TEST(a_width_is_built_when_it_pays)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_dtype),
-        cmocka_unit_test(many_widths),
-        cmocka_unit_test(full_rows),
-        cmocka_unit_test(a_width_is_built_when_it_pays),
+        cmocka_unit_test(every_dtype), cmocka_unit_test(widths_of_other_dtypes),        cmocka_unit_test(many_widths),
+        cmocka_unit_test(full_rows),   cmocka_unit_test(a_width_is_built_when_it_pays),
     };
     setenv(rp_setting_name(RP_SETTING_BUILD_WAIT), "1", 1);
     rowpool *pool = open_pool();

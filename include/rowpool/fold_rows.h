@@ -14,6 +14,7 @@ enum {
     ROWPOOL_AHEAD = 4096      /* so far ahead, see kernels/fold.cl */
 };
 
+_Static_assert(ROWPOOL_SLICE <= INT16_MAX, "a plain sum of 16 bits can hold what a slice counts for");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first bytes of a row are the low ones of a word");
 
 /* Whether vectors of 64-bit elements can be compared. Where they cannot, a plain loop has a branch for each. */
@@ -26,9 +27,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first bytes of a 
 /* Has the second cache bring what comes after the bytes that are read now. There may be no memory: it does not mind. */
 static inline void rowpool_read_ahead(const void *now, size_t bytes)
 {
-    enum { LINE = 64, READ = 0, SECOND_CACHE = 2 };
-    for (size_t i = 0; i < bytes; i += LINE)
-        __builtin_prefetch((const char *)now + ROWPOOL_AHEAD + i, READ, SECOND_CACHE);
+    for (size_t i = 0; i < bytes; i += 64) /* lines; to read; into the second cache */
+        __builtin_prefetch((const void *)((uintptr_t)now + ROWPOOL_AHEAD + i), 0, 2);
 }
 
 /* The sum of `width` bytes that each are 0 or 1, no more of them than a byte can count; 8 more can be read. The product
@@ -63,11 +63,11 @@ static inline uint8_t rowpool_sum_bytes(const uint8_t *bytes, size_t width)
 /* Elements that count for 0 or 1: n of them, in sums as wide as they are, so that no vector has to be unpacked. */
 static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
 {
-    enum { PIECE = ROWPOOL_PIECE / sizeof(ordered_t) };
+    const size_t piece = ROWPOOL_PIECE / sizeof(ordered_t);
     ordered_t sum = 0;
-    for (; n >= PIECE; n -= PIECE, x += PIECE) {
+    for (; n >= piece; n -= piece, x += piece) {
         rowpool_read_ahead(x, ROWPOOL_PIECE);
-        for (size_t i = 0; i < PIECE; i++)
+        for (size_t i = 0; i < piece; i++)
             sum = (ordered_t)(sum + (narrow(ROWPOOL_LOAD(x[i]), argument) != 0));
     }
     for (size_t i = 0; i < n; i++)
@@ -75,11 +75,12 @@ static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x,
     return (accumulator_t)sum;
 }
 
-/* Many of them: several such sums side by side, for as long as they can hold what they count. */
+/* Any number of them: where one such sum cannot hold what they count several side by side, for as long as they can. */
 static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
 {
-    enum { LANES = ROWPOOL_SUM_BYTES / sizeof(ordered_t) };
     accumulator_t sum = 0;
+#if ROWPOOL_BYTES
+    enum { LANES = ROWPOOL_SUM_BYTES / sizeof(ordered_t) };
     while (n > ROWPOOL_FEW) {
         size_t rounds = n / LANES < ROWPOOL_MOST_SUM ? n / LANES : ROWPOOL_MOST_SUM;
         ordered_t lane[LANES] = {0};
@@ -94,6 +95,7 @@ static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x
         sum += (accumulator_t)lanes;
         n -= rounds * LANES;
     }
+#endif
     return sum + ROW_NAME(sum_few)(x, n, argument);
 }
 #else

@@ -36,7 +36,8 @@ static const struct {
          "there (for benchmarks and tests)"},
     [RP_SETTING_CPU] = {"ROWPOOL_CPU", "",
                         "baseline, avx2 or avx512: the form of the built-in functions that the calling thread and "
-                        "worker processes run; by default the one with the most that the CPU has"},
+                        "worker processes run, and the widest vectors of counts on a CPU's OpenCL device; by default "
+                        "the most that the CPU has"},
     [RP_SETTING_LOG] = {"ROWPOOL_LOG", "",
                         "lines on standard error: device, build, run, worker, or all; help lists them"},
     [RP_SETTING_MPI_PIECE_BYTES] = {"ROWPOOL_MPI_PIECE_BYTES", "",

@@ -2,12 +2,12 @@
 
 #include "base/checked.h"
 
-/* Bits that all the lengths have, and all the offsets but the first. */
+/* Bits that any of the lengths has, and any of the offsets but the first. */
 typedef struct {
     uint64_t lengths, offsets;
-} bits;
+} seen_bits;
 
-static bits bits_of(const int64_t *offsets, size_t count, bits seen)
+static seen_bits see(const int64_t *offsets, size_t count, seen_bits seen)
 {
     for (size_t i = 0; i < count; i++) {
         seen.lengths |= (uint64_t)offsets[i + 1] - (uint64_t)offsets[i];
@@ -21,15 +21,15 @@ static bits bits_of(const int64_t *offsets, size_t count, bits seen)
  * one pass over them is all that a map of short rows does in one thread, so memory is told early what will be read. */
 static bool are_wrong(const int64_t *offsets, size_t count, uint64_t longest)
 {
-    enum { LINE = 64 / sizeof *offsets, AHEAD = 4096, READ = 0, SECOND_CACHE = 2 };
+    enum { LINE = 64 / sizeof *offsets, AHEAD = 4096 }; /* see kernels/fold.cl */
     const uint64_t negative = UINT64_C(1) << 63;
-    bits seen = {0};
+    seen_bits seen = {0};
     size_t i = 0;
     for (; i + LINE <= count; i += LINE) {
-        __builtin_prefetch((const char *)(offsets + i) + AHEAD, READ, SECOND_CACHE);
-        seen = bits_of(offsets + i, LINE, seen);
+        __builtin_prefetch((const void *)((uintptr_t)(offsets + i) + AHEAD), 0, 2);
+        seen = see(offsets + i, LINE, seen);
     }
-    seen = bits_of(offsets + i, count - i, seen);
+    seen = see(offsets + i, count - i, seen);
     return (seen.lengths & ~longest) != 0 || ((seen.lengths | seen.offsets) & negative) != 0;
 }
 

@@ -15,7 +15,7 @@ typedef struct {
 } rp_rows;
 
 /* Checks everything about rows but what only the data's owner can know. longest: the most elements that one row may
- * have, a power of two less one. EINVAL names the member, and the index where there is one. */
+ * have; quickest where it is a power of two less one. EINVAL names the member, and the index where there is one. */
 rowpool_status rp_rows_check(const rowpool_rows *given, uint64_t longest, rp_rows *rows, rowpool_error *error);
 
 /* Elements of row i. */

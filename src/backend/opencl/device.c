@@ -71,6 +71,15 @@ static bool divides_exactly(cl_device_id id)
            (config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
 }
 
+/* Of what the CPU has, where the device is one. */
+static unsigned widest_vector(void)
+{
+    const char *cpu = rp_setting_text(RP_SETTING_CPU);
+    if (cpu != NULL && strcmp(cpu, "baseline") == 0)
+        return 16;
+    return cpu != NULL && strcmp(cpu, "avx2") == 0 ? 32 : 64;
+}
+
 /* Devices that this process had a context on: all that a driver loads for one, with its handlers of signals, is there.
  * Beyond so many, they pass for new ones. */
 enum { MOST_LOADED = 16 };
@@ -126,6 +135,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     state->widest_first = state->long_items && strstr(device->info.platform, "Portable Computing Language") != NULL;
     state->group = group_size(state->id);
     state->exact_divide = divides_exactly(state->id);
+    state->vector_bytes = widest_vector();
     state->context = create_context(device, &code);
     if (code != CL_SUCCESS) {
         free(state);

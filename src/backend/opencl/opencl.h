@@ -94,6 +94,7 @@ typedef struct rp_cl_device {
     bool long_items;         /* few strong units: much work for each item outweighs its start */
     bool widest_first;       /* PoCL: see launch_width */
     size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
+    unsigned vector_bytes;   /* the widest that kernels may use */
     bool build_waits;        /* what is not built is waited for, even where something else would do */
     pthread_mutex_t lock;    /* everything below */
     rp_cl_lane *free, *all;  /* lanes */

@@ -47,9 +47,9 @@ static cl_int compile(const rp_device *device, rp_cl_program *entry)
                            entry->form == ROWPOOL_FOLD ? rp_kernel_fold : rp_kernel_body};
     snprintf(options, sizeof options,
              "-D ROWPOOL_DTYPE=%s -D RP_WIDTH=%zu -D RP_ARGUMENTS_SIZE=%zu -D RP_RESULT_SIZE=%zu "
-             "-D RP_MOST_ACCUMULATOR_SIZE=%zu%s",
+             "-D RP_MOST_ACCUMULATOR_SIZE=%zu -D RP_MOST_VECTOR=%u%s",
              rp_dtype_of(entry->dtype)->name, entry->width, entry->arguments_size, entry->result_size,
-             rp_cl_accumulator_size(entry->accumulator_size),
+             rp_cl_accumulator_size(entry->accumulator_size), state->vector_bytes,
              state->exact_divide ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
     cl_int code;
     entry->program = clCreateProgramWithSource(state->context, sizeof texts / sizeof *texts, texts, NULL, &code);

@@ -1341,13 +1341,13 @@ TEST(the_flagship_goes_to_opencl)
         count_rows(pool, 200001, 1, async != 0, &opencl, &host); /* one more: not any longer */
         assert_int_equal(opencl, 200001);
         assert_int_equal(host, 0);
-        count_rows(pool, 16384, 32, async != 0, &opencl, &host); /* 2 MB in wide rows: still small */
+        count_rows(pool, 32768, 32, async != 0, &opencl, &host); /* 4 MB in wide rows: still small */
         assert_int_equal(opencl, 0);
-        assert_int_equal(host, 16384);
-        count_rows(pool, 16384, 31, async != 0, &opencl, &host);
-        assert_int_equal(opencl, 16384);
+        assert_int_equal(host, 32768);
+        count_rows(pool, 32768, 31, async != 0, &opencl, &host);
+        assert_int_equal(opencl, 32768);
         assert_int_equal(host, 0);
-        count_rows(pool, 1, (2 << 20) / 4 + 1, async != 0, &opencl, &host);
+        count_rows(pool, 1, (4 << 20) / 4 + 1, async != 0, &opencl, &host);
         assert_int_equal(opencl, 1);
         assert_int_equal(host, 0);
     }

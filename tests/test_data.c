@@ -95,17 +95,18 @@ static char *results_of(rowpool *pool, rowpool_call call, way how)
     return results;
 }
 
-static const rowpool_range two_ranges[] = {
+static const rowpool_range some_ranges[] = {
     {{ROWPOOL_NUMBER_I64, {4}}, {ROWPOOL_NUMBER_I64, {8}}, ROWPOOL_CLOSED_BOTH},
     {{ROWPOOL_NUMBER_I64, {-1}}, {ROWPOOL_NUMBER_I64, {5}}, ROWPOOL_CLOSED_LEFT},
+    {{ROWPOOL_NUMBER_I64, {3}}, {ROWPOOL_NUMBER_I64, {7}}, ROWPOOL_CLOSED_NEITHER},
 };
 
 static rowpool_call call_of(const rowpool_function *function, const rowpool_rows *rows)
 {
     rowpool_call call = {.size = sizeof call, .function = function, .inputs = rows, .allow_host = true};
     if (function->ranges) {
-        call.ranges = two_ranges;
-        call.n_ranges = COUNT_OF(two_ranges);
+        call.ranges = some_ranges;
+        call.n_ranges = COUNT_OF(some_ranges);
     }
     return call;
 }
@@ -244,10 +245,10 @@ TEST(inputs_are_zipped_whichever_of_them_stay)
 /* ---- Brought once ------------------------------------------------------------------------------------------------- */
 
 enum {
-    COUNT = 60000, /* more elements than the calling thread does by itself, in two ranges even with all in one row */
+    COUNT = 70000, /* more elements than the calling thread does by itself, in three ranges even with all in one row */
     WIDTH = 5,
     ELEMENTS = COUNT * WIDTH,
-    CHUNK = 150000 /* bytes: eight parts of 7500 rows of int32 */
+    CHUNK = 175000 /* bytes: eight parts of 8750 rows of int32 */
 };
 
 /* A pool of the first device named, with parts that small. */

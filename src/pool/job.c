@@ -17,7 +17,7 @@
 /* A device's round trip takes longer than the host needs for so few elements (or results, where rows are short). On two
  * cores PoCL and the host were level at 20,000 to 100,000 elements in means and the like, in counts, which the host
  * does several at once, at 500,000; at 4 MB where rows are so wide that the host counts as fast as the cache gives. */
-enum { SMALL_MAP = 20000, SMALL_COUNT = 200000, SMALL_WIDE_BYTES = 2 << 20, WIDE_ROW = 32 };
+enum { SMALL_MAP = 20000, SMALL_COUNT = 200000, SMALL_WIDE_BYTES = 4 << 20, WIDE_ROW = 32 };
 
 static bool counts(const rp_map *map)
 {

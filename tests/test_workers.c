@@ -1112,7 +1112,8 @@ TEST(terminate_again_and_again)
         if (i == 1)
             descriptors = test_count_descriptors();
     }
-    assert_in_range(test_count_descriptors(), 0, descriptors + 4);
+    /* One lost each time would be twice as many; how many workers are there again is a matter of the moment. */
+    assert_in_range(test_count_descriptors(), 0, descriptors + times / 2);
     rowpool_close(pool);
     assert_false(test_has_child());
 }

@@ -403,7 +403,9 @@ TEST(a_driver_that_never_gets_far)
     const rowpool_rows rows = dense(data);
     rowpool *pool = open_isolated();
     check_counts(pool, &rows, counts);
-    assert_in_range(failures_of(pool), 1, 4);
+    /* Two helpers that end with two tasks each; before, where the driver takes so much that rows find no room either,
+     * chunks of half the size a few times. */
+    assert_in_range(failures_of(pool), 1, 16);
     rowpool_close(pool);
     assert_false(test_has_child());
     setenv("ROWPOOL_HELPER", helper, 1);

@@ -371,9 +371,8 @@ enum { RP_TOGETHER = 64 }; /* rows that every column passes over together */
 typedef ulong rp_staged_t;
 
 enum {
-    RP_STAGED = 16384, /* elements that are staged together, a bit for each */
-    RP_STAGED_MEAN =
-        64, /* the mean length of rows up to which it pays where several columns could be counted abreast */
+    RP_STAGED = 16384,   /* elements that are staged together, a bit for each */
+    RP_STAGED_MEAN = 64, /* the mean length up to which it pays where columns could be counted abreast */
     RP_STAGED_SIZE = RP_STAGED / 64 + 2
 };
 

@@ -27,6 +27,17 @@ bool test_pool_due(const test_pool *asked, size_t elements)
     return test_pool_fits(asked, elements) && seen++ % one_in == 0;
 }
 
+bool test_dtype_due(rowpool_dtype dtype)
+{
+    const char *names = getenv("ROWPOOL_TEST_DTYPES"), *name = test_name(dtype);
+    if (names == NULL)
+        return true;
+    for (const char *at = names; (at = strstr(at, name)) != NULL; at++)
+        if ((at == names || at[-1] == ',') && (at[strlen(name)] == ',' || at[strlen(name)] == '\0'))
+            return true;
+    return false;
+}
+
 /* Whether the surroundings ask for a form of the built-in functions that this CPU does not have. */
 static bool cpu_lacks(const char *message)
 {

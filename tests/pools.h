@@ -1,6 +1,7 @@
 /* The pools that the contracts ask: every device and backend, each with several sizes of chunks. What the surroundings
  * say about the cases is read here too: for devices or checkers that are slow, ROWPOOL_TEST_ONE_IN takes only each
- * so-manieth of the given cases, ROWPOOL_TEST_ELEMENTS only those of so many elements. */
+ * so-manieth of the given cases, ROWPOOL_TEST_ELEMENTS only those of so many elements, ROWPOOL_TEST_DTYPES only those
+ * of the element types that it names ("int32,float64"). */
 #ifndef ROWPOOL_TESTS_POOLS_H
 #define ROWPOOL_TESTS_POOLS_H
 
@@ -29,5 +30,6 @@ const test_pool *test_pool_at(size_t i);
 /* Whether a case of so many elements is for this pool; and whether this given one is among those to be taken. */
 bool test_pool_fits(const test_pool *asked, size_t elements);
 bool test_pool_due(const test_pool *asked, size_t elements);
+bool test_dtype_due(rowpool_dtype dtype);
 
 #endif

@@ -1,0 +1,45 @@
+# When each test runs. All run nightly; the label nightly marks those that only run then, and the presets release, asan,
+# tsan and no-opencl leave them out. Included at the end of CMakeLists.txt: every test is known.
+#
+# An optimised build runs all but these, which repeat a test in other surroundings, with other dtypes or numbers of ranks.
+set(nightly_only
+  contract-two-devices contract-one-thread contract-rusticl-dtypes contract-avx2
+  widths-avx2
+  data-copy-fork data-two-devices
+  builtins-two-devices builtins-copy builtins-one-thread builtins-chunks builtins-isolated builtins-rusticl
+  builtins-avx2 builtins-baseline
+  map-rusticl oclgrind-dtypes
+  mpi-.*-[134] mpi-.*-whole mpi-mpich-devices-2 mpi-mpich-no-device
+  mpi-program-openmpi-[134] mpi-program-mpich-[124]
+  packages consumer-packages page)
+
+# A sanitizer's build runs these: what parses, what shares memory between threads and processes, what cleans up after
+# faults, and the contract once on each backend.
+set(sanitized
+  base range rows arrow split fold schedule api memory fork process kill threads npy units input program formats trace
+  trace-file map data workers system_faults faults isolated builder signals contract contract-isolated builtins mpi_divide)
+
+# A build without OpenCL runs these: what such a build does otherwise.
+set(without_opencl api contract map data workers nodevice environment doctor program bench consumer man readme-files)
+
+# Seconds on one core, by which the longest start first. Below 5 they do not matter.
+set(costs)
+
+get_property(tests DIRECTORY PROPERTY TESTS)
+foreach(test IN LISTS tests)
+  set(only_nightly OFF)
+  if(ROWPOOL_SANITIZE AND NOT test IN_LIST sanitized)
+    set(only_nightly ON)
+  elseif(NOT ROWPOOL_HAVE_OPENCL AND NOT test IN_LIST without_opencl)
+    set(only_nightly ON)
+  else()
+    foreach(pattern IN LISTS nightly_only)
+      if(test MATCHES "^${pattern}$")
+        set(only_nightly ON)
+      endif()
+    endforeach()
+  endif()
+  if(only_nightly)
+    set_property(TEST ${test} APPEND PROPERTY LABELS nightly)
+  endif()
+endforeach()

@@ -4,9 +4,9 @@
 # An optimised build runs all but these, which repeat a test in other surroundings, with other dtypes or numbers of ranks.
 set(nightly_only
   contract-two-devices contract-one-thread contract-rusticl-dtypes contract-avx2
-  widths-avx2
+  widths-.*-dtypes
   data-copy-fork data-two-devices
-  builtins-two-devices builtins-copy builtins-one-thread builtins-chunks builtins-isolated builtins-rusticl
+  builtins-every-pair builtins-two-devices builtins-copy builtins-one-thread builtins-chunks builtins-isolated builtins-rusticl
   builtins-avx2 builtins-baseline
   map-rusticl oclgrind-dtypes
   mpi-.*-[134] mpi-.*-whole mpi-mpich-devices-2 mpi-mpich-no-device

@@ -19,6 +19,8 @@ except ImportError:
 EDGES = [-3, 0, 2.5, 4, 8]
 
 TYPES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
+if "ROWPOOL_TEST_DTYPES" in os.environ:
+    TYPES = [name for name in TYPES if name in os.environ["ROWPOOL_TEST_DTYPES"].split(",")]
 
 
 def has_cpu_device(program):

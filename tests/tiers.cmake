@@ -11,7 +11,7 @@ set(nightly_only
   map-rusticl oclgrind-dtypes
   mpi-.*-[134] mpi-.*-whole mpi-mpich-devices-2 mpi-mpich-no-device
   mpi-program-openmpi-[134] mpi-program-mpich-[124]
-  packages consumer-packages page)
+  packages consumer-packages page numpy-dtypes)
 
 # A sanitizer's build runs these: what parses, what shares memory between threads and processes, what cleans up after
 # faults, and the contract once on each backend.
@@ -22,8 +22,24 @@ set(sanitized
 # A build without OpenCL runs these: what such a build does otherwise.
 set(without_opencl api contract map data workers nodevice environment doctor program bench consumer man readme-files)
 
-# Seconds on one core, by which the longest start first. Below 5 they do not matter.
-set(costs)
+# The longest start first, so that no core idles at the end: seconds on one core, in the build where they are most.
+set(costs
+  builtins 90 fork 60 builder 50 workers 50 program 50 contract 40 map 40 bench 40 mpi-openmpi-kill 40 widths 30 data 30
+  isolated 30 range 30 numpy 30 input 20 faults 20 system_faults 20 mpi-program-openmpi-2 20 mpi-program-mpich-3 20
+  packages 15 signals 10 large 10 threads 10 contract-no-device 10 contract-isolated 10 contract-rusticl 10 oclgrind 10)
+while(costs)
+  list(POP_FRONT costs test seconds)
+  if(TEST ${test})
+    set_tests_properties(${test} PROPERTIES COST ${seconds})
+  endif()
+endwhile()
+
+# Gigabytes each: one at a time.
+foreach(test large huge huge-copy)
+  if(TEST ${test})
+    set_tests_properties(${test} PROPERTIES RESOURCE_LOCK memory)
+  endif()
+endforeach()
 
 get_property(tests DIRECTORY PROPERTY TESTS)
 foreach(test IN LISTS tests)

@@ -1303,6 +1303,52 @@ TEST(workers_do_not_collect)
     close_workers(&device);
 }
 
+/* Does so many tasks of equally many rows at once, one byte of data and eight of results each; all are done before the
+ * first is finished, so that each has a buffer of its own. */
+static void do_at_once(rp_device *device, size_t n, size_t rows)
+{
+    enum { MOST = 10 };
+    test_random random = test_random_begin(12);
+    test_array array = test_array_make(&random, ROWPOOL_INT8, TEST_DENSE, n * rows, 1, 0);
+    test_map t = make_map(&random, &array.rows, PRIVATE, 1, &rp_builtin_count64);
+    rp_task tasks[MOST];
+    rp_queue home;
+    rowpool_error error;
+    assert_true(n <= MOST);
+    test_array_free(&array);
+    rp_queue_init(&home);
+    for (size_t i = 0; i < n; i++) {
+        const rp_chunk chunk = {.row = i * rows, .rows = rows};
+        tasks[i] = (rp_task){.map = &t.map, .chunk = chunk, .home = &home};
+        tasks[i].results = t.map.results + chunk.row * sizeof(uint64_t);
+        assert_ok(rp_backend_fork.submit(device, &tasks[i], &error), error);
+    }
+    for (size_t i = 0; i < n; i++)
+        rp_queue_pop(&home);
+    for (size_t i = 0; i < n; i++)
+        assert_ok(rp_backend_fork.finish(device, &tasks[i], &error), error);
+    rp_queue_destroy(&home);
+    check_map(&t);
+    free_map(&t);
+}
+
+/* Buffers of results are kept for the next tasks: a few for each worker, and none that is larger than 16 MB. */
+TEST(only_so_much_is_kept_for_results)
+{
+    static const struct {
+        size_t tasks, rows, kept;
+    } cases[] = {{1, 100, 1}, {10, 100, RP_WORKERS_BUFFERS}, {1, (2 << 20) - 1, 1}, {1, (2 << 20) + 1, 0}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        rp_device device = open_workers(1);
+        size_t before = test_count_descriptors();
+        for (int time = 0; time < 2; time++) {
+            do_at_once(&device, cases[i].tasks, cases[i].rows);
+            assert_int_equal(test_count_descriptors(), before + cases[i].kept);
+        }
+        close_workers(&device);
+    }
+}
+
 static void *read_pids(int from, pid_t *pids, size_t n)
 {
     return read(from, pids, n * sizeof *pids) == (ssize_t)(n * sizeof *pids) ? pids : NULL;
@@ -1440,6 +1486,7 @@ int main(void)
         cmocka_unit_test(no_replacement_to_be_had),
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(workers_do_not_collect),
+        cmocka_unit_test(only_so_much_is_kept_for_results),
         cmocka_unit_test(workers_die_with_their_parent),
         cmocka_unit_test(a_child_drops_the_device_and_the_parent_keeps_it),
     };

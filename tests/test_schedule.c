@@ -21,18 +21,24 @@ struct timespec rp_clock_now(void)
 
 /* ---- Simulated devices ------------------------------------------------------------------------------------------ */
 
-enum { MOST_DEVICES = 3, MOST_PARALLEL = 8 };
+enum { MOST_DEVICES = 3, MOST_PARALLEL = 8, FIRST_CHUNKS = 3 };
 
 typedef struct simulated {
     double rate;                   /* bytes a second; */
     double change_at, later_rate;  /* from that moment on, if not 0 */
-    double build;                  /* seconds that a compiler needs for the first chunk */
+    double build;                  /* seconds that a compiler needs for the first chunk, */
+    bool builds_in_submit;         /* and whoever submits it waits for that */
     const struct simulated *rival; /* one that takes a part of its rate while it works */
     double taken;
     size_t parallel; /* chunks that it works on side by side; 0: one */
+    size_t too_many; /* elements of a chunk for which memory runs out; 0: it never does */
+    bool late;       /* that shows only in finish */
+    size_t killer;   /* rows that are a multiple of it kill a worker; 0: none does */
     /* What comes of it: */
     double free_at[MOST_PARALLEL]; /* when each has done all that it was given */
-    size_t rows, chunks, largest;  /* in the last map */
+    size_t rows, chunks, largest;  /* in the last map, */
+    size_t first[FIRST_CHUNKS];    /* the bytes of its first chunks, */
+    size_t deaths;                 /* and of its workers */
     bool built;
 } simulated;
 
@@ -46,9 +52,14 @@ static simulated *simulated_of(const rp_device *device)
     return (simulated *)device->id[0];
 }
 
+static size_t elements_of(const rp_task *task)
+{
+    return rp_chunk_elements(task->map->inputs, &task->chunk);
+}
+
 static size_t bytes_of(const rp_task *task)
 {
-    return rp_chunk_elements(task->map->inputs, &task->chunk) * task->map->inputs->dtype->size;
+    return elements_of(task) * task->map->inputs->dtype->size;
 }
 
 /* What a chunk costs beside its bytes. */
@@ -83,18 +94,39 @@ static double taken_from(const simulated *device)
     return 0;
 }
 
+static bool memory_runs_out(const simulated *device, const rp_task *task)
+{
+    return device->too_many > 0 && elements_of(task) >= device->too_many;
+}
+
+static rowpool_status no_memory(rowpool_error *error)
+{
+    return rp_fail(error, ROWPOOL_ENOMEM, "simulated");
+}
+
+/* Seconds that the device needs before it begins a task. */
+static double build_for(simulated *device, rp_task *task)
+{
+    task->cold = device->build > 0 && !device->built;
+    device->built = true;
+    if (task->cold && device->builds_in_submit)
+        clock_seconds += device->build;
+    return task->cold && !device->builds_in_submit ? device->build : 0;
+}
+
 static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     simulated *own = simulated_of(device);
-    flight *in_flight = malloc(sizeof *in_flight);
-    (void)error;
-    assert_non_null(in_flight);
     size_t bytes = bytes_of(task);
-    double *free_at = first_free(own);
-    task->cold = own->build > 0 && !own->built;
-    own->built = true;
-    *free_at = end_of(own, fmax(clock_seconds, *free_at) + (task->cold ? own->build : 0), (double)bytes,
-                      taken_from(own));
+    assert_true(bytes > 0);
+    if (!own->late && memory_runs_out(own, task))
+        return no_memory(error);
+    flight *in_flight = malloc(sizeof *in_flight);
+    assert_non_null(in_flight);
+    double *free_at = first_free(own), build = build_for(own, task);
+    *free_at = end_of(own, fmax(clock_seconds, *free_at) + build, (double)bytes, taken_from(own));
+    if (own->chunks < FIRST_CHUNKS)
+        own->first[own->chunks] = bytes;
     own->chunks++;
     own->largest = bytes > own->largest ? bytes : own->largest;
     in_flight->end = *free_at;
@@ -102,15 +134,36 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
     return ROWPOOL_OK;
 }
 
+static bool kills(const simulated *device, const rp_chunk *chunk)
+{
+    size_t killer = device->killer;
+    return killer > 0 && (chunk->row + killer - 1) / killer * killer < chunk->row + chunk->rows;
+}
+
+/* A visit of each row; of a part of one, its elements are counted. In a stream nobody looks at the results. */
+static void visit(const rp_task *task)
+{
+    uint32_t *results = task->results;
+    if (task->chunk.partial)
+        *results = (uint32_t)elements_of(task);
+    for (size_t row = 0; !task->chunk.partial && task->map->results != NULL && row < task->chunk.rows; row++)
+        results[row]++;
+}
+
 static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *error)
 {
-    uint32_t *visits = task->results;
-    (void)error;
-    for (size_t row = 0; row < task->chunk.rows; row++)
-        visits[row]++;
-    simulated_of(device)->rows += task->chunk.rows;
+    simulated *own = simulated_of(device);
     free(task->state);
     task->state = NULL;
+    if (memory_runs_out(own, task))
+        return no_memory(error);
+    task->blamed = kills(own, &task->chunk);
+    if (task->blamed) {
+        own->deaths++;
+        return rp_fail(error, ROWPOOL_EWORKER, "simulated");
+    }
+    visit(task);
+    own->rows += task->chunk.rows;
     return ROWPOOL_OK;
 }
 
@@ -129,6 +182,7 @@ enum { ROW_BYTES = 4096, CHUNK_BYTES = 256 << 20 };
 typedef struct {
     rowpool pool;
     rp_device devices[MOST_DEVICES + 1]; /* the host is the last */
+    size_t places, most_waiting;         /* of the last map: for chunks in flight; chunks that waited for delivery */
 } simulation;
 
 static void open_pool(simulation *own, simulated *devices, size_t count)
@@ -188,31 +242,62 @@ static rp_map map_of(size_t rows, uint32_t *visits)
     };
 }
 
-/* Maps so many rows, or cancels that before the first chunk. */
-static rowpool_status run_map(simulation *own, size_t rows, uint32_t *visits, bool cancelled)
+/* What is pending on a device are the bytes that it has in flight, whatever became of others. */
+static void check_pending(const rp_run *run)
 {
-    const rp_map map = map_of(rows, visits);
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *participant = &run->participants[i];
+        size_t bytes = 0;
+        for (size_t k = 0; k < run->n_slots; k++) {
+            const rp_task *task = &run->slots[k].task;
+            if (task->state != NULL && task->device == participant->device)
+                bytes += bytes_of(task);
+        }
+        assert_int_equal(participant->pending, bytes);
+    }
+}
+
+static void begin_counting(simulation *own, const rp_run *run)
+{
+    own->places = run->n_slots;
+    own->most_waiting = 0;
+    for (size_t i = 0; i < own->pool.devices.used; i++) {
+        simulated *device = simulated_of(&own->devices[i]);
+        device->rows = device->chunks = device->largest = device->deaths = 0;
+        memset(device->first, 0, sizeof device->first);
+    }
+}
+
+/* Does a map, or cancels it before the first chunk. stream NULL: its results go to its array. */
+static rowpool_status drive(simulation *own, const rp_map *map, const rp_stream *stream, bool cancelled)
+{
     rp_queue queue; /* nothing arrives there: the test itself says what completed */
     rp_run run;
     rowpool_error error;
     rp_queue_init(&queue);
-    assert_ok(rp_run_init(&run, &own->pool, &map, NULL, &queue, &error), error);
+    assert_ok(rp_run_init(&run, &own->pool, map, stream, &queue, &error), error);
     atomic_store(&run.patience.cancelled, cancelled);
-    for (size_t i = 0; i < own->pool.devices.used; i++) {
-        simulated *device = simulated_of(&own->devices[i]);
-        device->rows = device->chunks = device->largest = 0;
-    }
+    begin_counting(own, &run);
     rp_run_fill(&run);
     while (run.in_flight > 0) {
+        check_pending(&run);
         rp_slot *slot = next_to_end(&run);
         clock_seconds = fmax(clock_seconds, ((flight *)slot->task.state)->end);
         rp_run_complete(&run, slot);
+        own->most_waiting = run.n_waiting > own->most_waiting ? run.n_waiting : own->most_waiting;
         rp_run_fill(&run);
     }
+    check_pending(&run);
     rowpool_status status = rp_run_status(&run, &error);
     rp_run_destroy(&run);
     rp_queue_destroy(&queue);
     return status;
+}
+
+static rowpool_status run_map(simulation *own, size_t rows, uint32_t *visits, bool cancelled)
+{
+    const rp_map map = map_of(rows, visits);
+    return drive(own, &map, NULL, cancelled);
 }
 
 /* Maps so many rows and returns the seconds that it took, once every row was visited exactly once. */
@@ -343,6 +428,23 @@ TEST(a_device_that_had_to_compile_has_its_part_of_the_next_map)
     close_pool(&own);
 }
 
+/* What one chunk cost while somebody stood still, for another's compiler, is not taken for its device's rate. */
+TEST(a_standstill_says_nothing_of_the_others)
+{
+    simulated devices[] = {{.rate = fast}, {.rate = fast}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    for (int map = 0; map < 3; map++)
+        map_rows(&own, FEW_ROWS);
+    assert_true(own.devices[0].rate > 0.8 * fast);
+    devices[1].build = 1;
+    devices[1].builds_in_submit = true;
+    devices[1].built = false;
+    assert_true(map_rows(&own, FEW_ROWS) > 1);
+    assert_true(devices[0].chunks > 0 && own.devices[0].rate > 0.8 * fast);
+    close_pool(&own);
+}
+
 TEST(a_device_that_was_left_out_is_tried_again)
 {
     simulated devices[] = {{.rate = fast}, {.rate = fast / 1000, .later_rate = fast}};
@@ -355,6 +457,78 @@ TEST(a_device_that_was_left_out_is_tried_again)
         assert_true(++map < 3000);
     } while (devices[1].rows < FEW_ROWS / 3);
     close_pool(&own);
+}
+
+/* It is faster than it was, so its chunk ends before the others have done the rest: still too slow to be of use. */
+TEST(a_device_that_was_left_out_is_tried_with_one_chunk)
+{
+    enum { MORE_ROWS = 5 * FEW_ROWS };
+    simulated devices[] = {{.rate = fast}, {.rate = fast / 1000}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    map_rows(&own, MORE_ROWS);
+    map_rows(&own, MORE_ROWS);
+    assert_int_equal(devices[1].chunks, 0);
+    devices[1].rate = fast / 500;
+    int map = 0;
+    do {
+        map_rows(&own, MORE_ROWS);
+        assert_true(++map < 3000);
+    } while (devices[1].chunks == 0);
+    assert_int_equal(devices[1].chunks, 1);
+    assert_true(own.devices[1].rate > 1.5 * fast / 1000); /* as it was measured anew, in time */
+    close_pool(&own);
+}
+
+/* The first chunk of all is the least there is; then four times as much as was done. By a rate of an earlier map a
+ * device has an eighth of its share first. */
+TEST(a_rate_is_trusted_no_further_than_it_was_measured)
+{
+    enum { SOME_ROWS = 800, SHARE = SOME_ROWS / 2 * ROW_BYTES };
+    static const double slow = 80e6; /* so that no chunk is as large as would take too long */
+    simulated devices[] = {{.rate = slow}, {.rate = slow}};
+    simulation own;
+    open_pool(&own, devices, 2);
+    map_rows(&own, ROWS / 10);
+    assert_in_range(devices[0].first[0], 1, RP_LEAST_WORK);
+    assert_in_range(devices[0].first[1], 3 * RP_LEAST_WORK, 4 * RP_LEAST_WORK);
+    map_rows(&own, SOME_ROWS);
+    assert_in_range(devices[0].first[0], SHARE / 10, SHARE / 8);
+    assert_in_range(devices[0].first[1], SHARE / 10, SHARE / 8);
+    assert_in_range(devices[0].first[2], SHARE / 7, SHARE / 4);
+    close_pool(&own);
+}
+
+/* As long as one rate is not known, nobody can tell who is to have what. */
+TEST(nobody_keeps_rows_before_all_rates_are_known)
+{
+    static const struct {
+        double rates[2];
+        size_t count;
+        size_t least, most; /* of what the first may keep, in rows */
+    } cases[] = {
+        {{0, 0}, 2, 0, 0},
+        {{fast, 0}, 2, 0, 0},
+        {{0, fast}, 2, 0, 0},
+        {{fast / 4, fast}, 2, ROWS / 10 - 1, ROWS / 10},
+        {{fast, fast / 4}, 2, SIZE_MAX / ROW_BYTES, SIZE_MAX / ROW_BYTES},
+        {{0}, 1, SIZE_MAX / ROW_BYTES, SIZE_MAX / ROW_BYTES},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        simulated devices[2] = {0};
+        simulation own;
+        rp_run run;
+        rowpool_error error;
+        uint32_t visits;
+        const rp_map map = map_of(ROWS, &visits);
+        open_pool(&own, devices, cases[i].count);
+        for (size_t k = 0; k < cases[i].count; k++)
+            own.devices[k].rate = cases[i].rates[k];
+        assert_ok(rp_run_init(&run, &own.pool, &map, NULL, NULL, &error), error);
+        assert_in_range(rp_share_most_to_keep(&run, &run.participants[0]) / ROW_BYTES, cases[i].least, cases[i].most);
+        rp_run_destroy(&run);
+        close_pool(&own);
+    }
 }
 
 /* A run in which nothing was done, for there was nothing to do or nobody waited for it. */
@@ -469,6 +643,119 @@ TEST(alone_a_device_gets_as_much_as_it_can_take)
     close_pool(&own);
 }
 
+/* ---- Memory that runs out --------------------------------------------------------------------------------------- */
+
+static void no_part(const rowpool_block *block, const void *arguments, size_t columns, void *accumulators)
+{
+    (void)block, (void)arguments, (void)columns, (void)accumulators;
+    fail_msg("a simulated device computes nothing");
+}
+
+static void add_part(void *into, const void *from, const void *arguments, size_t columns)
+{
+    (void)arguments, (void)columns;
+    *(uint32_t *)into += *(const uint32_t *)from;
+}
+
+static void end_row(const void *accumulators, size_t width, const void *arguments, size_t columns, void *results)
+{
+    (void)arguments, (void)columns;
+    *(uint32_t *)results += *(const uint32_t *)accumulators == width;
+}
+
+/* One row, which may be split. */
+static rp_map map_of_row(size_t width, uint32_t *visits)
+{
+    rp_map map = map_of(1, visits);
+    rp_rows *row = &map.inputs[0];
+    row->width = row->stride = row->elements = width;
+    map.code.compiled.accumulator_size = sizeof *visits;
+    map.code.compiled.part = no_part;
+    map.code.compiled.merge = add_part;
+    map.code.compiled.end = end_row;
+    return map;
+}
+
+/* With memory for one element the row comes out whole; with none for that either the map fails, and ends. */
+static void halve_row(size_t width, size_t too_many, bool late)
+{
+    simulated devices[] = {{.rate = fast, .too_many = too_many, .late = late}};
+    uint32_t visits = 0;
+    simulation own;
+    const rp_map map = map_of_row(width, &visits);
+    open_pool(&own, devices, 1);
+    assert_int_equal(drive(&own, &map, NULL, false), too_many == 1 ? ROWPOOL_ENOMEM : ROWPOOL_OK);
+    assert_int_equal(visits, too_many - 1);
+    close_pool(&own);
+}
+
+TEST(where_memory_runs_out_a_row_is_halved_down_to_its_elements)
+{
+    for (size_t width = 1; width < 10; width++)
+        for (size_t too_many = 1; too_many <= 2; too_many++) {
+            halve_row(width, too_many, false);
+            halve_row(width, too_many, true);
+        }
+}
+
+/* ---- Rows that kill --------------------------------------------------------------------------------------------- */
+
+/* In chunks of one row on one device, that has two in flight. */
+TEST(a_map_whose_rows_kill_too_often_ends)
+{
+    static const struct {
+        size_t killer, least, most; /* deaths */
+    } cases[] = {
+        {FEW_ROWS, 2, 2}, /* a single row: once more may be chance */
+        {2, 1024, 1025},  /* rows are done in between */
+        {1, 40, 41},      /* none is ever done */
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        simulated devices[] = {{.rate = fast, .killer = cases[i].killer}};
+        uint32_t *visits = calloc(FEW_ROWS, sizeof *visits);
+        simulation own;
+        assert_non_null(visits);
+        rp_map map = map_of(FEW_ROWS, visits);
+        map.chunk_rows = 1;
+        open_pool(&own, devices, 1);
+        assert_int_equal(drive(&own, &map, NULL, false), ROWPOOL_EWORKER);
+        assert_in_range(devices[0].deaths, cases[i].least, cases[i].most);
+        for (size_t row = 0; row < FEW_ROWS; row++)
+            assert_true(visits[row] <= (row % cases[i].killer != 0));
+        close_pool(&own);
+        free(visits);
+    }
+}
+
+/* ---- Streams ---------------------------------------------------------------------------------------------------- */
+
+/* payload: the row that is next. */
+static int take_in_order(size_t row, size_t rows, const void *results, void *payload)
+{
+    size_t *next = payload;
+    (void)results;
+    assert_int_equal(row, *next);
+    *next += rows;
+    return 0;
+}
+
+/* The first rows take a second; the other device would have done all the rest meanwhile. */
+TEST(only_so_many_chunks_wait_for_the_rows_before_them)
+{
+    simulated devices[] = {{.rate = fast, .build = 1}, {.rate = fast}};
+    size_t next = 0;
+    const rp_stream stream = {.each = take_in_order, .order = ROWPOOL_IN_ORDER, .payload = &next};
+    simulation own;
+    rp_map map = map_of(FEW_ROWS, NULL);
+    map.chunk_rows = 1;
+    open_pool(&own, devices, 2);
+    assert_int_equal(drive(&own, &map, &stream, false), ROWPOOL_OK);
+    assert_int_equal(next, FEW_ROWS);
+    /* A chunk is begun while fewer wait than there are places; those in flight by then, but for the first, follow. */
+    assert_in_range(own.most_waiting, own.places, 2 * own.places - 2);
+    close_pool(&own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,12 +764,19 @@ int main(void)
         cmocka_unit_test(a_device_that_would_only_slow_a_small_map_down_gets_nothing),
         cmocka_unit_test(a_change_of_rate_is_followed),
         cmocka_unit_test(a_device_that_had_to_compile_has_its_part_of_the_next_map),
+        cmocka_unit_test(a_standstill_says_nothing_of_the_others),
         cmocka_unit_test(a_device_that_was_left_out_is_tried_again),
+        cmocka_unit_test(a_device_that_was_left_out_is_tried_with_one_chunk),
+        cmocka_unit_test(a_rate_is_trusted_no_further_than_it_was_measured),
+        cmocka_unit_test(nobody_keeps_rows_before_all_rates_are_known),
         cmocka_unit_test(a_run_that_did_nothing_says_nothing_of_the_devices),
         cmocka_unit_test(a_device_that_takes_more_from_another_than_it_brings_gets_nothing),
         cmocka_unit_test(a_device_that_brings_more_than_it_takes_takes_part),
         cmocka_unit_test(among_other_runs_no_device_is_held_off_to_compare),
         cmocka_unit_test(alone_a_device_gets_as_much_as_it_can_take),
+        cmocka_unit_test(where_memory_runs_out_a_row_is_halved_down_to_its_elements),
+        cmocka_unit_test(a_map_whose_rows_kill_too_often_ends),
+        cmocka_unit_test(only_so_many_chunks_wait_for_the_rows_before_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

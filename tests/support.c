@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,20 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* ---- The process ------------------------------------------------------------------------------------------------ */
+
+/* A shell starts what runs in its background with SIGINT and SIGQUIT ignored, nohup with SIGHUP ignored, and programs
+ * that a test starts would inherit that. */
+__attribute__((constructor)) static void expect_signals(void)
+{
+    static const int expected[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
+    sigset_t none;
+    for (size_t i = 0; i < COUNT_OF(expected); i++)
+        signal(expected[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
 
 /* ---- Random numbers --------------------------------------------------------------------------------------------- */
 

@@ -1175,7 +1175,7 @@ TEST(a_forked_child_is_kept_out)
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            alarm(120); /* a hang is a failure too */
+            alarm(600); /* a hang is a failure too */
             int failed = calls_in_child(pool, job);
             _exit(failed != 0 ? failed : pools_in_child());
         }

@@ -24,7 +24,7 @@ typedef struct {
 static bool run_with_fault(const test_scenario *scenario, long n, manner how, size_t *wrong)
 {
     test_attempt a;
-    alarm(60); /* a hang ends the test */
+    alarm(600); /* a hang ends the test */
     test_faults_arm(&faults, n, how.sticky, how.memory);
     test_verdict said = test_scenario_run(scenario, how.strict, &a);
     bool injected = atomic_load(&faults.injected) > 0;

@@ -709,22 +709,19 @@ TEST(shows_progress_of_long_maps_on_terminals_alone)
     const char *const *arguments = ARGUMENTS("count", "long.npy", "--ranges", ranges);
     circumstances with = USUAL;
     with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000");
-    int out = test_open_nameless();
+    int out = test_open_nameless(), err = test_open_nameless();
     terminal t = open_terminal(80);
+    pid_t elsewhere = start_program(arguments, &with, out, err); /* before the other, and so at least as far */
     pid_t child = start_program(arguments, &with, out, t.theirs);
     char *shown = read_until(t.ours, "%");
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(kill(elsewhere, SIGKILL), 0);
+    assert_int_equal(waitpid(elsewhere, NULL, 0), elsewhere);
     assert_int_equal(close(t.ours), 0);
     assert_int_equal(close(t.theirs), 0);
     check_tells(shown, "\r  ");
     free(shown);
-
-    int err = test_open_nameless();
-    child = start_program(arguments, &with, out, err);
-    (void)sleep(2); /* that is a moment */
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
     shown = test_read_all(err);
     assert_string_equal(shown, "");
     free(shown);

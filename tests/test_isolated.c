@@ -447,9 +447,8 @@ TEST(a_helper_dies_with_its_application)
     close(ends[0]);
     assert_true(pid > 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    for (int i = 0; i < 1000 && is_running(pid); i++)
+    while (is_running(pid))
         usleep(10000);
-    assert_false(is_running(pid));
 }
 
 TEST(a_forked_child_leaves_it_alone)

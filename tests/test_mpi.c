@@ -2,7 +2,7 @@
  *
  *     test_mpi                  everything but what follows
  *     test_mpi devices          where there are several devices, each rank has its share
- *     test_mpi kill FILE RANK MICROSECONDS   that rank is killed so long after it began to map, and then to write the file
+ *     test_mpi map|write FILE RANK MICROSECONDS   that rank is killed so long after it began to map, or to write the file
  *
  * A check that fails on any rank ends all of them. */
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -570,22 +571,22 @@ static void die(int signal_number)
     (void)kill(getpid(), SIGKILL);
 }
 
-static void be_killed_at_work(const char *file, int who, long microseconds)
+/* Maps, or writes the file, again and again until it is killed. */
+static void be_killed_at_work(const char *file, bool writes, int who, long microseconds)
 {
-    enum { BYTES = 1 << 20, ROUNDS = 20, COUNT = BYTES / 4096 };
+    enum { BYTES = 1 << 20, COUNT = BYTES / 4096 };
     static uint32_t counts[COUNT];
     char *bytes = allocate(BYTES);
     const rowpool_rows rows = {.data = bytes, .dtype = ROWPOOL_INT8, .count = COUNT, .width = BYTES / COUNT};
     const struct itimerval when = {.it_value = {microseconds / 1000000, microseconds % 1000000}};
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0); /* no rank outlives its launcher */
     CHECK(signal(SIGALRM, die) != SIG_ERR);
     MPI_Barrier(MPI_COMM_WORLD);
     CHECK(rank != who || setitimer(ITIMER_REAL, &when, NULL) == 0);
-    for (int i = 0; i < ROUNDS; i++)
+    while (!writes)
         CHECK_OK(rowpool_mpi_range_count(cluster, &rows, NULL, 0, counts, &error));
-    CHECK_OK(rowpool_mpi_write(cluster, file, NULL, 0, bytes, BYTES, &error));
-    if (rank == 0)
-        printf("it came too late\n");
-    free(bytes);
+    for (;;)
+        CHECK_OK(rowpool_mpi_write(cluster, file, NULL, 0, bytes, BYTES, &error));
 }
 
 int main(int argc, char **argv)
@@ -601,7 +602,7 @@ int main(int argc, char **argv)
     }
     CHECK_OK(rowpool_mpi_open(&cluster, MPI_COMM_WORLD, NULL, &error));
     if (argc == 5) {
-        be_killed_at_work(argv[2], atoi(argv[3]), atol(argv[4]));
+        be_killed_at_work(argv[2], strcmp(argv[1], "write") == 0, atoi(argv[3]), atol(argv[4]));
     } else {
         make_folder();
         every_dtype_and_layout();

@@ -4,10 +4,12 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -617,6 +619,15 @@ TEST(counts_wider_rows_than_uint32_holds)
 /* ---- Standard input --------------------------------------------------------------------------------------------- */
 
 /* Runs the program on what a pipe brings, in two pieces. */
+/* Until the pipe is empty, or nobody is there to read it. */
+static void wait_until_read(int end)
+{
+    struct pollfd reader = {.fd = end};
+    int bytes = 1;
+    while (bytes > 0 && poll(&reader, 1, 1) == 0 && ioctl(end, FIONREAD, &bytes) == 0)
+        ;
+}
+
 static outcome run_on_pipe(const char *path, const char *const *arguments)
 {
     int file = open(path, O_RDONLY);
@@ -631,7 +642,7 @@ static outcome run_on_pipe(const char *path, const char *const *arguments)
     if (writer == 0) {
         (void)close(ends[0]);
         (void)!write(ends[1], bytes, 7);
-        (void)usleep(20000);
+        wait_until_read(ends[1]);
         (void)!write(ends[1], bytes + 7, (size_t)entry.st_size - 7);
         _exit(0);
     }
@@ -1661,11 +1672,6 @@ TEST(notices_that_standard_output_is_closed)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-static void sleep_a_moment(void)
-{
-    (void)usleep(10000);
-}
-
 /* The program waits for a reader of its standard output, with the output file not yet in place. */
 static void interrupt_with(int signal_number)
 {
@@ -1679,7 +1685,6 @@ static void interrupt_with(int signal_number)
     char first;
     assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so it is past everything else */
     assert_int_equal(leftovers(), 1);
-    sleep_a_moment();
     assert_int_equal(kill(child, signal_number), 0);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);

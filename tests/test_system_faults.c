@@ -30,7 +30,7 @@ typedef struct {
 
 /* ---- Hangs -------------------------------------------------------------------------------------------------------- */
 
-enum { HANG_S = 60 };
+enum { HANG_S = 600 };
 static char under_way[160];
 
 static void hangs(int number)

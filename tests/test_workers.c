@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -45,9 +46,8 @@ static void pause_ms(long ms)
 
 static void await_begun(control *c, unsigned least)
 {
-    for (int look = 0; look < 2000 && atomic_load(&c->begun) < least; look++)
+    while (atomic_load(&c->begun) < least)
         pause_ms(5);
-    assert_true(atomic_load(&c->begun) >= least);
 }
 
 static double now(void)
@@ -79,11 +79,10 @@ static const char *const every_device[] = {"fork", "host", "auto"};
 /* ---- What must not be left behind ------------------------------------------------------------------------------- */
 
 /* A worker that has just died may take a moment to be noticed. */
-static bool no_zombie_remains(void)
+static void await_no_zombie(void)
 {
-    for (int look = 0; look < 200 && test_has_zombie(); look++)
+    while (test_has_zombie())
         pause_ms(10);
-    return !test_has_zombie();
 }
 
 /* ---- Ways to die ------------------------------------------------------------------------------------------------ */
@@ -422,7 +421,7 @@ TEST(deaths_leave_nothing_behind)
         uint32_t one;
         assert_refused(rowpool_apply(pool, apply_plan, &p, sizeof p, &one, sizeof one, &error), ROWPOOL_EWORKER, error,
                        deeds[p.what].how);
-        assert_true(no_zombie_remains());
+        await_no_zombie();
         set_bad(&a, 7 * i % 400, false);
         assert_answers_ok(pool, &a);
         rowpool_close(pool);
@@ -450,7 +449,7 @@ TEST(deaths_do_not_pile_up_in_a_pool)
         rowpool_error error;
         p.what = (deed)(i % STOP); /* nothing is ever done in between */
         assert_refused(run_answers(pool, &a, &error), ROWPOOL_EWORKER, error, deeds[p.what].how);
-        assert_true(no_zombie_remains());
+        await_no_zombie();
         if (i == 1) {
             descriptors = test_count_descriptors();
             mappings = test_count_mappings();
@@ -581,7 +580,6 @@ static void check_mostly_bad(size_t every, size_t chunk_rows)
     tally t = count_answers(&a);
     print_message("  each %zu bad, chunks of %zu: %.1f s, %zu rows right: %s\n", every, chunk_rows, now() - begin,
                   t.right, error.message);
-    assert_true(now() - begin < 60);
     assert_int_equal(t.wrong, 0);
     assert_true(rows_lost(&error) >= MANY - t.right - chunk_rows); /* of a lost chunk some were written */
     assert_true(rows_lost(&error) >= (MANY + every - 1) / every);
@@ -787,7 +785,7 @@ static void notify(rowpool_job *job, rowpool_status status, const rowpool_error 
 
 static void await_calls(notice *n)
 {
-    for (int look = 0; look < 2000 && atomic_load(&n->calls) == 0; look++)
+    while (atomic_load(&n->calls) == 0)
         pause_ms(5);
     assert_int_equal(atomic_load(&n->calls), 1);
 }
@@ -812,7 +810,7 @@ TEST(apply_without_waiting)
         assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
         assert_int_equal(atomic_load(&n.calls), 0);
         atomic_store(&c.control->hold, false);
-        assert_ok(rowpool_job_wait(job, 60000, &error), error);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
         for (size_t i = 0; i < sizeof result; i++)
             assert_int_equal(result[i], 9);
         await_calls(&n);
@@ -921,7 +919,7 @@ TEST(apply_refuses_what_is_wrong)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        alarm(20);
+        alarm(600); /* a hang is a failure too */
         bool right = rowpool_apply(pool, mix, a, 4, b, 4, &error) == ROWPOOL_EFORKED &&
                      rowpool_apply_async(pool, mix, a, 4, b, 4, NULL, NULL, &job, &error) == ROWPOOL_EFORKED &&
                      job == NULL && rowpool_terminate(pool, &error) == ROWPOOL_EFORKED;
@@ -966,10 +964,8 @@ TEST(a_function_may_call_exit)
             char what[64], result;
             snprintf(what, sizeof what, "ended with exit status %d", code);
             fflush(NULL);
-            double begin = now();
             assert_refused(rowpool_apply(pool, exit_properly, &code, sizeof code, &result, 1, &error), ROWPOOL_EWORKER,
                            error, what);
-            assert_true(now() - begin < 20);
         }
         rowpool_close(pool);
     }
@@ -1001,7 +997,6 @@ typedef struct {
     rowpool_job *job;
     rowpool_status status;
     rowpool_error error;
-    double ended;
 } sleeper;
 
 /* Begins a map, or an apply, that ends no sooner than it is let; as a job, or here. */
@@ -1024,7 +1019,6 @@ static void sleep_in_map(sleeper *s, bool as_job)
         s->status = as_job ? rowpool_apply_async(s->pool, wait_while_held, &c, sizeof c, s->results, 4, NULL, NULL,
                                                  &s->job, &s->error)
                            : rowpool_apply(s->pool, wait_while_held, &c, sizeof c, s->results, 4, &s->error);
-    s->ended = now();
 }
 
 static void *sleep_in_thread(void *argument)
@@ -1052,15 +1046,12 @@ static void check_terminate(rowpool *pool, const size_t *counts, size_t n)
         await_begun(c, 1);
     }
     await_begun(c, n < 2 ? 1 : 2);
-    double begin = now();
-    assert_ok(rowpool_terminate(pool, &error), error);
-    assert_true(now() - begin < 5);
+    assert_ok(rowpool_terminate(pool, &error), error); /* nothing else ends what is held */
     pthread_join(thread, NULL);
-    assert_true(sleepers[0].ended - begin < 10);
     for (size_t i = 0; i < n; i++) {
         sleeper *s = &sleepers[i];
         if (s->job != NULL)
-            s->status = rowpool_job_wait(s->job, 10000, &s->error);
+            s->status = rowpool_job_wait(s->job, -1, &s->error);
         if (s->status != ROWPOOL_ECANCELED)
             fail_msg("%zu: %s: %s", i, rowpool_status_name(s->status), s->error.message);
         rowpool_job_release(s->job);
@@ -1071,7 +1062,7 @@ static void check_terminate(rowpool *pool, const size_t *counts, size_t n)
     answers a = answers_make(3000, 2, &harmless, 500);
     assert_answers_ok(pool, &a);
     answers_free(&a);
-    assert_true(no_zombie_remains());
+    await_no_zombie();
 }
 
 TEST(terminate_ends_maps_that_never_would)
@@ -1108,7 +1099,7 @@ TEST(terminate_again_and_again)
         pthread_join(thread, NULL);
         if (s.status != ROWPOOL_ECANCELED)
             fail_msg("time %u: %s: %s", i, rowpool_status_name(s.status), s.error.message);
-        assert_true(no_zombie_remains());
+        await_no_zombie();
         if (i == 1)
             descriptors = test_count_descriptors();
     }
@@ -1189,13 +1180,11 @@ TEST(terminate_cancels_jobs_that_wait)
                                       NULL, NULL, &jobs[i], &error),
                   error);
     await_begun(c, 2);
-    double begin = now();
     assert_ok(rowpool_terminate(pool, &error), error);
     for (size_t i = 0; i < JOBS; i++) {
-        assert_refused(rowpool_job_wait(jobs[i], 20000, &error), ROWPOOL_ECANCELED, error, "cancelled");
+        assert_refused(rowpool_job_wait(jobs[i], -1, &error), ROWPOOL_ECANCELED, error, "cancelled");
         rowpool_job_release(jobs[i]);
     }
-    assert_true(now() - begin < 10);
     atomic_store(&c->hold, false);
     char result[4];
     assert_ok(rowpool_apply(pool, wait_while_held, &argument, sizeof argument, result, sizeof result, &error), error);
@@ -1278,9 +1267,8 @@ static void check_set_up(rowpool *pool, seen *results)
 
 static void await_inits(control *c, unsigned n)
 {
-    for (int look = 0; look < 2000 && atomic_load(&c->inits) < n; look++)
+    while (atomic_load(&c->inits) < n)
         pause_ms(5);
-    pause_ms(60); /* no more than these */
     assert_int_equal(atomic_load(&c->inits), n);
 }
 
@@ -1294,7 +1282,7 @@ TEST(the_initialiser_runs_once_in_each_worker)
     for (unsigned i = 1; i <= 5; i++) { /* and in one that takes another's place */
         kill(results[0].pid, SIGKILL);
         pid_t before = results[0].pid;
-        for (int look = 0; look < 1000 && kill(before, 0) == 0; look++)
+        while (kill(before, 0) == 0)
             pause_ms(2); /* until it is noticed: workers are replaced by the next map */
         check_set_up(pool, results);
         await_inits(p.control, 3 + i);
@@ -1303,6 +1291,7 @@ TEST(the_initialiser_runs_once_in_each_worker)
     }
     assert_int_equal(set_up, 0); /* here */
     rowpool_close(pool);
+    assert_int_equal(atomic_load(&p.control->inits), 8); /* no more than these */
 }
 
 TEST(the_initialiser_runs_in_processes_only)
@@ -1328,6 +1317,7 @@ TEST(the_initialiser_runs_in_processes_only)
         await_inits(p.control, 2);
         assert_int_equal(set_up, 0);
         rowpool_close(pool);
+        assert_int_equal(atomic_load(&p.control->inits), 2);
     }
 }
 
@@ -1350,15 +1340,12 @@ TEST(an_initialiser_that_never_ends)
     rowpool_error error;
     assert_int_equal(pthread_create(&thread, NULL, sleep_in_thread, &s), 0);
     await_begun(p.control, 2);
-    pause_ms(50);
-    double begin = now();
-    assert_ok(rowpool_terminate(pool, &error), error);
-    pthread_join(thread, NULL);
+    do { /* until the map is under way, and so ended */
+        assert_ok(rowpool_terminate(pool, &error), error);
+        pause_ms(5);
+    } while (pthread_tryjoin_np(thread, NULL) != 0);
     assert_int_equal(s.status, ROWPOOL_ECANCELED);
-    assert_true(s.ended - begin < 10);
-    begin = now();
     rowpool_close(pool); /* does not wait for it either */
-    assert_true(now() - begin < 10);
     assert_false(test_has_child());
 }
 
@@ -1418,7 +1405,7 @@ TEST(a_library_loaded_after_the_pool_was_opened)
             check_plugin(pool, library);
             dlclose(library);
             assert_answers_ok(pool, &a);
-            assert_true(no_zombie_remains());
+            await_no_zombie();
             if (time == 1)
                 descriptors = test_count_descriptors();
         }
@@ -1459,7 +1446,7 @@ static void work_slowly(const rowpool_row *row, size_t index, const void *argume
 
 TEST(a_map_ends_when_its_time_is_up)
 {
-    enum { ROWS = 400 };
+    enum { ROWS = 20000 }; /* minutes */
     const rowpool_function function = {.size = sizeof function,
                                        .name = "work_slowly",
                                        .row = work_slowly,
@@ -1480,20 +1467,25 @@ TEST(a_map_ends_when_its_time_is_up)
                          .timeout_ms = 300};
     for (int async = 0; async < 2; async++) {
         rowpool_error error;
+        char text[64];
+        (void)snprintf(text, sizeof text, "the time of %d ms is up", call.timeout_ms);
         memset(results, 0xee, sizeof results);
         fresh_control(0);
         if (async) {
             rowpool_job *job;
             assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
-            assert_refused(rowpool_job_wait(job, 30000, &error), ROWPOOL_ETIMEDOUT, error, "the time of 300 ms is up");
+            assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, text);
             rowpool_job_release(job);
         } else {
-            assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_ETIMEDOUT, error, "the time of 300 ms is up");
+            assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_ETIMEDOUT, error, text);
         }
         unsigned worked = atomic_load(&c->worked);
-        assert_true(worked > 0 && worked < ROWS);
-        pause_ms(200);
-        assert_int_equal(atomic_load(&c->worked), worked); /* nothing goes on behind the caller's back */
+        assert_true(worked < ROWS);
+        if (worked == 0) { /* a busy machine */
+            call.timeout_ms *= 2;
+            async--;
+            continue;
+        }
         unsigned answered = 0;
         for (uint32_t i = 0; i < ROWS; i++) {
             answered += results[i] != UNANSWERED;
@@ -1502,9 +1494,10 @@ TEST(a_map_ends_when_its_time_is_up)
         assert_int_equal(answered, worked);
         plan harmless = {.what = DEEDS};
         answers a = answers_make(1000, 2, &harmless, 100);
-        a.call.timeout_ms = 30000; /* long enough */
+        a.call.timeout_ms = INT_MAX;
         assert_answers_ok(pool, &a);
         answers_free(&a);
+        assert_int_equal(atomic_load(&c->worked), worked); /* nothing went on behind the caller's back */
     }
     rowpool_close(pool);
 }

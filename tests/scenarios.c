@@ -779,7 +779,7 @@ test_verdict test_scenario_run(const test_scenario *scenario, bool strict, test_
                                .workers = 2,
                                .chunk_bytes = scenario->chunk_bytes,
                                .strict = strict};
-    *attempt = (test_attempt){NULL};
+    *attempt = (test_attempt){.pool = NULL};
     if (scenario->copy)
         setenv("ROWPOOL_COPY", "1", 1);
     else

@@ -102,8 +102,8 @@ static int sleep_for_ever(void *argument, int pipe)
 {
     (void)argument;
     (void)pipe;
-    for (bool ended = false; !ended;)
-        pause();
+    while (pause() < 0)
+        continue;
     return 0;
 }
 

@@ -46,7 +46,8 @@ static void say_line(colour which, char *line)
         (void)snprintf(held, sizeof held, "%s", line);
 }
 
-static void say_at(colour which, const char *where, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void say_at(colour which, const char *where, const char *format,
+                                                         va_list arguments)
 {
     char text[2048];
     (void)vsnprintf(text, sizeof text, format, arguments);

@@ -239,11 +239,11 @@ int rp_worker_send(const rp_worker *worker, const void *message, size_t bytes, c
     memset(&room, 0, sizeof room);
     if (n > 0) {
         header.msg_control = &room;
-        header.msg_controllen = CMSG_SPACE(sizeof(int) * n);
+        header.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * n);
         struct cmsghdr *control = CMSG_FIRSTHDR(&header);
         control->cmsg_level = SOL_SOCKET;
         control->cmsg_type = SCM_RIGHTS;
-        control->cmsg_len = CMSG_LEN(sizeof(int) * n);
+        control->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * n);
         memcpy(CMSG_DATA(control), descriptors, sizeof(int) * n);
     }
     while (sendmsg(worker->socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "base/settings.h"
+#include "base/source.h"
 #include "base/thread.h"
 #include "support.h"
 
@@ -348,6 +349,28 @@ TEST(an_unknown_category_gets_the_list)
     assert_null(strstr(text, "'help'"));
 }
 
+/* ---- Text from files -------------------------------------------------------------------------------------------- */
+
+/* In the #line, a quote that belongs to the path must not look like the end of it, even to who knows no escapes. */
+TEST(a_path_with_quotes_is_one_string)
+{
+    char path[] = "/tmp/rowpool \\042 \"a\\b\" XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    rowpool_error error;
+    char *text = rowpool_read_source(path, &error);
+    unlink(path);
+    assert_non_null(text);
+    char *label = strchr(text, '"') + 1, *end = strchr(label, '"');
+    assert_non_null(end);
+    assert_string_equal(end, "\"\n");
+    *end = '\0';
+    rp_source_unescape(label);
+    assert_string_equal(label, path);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +390,7 @@ int main(void)
         cmocka_unit_test(the_log_is_silent_unless_asked),
         cmocka_unit_test(the_log_tells_the_categories_asked_for),
         cmocka_unit_test(an_unknown_category_gets_the_list),
+        cmocka_unit_test(a_path_with_quotes_is_one_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

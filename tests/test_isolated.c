@@ -387,6 +387,29 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
+/* A helper that gets so much address space, in KiB; its path, to be unlinked. */
+static void write_limited_helper(const char *path, size_t limit)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, "#!/bin/sh\nulimit -v %zu\nexec '%s' \"$@\" 2>/dev/null\n", limit, helper) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* With as little memory as its driver can begin with; what a driver needs only to begin differs. */
+static rowpool *open_barely(const char *path)
+{
+    enum { LEAST = 300000, STEP = 25000, MOST = 8000000 };
+    rowpool *pool = NULL;
+    for (size_t limit = LEAST; pool == NULL && limit < MOST; limit += STEP) {
+        const rowpool_options options = {.size = sizeof options, .device = "isolated", .workers = 1};
+        write_limited_helper(path, limit);
+        if (rowpool_open(&pool, &options, NULL) != ROWPOOL_OK)
+            pool = NULL;
+    }
+    return pool;
+}
+
 /* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. */
 TEST(a_driver_that_never_gets_far)
 {
@@ -395,20 +418,20 @@ TEST(a_driver_that_never_gets_far)
     char path[] = "/tmp/rowpool-helper-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0 && fchmod(file, 0700) == 0);
-    assert_true(dprintf(file, "#!/bin/sh\nulimit -v 300000\nexec '%s' \"$@\" 2>/dev/null\n", helper) > 0);
     close(file);
     setenv("ROWPOOL_HELPER", path, 1);
+    rowpool *pool = open_barely(path);
+    setenv("ROWPOOL_HELPER", helper, 1);
+    assert_non_null(pool);
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
-    rowpool *pool = open_isolated();
     check_counts(pool, &rows, counts);
     /* Two helpers that end with two tasks each; before, where the driver takes so much that rows find no room either,
      * chunks of half the size a few times. */
     assert_in_range(failures_of(pool), 1, 16);
     rowpool_close(pool);
     assert_false(test_has_child());
-    setenv("ROWPOOL_HELPER", helper, 1);
     unlink(path);
     free(data);
     free(counts);

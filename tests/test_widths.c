@@ -195,11 +195,60 @@ TEST(a_width_is_built_when_it_pays)
     rowpool_close(pool);
 }
 
+/* ---- Windows on the host's memory -------------------------------------------------------------------------------- */
+
+static size_t windows, unaligned;
+
+cl_mem __real_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code);
+cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code);
+
+/* The linker leads rowpool's calls here. */
+cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code)
+{
+    if (flags == (CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR)) {
+        windows++;
+        unaligned += (uintptr_t)host % 128 != 0;
+    }
+    return __real_clCreateBuffer(context, flags, size, host, code);
+}
+
+/* Drivers copy a window that begins elsewhere, and need twice the memory. */
+TEST(windows_begin_where_drivers_do_not_copy)
+{
+    enum { COUNT = 300, WIDTH = 7, MOST_SHIFT = 40 };
+    static _Alignas(128) int64_t offsets[COUNT + MOST_SHIFT + 1];
+    static _Alignas(128) char data[(COUNT * WIDTH + MOST_SHIFT) * sizeof(double)];
+    static const rowpool_dtype dtypes[] = {ROWPOOL_INT8, ROWPOOL_INT16, ROWPOOL_FLOAT32, ROWPOOL_FLOAT64};
+    rowpool *pool = open_pool();
+    size_t wrong = 0;
+    for (size_t d = 0; d < COUNT_OF(dtypes); d++)
+        for (size_t shift = 0; shift <= MOST_SHIFT; shift += 13) {
+            for (size_t i = 0; i < COUNT * WIDTH + MOST_SHIFT; i++)
+                test_store(dtypes[d], data, i, test_small(dtypes[d], (unsigned)(i % 10)));
+            for (size_t row = 0; row <= COUNT; row++)
+                offsets[shift + row] = (int64_t)(row * WIDTH);
+            rowpool_rows rows = {.data = data + shift * test_size(dtypes[d]), .dtype = dtypes[d], .count = COUNT};
+            rows.width = WIDTH;
+            wrong += wrong_in_rows(pool, rows, 1);
+            rows.width = 0;
+            rows.offsets = offsets + shift;
+            wrong += wrong_in_rows(pool, rows, 1);
+        }
+    rowpool_close(pool);
+    assert_int_equal(wrong, 0);
+    assert_true(windows >= 3 * COUNT_OF(dtypes) * 4);
+    assert_int_equal(unaligned, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_dtype), cmocka_unit_test(widths_of_other_dtypes),        cmocka_unit_test(many_widths),
-        cmocka_unit_test(full_rows),   cmocka_unit_test(a_width_is_built_when_it_pays),
+        cmocka_unit_test(every_dtype),
+        cmocka_unit_test(widths_of_other_dtypes),
+        cmocka_unit_test(many_widths),
+        cmocka_unit_test(full_rows),
+        cmocka_unit_test(a_width_is_built_when_it_pays),
+        cmocka_unit_test(windows_begin_where_drivers_do_not_copy),
     };
     setenv(rp_setting_name(RP_SETTING_BUILD_WAIT), "1", 1);
     rowpool *pool = open_pool();

@@ -6,21 +6,35 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/source.h"
 
 enum { MOST_BYTES = 16 << 20 };
 
-/* "#line 1 "path"" with what a C string cannot hold escaped. */
+/* "#line 1 "path"" with what a C string cannot hold escaped, by octal numbers: newer compilers take a quote for the end
+ * of the path whatever stands before it. */
 static size_t write_line(char *text, const char *path)
 {
     char *to = text;
     to += sprintf(to, "#line 1 \"");
     for (; *path != '\0'; path++) {
         if (*path == '"' || *path == '\\')
-            *to++ = '\\';
-        *to++ = *path == '\n' ? ' ' : *path;
+            to += sprintf(to, "\\%03o", (unsigned)*path);
+        else
+            *to++ = *path == '\n' ? ' ' : *path;
     }
     to += sprintf(to, "\"\n");
     return (size_t)(to - text);
+}
+
+void rp_source_unescape(char *text)
+{
+    char *to = text;
+    for (; *text != '\0'; text++) {
+        bool quote = strncmp(text, "\\042", 4) == 0, backslash = strncmp(text, "\\134", 4) == 0;
+        *to++ = (char)(quote ? '"' : *text);
+        text += quote || backslash ? 3 : 0;
+    }
+    *to = '\0';
 }
 
 static rowpool_status read_text(FILE *file, const char *path, char **text, rowpool_error *error)
@@ -30,7 +44,7 @@ static rowpool_status read_text(FILE *file, const char *path, char **text, rowpo
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot read %s: %s", path, strerror(errno));
     if (!S_ISREG(about.st_mode) || about.st_size > MOST_BYTES)
         return rp_fail(error, ROWPOOL_EINVAL, "%s is no file of text of at most %d bytes", path, MOST_BYTES);
-    size_t size = (size_t)about.st_size, head = 2 * strlen(path) + sizeof "#line 1 \"\"\n";
+    size_t size = (size_t)about.st_size, head = 4 * strlen(path) + sizeof "#line 1 \"\"\n";
     char *whole = malloc(head + size + 1);
     if (whole == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for the text of %s", path);

@@ -139,13 +139,30 @@ static source source_of(const rp_task *task, size_t i, const rp_chunk *chunk)
                     .packs = !chunk->partial && rows->stride > rows->width};
 }
 
+/* Bytes by which a window begins before its array: a driver may copy one that is not aligned as its largest vectors are
+ * (Intel's: 128). They can be read, for they lie in the page of the first element. */
+static size_t lead_of(const rp_device *device, const void *host, size_t bytes, size_t element)
+{
+    enum { ALIGNMENT = 128 };
+    size_t lead = (uintptr_t)host % ALIGNMENT;
+    return lead % element == 0 && bytes + lead <= device->info.largest_buffer ? lead : 0;
+}
+
 static rowpool_status place_in_host_memory(const rp_device *device, rp_cl_chunk *chunk, size_t i, const source *from,
                                            rowpool_error *error)
 {
-    if (from->bytes > 0)
-        RP_TRY(window(device, from->data, from->bytes, CL_MEM_READ_ONLY, &chunk->data[i], error));
-    if (from->offset_bytes > 0)
-        RP_TRY(window(device, from->offsets, from->offset_bytes, CL_MEM_READ_ONLY, &chunk->offsets[i], error));
+    size_t size = from->rows->dtype->size, offset_size = sizeof *from->offsets;
+    if (from->bytes > 0) {
+        size_t lead = lead_of(device, from->data, from->bytes, size);
+        chunk->first[i] = lead / size;
+        RP_TRY(window(device, from->data - lead, from->bytes + lead, CL_MEM_READ_ONLY, &chunk->data[i], error));
+    }
+    if (from->offset_bytes > 0) {
+        size_t lead = lead_of(device, from->offsets, from->offset_bytes, offset_size);
+        chunk->at_row[i] = lead / offset_size;
+        RP_TRY(window(device, from->offsets - lead / offset_size, from->offset_bytes + lead, CL_MEM_READ_ONLY,
+                      &chunk->offsets[i], error));
+    }
     return ROWPOOL_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/source.h"
 #include "base/trace.h"
 #include "core/kernels.h"
 
@@ -25,8 +26,10 @@ static rowpool_status build_failure(const rp_device *device, const rp_cl_program
     size_t size = 0;
     clGetProgramBuildInfo(entry->program, state->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
     char *log = calloc(1, size + 1);
-    if (log != NULL)
+    if (log != NULL) {
         clGetProgramBuildInfo(entry->program, state->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
+        rp_source_unescape(log);
+    }
     rp_fail(error, ROWPOOL_EBUILD, "device %s (%s): %s does not build: %s: %.700s", device->info.index,
             device->info.name, entry->name, rp_cl_name(code), log != NULL ? log : "");
     rp_log(RP_LOG_BUILD, "device %s: %s: %s", device->info.index, entry->name, log != NULL ? log : "");

@@ -1,5 +1,6 @@
 /* An OpenCL layer (OPENCL_LAYERS) that fails the n-th call: of those that may fail for want of resources, or because a
- * device is gone. A command may also be enqueued, and then end with a negative status. */
+ * device is gone. A command may also be enqueued, and then end with a negative status. It counts the objects that were
+ * made and not released. */
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
 #include <CL/cl_layer.h>
@@ -14,8 +15,13 @@ static const cl_icd_dispatch *next;
 static test_faults *faults;
 
 /* Counts a call, and says whether it is to fail. */
-static bool fails(void)
+static bool fails(test_cl_call call)
 {
+    int only = atomic_load(&faults->only);
+    atomic_store(&faults->ever[call], true);
+    atomic_fetch_add(&faults->calls_of[call], 1);
+    if (only >= 0 && only != (int)call)
+        return false;
     long n = atomic_fetch_add(&faults->calls, 1) + 1, from = atomic_load(&faults->fail_from);
     bool fail = from > 0 && (n == from || (n > from && atomic_load(&faults->sticky)));
     if (fail)
@@ -36,59 +42,102 @@ static void *nothing(cl_int *code)
     return NULL;
 }
 
-#define FAIL_OBJECT \
-    if (fails())    \
+#define FAIL_OBJECT(call)      \
+    if (fails(TEST_CL_##call)) \
         return nothing(code);
-#define FAIL_CODE \
-    if (fails())  \
+#define FAIL_CODE(call)        \
+    if (fails(TEST_CL_##call)) \
         return failure();
+
+/* An object that was made, if it was. */
+static void *made(test_cl_object kind, void *object)
+{
+    if (object != NULL)
+        atomic_fetch_add(&faults->live[kind], 1);
+    return object;
+}
+
+/* The same of a command's event. */
+static cl_int enqueued(cl_int code, const cl_event *event)
+{
+    if (code == CL_SUCCESS && event != NULL)
+        atomic_fetch_add(&faults->live[TEST_CL_OBJECT_event], 1);
+    return code;
+}
+
+/* Another reference to an object, or one less. */
+static cl_int counted(test_cl_object kind, long references, cl_int code)
+{
+    if (code == CL_SUCCESS)
+        atomic_fetch_add(&faults->live[kind], references);
+    return code;
+}
+
+#define REFERENCES(type, kind, suffix)                                              \
+    static CL_API_ENTRY cl_int CL_API_CALL retain_##kind(type object)               \
+    {                                                                               \
+        return counted(TEST_CL_OBJECT_##kind, 1, next->clRetain##suffix(object));   \
+    }                                                                               \
+    static CL_API_ENTRY cl_int CL_API_CALL release_##kind(type object)              \
+    {                                                                               \
+        return counted(TEST_CL_OBJECT_##kind, -1, next->clRelease##suffix(object)); \
+    }
+
+REFERENCES(cl_context, context, Context)
+REFERENCES(cl_command_queue, queue, CommandQueue)
+REFERENCES(cl_mem, buffer, MemObject)
+REFERENCES(cl_program, program, Program)
+REFERENCES(cl_kernel, kernel, Kernel)
+REFERENCES(cl_event, event, Event)
 
 static CL_API_ENTRY cl_context CL_API_CALL
 create_context(const cl_context_properties *properties, cl_uint n, const cl_device_id *devices,
                void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *), void *data, cl_int *code)
 {
-    FAIL_OBJECT
-    return next->clCreateContext(properties, n, devices, notify, data, code);
+    FAIL_OBJECT(CreateContext)
+    return made(TEST_CL_OBJECT_context, next->clCreateContext(properties, n, devices, notify, data, code));
 }
 
 static CL_API_ENTRY cl_command_queue CL_API_CALL create_queue(cl_context context, cl_device_id device,
                                                               cl_command_queue_properties properties, cl_int *code)
 {
-    FAIL_OBJECT
-    return next->clCreateCommandQueue(context, device, properties, code);
+    FAIL_OBJECT(CreateCommandQueue)
+    return made(TEST_CL_OBJECT_queue, next->clCreateCommandQueue(context, device, properties, code));
 }
 
 static CL_API_ENTRY cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, size_t size, void *host,
                                                      cl_int *code)
 {
-    FAIL_OBJECT
-    return next->clCreateBuffer(context, flags, size, host, code);
+    FAIL_OBJECT(CreateBuffer)
+    if (host == NULL && (long)size > atomic_load(&faults->largest_buffer))
+        atomic_store(&faults->largest_buffer, (long)size);
+    return made(TEST_CL_OBJECT_buffer, next->clCreateBuffer(context, flags, size, host, code));
 }
 
 static CL_API_ENTRY cl_program CL_API_CALL create_program(cl_context context, cl_uint n, const char **texts,
                                                           const size_t *lengths, cl_int *code)
 {
-    FAIL_OBJECT
-    return next->clCreateProgramWithSource(context, n, texts, lengths, code);
+    FAIL_OBJECT(CreateProgramWithSource)
+    return made(TEST_CL_OBJECT_program, next->clCreateProgramWithSource(context, n, texts, lengths, code));
 }
 
 static CL_API_ENTRY cl_int CL_API_CALL build_program(cl_program program, cl_uint n, const cl_device_id *devices,
                                                      const char *options, void(CL_CALLBACK *notify)(cl_program, void *),
                                                      void *data)
 {
-    FAIL_CODE
+    FAIL_CODE(BuildProgram)
     return next->clBuildProgram(program, n, devices, options, notify, data);
 }
 
 static CL_API_ENTRY cl_kernel CL_API_CALL create_kernel(cl_program program, const char *name, cl_int *code)
 {
-    FAIL_OBJECT
-    return next->clCreateKernel(program, name, code);
+    FAIL_OBJECT(CreateKernel)
+    return made(TEST_CL_OBJECT_kernel, next->clCreateKernel(program, name, code));
 }
 
 static CL_API_ENTRY cl_int CL_API_CALL set_argument(cl_kernel kernel, cl_uint i, size_t size, const void *value)
 {
-    FAIL_CODE
+    FAIL_CODE(SetKernelArg)
     return next->clSetKernelArg(kernel, i, size, value);
 }
 
@@ -96,25 +145,26 @@ static CL_API_ENTRY cl_int CL_API_CALL enqueue_kernel(cl_command_queue queue, cl
                                                       const size_t *offset, const size_t *global, const size_t *local,
                                                       cl_uint n, const cl_event *wait, cl_event *event)
 {
-    FAIL_CODE
-    return next->clEnqueueNDRangeKernel(queue, kernel, dimensions, offset, global, local, n, wait, event);
+    FAIL_CODE(EnqueueNDRangeKernel)
+    return enqueued(next->clEnqueueNDRangeKernel(queue, kernel, dimensions, offset, global, local, n, wait, event),
+                    event);
 }
 
 static CL_API_ENTRY cl_int CL_API_CALL enqueue_read(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
                                                     size_t offset, size_t size, void *host, cl_uint n,
                                                     const cl_event *wait, cl_event *event)
 {
-    FAIL_CODE
-    return next->clEnqueueReadBuffer(queue, buffer, blocking, offset, size, host, n, wait, event);
+    FAIL_CODE(EnqueueReadBuffer)
+    return enqueued(next->clEnqueueReadBuffer(queue, buffer, blocking, offset, size, host, n, wait, event), event);
 }
 
 static CL_API_ENTRY cl_int CL_API_CALL enqueue_write(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
                                                      size_t offset, size_t size, const void *host, cl_uint n,
                                                      const cl_event *wait, cl_event *event)
 {
-    FAIL_CODE
+    FAIL_CODE(EnqueueWriteBuffer)
     atomic_fetch_add(&faults->uploads, (long)size);
-    return next->clEnqueueWriteBuffer(queue, buffer, blocking, offset, size, host, n, wait, event);
+    return enqueued(next->clEnqueueWriteBuffer(queue, buffer, blocking, offset, size, host, n, wait, event), event);
 }
 
 static CL_API_ENTRY cl_int CL_API_CALL enqueue_write_rect(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
@@ -123,10 +173,12 @@ static CL_API_ENTRY cl_int CL_API_CALL enqueue_write_rect(cl_command_queue queue
                                                           size_t host_row, size_t host_slice, const void *host,
                                                           cl_uint n, const cl_event *wait, cl_event *event)
 {
-    FAIL_CODE
+    FAIL_CODE(EnqueueWriteBufferRect)
     atomic_fetch_add(&faults->uploads, (long)(region[0] * region[1] * region[2]));
-    return next->clEnqueueWriteBufferRect(queue, buffer, blocking, buffer_origin, host_origin, region, buffer_row,
-                                          buffer_slice, host_row, host_slice, host, n, wait, event);
+    return enqueued(next->clEnqueueWriteBufferRect(queue, buffer, blocking, buffer_origin, host_origin, region,
+                                                   buffer_row, buffer_slice, host_row, host_slice, host, n, wait,
+                                                   event),
+                    event);
 }
 
 /* A command that was enqueued and failed: what its event says from then on. */
@@ -134,33 +186,56 @@ static CL_API_ENTRY cl_int CL_API_CALL event_info(cl_event event, cl_event_info 
                                                   size_t *written)
 {
     cl_int code = next->clGetEventInfo(event, what, size, value, written);
-    if (code == CL_SUCCESS && what == CL_EVENT_COMMAND_EXECUTION_STATUS && value != NULL && fails())
+    if (code == CL_SUCCESS && what == CL_EVENT_COMMAND_EXECUTION_STATUS && value != NULL && fails(TEST_CL_GetEventInfo))
         *(cl_int *)value = failure();
     return code;
 }
 
 /* The same for a callback, which is told so. */
-typedef struct {
+typedef struct notification {
     void(CL_CALLBACK *notify)(cl_event, cl_int, void *);
     void *data;
     bool fail;
+    cl_event event;
+    cl_int status;
+    struct notification *next;
 } notification;
+
+static _Atomic(notification *) kept_back;
+
+static void pass_on(notification *passed)
+{
+    passed->notify(passed->event, passed->fail ? failure() : passed->status, passed->data);
+    free(passed);
+}
 
 static void CL_CALLBACK notify_failed(cl_event event, cl_int status, void *data)
 {
-    notification passed = *(notification *)data;
-    free(data);
-    passed.notify(event, passed.fail ? failure() : status, passed.data);
+    notification *passed = data;
+    passed->event = event;
+    passed->status = status;
+    if (!atomic_load(&faults->late)) {
+        pass_on(passed);
+        return;
+    }
+    passed->next = atomic_load(&kept_back);
+    while (!atomic_compare_exchange_weak(&kept_back, &passed->next, passed))
+        ;
 }
 
 static CL_API_ENTRY cl_int CL_API_CALL set_callback(cl_event event, cl_int type,
                                                     void(CL_CALLBACK *notify)(cl_event, cl_int, void *), void *data)
 {
-    FAIL_CODE
+    if (!atomic_load(&faults->late))
+        for (notification *late = atomic_exchange(&kept_back, NULL), *after; late != NULL; late = after) {
+            after = late->next;
+            pass_on(late);
+        }
+    FAIL_CODE(SetEventCallback)
     notification *passed = malloc(sizeof *passed);
     if (passed == NULL)
         return CL_OUT_OF_HOST_MEMORY;
-    *passed = (notification){notify, data, fails()};
+    *passed = (notification){.notify = notify, .data = data, .fail = fails(TEST_CL_Completion)};
     cl_int code = next->clSetEventCallback(event, type, notify_failed, passed);
     if (code != CL_SUCCESS)
         free(passed);
@@ -169,7 +244,7 @@ static CL_API_ENTRY cl_int CL_API_CALL set_callback(cl_event event, cl_int type,
 
 static CL_API_ENTRY cl_int CL_API_CALL flush(cl_command_queue queue)
 {
-    FAIL_CODE
+    FAIL_CODE(Flush)
     return next->clFlush(queue);
 }
 
@@ -214,6 +289,18 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispat
     layer.clGetEventInfo = event_info;
     layer.clSetEventCallback = set_callback;
     layer.clFlush = flush;
+    layer.clRetainContext = retain_context;
+    layer.clReleaseContext = release_context;
+    layer.clRetainCommandQueue = retain_queue;
+    layer.clReleaseCommandQueue = release_queue;
+    layer.clRetainMemObject = retain_buffer;
+    layer.clReleaseMemObject = release_buffer;
+    layer.clRetainProgram = retain_program;
+    layer.clReleaseProgram = release_program;
+    layer.clRetainKernel = retain_kernel;
+    layer.clReleaseKernel = release_kernel;
+    layer.clRetainEvent = retain_event;
+    layer.clReleaseEvent = release_event;
     *entries_returned = sizeof layer / sizeof(void *);
     *dispatch = &layer;
     atomic_store(&faults->active, true);

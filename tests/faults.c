@@ -18,16 +18,49 @@ void test_faults_begin(test_faults *faults, const char *layer, char **argv)
     setenv("ROWPOOL_TEST_FAULTS", address, 1);
 }
 
-void test_faults_arm(test_faults *faults, long n, bool sticky, bool memory)
+static void arm(test_faults *faults, int only, long n, bool sticky, bool memory)
 {
     atomic_store(&faults->calls, 0);
+    for (int call = 0; call < TEST_CL_TOTAL; call++)
+        atomic_store(&faults->calls_of[call], 0);
     atomic_store(&faults->injected, 0);
+    atomic_store(&faults->only, only);
     atomic_store(&faults->sticky, sticky);
     atomic_store(&faults->memory, memory);
     atomic_store(&faults->fail_from, n);
 }
 
+void test_faults_arm(test_faults *faults, long n, bool sticky, bool memory)
+{
+    arm(faults, -1, n, sticky, memory);
+}
+
+void test_faults_arm_only(test_faults *faults, test_cl_call call, long n)
+{
+    arm(faults, (int)call, n, false, false);
+}
+
 void test_faults_disarm(test_faults *faults)
 {
     atomic_store(&faults->fail_from, 0);
+}
+
+const char *test_cl_call_name(test_cl_call call)
+{
+#define NAME(name) #name,
+    static const char *const names[] = {TEST_CL_CALLS(NAME)};
+    return names[call];
+}
+
+long test_faults_left(const test_faults *faults)
+{
+    static const char *const names[] = {TEST_CL_OBJECTS(NAME)};
+    long left = 0;
+    for (int kind = 0; kind < TEST_CL_OBJECT_TOTAL; kind++) {
+        long live = atomic_load(&faults->live[kind]);
+        if (live != 0)
+            fprintf(stderr, "%ld references to OpenCL objects of the kind %s are left\n", live, names[kind]);
+        left += live < 0 ? -live : live;
+    }
+    return left;
 }

@@ -904,5 +904,5 @@ int main(int argc, char **argv)
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     test_pools_close();
     rowpool_close(host);
-    return failed;
+    return failed + (test_faults_left(&faults) != 0);
 }

@@ -89,10 +89,115 @@ TEST(a_fault_in_every_call)
     assert_true(injected > 0);
 }
 
+/* A strict pool ends a map with the failure of whatever command of it fails, however the driver tells: when it is
+ * enqueued, by the status of its event, or to a callback. After a failed flush the results may come all the same. */
+static void check_noticed(test_cl_call kind)
+{
+    size_t noticed = 0;
+    for (size_t s = 0; s < test_scenario_count; s++) {
+        const test_scenario *scenario = &test_scenarios[s];
+        if (!test_scenario_is_due(scenario))
+            continue;
+        test_attempt a;
+        test_faults_arm_only(&faults, kind, 1);
+        test_verdict said = test_scenario_run(scenario, true, &a);
+        bool injected = atomic_load(&faults.injected) > 0, closed = a.pool == NULL;
+        test_faults_disarm(&faults);
+        rowpool_close(a.pool);
+        if (injected && said.status == ROWPOOL_OK && !closed && kind != TEST_CL_Flush)
+            fail_msg("%s: nobody notices that %s failed", scenario->name, test_cl_call_name(kind));
+        noticed += said.status != ROWPOOL_OK;
+    }
+    assert_true(noticed > 0);
+}
+
+TEST(each_kind_of_failure_is_noticed)
+{
+    static const test_cl_call kinds[] = {TEST_CL_SetKernelArg,
+                                         TEST_CL_EnqueueNDRangeKernel,
+                                         TEST_CL_EnqueueReadBuffer,
+                                         TEST_CL_EnqueueWriteBuffer,
+                                         TEST_CL_EnqueueWriteBufferRect,
+                                         TEST_CL_GetEventInfo,
+                                         TEST_CL_SetEventCallback,
+                                         TEST_CL_Completion,
+                                         TEST_CL_Flush};
+    for (size_t k = 0; k < COUNT_OF(kinds); k++)
+        check_noticed(kinds[k]);
+}
+
+/* A chunk that was given up, since its flush failed, and of which the driver then tells that it is complete. */
+TEST(a_callback_that_comes_late_changes_nothing)
+{
+    const test_scenario *scenario = test_scenarios;
+    while (strcmp(scenario->name, "a job") != 0)
+        scenario++;
+    test_attempt a;
+    test_faults_arm_only(&faults, TEST_CL_Flush, 1);
+    atomic_store(&faults.late, true);
+    test_verdict said = test_scenario_run(scenario, false, &a);
+    atomic_store(&faults.late, false);
+    assert_int_equal(atomic_load(&faults.injected), 1);
+    test_faults_disarm(&faults);
+    assert_true(said.status == ROWPOOL_OK && said.right);
+    for (int i = 0; i < 2; i++) { /* it comes with the first */
+        said = test_scenario_again(scenario, &a);
+        assert_true(said.status == ROWPOOL_OK && said.right);
+    }
+    rowpool_close(a.pool);
+}
+
+/* Each of a row's parts leaves an accumulator for each range: parts are longer where those would take too much. */
+TEST(many_ranges_of_a_long_row_take_little_memory)
+{
+    enum { WIDTH = 16384, RANGES = 600000, MOST_BYTES = 64 << 20 };
+    int8_t *data = calloc(WIDTH, 1);
+    rowpool_range *ranges = malloc(RANGES * sizeof *ranges);
+    uint32_t *counts = malloc(RANGES * sizeof *counts);
+    assert_true(data != NULL && ranges != NULL && counts != NULL);
+    for (size_t i = 0; i < RANGES; i++)
+        ranges[i] = rowpool_range_i64(0, (int64_t)(i % 2) - 1);
+    const rowpool_rows row = {.data = data, .dtype = ROWPOOL_INT8, .count = 1, .width = WIDTH};
+    const rowpool_options options = {.size = sizeof options, .device = "cpu"};
+    rowpool *pool;
+    rowpool_error error;
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    atomic_store(&faults.largest_buffer, 0);
+    assert_ok(rowpool_range_count(pool, &row, ranges, RANGES, counts, &error), error);
+    for (size_t i = 0; i < RANGES; i++)
+        assert_int_equal(counts[i], i % 2 * WIDTH);
+    assert_in_range(atomic_load(&faults.largest_buffer), 1, MOST_BYTES);
+    rowpool_close(pool);
+    free(counts);
+    free(ranges);
+    free(data);
+}
+
+/* A call that rowpool has ceased to make, or that the layer does not see, would be tried by nobody. */
+TEST(each_call_is_reached)
+{
+    for (size_t s = 0; s < test_scenario_count; s++)
+        if (!test_scenario_is_due(&test_scenarios[s]))
+            skip();
+    for (int call = 0; call < TEST_CL_TOTAL; call++)
+        if (!atomic_load(&faults.ever[call]))
+            fail_msg("no scenario comes to %s", test_cl_call_name((test_cl_call)call));
+}
+
+TEST(nothing_is_left)
+{
+    assert_int_equal(test_faults_left(&faults), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_in_every_call),
+        cmocka_unit_test(each_kind_of_failure_is_noticed),
+        cmocka_unit_test(a_callback_that_comes_late_changes_nothing),
+        cmocka_unit_test(many_ranges_of_a_long_row_take_little_memory),
+        cmocka_unit_test(each_call_is_reached),
+        cmocka_unit_test(nothing_is_left),
     };
     (void)argc;
     test_faults_begin(&faults, ROWPOOL_TEST_FAULT_LAYER, argv);

@@ -34,7 +34,8 @@ typedef struct {
     struct timespec begin; /* for the trace: the host's clock before the first command */
     cl_event read;
     cl_int read_status;
-    atomic_flag claimed; /* by the callback, or by a submit that failed after setting it */
+    atomic_flag claimed;  /* by the callback, or by a submit that failed after setting it */
+    atomic_flag given_up; /* after the latter: by the one of them that is done with the chunk; the other frees it */
 } rp_cl_chunk;
 
 /* Where to put the event of the next command; what it does is for the trace. */
@@ -516,6 +517,8 @@ static void CL_CALLBACK read_completed(cl_event event, cl_int status, void *data
     chunk->read_status = status;
     if (!atomic_flag_test_and_set(&chunk->claimed))
         rp_queue_push(chunk->task->home, &chunk->task->link);
+    else if (atomic_flag_test_and_set(&chunk->given_up))
+        free(chunk);
 }
 
 static rowpool_status flush(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
@@ -554,7 +557,8 @@ void rp_cl_drop(rp_device *device, rp_kept *copy)
     free(copy);
 }
 
-static void release(rp_device *device, rp_cl_chunk *chunk)
+/* All that the chunk holds. */
+static void release_objects(rp_device *device, rp_cl_chunk *chunk)
 {
     if (chunk->first_launch != NULL)
         rp_cl_guard_restore(chunk->first_launch);
@@ -575,20 +579,30 @@ static void release(rp_device *device, rp_cl_chunk *chunk)
         clReleaseEvent(chunk->read);
     if (chunk->lane != NULL)
         rp_cl_lane_give(device, chunk->lane);
+}
+
+static void release(rp_device *device, rp_cl_chunk *chunk)
+{
+    release_objects(device, chunk);
     free(chunk);
 }
 
 /* Ends a submit that failed half way: nothing enqueued may touch the host's arrays any more. When the callback was set
- * and came meanwhile, the task is complete after all: its status tells. When it can still come, the chunk must outlive
- * it, and is left to it. */
+ * and came meanwhile, the task is complete after all: its status tells. When it can still come, the chunk itself must
+ * outlive it. */
 static rowpool_status abandon(rp_device *device, rp_cl_chunk *chunk, bool listening, rowpool_status status)
 {
     if (chunk->lane != NULL)
         clFinish(chunk->lane->queue);
-    if (!listening)
+    if (!listening) {
         release(device, chunk);
-    else if (atomic_flag_test_and_set(&chunk->claimed))
+        return status;
+    }
+    if (atomic_flag_test_and_set(&chunk->claimed))
         return ROWPOOL_OK;
+    release_objects(device, chunk);
+    if (atomic_flag_test_and_set(&chunk->given_up))
+        free(chunk);
     return status;
 }
 
@@ -629,6 +643,7 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *err
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
     chunk->task = task;
     atomic_flag_clear(&chunk->claimed);
+    atomic_flag_clear(&chunk->given_up);
     task->state = chunk;
     rowpool_status status = rp_cl_lane_take(device, &chunk->lane, error);
     if (status == ROWPOOL_OK)

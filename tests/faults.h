@@ -7,13 +7,22 @@
 #include <stdbool.h>
 
 /* The calls that can fail; Completion is a command's end, as its callback is told. */
-#define TEST_CL_CALLS(X)                                                                                         \
-    X(CreateContext)                                                                                             \
-    X(CreateCommandQueue)                                                                                        \
-    X(CreateBuffer)                                                                                              \
-    X(CreateProgramWithSource) X(BuildProgram) X(CreateKernel) X(SetKernelArg) X(EnqueueNDRangeKernel)           \
-        X(EnqueueReadBuffer) X(EnqueueWriteBuffer) X(EnqueueWriteBufferRect) X(GetEventInfo) X(SetEventCallback) \
-            X(Completion) X(Flush)
+#define TEST_CL_CALLS(X)       \
+    X(CreateContext)           \
+    X(CreateCommandQueue)      \
+    X(CreateBuffer)            \
+    X(CreateProgramWithSource) \
+    X(BuildProgram)            \
+    X(CreateKernel)            \
+    X(SetKernelArg)            \
+    X(EnqueueNDRangeKernel)    \
+    X(EnqueueReadBuffer)       \
+    X(EnqueueWriteBuffer)      \
+    X(EnqueueWriteBufferRect)  \
+    X(GetEventInfo)            \
+    X(SetEventCallback)        \
+    X(Completion)              \
+    X(Flush)
 
 #define TEST_CL_ENUMERATOR(name) TEST_CL_##name,
 typedef enum { TEST_CL_CALLS(TEST_CL_ENUMERATOR) TEST_CL_TOTAL } test_cl_call;

@@ -427,6 +427,31 @@ TEST(copies_are_what_maps_work_on)
     free(elements);
 }
 
+/* Rows of one shape in two places: each handle's copies are those of its own. */
+TEST(rows_find_no_copies_of_others)
+{
+    rowpool *pool = open_pool(first_device);
+    int32_t *fives = allocate(ELEMENTS * sizeof *fives), *zeros = calloc(ELEMENTS, sizeof *zeros);
+    assert_non_null(zeros);
+    for (size_t i = 0; i < ELEMENTS; i++)
+        fives[i] = 5;
+    const rowpool_rows all = {.data = fives, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
+    const rowpool_rows none = {.data = zeros, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
+    rowpool_data *data[2] = {open_data(pool, &all), open_data(pool, &none)};
+    for (size_t i = 0; i < 4; i++) {
+        uint32_t counts[COUNT];
+        rowpool_error error;
+        assert_ok(rowpool_range_count(pool, rowpool_data_rows(data[i % 2]), NULL, 0, counts, &error), error);
+        for (size_t row = 0; row < COUNT; row++)
+            assert_int_equal(counts[row], i % 2 == 0 ? WIDTH : 0);
+    }
+    rowpool_data_close(data[0]);
+    rowpool_data_close(data[1]);
+    rowpool_close(pool);
+    free(fives);
+    free(zeros);
+}
+
 /* Rows in memory from rowpool_alloc: workers map it, nothing is copied. */
 TEST(shared_memory_is_not_copied)
 {
@@ -876,6 +901,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(small_chunks_and_streams_find_and_leave_copies),
         cmocka_unit_test(parts_stay_on_several_devices),
         cmocka_unit_test(copies_are_what_maps_work_on),
+        cmocka_unit_test(rows_find_no_copies_of_others),
         cmocka_unit_test(shared_memory_is_not_copied),
         cmocka_unit_test(what_is_beyond_the_budget_streams),
         cmocka_unit_test(copies_leave_half_of_the_descriptors),

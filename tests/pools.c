@@ -19,9 +19,16 @@ bool test_pool_fits(const test_pool *asked, size_t elements)
     return elements <= asked->most && elements <= test_setting("ROWPOOL_TEST_ELEMENTS", SIZE_MAX);
 }
 
+static size_t seen; /* cases that fit since the test began */
+
+void test_pools_again(void)
+{
+    seen = 0;
+}
+
 bool test_pool_due(const test_pool *asked, size_t elements)
 {
-    static size_t one_in, seen;
+    static size_t one_in;
     if (one_in == 0)
         one_in = test_setting("ROWPOOL_TEST_ONE_IN", 1);
     return test_pool_fits(asked, elements) && seen++ % one_in == 0;
@@ -55,6 +62,7 @@ static void add_device(const char *device)
             exit(cpu_lacks(error.message) ? 77 : 1);
         }
         snprintf(added->what, sizeof added->what, "%s, chunk_bytes %zu", device, options.chunk_bytes);
+        snprintf(added->device, sizeof added->device, "%s", device);
         added->most = chunkings[i].most;
         n_pools++;
     }

@@ -13,7 +13,7 @@
 /* A pool: each device with its own choice of chunks, and with chunks so small that nearly every row or element is one.
  */
 typedef struct {
-    char what[64];
+    char what[64], device[24];
     rowpool *pool;
     size_t most; /* elements of a case: tiny chunks take long */
 } test_pool;
@@ -27,9 +27,11 @@ void test_pools_close(void);
 size_t test_pools(void);
 const test_pool *test_pool_at(size_t i);
 
-/* Whether a case of so many elements is for this pool; and whether this given one is among those to be taken. */
+/* Whether a case of so many elements is for this pool; and whether this given one is among those to be taken, as the
+ * first is after test_pools_again. */
 bool test_pool_fits(const test_pool *asked, size_t elements);
 bool test_pool_due(const test_pool *asked, size_t elements);
+void test_pools_again(void);
 bool test_dtype_due(rowpool_dtype dtype);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* After the headers that it needs and does not include itself. */
 #include <cmocka.h>
@@ -27,6 +28,15 @@ enum { TEST_SANITIZED = true };
 #else
 enum { TEST_SANITIZED = false };
 #endif
+
+/* Ends a test that cannot be run here, and says why. */
+#define skip_since(...)                  \
+    do {                                 \
+        printf("skipped: " __VA_ARGS__); \
+        putchar('\n');                   \
+        fflush(stdout);                  \
+        skip();                          \
+    } while (0)
 
 /* ---- Random numbers: SplitMix64 --------------------------------------------------------------------------------- */
 

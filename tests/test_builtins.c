@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
+#include "pool/pool.h"
 #include "pools.h"
 #include "support.h"
 
@@ -606,15 +608,40 @@ static void conclude(const char *what)
 {
     printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
     fflush(stdout);
-    size_t failures = wrong;
+    size_t taken = cases, failures = wrong;
     cases = wrong = 0;
+    test_pools_again();
     assert_int_equal(failures, 0);
+    assert_true(taken > 0);
 }
 
 /* ---- Who is asked what ------------------------------------------------------------------------------------------ */
 
-enum { MOST_POOLS = 1024 };
+enum { MOST_POOLS = 1024, PAIRS = BUILTINS * TEST_DTYPES };
+static bool asked_pairs[MOST_POOLS][PAIRS];
 
+static size_t pair_of(size_t function, rowpool_dtype dtype)
+{
+    return function * TEST_DTYPES + (size_t)dtype;
+}
+
+static size_t one_pair_in(void)
+{
+    size_t one_in = test_setting("ROWPOOL_TEST_PAIRS", 1);
+    return one_in > 0 ? one_in : 1;
+}
+
+static bool is_in_share(size_t pair)
+{
+    static size_t one_in, from;
+    if (one_in == 0) {
+        one_in = one_pair_in();
+        from = test_setting("ROWPOOL_TEST_PAIRS_FROM", 0) % one_in;
+    }
+    return pair % one_in == from;
+}
+
+/* Whether one of the pool's devices builds programs: in this process, or in a helper. */
 static bool is_opencl(const test_pool *asked)
 {
     rowpool_device devices[64];
@@ -622,7 +649,7 @@ static bool is_opencl(const test_pool *asked)
     if (rowpool_devices(asked->pool, devices, COUNT_OF(devices), &count, NULL) != ROWPOOL_OK)
         return false;
     for (size_t i = 0; i < count && i < COUNT_OF(devices); i++)
-        if (devices[i].in_use && strchr(devices[i].index, ':') != NULL)
+        if (devices[i].in_use && devices[i].type != ROWPOOL_DEVICE_FORK && devices[i].type != ROWPOOL_DEVICE_HOST)
             return true;
     return false;
 }
@@ -632,18 +659,18 @@ static bool is_opencl(const test_pool *asked)
 static bool is_taken(size_t s, size_t function, rowpool_dtype dtype)
 {
     static char known[MOST_POOLS]; /* 'o' OpenCL, 'n' not */
-    static size_t one_in, from;
-    if (one_in == 0) {
-        one_in = test_setting("ROWPOOL_TEST_PAIRS", 1);
-        one_in = one_in > 0 ? one_in : 1;
-        from = test_setting("ROWPOOL_TEST_PAIRS_FROM", 0) % one_in;
-    }
+    size_t pair = pair_of(function, dtype);
     if (known[s] == '\0')
         known[s] = is_opencl(test_pool_at(s)) ? 'o' : 'n';
-    if (known[s] == 'n')
-        return true;
-    size_t pair = function * TEST_DTYPES + (size_t)dtype;
-    return pair % one_in == from && (s == 0 || (pair / one_in + s) % 5 == 0);
+    return known[s] == 'n' || (is_in_share(pair) && (s == 0 || (pair / one_pair_in() + s) % 5 == 0));
+}
+
+static bool takes_some(size_t s, rowpool_dtype dtype)
+{
+    size_t f = 0;
+    while (f < BUILTINS && !is_taken(s, f, dtype))
+        f++;
+    return f < BUILTINS;
 }
 
 /* All functions of one array, one after the other or all in flight at once. */
@@ -655,6 +682,7 @@ static void ask(test_random *random, const subject *about, size_t s, bool async)
     for (size_t f = 0; f < BUILTINS; f++) {
         if (!is_taken(s, f, about->array.rows.dtype))
             continue;
+        asked_pairs[s][pair_of(f, about->array.rows.dtype)] = true;
         begin(&questions[n], random, about, asked->pool, f, async);
         if (async)
             n++;
@@ -722,11 +750,11 @@ static const size_t widths[] = {0, 1, 2, 3, 5, 8, 17, 24, 25, 33, 64, 127, 255, 
 static const size_t row_counts[] = {0, 1, 2, 3, 64, 65, 300};
 
 /* Pools for this array, in turn: every one would take minutes. */
-static bool find_due(bool *due, size_t elements, size_t turn)
+static bool find_due(bool *due, rowpool_dtype dtype, size_t elements, size_t turn)
 {
     bool some = false;
     for (size_t s = 0; s < test_pools(); s++) {
-        due[s] = (turn + s) % 5 == 0 && test_pool_due(test_pool_at(s), elements);
+        due[s] = (turn + s) % 5 == 0 && takes_some(s, dtype) && test_pool_due(test_pool_at(s), elements);
         some |= due[s];
     }
     return some;
@@ -742,7 +770,7 @@ TEST(given_shapes)
             for (size_t i = 0; i < COUNT_OF(widths); i++)
                 for (size_t j = 0; j < COUNT_OF(row_counts); j++) {
                     size_t elements = widths[i] * row_counts[j];
-                    if ((elements > 2000 && large++ % 11 != 0) || !find_due(due, elements, turn++))
+                    if ((elements > 2000 && large++ % 11 != 0) || !find_due(due, (rowpool_dtype)d, elements, turn++))
                         continue;
                     ask_pools(&random,
                               test_array_make(&random, (rowpool_dtype)d, (test_layout)layout, row_counts[j], widths[i],
@@ -772,7 +800,7 @@ TEST(ragged_extremes)
                 elements += given[i];
             }
             /* Empty rows are work too where chunks are tiny. */
-            if (!find_due(due, elements + patterns[p].count / 4, turn++))
+            if (!find_due(due, (rowpool_dtype)d, elements + patterns[p].count / 4, turn++))
                 continue;
             ask_pools(&random, test_array_of_widths(&random, (rowpool_dtype)d, given, patterns[p].count, turn % 3), due,
                       turn);
@@ -794,11 +822,13 @@ TEST(huge_rows)
     for (size_t i = 0; i < COUNT_OF(shapes); i++)
         for (int d = 0; d < TEST_DTYPES; d++) {
             bool some = false;
+            if (shapes[i].dtype != -1 && shapes[i].dtype != d)
+                continue;
             for (size_t s = 0; s < test_pools(); s++) {
-                due[s] = test_pool_due(test_pool_at(s), 1000000);
+                due[s] = takes_some(s, (rowpool_dtype)d) && test_pool_due(test_pool_at(s), 1000000);
                 some |= due[s];
             }
-            if (some && (shapes[i].dtype == -1 || shapes[i].dtype == d))
+            if (some)
                 ask_pools(&random,
                           test_array_of_widths(&random, (rowpool_dtype)d, shapes[i].widths, COUNT_OF(shapes[i].widths),
                                                (size_t)test_below(&random, 4)),
@@ -809,40 +839,63 @@ TEST(huge_rows)
 
 /* ---- Rows of one width again and again -------------------------------------------------------------------------- */
 
-/* A device may build a program for a width that it has met often enough: after so many bytes of zeros it is there. */
+/* The first dtype of which the function is among the pairs that OpenCL devices take; TEST_DTYPES: there is none. */
+static int dtype_in_share(size_t function)
+{
+    int dtype = 0;
+    while (dtype < TEST_DTYPES && !is_in_share(pair_of(function, (rowpool_dtype)dtype)))
+        dtype++;
+    return dtype;
+}
+
+/* The last case is no small map, which the host would do. */
+static void ask_widths(test_random *random, const test_pool *asked, size_t function, rowpool_dtype dtype, size_t width)
+{
+    static const size_t counts[] = {1, 64, 129, 6000, 40001};
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        subject about = make_subject(random, test_array_make(random, dtype, TEST_DENSE, counts[i], width, i),
+                                     1 + i % 4);
+        question q;
+        begin(&q, random, &about, asked->pool, function, i % 2 != 0);
+        end(&q, &about, asked);
+        free_subject(&about);
+    }
+}
+
+/* A device may build a program for a width that it has met often enough: after so many bytes of zeros it is there. The
+ * devices take turns with the functions, in pools that wait for what they build. */
 TEST(a_width_that_comes_again)
 {
     enum { BYTES = 9000000, WIDTH = 5, RESULT = 8 };
     test_random random = test_random_begin(34);
+    size_t devices[MOST_POOLS], n_devices = 0, turn = 0;
+    for (size_t s = 0; s < test_pools(); s++)
+        if (test_pool_fits(test_pool_at(s), 1000000) && is_opencl(test_pool_at(s)))
+            devices[n_devices++] = s;
+    if (n_devices == 0)
+        skip_since("no pool has an OpenCL device");
     char *zeros = allocate(BYTES, 1), *ignored = allocate(BYTES / WIDTH, RESULT);
-    for (size_t s = 0; s < test_pools(); s++) {
-        bool due = test_pool_due(test_pool_at(s), 1000000);
-        if (!due || !is_opencl(test_pool_at(s)))
+    setenv("ROWPOOL_BUILD_WAIT", "1", 1);
+    for (size_t f = 0; f < BUILTINS; f++) {
+        if (dtype_in_share(f) == TEST_DTYPES)
             continue;
-        for (size_t f = 0; f < BUILTINS; f++) {
-            rowpool_dtype dtype = (rowpool_dtype)((4 * f + s) % TEST_DTYPES);
-            if (!is_taken(s, f, dtype) && !is_taken(s, f, dtype = (rowpool_dtype)((dtype + 1) % TEST_DTYPES)))
-                continue;
-            size_t count = BYTES / WIDTH / test_size(dtype);
-            rowpool_rows rows = {.data = zeros, .dtype = dtype, .count = count, .width = WIDTH};
-            rowpool_call call = {.size = sizeof call,
-                                 .function = rowpool_builtin(builtins[f].name),
-                                 .inputs = &rows,
-                                 .results = ignored,
-                                 .results_size = count * test_size(result_dtype(f, dtype))};
-            rowpool_error error;
-            assert_ok(rowpool_map(test_pool_at(s)->pool, &call, &error), error);
-            static const size_t counts[] = {1, 64, 129, 6000};
-            for (size_t i = 0; i < COUNT_OF(counts); i++) {
-                test_array array = test_array_make(&random, dtype, TEST_DENSE, counts[i], WIDTH, i);
-                subject about = make_subject(&random, array, 1 + i);
-                question q;
-                begin(&q, &random, &about, test_pool_at(s)->pool, f, i % 2 != 0);
-                end(&q, &about, test_pool_at(s));
-                free_subject(&about);
-            }
-        }
+        rowpool_dtype dtype = (rowpool_dtype)dtype_in_share(f);
+        test_pool asked = *test_pool_at(devices[turn++ % n_devices]);
+        rowpool_options options = {.size = sizeof options, .device = asked.device};
+        size_t count = BYTES / WIDTH / test_size(dtype);
+        rowpool_rows rows = {.data = zeros, .dtype = dtype, .count = count, .width = WIDTH};
+        rowpool_call call = {.size = sizeof call,
+                             .function = rowpool_builtin(builtins[f].name),
+                             .inputs = &rows,
+                             .results = ignored,
+                             .results_size = count * test_size(result_dtype(f, dtype))};
+        rowpool_error error;
+        assert_ok(rowpool_open(&asked.pool, &options, &error), error);
+        assert_ok(rowpool_map(asked.pool, &call, &error), error);
+        ask_widths(&random, &asked, f, dtype, WIDTH);
+        rowpool_close(asked.pool);
     }
+    unsetenv("ROWPOOL_BUILD_WAIT");
     free(zeros);
     free(ignored);
     conclude("a width that comes again");
@@ -1272,6 +1325,32 @@ TEST(bad_edges_are_refused)
         assert_int_equal(place[i], UNTOUCHED);
 }
 
+/* ---- How many programs that took --------------------------------------------------------------------------------- */
+
+static bool builds_programs(const rowpool *pool)
+{
+    for (size_t i = 0; i < pool->devices.used; i++)
+        if (pool->devices.items[i].backend != &rp_backend_fork && pool->devices.items[i].backend != &rp_backend_host)
+            return true;
+    return false;
+}
+
+/* A device that builds programs, whatever it is called, was asked for its share of the pairs and no more. */
+TEST(devices_that_build_are_asked_for_their_share)
+{
+    size_t share = 0;
+    for (size_t pair = 0; pair < PAIRS; pair++)
+        share += is_in_share(pair);
+    for (size_t s = 0; s < test_pools(); s++) {
+        size_t n = 0;
+        for (size_t pair = 0; pair < PAIRS; pair++)
+            n += asked_pairs[s][pair];
+        bool builds = builds_programs(test_pool_at(s)->pool);
+        printf("%s: asked for %zu of %d pairs\n", test_pool_at(s)->what, n, PAIRS);
+        assert_in_range(n, builds && s > 0 ? 0 : 1, builds ? share : PAIRS);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -1294,6 +1373,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(results_out_of_line_are_refused),
         cmocka_unit_test(sizes_beyond_memory_are_refused),
         cmocka_unit_test(bad_edges_are_refused),
+        cmocka_unit_test(devices_that_build_are_asked_for_their_share),
     };
     test_seed();
     test_pools_open(argc, argv);

@@ -431,6 +431,29 @@ TEST(reads_across_pieces)
     }
 }
 
+/* Only the very beginning of a file may hold a byte-order mark: where a later piece begins, it belongs to a cell. */
+TEST(drops_no_mark_behind_the_beginning)
+{
+    enum { PIECE = 64 * 1024 };
+    static const char tail[] = "\xef\xbb\xbf"
+                               "5\n";
+    for (size_t pieces = 1; pieces <= 2; pieces++) {
+        const size_t size = pieces * PIECE;
+        char *text = malloc(size + sizeof tail);
+        assert_non_null(text);
+        memset(text, ' ', size);
+        memcpy(text, "1\n", 2);
+        memcpy(text + size, tail, sizeof tail);
+        check_refused("csv", text, size + strlen(tail),
+                      &(text_case){"a mark",
+                                   "line 2, column 1: '\xef\xbb\xbf"
+                                   "5' is no number",
+                                   {{0}}},
+                      __LINE__);
+        free(text);
+    }
+}
+
 /* More elements than one block holds, integers that turn into doubles at the very end. */
 TEST(reads_many_numbers)
 {
@@ -793,6 +816,7 @@ int main(void)
         cmocka_unit_test(refuses_bytes_that_are_no_text),
         cmocka_unit_test(refuses_endless_cells),
         cmocka_unit_test(reads_across_pieces),
+        cmocka_unit_test(drops_no_mark_behind_the_beginning),
         cmocka_unit_test(reads_many_numbers),
         cmocka_unit_test(reads_every_half),
         cmocka_unit_test(reads_members_of_archives),

@@ -420,6 +420,16 @@ TEST(refuses_what_is_no_npy_file)
     }
 }
 
+/* The length is believed up to the limit, of which the table above has one byte more. */
+TEST(takes_the_longest_header)
+{
+    static const unsigned char preamble[] = "\x93NUMPY\3\0\0\0\x10";
+    rowpool_error error;
+    size_t data_offset;
+    assert_ok(npy_read_preamble(&data_offset, preamble, NPY_PREAMBLE, &error), error);
+    assert_int_equal(data_offset, NPY_PREAMBLE + NPY_MAX_HEADER);
+}
+
 /* ---- Every damage ----------------------------------------------------------------------------------------------- */
 
 TEST(refuses_every_truncation)
@@ -655,6 +665,7 @@ int main(void)
         cmocka_unit_test(refuses_malformed_headers),
         cmocka_unit_test(refuses_too_many_dimensions),
         cmocka_unit_test(refuses_what_is_no_npy_file),
+        cmocka_unit_test(takes_the_longest_header),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(survives_every_overwritten_byte),
         cmocka_unit_test(survives_random_damage),

@@ -317,6 +317,23 @@ TEST(unknown_kinds_and_closures_are_refused)
     assert_refused(rp_range_normalise(&range, 2, dtype, &interval, &error), ROWPOOL_EINVAL, error, "ranges[2].hi");
 }
 
+/* Every pair of edge cases of every kind: a histogram asks this of its edges. */
+TEST(numbers_are_ordered)
+{
+    const rowpool_number numbers[] = {
+        F(-INF), I(INT64_MIN), F(-0x1p63), I(-1), F(-1.5),       F(-0x1p-1074), F(-0.0),
+        F(0.0),  I(0),         U(0),       I(1),  F(0x1p-1074),  F(1.5),        F(0x1p53),
+        F(INF),  I(INT64_MAX), F(0x1p63),  U(1),  U(UINT64_MAX), F(0x1p64),     I((1LL << 53) + 1)};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        for (size_t j = 0; j < COUNT_OF(numbers); j++) {
+            test_place a, b;
+            assert_true(test_place_number(numbers[i], &a));
+            assert_true(test_place_number(numbers[j], &b));
+            if (rp_number_at_most(&numbers[i], &numbers[j]) != (a <= b))
+                fail_msg("number %zu should %sbe at most number %zu", i, a <= b ? "" : "not ", j);
+        }
+}
+
 TEST(the_makers_close_both_sides)
 {
     rowpool_range i64 = rowpool_range_i64(INT64_MIN, 8), u64 = rowpool_range_u64(4, UINT64_MAX);
@@ -506,6 +523,7 @@ int main(void)
         cmocka_unit_test(the_table),
         cmocka_unit_test(what_is_no_number_is_refused),
         cmocka_unit_test(unknown_kinds_and_closures_are_refused),
+        cmocka_unit_test(numbers_are_ordered),
         cmocka_unit_test(the_makers_close_both_sides),
         cmocka_unit_test(the_reference_agrees_with_long_double),
         cmocka_unit_test(every_int8),

@@ -180,6 +180,8 @@ TEST(width_is_the_capacity_of_ragged_rows)
     assert_int_equal(taken(&given, any).elements, 16);
     given.width = 15;
     refused(&given, any, "rows.offsets[4] is 16");
+    given.width = 9; /* offsets[3] lies just at the end */
+    refused(&given, any, "rows.offsets[4] is 16");
     given.width = 8;
     refused(&given, any, "rows.offsets[3] is 9");
     given.width = 3;

@@ -249,7 +249,7 @@ TEST(close_waits_for_the_builder)
 TEST(a_forked_child_does_not)
 {
     if (TEST_SANITIZED)
-        skip(); /* the sanitizer's memory may be locked by the thread that is not in the child */
+        skip_since("the sanitizer's memory may be locked by the thread that is not in the child");
     rowpool *pool = open_pool("auto");
     order_build(pool);
     pid_t child = fork();

@@ -387,7 +387,8 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
-/* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. */
+/* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. PoCL 3 and 6
+ * find a device in 300 MB and build in 550; what they built before they may load in less. */
 TEST(a_driver_that_never_gets_far)
 {
     if (TEST_SANITIZED) /* the helper could not even begin */
@@ -395,7 +396,8 @@ TEST(a_driver_that_never_gets_far)
     char path[] = "/tmp/rowpool-helper-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0 && fchmod(file, 0700) == 0);
-    assert_true(dprintf(file, "#!/bin/sh\nulimit -v 300000\nexec '%s' \"$@\" 2>/dev/null\n", helper) > 0);
+    assert_true(
+        dprintf(file, "#!/bin/sh\nulimit -v 400000\nPOCL_KERNEL_CACHE=0 exec '%s' \"$@\" 2>/dev/null\n", helper) > 0);
     close(file);
     setenv("ROWPOOL_HELPER", path, 1);
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/workers/work.h"
 #include "backend/workers/workers.h"
 #include "base/clock.h"
 #include "core/builtin.h"
@@ -672,7 +673,7 @@ TEST(an_answer_outlives_its_worker)
 
 /* ---- Row functions made to misbehave: workers are forks of this program, so they have them too ------------------ */
 
-typedef enum { BEHAVE, EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, CLOSE_ALL, BABBLE, SLEEP } misdeed;
+typedef enum { BEHAVE, EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, CLOSE_ALL, BABBLE, FORGE, SLEEP } misdeed;
 
 /* The first element of a row says what to do in it; the result is the element. */
 static void misbehave(const rowpool_block *block, const void *arguments, size_t columns, void *results)
@@ -702,6 +703,11 @@ static void misbehave(const rowpool_block *block, const void *arguments, size_t 
             break;
         case CLOSE_ALL:
             syscall(SYS_close_range, 3, ~0u, 0);
+            break;
+        case FORGE: /* an answer to a task that there never was */
+            for (int fd = 3; fd < 20; fd++)
+                if (write(fd, &(rp_answer){0}, rp_answer_size(&(rp_answer){0})) > 0)
+                    break;
             break;
         case BABBLE:
             for (int fd = 3; fd < 20; fd++)
@@ -750,6 +756,7 @@ TEST(a_crash_names_the_rows_and_the_signal)
         {KILL_9, "was killed by signal 9 (SIGKILL)"},
         {CLOSE_ALL, "worker process"},
         {BABBLE, "worker process"},
+        {FORGE, "worker process"},
     };
     rp_device device = open_workers(2);
     for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -1348,6 +1355,15 @@ TEST(only_so_much_is_kept_for_results)
     }
 }
 
+/* One that was kept, if only just too small, is not taken. */
+TEST(a_kept_buffer_is_large_enough)
+{
+    rp_device device = open_workers(1);
+    for (size_t rows = 100; rows < 40000; rows = rows * 21 / 20)
+        do_at_once(&device, 1, rows);
+    close_workers(&device);
+}
+
 static void *read_pids(int from, pid_t *pids, size_t n)
 {
     return read(from, pids, n * sizeof *pids) == (ssize_t)(n * sizeof *pids) ? pids : NULL;
@@ -1490,6 +1506,7 @@ int main(void)
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(workers_do_not_collect),
         cmocka_unit_test(only_so_much_is_kept_for_results),
+        cmocka_unit_test(a_kept_buffer_is_large_enough),
         cmocka_unit_test(workers_die_with_their_parent),
         cmocka_unit_test(a_child_drops_the_device_and_the_parent_keeps_it),
     };

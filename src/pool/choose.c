@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "pool/pool.h"
@@ -140,7 +141,7 @@ static bool matches(const rp_device_list *list, const word *wanted, const rp_dev
 
 static void give_reason(rowpool_device *info, const char *why)
 {
-    size_t length = strnlen(why, sizeof info->reason - 1);
+    const size_t length = rp_min(strlen(why), sizeof info->reason - 1);
     memcpy(info->reason, why, length);
     info->reason[length] = '\0';
 }

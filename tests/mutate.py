@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Applies single mutations to the sources and runs the tests that should notice: what survives is a hole in the tests.
 
-usage: tests/mutate.py [--only PATTERN] [--jobs N] [--list FILE]
+usage: tests/mutate.py [--only PATTERN] [--preset PRESET] [--jobs N] [--list]
 
-The list, mutations.toml beside this file, says for each mutation where it is, what it changes, and the tests that should
-fail with it; `equivalent` gives the reason where no test can. Each job works in a copy of the committed tree that it
-builds once per preset. First all tests of the list have to pass there. A test that fails, crashes or exceeds its time
-kills the mutation. The exit status is 1 when one survives, does not compile, or no longer finds its text exactly once.
+The list, mutations.toml beside this file, says for each mutation where it is, what it changes, and the tests that
+should fail with it; `equivalent` gives the reason where no test can. Each job works in a copy of the committed tree
+that it builds once per preset. First all tests of the list have to pass there. A test that fails, crashes or takes
+several times as long as it did then kills the mutation. The exit status is 1 when one survives, does not compile, or no
+longer finds its text exactly once.
 """
 import argparse
 import concurrent.futures
@@ -23,7 +24,13 @@ import time
 import tomllib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TEST_SECONDS = 300  # several times what any of them takes on a busy machine
+LIST = os.path.join(ROOT, "tests", "mutations.toml")
+TEST_SECONDS = 600  # what no test takes without a mutation
+
+
+def time_limit(seconds):
+    """For a mutated test that took so long unmutated: beyond this it hangs, however busy the machine has become."""
+    return 60 + 5 * seconds
 
 
 def kill_session(leader):
@@ -47,16 +54,17 @@ class Tree:
         return os.path.join(self.root, "build", preset)
 
     def run(self, *command, seconds=None):
-        """A command's end; None where it takes longer than that: then all that it started is killed."""
+        """A command's end; None where it takes longer than that. What it leaves running is killed."""
         process = subprocess.Popen(command, cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
         try:
             output, messages = process.communicate(timeout=seconds)
             return subprocess.CompletedProcess(command, process.returncode, output, messages)
         except subprocess.TimeoutExpired:
-            kill_session(process.pid)
-            process.wait()
             return None
+        finally:
+            kill_session(process.pid)
+            process.communicate()
 
     def configure(self, preset):
         """Configures, and finds what each test needs to be built."""
@@ -80,25 +88,29 @@ class Tree:
             sys.exit(f"nothing is built for {', '.join(tests)}")
         return self.run("cmake", "--build", self.build_folder(preset), "--target", *targets)
 
-    def passes(self, preset, test):
+    def failure(self, preset, test, seconds):
+        """None: the test passes."""
         ended = self.run("ctest", "--test-dir", self.build_folder(preset), "-R", f"^{re.escape(test)}$",
-                         "--no-tests=error", seconds=TEST_SECONDS)
-        return ended is not None and ended.returncode == 0
+                         "--no-tests=error", seconds=seconds)
+        if ended is None:
+            return f"{test} hangs"
+        return None if ended.returncode == 0 else test
 
 
-def read_list(path, only):
-    with open(path, "rb") as file:
+def read_list(only, preset):
+    with open(LIST, "rb") as file:
         mutations = tomllib.load(file)["mutation"]
     names = [mutation["name"] for mutation in mutations]
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
-        sys.exit(f"{path}: named twice: {', '.join(sorted(repeated))}")
+        sys.exit(f"{LIST}: named twice: {', '.join(sorted(repeated))}")
     for mutation in mutations:
         mutation.setdefault("preset", "release")
         mutation.setdefault("tests", [])
         if not mutation["tests"] and "equivalent" not in mutation:
-            sys.exit(f"{path}: {mutation['name']} has no tests")
-    return [mutation for mutation in mutations if re.search(only, mutation["name"])]
+            sys.exit(f"{LIST}: {mutation['name']} has no tests")
+    return [mutation for mutation in mutations
+            if re.search(only, mutation["name"]) and preset in (None, mutation["preset"])]
 
 
 def apply(mutation, root):
@@ -113,8 +125,8 @@ def apply(mutation, root):
     return text
 
 
-def judge(mutation, tree):
-    """killed, survived, equivalent or error, and what there is to say about it."""
+def judge(mutation, tree, seconds):
+    """killed, survived, equivalent or error, and what there is to say about it; seconds: how long each test takes."""
     before = apply(mutation, tree.root)
     if before is None:
         return "error", "its text is not in the file exactly once"
@@ -126,8 +138,9 @@ def judge(mutation, tree):
             wrong = [line for line in built.stdout.splitlines() if "error" in line]
             return "error", "does not compile: " + " ".join(wrong[:1])
         for test in mutation["tests"]:
-            if not tree.passes(mutation["preset"], test):
-                return "killed", test
+            failure = tree.failure(mutation["preset"], test, time_limit(seconds[mutation["preset"], test]))
+            if failure is not None:
+                return "killed", failure
         return "survived", ", ".join(mutation["tests"])
     finally:
         with open(os.path.join(tree.root, mutation["file"]), "w", encoding="utf-8") as file:
@@ -135,7 +148,7 @@ def judge(mutation, tree):
 
 
 def prepare(root, pairs):
-    """A tree with what all mutations need built, and whether each test passes in it."""
+    """A tree in which what all mutations need is built."""
     tree = Tree(root)
     for preset in sorted({preset for preset, _ in pairs}):
         tree.configure(preset)
@@ -149,53 +162,80 @@ def prepare(root, pairs):
     return tree
 
 
+def show(mutations):
+    for mutation in mutations:
+        tests = "equivalent" if "equivalent" in mutation else ", ".join(mutation["tests"])
+        print(f"{mutation['name']:36} {mutation['file']:34} {mutation['preset']:8} {tests}")
+
+
+def try_all(mutations, trees):
+    """The verdict on each mutation, printed as it is reached. As many at once as there are trees."""
+    free = queue.Queue()
+    for tree in trees:
+        free.put(tree)
+
+    def with_tree(function, *words):
+        tree = free.get()
+        try:
+            return function(tree, *words)
+        finally:
+            free.put(tree)
+
+    def time_unmutated(tree, preset, test):
+        started = time.monotonic()
+        failure = tree.failure(preset, test, TEST_SECONDS)
+        return failure, time.monotonic() - started
+
+    def try_one(tree, mutation, seconds):
+        started = time.monotonic()
+        verdict, words = judge(mutation, tree, seconds)
+        print(f"{verdict:10} {mutation['name']:36} {time.monotonic() - started:5.0f} s  {words}", flush=True)
+        return mutation["name"], verdict, words
+
+    with concurrent.futures.ThreadPoolExecutor(len(trees)) as jobs:
+        pairs = pairs_of(mutations)
+        ends = list(jobs.map(lambda pair: with_tree(time_unmutated, *pair), pairs))
+        failing = [failure for failure, _ in ends if failure is not None]
+        if failing:
+            sys.exit(f"without any mutation these fail: {', '.join(failing)}")
+        seconds = {pair: took for pair, (_, took) in zip(pairs, ends)}
+        return list(jobs.map(lambda mutation: with_tree(try_one, mutation, seconds), mutations))
+
+
+def pairs_of(mutations):
+    return sorted({(mutation["preset"], test) for mutation in mutations for test in mutation["tests"]})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="mutations whose names this regular expression finds")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--list", default=os.path.join(ROOT, "tests", "mutations.toml"))
+    parser.add_argument("--only", default="", metavar="PATTERN", help="mutations whose names it finds (a regular expression)")
+    parser.add_argument("--preset", help="mutations that die in this preset")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="how many are tried at once")
+    parser.add_argument("--list", action="store_true", help="say which mutations there are, and try none")
     arguments = parser.parse_args()
-    mutations = read_list(arguments.list, arguments.only)
-    pairs = sorted({(mutation["preset"], test) for mutation in mutations for test in mutation["tests"]})
+    mutations = read_list(arguments.only, arguments.preset)
+    if not mutations:
+        sys.exit("there is no such mutation")
+    if arguments.list:
+        show(mutations)
+        return 0
     work = tempfile.mkdtemp(prefix="rowpool-mutate-")
     os.environ.setdefault("CCACHE_BASEDIR", work)
     os.environ.setdefault("CCACHE_NOHASHDIR", "1")
-    verdicts = {}
     try:
-        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as jobs:
-            trees = queue.Queue()
-            first = prepare(os.path.join(work, "0"), pairs)
-            for tree in [first, *jobs.map(lambda i: prepare(os.path.join(work, str(i)), pairs), range(1, arguments.jobs))]:
-                trees.put(tree)
-
-            def with_tree(function, *words):
-                tree = trees.get()
-                try:
-                    return function(tree, *words)
-                finally:
-                    trees.put(tree)
-
-            failing = [test for (preset, test), passed in
-                       zip(pairs, jobs.map(lambda pair: with_tree(Tree.passes, *pair), pairs)) if not passed]
-            if failing:
-                sys.exit(f"without any mutation these fail: {', '.join(failing)}")
-
-            def one(mutation):
-                started = time.monotonic()
-                verdict, words = with_tree(lambda tree: judge(mutation, tree))
-                print(f"{verdict:10} {mutation['name']:44} {time.monotonic() - started:5.0f} s  {words}", flush=True)
-                verdicts[mutation["name"]] = verdict, words
-
-            list(jobs.map(one, mutations))
+        roots = [os.path.join(work, str(i)) for i in range(arguments.jobs)]
+        verdicts = try_all(mutations, [prepare(root, pairs_of(mutations)) for root in roots])
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    bad = [(name, verdict, words) for name, (verdict, words) in verdicts.items() if verdict in ("survived", "error")]
-    for name, verdict, words in bad:
-        print(f"{verdict}: {name}: {words}")
-    counts = {kind: sum(verdict == kind for verdict, _ in verdicts.values())
+    print()
+    for kind in ("equivalent", "survived", "error"):
+        for name, verdict, words in verdicts:
+            if verdict == kind:
+                print(f"{kind:10} {name:36} {words}")
+    counts = {kind: sum(verdict == kind for _, verdict, _ in verdicts)
               for kind in ("killed", "equivalent", "survived", "error")}
     print(f"{len(verdicts)} mutations: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
-    return 1 if bad or not verdicts else 0
+    return 1 if counts["survived"] + counts["error"] > 0 else 0
 
 
 if __name__ == "__main__":

@@ -531,6 +531,34 @@ TEST(a_program_that_is_none)
     check_program("/", ROWPOOL_ESYSTEM, "cannot start");
 }
 
+/* This program as the helper: one whose rowpool is another, in what the variable names. */
+static int be_another_helper(int argc, char **argv, const char *what)
+{
+    static rp_hello hello;
+    rp_worker_self self;
+    int shared;
+    if (!rp_worker_become(&self, &shared, argc, argv))
+        return 2;
+    const bool version = strcmp(what, "version") == 0;
+    snprintf(hello.version, sizeof hello.version, "%s", version ? "0.0.1" : rowpool_version());
+    hello.work_size = sizeof(rp_work) + !version;
+    rp_worker_answer(&self, &hello, sizeof hello);
+    for (;;)
+        pause();
+}
+
+TEST(a_helper_of_another_rowpool)
+{
+    char self[4096] = "", expected[128];
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    setenv("ROWPOOL_TEST_OTHER", "version", 1);
+    snprintf(expected, sizeof expected, "is of rowpool 0.0.1, not of %s: install both anew", rowpool_version());
+    check_program(self, ROWPOOL_EDEVICE, expected);
+    setenv("ROWPOOL_TEST_OTHER", "work", 1);
+    check_program(self, ROWPOOL_EDEVICE, "install both anew");
+    unsetenv("ROWPOOL_TEST_OTHER");
+}
+
 TEST(a_helper_that_finds_no_device)
 {
     rowpool *pool;
@@ -620,8 +648,11 @@ TEST(isolating_is_an_option_and_a_variable)
     assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EINVAL, error, "options.isolate is 3");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    const char *other = getenv("ROWPOOL_TEST_OTHER");
+    if (other != NULL)
+        return be_another_helper(argc, argv, other);
     helper = getenv("ROWPOOL_HELPER");
     if (helper == NULL) {
         fprintf(stderr, "ROWPOOL_HELPER has to name the program\n");
@@ -644,6 +675,7 @@ int main(void)
         cmocka_unit_test(a_helper_dies_with_its_application),
         cmocka_unit_test(a_forked_child_leaves_it_alone),
         cmocka_unit_test(a_program_that_is_none),
+        cmocka_unit_test(a_helper_of_another_rowpool),
         cmocka_unit_test(a_helper_that_finds_no_device),
         cmocka_unit_test(the_helper_by_hand),
         cmocka_unit_test(limits_that_drivers_do_not_bear),

@@ -1,6 +1,6 @@
 /* Where drivers may end their process: each surrounding that PoCL is known not to bear is told, by its own words, and
  * where all is well nothing is. The linker leads rowpool's questions to the system here (--wrap), so that the limits, the
- * control groups and the disk are those that a test sets up. */
+ * control groups and the disk are those that a test sets up; the CPUs that the groups leave are told by them too. */
 #include <dirent.h>
 #include <errno.h>
 #include <linux/capability.h>
@@ -253,6 +253,22 @@ TEST(threads_of_a_control_group)
     assert_risk("of the 100 processes and threads that its control group may have 100 are there");
 }
 
+/* Part of a CPU is one, and the tightest group counts. */
+TEST(cpus_of_a_control_group)
+{
+    all_is_well();
+    const size_t all = rowpool_cpu_count();
+    put_file("/proc/self/cgroup", "0::/some.slice/rowpool.service\n");
+    put_file("/sys/fs/cgroup/some.slice/cpu.max", "max 100000\n");
+    assert_int_equal(rowpool_cpu_count(), all);
+    put_file("/sys/fs/cgroup/some.slice/cpu.max", "100001 100000\n");
+    assert_int_equal(rowpool_cpu_count(), all < 2 ? all : 2);
+    put_file("/sys/fs/cgroup/some.slice/rowpool.service/cpu.max", "1000 100000\n");
+    assert_int_equal(rowpool_cpu_count(), 1);
+    put_file("/sys/fs/cgroup/some.slice/rowpool.service/cpu.max", "0 100000\n");
+    assert_int_equal(rowpool_cpu_count(), 1);
+}
+
 /* ---- Threads of a user ------------------------------------------------------------------------------------------ */
 
 enum { USER = 54321, THREADS = 6 };
@@ -417,6 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_group_above_counts),
         cmocka_unit_test(groups_of_version_1),
         cmocka_unit_test(threads_of_a_control_group),
+        cmocka_unit_test(cpus_of_a_control_group),
         cmocka_unit_test(threads_of_a_user),
         cmocka_unit_test(who_is_held_to_the_limit),
         cmocka_unit_test(the_disk_of_the_cache),

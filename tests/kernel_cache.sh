@@ -15,4 +15,5 @@ cp -alT "$seed" "$POCL_CACHE_DIR" 2>/dev/null || mkdir -p "$POCL_CACHE_DIR" # an
 status=$?
 find "$POCL_CACHE_DIR" \( -name 'tempfile*' -o -name '*.log' \) -delete 2>/dev/null
 cp -alnT "$POCL_CACHE_DIR" "$seed" 2>/dev/null
+rm -rf "$POCL_CACHE_DIR"
 exit $status

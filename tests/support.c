@@ -668,6 +668,44 @@ size_t test_count_descriptors(void)
     return n;
 }
 
+/* The limit of a control group, up to `limit`. */
+static size_t group_limit(const char *folder, const char *file, size_t limit)
+{
+    char path[5000];
+    unsigned long long bytes;
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    FILE *opened = fopen(path, "re");
+    if (opened == NULL)
+        return limit;                                                    /* the container does not see this group */
+    bool limited = fscanf(opened, "%llu", &bytes) == 1 && bytes < limit; /* or it is "max" */
+    fclose(opened);
+    return limited ? (size_t)bytes : limit;
+}
+
+size_t test_memory(void)
+{
+    size_t limit = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    char line[4096], folder[4200];
+    FILE *groups = fopen("/proc/self/cgroup", "re");
+    while (groups != NULL && fgets(line, sizeof line, groups) != NULL) { /* number:controllers:path */
+        const bool unified = strstr(line, "::/") != NULL;
+        char *path = unified ? strstr(line, "::/") + 2 : strstr(line, ":memory:/");
+        if (path == NULL)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        path = strchr(path, '/');
+        int root = snprintf(folder, sizeof folder, "/sys/fs/cgroup%s", unified ? "" : "/memory");
+        snprintf(folder + root, sizeof folder - (size_t)root, "%s", path);
+        for (char *end = folder + strlen(folder); end >= folder + root; end = strrchr(folder, '/')) {
+            *end = '\0'; /* the groups above limit it too */
+            limit = group_limit(folder, unified ? "memory.max" : "memory.limit_in_bytes", limit);
+        }
+    }
+    if (groups != NULL)
+        fclose(groups);
+    return limit;
+}
+
 size_t test_count_mappings(void)
 {
     FILE *file = fopen("/proc/self/maps", "re");

@@ -146,6 +146,10 @@ bool test_counts_right(const test_counts *counts, const uint64_t *expected, cons
 bool test_has_child(void);
 bool test_has_zombie(void);
 
+/* Bytes of memory that this process may use: all of the machine's, or what its control groups allow. What is free at the
+ * moment is no part of it. */
+size_t test_memory(void);
+
 size_t test_count_descriptors(void);
 size_t test_count_mappings(void);
 

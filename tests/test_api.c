@@ -1323,7 +1323,7 @@ static void count_rows(rowpool *pool, size_t count, size_t width, bool async, ui
 TEST(the_flagship_goes_to_opencl)
 {
     if (!has_opencl())
-        skip();
+        skip_since("there is no OpenCL device");
     setenv("ROWPOOL_BUILD_WAIT", "1", 1);
     rowpool *pool = open_pool("auto", 0);
     unsetenv("ROWPOOL_BUILD_WAIT");
@@ -1357,7 +1357,7 @@ TEST(the_flagship_goes_to_opencl)
 TEST(a_named_device_takes_small_maps_too)
 {
     if (!has_opencl())
-        skip();
+        skip_since("there is no OpenCL device");
     rowpool_device found[MOST_DEVICES];
     find_devices(NULL, found, MOST_DEVICES);
     const char *const names[] = {found[0].index, "all"};

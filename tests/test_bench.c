@@ -294,7 +294,7 @@ static void ranks_scale_both_ways(void **state)
     const char *launcher = getenv("ROWPOOL_TEST_LAUNCHER");
     (void)state;
     if (launcher == NULL)
-        skip();
+        skip_since("there is no MPI launcher");
     outcome table = RUN("--ranks", "1,2", "--rounds", "1", "--shape", "1001:5", "--launcher", launcher);
     succeeds(&table);
     assert_int_equal(count_lines(table.out, "strong "), 2);
@@ -316,7 +316,7 @@ static void jobs_that_fail_are_told(void **state)
     const char *launcher = getenv("ROWPOOL_TEST_LAUNCHER");
     (void)state;
     if (launcher == NULL)
-        skip();
+        skip_since("there is no MPI launcher");
     outcome few = RUN("--ranks", "3", "--rounds", "1", "--shape", "2:5", "--launcher", launcher);
     assert_int_equal(few.exit_status, 1);
     assert_non_null(strstr(few.err, "2 rows are not enough for 3 ranks"));

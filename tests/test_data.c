@@ -336,7 +336,7 @@ TEST(what_stays_is_brought_once)
     rowpool *pool = open_pool(first_device);
     if (!keeps(pool)) {
         rowpool_close(pool);
-        skip();
+        skip_since("%s keeps no copy: its memory is the host's, or it is not alone", first_device);
     }
     int32_t *elements = make_elements();
     int64_t *offsets = allocate((COUNT + 1) * sizeof *offsets);
@@ -386,7 +386,7 @@ TEST(parts_stay_on_several_devices)
     rowpool *pool = open_pool(first_device);
     if (pool->devices.used < 2 || pool->devices.items[0].keeps == 0) {
         rowpool_close(pool);
-        skip();
+        skip_since("%s is not several devices with memory of their own", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -589,7 +589,7 @@ TEST(faults_lose_nothing)
     rowpool *pool = open_pool(first_device);
     if (!is_opencl(pool)) {
         rowpool_close(pool);
-        skip();
+        skip_since("%s is no OpenCL device", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows dense = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -610,7 +610,7 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
     rowpool *pool = open_pool(first_device);
     if (!is_opencl(pool) || !keeps(pool)) {
         rowpool_close(pool);
-        skip();
+        skip_since("%s is no OpenCL device that keeps a copy", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -639,7 +639,7 @@ TEST(a_copy_that_failed_does_not_stay)
     rowpool *pool = open_pool(first_device);
     if (!is_opencl(pool) || !keeps(pool)) {
         rowpool_close(pool);
-        skip();
+        skip_since("%s is no OpenCL device that keeps a copy", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = 2500, .width = WIDTH};

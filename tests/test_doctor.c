@@ -65,7 +65,7 @@ static void write_file(const char *path, const char *text)
 static void need_opencl(void)
 {
     if (!has_opencl)
-        skip();
+        skip_since("rowpool is built without OpenCL");
 }
 
 /* ---- All is well ------------------------------------------------------------------------------------------------ */

@@ -178,7 +178,7 @@ TEST(each_call_is_reached)
 {
     for (size_t s = 0; s < test_scenario_count; s++)
         if (!test_scenario_is_due(&test_scenarios[s]))
-            skip();
+            skip_since("ROWPOOL_TEST_SCENARIO leaves scenarios out");
     for (int call = 0; call < TEST_CL_TOTAL; call++)
         if (!atomic_load(&faults.ever[call]))
             fail_msg("no scenario comes to %s", test_cl_call_name((test_cl_call)call));

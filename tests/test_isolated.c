@@ -264,7 +264,7 @@ typedef struct {
     rowpool *pool;
     test_random random;
     atomic_bool stop;
-    size_t killed;
+    atomic_size_t killed;
 } murder;
 
 static void *kill_again_and_again(void *argument)
@@ -275,7 +275,7 @@ static void *kill_again_and_again(void *argument)
         pid_t pid = 0;
         usleep((useconds_t)test_below(&plan->random, 20000));
         if (rp_workers_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
-            plan->killed++;
+            atomic_fetch_add(&plan->killed, 1);
             last = pid;
         }
     }
@@ -292,13 +292,12 @@ TEST(a_helper_that_is_killed_costs_no_row)
     size_t descriptors = test_count_descriptors();
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, kill_again_and_again, &plan), 0);
-    for (size_t i = 0; i < maps; i++)
+    for (size_t i = 0; i < maps || atomic_load(&plan.killed) == 0; i++)
         check_counts(plan.pool, &rows, counts);
     atomic_store(&plan.stop, true);
     pthread_join(thread, NULL);
     check_counts(plan.pool, &rows, counts);
-    print_message("  %zu helpers killed\n", plan.killed);
-    assert_true(plan.killed > 0);
+    print_message("  %zu helpers killed\n", atomic_load(&plan.killed));
     assert_in_range(test_count_descriptors(), 0, descriptors + 4);
     assert_false(test_has_zombie());
     rowpool_close(plan.pool);
@@ -392,7 +391,8 @@ static void write_limited_helper(const char *path, size_t limit)
 {
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    assert_true(fprintf(file, "#!/bin/sh\nulimit -v %zu\nexec '%s' \"$@\" 2>/dev/null\n", limit, helper) > 0);
+    assert_true(fprintf(file, "#!/bin/sh\nulimit -v %zu\nPOCL_KERNEL_CACHE=0 exec '%s' \"$@\" 2>/dev/null\n", limit,
+                        helper) > 0);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -410,11 +410,12 @@ static rowpool *open_barely(const char *path)
     return pool;
 }
 
-/* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. */
+/* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. Kernels that
+ * it built before it might load in less. */
 TEST(a_driver_that_never_gets_far)
 {
-    if (TEST_SANITIZED) /* the helper could not even begin */
-        skip();
+    if (TEST_SANITIZED)
+        skip_since("in so little memory a helper with a sanitizer does not even begin");
     char path[] = "/tmp/rowpool-helper-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0 && fchmod(file, 0700) == 0);

@@ -1423,7 +1423,7 @@ static void need_opencl(void)
     bool there = result.exit_status == 0;
     release(&result);
     if (!there)
-        skip();
+        skip_since("there is no CPU that OpenCL knows");
 }
 
 TEST(maps_text_from_a_file)
@@ -1698,7 +1698,7 @@ static void interrupt_with(int signal_number)
 TEST(leaves_nothing_when_interrupted)
 {
 #if defined(__SANITIZE_THREAD__)
-    skip(); /* the thread sanitizer keeps a signal back until the write that waits here has ended, and so for ever */
+    skip_since("the thread sanitizer keeps a signal back until the write that waits here has ended, so for ever");
 #endif
     char *zeros = calloc(400000, 1);
     assert_non_null(zeros);

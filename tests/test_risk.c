@@ -318,7 +318,7 @@ TEST(threads_of_a_user)
 {
     int status;
     if (getuid() != 0)
-        skip();
+        skip_since("only root can become another user");
     pid_t child = fork();
     if (child == 0) {
         if (setgid(USER) != 0 || setuid(USER) != 0)
@@ -363,7 +363,7 @@ TEST(who_is_held_to_the_limit)
     const uint32_t others = CAP_TO_MASK(CAP_NET_RAW),
                    enough[] = {CAP_TO_MASK(CAP_SYS_RESOURCE), CAP_TO_MASK(CAP_SYS_ADMIN)};
     if (getuid() != 0)
-        skip();
+        skip_since("only root can become another user");
     all_is_well();
     machine.limits[RLIMIT_NPROC] = 1;
     assert_false(is_held(0, 0));

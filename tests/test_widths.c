@@ -63,11 +63,23 @@ static size_t wrong_counts(rowpool *pool, rowpool_dtype dtype, void *data, size_
     return wrong_in_rows(pool, (rowpool_rows){.data = data, .dtype = dtype, .count = count, .width = width}, n_ranges);
 }
 
+static size_t checked; /* widths and types since the test began */
+
+/* Where each test ends. */
+static void conclude(void)
+{
+    size_t n = checked;
+    checked = 0;
+    if (n == 0)
+        skip_since("ROWPOOL_TEST_DTYPES names none of its types");
+}
+
 static void check_width(rowpool_dtype dtype, size_t width)
 {
     static const size_t counts[] = {1, 63, 64, 65, 127, 128, 1000, MOST_ROWS};
     if (!test_dtype_due(dtype))
         return;
+    checked++;
     rowpool *pool = open_pool();
     char *data = malloc(MOST_ROWS * width * test_size(dtype));
     test_random random = test_random_begin(11 + width);
@@ -100,6 +112,7 @@ TEST(every_dtype)
 {
     for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
         check_width((rowpool_dtype)dtype, 5);
+    conclude();
 }
 
 /* About the lines of memory and the words of bits. */
@@ -110,6 +123,7 @@ TEST(widths_of_other_dtypes)
     check_width(ROWPOOL_FLOAT16, 32);
     check_width(ROWPOOL_FLOAT64, 8);
     check_width(ROWPOOL_INT64, 63);
+    conclude();
 }
 
 TEST(many_widths)
@@ -117,6 +131,7 @@ TEST(many_widths)
     static const size_t widths[] = {1, 2, 3, 4, 7, 8, 13, 31, RP_CL_MOST_BLOCK_WIDTH};
     for (size_t i = 0; i < COUNT_OF(widths); i++)
         check_width(ROWPOOL_INT32, widths[i]);
+    conclude();
 }
 
 /* ---- Rows whose elements all count: nothing that adds up narrow may overflow ------------------------------------- */
@@ -165,7 +180,9 @@ TEST(full_rows)
             continue;
         check_full_rows((rowpool_dtype)dtype, 0);
         check_full_rows((rowpool_dtype)dtype, EMPTY_BETWEEN);
+        checked++;
     }
+    conclude();
 }
 
 /* Rows count towards their own width, and a width that does not build goes without: no other suffers. */

@@ -372,6 +372,8 @@ TEST(sizes_beyond_memory_are_refused)
     map_refused(pool, &rows, NULL, 0, place, "more than memory can hold");
     rows.count = (size_t)1 << 62; /* 2^64 bytes of counts */
     map_refused(pool, &rows, &range, 1, place, "more than memory can hold");
+    rows.count = (size_t)1 << 61; /* 2^63 bytes, whatever else is wrong */
+    map_refused(pool, &rows, &range, 1, NULL, "more than memory can hold");
     rowpool_close(pool);
 }
 
@@ -653,6 +655,43 @@ TEST(a_jobs_descriptor_can_be_polled)
     rowpool_error error;
     assert_int_equal(rowpool_job_descriptor(NULL, &error), -1);
     assert_int_equal(error.status, ROWPOOL_EINVAL);
+}
+
+static void write_argument(const rowpool_row *row, size_t index, const void *argument, void *result)
+{
+    (void)row, (void)index;
+    *(uint32_t *)result = *(const uint32_t *)argument;
+}
+
+TEST(a_jobs_arguments_are_copied)
+{
+    rowpool *pool = open_pool("host", 0);
+    rowpool_error error;
+    rowpool_job *job;
+    uint32_t argument = 7, results[ROWS];
+    const rowpool_function function = {.size = sizeof function,
+                                       .name = "write_argument",
+                                       .row = write_argument,
+                                       .arguments_size = sizeof argument,
+                                       .result_size = sizeof *results};
+    rowpool_call call = {.size = sizeof call,
+                         .function = &function,
+                         .inputs = &digit_rows,
+                         .arguments = &argument,
+                         .arguments_size = sizeof argument,
+                         .results = results,
+                         .results_size = sizeof results,
+                         .allow_host = true};
+    barrier b;
+    hold_dispatcher(pool, &b);
+    assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
+    argument = 8;
+    let_go(&b);
+    assert_ok(rowpool_job_wait(job, -1, &error), error);
+    for (size_t i = 0; i < ROWS; i++)
+        assert_int_equal(results[i], 7);
+    rowpool_job_release(job);
+    rowpool_close(pool);
 }
 
 TEST(an_unfinished_job_times_out)
@@ -1421,6 +1460,7 @@ int main(void)
         cmocka_unit_test(a_job_may_outlive_its_pool),
         cmocka_unit_test(rows_and_ranges_are_copied),
         cmocka_unit_test(a_jobs_descriptor_can_be_polled),
+        cmocka_unit_test(a_jobs_arguments_are_copied),
         cmocka_unit_test(an_unfinished_job_times_out),
         cmocka_unit_test(a_cancelled_job_ends_so),
         cmocka_unit_test(a_job_ends_when_its_time_is_up),

@@ -43,6 +43,7 @@ TEST(a_failure_fills_the_error)
     rowpool_error error;
     assert_refused(rp_fail(&error, ROWPOOL_ENODEVICE, "no device '%s' of %d", "9:9", 3), ROWPOOL_ENODEVICE, error,
                    "no device '9:9' of 3");
+    assert_refused(rp_fail(&error, ROWPOOL_EBUILD, "one\r\ntwo\n"), ROWPOOL_EBUILD, error, "one  two ");
     assert_int_equal(rp_fail(NULL, ROWPOOL_EINVAL, "nobody reads this: %d", 1), ROWPOOL_EINVAL);
 }
 

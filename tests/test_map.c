@@ -736,12 +736,19 @@ TEST(functions_that_do_not_match_are_refused)
     inputs[1].data = doubles;
     inputs[1].count = 1;
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "inputs[1] has 1 rows");
+    inputs[1].count = 3;
+    inputs[1].width = 1;
+    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "inputs[1] has 3 rows");
+    inputs[1].width = 2;
     inputs[1].count = 2;
     inputs[1].data = NULL;
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "inputs[1]: rows.data is NULL");
     inputs[1].data = doubles;
     call.results_size = sizeof results - 1;
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "call.results_size is 15");
+    call.results_size = sizeof results;
+    call.first_row = SIZE_MAX - 1; /* two rows: the end would be 0 */
+    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "call.first_row is");
     assert_true(results[0] == 1 && results[1] == 2);
 
     rowpool_function some = longest_run;

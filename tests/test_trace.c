@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/trace.h"
 #include "support.h"
 
 enum { ROWS = 60000, WIDTH = 7 };
@@ -74,9 +76,26 @@ TEST(a_worker_that_dies)
     rowpool_free(died);
 }
 
+/* Of three spans in one track the first two overlap: there are two of the track's name. */
+TEST(spans_that_overlap_have_tracks_of_their_own)
+{
+    const struct timespec at[] = {{1, 0}, {2, 0}, {3, 0}, {4, 0}};
+    rp_trace_span("overlapping", "first", at[0], at[2], "");
+    rp_trace_span("overlapping", "second", at[1], at[2], "");
+    rp_trace_span("overlapping", "third", at[2], at[3], "");
+}
+
+static off_t trace_size(void)
+{
+    struct stat file;
+    assert_int_equal(stat(getenv("ROWPOOL_TRACE"), &file), 0);
+    return file.st_size;
+}
+
 /* What is a child's own does not come between the parent's lines. */
 TEST(a_forked_child_writes_nothing)
 {
+    const off_t before = trace_size();
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
@@ -91,6 +110,7 @@ TEST(a_forked_child_writes_nothing)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(trace_size(), before);
 }
 
 int main(void)
@@ -102,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_on_every_kind_of_device),
         cmocka_unit_test(a_worker_that_dies),
+        cmocka_unit_test(spans_that_overlap_have_tracks_of_their_own),
         cmocka_unit_test(a_forked_child_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

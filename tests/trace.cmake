@@ -44,6 +44,13 @@ if(NOT processes EQUAL 1)
   message(SEND_ERROR "the trace is of ${processes} processes")
 endif()
 
+set(overlapping ${tracks})
+list(FILTER overlapping INCLUDE REGEX "^overlapping$")
+list(LENGTH overlapping overlapping)
+if(NOT overlapping EQUAL 2)
+  message(SEND_ERROR "three spans, of which two overlap, are in ${overlapping} tracks")
+endif()
+
 set(wanted_names "chunk;failure;retry;worker lost")
 set(wanted_tracks "fork;host;worker process [0-9]+")
 if(OPENCL)

@@ -19,7 +19,6 @@ static bool fails(test_cl_call call)
 {
     int only = atomic_load(&faults->only);
     atomic_store(&faults->ever[call], true);
-    atomic_fetch_add(&faults->calls_of[call], 1);
     if (only >= 0 && only != (int)call)
         return false;
     long n = atomic_fetch_add(&faults->calls, 1) + 1, from = atomic_load(&faults->fail_from);

@@ -21,8 +21,6 @@ void test_faults_begin(test_faults *faults, const char *layer, char **argv)
 static void arm(test_faults *faults, int only, long n, bool sticky, bool memory)
 {
     atomic_store(&faults->calls, 0);
-    for (int call = 0; call < TEST_CL_TOTAL; call++)
-        atomic_store(&faults->calls_of[call], 0);
     atomic_store(&faults->injected, 0);
     atomic_store(&faults->only, only);
     atomic_store(&faults->sticky, sticky);

@@ -36,7 +36,6 @@ typedef enum { TEST_CL_OBJECTS(TEST_CL_OBJECT_ENUMERATOR) TEST_CL_OBJECT_TOTAL }
 typedef struct {
     atomic_bool active;                     /* set by the layer: a missing one is silently ignored by the loader */
     atomic_long calls;                      /* seen since the faults were armed */
-    atomic_long calls_of[TEST_CL_TOTAL];    /* the same for each of them */
     atomic_long fail_from;                  /* the first call to fail, counted from 1; 0: none */
     atomic_int only;                        /* what alone is counted and fails: a test_cl_call; -1: all */
     atomic_bool sticky;                     /* all later ones too */

@@ -45,6 +45,17 @@ bool test_dtype_due(rowpool_dtype dtype)
     return false;
 }
 
+rowpool_dtype test_dtype_turn(size_t turn)
+{
+    rowpool_dtype due[TEST_DTYPES];
+    size_t n = 0;
+    for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
+        if (test_dtype_due((rowpool_dtype)dtype))
+            due[n++] = (rowpool_dtype)dtype;
+    assert_true(n > 0);
+    return due[turn % n];
+}
+
 /* Whether the surroundings ask for a form of the built-in functions that this CPU does not have. */
 static bool cpu_lacks(const char *message)
 {

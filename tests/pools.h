@@ -33,5 +33,6 @@ bool test_pool_fits(const test_pool *asked, size_t elements);
 bool test_pool_due(const test_pool *asked, size_t elements);
 void test_pools_again(void);
 bool test_dtype_due(rowpool_dtype dtype);
+rowpool_dtype test_dtype_turn(size_t turn); /* those that are due, one after the other, again and again */
 
 #endif

@@ -179,12 +179,14 @@ TEST(own_functions_are_the_same_everywhere)
     } shapes[] = {{1, 0}, {3, 1}, {100, 5}, {65, 24}, {7, 300}, {40, 600}, {2, 20000}, {1, 100000}};
     test_random random = test_random_begin(21);
     size_t turn = 0;
+    test_pools_again();
     for (size_t s = 0; s < test_pools(); s++)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
             for (int layout = 0; layout < TEST_LAYOUTS; layout++)
                 for (size_t i = 0; i < COUNT_OF(shapes); i++) {
                     const test_pool *asked = test_pool_at(s);
-                    if (!test_pool_due(asked, shapes[i].count * shapes[i].width))
+                    if (!test_dtype_due((rowpool_dtype)dtype) ||
+                        !test_pool_due(asked, shapes[i].count * shapes[i].width))
                         continue;
                     test_array array = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)layout,
                                                        shapes[i].count, shapes[i].width, turn % 3);
@@ -194,6 +196,8 @@ TEST(own_functions_are_the_same_everywhere)
                     check_ends(asked, &array.rows, async);
                     test_array_free(&array);
                 }
+    printf("%zu cases\n", turn);
+    assert_true(turn > 0);
 }
 
 /* ---- Several inputs ------------------------------------------------------------------------------------------------
@@ -202,13 +206,15 @@ TEST(own_functions_are_the_same_everywhere)
 TEST(rows_of_two_inputs_are_zipped)
 {
     test_random random = test_random_begin(22);
-    size_t turn = 0;
+    size_t turn = 0, cases = 0;
+    test_pools_again();
     for (size_t s = 0; s < test_pools(); s++)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++, turn++) {
             enum { COUNT = 50 };
             const test_pool *asked = test_pool_at(s);
-            if (!test_pool_due(asked, COUNT * 20))
+            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(asked, COUNT * 20))
                 continue;
+            cases++;
             test_array first = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)(turn % 3), COUNT, 10, 1);
             test_array second = test_array_make(&random, ROWPOOL_FLOAT64, (test_layout)(turn / 3 % 3), COUNT, 12, 0);
             rowpool_rows inputs[] = {first.rows, second.rows};
@@ -236,6 +242,8 @@ TEST(rows_of_two_inputs_are_zipped)
             test_array_free(&first);
             test_array_free(&second);
         }
+    printf("%zu cases\n", cases);
+    assert_true(cases > 0);
 }
 
 typedef struct {
@@ -250,14 +258,16 @@ typedef struct {
 TEST(rows_of_four_inputs_with_structs)
 {
     test_random random = test_random_begin(23);
-    size_t turn = 0;
+    size_t turn = 0, cases = 0;
+    test_pools_again();
     const compare_arguments arguments[] = {{1, 0}, {7, -1000000007}};
     for (size_t s = 0; s < test_pools(); s++)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++, turn++) {
             enum { COUNT = 33, K = COUNT_OF(arguments) };
             const test_pool *asked = test_pool_at(s);
-            if (!test_pool_due(asked, COUNT * 30))
+            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(asked, COUNT * 30))
                 continue;
+            cases++;
             test_array arrays[4];
             rowpool_rows inputs[4];
             for (size_t i = 0; i < 4; i++) {
@@ -302,6 +312,8 @@ TEST(rows_of_four_inputs_with_structs)
             for (size_t i = 0; i < 4; i++)
                 test_array_free(&arrays[i]);
         }
+    printf("%zu cases\n", cases);
+    assert_true(cases > 0);
 }
 
 /* ---- Streams -------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@
 
 enum { MOST_BYTES = 16 << 20 };
 
-/* "#line 1 "path"" with what a C string cannot hold escaped, by octal numbers: newer compilers take a quote for the end
- * of the path whatever stands before it. */
+/* "#line 1 "path"". Quotes and backslashes are escaped by octal numbers: newer compilers end the path at a quote even
+ * where a backslash stands before it. */
 static size_t write_line(char *text, const char *path)
 {
     char *to = text;

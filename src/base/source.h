@@ -2,8 +2,8 @@
 #ifndef RP_BASE_SOURCE_H
 #define RP_BASE_SOURCE_H
 
-/* Puts back what rowpool_read_source escapes in a path: there are compilers that show the path of a #line as it stands
- * there. */
+/* Undoes, in a build log, the escapes that rowpool_read_source puts in the path of a #line: some compilers print the path
+ * as written. */
 void rp_source_unescape(char *text);
 
 #endif

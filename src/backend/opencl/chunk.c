@@ -35,7 +35,7 @@ typedef struct {
     cl_event read;
     cl_int read_status;
     atomic_flag claimed;  /* by the callback, or by a submit that failed after setting it */
-    atomic_flag given_up; /* after the latter: by the one of them that is done with the chunk; the other frees it */
+    atomic_flag given_up; /* then by the first of the two to be done with the chunk; the second frees it */
 } rp_cl_chunk;
 
 /* Where to put the event of the next command; what it does is for the trace. */
@@ -140,8 +140,8 @@ static source source_of(const rp_task *task, size_t i, const rp_chunk *chunk)
                     .packs = !chunk->partial && rows->stride > rows->width};
 }
 
-/* Bytes by which a window begins before its array: a driver may copy one that is not aligned as its largest vectors are
- * (Intel's: 128). They can be read, for they lie in the page of the first element. */
+/* How many bytes before its array a window begins. A driver may copy a window that is not aligned to its largest vectors
+ * (128 bytes for Intel's runtime). Those bytes are readable: they lie in the page of the first element. */
 static size_t lead_of(const rp_device *device, const void *host, size_t bytes, size_t element)
 {
     enum { ALIGNMENT = 128 };

@@ -27,8 +27,10 @@ foreach(work map write)
         message(SEND_ERROR "${which}: ${result}: ${output}${messages}")
       endif()
       find_remains(remains)
-      while(remains) # what removes the temporary file may take a moment more than the launcher
-        message(STATUS "${which}: ${remains}")
+      if(remains) # what removes the temporary file may take a moment more than the launcher
+        message(STATUS "${which}: waiting until this is gone: ${remains}")
+      endif()
+      while(remains)
         execute_process(COMMAND ${CMAKE_COMMAND} -E sleep 0.1)
         find_remains(remains)
       endwhile()

@@ -18,7 +18,8 @@ set(nightly_only
 # faults, and the contract once on each backend.
 set(sanitized
   base range rows arrow split fold schedule api memory fork process kill threads npy units input program formats trace
-  trace-file map data workers system_faults faults isolated builder signals contract contract-isolated builtins mpi_divide)
+  trace-file map data workers system_faults faults isolated builder signals contract contract-isolated builtins mpi_divide
+  mpi_guard)
 
 # A build without OpenCL runs these: what such a build does otherwise.
 set(without_opencl api contract map data workers nodevice environment doctor program bench consumer man readme-files)

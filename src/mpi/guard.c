@@ -1,8 +1,11 @@
 #include "mpi/guard.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include "base/error.h"
 
 typedef struct {
     pid_t parent;
@@ -15,13 +18,14 @@ static int run(void *argument, int pipe)
     const watch *watched = argument;
     sigset_t end;
     int which;
-    (void)pipe;
     sigemptyset(&end);
     sigaddset(&end, SIGTERM);
     sigprocmask(SIG_BLOCK, &end, NULL);
     setsid();
     prctl(PR_SET_NAME, "rowpool-guard");
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (write(pipe, "", 1) != 1)
+        return 1;
     while (getppid() == watched->parent) /* somebody else may send the signal, too */
         sigwait(&end, &which);
     unlink(watched->path);
@@ -31,7 +35,17 @@ static int run(void *argument, int pipe)
 rowpool_status rp_mpi_guard(rowpool_process **guard, const char *path, rowpool_error *error)
 {
     watch watched = {getpid(), path};
-    return rowpool_process_start(guard, run, &watched, NULL, error);
+    char ready;
+    ssize_t got;
+    RP_TRY(rowpool_process_start(guard, run, &watched, NULL, error));
+    do
+        got = read(rowpool_process_pipe(*guard), &ready, 1);
+    while (got < 0 && errno == EINTR);
+    if (got == 1)
+        return ROWPOOL_OK;
+    rowpool_process_close(*guard);
+    *guard = NULL;
+    return rp_fail(error, ROWPOOL_ESYSTEM, "the process that is to remove an unfinished file has ended");
 }
 
 void rp_mpi_unguard(rowpool_process *guard)

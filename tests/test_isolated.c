@@ -595,37 +595,62 @@ TEST(the_helper_by_hand)
     assert_non_null(strstr(text, "is started by librowpool"));
 }
 
-/* ---- Where there is a risk -------------------------------------------------------------------------------------- */
+/* ---- OpenCL always in helper processes --------------------------------------------------------------------------- */
 
-static bool risk_with_limit(__rlimit_resource_t what, rlim_t value, char why[RP_RISK_TEXT])
+static size_t helpers_of(rowpool *pool)
 {
-    struct rlimit before, low;
-    assert_int_equal(getrlimit(what, &before), 0);
-    low = before;
-    low.rlim_cur = value;
-    assert_int_equal(setrlimit(what, &low), 0);
-    bool risk = rp_at_risk(why);
-    assert_int_equal(setrlimit(what, &before), 0);
-    return risk;
+    pid_t pids[8];
+    return rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
 }
 
-TEST(limits_that_drivers_do_not_bear)
+/* Whatever names OpenCL devices names those of the helper, and no driver is asked here. */
+TEST(every_word_for_a_device)
 {
-    char why[RP_RISK_TEXT];
-    assert_true(risk_with_limit(RLIMIT_NOFILE, 50, why));
-    assert_non_null(strstr(why, "open files is 50"));
-    if (!TEST_SANITIZED) { /* they have terabytes of addresses */
-        assert_true(risk_with_limit(RLIMIT_AS, (rlim_t)3 << 30, why));
-        assert_non_null(strstr(why, "memory is 3072 MiB"));
+    static const char *const words[] = {"auto", "cpu", "all", "0:0", "isolated", "cpu,fork", "auto,host"};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        rowpool *pool = open_with(words[i], 0, ROWPOOL_ISOLATE_ALWAYS);
+        assert_string_equal(pool->devices.items[0].info.index, "isolated");
+        for (size_t k = 0; k < pool->devices.count; k++)
+            assert_null(strchr(pool->devices.items[k].info.index, ':'));
+        assert_int_equal(helpers_of(pool), 1);
+        assert_int_equal(pool->devices.automatic, i == 0);
+        rowpool_close(pool);
     }
-    struct rlimit few = {50, 50}, before;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    few.rlim_max = before.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    rowpool *pool = open_with("auto", 0, ROWPOOL_ISOLATE_AT_RISK);
-    assert_string_equal(pool->devices.items[0].info.index, "isolated");
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = "7:0", .isolate = ROWPOOL_ISOLATE_ALWAYS};
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_ENODEVICE, error, "there is no OpenCL device '7:0'");
+    setenv("ROWPOOL_HELPER", "/nowhere/rowpool-helper", 1);
+    options.device = "cpu";
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_ENODEVICE, error,
+                   "device cpu (OpenCL in a helper process) cannot be used");
+    setenv("ROWPOOL_HELPER", helper, 1);
+}
+
+/* Each device has a helper of its own; each dies and comes again as itself. */
+TEST(several_devices)
+{
+    setenv("POCL_DEVICES", "pthread basic", 1);
+    rowpool *pool = open_with("all", 100000, ROWPOOL_ISOLATE_ALWAYS);
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    pid_t pids[8];
+    assert_int_equal(helpers_of(pool), 2);
+    assert_non_null(strstr(pool->devices.items[0].info.name, " and 1 more, isolated"));
+    check_counts(pool, &rows, counts);
+    assert_int_equal(rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(kill(pids[i], SIGKILL), 0);
+    check_counts(pool, &rows, counts);
     rowpool_close(pool);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS); /* the same cores twice */
+    assert_int_equal(helpers_of(pool), 1);
+    rowpool_close(pool);
+    unsetenv("POCL_DEVICES");
+    assert_false(test_has_child());
+    free(data);
+    free(counts);
 }
 
 TEST(isolating_is_an_option_and_a_variable)
@@ -636,16 +661,16 @@ TEST(isolating_is_an_option_and_a_variable)
         assert_null(strchr(pool->devices.items[i].info.index, ':')); /* OpenCL was not even asked here */
     rowpool_close(pool);
     setenv("ROWPOOL_ISOLATE", "always", 1);
-    pool = open_with("auto", 0, ROWPOOL_ISOLATE_AT_RISK);
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_NEVER);
     assert_string_equal(pool->devices.items[0].info.index, "isolated");
     rowpool_close(pool);
     setenv("ROWPOOL_ISOLATE", "maybe", 1);
     rowpool_error error;
     assert_refused(rowpool_open(&pool, NULL, &error), ROWPOOL_EINVAL, error,
-                   "ROWPOOL_ISOLATE is 'maybe'; it must be never, risk or always");
+                   "ROWPOOL_ISOLATE is 'maybe'; it must be never or always");
     unsetenv("ROWPOOL_ISOLATE");
-    rowpool_options options = {.size = sizeof options, .isolate = (rowpool_isolate)3};
-    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EINVAL, error, "options.isolate is 3");
+    rowpool_options options = {.size = sizeof options, .isolate = (rowpool_isolate)2};
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EINVAL, error, "options.isolate is 2");
 }
 
 int main(int argc, char **argv)
@@ -678,7 +703,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_helper_of_another_rowpool),
         cmocka_unit_test(a_helper_that_finds_no_device),
         cmocka_unit_test(the_helper_by_hand),
-        cmocka_unit_test(limits_that_drivers_do_not_bear),
+        cmocka_unit_test(every_word_for_a_device),
+        cmocka_unit_test(several_devices),
         cmocka_unit_test(isolating_is_an_option_and_a_variable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,11 +137,14 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
 /* Where a program finds what it needs: standard streams first, of which only the last is the application's own. */
 enum { SOCKET = 3, MEMORY, SHARED, DESCRIPTORS };
 
-static int spawn(pid_t *pid, const char *path, const int given[DESCRIPTORS])
+static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER_WORDS], const int given[DESCRIPTORS])
 {
     char parent[24];
-    char name[] = "rowpool-helper";
-    char *arguments[] = {name, parent, NULL};
+    const char *arguments[] = {"rowpool-helper", parent, words[0], words[1], NULL};
+    union {
+        const char **in;
+        char *const *out;
+    } argv = {.in = arguments}; /* posix_spawn does not write there, whatever its type says */
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t signals;
@@ -160,7 +163,7 @@ static int spawn(pid_t *pid, const char *path, const int given[DESCRIPTORS])
     posix_spawnattr_setsigdefault(&attributes, &signals);
     sigemptyset(&signals);
     posix_spawnattr_setsigmask(&attributes, &signals);
-    int failure = posix_spawn(pid, path, &actions, &attributes, arguments, environ);
+    int failure = posix_spawn(pid, path, &actions, &attributes, argv.out, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return failure;
@@ -172,7 +175,8 @@ static int out_of_the_way(int descriptor)
     return descriptor < 0 ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, DESCRIPTORS);
 }
 
-rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, rowpool_error *error)
+rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *const words[RP_WORKER_WORDS],
+                               int shared, rowpool_error *error)
 {
     int ends[2];
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
@@ -182,7 +186,7 @@ rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, 
     const int given[DESCRIPTORS] = {
         [SOCKET] = out_of_the_way(ends[1]), [MEMORY] = out_of_the_way(memory), [SHARED] = out_of_the_way(shared)};
     pid_t pid = 0;
-    int failure = given[SOCKET] < 0 || given[SHARED] < 0 ? EMFILE : spawn(&pid, path, given);
+    int failure = given[SOCKET] < 0 || given[SHARED] < 0 ? EMFILE : spawn(&pid, path, words, given);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
         close_if_open(given[i]);
     close_if_open(memory);
@@ -200,7 +204,7 @@ rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, 
 bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
 {
     char *end = NULL;
-    long parent = argc == 2 ? strtol(argv[1], &end, 10) : 0;
+    long parent = argc == 2 + RP_WORKER_WORDS ? strtol(argv[1], &end, 10) : 0;
     if (parent <= 0 || *end != '\0' || fcntl(SOCKET, F_GETFD) < 0 || fcntl(SHARED, F_GETFD) < 0)
         return false;
     begin_life((pid_t)parent);

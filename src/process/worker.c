@@ -1,7 +1,9 @@
 #include "process/worker.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -13,6 +15,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static void close_if_open(int descriptor)
+{
+    if (descriptor >= 0)
+        close(descriptor);
+}
 
 /* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------ */
 
@@ -41,13 +49,45 @@ pid_t rp_worker_fork(void)
     return pid;
 }
 
-/* Closes first ... last, both included. */
+/* The number that a name is; -1 for another. */
+static long number_of(const char *name)
+{
+    long number = name[0] != '\0' ? 0 : -1;
+    for (; number >= 0 && *name != '\0'; name++)
+        number = *name >= '0' && *name <= '9' && number <= INT_MAX / 10 ? 10 * number + *name - '0' : -1;
+    return number;
+}
+
+/* Closes those of first ... last that /proc lists, by the system call that readdir makes, which takes memory. False:
+ * there is no such list. */
+static bool close_listed(unsigned first, unsigned last)
+{
+    _Alignas(struct dirent64) char entries[4096];
+    int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long bytes = -1;
+    while (folder >= 0 && (bytes = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+        for (long at = 0; at < bytes;) {
+            const struct dirent64 *entry = (const void *)(entries + at);
+            const long descriptor = number_of(entry->d_name);
+            if (descriptor >= (long)first && descriptor <= (long)last && descriptor != folder)
+                close((int)descriptor);
+            at += entry->d_reclen;
+        }
+    close_if_open(folder);
+    return bytes == 0;
+}
+
+/* Closes first ... last, both included. Where the kernel has no call for that (before 5.9) and no /proc, it counts, but
+ * not to limits in the millions: descriptors beyond stay open. */
 static void close_between(unsigned first, unsigned last)
 {
-    if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+    enum { MOST_COUNTED = 65536 };
+    struct rlimit limit;
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0 || close_listed(first, last))
         return;
-    struct rlimit limit; /* a kernel before 5.9 */
-    unsigned most = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < last ? (unsigned)limit.rlim_cur : last;
+    unsigned most = last < MOST_COUNTED ? last : MOST_COUNTED;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < most)
+        most = (unsigned)limit.rlim_cur;
     for (unsigned descriptor = first; descriptor <= most; descriptor++)
         close((int)descriptor);
 }
@@ -100,12 +140,6 @@ static rowpool_status refuse(rowpool_error *error, const char *what)
     if (errno == EMFILE || errno == ENFILE)
         advice = " (ask for fewer workers, or raise the limit on open files)";
     return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a worker process: %s: %s%s", what, strerror(errno), advice);
-}
-
-static void close_if_open(int descriptor)
-{
-    if (descriptor >= 0)
-        close(descriptor);
 }
 
 rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error)

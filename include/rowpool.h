@@ -194,8 +194,8 @@ typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
     /* ROWPOOL_DEVICE. Which workers, a comma-separated list of:
-     *   auto         the OpenCL devices, no core or chip twice; where there is none, processes. Small maps run in the
-     *                calling thread. The default.
+     *   auto         the OpenCL devices, no core or chip twice; where there is none, processes; where those cannot be had,
+     *                the calling thread. Small maps run in the calling thread. The default.
      *   cpu, gpu, accelerator   the OpenCL devices of that type, no core or chip twice
      *   all          every OpenCL device, the same cores twice too
      *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
@@ -291,8 +291,8 @@ ROWPOOL_API size_t rowpool_cpu_count(void);
 
 /* Memory that every worker reaches without a copy: zeroed, aligned to a page, shared with worker processes. It is not
  * tied to a pool. Freeing it while a map uses it is undefined; NULL is fine. A forked child inherits it, shared with
- * the parent, until the parent frees it: then the pages are gone for both. Returns NULL with the error set when it
- * cannot be had. */
+ * the parent, until the parent frees it: then the pages are gone for both. Where the system refuses a descriptor for it
+ * (memfd_create), it is memory that workers copy. Returns NULL with the error set when it cannot be had. */
 ROWPOOL_API void *rowpool_alloc(size_t bytes, rowpool_error *error);
 ROWPOOL_API void rowpool_free(void *memory);
 

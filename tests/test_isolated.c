@@ -539,6 +539,8 @@ static int be_another_helper(int argc, char **argv, const char *what)
     int shared;
     if (!rp_worker_become(&self, &shared, argc, argv))
         return 2;
+    while (strcmp(what, "nothing") == 0)
+        pause();
     const bool version = strcmp(what, "version") == 0;
     snprintf(hello.version, sizeof hello.version, "%s", version ? "0.0.1" : rowpool_version());
     hello.work_size = sizeof(rp_work) + !version;
@@ -557,6 +559,49 @@ TEST(a_helper_of_another_rowpool)
     setenv("ROWPOOL_TEST_OTHER", "work", 1);
     check_program(self, ROWPOOL_EDEVICE, "install both anew");
     unsetenv("ROWPOOL_TEST_OTHER");
+}
+
+static atomic_int hours; /* that have passed besides */
+static atomic_bool passes;
+
+struct timespec __real_rp_clock_now(void);
+struct timespec __wrap_rp_clock_now(void);
+struct timespec __wrap_rp_clock_now(void)
+{
+    struct timespec now = __real_rp_clock_now();
+    if (atomic_load(&passes))
+        atomic_fetch_add(&hours, 1);
+    now.tv_sec += 3600 * atomic_load(&hours);
+    return now;
+}
+
+/* A driver that hangs there is given up, and said to; then there is no OpenCL. */
+TEST(a_helper_that_says_nothing)
+{
+    char self[4096] = "";
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    setenv("ROWPOOL_TEST_OTHER", "nothing", 1);
+    setenv("ROWPOOL_HELPER", self, 1);
+    atomic_store(&passes, true);
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = "isolated"};
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EDEVICE, error,
+                   "said nothing for 30 seconds, so a driver hangs, and was killed before it had a device");
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS);
+    atomic_store(&passes, false);
+    assert_string_equal(pool->devices.items[0].info.index, "fork");
+    rowpool_device devices[8];
+    size_t count;
+    assert_ok(rowpool_devices(pool, devices, COUNT_OF(devices), &count, &error), error);
+    bool told = false;
+    for (size_t i = 0; i < count; i++)
+        told |= strcmp(devices[i].index, "isolated") == 0 && strstr(devices[i].reason, "a driver hangs") != NULL;
+    assert_true(told);
+    rowpool_close(pool);
+    setenv("ROWPOOL_HELPER", helper, 1);
+    unsetenv("ROWPOOL_TEST_OTHER");
+    assert_false(test_has_child());
 }
 
 TEST(a_helper_that_finds_no_device)
@@ -701,6 +746,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forked_child_leaves_it_alone),
         cmocka_unit_test(a_program_that_is_none),
         cmocka_unit_test(a_helper_of_another_rowpool),
+        cmocka_unit_test(a_helper_that_says_nothing),
         cmocka_unit_test(a_helper_that_finds_no_device),
         cmocka_unit_test(the_helper_by_hand),
         cmocka_unit_test(every_word_for_a_device),

@@ -270,7 +270,11 @@ static rowpool_status apply_words(rp_device_list *list, const char *words, rowpo
             continue;
         if (wanted.kind != AUTO)
             return no_such_device(list, &wanted, error);
-        use(find(list, "fork"), "chosen: there is no OpenCL device that can be used");
+        rp_device *processes = find(list, "fork");
+        if (processes->available)
+            use(processes, "chosen: there is no OpenCL device that can be used");
+        else
+            use(find(list, "host"), "chosen: neither OpenCL nor processes can be used");
     }
     return ROWPOOL_OK;
 }

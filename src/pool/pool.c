@@ -189,7 +189,7 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
         rowpool_status status = device->backend->open(device, &pool->options, &why);
         if (status == ROWPOOL_OK)
             continue;
-        if (!list->automatic || device->backend == &rp_backend_fork || device->backend == &rp_backend_host)
+        if (!list->automatic || device->backend == &rp_backend_host)
             return rp_fail(error, status, "%s", why.message);
         RP_TRY(rp_choose_without(list, device, why.message, error));
         i = SIZE_MAX; /* the list is in another order now: from its beginning */

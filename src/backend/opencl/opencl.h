@@ -34,6 +34,10 @@ void rp_cl_guard_leave(const rp_cl_guard *guard);
 /* The handlers alone, from any thread. */
 void rp_cl_guard_restore(const rp_cl_guard *guard);
 
+/* Runs what may take long in a driver, or for ever, between enter and leave, in a thread of its own: the calling thread
+ * waits for it, and takes the application's signals meanwhile. */
+void rp_cl_apart(void (*run)(void *argument), void *argument);
+
 /* ---- device.c --------------------------------------------------------------------------------------------------- */
 
 /* The kernels of one program; those of a lane are its own, since setting arguments is not thread safe. */

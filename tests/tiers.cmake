@@ -22,7 +22,8 @@ set(sanitized
   mpi_guard)
 
 # A build without OpenCL runs these: what such a build does otherwise.
-set(without_opencl api contract map data workers nodevice environment doctor program bench consumer man readme-files)
+set(without_opencl api contract map data workers nodevice environment doctor surroundings program bench consumer man
+  readme-files)
 
 # The longest tests start first, so that no core idles at the end. Seconds, in the build that takes longest.
 set(costs

@@ -138,13 +138,18 @@ typedef struct {
     void *argument;
 } driver_call;
 
+/* LLVM gives the first thread that it runs in a stack for handlers of signals: the thread's own comes back, which a
+ * sanitizer unmaps at its end. */
 static void *run_guarded(void *argument)
 {
     const driver_call *call = argument;
     rp_cl_guard guard;
+    stack_t stack;
+    sigaltstack(NULL, &stack);
     rp_cl_guard_enter(&guard);
     call->run(call->argument);
     rp_cl_guard_leave(&guard);
+    sigaltstack(&stack, NULL);
     return NULL;
 }
 

@@ -263,6 +263,7 @@ static void signals_come_while_a_driver_hangs(void **state)
     setenv("ROWPOOL_TEST_HANGS", path, 1);
     signal(SIGTERM, end_well);
     assert_int_equal(pthread_create(&thread, NULL, terminate_then, path), 0);
+    assert_int_equal(pthread_detach(thread), 0);
     assert_int_equal(rowpool_open(&pool, NULL, NULL), ROWPOOL_OK);
     fail();
 }

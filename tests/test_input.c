@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zip.h>
+#include <zlib.h>
 
 #include "support.h"
 
@@ -538,7 +540,7 @@ static size_t make_npy(unsigned char *to, const member *m)
 
 static void add_member(zip_t *archive, unsigned char *bytes, const member *m)
 {
-    const size_t size = strstr(m->name, ".npy") != NULL ? make_npy(bytes, m) : (size_t)sprintf((char *)bytes, "words");
+    const size_t size = m->shape != NULL ? make_npy(bytes, m) : (size_t)sprintf((char *)bytes, "words");
     zip_source_t *source = zip_source_buffer(archive, bytes, size, 0);
     assert_non_null(source);
     const zip_int64_t index = zip_file_add(archive, m->name, source, ZIP_FL_ENC_UTF_8);
@@ -610,11 +612,30 @@ TEST(refuses_members_that_are_not_there)
     static const member words[] = {{"notes.txt", false, NULL, 0}};
     const file_bytes without = make_npz(words, 1);
     check_npz(&without, NULL, "the .npz file has no array");
-    static const member both[] = {{"a.npy", false, "(1, 1)", 1}, {"a.npy.npy", false, "(1, 1)", 1}};
-    const file_bytes unclear = make_npz(both, 2);
-    check_npz(&unclear, "a.npy", "the .npz file has more than one array 'a.npy'; it has a, a.npy");
-    check_npz(&unclear, "a.npy.npy", "int32 1x1 | 0");
+    static const member both[] = {{"a.npy", false, "(1, 1)", 1}, {"b.npy", false, "(1, 1)", 1}};
+    file_bytes unclear = make_npz(both, 2);
+    for (char *name; (name = memmem(unclear.bytes, unclear.size, "b.npy", 5)) != NULL;)
+        *name = 'a';
+    check_npz(&unclear, "a.npy", "the .npz file has more than one array 'a.npy'; it has a, a");
+    check_npz(&unclear, "a", "the .npz file has more than one array 'a'; it has a, a");
     check_npz(&(file_bytes){.size = 0}, NULL, "the file is empty; a .npz file was expected");
+}
+
+/* As NumPy does: what begins as one is an array, and a whole name goes before one that is shorter by .npy. */
+TEST(reads_members_of_any_name)
+{
+    static const member plain[] = {{"notes.txt", false, NULL, 0}, {"folder/a", true, "(2, 3)", 6}};
+    static const member both[] = {
+        {"a", false, "(1, 1)", 1}, {"a.npy", true, "(1, 2)", 2}, {"b.npy.npy", false, "(2, 1)", 2}};
+    const file_bytes one = make_npz(plain, 2);
+    const file_bytes several = make_npz(both, 3);
+    check_npz(&one, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&one, "folder/a", "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&several, "a", "int32 1x1 | 0");
+    check_npz(&several, "a.npy", "int32 1x2 | 0 1");
+    check_npz(&several, "b.npy", "int32 2x1 | 0 | 1");
+    check_npz(&several, "b.npy.npy", "int32 2x1 | 0 | 1");
+    check_npz(&several, "b", "the .npz file has no array 'b'; it has a, a, b.npy");
 }
 
 TEST(refuses_wrong_arrays_in_archives)
@@ -632,29 +653,51 @@ TEST(refuses_wrong_arrays_in_archives)
     }
 }
 
+/* 0, 2, 2, 6 */
+static int open_offsets_of(rowpool_dtype dtype)
+{
+    char bytes[NPY_MAX_WRITTEN + 32];
+    const size_t header = npy_format_header_of(bytes, dtype, (const size_t[]){4}, 1);
+    if (dtype == ROWPOOL_INT64)
+        memcpy(bytes + header, (const int64_t[]){0, 2, 2, 6}, 32);
+    else
+        memcpy(bytes + header, (const int32_t[]){0, 2, 2, 6}, 16);
+    return open_nameless_with(bytes, header + 4 * test_size(dtype));
+}
+
+/* SciPy's are int32 as long as that will do. */
 TEST(divides_members_of_archives)
 {
     static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
+    static const rowpool_dtype dtypes[] = {ROWPOOL_INT64, ROWPOOL_INT32};
     const file_bytes file = make_npz(elements, 1);
-    char offsets[NPY_MAX_WRITTEN];
-    const size_t header = npy_format_header_of(offsets, ROWPOOL_INT64, (const size_t[]){4}, 1);
-    memcpy(offsets + header, (const int64_t[]){0, 2, 2, 6}, 32);
-    int fd = open_nameless_with(offsets, header + 32);
+    for (size_t i = 0; i < COUNT_OF(dtypes); i++) {
+        int fd = open_offsets_of(dtypes[i]);
+        char path[64];
+        (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
+        const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
+        input in;
+        rowpool_error error;
+        size_t widest;
+        assert_ok(read_as(&in, file.bytes, file.size, &options, &error), error);
+        assert_ok(check_rows(&in, 1, 1, &widest, &error), error);
+        assert_int_equal(widest, 0);
+        assert_ok(check_rows(&in, 0, 3, &widest, &error), error);
+        set_width(&in, widest);
+        char *found = describe(&in);
+        assert_string_equal(found, "int32 3x4 ragged | 0 1 | | 2 3 4 5");
+        free(found);
+        close_input(&in);
+        assert_int_equal(close(fd), 0);
+    }
+    int fd = open_offsets_of(ROWPOOL_FLOAT32);
     char path[64];
     (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
     const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
     input in;
     rowpool_error error;
-    size_t widest;
-    assert_ok(read_as(&in, file.bytes, file.size, &options, &error), error);
-    assert_ok(check_rows(&in, 1, 1, &widest, &error), error);
-    assert_int_equal(widest, 0);
-    assert_ok(check_rows(&in, 0, 3, &widest, &error), error);
-    set_width(&in, widest);
-    char *found = describe(&in);
-    assert_string_equal(found, "int32 3x4 ragged | 0 1 | | 2 3 4 5");
-    free(found);
-    close_input(&in);
+    assert_refused(read_as(&in, file.bytes, file.size, &options, &error), ROWPOOL_EINVAL, error,
+                   "it holds float32, but offsets are int64 or int32");
     assert_int_equal(close(fd), 0);
 }
 
@@ -724,6 +767,142 @@ TEST(reads_raw_files_of_just_that_size)
     check_raw(0, "int16", "2:3", "the file is cut short: 0 bytes of data where shape (2, 3) of int16 needs 12");
     check_raw(12, "int16", "4294967296:4294967296", "the shape is too large: its bytes are beyond 64 bits");
     check_raw(12, "int16", "18446744073709551615:1", "the shape is too large: its bytes are beyond 64 bits");
+}
+
+/* ---- Compressed files ------------------------------------------------------------------------------------------- */
+
+/* One member. */
+static void append_gzip(file_bytes *file, const void *bytes, size_t size)
+{
+    z_stream stream = {0};
+    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    stream.next_in = (Bytef *)(uintptr_t)bytes;
+    stream.avail_in = (uInt)size;
+    stream.next_out = file->bytes + file->size;
+    stream.avail_out = (uInt)(sizeof file->bytes - file->size);
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    file->size = sizeof file->bytes - stream.avail_out;
+    assert_int_equal(deflateEnd(&stream), Z_OK);
+}
+
+/* Reads a file of that name by its name; settings may be NULL. */
+static rowpool_status read_named(input *in, const char *name, const file_bytes *file, const setting *settings,
+                                 rowpool_error *error)
+{
+    char folder[] = "/tmp/rowpool-test-input-XXXXXX";
+    char path[128];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, file->bytes, file->size), file->size);
+    assert_int_equal(close(fd), 0);
+    input_options options = {.command = "count"};
+    bool read;
+    for (size_t i = 0; i < MOST_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
+        assert_true(take_input_option(&options, settings[i].letter, settings[i].value, &read) && read);
+    assert_true(choose_format(&options, path));
+    rowpool_status status = open_input(in, path, &options, error);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    return status;
+}
+
+static void check_named(const char *name, const file_bytes *file, const setting *settings, const char *expected)
+{
+    input in;
+    rowpool_error error;
+    rowpool_status status = read_named(&in, name, file, settings, &error);
+    char *found = status == ROWPOOL_OK ? describe(&in) : strdup(error.message);
+    if (strcmp(found, expected) != 0)
+        fail_msg("%s is '%s', not '%s'", name, found, expected);
+    free(found);
+    close_input(&in);
+}
+
+TEST(reads_compressed_files_of_any_format)
+{
+    file_bytes npy, text = {.size = 0}, tabs = {.size = 0}, array = {.size = 0}, archive = {.size = 0},
+                    raw = {.size = 0};
+    npy.size = make_npy(npy.bytes, &ONE_STORED[0]);
+    const file_bytes npz = make_npz(ONE_STORED, 1);
+    append_gzip(&text, "a,b\n1,2\n", 8);
+    append_gzip(&tabs, "1\t2\n", 4);
+    append_gzip(&array, npy.bytes, npy.size);
+    append_gzip(&archive, npz.bytes, npz.size);
+    append_gzip(&raw, "\1\2\3\4", 4);
+    check_named("file.csv.gz", &text, NULL, "int64 1x2 | 1 2");
+    check_named("file.gz", &text, (const setting[MOST_SETTINGS]){{'F', "csv"}}, "int64 1x2 | 1 2");
+    check_named("file.tsv.gz", &tabs, NULL, "int64 1x2 | 1 2");
+    check_named("file.tab.gz", &tabs, NULL, "int64 1x2 | 1 2");
+    check_named("file.npy.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_named("file.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_named("file.npz.gz", &archive, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_named("file.bin.gz", &raw, (const setting[MOST_SETTINGS]){{'T', "int8"}, {'S', "2:2"}},
+                "int8 2x2 | 1 2 | 3 4");
+}
+
+/* As cat makes of several, and tapes add zeros. */
+TEST(reads_all_members_of_compressed_files)
+{
+    file_bytes file = {.size = 0};
+    append_gzip(&file, "1,2\n3", 5);
+    append_gzip(&file, "", 0);
+    append_gzip(&file, "4,5\n", 4);
+    check_named("file.csv.gz", &file, NULL, "int64 2x2 | 1 2 | 34 5");
+    memset(file.bytes + file.size, 0, 100);
+    file.size += 100;
+    check_named("file.csv.gz", &file, NULL, "int64 2x2 | 1 2 | 34 5");
+    append_gzip(&file, "6,7\n", 4);
+    check_named("file.csv.gz", &file, NULL, "int64 3x2 | 1 2 | 34 5 | 6 7");
+}
+
+TEST(refuses_damaged_compressed_files)
+{
+    static const char rows[] = "1,2\n3,4\n5,6\n";
+    file_bytes whole = {.size = 0};
+    append_gzip(&whole, rows, sizeof rows - 1);
+    const size_t first = whole.size;
+    append_gzip(&whole, rows, sizeof rows - 1);
+    for (size_t size = 0; size < whole.size; size++) {
+        file_bytes cut = whole;
+        cut.size = size;
+        check_named("file.csv.gz", &cut, NULL,
+                    size == 0       ? "the file is empty; a .gz file was expected"
+                    : size != first ? "the compressed file is cut short"
+                                    : "int64 3x2 | 1 2 | 3 4 | 5 6");
+    }
+    size_t refused = 0;
+    for (size_t bit = 0; bit < 8 * whole.size; bit++) {
+        file_bytes changed = whole;
+        changed.bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
+        input in;
+        rowpool_error error;
+        if (read_named(&in, "file.csv.gz", &changed, NULL, &error) != ROWPOOL_OK) {
+            refused++;
+            continue;
+        }
+        char *found = describe(&in); /* what was changed is a date or the like */
+        assert_string_equal(found, "int64 6x2 | 1 2 | 3 4 | 5 6 | 1 2 | 3 4 | 5 6");
+        free(found);
+        close_input(&in);
+    }
+    assert_in_range(refused, 6 * whole.size, 8 * whole.size - 1);
+    file_bytes stray = whole;
+    memcpy(stray.bytes + stray.size, "stray", 5);
+    stray.size += 5;
+    check_named("file.csv.gz", &stray, NULL, "stray bytes follow the compressed data");
+    file_bytes plain = {.size = sizeof rows - 1};
+    memcpy(plain.bytes, rows, plain.size);
+    check_named("file.csv.gz", &plain, NULL, "the file is not compressed by gzip, as the .gz in its name says");
+}
+
+TEST(notes_that_other_arrays_follow)
+{
+    file_bytes file;
+    file.size = make_npy(file.bytes, &ONE_STORED[0]);
+    file.size += make_npy(file.bytes + file.size, &ONE_STORED[0]);
+    check_named("file.npy", &file, NULL,
+                "int32 2x3 <the first array is read; another one follows it in the file> | 0 1 2 | 3 4 5");
 }
 
 /* ---- Anything at all -------------------------------------------------------------------------------------------- */
@@ -821,11 +1000,16 @@ int main(void)
         cmocka_unit_test(reads_every_half),
         cmocka_unit_test(reads_members_of_archives),
         cmocka_unit_test(refuses_members_that_are_not_there),
+        cmocka_unit_test(reads_members_of_any_name),
         cmocka_unit_test(refuses_wrong_arrays_in_archives),
         cmocka_unit_test(divides_members_of_archives),
         cmocka_unit_test(refuses_damaged_archives),
         cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
         cmocka_unit_test(reads_raw_files_of_just_that_size),
+        cmocka_unit_test(reads_compressed_files_of_any_format),
+        cmocka_unit_test(reads_all_members_of_compressed_files),
+        cmocka_unit_test(refuses_damaged_compressed_files),
+        cmocka_unit_test(notes_that_other_arrays_follow),
         cmocka_unit_test(reads_or_refuses_any_text),
         cmocka_unit_test(reads_or_refuses_any_archive),
     };

@@ -1,10 +1,12 @@
 #include "input.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "gzip.h"
 #include "message.h"
 #include "offsets.h"
 #include "options.h"
@@ -36,12 +38,25 @@ rowpool_status open_raw(input *in, int fd, const input_options *options, rowpool
     return npy_open_headless(&in->array, options->type, options->rows, options->width, fd, error);
 }
 
+static bool is_compressed(const char *path)
+{
+    return ends_with(path, ".gz");
+}
+
+/* Whether the name ends so, .gz not counted. */
+static bool has_suffix(const char *path, const char *suffix)
+{
+    char compressed[16];
+    (void)snprintf(compressed, sizeof compressed, "%s.gz", suffix);
+    return ends_with(path, suffix) || ends_with(path, compressed);
+}
+
 static const input_format *format_of_path(const char *path)
 {
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
         const input_format *format = &FORMATS[i];
         for (size_t k = 0; k < sizeof format->suffixes / sizeof *format->suffixes; k++) {
-            if (format->suffixes[k] != NULL && ends_with(path, format->suffixes[k]))
+            if (format->suffixes[k] != NULL && has_suffix(path, format->suffixes[k]))
                 return format;
         }
     }
@@ -192,6 +207,20 @@ bool choose_format(input_options *options, const char *path)
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
+/* A file in memory takes the place of one that is compressed. *fd is -1 after a failure. */
+static rowpool_status open_bytes(int *fd, const char *path, rowpool_error *error)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return fail_errno(error);
+    if (!is_compressed(path))
+        return ROWPOOL_OK;
+    const int compressed = *fd;
+    rowpool_status status = expand_gzip(fd, compressed, error);
+    (void)close(compressed);
+    return status;
+}
+
 /* Says whose error it is, where there is one. */
 static rowpool_status blame_offsets(const char *path, rowpool_status status, rowpool_error *error)
 {
@@ -207,7 +236,12 @@ static rowpool_status divide(input *in, const char *path, rowpool_error *error)
     npy_header *header = &in->array.header;
     if (header->rows != 1)
         return fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets divides the elements of one", header->rows);
-    rowpool_status status = open_offsets(&in->offset_file, path, header->width, error);
+    int fd;
+    rowpool_status status = open_bytes(&fd, path, error);
+    if (status == ROWPOOL_OK) {
+        status = open_offsets(&in->offset_file, fd, header->width, error);
+        (void)close(fd);
+    }
     if (status != ROWPOOL_OK)
         return blame_offsets(path, status, error);
     in->offset_path = path;
@@ -219,16 +253,25 @@ static rowpool_status divide(input *in, const char *path, rowpool_error *error)
     return ROWPOOL_OK;
 }
 
+static rowpool_status note_other_arrays(input *in, rowpool_error *error)
+{
+    in->note = strdup("the first array is read; another one follows it in the file");
+    return in->note != NULL ? ROWPOOL_OK : fail_errno(error);
+}
+
 rowpool_status open_input(input *in, const char *path, const input_options *options, rowpool_error *error)
 {
     *in = (input){0};
     const bool standard = strcmp(path, "-") == 0;
-    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(error);
-    rowpool_status status = options->format->open(in, fd, options, error);
+    int fd = STDIN_FILENO;
+    rowpool_status status = standard ? ROWPOOL_OK : open_bytes(&fd, path, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    status = options->format->open(in, fd, options, error);
     if (!standard)
         (void)close(fd);
+    if (status == ROWPOOL_OK && in->array.more)
+        status = note_other_arrays(in, error);
     if (status == ROWPOOL_OK && options->offsets != NULL)
         status = divide(in, options->offsets, error);
     if (status != ROWPOOL_OK)

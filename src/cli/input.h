@@ -67,15 +67,16 @@ open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
 #define INPUT_HELP                                                                                                     \
     "  --format WHICH  what FILE is: npy, npz, csv, tsv or raw. Without it raw where --shape is given, else what "     \
     "its\n"                                                                                                            \
-    "                  name ends in: .npy, .npz, .csv, .tsv or .tab; at last npy\n"                                    \
+    "                  name ends in: .npy, .npz, .csv, .tsv or .tab; at last npy. A file whose name\n"                 \
+    "                  ends in .gz, whatever stands before that, is decompressed\n"                                    \
     "  --type TYPE     of raw and text: the element type, int8 to int64, uint8 to uint64, float16 to float64. Text\n"  \
     "                  without it is int64 where every cell is an integer, else float64\n"                             \
     "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
-    "  --member NAME   of npz: which array, where there are several\n"                                                 \
+    "  --member NAME   of npz: which array, where there are several; .npy may be left out\n"                           \
     "  --offsets FILE  of npy, npz and raw: the array, one row, is divided into ragged ones. FILE is a .npy file of\n" \
-    "                  int64, one more than there are rows: row i has the elements from offset i up to offset i + "    \
-    "1.\n"                                                                                                             \
-    "                  The first is 0, the last the number of elements, and none is below the one before it\n"         \
+    "                  int64 or int32, one more than there are rows: row i has the elements from offset i up to "      \
+    "offset\n"                                                                                                         \
+    "                  i + 1. The first is 0, the last the number of elements, and none is below the one before it\n"  \
     "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default): where no cell "    \
     "of\n"                                                                                                             \
     "                  it is a number\n"                                                                               \

@@ -21,7 +21,9 @@
 
 #include "program.h"
 
+#include "interrupt.h"
 #include "npy.h"
+#include "replace.h"
 
 /* ---- Making files ----------------------------------------------------------------------------------------------- */
 
@@ -982,6 +984,56 @@ TEST(keeps_the_owner_of_a_file)
     check_owner("out.npy", SOMEBODY, THEIR_GROUP, 0640);
     check_output("out.npy", (const uint32_t[]){2, 5, 0}, (const size_t[]){3}, 1);
     assert_int_equal(unlink("out.npy"), 0);
+}
+
+/* ---- Unfinished files with a name -------------------------------------------------------------------------------- */
+
+static void begin_named(replacement *file)
+{
+    rowpool_error error;
+    assert_ok(replace_begin_named(file, "named", &error), error);
+    assert_int_equal(write(file->fd, "new", 3), 3);
+    assert_true(exists(file->temporary));
+    assert_int_equal(leftovers(), 1);
+}
+
+static void check_named(const char *content)
+{
+    int fd = open("named", O_RDONLY);
+    char *bytes = test_read_all(fd);
+    assert_string_equal(bytes, content);
+    free(bytes);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(leftovers(), 0);
+}
+
+/* As where the file system has none without, and where others write it too. */
+TEST(takes_unfinished_files_away)
+{
+    replacement file;
+    rowpool_error error;
+    write_file("named", "old", 3);
+    begin_named(&file);
+    replace_discard(&file);
+    check_named("old");
+
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        watch_interruptions();
+        begin_named(&file);
+        (void)raise(SIGTERM);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    check_named("old");
+
+    begin_named(&file);
+    assert_ok(replace_commit(&file, &error), error);
+    check_named("new");
+    assert_int_equal(unlink("named"), 0);
 }
 
 /* ---- Files that cannot be replaced ------------------------------------------------------------------------------ */
@@ -2119,6 +2171,7 @@ int main(void)
         cmocka_unit_test(may_replace_its_own_input),
         cmocka_unit_test(gives_the_file_a_mode),
         cmocka_unit_test(keeps_the_owner_of_a_file),
+        cmocka_unit_test(takes_unfinished_files_away),
         cmocka_unit_test(writes_to_a_mount_point),
         cmocka_unit_test(writes_to_a_file_in_a_read_only_folder),
         cmocka_unit_test(writes_to_a_file_of_another_owner),

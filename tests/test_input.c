@@ -841,6 +841,24 @@ TEST(reads_compressed_files_of_any_format)
                 "int8 2x2 | 1 2 | 3 4");
 }
 
+TEST(reads_compressed_offsets)
+{
+    static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
+    const file_bytes archive = make_npz(elements, 1);
+    unsigned char offsets[NPY_MAX_WRITTEN + 16];
+    const size_t header = npy_format_header_of((char *)offsets, ROWPOOL_INT32, (const size_t[]){4}, 1);
+    memcpy(offsets + header, (const int32_t[]){0, 2, 2, 6}, 16);
+    file_bytes compressed = {.size = 0};
+    append_gzip(&compressed, offsets, header + 16);
+    char path[] = "/tmp/rowpool-test-input-XXXXXX.npy.gz";
+    int fd = mkstemps(path, 7);
+    assert_int_equal(write(fd, compressed.bytes, compressed.size), compressed.size);
+    assert_int_equal(close(fd), 0);
+    check_named("file.npz", &archive, (const setting[MOST_SETTINGS]){{'O', path}},
+                "int32 3x6 ragged | 0 1 | | 2 3 4 5");
+    assert_int_equal(unlink(path), 0);
+}
+
 /* As cat makes of several, and tapes add zeros. */
 TEST(reads_all_members_of_compressed_files)
 {
@@ -1007,6 +1025,7 @@ int main(void)
         cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
         cmocka_unit_test(reads_raw_files_of_just_that_size),
         cmocka_unit_test(reads_compressed_files_of_any_format),
+        cmocka_unit_test(reads_compressed_offsets),
         cmocka_unit_test(reads_all_members_of_compressed_files),
         cmocka_unit_test(refuses_damaged_compressed_files),
         cmocka_unit_test(notes_that_other_arrays_follow),

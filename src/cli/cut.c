@@ -2,8 +2,6 @@
 
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "interrupt.h"
@@ -19,11 +17,6 @@ static bool is_within(const npy_array *array, const void *address)
     return begin != NULL && (const char *)address >= begin && (const char *)address < begin + array->mapped_bytes;
 }
 
-static void put(const char *text)
-{
-    (void)!write(STDERR_FILENO, text, strlen(text));
-}
-
 /* Calls what a signal handler may call. The signal comes again, and ends the process, where this was another's. */
 static void on_bus_error(int signal_number, siginfo_t *what, void *context)
 {
@@ -32,9 +25,8 @@ static void on_bus_error(int signal_number, siginfo_t *what, void *context)
         (void)signal(signal_number, SIG_DFL);
         return;
     }
-    put("rowpool: ");
-    put(is_within(&watched->offset_file, what->si_addr) ? watched->offset_path : watched_name);
-    put(": the file was cut while it was read, or its disk fails (bus error)\n");
+    say_in_handler(is_within(&watched->offset_file, what->si_addr) ? watched->offset_path : watched_name,
+                   "the file was cut while it was read, or its disk fails (bus error)");
     remove_interrupted_file();
     _exit(EXIT_FAILED);
 }

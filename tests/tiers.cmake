@@ -4,7 +4,7 @@
 # An optimised build runs all but these, which repeat a test in other surroundings, with other dtypes or other numbers of
 # ranks.
 set(nightly_only
-  contract-two-devices contract-one-thread contract-rusticl-dtypes contract-avx2
+  contract-two-devices threads-two-devices contract-one-thread contract-rusticl-dtypes contract-avx2
   widths-.*-dtypes
   data-copy-fork data-two-devices
   builtins-every-pair builtins-two-devices builtins-copy builtins-one-thread builtins-chunks builtins-isolated

@@ -283,16 +283,15 @@ bool choose_rule(table *t, label_rule *rule, const char *cell)
     cell_kind kind;
     if (!find_kind(t, &kind, cell != NULL ? cell : ""))
         return false;
-    const bool row_numbers = t->names.count > 1 && strcmp(t->names.bytes, "row") == 0 && cell != NULL;
-    *rule = LABELS_NONE;
-    if (row_numbers && t->kept_count == 0 && strcmp(cell, "0") == 0)
+    const bool called_row = t->names.count > 1 && strcmp(t->names.bytes, "row") == 0;
+    if (called_row && t->kept_count == 0 && cell != NULL && strcmp(cell, "0") == 0) {
         t->begins_with_0 = true;
-    if (kind == CELL_MISSING || (t->begins_with_0 && t->kept_count == 0))
         *rule = LABELS_UNDECIDED;
-    else if (t->begins_with_0 && t->kept_count == 1 && strcmp(cell, "1") == 0)
-        *rule = LABELS_ROW_NUMBERS;
-    else if (kind == CELL_WORD)
-        *rule = LABELS_WORDS;
+    } else if (t->begins_with_0) {
+        *rule = cell != NULL && strcmp(cell, "1") == 0 ? LABELS_ROW_NUMBERS : LABELS_NONE;
+    } else {
+        *rule = kind == CELL_MISSING ? LABELS_UNDECIDED : kind == CELL_WORD ? LABELS_WORDS : LABELS_NONE;
+    }
     t->word_row = t->kept_count;
     t->word_line = t->line;
     return true;

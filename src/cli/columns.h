@@ -48,7 +48,7 @@ typedef struct {
     label_rule rule;
     size_t label;               /* the column of labels; SIZE_MAX: none */
     size_t word_row, word_line; /* of LABELS_WORDS: where the first word is */
-    bool begins_with_0;         /* the first column may hold row numbers */
+    bool begins_with_0;         /* the first column may hold row numbers: its first row is kept */
     kept_row *kept;             /* of LABELS_UNDECIDED */
     size_t kept_count, kept_capacity;
     text_list kept_cells;

@@ -295,8 +295,7 @@ static bool end_file(table *t)
         return false;
     }
     if ((!t->begun && !begin_columns(t, false)) ||
-        (t->rule == LABELS_UNDECIDED &&
-         !settle(t, t->begins_with_0 && t->kept_count == 1 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
+        (t->rule == LABELS_UNDECIDED && !settle(t, t->begins_with_0 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
         return false;
     if (t->rounded_line == 0 || t->dtype != ROWPOOL_FLOAT64 || t->options->type_given)
         return true;

@@ -79,6 +79,8 @@ static void read_table(int fd, const input_options *options)
         (void)printf("error\t%s\n", error.message);
         return;
     }
+    if (in.note != NULL)
+        keep_to_one_line(in.note);
     print_table(&in);
     close_input(&in);
 }

@@ -36,7 +36,7 @@ class Lines:
         self.lines = iter(re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
         self.is_comment = is_comment
         self.begins = True
-        self.first = ""
+        self.first = self.last = ""
 
     def __iter__(self):
         return self
@@ -48,6 +48,7 @@ class Lines:
             if self.begins:
                 self.first = line
             self.begins = False
+            self.last = line
             return line
         raise StopIteration
 
@@ -74,7 +75,7 @@ def rows_of(text, case):
             continue
         rows += [None] * empty
         empty = 0
-        if delimiter == " " and lines.first.rstrip("\r\n").endswith(" "):
+        if delimiter == " " and lines.last.rstrip("\r\n").endswith(" "):
             cells.pop()
         rows.append([cell.strip(" \t") for cell in cells])
 
@@ -272,7 +273,8 @@ DAMAGED = ["$5", "5%", "1_000", "1.0D+02", "5kg", "3rd", "#7", "1/2", "5-", "0x"
 
 def word(source):
     first = source.choice([source.choice(LETTERS), source.choice(LETTERS), "(", "*"])
-    return first + "".join(source.choice(LETTERS + " _-7") for _ in range(source.randrange(5))) + source.choice(LETTERS)
+    inside = LETTERS + LETTERS + " _-7" + source.choice(["", "", '"', ',;"', "\n#", "\r\n%"])
+    return first + "".join(source.choice(inside) for _ in range(source.randrange(5))) + source.choice(LETTERS)
 
 
 def date(source):
@@ -313,6 +315,8 @@ def cell_text(source, cell, case, quoted_often):
     """As it stands in the file."""
     special = any(c in cell for c in '"\r\n' + case["delimiter"]) or cell[:1] == "#"
     if case.get("Q"):
+        return re.sub(r"[\r\n]", "_", cell).replace(case["delimiter"], "_")
+    if case["format"] == "tsv" and re.fullmatch('[^"\r\n\t#][^\r\n\t]*', cell) and source.random() < 0.5:
         return cell
     if special or (source.random() < 0.1 and quoted_often) or (case["delimiter"] == " " and cell == ""):
         cell = '"' + cell.replace('"', '""') + '"'
@@ -389,10 +393,8 @@ def make_case(source):
         add_header(source, columns, rows)
     for _ in range(source.choice([0, 0, 0, 1, 2]) if rows else 0):
         spoil(source, rows)
-    if case.get("N"):
+    if case.get("N") and source.random() < 0.9:
         rows = [[cell.replace(".", ",") if REAL.fullmatch(cell) and cell != "." else cell for cell in row] for row in rows]
-    if case.get("Q"):
-        rows = [[cell.replace(case["delimiter"], "_") for cell in row] for row in rows]
     end = source.choice(["\n", "\n", "\n", "\r\n", "\r"])
     often = source.random() < 0.3
     between = case["delimiter"]

@@ -106,9 +106,10 @@ bool find_kind(table *t, cell_kind *kind, const char *cell)
 static bool counts_up(const table *t, size_t from)
 {
     int64_t before = 0;
-    for (size_t i = from; i < t->cells.count; i++) {
+    const char *cell = text_at(&t->cells, from);
+    for (size_t i = from; i < t->cells.count; i++, cell = next_text(cell)) {
         int64_t number;
-        if (parse_element(&number, ROWPOOL_INT64, text_at(&t->cells, i)) != PARSED ||
+        if (parse_element(&number, ROWPOOL_INT64, cell) != PARSED ||
             (i > from && (before == INT64_MAX || number != before + 1)))
             return false;
         before = number;

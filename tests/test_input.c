@@ -543,6 +543,11 @@ TEST(reads_decimal_commas)
          "line 1, column 2: '1.234,5' is no number; --skip 2 leaves the column out, --header yes takes this row as "
          "names",
          {{'D', ";"}, {'N', ","}}},
+        {"a;b\n1,5;2\n",
+         "line 2, column 2 (a;b): '5;2' is no number; --delimiter ';' separates cells there, --skip 2 leaves the "
+         "column "
+         "out",
+         {{0}}},
         {"1,2\n", "--decimal is what separates cells, ',', too; --delimiter names another one", {{'N', ","}}},
     };
     CHECK_ALL(cases, "csv");

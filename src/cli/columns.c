@@ -60,13 +60,13 @@ static bool has_decimal_comma(table *t, const char *cell)
 
 const char *hints_for(char hints[HINTS], table *t, size_t column, const char *cell)
 {
-    const char *separator = cell[0] != '\0' ? strpbrk(cell + 1, ";|\t ,") : NULL;
+    const char *separator = cell[0] != '\0' ? strpbrk(cell + 1, t->columns == 1 ? ";|\t ," : ";|\t") : NULL;
     hints[0] = '\0';
     if (has_decimal_comma(t, cell))
         add_hint(hints, "--decimal , takes the comma as the decimal point");
-    if (t->columns == 1 && separator != NULL && *separator == '\t')
+    if (separator != NULL && *separator == '\t')
         add_hint(hints, "--format tsv takes tabs as what separates cells");
-    else if (t->columns == 1 && separator != NULL)
+    else if (separator != NULL)
         add_hint(hints, "--delimiter '%c' separates cells there", *separator);
     if (column == 0 && t->options->comment == NULL && cell[0] == '#')
         add_hint(hints, "--comment '#' skips such lines");

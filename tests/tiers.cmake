@@ -12,12 +12,12 @@ set(nightly_only
   map-dtypes map-rusticl oclgrind-dtypes
   mpi-openmpi-[134] mpi-mpich-[134] mpi-.*-devices-[134] mpi-.*-whole mpi-mpich-devices-2 mpi-mpich-no-device
   mpi-program-openmpi-[124] mpi-program-mpich-[134]
-  packages consumer-packages page numpy-dtypes)
+  packages consumer-packages page numpy-dtypes tables-many)
 
 # A sanitizer's build runs these: what parses, what shares memory between threads and processes, what cleans up after
 # faults, and the contract once on each backend.
 set(sanitized
-  base range rows arrow split fold schedule api memory fork process kill threads npy units input program formats trace
+  base range rows arrow split fold schedule api memory fork process kill threads npy units input tables program formats trace
   trace-file map data workers system_faults faults isolated builder signals contract contract-isolated builtins mpi_divide
   mpi_guard)
 

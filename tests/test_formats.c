@@ -116,7 +116,8 @@ TEST(counts_no_rows)
 TEST(refuses_options_of_other_formats)
 {
     write_text("weather.csv", WEATHER);
-    assert_usage(RUN("count", "--format", "xls", "weather.csv"), "--format 'xls' is none of npy, npz, csv, tsv, raw");
+    assert_usage(RUN("count", "--format", "xls", "weather.csv"),
+                 "--format 'xls' is none of npy, npz, csv, tsv, txt, raw");
     assert_usage(RUN("count", "--member", "a", "weather.csv"), "--member cannot be given for csv");
     assert_usage(RUN("count", "--ragged", "x.npy"), "--ragged cannot be given for npy");
     assert_usage(RUN("count", "--offsets", "o.npy", "weather.csv"), "--offsets cannot be given for csv");
@@ -137,6 +138,11 @@ TEST(refuses_options_of_other_formats)
     static const char *const delimiters[] = {"", ",,", "\"", "\n", "7", "-", ".", "\xc3\xa9"};
     for (size_t i = 0; i < COUNT_OF(delimiters); i++)
         assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "is no single character");
+    assert_usage(RUN("count", "--decimal", ";", "weather.csv"), "--decimal ';' is neither a comma nor a point");
+    assert_usage(RUN("count", "--quote", "x", "weather.csv"), "--quote 'x' is not none");
+    assert_usage(RUN("count", "--comment", "//", "weather.csv"), "--comment '//' is no single character");
+    assert_usage(RUN("count", "--decimal", ",", "x.npy"), "--decimal cannot be given for npy");
+    assert_usage(RUN("count", "--comment", "%", "x.npz"), "--comment cannot be given for npz");
 }
 
 /* ---- Offsets ---------------------------------------------------------------------------------------------------- */
@@ -270,6 +276,24 @@ TEST(writes_text_tables)
     write_npy("small.npy", "|i1", false, "(2, 2)", "\4\5\6\0", 4);
     assert_prints(RUN("count", "small.npy", "--output", "out.csv", "--head", "1"), "2\n");
     assert_file("out.csv", "row,count\n0,2\n1,1\n");
+}
+
+/* Row numbers that were written are no numbers to count. */
+TEST(reads_its_own_tables)
+{
+    write_text("numbers.txt", "  1  2\n 30  4\n");
+    assert_prints(RUN("map", "--function", "max", "numbers.txt", "--output", "out.csv"), "");
+    char *written = read_file("out.csv");
+    assert_string_equal(written, "row,max\n0,2\n1,30\n");
+    free(written);
+    outcome result = RUN("map", "--function", "sum", "out.csv", "--output", "again.tsv");
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.err,
+                        "rowpool: warning: out.csv: column 1 (row) holds row numbers and is taken as labels; "
+                        "--labels none takes it as numbers\n");
+    release(&result);
+    assert_int_equal(unlink("out.csv"), 0);
+    assert_file("again.tsv", "row\trow\tsum\n0\t0\t2\n1\t1\t30\n");
 }
 
 /* What is written is read back as it was. */
@@ -766,6 +790,7 @@ int main(void)
         cmocka_unit_test(reads_offsets_of_foreign_bytes),
         cmocka_unit_test(refuses_wrong_offsets),
         cmocka_unit_test(writes_text_tables),
+        cmocka_unit_test(reads_its_own_tables),
         cmocka_unit_test(quotes_labels_where_need_be),
         cmocka_unit_test(leaves_no_half_written_table),
         cmocka_unit_test(prints_results_as_json),

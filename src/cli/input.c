@@ -1,11 +1,13 @@
 #include "input.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cells.h"
 #include "gzip.h"
 #include "message.h"
 #include "offsets.h"
@@ -19,12 +21,12 @@ struct input_format {
     open_input_format *open;
 };
 
-enum { NPY, NPZ, CSV, TSV, RAW, FORMAT_COUNT };
+enum { NPY, NPZ, CSV, TSV, TXT, RAW, FORMAT_COUNT };
 
 static const input_format FORMATS[FORMAT_COUNT] = {
     [NPY] = {"npy", {".npy"}, open_npy}, [NPZ] = {"npz", {".npz"}, open_npz},
     [CSV] = {"csv", {".csv"}, open_csv}, [TSV] = {"tsv", {".tsv", ".tab"}, open_tsv},
-    [RAW] = {"raw", {NULL}, open_raw},
+    [TXT] = {"txt", {".txt"}, open_txt}, [RAW] = {"raw", {NULL}, open_raw},
 };
 
 rowpool_status open_npy(input *in, int fd, const input_options *options, rowpool_error *error)
@@ -65,7 +67,7 @@ static const input_format *format_of_path(const char *path)
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-enum { TEXT = 1 << CSV | 1 << TSV, BINARY = 1 << NPY | 1 << NPZ | 1 << RAW };
+enum { TEXT = 1 << CSV | 1 << TSV | 1 << TXT, BINARY = 1 << NPY | 1 << NPZ | 1 << RAW };
 
 /* What goes with which formats. */
 static const struct {
@@ -76,6 +78,7 @@ static const struct {
     {'T', "--type", TEXT | 1 << RAW}, {'S', "--shape", 1 << RAW}, {'e', "--member", 1 << NPZ},
     {'H', "--header", TEXT},          {'L', "--labels", TEXT},    {'k', "--skip", TEXT},
     {'i', "--missing", TEXT},         {'D', "--delimiter", TEXT}, {'g', "--ragged", TEXT},
+    {'N', "--decimal", TEXT},         {'Q', "--quote", TEXT},     {'C', "--comment", TEXT},
     {'O', "--offsets", BINARY},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
@@ -102,7 +105,7 @@ static bool read_format(input_options *options, const char *text)
             return true;
         }
     }
-    (void)usage_error(options->command, "--format '%s' is none of npy, npz, csv, tsv, raw", text);
+    (void)usage_error(options->command, "--format '%s' is none of npy, npz, csv, tsv, txt, raw", text);
     return false;
 }
 
@@ -131,14 +134,47 @@ static bool read_header(input_options *options, const char *text)
     return false;
 }
 
+static bool is_single(const char *text)
+{
+    return can_delimit(text[0]) && text[1] == '\0';
+}
+
 /* A number could not be told from what stands between numbers. */
 static bool read_delimiter(input_options *options, const char *text)
 {
-    options->delimiter = text[0];
-    if (text[0] != '\0' && text[1] == '\0' && strchr("\"\r\n.+-", text[0]) == NULL &&
-        !(text[0] >= '0' && text[0] <= '9'))
+    options->delimiter = text;
+    if (is_single(text) || strcmp(text, "space") == 0)
         return true;
-    (void)usage_error(options->command, "--delimiter '%s' is no single character that can stand between numbers", text);
+    (void)usage_error(options->command,
+                      "--delimiter '%s' is no single character that can stand between numbers, nor space", text);
+    return false;
+}
+
+static bool read_comment(input_options *options, const char *text)
+{
+    options->comment = text;
+    if (is_single(text) || strcmp(text, "none") == 0)
+        return true;
+    (void)usage_error(options->command, "--comment '%s' is no single character that no number begins with, nor none",
+                      text);
+    return false;
+}
+
+static bool read_decimal(input_options *options, const char *text)
+{
+    options->decimal = text[0];
+    if (strcmp(text, ",") == 0 || strcmp(text, ".") == 0)
+        return true;
+    (void)usage_error(options->command, "--decimal '%s' is neither a comma nor a point", text);
+    return false;
+}
+
+static bool read_quote(input_options *options, const char *text)
+{
+    options->quote_none = true;
+    if (strcmp(text, "none") == 0)
+        return true;
+    (void)usage_error(options->command, "--quote '%s' is not none", text);
     return false;
 }
 
@@ -171,6 +207,12 @@ static bool read_input_option(input_options *options, int option, const char *va
         return true;
     case 'D':
         return read_delimiter(options, value);
+    case 'N':
+        return read_decimal(options, value);
+    case 'Q':
+        return read_quote(options, value);
+    case 'C':
+        return read_comment(options, value);
     default:
         return options->ragged = true;
     }
@@ -253,12 +295,6 @@ static rowpool_status divide(input *in, const char *path, rowpool_error *error)
     return ROWPOOL_OK;
 }
 
-static rowpool_status note_other_arrays(input *in, rowpool_error *error)
-{
-    in->note = strdup("the first array is read; another one follows it in the file");
-    return in->note != NULL ? ROWPOOL_OK : fail_errno(error);
-}
-
 rowpool_status open_input(input *in, const char *path, const input_options *options, rowpool_error *error)
 {
     *in = (input){0};
@@ -270,8 +306,9 @@ rowpool_status open_input(input *in, const char *path, const input_options *opti
     status = options->format->open(in, fd, options, error);
     if (!standard)
         (void)close(fd);
-    if (status == ROWPOOL_OK && in->array.more)
-        status = note_other_arrays(in, error);
+    if (status == ROWPOOL_OK && in->array.more &&
+        !add_note(in, "the first array is read; another one follows it in the file"))
+        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
     if (status == ROWPOOL_OK && options->offsets != NULL)
         status = divide(in, options->offsets, error);
     if (status != ROWPOOL_OK)
@@ -293,6 +330,28 @@ void set_width(input *in, size_t widest)
 {
     npy_header *header = &in->array.header;
     header->width = header->shape[header->dimensions - 1] = widest;
+}
+
+bool add_note(input *in, const char *format, ...)
+{
+    char *text;
+    char *both;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    if (text == NULL || in->note == NULL) {
+        in->note = text != NULL ? text : in->note;
+        return text != NULL;
+    }
+    const bool made = asprintf(&both, "%s; %s", in->note, text) >= 0;
+    free(text);
+    if (made) {
+        free(in->note);
+        in->note = both;
+    }
+    return made;
 }
 
 void close_input(input *in)

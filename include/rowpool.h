@@ -15,6 +15,7 @@
  *               legal there. The error is written only when the call fails.
  * Threads       Any number of threads may use one pool and one job at the same time. Only rowpool_close and
  *               rowpool_job_release must be the last use of their handle.
+ *               pthread_cancel of a thread in one of these calls, a stream's callback included, takes effect after it.
  * Fork          A handle belongs to the process that made it. In a forked child every call on it returns
  *               ROWPOOL_EFORKED, and close and release only drop memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
@@ -63,7 +64,8 @@ extern "C" {
     X(ETIMEDOUT, "the time is up")                                    \
     X(EDEADLK, "waiting here would never end")                        \
     X(EFORKED, "the handle belongs to the parent of this process")    \
-    X(ESYSTEM, "the operating system refused a resource")
+    X(ESYSTEM, "the operating system refused a resource")             \
+    X(ENOTREADY, "what was waited for is not done yet")
 
 typedef enum {
 #define ROWPOOL_STATUS_ENUM(name, text) ROWPOOL_##name,
@@ -244,8 +246,8 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
  * replaced. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
-/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a completion callback: there it
- * does nothing but say so on standard error. */
+/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a callback of the pool's, or of one
+ * within such a callback: there it does nothing but say so on standard error. */
 ROWPOOL_API void rowpool_close(rowpool *pool);
 
 typedef enum {
@@ -472,7 +474,7 @@ typedef struct {
     size_t first_row;
 } rowpool_call;
 
-/* Maps. EINVAL: a wrong argument (the message names it). EBUILD: the function does not compile for a device; with the
+/* Maps. No rows are nothing to do, for any function on any pool, in each form of a call. EINVAL: a wrong argument (the message names it). EBUILD: the function does not compile for a device; with the
  * beginning of its log. ENODEVICE: no device of the pool can run it: no text for OpenCL, no C form for processes.
  * EWORKER: a row twice killed the worker process that had it; all other rows are answered, unless it is hundreds that
  * kill: the message says how many rows have no result. */
@@ -578,10 +580,11 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply_async(rowpool *pool, ro
                                                                rowpool_job **job, rowpool_error *error);
 
 /* Waits until the job is done and returns the job's own status and error. timeout_ms < 0: for ever.
- * ETIMEDOUT: it is not done yet. EDEADLK: called from a callback of the same pool, and the job is not done. */
+ * ENOTREADY: it is not done yet; ETIMEDOUT is the status of a job that is done, for its own time was up. EDEADLK: called
+ * from a callback of the same pool, and the job is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error);
 
-/* The job's status without waiting: ETIMEDOUT while it is not done. */
+/* The job's status without waiting: ENOTREADY while it is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error);
 
 /* Asks the job to stop; it ends with ECANCELED at the next chunk boundary, or as usual if its last chunk was already
@@ -641,7 +644,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process
                                                                  rowpool_error *error);
 
 /* Waits until the process has ended, however it ended: rowpool_process_status tells. timeout_ms < 0: for ever.
- * ETIMEDOUT: it is still alive. */
+ * ENOTREADY: it is still alive. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms,
                                                                 rowpool_error *error);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/thread.h"
 #include "base/zero.h"
 #include "core/builtin.h"
 #include "core/range.h"
@@ -273,6 +274,7 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
 
 static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     rowpool_status status = check_call(pool, call, (call_kind){.stream = stream != NULL}, &checked, error);
@@ -285,6 +287,7 @@ static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp
 static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_done *done,
                                   void *payload, rowpool_job **job, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     if (job != NULL)
@@ -397,6 +400,7 @@ static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *functio
 rowpool_status rowpool_apply(rowpool *pool, rowpool_apply_function *function, const void *argument,
                              size_t argument_size, void *result, size_t result_size, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
@@ -410,6 +414,7 @@ rowpool_status rowpool_apply_async(rowpool *pool, rowpool_apply_function *functi
                                    size_t argument_size, void *result, size_t result_size, rowpool_done *done,
                                    void *payload, rowpool_job **job, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     if (job != NULL)

@@ -806,8 +806,8 @@ TEST(apply_without_waiting)
             error);
         memset(&c, 0, sizeof c); /* it was copied */
         c.control = &controls[0];
-        assert_refused(rowpool_job_wait(job, 100, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
-        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+        assert_refused(rowpool_job_wait(job, 100, &error), ROWPOOL_ENOTREADY, error, "not done yet");
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ENOTREADY, error, "not done yet");
         assert_int_equal(atomic_load(&n.calls), 0);
         atomic_store(&c.control->hold, false);
         assert_ok(rowpool_job_wait(job, -1, &error), error);

@@ -243,7 +243,12 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
 
 /* Ends everything under way on the pool: each call and job ends with ECANCELED, worker processes are killed instead of
  * waited for, OpenCL devices end the chunks that they have. Does not wait. The pool stays usable: its workers are
- * replaced. */
+ * replaced.
+ *
+ * A function that never ends is ended, with the process that it runs in, only on fork and isolated: by terminate at once;
+ * by a cancel, a deadline, or a callback that ends its stream, when the worker is still at the same chunk a second or so
+ * later. rowpool_close waits for it, as for any call, so one of these comes before. On the host, and in OpenCL in this
+ * process, nothing can end it: all of these then wait for its chunk. What may never end belongs on isolated or fork. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
 /* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a callback of the pool's, or of one
@@ -588,7 +593,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, in
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error);
 
 /* Asks the job to stop; it ends with ECANCELED at the next chunk boundary, or as usual if its last chunk was already
- * under way. Does not wait. */
+ * under way. Does not wait. Chunks that never end: see rowpool_terminate. */
 ROWPOOL_API rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error);
 
 /* Gives the job a deadline, in place of the one that it has: it ends with ETIMEDOUT at the first chunk boundary after

@@ -386,6 +386,55 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
+static const rowpool_function endless = {.size = sizeof endless,
+                                         .name = "endless",
+                                         .form = ROWPOOL_BODY,
+                                         .source = "typedef struct { uint32_t unused; } arguments_t;\n"
+                                                   "typedef uint32_t result_t;\n"
+                                                   "ROW_BODY\n{\n"
+                                                   "    volatile int on = 1;\n"
+                                                   "    while (on)\n"
+                                                   "        ;\n"
+                                                   "    return (uint32_t)(index + args.unused);\n}\n",
+                                         .arguments_size = 4,
+                                         .result_size = 4};
+
+/* A function of the user's that never ends: the helper is ended, a second after nobody wants it any more or, where all
+ * is, at once. */
+TEST(a_function_that_never_ends_in_the_helper)
+{
+    enum { WAYS = 3 };
+    const int32_t data[1] = {0};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 1};
+    uint32_t results[WAYS];
+    rowpool *pools[WAYS];
+    rowpool_job *jobs[WAYS];
+    rowpool_error error;
+    for (size_t i = 0; i < WAYS; i++) {
+        const rowpool_call call = {.size = sizeof call,
+                                   .function = &endless,
+                                   .inputs = &rows,
+                                   .results = &results[i],
+                                   .results_size = sizeof results[i]};
+        pools[i] = open_isolated();
+        assert_ok(rowpool_map_async(pools[i], &call, NULL, NULL, &jobs[i], &error), error);
+    }
+    for (size_t i = 0; i < WAYS; i++) {
+        const rp_workers *workers = pools[i]->devices.items[0].state;
+        while (atomic_load(&workers->marks[0].number) == 0) /* it has not begun it */
+            usleep(1000);
+    }
+    assert_ok(rowpool_job_cancel(jobs[0], &error), error);
+    assert_ok(rowpool_job_timeout(jobs[1], 0, &error), error);
+    assert_ok(rowpool_terminate(pools[2], &error), error);
+    for (size_t i = 0; i < WAYS; i++) {
+        rowpool_close(pools[i]);
+        assert_int_equal(rowpool_job_poll(jobs[i], NULL), i == 1 ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
+        rowpool_job_release(jobs[i]);
+    }
+    assert_false(test_has_child());
+}
+
 /* A helper that gets so much address space, in KiB; its path, to be unlinked. */
 static void write_limited_helper(const char *path, size_t limit)
 {
@@ -671,6 +720,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_helper_without_memory),
         cmocka_unit_test(a_function_that_crashes_in_the_helper),
         cmocka_unit_test(a_function_that_always_crashes),
+        cmocka_unit_test(a_function_that_never_ends_in_the_helper),
         cmocka_unit_test(a_driver_that_never_gets_far),
         cmocka_unit_test(a_helper_dies_with_its_application),
         cmocka_unit_test(a_forked_child_leaves_it_alone),

@@ -197,10 +197,17 @@ static void note(rp_run *run, const rowpool_error *error)
     }
 }
 
+/* Hands out nothing more, and wants no more of what is in flight. */
+static void stop(rp_run *run)
+{
+    run->stop = true;
+    atomic_store(&run->patience.cancelled, true);
+}
+
 static void fail(rp_run *run, const rowpool_error *error)
 {
     note(run, error);
-    run->stop = true;
+    stop(run);
 }
 
 static bool all_rows_done(const rp_run *run)
@@ -498,7 +505,7 @@ static void give_up(rp_run *run, const rowpool_error *error)
 {
     note(run, error);
     if (run->deaths >= MOST_DEATHS || run->barren >= MOST_BARREN || is_in_order(run))
-        run->stop = true; /* the rows after these would never be next */
+        stop(run); /* the rows after these would never be next */
 }
 
 /* A dead worker is replaced by its backend, so the device stays; but rows that kill twice would go on killing. They are

@@ -358,7 +358,13 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64(rowpool *pool
  * A function with ROW_RANGES defined takes ranges: its arguments_t is two ordered_t, the ends of a closed interval. */
 typedef enum { ROWPOOL_FOLD, ROWPOOL_BODY } rowpool_form;
 
-enum { ROWPOOL_MOST_INPUTS = 4 };
+enum {
+    ROWPOOL_MOST_INPUTS = 4,
+
+    /* Bytes of an arguments_t, an accumulator_t and a result_t: a device has many of them at once on one thread's stack. A
+     * function with a larger one is refused with EINVAL on every pool; one that is plain C alone may have any. */
+    ROWPOOL_MOST_STRUCT_BYTES = 16384
+};
 
 /* Rows of one input where they lie, as the C form of a row function reads them. */
 typedef struct {

@@ -1629,6 +1629,55 @@ TEST(every_form_of_a_call_takes_no_rows_alike)
     }
 }
 
+/* ---- Large structs ---------------------------------------------------------------------------------------------- */
+
+/* One of the three is a byte too large; a function that is plain C alone may have any. */
+TEST(structs_too_large_for_a_device_are_refused_everywhere)
+{
+    enum { MOST = ROWPOOL_MOST_STRUCT_BYTES };
+    static const struct {
+        const char *name;
+        size_t arguments, accumulator, result;
+    } cases[] = {{"arguments_t", MOST + 1, 8, 8}, {"accumulator_t", 8, MOST + 1, 8}, {"result_t", 8, 8, MOST + 1}};
+    static char results[MOST + 1];
+    const rowpool_rows row = {.data = digits, .dtype = ROWPOOL_INT32, .count = 1, .width = WIDTH};
+    char words[MOST_KINDS][16];
+    const size_t kinds = every_kind(words);
+    for (size_t i = 0; i < kinds; i++) {
+        rowpool *pool = open_pool(words[i], 0);
+        for (size_t c = 0; c < COUNT_OF(cases); c++) {
+            const rowpool_compiled compiled = {.arguments_size = cases[c].arguments,
+                                               .accumulator_size = cases[c].accumulator,
+                                               .result_size = cases[c].result,
+                                               .result_alignment = 1};
+            rowpool_function function = {.size = sizeof function,
+                                         .name = "spacious",
+                                         .source = "no C\n",
+                                         .arguments_size = cases[c].arguments,
+                                         .accumulator_size = cases[c].accumulator,
+                                         .result_size = cases[c].result};
+            const rowpool_call call = {.size = sizeof call,
+                                       .function = &function,
+                                       .inputs = &row,
+                                       .results = results,
+                                       .results_size = sizeof results,
+                                       .allow_host = true};
+            char text[128];
+            rowpool_error error;
+            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the most is %d", cases[c].name, MOST + 1, MOST);
+            assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
+            function.compiled[ROWPOOL_INT32] = &compiled;
+            assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
+            function.compiled[ROWPOOL_INT32] = NULL;
+            function.source = NULL;
+            function.row = take_no_row;
+            if (i < 2) /* host and fork */
+                assert_ok(rowpool_map(pool, &call, &error), error);
+        }
+        rowpool_close(pool);
+    }
+}
+
 /* ---- A thread that is cancelled --------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -1812,6 +1861,7 @@ int main(void)
         cmocka_unit_test(a_named_device_takes_small_maps_too),
         cmocka_unit_test(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered),
         cmocka_unit_test(every_form_of_a_call_takes_no_rows_alike),
+        cmocka_unit_test(structs_too_large_for_a_device_are_refused_everywhere),
         cmocka_unit_test(a_cancelled_thread_ends_after_its_call),
     };
     return cmocka_run_group_tests(tests, prepare, clean_up);

@@ -386,6 +386,51 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
+/* Structs as large as they may be, of a long row, which needs most of them at once. */
+static const rowpool_function spacious = {
+    .size = sizeof spacious,
+    .name = "spacious",
+    .source = "typedef struct { uint32_t x[4096]; } arguments_t;\n"
+              "typedef arguments_t accumulator_t, result_t;\n"
+              "static accumulator_t identity(arguments_t args)\n{\n"
+              "    for (int i = 0; i < 4096; i++)\n        args.x[i] = 0;\n"
+              "    return args;\n}\n"
+              "static accumulator_t element(accumulator_t a, element_t x, size_t index, arguments_t args)\n{\n"
+              "    a.x[index % 4096] += (uint)x + args.x[index % 4096];\n"
+              "    return a;\n}\n"
+              "static accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t args)\n{\n"
+              "    for (int i = 0; i < 4096; i++)\n        a.x[i] += b.x[i];\n"
+              "    return a;\n}\n"
+              "static result_t finish(accumulator_t a, size_t width, arguments_t args)\n{\n"
+              "    return a;\n}\n",
+    .arguments_size = ROWPOOL_MOST_STRUCT_BYTES,
+    .accumulator_size = ROWPOOL_MOST_STRUCT_BYTES,
+    .result_size = ROWPOOL_MOST_STRUCT_BYTES};
+
+TEST(structs_as_large_as_they_may_be)
+{
+    enum { LONG = 20 * 4096, FIELDS = 4096 };
+    int32_t *data = malloc(LONG * sizeof *data);
+    uint32_t *results = malloc(FIELDS * sizeof *results);
+    assert_true(data != NULL && results != NULL);
+    for (size_t i = 0; i < LONG; i++)
+        data[i] = (int32_t)(i % FIELDS);
+    const rowpool_rows row = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = LONG};
+    const rowpool_call call = {.size = sizeof call,
+                               .function = &spacious,
+                               .inputs = &row,
+                               .results = results,
+                               .results_size = FIELDS * sizeof *results};
+    rowpool_error error;
+    rowpool *pool = open_isolated();
+    assert_ok(rowpool_map(pool, &call, &error), error);
+    for (uint32_t i = 0; i < FIELDS; i++)
+        assert_int_equal(results[i], LONG / FIELDS * i);
+    rowpool_close(pool);
+    free(data);
+    free(results);
+}
+
 static const rowpool_function endless = {.size = sizeof endless,
                                          .name = "endless",
                                          .form = ROWPOOL_BODY,
@@ -720,6 +765,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_helper_without_memory),
         cmocka_unit_test(a_function_that_crashes_in_the_helper),
         cmocka_unit_test(a_function_that_always_crashes),
+        cmocka_unit_test(structs_as_large_as_they_may_be),
         cmocka_unit_test(a_function_that_never_ends_in_the_helper),
         cmocka_unit_test(a_driver_that_never_gets_far),
         cmocka_unit_test(a_helper_dies_with_its_application),

@@ -303,9 +303,97 @@ TEST(a_process_may_end_while_one_builds)
         }
 }
 
+/* Ends that nobody in the thread which ends the process has prepared: the pool is another's, jobs are the dispatcher's,
+ * the pool is opened as the process or a thread ends. */
+TEST(a_process_may_end_wherever_one_builds)
+{
+    static const char *const ways[] = {"another's", "jobs", "handler", "handler-again", "key", "key-again"};
+    static const int milliseconds[] = {100, 500};
+    for (size_t i = 0; i < COUNT_OF(ways); i++)
+        for (size_t k = 0; k < COUNT_OF(milliseconds); k++) {
+            int status = run_and_end(ways[i], milliseconds[k]);
+            if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                fail_msg("%s after %d ms: wait status %d", ways[i], milliseconds[k], status);
+        }
+}
+
 static void *exit_from_here(void *argument)
 {
     order_build(argument);
+    exit(0);
+}
+
+/* These are left to the end of the process. */
+static rowpool *left;
+
+static void *open_and_build(void *argument)
+{
+    left = open_pool("auto");
+    for (;;)
+        order_build(left);
+    return argument;
+}
+
+static void *open_only(void *argument)
+{
+    left = open_pool("auto");
+    return argument;
+}
+
+static void order_build_by_job(void)
+{
+    static uint32_t counts[COUNT];
+    const rowpool_rows rows = flagship();
+    rowpool_job *job;
+    rowpool_error error;
+    for (int n = 0; n < 3; n++) {
+        assert_ok(rowpool_range_count_async(left, &rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
+        rowpool_job_release(job);
+    }
+}
+
+static void open_at_the_end(void)
+{
+    order_build(open_pool("auto")); /* it has other devices, or a driver that is still there */
+}
+
+static void key_ends(void *value)
+{
+    (void)value;
+    open_at_the_end();
+}
+
+/* argument: it has used a pool before. */
+static void *end_with_key(void *argument)
+{
+    pthread_key_t key;
+    assert_int_equal(pthread_key_create(&key, key_ends), 0);
+    assert_int_equal(pthread_setspecific(key, &key), 0);
+    if (argument != NULL)
+        order_build(open_pool("auto"));
+    return NULL;
+}
+
+static int end_unprepared(const char *how, int milliseconds)
+{
+    const bool again = strstr(how, "-again") != NULL;
+    pthread_t thread;
+    if (strcmp(how, "another's") == 0) {
+        assert_int_equal(pthread_create(&thread, NULL, open_and_build, NULL), 0);
+    } else if (strcmp(how, "jobs") == 0) {
+        assert_int_equal(pthread_create(&thread, NULL, open_only, NULL), 0);
+        pthread_join(thread, NULL);
+        order_build_by_job();
+    } else if (strncmp(how, "key", 3) == 0) {
+        assert_int_equal(pthread_create(&thread, NULL, end_with_key, again ? &thread : NULL), 0);
+        pthread_join(thread, NULL);
+    } else {
+        assert_int_equal(atexit(open_at_the_end), 0);
+        if (again)
+            order_build(open_pool("auto"));
+    }
+    usleep((useconds_t)milliseconds * 1000);
     exit(0);
 }
 
@@ -343,6 +431,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(close_waits_for_the_builder),
         cmocka_unit_test(a_forked_child_does_not),
         cmocka_unit_test(a_process_may_end_while_one_builds),
+        cmocka_unit_test(a_process_may_end_wherever_one_builds),
     };
     static int32_t data[COUNT * WIDTH];
     static uint32_t counts[COUNT];
@@ -354,7 +443,8 @@ int main(int argc, char **argv)
         counts[i / WIDTH] += 4 <= data[i] && data[i] <= 8;
     }
     if (argc > 2)
-        return end(argv[1], atoi(argv[2]));
+        return strstr("exit return thread", argv[1]) != NULL ? end(argv[1], atoi(argv[2]))
+                                                             : end_unprepared(argv[1], atoi(argv[2]));
     if (!has_opencl()) {
         printf("there is no OpenCL device: skipped\n");
         return TEST_SKIPPED;

@@ -19,6 +19,7 @@ typedef struct {
     rp_task *task;
     rp_cl_lane *lane;
     rp_cl_kernels *kernels;
+    rp_cl_program *program;                                         /* that it keeps in use, or NULL */
     cl_mem data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS]; /* NULL: there are none */
     cl_mem arguments, results; /* these three are those of the lane or of a copy, or this chunk's own: */
     bool own_memory;           /* windows on the host's arrays */
@@ -577,6 +578,8 @@ static void release_objects(rp_device *device, rp_cl_chunk *chunk)
             clReleaseEvent(chunk->events[i]);
     if (chunk->read != NULL)
         clReleaseEvent(chunk->read);
+    if (chunk->program != NULL)
+        rp_cl_program_leave(device, chunk->program);
     if (chunk->lane != NULL)
         rp_cl_lane_give(device, chunk->lane);
 }
@@ -648,6 +651,8 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *err
     rowpool_status status = rp_cl_lane_take(device, &chunk->lane, error);
     if (status == ROWPOOL_OK)
         status = rp_cl_kernels_get(device, chunk->lane, task, &chunk->kernels, error);
+    if (status == ROWPOOL_OK)
+        chunk->program = chunk->kernels->program;
     if (rp_trace_on())
         chunk->begin = rp_clock_now();
     if (status == ROWPOOL_OK)

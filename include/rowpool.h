@@ -16,6 +16,8 @@
  * Threads       Any number of threads may use one pool and one job at the same time. Only rowpool_close and
  *               rowpool_job_release must be the last use of their handle.
  *               pthread_cancel of a thread in one of these calls, a stream's callback included, takes effect after it.
+ *               Where less than 256 KB of its stack are left a thread finds no OpenCL in this process, and its calls use
+ *               no such device; its jobs do. Nor is there any for pools opened in exit handlers or key destructors.
  * Fork          A handle belongs to the process that made it. In a forked child every call on it returns
  *               ROWPOOL_EFORKED, and close and release only drop memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are

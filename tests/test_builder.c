@@ -226,6 +226,52 @@ TEST(threads_and_jobs_share_what_is_built)
     rowpool_close(pool);
 }
 
+/* ---- Small stacks ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    rowpool *pool; /* opened by another thread, or NULL */
+    rowpool_status opened, counted, job;
+} small_stack;
+
+static void *use_small_stack(void *argument)
+{
+    static uint32_t counts[COUNT];
+    small_stack *own = argument;
+    const rowpool_options options = {.size = sizeof options, .device = "cpu"};
+    const rowpool_rows rows = flagship();
+    rowpool *fresh;
+    rowpool_job *job;
+    own->opened = rowpool_open(&fresh, &options, NULL);
+    own->counted = rowpool_range_count(own->pool, &rows, NULL, 0, counts, NULL);
+    own->job = rowpool_range_count_async(own->pool, &rows, NULL, 0, counts, NULL, NULL, &job, NULL);
+    if (own->job == ROWPOOL_OK)
+        own->job = rowpool_job_wait(job, -1, NULL);
+    return NULL;
+}
+
+/* Drivers would run over the end of it. On a strict pool nobody does the rows instead. */
+TEST(a_thread_with_a_small_stack_uses_no_driver)
+{
+    enum { STACK = 96 << 10 };
+    if (TEST_SANITIZED)
+        skip_since("sanitizers need more");
+    const rowpool_options options = {.size = sizeof options, .device = "cpu", .strict = true};
+    small_stack own = {0};
+    rowpool_error error;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    assert_ok(rowpool_open(&own.pool, &options, &error), error);
+    pthread_attr_init(&attributes);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, STACK), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, use_small_stack, &own), 0);
+    pthread_attr_destroy(&attributes);
+    pthread_join(thread, NULL);
+    assert_int_equal(own.opened, ROWPOOL_ENODEVICE);
+    assert_int_equal(own.counted, ROWPOOL_EDEVICE);
+    assert_int_equal(own.job, ROWPOOL_OK);
+    rowpool_close(own.pool);
+}
+
 /* ---- The end ------------------------------------------------------------------------------------------------------ */
 
 static void order_build(rowpool *pool)
@@ -428,6 +474,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_host_serves_only_where_it_may),
         cmocka_unit_test(a_text_that_does_not_build_leaves_the_host),
         cmocka_unit_test(threads_and_jobs_share_what_is_built),
+        cmocka_unit_test(a_thread_with_a_small_stack_uses_no_driver),
         cmocka_unit_test(close_waits_for_the_builder),
         cmocka_unit_test(a_forked_child_does_not),
         cmocka_unit_test(a_process_may_end_while_one_builds),

@@ -41,8 +41,8 @@ static void stop(rp_cl_device *state)
  * build, which take down what every build needs; so no build may be under way by then. Whoever calls exit is noticed by
  * the former: it is asked for in the thread that loads the library, mostly the first, and in each that opens a device or
  * orders a build. A thread that merely ends runs the destructors of its keys next, which exit does not. What builds have
- * added by then is preceded by a handler that is added after each: so an exit in any other thread is noticed too, but
- * during the first build. */
+ * added by then is preceded by a handler that is added after each: so an exit in any other thread is noticed too. During
+ * the first build it is not: nobody waits then, for that would be too late, and the process is gone in a moment. */
 
 static struct {
     pthread_mutex_t lock; /* taken after a device's */
@@ -139,9 +139,10 @@ bool rp_cl_build_begin(bool waits)
     return builds_here;
 }
 
-void rp_cl_build_end(void)
+void rp_cl_build_end(bool built)
 {
-    (void)atexit(process_ends); /* before what this build has added */
+    if (built)
+        (void)atexit(process_ends); /* before what this build has added */
     pthread_mutex_lock(&gate.lock);
     builds_here = false;
     gate.builds--;

@@ -641,6 +641,12 @@ static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chun
 rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     bool listening = false;
+    size_t left;
+    if (!rp_cl_has_stack(&left))
+        return rp_fail(error, ROWPOOL_EDEVICE,
+                       "device %s (%s): the calling thread has %zu bytes of stack left, and drivers need %d: use the "
+                       "_async form, or a thread with more",
+                       device->info.index, device->info.name, left, RP_CL_LEAST_STACK);
     rp_cl_chunk *chunk = calloc(1, sizeof *chunk);
     if (chunk == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);

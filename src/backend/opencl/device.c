@@ -80,6 +80,25 @@ static unsigned widest_vector(void)
     return cpu != NULL && strcmp(cpu, "avx2") == 0 ? 32 : 64;
 }
 
+bool rp_cl_has_stack(size_t *left)
+{
+    static _Thread_local uintptr_t first, end; /* the thread's stack; for the first thread it takes a while to find */
+    const char here = 0;
+    pthread_attr_t attributes;
+    void *base;
+    size_t size;
+    if (end == 0 && pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        if (pthread_attr_getstack(&attributes, &base, &size) == 0) {
+            first = (uintptr_t)base;
+            end = first + size;
+        }
+        pthread_attr_destroy(&attributes);
+    }
+    const bool known = first <= (uintptr_t)&here && (uintptr_t)&here < end; /* not on one of the application's own */
+    *left = known ? (uintptr_t)&here - first : SIZE_MAX;
+    return *left >= RP_CL_LEAST_STACK;
+}
+
 /* Devices that this process had a context on: all that a driver loads for one, with its handlers of signals, is there.
  * Beyond so many, they pass for new ones. */
 enum { MOST_LOADED = 16 };
@@ -123,7 +142,7 @@ static cl_context create_context(const rp_device *device, cl_int *code)
     else
         rp_signals_unblock(&guard.mask);
     if (first)
-        rp_cl_build_end();
+        rp_cl_build_end(false);
     if (first && *code == CL_SUCCESS)
         note_loaded(device->id[1]);
     return context;

@@ -40,6 +40,8 @@ void rp_cl_guard_restore(const rp_cl_guard *guard);
 typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_BODIES, RP_CL_KERNELS } rp_cl_kernel;
 
 enum {
+    RP_CL_LEAST_STACK =
+        256 << 10, /* bytes that are left: PoCL's compiler ends the process with 96 KB, and does with 192 */
     RP_CL_MOST_BLOCK_WIDTH = 64, /* elements of the widest row for which rp_row_blocks is built */
     RP_CL_BUILD_PAYS = 8000000,  /* bytes of rows for which a program would have been better, after which it is built */
     RP_CL_MOST_PROGRAMS = 64 /* of a device: a driver needs up to a megabyte for each, and a map looks through them */
@@ -110,6 +112,10 @@ typedef struct rp_cl_device {
     unsigned stops;       /* of those who wait for that: it is to begin nothing more */
 } rp_cl_device;
 
+/* Whether the calling thread's stack is large enough for drivers, which compile and run kernels there; if not, what is
+ * left of it. */
+bool rp_cl_has_stack(size_t *left);
+
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error);
 void rp_cl_close(rp_device *device, bool forked);
 
@@ -157,10 +163,10 @@ bool rp_cl_build_next(rp_device *device);
 /* Before a device is closed: what it builds is waited for. */
 void rp_cl_builder_end(rp_cl_device *state);
 
-/* Around everything that makes drivers load or compile: the end of the process waits for it. False: the process ends, or a
+/* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False: the process ends, or a
  * thread does, and that was not waited for. The device's lock is not held. */
 bool rp_cl_build_begin(bool waits);
-void rp_cl_build_end(void);
+void rp_cl_build_end(bool built);
 
 /* Notices it when the calling thread ends, or ends the process; and whether it does: then what a driver has set up may
  * be gone already. */

@@ -232,6 +232,11 @@ void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device)
         report_none("drivers hang in a process that was forked from one that uses them, as this one was", found, list);
         return;
     }
+    size_t left;
+    if (!rp_cl_has_stack(&left)) {
+        report_none("the calling thread has too small a stack for drivers, which need 256 KB", found, list);
+        return;
+    }
     if (rp_cl_thread_ends() || !rp_cl_build_begin(true)) {
         report_none(
             "drivers crash where the process, or the calling thread, ends: in an exit handler, or in a destructor "
@@ -247,7 +252,7 @@ void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device)
         for (size_t i = 0; i < known.count; i++)
             pass_on(&probe, &known.devices[i]);
     pthread_mutex_unlock(&known.lock);
-    rp_cl_build_end();
+    rp_cl_build_end(false);
 }
 
 void rp_cl_forget(void)

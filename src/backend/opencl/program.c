@@ -284,7 +284,7 @@ static rowpool_status build_before_end(rp_device *device, rp_cl_program *entry, 
     rowpool_status status = build(device, entry, error);
     if (status == ROWPOOL_OK)
         rp_cl_rehearse(device, entry, forms);
-    rp_cl_build_end();
+    rp_cl_build_end(true);
     return status;
 }
 
@@ -351,7 +351,7 @@ bool rp_cl_build_next(rp_device *device)
         pthread_mutex_unlock(&state->lock);
         if (rp_cl_build_begin(false)) {
             rp_cl_rehearse(device, entry, forms);
-            rp_cl_build_end();
+            rp_cl_build_end(true);
         }
         pthread_mutex_lock(&state->lock);
         entry->users--;

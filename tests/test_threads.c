@@ -200,7 +200,7 @@ static bool look_at_job(rowpool_job *job, size_t rows, test_random *random)
         if (rowpool_job_descriptor(job, NULL) < 0)
             return false;
     }
-    bool known = status == ROWPOOL_OK || status == ROWPOOL_ECANCELED;
+    bool known = status == ROWPOOL_OK || status == ROWPOOL_ECANCELED || status == ROWPOOL_ETIMEDOUT;
     return known ? is_readable(rowpool_job_descriptor(job, NULL)) : status == ROWPOOL_ENOTREADY;
 }
 

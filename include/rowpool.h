@@ -487,10 +487,11 @@ typedef struct {
     size_t first_row;
 } rowpool_call;
 
-/* Maps. No rows are nothing to do, for any function on any pool, in each form of a call. EINVAL: a wrong argument (the message names it). EBUILD: the function does not compile for a device; with the
- * beginning of its log. ENODEVICE: no device of the pool can run it: no text for OpenCL, no C form for processes.
- * EWORKER: a row twice killed the worker process that had it; all other rows are answered, unless it is hundreds that
- * kill: the message says how many rows have no result. */
+/* Maps. No rows are nothing to do, for any function on any pool, in each form of a call. EINVAL: a wrong argument (the
+ * message names it). EBUILD: the function does not compile for a device; with the beginning of its log. ENODEVICE: no
+ * device of the pool can run it: no text for OpenCL, no C form for processes. EWORKER: a row twice killed the worker
+ * process that had it; all other rows are answered, unless it is hundreds that kill: the message says how many rows have
+ * no result. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map(rowpool *pool, const rowpool_call *call, rowpool_error *error);
 
 /* counts[i * (n_edges - 1) + k] = how many elements of row i lie in [edges[k], edges[k + 1]); the last bin has its

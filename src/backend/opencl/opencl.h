@@ -163,8 +163,8 @@ bool rp_cl_build_next(rp_device *device);
 /* Before a device is closed: what it builds is waited for. */
 void rp_cl_builder_end(rp_cl_device *state);
 
-/* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False: the process ends, or a
- * thread does, and that was not waited for. The device's lock is not held. */
+/* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False: the
+ * process ends, or a thread does, and that was not waited for. The device's lock is not held. */
 bool rp_cl_build_begin(bool waits);
 void rp_cl_build_end(bool built);
 

@@ -15,6 +15,9 @@
  *               legal there. The error is written only when the call fails.
  * Threads       Any number of threads may use one pool and one job at the same time. Only rowpool_close and
  *               rowpool_job_release must be the last use of their handle.
+ *               pthread_cancel of a thread in one of these calls, a stream's callback included, takes effect after it.
+ *               Where less than 256 KB of its stack are left a thread finds no OpenCL in this process, and its calls use
+ *               no such device; its jobs do. Nor is there any for pools opened in exit handlers or key destructors.
  * Fork          A handle belongs to the process that made it. In a forked child every call on it returns
  *               ROWPOOL_EFORKED, and close and release only drop memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
@@ -63,7 +66,8 @@ extern "C" {
     X(ETIMEDOUT, "the time is up")                                    \
     X(EDEADLK, "waiting here would never end")                        \
     X(EFORKED, "the handle belongs to the parent of this process")    \
-    X(ESYSTEM, "the operating system refused a resource")
+    X(ESYSTEM, "the operating system refused a resource")             \
+    X(ENOTREADY, "what was waited for is not done yet")
 
 typedef enum {
 #define ROWPOOL_STATUS_ENUM(name, text) ROWPOOL_##name,
@@ -241,11 +245,16 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
 
 /* Ends everything under way on the pool: each call and job ends with ECANCELED, worker processes are killed instead of
  * waited for, OpenCL devices end the chunks that they have. Does not wait. The pool stays usable: its workers are
- * replaced. */
+ * replaced.
+ *
+ * A function that never ends is ended, with the process that it runs in, only on fork and isolated: by terminate at once;
+ * by a cancel, a deadline, or a callback that ends its stream, when the worker is still at the same chunk a second or so
+ * later. rowpool_close waits for it, as for any call, so one of these comes before. On the host, and in OpenCL in this
+ * process, nothing can end it: all of these then wait for its chunk. What may never end belongs on isolated or fork. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
-/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a completion callback: there it
- * does nothing but say so on standard error. */
+/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a callback of the pool's, or of one
+ * within such a callback: there it does nothing but say so on standard error. */
 ROWPOOL_API void rowpool_close(rowpool *pool);
 
 typedef enum {
@@ -351,7 +360,13 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64(rowpool *pool
  * A function with ROW_RANGES defined takes ranges: its arguments_t is two ordered_t, the ends of a closed interval. */
 typedef enum { ROWPOOL_FOLD, ROWPOOL_BODY } rowpool_form;
 
-enum { ROWPOOL_MOST_INPUTS = 4 };
+enum {
+    ROWPOOL_MOST_INPUTS = 4,
+
+    /* Bytes of an arguments_t, an accumulator_t and a result_t: a device has many of them at once on one thread's stack. A
+     * function with a larger one is refused with EINVAL on every pool; one that is plain C alone may have any. */
+    ROWPOOL_MOST_STRUCT_BYTES = 16384
+};
 
 /* Rows of one input where they lie, as the C form of a row function reads them. */
 typedef struct {
@@ -472,10 +487,11 @@ typedef struct {
     size_t first_row;
 } rowpool_call;
 
-/* Maps. EINVAL: a wrong argument (the message names it). EBUILD: the function does not compile for a device; with the
- * beginning of its log. ENODEVICE: no device of the pool can run it: no text for OpenCL, no C form for processes.
- * EWORKER: a row twice killed the worker process that had it; all other rows are answered, unless it is hundreds that
- * kill: the message says how many rows have no result. */
+/* Maps. No rows are nothing to do, for any function on any pool, in each form of a call. EINVAL: a wrong argument (the
+ * message names it). EBUILD: the function does not compile for a device; with the beginning of its log. ENODEVICE: no
+ * device of the pool can run it: no text for OpenCL, no C form for processes. EWORKER: a row twice killed the worker
+ * process that had it; all other rows are answered, unless it is hundreds that kill: the message says how many rows have
+ * no result. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map(rowpool *pool, const rowpool_call *call, rowpool_error *error);
 
 /* counts[i * (n_edges - 1) + k] = how many elements of row i lie in [edges[k], edges[k + 1]); the last bin has its
@@ -578,14 +594,15 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply_async(rowpool *pool, ro
                                                                rowpool_job **job, rowpool_error *error);
 
 /* Waits until the job is done and returns the job's own status and error. timeout_ms < 0: for ever.
- * ETIMEDOUT: it is not done yet. EDEADLK: called from a callback of the same pool, and the job is not done. */
+ * ENOTREADY: it is not done yet; ETIMEDOUT is the status of a job that is done, for its own time was up. EDEADLK: called
+ * from a callback of the same pool, and the job is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error);
 
-/* The job's status without waiting: ETIMEDOUT while it is not done. */
+/* The job's status without waiting: ENOTREADY while it is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error);
 
 /* Asks the job to stop; it ends with ECANCELED at the next chunk boundary, or as usual if its last chunk was already
- * under way. Does not wait. */
+ * under way. Does not wait. Chunks that never end: see rowpool_terminate. */
 ROWPOOL_API rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error);
 
 /* Gives the job a deadline, in place of the one that it has: it ends with ETIMEDOUT at the first chunk boundary after
@@ -641,7 +658,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process
                                                                  rowpool_error *error);
 
 /* Waits until the process has ended, however it ended: rowpool_process_status tells. timeout_ms < 0: for ever.
- * ETIMEDOUT: it is still alive. */
+ * ENOTREADY: it is still alive. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms,
                                                                 rowpool_error *error);
 

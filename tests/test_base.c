@@ -24,14 +24,14 @@ TEST(statuses_have_names_and_texts)
     assert_string_equal(rowpool_status_text(ROWPOOL_OK), "success");
     assert_string_equal(rowpool_status_name(ROWPOOL_EFORKED), "ROWPOOL_EFORKED");
     assert_string_equal(rowpool_status_name(ROWPOOL_ESYSTEM), "ROWPOOL_ESYSTEM");
-    for (int status = 0; status <= ROWPOOL_ESYSTEM; status++) {
+    for (int status = 0; status <= ROWPOOL_ENOTREADY; status++) {
         assert_memory_equal(rowpool_status_name((rowpool_status)status), "ROWPOOL_", 8);
         assert_string_not_equal(rowpool_status_text((rowpool_status)status), "unknown status");
         for (int other = 0; other < status; other++)
             assert_string_not_equal(rowpool_status_name((rowpool_status)status),
                                     rowpool_status_name((rowpool_status)other));
     }
-    static const int none[] = {-1, ROWPOOL_ESYSTEM + 1, 12345};
+    static const int none[] = {-1, ROWPOOL_ENOTREADY + 1, 12345};
     for (size_t i = 0; i < COUNT_OF(none); i++) {
         assert_string_equal(rowpool_status_name((rowpool_status)none[i]), "unknown status");
         assert_string_equal(rowpool_status_text((rowpool_status)none[i]), "unknown status");

@@ -192,8 +192,8 @@ TEST(join_gives_up_in_time_and_terminate_ends)
     rowpool_error error;
     rowpool_process *process = start(sleep_for_ever, NULL, NULL);
     assert_true(rowpool_process_alive(process));
-    assert_int_equal(rowpool_process_join(process, 0, &error), ROWPOOL_ETIMEDOUT);
-    assert_int_equal(rowpool_process_join(process, 30, NULL), ROWPOOL_ETIMEDOUT);
+    assert_int_equal(rowpool_process_join(process, 0, &error), ROWPOOL_ENOTREADY);
+    assert_int_equal(rowpool_process_join(process, 30, NULL), ROWPOOL_ENOTREADY);
     rowpool_process_state how;
     assert_int_equal(rowpool_process_status(process, &how, NULL), ROWPOOL_OK);
     assert_true(how.alive);

@@ -806,8 +806,8 @@ TEST(apply_without_waiting)
             error);
         memset(&c, 0, sizeof c); /* it was copied */
         c.control = &controls[0];
-        assert_refused(rowpool_job_wait(job, 100, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
-        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+        assert_refused(rowpool_job_wait(job, 100, &error), ROWPOOL_ENOTREADY, error, "not done yet");
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ENOTREADY, error, "not done yet");
         assert_int_equal(atomic_load(&n.calls), 0);
         atomic_store(&c.control->hold, false);
         assert_ok(rowpool_job_wait(job, -1, &error), error);
@@ -1079,6 +1079,96 @@ TEST(terminate_ends_maps_that_never_would)
         rowpool_close(pool);
         assert_false(test_has_child());
     }
+}
+
+static void sleep_after_row_0(const rowpool_row *row, size_t index, const void *arguments, void *result)
+{
+    if (index > 0)
+        sleep_for_ever(row, index, arguments, result);
+}
+
+static int end_at_once(size_t row, size_t rows, const void *results, void *payload)
+{
+    (void)row, (void)rows, (void)results, (void)payload;
+    return 1;
+}
+
+/* A map and an apply each that are cancelled and whose time is up, and a stream whose callback has had enough: what
+ * never ends is ended with its worker, so that close does not wait for ever. */
+TEST(a_function_that_nobody_wants_is_ended)
+{
+    enum { SLEEPERS = 4 };
+    static sleeper sleepers[SLEEPERS];
+    rowpool *pool = open_with("fork", SLEEPERS + 2, NULL, NULL);
+    rowpool_function late = sleeping;
+    late.row = sleep_after_row_0;
+    rowpool_error error;
+    rowpool_job *stream;
+    control *c = fresh_control(0);
+    const rowpool_rows rows = {.dtype = ROWPOOL_INT32, .count = 2};
+    const rowpool_call call = {.size = sizeof call,
+                               .function = &late,
+                               .inputs = &rows,
+                               .arguments = &c,
+                               .arguments_size = sizeof c,
+                               .chunk_rows = 1};
+    atomic_store(&c->hold, true);
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        sleepers[i] = (sleeper){.pool = pool, .control = c, .count = i / 2};
+        sleep_in_map(&sleepers[i], true);
+        assert_int_equal(sleepers[i].status, ROWPOOL_OK);
+    }
+    assert_ok(rowpool_map_stream_async(pool, &call, ROWPOOL_IN_ORDER, end_at_once, NULL, NULL, &stream, &error), error);
+    await_begun(c, SLEEPERS + 1);
+    for (size_t i = 0; i < SLEEPERS; i++)
+        assert_ok(i % 2 == 0 ? rowpool_job_cancel(sleepers[i].job, &error)
+                             : rowpool_job_timeout(sleepers[i].job, 0, &error),
+                  error);
+    rowpool_close(pool);
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        assert_int_equal(rowpool_job_poll(sleepers[i].job, NULL), i % 2 == 0 ? ROWPOOL_ECANCELED : ROWPOOL_ETIMEDOUT);
+        rowpool_job_release(sleepers[i].job);
+    }
+    assert_refused(rowpool_job_poll(stream, &error), ROWPOOL_ECANCELED, error, "the callback ended the stream");
+    rowpool_job_release(stream);
+    assert_int_equal(atomic_load(&c->begun), SLEEPERS + 1); /* none began again */
+    assert_false(test_has_child());
+}
+
+/* In this process nothing can end a function: what was asked for holds once it returns. */
+TEST(on_the_host_a_function_comes_to_its_end)
+{
+    rowpool *pool = open_pool("host");
+    control *c = fresh_control(0);
+    uint32_t results[2];
+    const rowpool_rows rows = {.dtype = ROWPOOL_INT32, .count = 2};
+    const rowpool_call call = {.size = sizeof call,
+                               .function = &sleeping,
+                               .inputs = &rows,
+                               .arguments = &c,
+                               .arguments_size = sizeof c,
+                               .results = results,
+                               .results_size = sizeof results,
+                               .chunk_rows = 1,
+                               .allow_host = true};
+    for (int how = 0; how < 3; how++) {
+        rowpool_error error;
+        rowpool_job *job;
+        c = fresh_control(0);
+        atomic_store(&c->hold, true);
+        assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
+        await_begun(c, 1);
+        assert_ok(how == 0   ? rowpool_job_cancel(job, &error)
+                  : how == 1 ? rowpool_job_timeout(job, 0, &error)
+                             : rowpool_terminate(pool, &error),
+                  error);
+        assert_int_equal(rowpool_job_poll(job, NULL), ROWPOOL_ENOTREADY);
+        atomic_store(&c->hold, false);
+        assert_int_equal(rowpool_job_wait(job, -1, NULL), how == 1 ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
+        assert_int_equal(atomic_load(&c->begun), 1);
+        rowpool_job_release(job);
+    }
+    rowpool_close(pool);
 }
 
 /* Nothing is done in between: what is lost by termination is nobody's fault. */
@@ -1692,6 +1782,8 @@ int main(void)
         cmocka_unit_test(apply_refuses_what_is_wrong),
         cmocka_unit_test(a_function_may_call_exit),
         cmocka_unit_test(terminate_ends_maps_that_never_would),
+        cmocka_unit_test(a_function_that_nobody_wants_is_ended),
+        cmocka_unit_test(on_the_host_a_function_comes_to_its_end),
         cmocka_unit_test(terminate_again_and_again),
         cmocka_unit_test(terminate_at_any_moment),
         cmocka_unit_test(terminate_cancels_jobs_that_wait),

@@ -31,6 +31,18 @@ rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)
     return ROWPOOL_OK;
 }
 
+int rp_cancel_disable(void)
+{
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+void rp_cancel_restore(const int *before)
+{
+    pthread_setcancelstate(*before, NULL);
+}
+
 void rp_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attributes;

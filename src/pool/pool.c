@@ -82,6 +82,7 @@ rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_erro
 
 rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
     pthread_mutex_lock(&pool->lock);
     for (rp_run *run = pool->runs; run != NULL; run = run->next)
@@ -202,6 +203,7 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
 
 rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     if (pool == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "pool is NULL: there is no place for the handle");
     *pool = NULL;
@@ -256,6 +258,7 @@ void rp_pool_release(rowpool *pool)
 
 void rowpool_close(rowpool *pool)
 {
+    RP_NO_CANCEL;
     if (pool == NULL)
         return;
     bool forked = pool->pid != rp_self();
@@ -291,6 +294,7 @@ static void copy_infos(rp_device_list *list, rowpool_device *devices, size_t cap
 rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t capacity, size_t *count,
                                rowpool_error *error)
 {
+    RP_NO_CANCEL;
     if (count == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "count is NULL: there is no place for the number of devices");
     if (devices == NULL && capacity > 0)

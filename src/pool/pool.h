@@ -260,11 +260,11 @@ struct rp_run {
     rp_pieces pieces;
     rp_slot *slots, *free_slots;
     size_t n_slots, in_flight;
-    rp_delivery *parts;         /* of split rows, until they are whole */
-    rp_delivery *waiting;       /* to be delivered */
-    size_t n_waiting, next_row; /* the first row that was not delivered in order */
-    size_t left;                /* bytes of elements not yet handed out */
-    bool filled;                /* chunks were handed out */
+    rp_delivery *parts;          /* of split rows, until they are whole */
+    rp_delivery *waiting;        /* to be delivered */
+    size_t n_waiting, delivered; /* chunks to be delivered; rows that were */
+    size_t left;                 /* bytes of elements not yet handed out */
+    bool filled;                 /* chunks were handed out */
     rp_stretch stretch;
     bool no_trials;        /* a device failed: all others are wanted */
     size_t chunks, deaths; /* deaths: of workers, for which rows are to blame; */
@@ -300,7 +300,7 @@ bool rp_run_is_over(rp_run *run);
 /* Says what became of it, once it is over. */
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error);
 
-/* Whether the calling thread is in the callback of a stream of that pool's. Looks at the pointer only. */
+/* Whether the calling thread is in the callback of a stream of that pool's, however deep. Looks at the pointer only. */
 bool rp_run_is_delivering(const rowpool *pool);
 
 /* ---- share.c: how much each device gets ------------------------------------------------------------------------- */

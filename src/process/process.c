@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "process/worker.h"
 
 struct rowpool_process {
@@ -64,6 +65,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
 rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run, void *argument,
                                      const rowpool_process_options *options, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     const rowpool_process_options usual = {.size = sizeof usual};
     if (process == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "process is NULL: there is no place for the handle");
@@ -121,12 +123,13 @@ static void sleep_until_end(const rowpool_process *process, int ms)
 
 rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     RP_TRY(check(process, error));
     struct timespec deadline = rp_clock_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
     while (!has_ended(process)) {
         double left = rp_clock_seconds(rp_clock_now(), deadline);
         if (timeout_ms >= 0 && left <= 0)
-            return rp_fail(error, ROWPOOL_ETIMEDOUT, "process %d is still alive", (int)process->worker.pid);
+            return rp_fail(error, ROWPOOL_ENOTREADY, "process %d is still alive", (int)process->worker.pid);
         sleep_until_end(process, timeout_ms < 0 ? -1 : (int)(left * 1e3) + 1);
     }
     return ROWPOOL_OK;
@@ -188,6 +191,7 @@ int rowpool_process_pipe(const rowpool_process *process)
 
 void rowpool_process_close(rowpool_process *process)
 {
+    RP_NO_CANCEL;
     if (process == NULL)
         return;
     if (process->owner == getpid()) {

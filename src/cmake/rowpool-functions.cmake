@@ -37,8 +37,9 @@ function(_rowpool_add_function target form file prefix dtypes)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}" ${included})
   string(REPLACE ";" "," dtypes "${dtypes}")
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/rowpool-functions/${target}")
-  file(CONFIGURE OUTPUT "${folder}/${name}.h" CONTENT
-    "#include <rowpool.h>\n#ifdef __cplusplus\nextern \"C\"\n#endif\nextern const rowpool_function ${symbol};\n")
+  string(CONCAT header "#include <rowpool.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n"
+    "extern const rowpool_function ${symbol};\n" "#ifdef __cplusplus\n}\n#endif\n")
+  file(CONFIGURE OUTPUT "${folder}/${name}.h" CONTENT "${header}")
   add_custom_command(OUTPUT "${folder}/${name}.c"
     COMMAND "${CMAKE_COMMAND}" -D "INPUT=${path}" -D "LABEL=${label}" -D "OUTPUT=${folder}/${name}.c"
             -D "SYMBOL=${symbol}" -D "NAME=${name}" -D "FORM=${form}" -D "DTYPES=${dtypes}"

@@ -20,6 +20,9 @@
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
  *               borrowed: until the call returns, or until the job is done for the _async forms.
  * Sizes         All sizes are 64-bit and checked; nothing wraps.
+ * Floating      Row functions run in the default floating-point environment (to nearest, with subnormals, no traps),
+ * point         whatever the caller's is, which is the same after the call, exception flags included (but for those that
+ *               long double raises on x86-64). The callback of rowpool_map_stream runs in the caller's.
  *
  * Not promised: counts after a failed or cancelled map (they are never written outside their array); the order in
  * which rows are visited; which device answers.

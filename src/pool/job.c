@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/floating.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "base/thread.h"
@@ -144,8 +145,12 @@ static void complete(rowpool_job *job)
         eventfd_write(job->descriptor, 1);
     pthread_cond_broadcast(&job->finished);
     pthread_mutex_unlock(&job->lock);
-    if (job->done != NULL)
+    if (job->done != NULL) {
+        rp_floating own;
+        rp_floating_default(&own);
         job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
+        rp_floating_restore(&own); /* whatever the callback did to it */
+    }
     rp_run_destroy(&job->run);
     drop_reference(job);
     rp_pool_leave(pool);

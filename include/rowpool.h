@@ -617,7 +617,7 @@ ROWPOOL_API void rowpool_job_release(rowpool_job *job);
 typedef struct rowpool_process rowpool_process;
 
 /* What the child runs. pipe: a descriptor to write to; the parent reads it at rowpool_process_pipe. Returns the exit
- * status, 0 to 255. Standard streams are flushed afterwards; exit handlers are not run. */
+ * status, 0 to 255. stdout and stderr are flushed afterwards; exit handlers are not run. */
 typedef int rowpool_process_run(void *argument, int pipe);
 
 typedef struct {
@@ -636,7 +636,9 @@ typedef struct {
     int end_signal; /* the signal that ended it, or 0 */
 } rowpool_process_state;
 
-/* Starts a process: signal handlers reset, signal mask empty, standard streams flushed before. options may be NULL.
+/* Starts a process: signal handlers reset, signal mask empty; stdout and stderr are flushed before, unless another thread
+ * has them locked, and other streams are left alone. Threads that start processes, or fork, do so one after the other.
+ * options may be NULL.
  * argument is the caller's; the child has a copy of what it points to, since it has a copy of all memory.
  * EINVAL: run is NULL. ESYSTEM: no process or descriptor is to be had. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run,

@@ -20,6 +20,7 @@
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
  *               borrowed: until the call returns, or until the job is done for the _async forms.
  * Sizes         All sizes are 64-bit and checked; nothing wraps.
+ * Descriptors   rowpool's are closed on exec and never 0, 1 or 2, even where these are closed. A driver's may be.
  * Floating      Row functions run in the default floating-point environment (to nearest, with subnormals, no traps),
  * point         whatever the caller's is, which is the same after the call, exception flags included (but for those that
  *               long double raises on x86-64). The callback of rowpool_map_stream runs in the caller's.

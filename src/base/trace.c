@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/settings.h"
 
@@ -31,7 +32,7 @@ static void open_file(void)
     const char *path = rp_setting_text(RP_SETTING_TRACE);
     if (path == NULL)
         return;
-    int opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int opened = rp_descriptor_keep(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (opened < 0) {
         rp_warn("%s: cannot open %s: %s", rp_setting_name(RP_SETTING_TRACE), path, strerror(errno));
         return;

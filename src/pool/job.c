@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/floating.h"
 #include "base/log.h"
 #include "base/self.h"
@@ -326,7 +327,7 @@ int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error)
         return -1;
     pthread_mutex_lock(&job->lock);
     if (job->descriptor < 0)
-        job->descriptor = eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK);
+        job->descriptor = rp_descriptor_keep(eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK));
     int descriptor = job->descriptor;
     if (descriptor < 0)
         rp_fail(error, ROWPOOL_ESYSTEM, "no descriptor for a job: %s", strerror(errno));

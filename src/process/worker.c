@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 /* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------ */
 
 void rp_worker_reset_signals(bool ignore_keyboard)
@@ -112,10 +114,10 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
 {
     int ends[2];
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
         return refuse(error, "socketpair");
     rp_worker_self self = {.parent = getpid(), .socket = ends[1], .context = context};
-    self.memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
+    self.memory = rp_descriptor_keep(open("/proc/self/mem", O_RDONLY | O_CLOEXEC)); /* not required */
 
     rowpool_status status = ROWPOOL_OK;
     pid_t pid = rp_worker_fork();
@@ -149,6 +151,8 @@ static int spawn(pid_t *pid, const char *path, const int given[DESCRIPTORS])
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    if (fcntl(STDERR_FILENO, F_GETFD) < 0) /* it would be a file of the program's */
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
         if (given[i] >= 0)
             posix_spawn_file_actions_adddup2(&actions, given[i], i);
@@ -176,7 +180,7 @@ rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, 
 {
     int ends[2];
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
         return refuse(error, "socketpair");
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
     const int given[DESCRIPTORS] = {
@@ -216,7 +220,8 @@ bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
 void rp_worker_adopt(rp_worker *worker, pid_t pid)
 {
     /* The descriptor is close-on-exec by itself. */
-    *worker = (rp_worker){.pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .socket = -1};
+    int pidfd = rp_descriptor_keep((int)syscall(SYS_pidfd_open, pid, 0));
+    *worker = (rp_worker){.pid = pid, .pidfd = pidfd, .socket = -1};
 }
 
 /* ---- Messages --------------------------------------------------------------------------------------------------- */

@@ -398,7 +398,7 @@ typedef struct {
 } rowpool_row;
 
 /* A plain C function of a row, for worker processes and, where the caller allows it, the calling thread: row[0] ...
- * row[inputs - 1]; writes one result. */
+ * row[inputs - 1]; writes one result. exit() in a worker process ends that alone: no handler runs, no stream is flushed. */
 typedef void rowpool_row_function(const rowpool_row *row, size_t index, const void *arguments, void *result);
 
 /* A row function. Most are made by rowpool/fold.h and rowpool/body.h; one that is made by hand has OpenCL C text, or a
@@ -618,7 +618,7 @@ ROWPOOL_API void rowpool_job_release(rowpool_job *job);
 typedef struct rowpool_process rowpool_process;
 
 /* What the child runs. pipe: a descriptor to write to; the parent reads it at rowpool_process_pipe. Returns the exit
- * status, 0 to 255. stdout and stderr are flushed afterwards; exit handlers are not run. */
+ * status, 0 to 255, or calls exit(). stdout and stderr are flushed afterwards; exit handlers are not run. */
 typedef int rowpool_process_run(void *argument, int pipe);
 
 typedef struct {

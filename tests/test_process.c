@@ -159,11 +159,46 @@ static int tell_writing_ends(void *argument, int pipe)
     return count_writing_ends();
 }
 
+/* Where handlers note that they ran; NULL: what comes is the test's own end. Shared with children. */
+static volatile int *exits;
+
+static void note_exit(void)
+{
+    if (exits != NULL)
+        ++*exits;
+}
+
+static int print_and_exit(void *argument, int pipe)
+{
+    if (dup2(pipe, STDOUT_FILENO) < 0)
+        return 1;
+    printf("printed");
+    exit(*(int *)argument);
+}
+
 static int print_word(void *argument, int pipe)
 {
     (void)argument;
     (void)pipe;
     return printf("child ") < 0;
+}
+
+/* exit() in the child is as if the function had returned. */
+TEST(a_child_that_calls_exit_runs_no_handler)
+{
+    char text[16];
+    int status = 7;
+    exits = rowpool_alloc(sizeof *exits, NULL);
+    assert_non_null((void *)(uintptr_t)exits);
+    atexit(note_exit);
+    rowpool_process *process = start(print_and_exit, &status, NULL);
+    read_all(process, text, sizeof text);
+    assert_int_equal(joined(process).exit_code, 7);
+    assert_string_equal(text, "printed");
+    assert_int_equal(*exits, 0);
+    rowpool_process_close(process);
+    rowpool_free((void *)(uintptr_t)exits);
+    exits = NULL;
 }
 
 /* ---- Streams that are in use ------------------------------------------------------------------------------------ */
@@ -495,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_child_cannot_use_its_siblings_object),
         cmocka_unit_test(no_descriptor_is_left),
         cmocka_unit_test(a_signal_at_once_finds_no_handler),
+        cmocka_unit_test(a_child_that_calls_exit_runs_no_handler),
         cmocka_unit_test(a_thread_that_reads_is_not_waited_for),
         cmocka_unit_test(a_thread_that_prints_is_not_waited_for),
         cmocka_unit_test(a_child_has_no_pipe_but_its_own),

@@ -946,7 +946,8 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-/* exit() in a worker runs the handlers of whatever is loaded: those of a driver must not hang there. */
+/* exit() in a worker is the worker's end alone: neither handlers of the application or of a driver run there, nor is what
+ * the application has not written yet written twice. */
 static void exit_properly(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     (void)argument_size;
@@ -956,20 +957,41 @@ static void exit_properly(const void *argument, size_t argument_size, void *resu
     exit(*(const int *)argument);
 }
 
+static control *at_exit; /* NULL: what comes is the test's own end */
+
+static void note_exit(void)
+{
+    if (at_exit != NULL)
+        atomic_fetch_add(&at_exit->begun, 1);
+}
+
 TEST(a_function_may_call_exit)
 {
+    int fd = test_open_nameless();
+    FILE *file = fdopen(fd, "w");
+    assert_non_null(file);
+    fputs("pending", file);
+    at_exit = fresh_control(0);
+    atexit(note_exit);
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
         rowpool *pool = open_pool(every_device[d]);
+        atexit(note_exit); /* workers have started */
         for (int code = 0; code < 8; code += 7) {
             rowpool_error error;
             char what[64], result;
             snprintf(what, sizeof what, "ended with exit status %d", code);
-            fflush(NULL);
             assert_refused(rowpool_apply(pool, exit_properly, &code, sizeof code, &result, 1, &error), ROWPOOL_EWORKER,
                            error, what);
         }
         rowpool_close(pool);
     }
+    assert_int_equal(atomic_load(&at_exit->begun), 0);
+    at_exit = NULL;
+    fflush(file);
+    char *text = test_read_all(fd);
+    assert_string_equal(text, "pending");
+    free(text);
+    fclose(file);
 }
 
 /* ---- No standard streams ---------------------------------------------------------------------------------------- */

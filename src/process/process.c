@@ -36,7 +36,7 @@ static bool flush(FILE *stream)
     return true;
 }
 
-/* At the end of a child, however it comes. Not the streams that the application opened: they may hold what the parent
+/* At the end of a child: it returns, or calls exit(). Not the streams that the application opened: they may hold what the parent
  * writes too. */
 static void flush_both(void)
 {
@@ -117,7 +117,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
         end_start();
         return refuse(error, "pipe");
     }
-    pid_t pid = rp_worker_fork();
+    pid_t pid = rp_worker_fork(flush_both);
     if (pid == 0) {
         if (!out)
             __fpurge(stdout); /* the parent's thread that has it will write it */

@@ -16,6 +16,41 @@
 
 #include "base/descriptor.h"
 
+/* ---- exit() in a child ------------------------------------------------------------------------------------------ */
+
+static struct {
+    bool is_child;
+    void (*last)(void); /* NULL: nothing */
+} life;
+
+static void leave(int status, void *unused)
+{
+    (void)unused;
+    if (life.last != NULL)
+        life.last();
+    _exit(status);
+}
+
+/* What is registered last runs first. */
+static void forestall_handlers(void *unused)
+{
+    (void)unused;
+    if (life.is_child)
+        on_exit(leave, NULL);
+}
+
+/* The C++ runtime's, for thread_local: destroy(object) at the end of the thread. */
+extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *dso);
+extern void *__dso_handle;
+
+/* To register a handler of exit() in a child is not safe: another thread of the parent may have held the lock. But what
+ * belongs to the thread that forks runs before all handlers, when exit() is under way in the child already. */
+static void prepare_exit(void)
+{
+    static _Thread_local bool prepared;
+    prepared = prepared || __cxa_thread_atexit_impl(forestall_handlers, NULL, &__dso_handle) == 0;
+}
+
 /* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------ */
 
 void rp_worker_reset_signals(bool ignore_keyboard)
@@ -32,14 +67,19 @@ void rp_worker_reset_signals(bool ignore_keyboard)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-pid_t rp_worker_fork(void)
+pid_t rp_worker_fork(void (*last)(void))
 {
     sigset_t all, before;
+    prepare_exit();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
-    if (pid != 0)
+    if (pid == 0) {
+        life.is_child = true;
+        life.last = last;
+    } else {
         pthread_sigmask(SIG_SETMASK, &before, NULL); /* leaves errno alone */
+    }
     return pid;
 }
 
@@ -120,7 +160,7 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
     self.memory = rp_descriptor_keep(open("/proc/self/mem", O_RDONLY | O_CLOEXEC)); /* not required */
 
     rowpool_status status = ROWPOOL_OK;
-    pid_t pid = rp_worker_fork();
+    pid_t pid = rp_worker_fork(NULL);
     if (pid == 0)
         live(&self, run);
     if (pid < 0)

@@ -15,8 +15,8 @@
  *               legal there. The error is written only when the call fails.
  * Threads       Any number of threads may use one pool and one job at the same time. Only rowpool_close and
  *               rowpool_job_release must be the last use of their handle.
- * Fork          A handle belongs to the process that made it. In a forked child every call on it returns
- *               ROWPOOL_EFORKED, and close and release only drop memory.
+ * Fork          A handle belongs to the process that made it. In a child, of fork, _Fork or clone, every call on it
+ *               returns ROWPOOL_EFORKED, and close and release only drop memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
  *               borrowed: until the call returns, or until the job is done for the _async forms.
  * Sizes         All sizes are 64-bit and checked; nothing wraps.

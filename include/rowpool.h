@@ -192,7 +192,9 @@ typedef enum {
  *
  *     rowpool_options options = {.size = sizeof options, .device = "cpu"};
  *
- * A program that runs with more rights than whoever started it (setuid) has no use for the variables. */
+ * A program that runs with more rights than whoever started it (setuid) has no use for the variables. The loader and the
+ * drivers of OpenCL have: OCL_ICD_VENDORS names a library that is loaded. So auto has no OpenCL there; where the program
+ * itself names cpu, gpu, accelerator, all, P:D or isolated, it trusts that environment, or has cleaned it before. */
 typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 

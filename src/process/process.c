@@ -63,17 +63,16 @@ static void let_others_go_on(void)
         pthread_mutex_unlock(&starting);
 }
 
-/* The thread that held it may not be in the child. */
-static void forget_others(void)
+/* The child's one thread is the copy of the one that forked, and that held it in either case. */
+static void go_on_in_child(void)
 {
-    const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
-    starting = fresh;
     is_starting = false;
+    pthread_mutex_unlock(&starting);
 }
 
 static void guard_forks(void)
 {
-    if (pthread_atfork(wait_for_others, let_others_go_on, forget_others) != 0)
+    if (pthread_atfork(wait_for_others, let_others_go_on, go_on_in_child) != 0)
         rp_warn("out of memory: rowpool_process_start may hang in a child of fork");
 }
 

@@ -934,18 +934,6 @@ TEST(apply_refuses_what_is_wrong)
     rowpool_close(pool);
 }
 
-static bool exits; /* in a worker: its function calls exit() */
-
-/* The leak checker asks for this at exit. What other threads of the parent hold on their stacks would pass for leaks in
- * a fork, which has none of them. */
-#ifdef __SANITIZE_ADDRESS__
-__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
-{
-    return exits;
-}
-#endif
-
 /* exit() in a worker is the worker's end alone: neither handlers of the application or of a driver run there, nor is what
  * the application has not written yet written twice. */
 static void exit_properly(const void *argument, size_t argument_size, void *result, size_t result_size)
@@ -953,7 +941,6 @@ static void exit_properly(const void *argument, size_t argument_size, void *resu
     (void)argument_size;
     (void)result;
     (void)result_size;
-    exits = true;
     exit(*(const int *)argument);
 }
 

@@ -18,11 +18,15 @@
  *               pthread_cancel of a thread in one of these calls, a stream's callback included, takes effect after it.
  *               Where less than 256 KB of its stack are left a thread finds no OpenCL in this process, and its calls use
  *               no such device; its jobs do. Nor is there any for pools opened in exit handlers or key destructors.
- * Fork          A handle belongs to the process that made it. In a forked child every call on it returns
- *               ROWPOOL_EFORKED, and close and release only drop memory.
+ * Fork          A handle belongs to the process that made it. In a child, of fork, _Fork or clone, every call on it
+ *               returns ROWPOOL_EFORKED, and close and release only drop memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
  *               borrowed: until the call returns, or until the job is done for the _async forms.
  * Sizes         All sizes are 64-bit and checked; nothing wraps.
+ * Descriptors   rowpool's are closed on exec and never 0, 1 or 2, even where these are closed. A driver's may be.
+ * Floating      Row functions run in the default floating-point environment (to nearest, with subnormals, no traps),
+ * point         whatever the caller's is, which is the same after the call, exception flags included (but for those that
+ *               long double raises on x86-64). The callback of rowpool_map_stream runs in the caller's.
  *
  * Not promised: counts after a failed or cancelled map (they are never written outside their array); the order in
  * which rows are visited; which device answers.
@@ -192,7 +196,9 @@ typedef enum {
  *
  *     rowpool_options options = {.size = sizeof options, .device = "cpu"};
  *
- * A program that runs with more rights than whoever started it (setuid) has no use for the variables. */
+ * A program that runs with more rights than whoever started it (setuid) has no use for the variables. The loader and the
+ * drivers of OpenCL have: OCL_ICD_VENDORS names a library that is loaded. So auto has no OpenCL there; where the program
+ * itself names cpu, gpu, accelerator, all, P:D or isolated, it trusts that environment, or has cleaned it before. */
 typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
@@ -409,7 +415,7 @@ typedef struct {
 } rowpool_row;
 
 /* A plain C function of a row, for worker processes and, where the caller allows it, the calling thread: row[0] ...
- * row[inputs - 1]; writes one result. */
+ * row[inputs - 1]; writes one result. exit() in a worker process ends that alone: no handler runs, no stream is flushed. */
 typedef void rowpool_row_function(const rowpool_row *row, size_t index, const void *arguments, void *result);
 
 /* A row function. Most are made by rowpool/fold.h and rowpool/body.h; one that is made by hand has OpenCL C text, or a
@@ -631,7 +637,7 @@ ROWPOOL_API void rowpool_job_release(rowpool_job *job);
 typedef struct rowpool_process rowpool_process;
 
 /* What the child runs. pipe: a descriptor to write to; the parent reads it at rowpool_process_pipe. Returns the exit
- * status, 0 to 255. Standard streams are flushed afterwards; exit handlers are not run. */
+ * status, 0 to 255, or calls exit(). stdout and stderr are flushed afterwards; exit handlers are not run. */
 typedef int rowpool_process_run(void *argument, int pipe);
 
 typedef struct {
@@ -650,7 +656,9 @@ typedef struct {
     int end_signal; /* the signal that ended it, or 0 */
 } rowpool_process_state;
 
-/* Starts a process: signal handlers reset, signal mask empty, standard streams flushed before. options may be NULL.
+/* Starts a process: signal handlers reset, signal mask empty; stdout and stderr are flushed before, unless another thread
+ * has them locked, and other streams are left alone. Threads that start processes, or fork, do so one after the other.
+ * options may be NULL.
  * argument is the caller's; the child has a copy of what it points to, since it has a copy of all memory.
  * EINVAL: run is NULL. ESYSTEM: no process or descriptor is to be had. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run,

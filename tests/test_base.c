@@ -11,10 +11,28 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "base/self.h"
 #include "base/settings.h"
 #include "base/source.h"
 #include "base/thread.h"
 #include "support.h"
+
+/* ---- This process ----------------------------------------------------------------------------------------------- */
+
+/* A child of vfork is in its parent's memory: what it asks there must not change the parent's answer. */
+TEST(a_child_in_the_same_memory_changes_nothing)
+{
+    rp_self_watch();
+    assert_int_equal(rp_self(), getpid());
+    pid_t child = vfork();
+    if (child == 0) {
+        (void)rp_self();
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(rp_self(), getpid());
+}
 
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
@@ -375,6 +393,7 @@ TEST(a_path_with_quotes_is_one_string)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_child_in_the_same_memory_changes_nothing),
         cmocka_unit_test(statuses_have_names_and_texts),
         cmocka_unit_test(a_failure_fills_the_error),
         cmocka_unit_test(a_long_message_is_cut),

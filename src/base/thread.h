@@ -7,7 +7,8 @@
 
 #include "base/error.h"
 
-/* Starts a thread with every signal blocked, but those that a fault in it raises. */
+/* Starts a thread in the default floating-point environment, with every signal blocked but those that a fault in it
+ * raises. */
 rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
                                rowpool_error *error);
 

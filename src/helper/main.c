@@ -15,7 +15,9 @@ static rowpool_status open_device(rp_device *device, rp_hello *hello)
 {
     const char *words = rp_setting_text(RP_SETTING_ISOLATED_DEVICE);
     rp_device_list list;
-    RP_TRY(rp_choose(words != NULL ? words : "auto", ROWPOOL_ISOLATE_NEVER, false, &list, &hello->error));
+    if (words == NULL) /* in a setuid program auto has no OpenCL, but that program has asked for this one */
+        words = rp_environment_is_trusted() ? "auto" : "all";
+    RP_TRY(rp_choose(words, ROWPOOL_ISOLATE_NEVER, false, &list, &hello->error));
     *device = list.items[0];
     free(list.items);
     if (device->info.type > ROWPOOL_DEVICE_OTHER)

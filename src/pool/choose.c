@@ -119,6 +119,8 @@ static bool matches(const rp_device_list *list, const word *wanted, const rp_dev
 {
     switch (wanted->kind) {
     case AUTO:
+        if (!rp_environment_is_trusted())
+            return false;
         if (list->isolate)
             return device->info.type == ROWPOOL_DEVICE_ISOLATED && device->available;
         return is_opencl(device) && device->available;
@@ -265,7 +267,9 @@ static rowpool_status apply_words(rp_device_list *list, const char *words, rowpo
             continue;
         if (wanted.kind != AUTO)
             return no_such_device(list, &wanted, error);
-        use(find(list, "fork"), "chosen: there is no OpenCL device that can be used");
+        use(find(list, "fork"), rp_environment_is_trusted()
+                                    ? "chosen: there is no OpenCL device that can be used"
+                                    : "chosen: a setuid program has OpenCL only where it names the device");
     }
     return ROWPOOL_OK;
 }
@@ -278,7 +282,8 @@ static rowpool_status scan_words(const char *words, bool *opencl, rp_device_list
     while (words != NULL) {
         word wanted;
         RP_TRY(next_word(&words, whole, &wanted, error));
-        *opencl |= wanted.kind == INDEX || (wanted.kind < ISOLATED && (wanted.kind != AUTO || !list->isolate));
+        *opencl |= wanted.kind == AUTO ? !list->isolate && rp_environment_is_trusted()
+                                       : wanted.kind == INDEX || wanted.kind < ISOLATED;
         list->automatic &= wanted.kind == AUTO;
     }
     return ROWPOOL_OK;

@@ -7,6 +7,8 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/floating.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "base/thread.h"
@@ -144,8 +146,12 @@ static void complete(rowpool_job *job)
         eventfd_write(job->descriptor, 1);
     pthread_cond_broadcast(&job->finished);
     pthread_mutex_unlock(&job->lock);
-    if (job->done != NULL)
+    if (job->done != NULL) {
+        rp_floating own;
+        rp_floating_default(&own);
         job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
+        rp_floating_restore(&own); /* whatever the callback did to it */
+    }
     rp_run_destroy(&job->run);
     drop_reference(job);
     rp_pool_leave(pool);
@@ -323,7 +329,7 @@ int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error)
         return -1;
     pthread_mutex_lock(&job->lock);
     if (job->descriptor < 0)
-        job->descriptor = eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK);
+        job->descriptor = rp_descriptor_keep(eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK));
     int descriptor = job->descriptor;
     if (descriptor < 0)
         rp_fail(error, ROWPOOL_ESYSTEM, "no descriptor for a job: %s", strerror(errno));

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/floating.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "base/settings.h"
@@ -218,11 +219,14 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
+    rp_floating before; /* drivers start threads, which inherit what this one has */
+    rp_floating_default(&before);
     rowpool_status status = read_cpu(&fresh->cpu, error);
     if (status == ROWPOOL_OK)
         status = rp_choose(read.device, read.isolate, false, &fresh->devices, error);
     if (status == ROWPOOL_OK)
         status = open_devices(fresh, &read, error);
+    rp_floating_restore(&before);
     if (status != ROWPOOL_OK) {
         rowpool_close(fresh);
         return status;
@@ -302,8 +306,12 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
     if (pool == NULL) {
         rp_device_list list;
         rowpool_isolate isolate = ROWPOOL_ISOLATE_NEVER;
+        rp_floating before;
         RP_TRY(read_isolate(&isolate, error));
-        RP_TRY(rp_choose("auto", isolate, true, &list, error));
+        rp_floating_default(&before);
+        rowpool_status status = rp_choose("auto", isolate, true, &list, error);
+        rp_floating_restore(&before);
+        RP_TRY(status);
         copy_infos(&list, devices, capacity, count);
         free(list.items);
         return ROWPOOL_OK;

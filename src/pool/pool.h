@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "backend/backend.h"
+#include "base/floating.h"
 #include "core/builtin.h"
 
 /* ---- choose.c: which devices ------------------------------------------------------------------------------------ */
@@ -245,8 +246,9 @@ struct rp_run {
     rowpool *pool;
     rp_map map;
     rp_stream stream;
-    rp_queue *queue; /* where completed tasks arrive */
-    bool waits;      /* one device whose finish waits: nothing needs to call back */
+    rp_floating callers; /* the environment in which the stream's callback runs; all else runs in the default one */
+    rp_queue *queue;     /* where completed tasks arrive */
+    bool waits;          /* one device whose finish waits: nothing needs to call back */
     rp_patience patience;
     int64_t begun; /* in rp_clock_ns: what a message counts the time from */
     atomic_size_t rows_done;
@@ -283,11 +285,12 @@ void rp_run_destroy(rp_run *run);
 /* Lets go of data that stays, once the run is over. */
 void rp_run_release_data(rp_run *run);
 
-/* Does the whole run in the calling thread. */
+/* Does the whole run in the calling thread, whose floating-point environment is the same afterwards. */
 rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);
 
 /* Step by step: hands out chunks, until nothing is left or the devices are full, and delivers what a stream has ready;
- * takes one that completed. The run is over when, after rp_run_fill, in_flight is 0. */
+ * takes one that completed. The run is over when, after rp_run_fill, in_flight is 0. The first rp_run_fill leaves the
+ * thread in the default floating-point environment. */
 void rp_run_fill(rp_run *run);
 void rp_run_complete(rp_run *run, rp_slot *slot);
 

@@ -459,7 +459,10 @@ static void deliver(rp_run *run)
         run->waiting = first->next;
         run->n_waiting--;
         run->delivered += first->chunk.rows;
-        if (run->stream.each(first->chunk.row, first->chunk.rows, first->bytes, run->stream.payload) != 0) {
+        rp_floating_restore(&run->callers);
+        const int ended = run->stream.each(first->chunk.row, first->chunk.rows, first->bytes, run->stream.payload);
+        rp_floating_default(&run->callers);
+        if (ended != 0) {
             const size_t row = rp_map_index(&run->map, &first->chunk);
             rowpool_error error;
             rp_fail(&error, ROWPOOL_ECANCELED, "the callback ended the stream at rows %zu to %zu", row,
@@ -718,8 +721,10 @@ static void hand_out(rp_run *run)
 
 void rp_run_fill(rp_run *run)
 {
-    if (!run->filled)
+    if (!run->filled) {
         rp_trial_begin(run);
+        rp_floating_default(&run->callers);
+    }
     run->filled = true;
     do {
         hand_out(run);
@@ -770,6 +775,7 @@ rowpool_status rp_run_whole(rp_run *run, rowpool_error *error)
         rp_run_complete(run, (rp_slot *)rp_queue_pop(&own));
         rp_run_fill(run);
     }
+    rp_floating_restore(&run->callers);
     rp_queue_destroy(&own);
     return rp_run_status(run, error);
 }

@@ -5,11 +5,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "process/worker.h"
 
@@ -22,7 +25,71 @@ struct rowpool_process {
     rp_worker_end end;
 };
 
+/* ---- Standard streams ------------------------------------------------------------------------------------------- */
+
+/* Writes what waits in a stream. False: another thread has it, maybe for ever. */
+static bool flush(FILE *stream)
+{
+    if (ftrylockfile(stream) != 0)
+        return false;
+    fflush_unlocked(stream);
+    funlockfile(stream);
+    return true;
+}
+
+/* At the end of a child: it returns, or calls exit(). Not the streams that the application opened: they may hold what the parent
+ * writes too. */
+static void flush_both(void)
+{
+    flush(stdout);
+    flush(stderr);
+}
+
 /* ---- Starting --------------------------------------------------------------------------------------------------- */
+
+/* Held while there is the writing end of a pipe here: a child that was forked then would have it as well, and the pipe
+ * would not end before that child does. The application's forks wait too. */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool is_starting;
+
+static void wait_for_others(void)
+{
+    if (!is_starting)
+        pthread_mutex_lock(&starting);
+}
+
+static void let_others_go_on(void)
+{
+    if (!is_starting)
+        pthread_mutex_unlock(&starting);
+}
+
+/* The child's one thread is the copy of the one that forked, and that held it in either case. */
+static void go_on_in_child(void)
+{
+    is_starting = false;
+    pthread_mutex_unlock(&starting);
+}
+
+static void guard_forks(void)
+{
+    if (pthread_atfork(wait_for_others, let_others_go_on, go_on_in_child) != 0)
+        rp_warn("out of memory: rowpool_process_start may hang in a child of fork");
+}
+
+static void begin_start(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, guard_forks);
+    pthread_mutex_lock(&starting);
+    is_starting = true;
+}
+
+static void end_start(void)
+{
+    is_starting = false;
+    pthread_mutex_unlock(&starting);
+}
 
 static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpool_process_options *options, int pipe)
 {
@@ -30,7 +97,7 @@ static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpo
     int status = options->init != NULL ? options->init(argument) : 0;
     if (status == 0)
         status = run(argument, pipe);
-    fflush(NULL);
+    flush_both();
     _exit(status);
 }
 
@@ -42,17 +109,26 @@ static rowpool_status refuse(rowpool_error *error, const char *what)
 static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *run, void *argument,
                                 const rowpool_process_options *options, rowpool_error *error)
 {
+    /* What waits to be written is not to be written twice. */
+    const bool out = flush(stdout), err = flush(stderr);
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    begin_start();
+    if (pipe2(ends, O_CLOEXEC) != 0 || !rp_descriptors_keep(ends)) {
+        end_start();
         return refuse(error, "pipe");
-    fflush(NULL); /* or what is waiting to be written would be written twice */
-    pid_t pid = rp_worker_fork();
+    }
+    pid_t pid = rp_worker_fork(flush_both);
     if (pid == 0) {
+        if (!out)
+            __fpurge(stdout); /* the parent's thread that has it will write it */
+        if (!err)
+            __fpurge(stderr);
         close(ends[0]);
         live(run, argument, options, ends[1]);
     }
     rowpool_status status = pid < 0 ? refuse(error, "fork") : ROWPOOL_OK;
     close(ends[1]);
+    end_start();
     if (status != ROWPOOL_OK) {
         close(ends[0]);
         return status;

@@ -183,12 +183,13 @@ ROWPOOL_API rowpool_range rowpool_range_f64(double lo, double hi);
 typedef struct rowpool rowpool;         /* a pool of workers: devices, or processes */
 typedef struct rowpool_job rowpool_job; /* an asynchronous map */
 
-/* When OpenCL is kept out of this process. Drivers may end the process that uses them: PoCL does when it runs out of
- * memory, descriptors or threads, or of disk for its cache. A helper process that ends is started again; where it ends twice in
- * a row, others do its rows, at last the calling thread where it may. */
+/* Whether OpenCL is kept out of this process. A driver may end the process that uses it, or never return: PoCL aborts
+ * when memory, descriptors, threads or the disk of its cache run out, where that cache cannot be executed or is damaged,
+ * where there is no linker, and where another LLVM is in the process. A helper process that ends is started again; where
+ * it ends twice in a row, others do its rows, at last the calling thread where it may. The program `rowpool` has OpenCL
+ * in a helper process always. */
 typedef enum {
-    ROWPOOL_ISOLATE_NEVER,
-    ROWPOOL_ISOLATE_AT_RISK, /* where a limit is so low, or a disk so full, that it is to be feared */
+    ROWPOOL_ISOLATE_NEVER, /* the default: a driver that ends its process ends this one */
     ROWPOOL_ISOLATE_ALWAYS
 } rowpool_isolate;
 
@@ -203,15 +204,16 @@ typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
     /* ROWPOOL_DEVICE. Which workers, a comma-separated list of:
-     *   auto         the OpenCL devices, no core or chip twice; where there is none, processes. Small maps run in the
-     *                calling thread. The default.
+     *   auto         the OpenCL devices, no core or chip twice; where there is none, processes; where those cannot be had,
+     *                the calling thread. Small maps run in the calling thread. The default.
      *   cpu, gpu, accelerator   the OpenCL devices of that type, no core or chip twice
      *   all          every OpenCL device, the same cores twice too
      *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
-     *   isolated     OpenCL in a helper process, which is started again when a driver ends it: PoCL does that when
-     *                memory, descriptors or the disk of its cache run out. Its device is the first that auto would take,
-     *                or what ROWPOOL_ISOLATED_DEVICE says. Memory as for fork, but that a process which may not be read
-     *                cannot use it. The environment must not change while it is in use. ROWPOOL_HELPER: the program
+     *   isolated     OpenCL in helper processes, one for each device, which are started again when a driver ends them.
+     *                The devices are those that auto would take, or what ROWPOOL_ISOLATED_DEVICE says. Memory as for
+     *                fork, but that a process which may not be read cannot use it. A helper that does not say within 30
+     *                seconds that it has a device is ended. The environment must not change while it is in use.
+     *                ROWPOOL_HELPER: the program
      *   fork         worker processes
      *   host         the calling thread (for asynchronous jobs, the pool's own thread)
      * Anything but auto sends every map there, however small. Rows that those devices fail on are done by the calling
@@ -237,8 +239,8 @@ typedef struct {
      * out, and workers that die are still replaced. */
     bool strict;
 
-    /* ROWPOOL_ISOLATE: "never", "risk" or "always"; the one that asks for more holds. Whether auto takes OpenCL in a helper process, as the device isolated
-     * is, instead of OpenCL in this one. */
+    /* ROWPOOL_ISOLATE: "never" or "always"; either is enough for always. Then no driver is loaded into this process: auto,
+     * cpu, gpu, accelerator, all and P:D name devices of helper processes, which together are the device isolated. */
     rowpool_isolate isolate;
 } rowpool_options;
 
@@ -304,14 +306,10 @@ ROWPOOL_API size_t rowpool_cpu_count(void);
 
 /* Memory that every worker reaches without a copy: zeroed, aligned to a page, shared with worker processes. It is not
  * tied to a pool. Freeing it while a map uses it is undefined; NULL is fine. A forked child inherits it, shared with
- * the parent, until the parent frees it: then the pages are gone for both. Returns NULL with the error set when it
- * cannot be had. */
+ * the parent, until the parent frees it: then the pages are gone for both. Where the system refuses a descriptor for it
+ * (memfd_create), it is memory that workers copy. Returns NULL with the error set when it cannot be had. */
 ROWPOOL_API void *rowpool_alloc(size_t bytes, rowpool_error *error);
 ROWPOOL_API void rowpool_free(void *memory);
-
-/* Whether something here is so scarce that OpenCL drivers are known to end their process for it, which is what
- * ROWPOOL_ISOLATE_AT_RISK asks. If so it writes what to `why`, cut to `size` bytes; why may be NULL when size is 0. */
-ROWPOOL_API bool rowpool_at_risk(char *why, size_t size);
 
 /* ---- The range count -------------------------------------------------------------------------------------------- */
 

@@ -18,16 +18,6 @@ const char *rowpool_version(void)
     return TEXT(ROWPOOL_VERSION_MAJOR) "." TEXT(ROWPOOL_VERSION_MINOR) "." TEXT(ROWPOOL_VERSION_PATCH);
 }
 
-bool rowpool_at_risk(char *why, size_t size)
-{
-    char text[RP_RISK_TEXT] = "";
-    if (!rp_at_risk(text))
-        return false;
-    if (size > 0)
-        snprintf(why, size, "%s", text);
-    return true;
-}
-
 /* A call, checked and made into a map. */
 typedef struct {
     rp_map map;

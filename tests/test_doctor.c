@@ -84,7 +84,7 @@ TEST(a_healthy_machine_is_left_alone)
     assert_has(text, "     huge pages        ");
     assert_has(text, "\n0 wrong, ");
     if (has_opencl) {
-        assert_has(text, "\nok     limits            files, memory, threads and disk are enough for drivers\n");
+        assert_has(text, "\nok     OpenCL kernel     one was built and run in the helper process, and counted right\n");
         assert_has(text, "\nok     OpenCL driver     /etc/OpenCL/vendors/pocl.icd: libpocl");
         assert_has(text, "\nok     OpenCL device     0:0 ");
         assert_has(text, "\nok     helper program    rowpool-helper is there\n");
@@ -167,8 +167,9 @@ TEST(a_driver_that_ends_its_process)
     write_file("deadly/2.icd", getenv("ROWPOOL_TEST_ENDING_DRIVER"));
     write_file("deadly/1.icd", "libnowhere.so.7\n");
     char *text = run("OCL_ICD_VENDORS=deadly \"$D\" doctor", 1);
-    assert_has(text, "\nwrong  OpenCL driver     a driver ended the process that asked it, with signal 6\n" MEND
-                     "ROWPOOL_ISOLATE=always keeps drivers out of programs");
+    assert_has(text,
+               "\nwrong  OpenCL driver     a driver ended the process that asked it, with signal 6 (Aborted)\n" MEND
+               "see the lines around this one; ROWPOOL_ISOLATE=always keeps drivers out of other programs\n");
     assert_has(text, "\nok     worker processes  ");
     free(text);
 }
@@ -186,14 +187,36 @@ TEST(a_cache_that_cannot_be_written)
     wrong("POCL_CACHE_DIR=/proc/1 \"$D\" doctor", "\nwrong  cache of PoCL     /proc/1 cannot be written");
 }
 
-TEST(few_open_files)
+/* ---- Kernels that a driver aborts on ----------------------------------------------------------------------------- */
+
+/* PoCL links them with ld, which it looks up. */
+TEST(no_linker)
 {
     need_opencl();
-    char *text = run("ulimit -n 48; \"$D\" doctor", 1);
-    assert_has(text,
-               "\nwrong  limits            the limit on open files is 48 (ulimit -n): a driver may end its process "
-               "for that\n" MEND "ulimit -n 1024\n");
-    assert_has(text, "\nok     limits            open files: 48; ");
+    wrong("mkdir bare; POCL_CACHE_DIR=$PWD/bare PATH=/nowhere \"$D\" doctor",
+          "signal 6 (SIGABRT): error: unable to execute");
+    wrong("POCL_CACHE_DIR=$PWD/bare PATH=/nowhere \"$D\" doctor",
+          MEND "apt-get install binutils: a driver links kernels with ld, found by PATH\n");
+}
+
+/* Its first line is about the file, the others are not. */
+TEST(a_cache_that_is_damaged)
+{
+    need_opencl();
+    wrong("export POCL_CACHE_DIR=$PWD/used; mkdir used; \"$D\" doctor >first; find used -name '*.so' -size +0 "
+          "-exec truncate -s 0 {} +; \"$D\" doctor",
+          "signal 6 (SIGABRT): dlopen(");
+    wrong("POCL_CACHE_DIR=$PWD/used \"$D\" doctor",
+          "file too short'.\n" MEND "remove the folder that POCL_CACHE_DIR names, or else ~/.cache/pocl");
+}
+
+TEST(a_cache_in_no_folder)
+{
+    need_opencl();
+    char *text = run("POCL_CACHE_DIR= \"$D\" doctor", 1);
+    assert_has(text, "a driver ended the process that asked it, with signal 6 (Aborted): ");
+    assert_has(text, "`strlen(cache_topdir) > 0' failed.\n" MEND
+                     "POCL_CACHE_DIR is set to nothing: unset it, or name a folder\n");
     free(text);
 }
 
@@ -274,7 +297,9 @@ int main(void)
         cmocka_unit_test(drivers_without_a_device),
         cmocka_unit_test(a_driver_that_ends_its_process),
         cmocka_unit_test(a_cache_that_cannot_be_written),
-        cmocka_unit_test(few_open_files),
+        cmocka_unit_test(no_linker),
+        cmocka_unit_test(a_cache_that_is_damaged),
+        cmocka_unit_test(a_cache_in_no_folder),
         cmocka_unit_test(no_helper),
         cmocka_unit_test(variables_that_mean_nothing),
         cmocka_unit_test(control_characters_are_not_printed),

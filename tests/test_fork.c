@@ -671,6 +671,101 @@ TEST(an_answer_outlives_its_worker)
     rp_worker_release(&worker);
 }
 
+/* ---- Descriptors of the application's ---------------------------------------------------------------------------- */
+
+/* What a worker's first steps may do, and did. */
+static bool lacks_close_range, lacks_proc;
+static size_t closed;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+    long argument[6];
+    va_list arguments;
+    va_start(arguments, number);
+    for (int i = 0; i < 6; i++)
+        argument[i] = va_arg(arguments, long);
+    va_end(arguments);
+    if (number == SYS_close_range && lacks_close_range) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return __real_syscall(number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]);
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = va_arg(arguments, mode_t);
+    va_end(arguments);
+    if (lacks_proc && strcmp(path, "/proc/self/fd") == 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    return __real_open(path, flags, mode);
+}
+
+int __real_close(int descriptor);
+int __wrap_close(int descriptor);
+int __wrap_close(int descriptor)
+{
+    closed++;
+    return __real_close(descriptor);
+}
+
+/* Tells how many descriptors it tried to close, or that one of the application's is still open. */
+static void count_closed(const rp_worker_self *self)
+{
+    const int *open_before = self->context;
+    size_t answer = closed;
+    for (size_t i = 0; i < 3; i++)
+        if (fcntl(open_before[i], F_GETFD) >= 0)
+            answer = SIZE_MAX;
+    rp_worker_answer(self, &answer, sizeof answer);
+}
+
+static size_t closed_by_worker(int descriptors[3])
+{
+    rp_worker worker;
+    rp_worker_end end;
+    rowpool_error error;
+    size_t answer = 0;
+    closed = 0;
+    assert_ok(rp_worker_start(&worker, count_closed, descriptors, &error), error);
+    assert_true(rp_worker_reap(&worker, true, &end));
+    assert_int_equal(rp_worker_receive(&worker, &answer, sizeof answer), sizeof answer);
+    rp_worker_release(&worker);
+    return answer;
+}
+
+/* A container may allow 2^30 of them: what is open is closed, and nothing else is tried. */
+TEST(a_worker_closes_what_is_open)
+{
+    struct rlimit before, high;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    high = (struct rlimit){1 << 20, 1 << 20};
+    if (setrlimit(RLIMIT_NOFILE, &high) != 0) {
+        high = (struct rlimit){before.rlim_max, before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &high), 0);
+    }
+    int descriptors[3] = {__real_open("/dev/null", O_RDONLY), fcntl(STDERR_FILENO, F_DUPFD, 300),
+                          fcntl(STDERR_FILENO, F_DUPFD, 2000)};
+    assert_in_range(closed_by_worker(descriptors), 0, 20);
+    lacks_close_range = true;
+    assert_in_range(closed_by_worker(descriptors), 3, 40);
+    lacks_proc = true;
+    assert_in_range(closed_by_worker(descriptors), 2000, 70000);
+    lacks_close_range = lacks_proc = false;
+    for (size_t i = 0; i < COUNT_OF(descriptors); i++)
+        close(descriptors[i]);
+    high.rlim_cur = before.rlim_cur;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &high), 0);
+}
+
 /* ---- Looks ------------------------------------------------------------------------------------------------------ */
 
 static void pause_us(uint64_t us)
@@ -1517,6 +1612,7 @@ int main(void)
         cmocka_unit_test(a_file_that_was_replaced),
         cmocka_unit_test(several_threads_at_once),
         cmocka_unit_test(an_answer_outlives_its_worker),
+        cmocka_unit_test(a_worker_closes_what_is_open),
         cmocka_unit_test(a_crash_names_the_rows_and_the_signal),
         cmocka_unit_test(a_function_that_stops_its_own_worker),
         cmocka_unit_test(a_slow_function_is_given_its_time),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -725,14 +726,27 @@ static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal
 TEST(cancels_when_interrupted)
 {
     char *ranges = write_long();
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    char *told;
+    const int status = interrupt_map(ranges, "100000", SIGINT, false, &told);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+    check_tells(told, "rowpool: interrupted: ");
+    assert_null(strstr(told, "100 %"));
+    free(told);
+    free(ranges);
+}
+
+/* Whoever sends these does not send them twice, or waits for less than a chunk takes: here there is but one. */
+TEST(ends_at_once_when_told_to)
+{
+    char *ranges = write_long();
+    static const int signals[] = {SIGTERM, SIGHUP};
     for (size_t i = 0; i < COUNT_OF(signals); i++) {
         char *told;
-        const int status = interrupt_map(ranges, "100000", signals[i], false, &told);
+        const int status = interrupt_map(ranges, "100000000", signals[i], false, &told);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), signals[i]);
-        check_tells(told, "rowpool: interrupted: ");
-        assert_null(strstr(told, "100 %"));
+        assert_null(strstr(told, "interrupted"));
         free(told);
     }
     free(ranges);
@@ -747,6 +761,52 @@ TEST(ends_at_once_when_interrupted_twice)
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
     free(told);
+    free(ranges);
+}
+
+/* The first process of a container, whose own signals do not end it; the exit status that a shell shows. */
+static void interrupt_first_process(const char *ranges, int signal_number, bool twice)
+{
+    circumstances with = USUAL;
+    with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000000");
+    int ends[2], ids[2], out = test_open_nameless();
+    assert_true(pipe(ends) == 0 && pipe(ids) == 0);
+    fflush(NULL);
+    pid_t outside = fork();
+    if (outside == 0) {
+        int status;
+        if (unshare(CLONE_NEWPID) != 0)
+            _exit(77);
+        pid_t inside = start_program(ARGUMENTS("count", "--progress", "long.npy", "--ranges", ranges), &with, out,
+                                     ends[1]);
+        if (write(ids[1], &inside, sizeof inside) != sizeof inside || waitpid(inside, &status, 0) != inside)
+            _exit(78);
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 79);
+    }
+    pid_t first;
+    int status;
+    assert_true(close(ends[1]) == 0 && close(ids[1]) == 0 && close(out) == 0);
+    bool there = read(ids[0], &first, sizeof first) == sizeof first;
+    if (there) {
+        free(read_until(ends[0], "%"));
+        assert_int_equal(kill(first, signal_number), 0);
+        free(read_until(ends[0], twice ? "once more" : NULL));
+        if (twice)
+            assert_int_equal(kill(first, signal_number), 0);
+    }
+    assert_int_equal(waitpid(outside, &status, 0), outside);
+    assert_true(close(ends[0]) == 0 && close(ids[0]) == 0);
+    assert_true(WIFEXITED(status));
+    if (!there && WEXITSTATUS(status) == 77)
+        skip_since("a namespace for processes is refused");
+    assert_int_equal(WEXITSTATUS(status), 128 + signal_number);
+}
+
+TEST(ends_as_the_first_process_of_a_container)
+{
+    char *ranges = write_long();
+    interrupt_first_process(ranges, SIGTERM, false);
+    interrupt_first_process(ranges, SIGINT, true);
     free(ranges);
 }
 
@@ -805,6 +865,8 @@ int main(void)
         cmocka_unit_test(shows_progress_of_long_maps_on_terminals_alone),
         cmocka_unit_test(cancels_when_interrupted),
         cmocka_unit_test(ends_at_once_when_interrupted_twice),
+        cmocka_unit_test(ends_at_once_when_told_to),
+        cmocka_unit_test(ends_as_the_first_process_of_a_container),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);
 }

@@ -633,6 +633,8 @@ static int be_another_helper(int argc, char **argv, const char *what)
     int shared;
     if (!rp_worker_become(&self, &shared, argc, argv))
         return 2;
+    while (strcmp(what, "nothing") == 0)
+        pause();
     const bool version = strcmp(what, "version") == 0;
     snprintf(hello.version, sizeof hello.version, "%s", version ? "0.0.1" : rowpool_version());
     hello.work_size = sizeof(rp_work) + !version;
@@ -651,6 +653,49 @@ TEST(a_helper_of_another_rowpool)
     setenv("ROWPOOL_TEST_OTHER", "work", 1);
     check_program(self, ROWPOOL_EDEVICE, "install both anew");
     unsetenv("ROWPOOL_TEST_OTHER");
+}
+
+static atomic_int hours; /* that have passed besides */
+static atomic_bool passes;
+
+struct timespec __real_rp_clock_now(void);
+struct timespec __wrap_rp_clock_now(void);
+struct timespec __wrap_rp_clock_now(void)
+{
+    struct timespec now = __real_rp_clock_now();
+    if (atomic_load(&passes))
+        atomic_fetch_add(&hours, 1);
+    now.tv_sec += 3600 * atomic_load(&hours);
+    return now;
+}
+
+/* A driver that hangs there is given up, and said to; then there is no OpenCL. */
+TEST(a_helper_that_says_nothing)
+{
+    char self[4096] = "";
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    setenv("ROWPOOL_TEST_OTHER", "nothing", 1);
+    setenv("ROWPOOL_HELPER", self, 1);
+    atomic_store(&passes, true);
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = "isolated"};
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EDEVICE, error,
+                   "said nothing for 30 seconds, so a driver hangs, and was killed before it had a device");
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS);
+    atomic_store(&passes, false);
+    assert_string_equal(pool->devices.items[0].info.index, "fork");
+    rowpool_device devices[8];
+    size_t count;
+    assert_ok(rowpool_devices(pool, devices, COUNT_OF(devices), &count, &error), error);
+    bool told = false;
+    for (size_t i = 0; i < count; i++)
+        told |= strcmp(devices[i].index, "isolated") == 0 && strstr(devices[i].reason, "a driver hangs") != NULL;
+    assert_true(told);
+    rowpool_close(pool);
+    setenv("ROWPOOL_HELPER", helper, 1);
+    unsetenv("ROWPOOL_TEST_OTHER");
+    assert_false(test_has_child());
 }
 
 TEST(a_helper_that_finds_no_device)
@@ -689,37 +734,62 @@ TEST(the_helper_by_hand)
     assert_non_null(strstr(text, "is started by librowpool"));
 }
 
-/* ---- Where there is a risk -------------------------------------------------------------------------------------- */
+/* ---- OpenCL always in helper processes --------------------------------------------------------------------------- */
 
-static bool risk_with_limit(__rlimit_resource_t what, rlim_t value, char why[RP_RISK_TEXT])
+static size_t helpers_of(rowpool *pool)
 {
-    struct rlimit before, low;
-    assert_int_equal(getrlimit(what, &before), 0);
-    low = before;
-    low.rlim_cur = value;
-    assert_int_equal(setrlimit(what, &low), 0);
-    bool risk = rp_at_risk(why);
-    assert_int_equal(setrlimit(what, &before), 0);
-    return risk;
+    pid_t pids[8];
+    return rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
 }
 
-TEST(limits_that_drivers_do_not_bear)
+/* Whatever names OpenCL devices names those of the helper, and no driver is asked here. */
+TEST(every_word_for_a_device)
 {
-    char why[RP_RISK_TEXT];
-    assert_true(risk_with_limit(RLIMIT_NOFILE, 50, why));
-    assert_non_null(strstr(why, "open files is 50"));
-    if (!TEST_SANITIZED) { /* they have terabytes of addresses */
-        assert_true(risk_with_limit(RLIMIT_AS, (rlim_t)3 << 30, why));
-        assert_non_null(strstr(why, "memory is 3072 MiB"));
+    static const char *const words[] = {"auto", "cpu", "all", "0:0", "isolated", "cpu,fork", "auto,host"};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        rowpool *pool = open_with(words[i], 0, ROWPOOL_ISOLATE_ALWAYS);
+        assert_string_equal(pool->devices.items[0].info.index, "isolated");
+        for (size_t k = 0; k < pool->devices.count; k++)
+            assert_null(strchr(pool->devices.items[k].info.index, ':'));
+        assert_int_equal(helpers_of(pool), 1);
+        assert_int_equal(pool->devices.automatic, i == 0);
+        rowpool_close(pool);
     }
-    struct rlimit few = {50, 50}, before;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    few.rlim_max = before.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    rowpool *pool = open_with("auto", 0, ROWPOOL_ISOLATE_AT_RISK);
-    assert_string_equal(pool->devices.items[0].info.index, "isolated");
+    rowpool *pool;
+    rowpool_error error;
+    rowpool_options options = {.size = sizeof options, .device = "7:0", .isolate = ROWPOOL_ISOLATE_ALWAYS};
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_ENODEVICE, error, "there is no OpenCL device '7:0'");
+    setenv("ROWPOOL_HELPER", "/nowhere/rowpool-helper", 1);
+    options.device = "cpu";
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_ENODEVICE, error,
+                   "device cpu (OpenCL in a helper process) cannot be used");
+    setenv("ROWPOOL_HELPER", helper, 1);
+}
+
+/* Each device has a helper of its own; each dies and comes again as itself. */
+TEST(several_devices)
+{
+    setenv("POCL_DEVICES", "pthread basic", 1);
+    rowpool *pool = open_with("all", 100000, ROWPOOL_ISOLATE_ALWAYS);
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    pid_t pids[8];
+    assert_int_equal(helpers_of(pool), 2);
+    assert_non_null(strstr(pool->devices.items[0].info.name, " and 1 more, isolated"));
+    check_counts(pool, &rows, counts);
+    assert_int_equal(rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(kill(pids[i], SIGKILL), 0);
+    check_counts(pool, &rows, counts);
     rowpool_close(pool);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS); /* the same cores twice */
+    assert_int_equal(helpers_of(pool), 1);
+    rowpool_close(pool);
+    unsetenv("POCL_DEVICES");
+    assert_false(test_has_child());
+    free(data);
+    free(counts);
 }
 
 TEST(isolating_is_an_option_and_a_variable)
@@ -730,16 +800,16 @@ TEST(isolating_is_an_option_and_a_variable)
         assert_null(strchr(pool->devices.items[i].info.index, ':')); /* OpenCL was not even asked here */
     rowpool_close(pool);
     setenv("ROWPOOL_ISOLATE", "always", 1);
-    pool = open_with("auto", 0, ROWPOOL_ISOLATE_AT_RISK);
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_NEVER);
     assert_string_equal(pool->devices.items[0].info.index, "isolated");
     rowpool_close(pool);
     setenv("ROWPOOL_ISOLATE", "maybe", 1);
     rowpool_error error;
     assert_refused(rowpool_open(&pool, NULL, &error), ROWPOOL_EINVAL, error,
-                   "ROWPOOL_ISOLATE is 'maybe'; it must be never, risk or always");
+                   "ROWPOOL_ISOLATE is 'maybe'; it must be never or always");
     unsetenv("ROWPOOL_ISOLATE");
-    rowpool_options options = {.size = sizeof options, .isolate = (rowpool_isolate)3};
-    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EINVAL, error, "options.isolate is 3");
+    rowpool_options options = {.size = sizeof options, .isolate = (rowpool_isolate)2};
+    assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EINVAL, error, "options.isolate is 2");
 }
 
 int main(int argc, char **argv)
@@ -772,9 +842,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forked_child_leaves_it_alone),
         cmocka_unit_test(a_program_that_is_none),
         cmocka_unit_test(a_helper_of_another_rowpool),
+        cmocka_unit_test(a_helper_that_says_nothing),
         cmocka_unit_test(a_helper_that_finds_no_device),
         cmocka_unit_test(the_helper_by_hand),
-        cmocka_unit_test(limits_that_drivers_do_not_bear),
+        cmocka_unit_test(every_word_for_a_device),
+        cmocka_unit_test(several_devices),
         cmocka_unit_test(isolating_is_an_option_and_a_variable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

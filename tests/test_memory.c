@@ -77,8 +77,18 @@ static int alloc_under_file_limit(void *unused)
     struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
     rowpool_error error;
     setrlimit(RLIMIT_FSIZE, &limit);
-    void *memory = rowpool_alloc(1 << 20, &error);
-    return memory != NULL ? 1 : error.status != ROWPOOL_ENOMEM ? 2 : strstr(error.message, "ulimit -f") == NULL ? 3 : 0;
+    rp_region region;
+    if (rp_region_open(&region, 1 << 20, &error) == ROWPOOL_OK)
+        return 1;
+    if (error.status != ROWPOOL_ENOMEM || strstr(error.message, "ulimit -f") == NULL)
+        return 2;
+    char *memory = rowpool_alloc(1 << 20, &error); /* it can do without a file */
+    size_t offset;
+    if (memory == NULL || memory[0] != 0 || memory[(1 << 20) - 1] != 0 || rp_region_find(memory, 1, &region, &offset))
+        return 3;
+    memory[0] = 1;
+    rowpool_free(memory);
+    return 0;
 }
 
 TEST(limit_on_file_sizes_is_an_error_not_a_signal)

@@ -2128,7 +2128,7 @@ TEST(demonstrates)
     expect_first_counts(first);
     check_demo(RUN_WITH(&DEFAULT_DEVICE, "demo"), first);
     outcome all = RUN_WITH(&DEFAULT_DEVICE, "demo");
-    assert_true((strstr(all.out, "\nOpenCL ") == NULL) == (strstr(all.out, "(OpenCL)") == NULL));
+    assert_true((strstr(all.out, "\nOpenCL ") == NULL) == (strstr(all.out, "(OpenCL in a helper process)") == NULL));
     release(&all);
     check_demo(RUN("demo", "--rows", "30", "--width", "5", "--seed", "100", "--device", "host"), first);
     circumstances with = USUAL;

@@ -1,9 +1,12 @@
 /* The application's signals are its own: drivers that take handlers over must not be noticed. */
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -227,6 +230,76 @@ static void handlers_survive_a_driver_nobody_knows(void **state)
     dlclose(layer);
 }
 
+/* ---- A driver that never returns --------------------------------------------------------------------------------- */
+
+static void end_well(int number)
+{
+    (void)number;
+    _exit(0);
+}
+
+/* Once the driver was asked the application is told to end; not by this thread. */
+static void *terminate_then(void *path)
+{
+    char byte;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    int pipe = open(path, O_RDONLY);
+    if (pipe < 0 || read(pipe, &byte, 1) != 1 || kill(getpid(), SIGTERM) != 0)
+        _exit(1);
+    return NULL;
+}
+
+/* The thread that waits for it takes the application's signals. */
+static void signals_come_while_a_driver_hangs(void **state)
+{
+    (void)state;
+    char path[] = "pipe";
+    pthread_t thread;
+    rowpool *pool;
+    assert_int_equal(chdir(getenv("OCL_ICD_VENDORS")), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    setenv("ROWPOOL_TEST_HANGS", path, 1);
+    signal(SIGTERM, end_well);
+    assert_int_equal(pthread_create(&thread, NULL, terminate_then, path), 0);
+    assert_int_equal(rowpool_open(&pool, NULL, NULL), ROWPOOL_OK);
+    fail();
+}
+
+/* A folder of drivers with that one alone. */
+static void make_vendors(const char *folder, const char *driver)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/1.icd", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(driver, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+TEST(signals_come_while_it_hangs)
+{
+    const char *driver = getenv("ROWPOOL_TEST_HANGING_DRIVER"), *before = getenv("OCL_ICD_VENDORS");
+    char folder[] = "/tmp/rowpool-signals-XXXXXX", vendors[64], icd[64], pipe[64];
+    if (driver == NULL || getenv("ROWPOOL_HELPER") == NULL)
+        skip_since("rowpool is built without OpenCL");
+    char *kept = before != NULL ? strdup(before) : NULL;
+    assert_non_null(mkdtemp(folder));
+    make_vendors(folder, driver);
+    snprintf(vendors, sizeof vendors, "%s/", folder);
+    snprintf(icd, sizeof icd, "%s/1.icd", folder);
+    snprintf(pipe, sizeof pipe, "%s/pipe", folder);
+    setenv("OCL_ICD_VENDORS", vendors, 1);
+    assert_int_equal(in_fresh_process("signals_come_while_a_driver_hangs"), 0);
+    if (kept != NULL)
+        setenv("OCL_ICD_VENDORS", kept, 1);
+    else
+        unsetenv("OCL_ICD_VENDORS");
+    free(kept);
+    assert_true(unlink(icd) == 0 && unlink(pipe) == 0 && rmdir(folder) == 0);
+}
+
 /* ---- Processes -------------------------------------------------------------------------------------------------- */
 
 static void on_child(int number)
@@ -300,13 +373,15 @@ TEST(the_mask_is_left_alone)
 static const struct CMUnitTest alone[] = {
     cmocka_unit_test(handlers_before_open_survive),           cmocka_unit_test(handlers_after_open_survive),
     cmocka_unit_test(handlers_installed_meanwhile_survive),   cmocka_unit_test(no_handlers_stay_none),
-    cmocka_unit_test(handlers_survive_a_driver_nobody_knows),
+    cmocka_unit_test(handlers_survive_a_driver_nobody_knows), cmocka_unit_test(signals_come_while_a_driver_hangs),
 };
 
 TEST(handlers_survive)
 {
     const char *layer = getenv("ROWPOOL_TEST_SIGNAL_LAYER");
     for (size_t i = 0; i < COUNT_OF(alone); i++) {
+        if (alone[i].test_func == signals_come_while_a_driver_hangs)
+            continue;
         if (alone[i].test_func != handlers_survive_a_driver_nobody_knows) {
             assert_int_equal(in_fresh_process(alone[i].name), 0);
         } else if (layer != NULL && has_opencl()) {
@@ -325,9 +400,8 @@ int main(int argc, char **argv)
             return cmocka_run_group_tests_name(alone[i].name, one, NULL, NULL);
         }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handlers_survive),
-        cmocka_unit_test(sigchld_is_left_alone),
-        cmocka_unit_test(other_children_are_left_alone),
+        cmocka_unit_test(handlers_survive),       cmocka_unit_test(signals_come_while_it_hangs),
+        cmocka_unit_test(sigchld_is_left_alone),  cmocka_unit_test(other_children_are_left_alone),
         cmocka_unit_test(the_mask_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,8 @@ typedef struct {
     size_t chunk_bytes;          /* 0: the backend's choice */
     int (*init)(void *argument); /* runs first in each worker process; NULL: nothing */
     void *init_argument;
+    const char *helper_devices; /* those that a helper process is asked for; "": it chooses, */
+    bool automatic;             /* and computes itself until kernels are built, since nobody named a device */
 } rp_backend_options;
 
 /* When a map's results are no longer wanted. Both may change at any time, in any thread. */

@@ -1,6 +1,6 @@
-/* The isolated backend: OpenCL in a program of its own, so that a driver which ends its process (PoCL does when memory,
- * descriptors or the disk of its cache run out) ends that one. The program is started again; rows that were lost with
- * it run again. */
+/* The isolated backend: OpenCL in a program of its own for each device, so that a driver which ends its process (PoCL
+ * does when memory, descriptors or the disk of its cache run out) ends that one. The program is started again; rows that
+ * were lost with it run again. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend/workers/workers.h"
+#include "base/checked.h"
 #include "base/clock.h"
 #include "base/settings.h"
 
@@ -59,7 +60,18 @@ static bool find_program(char path[PATH_MAX])
 
 /* ---- Starting it ------------------------------------------------------------------------------------------------ */
 
-enum { PATIENCE_MS = 60000, LOOK_MS = 100 }; /* drivers may take a while to find their devices */
+enum { PATIENCE_S = 30, LOOK_MS = 100 }; /* drivers may take a while to find their devices */
+
+/* The device's own: what its programs are started with. */
+typedef struct {
+    const char *path;
+    bool automatic;
+    char devices[256]; /* what the first is asked for; it names the device of each other */
+    size_t n_others;
+    char others[RP_HELLO_OTHERS][sizeof(((rowpool_device *)0)->index)];
+    rowpool_device info; /* of all devices together */
+    char path_text[];
+} programs;
 
 /* Ends tasks that nobody waits for any more. False: nobody waits for the program either. */
 static bool is_waited_for(rp_workers *state)
@@ -78,7 +90,7 @@ static bool is_waited_for(rp_workers *state)
 static bool has_words(rp_workers *state, const rp_worker *worker)
 {
     struct pollfd ends[] = {{.fd = worker->socket, .events = POLLIN}, {.fd = worker->pidfd, .events = POLLIN}};
-    const struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
+    const struct timespec deadline = rp_clock_after_ms(PATIENCE_S * 1000);
     while (rp_clock_seconds(rp_clock_now(), deadline) > 0) {
         if (poll(ends, sizeof ends / sizeof *ends, LOOK_MS) > 0)
             return true;
@@ -100,8 +112,10 @@ static rowpool_status hear(rp_workers *state, const rp_worker *worker, rowpool_e
     rp_worker_kill(worker); /* changes nothing when it has ended */
     rp_worker_reap(worker, true, &end);
     rp_worker_end_text(&end, how);
-    if (!ready)
-        snprintf(how, sizeof how, "was killed, since it took long or was no longer wanted,");
+    if (!ready && is_waited_for(state))
+        snprintf(how, sizeof how, "said nothing for %d seconds, so a driver hangs, and was killed", PATIENCE_S);
+    else if (!ready)
+        snprintf(how, sizeof how, "was no longer wanted, and was killed");
     return rp_fail(error, ROWPOOL_EDEVICE, "the helper process %d %s before it had a device", (int)worker->pid, how);
 }
 
@@ -115,15 +129,39 @@ static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpo
     return ROWPOOL_OK;
 }
 
+/* The first program says how many there are to be. */
+static void note_first(rp_workers *state, programs *own)
+{
+    const rp_hello *hello = &state->hello;
+    own->info = hello->info;
+    own->n_others = rp_min(hello->n_others, RP_HELLO_OTHERS);
+    memcpy(own->others, hello->others, sizeof own->others);
+    pthread_mutex_lock(&state->lock);
+    state->workers = rp_min(state->workers, 1 + own->n_others);
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* A chunk may come to any of the devices. */
+static void note_other(programs *own, const rowpool_device *info)
+{
+    own->info.units += info->units;
+    own->info.memory = rp_min(own->info.memory, info->memory);
+    own->info.largest_buffer = rp_min(own->info.largest_buffer, info->largest_buffer);
+    own->info.fp64 &= info->fp64;
+    own->info.fp16 &= info->fp16;
+    own->info.shared_memory &= info->shared_memory;
+}
+
 /* The program's place is found once, in a thread of the caller's: the environment may change later. */
 static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error)
 {
-    const char *path = state->context;
-    (void)slot; /* there is one */
-    RP_TRY(rp_worker_spawn(worker, path, state->shared.fd, error));
+    programs *own = state->context;
+    const char *const words[RP_WORKER_WORDS] = {slot == 0 ? own->devices : own->others[slot - 1],
+                                                own->automatic ? "automatic" : "named"};
+    RP_TRY(rp_worker_spawn(worker, own->path, words, state->shared.fd, error));
     rowpool_status status = hear(state, worker, error);
     if (status == ROWPOOL_OK) {
-        status = check_hello(&state->hello, path, error);
+        status = check_hello(&state->hello, own->path, error);
         rp_worker_end end;
         if (status != ROWPOOL_OK) {
             rp_worker_kill(worker);
@@ -132,6 +170,10 @@ static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *w
     }
     if (status != ROWPOOL_OK)
         rp_worker_release(worker);
+    else if (!state->opened && slot == 0)
+        note_first(state, own);
+    else if (!state->opened)
+        note_other(own, &state->hello.info);
     return status;
 }
 
@@ -156,9 +198,12 @@ static void look(rp_device *device)
 }
 
 /* What the program's device is like; it is asked for only now, since to look for devices may end a process. */
-static void describe(rowpool_device *info, const rowpool_device *theirs)
+static void describe(rowpool_device *info, const rowpool_device *theirs, size_t others)
 {
-    snprintf(info->name, sizeof info->name, "%.100s, isolated", theirs->name);
+    char more[32] = "";
+    if (others > 0)
+        snprintf(more, sizeof more, " and %zu more", others);
+    snprintf(info->name, sizeof info->name, "%.80s%s, isolated", theirs->name, more);
     memcpy(info->platform, theirs->platform, sizeof info->platform);
     memcpy(info->driver, theirs->driver, sizeof info->driver);
     info->fp64 = theirs->fp64;
@@ -172,19 +217,21 @@ static void describe(rowpool_device *info, const rowpool_device *theirs)
 static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
     enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
-    static const rp_workers_kind programs = {
+    static const rp_workers_kind kind = {
         .start = start_program, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
     char path[PATH_MAX], whole[PATH_MAX];
     if (!find_program(path))
         return rp_fail(error, ROWPOOL_ENODEVICE, "there is no program %s", path);
     if (realpath(path, whole) == NULL) /* the folder that it is looked up from may change */
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot find %s: %s", path, strerror(errno));
-    char *context = strdup(whole);
-    if (context == NULL)
+    programs *own = calloc(1, sizeof *own + strlen(whole) + 1);
+    if (own == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    RP_TRY(rp_workers_open(device, &programs, 1, context, options, error));
-    const rp_workers *state = device->state;
-    describe(&device->info, &state->hello.info);
+    own->path = strcpy(own->path_text, whole);
+    own->automatic = options->automatic;
+    snprintf(own->devices, sizeof own->devices, "%s", options->helper_devices);
+    RP_TRY(rp_workers_open(device, &kind, 1 + RP_HELLO_OTHERS, own, options, error));
+    describe(&device->info, &own->info, device->parallel - 1);
     return ROWPOOL_OK;
 }
 

@@ -19,10 +19,10 @@ static const struct {
     [RP_SETTING_STRICT] = {"ROWPOOL_STRICT", "strict", "anything: a device that fails ends the map with its error"},
     [RP_SETTING_ISOLATE] =
         {"ROWPOOL_ISOLATE", "isolate",
-         "never, risk or always: when auto takes OpenCL in a helper process instead of in this one. The program "
-         "rowpool says risk: where open files, threads, memory or the disk of PoCL's cache are scarce"},
+         "never or always: whether OpenCL runs in a helper process instead of in this one. The default is never, that "
+         "of the program rowpool always"},
     [RP_SETTING_ISOLATED_DEVICE] = {"ROWPOOL_ISOLATED_DEVICE", "",
-                                    "the OpenCL device of the helper process: auto, gpu, P:D ..."},
+                                    "the OpenCL devices of the device isolated: auto, gpu, P:D ..."},
     [RP_SETTING_HELPER] = {"ROWPOOL_HELPER", "",
                            "the path of the helper program, where it is neither installed nor beside the library"},
     [RP_SETTING_TRACE] =

@@ -69,7 +69,11 @@ static rowpool_status run_async(rowpool *pool, const rowpool_call *call, bool ca
         return fail_errno(error);
     rowpool_job *job;
     rowpool_status status = rowpool_map_async(pool, call, callback ? announce : NULL, &done, &job, error);
-    if (status == ROWPOOL_OK) {
+    if (status ==
+        ROWPOOL_ESYSTEM) { /* there is no thread for it: then it is waited for, and a signal ends the program */
+        end_noting_interruptions();
+        status = rowpool_map(pool, call, error);
+    } else if (status == ROWPOOL_OK) {
         status = bar != NULL ? watch_job(job, bar, error) : rowpool_job_wait(job, -1, error);
         rowpool_job_release(job);
         /* The job's end does not wait for its callback, which still needs the semaphore. */

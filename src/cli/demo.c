@@ -320,6 +320,11 @@ static rowpool_status map_often(demonstration *demo, rowpool *pool, const char *
     return status;
 }
 
+static bool is_opencl(rowpool_device_type type)
+{
+    return type < ROWPOOL_DEVICE_FORK || type == ROWPOOL_DEVICE_ISOLATED;
+}
+
 static rowpool_status note_opencl(demonstration *demo, rowpool *pool, rowpool_error *error)
 {
     device_list list;
@@ -328,7 +333,7 @@ static rowpool_status note_opencl(demonstration *demo, rowpool *pool, rowpool_er
         return status;
     size_t used = 0;
     for (size_t i = 0; i < list.count && used < sizeof demo->opencl; i++) {
-        if (list.items[i].in_use && list.items[i].type < ROWPOOL_DEVICE_FORK)
+        if (list.items[i].in_use && is_opencl(list.items[i].type))
             used += (size_t)snprintf(demo->opencl + used, sizeof demo->opencl - used, "%s%s", used > 0 ? "," : "",
                                      list.items[i].index);
     }
@@ -338,7 +343,7 @@ static rowpool_status note_opencl(demonstration *demo, rowpool *pool, rowpool_er
 
 static rowpool_status open_workers(rowpool **pool, const char *device, rowpool_error *error)
 {
-    const rowpool_options options = {.size = sizeof options, .device = device, .isolate = ROWPOOL_ISOLATE_AT_RISK};
+    const rowpool_options options = pool_options(device);
     return rowpool_open(pool, &options, error);
 }
 

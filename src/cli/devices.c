@@ -1,11 +1,17 @@
 #include "devices.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "company.h"
+#include "environment.h"
 #include "message.h"
 #include "options.h"
 #include "output_json.h"
@@ -37,6 +43,116 @@ void free_devices(device_list *list)
 {
     free(list->items);
     list->items = NULL;
+}
+
+rowpool_options pool_options(const char *device)
+{
+    const char *isolate = variable_value("ROWPOOL_ISOLATE");
+    const bool never = the_company()->several || (isolate != NULL && strcmp(isolate, "never") == 0);
+    return (rowpool_options){.size = sizeof(rowpool_options),
+                             .device = device,
+                             .isolate = never ? ROWPOOL_ISOLATE_NEVER : ROWPOOL_ISOLATE_ALWAYS};
+}
+
+/* ---- In a process of its own ------------------------------------------------------------------------------------ */
+
+void describe_end(rowpool_process *process, char text[END_TEXT])
+{
+    rowpool_process_state state = {0};
+    if (rowpool_process_join(process, -1, NULL) != ROWPOOL_OK ||
+        rowpool_process_status(process, &state, NULL) != ROWPOOL_OK)
+        (void)snprintf(text, END_TEXT, "an unknown end");
+    else if (state.end_signal != 0)
+        (void)snprintf(text, END_TEXT, "signal %d (%s)", state.end_signal, strsignal(state.end_signal));
+    else
+        (void)snprintf(text, END_TEXT, "exit status %d", state.exit_code);
+}
+
+/* What the child says first; the devices follow. */
+typedef struct {
+    rowpool_error refusal, error;
+    size_t count;
+} device_answer;
+
+/* OpenCL is in the child itself, whose end is no harm: with a helper process it would be one device. */
+static int answer_with_devices(void *device, int pipe)
+{
+    const char *isolate = variable_value("ROWPOOL_ISOLATE");
+    const rowpool_options options = {.size = sizeof options, .device = device};
+    device_answer answer = {.refusal = {.status = ROWPOOL_OK}};
+    device_list list = {0};
+    rowpool *pool;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (isolate != NULL && strcmp(isolate, "always") == 0)
+        (void)unsetenv("ROWPOOL_ISOLATE");
+    if (rowpool_open(&pool, &options, &answer.refusal) == ROWPOOL_OK)
+        answer.refusal.status = ROWPOOL_OK;
+    answer.error.status = list_devices(&list, pool, &answer.error);
+    answer.count = list.count;
+    bool sent = write(pipe, &answer, sizeof answer) == sizeof answer;
+    for (size_t i = 0; i < list.count; i++)
+        sent = sent && write(pipe, &list.items[i], sizeof list.items[i]) == sizeof list.items[i];
+    free_devices(&list);
+    rowpool_close(pool);
+    return sent ? 0 : 1;
+}
+
+/* False: the end came before. */
+static bool read_whole(int pipe, void *into, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = read(pipe, (char *)into + done, bytes - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return true;
+}
+
+/* False: the child has not answered, or not to the end. */
+static bool read_devices(device_list *list, int pipe, rowpool_error *refusal, rowpool_error *error)
+{
+    enum { PATIENCE_MS = 30000 };
+    struct pollfd end = {.fd = pipe, .events = POLLIN};
+    device_answer answer;
+    if (poll(&end, 1, PATIENCE_MS) <= 0 || !read_whole(pipe, &answer, sizeof answer))
+        return false;
+    *refusal = answer.refusal;
+    *error = answer.error;
+    list->items = calloc(answer.count + 1, sizeof *list->items);
+    if (list->items == NULL)
+        return false;
+    list->count = answer.count;
+    return read_whole(pipe, list->items, answer.count * sizeof *list->items);
+}
+
+rowpool_status ask_for_devices(device_list *list, const char *device, rowpool_error *refusal, rowpool_error *error)
+{
+    union {
+        const char *in;
+        void *out;
+    } argument = {.in = device}; /* the child does not write there */
+    rowpool_process *process;
+    *list = (device_list){0};
+    rowpool_status status = rowpool_process_start(&process, answer_with_devices, argument.out, NULL, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    if (read_devices(list, rowpool_process_pipe(process), refusal, error)) {
+        status = error->status;
+    } else {
+        char end[END_TEXT] = "no answer for 30 seconds";
+        if (!rowpool_process_alive(process) || rowpool_process_join(process, 0, NULL) == ROWPOOL_OK)
+            describe_end(process, end);
+        status = fail(error, ROWPOOL_EDEVICE,
+                      "an OpenCL driver ended the process that asked it for its devices: %s; rowpool doctor tells more",
+                      end);
+    }
+    rowpool_process_close(process);
+    if (status != ROWPOOL_OK)
+        free_devices(list);
+    return status;
 }
 
 const char *device_label(const rowpool_device *device)
@@ -93,7 +209,8 @@ static const char *const HINT = HAVE_OPENCL
 const char *hint_without_opencl(void)
 {
     device_list list;
-    if (list_devices(&list, NULL, NULL) != ROWPOOL_OK)
+    rowpool_error refusal, error;
+    if (ask_for_devices(&list, "auto", &refusal, &error) != ROWPOOL_OK)
         return NULL;
     const bool found = has_opencl(&list);
     free_devices(&list);
@@ -180,7 +297,7 @@ static void print_table(const table_row *rows, size_t count)
         print_row(&rows[i], widths);
 }
 
-static void print_reasons(const device_list *list)
+static void print_reasons(const device_list *list, const char *hint)
 {
     (void)printf("\n* in use\n");
     for (size_t i = 0; i < list->count; i++) {
@@ -188,13 +305,13 @@ static void print_reasons(const device_list *list)
         if (!device->in_use)
             (void)printf("%s is not used: %s\n", device->index, device->reason);
     }
-    const char *hint = has_opencl(list) ? NULL : hint_without_opencl();
     if (hint != NULL)
         (void)printf("%s\n", hint);
 }
 
 static rowpool_status print_list(const device_list *list, rowpool_error *error)
 {
+    const char *hint = has_opencl(list) ? NULL : hint_without_opencl();
     table_row *rows = calloc(list->count + 1, sizeof *rows);
     if (rows == NULL)
         return fail(error, ROWPOOL_ENOMEM, "out of memory");
@@ -203,7 +320,7 @@ static rowpool_status print_list(const device_list *list, rowpool_error *error)
     for (size_t i = 0; i < list->count; i++)
         fill_row(&rows[i + 1], &list->items[i]);
     print_table(rows, list->count + 1);
-    print_reasons(list);
+    print_reasons(list, hint);
     free(rows);
     return ROWPOOL_OK;
 }
@@ -216,22 +333,13 @@ static rowpool_status print_list_as_json(const device_list *list, rowpool_error 
     return print_json(json_pack("{s:o}", "devices", devices), error);
 }
 
-static rowpool_status print_devices(rowpool *pool, bool json, rowpool_error *error)
-{
-    device_list list;
-    rowpool_status status = list_devices(&list, pool, error);
-    if (status != ROWPOOL_OK)
-        return status;
-    status = json ? print_list_as_json(&list, error) : print_list(&list, error);
-    free_devices(&list);
-    return status;
-}
-
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
 static const char HELP[] = "Lists every device that rowpool finds: the OpenCL devices, worker processes (fork) and the "
                            "program itself (host).\n"
-                           "A star marks those that a pool would use; for the others the reason is given.\n"
+                           "A star marks those that a pool would use; for the others the reason is given. The other "
+                           "commands\n"
+                           "have the OpenCL devices in a helper process, and show them as the device isolated.\n"
                            "\n"
                            "  units    compute units, cores or processes\n"
                            "  largest  the largest buffer; larger arrays are cut into chunks\n"
@@ -245,22 +353,34 @@ typedef struct {
     bool json;
 } devices_options;
 
+/* Where the drivers cannot be asked: what a pool has then. */
+static rowpool_status list_without_drivers(device_list *list, const char *device, rowpool_error *error)
+{
+    const rowpool_options options = {.size = sizeof options, .device = device, .isolate = ROWPOOL_ISOLATE_ALWAYS};
+    rowpool *pool;
+    rowpool_status status = rowpool_open(&pool, &options, error);
+    if (status == ROWPOOL_OK)
+        status = list_devices(list, pool, error);
+    rowpool_close(pool);
+    return status;
+}
+
 /* Where the wanted devices are not there, those that are help to choose others. */
 static int show_devices(const devices_options *wanted)
 {
-    const rowpool_options options = {
-        .size = sizeof options, .device = wanted->device, .isolate = ROWPOOL_ISOLATE_AT_RISK};
-    rowpool *pool;
-    rowpool_error refusal;
-    rowpool_error error;
-    bool refused = rowpool_open(&pool, &options, &refusal) != ROWPOOL_OK;
-    rowpool_status status = print_devices(pool, wanted->json, &error);
-    rowpool_close(pool);
-    if (refused)
+    device_list list;
+    rowpool_error refusal, error;
+    if (ask_for_devices(&list, wanted->device, &refusal, &error) != ROWPOOL_OK) {
+        refusal = error;
+        (void)list_without_drivers(&list, wanted->device, &error);
+    }
+    rowpool_status status = wanted->json ? print_list_as_json(&list, &error) : print_list(&list, &error);
+    free_devices(&list);
+    if (refusal.status != ROWPOOL_OK)
         say(NULL, "%s", refusal.message);
     if (status != ROWPOOL_OK)
         say(NULL, "%s", error.message);
-    return refused || status != ROWPOOL_OK ? EXIT_FAILED : EXIT_DONE;
+    return refusal.status != ROWPOOL_OK || status != ROWPOOL_OK ? EXIT_FAILED : EXIT_DONE;
 }
 
 static bool read_option(void *into, int option, const char *value)

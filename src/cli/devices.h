@@ -11,9 +11,21 @@ typedef struct {
     size_t count;
 } device_list;
 
-/* All devices, with what each has done for the pool so far; NULL: those that there are. Empty after a failure. */
+/* How the commands open a pool: with OpenCL in a helper process, unless ROWPOOL_ISOLATE is never. Several processes that
+ * divide the devices of a machine among them are the exception: each has its own, in the process itself. */
+rowpool_options pool_options(const char *device);
+
+/* All devices, with what each has done for the pool so far. Empty after a failure. */
 rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *error);
 void free_devices(device_list *list);
+
+/* The devices of the machine, asked in a child process, for a driver may end the one that asks it. Those are in use that
+ * a pool for `device` takes; refusal: why it is none, or ROWPOOL_OK. */
+rowpool_status ask_for_devices(device_list *list, const char *device, rowpool_error *refusal, rowpool_error *error);
+
+/* How a child process ended that did not do what it was to: "signal 6 (Aborted)", "exit status 1". */
+enum { END_TEXT = 64 };
+void describe_end(rowpool_process *process, char text[END_TEXT]);
 
 /* The device's name, or its platform's where it has none. */
 const char *device_label(const rowpool_device *device);

@@ -7,21 +7,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "message.h"
 #include "options.h"
 #include "output_json.h"
 
 /* ---- Variables -------------------------------------------------------------------------------------------------- */
-
-const char *variable_value(const char *name)
-{
-    rowpool_variable variable;
-    for (size_t i = 0; rowpool_variable_at(i, &variable); i++) {
-        if (strcmp(variable.name, name) == 0)
-            return variable.value;
-    }
-    return NULL;
-}
 
 static bool is_variable(const char *name, size_t length)
 {
@@ -46,36 +37,6 @@ static void examine_variables(finding_list *list)
 }
 
 /* ---- Limits ----------------------------------------------------------------------------------------------------- */
-
-/* What mends a risk, by words of the library's that tell which it is. */
-static const char *risk_remedy(const char *why)
-{
-    static const struct {
-        const char *words, *remedy;
-    } remedies[] = {
-        {"ulimit -n", "ulimit -n 1024"},
-        {"ulimit -v", "ulimit -v unlimited"},
-        {"ulimit -u", "ulimit -u 4096"},
-        {"of memory that its control group", "docker run --memory 2g, or systemctl set-property UNIT MemoryMax=2G"},
-        {"that its control group may have",
-         "docker run --pids-limit 4096, or systemctl set-property UNIT TasksMax=4096"},
-        {"left", "POCL_CACHE_DIR=FOLDER on another disk, or make room on this one"},
-        {"/sys", "mount -t sysfs sysfs /sys"},
-    };
-    size_t i = 0;
-    while (i < sizeof remedies / sizeof *remedies && strstr(why, remedies[i].words) == NULL)
-        i++;
-    return i < sizeof remedies / sizeof *remedies ? remedies[i].remedy : NULL;
-}
-
-static void examine_risk(finding_list *list)
-{
-    char why[160];
-    if (rowpool_at_risk(why, sizeof why))
-        find(list, FINDING_WRONG, "limits", risk_remedy(why), "%s: a driver may end its process for that", why);
-    else
-        find(list, FINDING_OK, "limits", NULL, "files, memory, threads and disk are enough for drivers");
-}
 
 static void describe_limit(char *text, size_t size, __rlimit_resource_t which, unsigned shift, const char *unit)
 {
@@ -168,7 +129,6 @@ static void examine_all(finding_list *list)
     if (examine_drivers(list)) {
         examine_gpus(list);
         examine_cache(list);
-        examine_risk(list);
     }
     show_limits(list);
     examine_cpus(list);
@@ -218,8 +178,9 @@ static rowpool_status print_all(const finding_list *list, bool json, rowpool_err
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
 static const char HELP[] =
-    "Looks at what rowpool needs: OpenCL drivers and their devices, PoCL's cache, the limits of the process, worker\n"
-    "processes and memory that they share. One line for each:\n"
+    "Looks at what rowpool needs: OpenCL drivers and their devices, a kernel that is built and run in the helper\n"
+    "process, PoCL's cache, the limits of the process, worker processes and memory that they share. One line for "
+    "each:\n"
     "\n"
     "  ok      it is as it should be\n"
     "  note    rowpool works, but less fast, or not as somebody may have meant it\n"

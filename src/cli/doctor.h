@@ -14,9 +14,6 @@ void examine_gpus(finding_list *list);
 /* Worker processes, and how they reach the memory of the program. */
 void examine_processes(finding_list *list);
 
-/* The variable's value; NULL where it is not set. */
-const char *variable_value(const char *name);
-
 int run_doctor(int argc, char **argv);
 
 #endif

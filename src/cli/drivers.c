@@ -14,6 +14,7 @@
 
 #include "devices.h"
 #include "doctor.h"
+#include "environment.h"
 
 #define VENDORS "/etc/OpenCL/vendors"
 #define INSTALL_POCL "apt-get install pocl-opencl-icd, or the OpenCL driver of the GPU's vendor"
@@ -149,7 +150,7 @@ static void examine_devices(finding_list *list, bool expected)
     device_list devices;
     rowpool_error error;
     size_t usable = 0;
-    if (list_devices(&devices, NULL, &error) != ROWPOOL_OK) {
+    if (list_devices(&devices, NULL, &error) != ROWPOOL_OK) { /* in this process: it is there for that */
         find(list, FINDING_WRONG, "OpenCL device", "rowpool environment", "%s", error.message);
         return;
     }
@@ -166,7 +167,7 @@ static void examine_devices(finding_list *list, bool expected)
 /* As the other commands open it: what the variables say is understood there, or refused. */
 static void examine_pool(finding_list *list)
 {
-    const rowpool_options options = {.size = sizeof options, .isolate = ROWPOOL_ISOLATE_AT_RISK};
+    const rowpool_options options = pool_options(NULL);
     rowpool *pool;
     rowpool_error error;
     device_list devices;
@@ -186,8 +187,6 @@ static void examine_pool(finding_list *list)
     rowpool_close(pool);
 }
 
-/* ---- In a process of its own ------------------------------------------------------------------------------------ */
-
 /* Findings go through the pipe one by one, so that those before a driver's end are not lost. */
 static void send_findings(finding_list *list, int pipe)
 {
@@ -196,18 +195,117 @@ static void send_findings(finding_list *list, int pipe)
     free_findings(list);
 }
 
-static int ask_drivers(void *argument, int pipe)
+/* ---- A kernel --------------------------------------------------------------------------------------------------- */
+
+/* More elements than the calling thread would do alone. */
+enum { KERNEL_ROWS = 1000, KERNEL_WIDTH = 10, IN_EACH_ROW = 5 };
+
+static rowpool_status run_kernel(rowpool *pool, bool *right, rowpool_error *error)
+{
+    static int32_t data[KERNEL_ROWS * KERNEL_WIDTH];
+    static uint32_t counts[KERNEL_ROWS];
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = KERNEL_ROWS, .width = KERNEL_WIDTH};
+    for (size_t i = 0; i < KERNEL_ROWS * KERNEL_WIDTH; i++)
+        data[i] = (int32_t)(i % KERNEL_WIDTH); /* 4 to 8 are five of ten */
+    rowpool_status status = rowpool_range_count(pool, &rows, NULL, 0, counts, error);
+    *right = true;
+    for (size_t row = 0; row < KERNEL_ROWS; row++)
+        *right &= counts[row] == IN_EACH_ROW;
+    return status;
+}
+
+/* What the drivers say on standard error goes to a file, which tells why one ended its process. NULL: there is none. */
+static void keep_what_drivers_say(FILE *kept)
+{
+    (void)unsetenv("ROWPOOL_LOG"); /* it would be the first to say something */
+    if (kept != NULL)
+        (void)dup2(fileno(kept), STDERR_FILENO);
+}
+
+enum { SAID = 320 };
+
+/* The first line that they said, after a colon; of a long one the end, which tells more. "": none. */
+static void read_what_drivers_said(FILE *kept, char said[SAID])
+{
+    enum { MOST = SAID - 10 };
+    char line[2048];
+    said[0] = '\0';
+    if (kept == NULL)
+        return;
+    rewind(kept);
+    if (fgets(line, sizeof line, kept) == NULL)
+        return;
+    line[strcspn(line, "\n")] = '\0';
+    const size_t length = strlen(line), skipped = length > MOST ? length - MOST : 0;
+    (void)snprintf(said, SAID, ": %s%s", skipped > 0 ? "..." : "", line + skipped);
+}
+
+/* What mends it, by words of the drivers' and of rowpool's that tell what it is. */
+static const char *remedy_for(const char *failure, const char *said)
+{
+    static const char damaged[] =
+        "remove the folder that POCL_CACHE_DIR names, or else ~/.cache/pocl: PoCL fills it again";
+    static const struct {
+        const char *words, *remedy;
+    } remedies[] = {
+        {"cache_topdir", "POCL_CACHE_DIR is set to nothing: unset it, or name a folder"},
+        {"failed to map segment", "POCL_CACHE_DIR=FOLDER, one from which programs may be executed (no noexec mount)"},
+        {"Executable \"ld\"", "apt-get install binutils: a driver links kernels with ld, found by PATH"},
+        {"dlopen", damaged},
+        {"SIGBUS", damaged},
+    };
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
+        if (strstr(said, remedies[i].words) != NULL || strstr(failure, remedies[i].words) != NULL)
+            return remedies[i].remedy;
+    return "see the lines around this one; ROWPOOL_ISOLATE=always keeps drivers out of other programs";
+}
+
+/* Builds, loads and runs a kernel where the other commands do: in the helper process, named, so that it is waited for,
+ * and strict, so that nobody stands in for it. */
+static int try_kernel(void *kept, int pipe)
+{
+    finding_list list = {0};
+    const rowpool_options options = {.size = sizeof options, .device = "isolated", .strict = true};
+    rowpool *pool;
+    rowpool_error error;
+    char said[SAID];
+    bool right = false;
+    keep_what_drivers_say(kept);
+    rowpool_status status = rowpool_open(&pool, &options, &error);
+    if (status == ROWPOOL_OK)
+        status = run_kernel(pool, &right, &error);
+    rowpool_close(pool);
+    read_what_drivers_said(kept, said);
+    if (status != ROWPOOL_OK)
+        find(&list, FINDING_WRONG, "OpenCL kernel", remedy_for(error.message, said), "%s%s", error.message, said);
+    else if (!right)
+        find(&list, FINDING_WRONG, "OpenCL kernel", NULL, "its counts are wrong");
+    else
+        find(&list, FINDING_OK, "OpenCL kernel", NULL,
+             "one was built and run in the helper process, and counted right");
+    send_findings(&list, pipe);
+    return 0;
+}
+
+/* ---- In a process of its own ------------------------------------------------------------------------------------ */
+
+static int try_pool(void *kept, int pipe)
+{
+    finding_list list = {0};
+    keep_what_drivers_say(kept);
+    examine_pool(&list);
+    send_findings(&list, pipe);
+    return 0;
+}
+
+static int ask_drivers(void *kept, int pipe)
 {
     finding_list list = {0};
     const char *named = variable_value("OCL_ICD_VENDORS");
-    const bool *has_loader = argument;
-    if (*has_loader) {
-        size_t loaded = named != NULL ? examine_named(&list, named) : examine_vendors(&list, VENDORS, INSTALL_POCL);
-        send_findings(&list, pipe);
-        examine_devices(&list, loaded > 0);
-        send_findings(&list, pipe);
-    }
-    examine_pool(&list);
+    keep_what_drivers_say(kept);
+    size_t loaded = named != NULL ? examine_named(&list, named) : examine_vendors(&list, VENDORS, INSTALL_POCL);
+    send_findings(&list, pipe);
+    examine_devices(&list, loaded > 0);
     send_findings(&list, pipe);
     return 0;
 }
@@ -215,7 +313,7 @@ static int ask_drivers(void *argument, int pipe)
 /* False: it said nothing for so long that nothing more is to come. */
 static bool receive_findings(finding_list *list, int pipe)
 {
-    enum { PATIENCE_MS = 60000 };
+    enum { PATIENCE_MS = 60000 }; /* longer than a helper's */
     struct pollfd end = {.fd = pipe, .events = POLLIN};
     finding one;
     while (poll(&end, 1, PATIENCE_MS) > 0) {
@@ -226,31 +324,46 @@ static bool receive_findings(finding_list *list, int pipe)
     return false;
 }
 
-/* This process has not used OpenCL: its child may. */
-static void examine_in_child(finding_list *list, bool has_loader)
+/* How the child ended, if it did not do all that it was to do; its own words come after. */
+static bool ended_well(finding_list *list, rowpool_process *process, FILE *kept)
 {
-    static const char remedy[] = "ROWPOOL_ISOLATE=always keeps drivers out of programs; see the lines around this one";
+    char end[END_TEXT], said[SAID];
+    describe_end(process, end);
+    if (strcmp(end, "exit status 0") == 0)
+        return true;
+    read_what_drivers_said(kept, said);
+    find(list, FINDING_WRONG, "OpenCL driver", remedy_for("", said),
+         "a driver ended the process that asked it, with %s%s", end, said);
+    return false;
+}
+
+/* This process has not used OpenCL: its child may. True: it did all that it was to do. */
+static bool examine_in_child(finding_list *list, rowpool_process_run *examine)
+{
     rowpool_process *process;
-    rowpool_process_state state = {0};
     rowpool_error error;
-    if (rowpool_process_start(&process, ask_drivers, &has_loader, NULL, &error) != ROWPOOL_OK) {
+    bool done = false;
+    FILE *kept = tmpfile();
+    if (rowpool_process_start(&process, examine, kept, NULL, &error) != ROWPOOL_OK)
         find(list, FINDING_WRONG, "OpenCL driver", NULL, "none can be asked: %s", error.message);
-        return;
-    }
-    if (!receive_findings(list, rowpool_process_pipe(process)))
-        find(list, FINDING_WRONG, "OpenCL driver", remedy, "a driver did not answer for a minute");
-    else if (rowpool_process_join(process, -1, &error) == ROWPOOL_OK &&
-             rowpool_process_status(process, &state, &error) == ROWPOOL_OK && state.exit_code != 0)
-        find(list, FINDING_WRONG, "OpenCL driver", remedy, "a driver ended the process that asked it, with %s %d",
-             state.end_signal != 0 ? "signal" : "exit status",
-             state.end_signal != 0 ? state.end_signal : state.exit_code);
+    else if (receive_findings(list, rowpool_process_pipe(process)))
+        done = ended_well(list, process, kept);
+    else
+        find(list, FINDING_WRONG, "OpenCL driver", "name in OCL_ICD_VENDORS the folder of those that are to be used",
+             "a driver did not answer for a minute");
     rowpool_process_close(process);
+    if (kept != NULL)
+        (void)fclose(kept);
+    return done;
 }
 
 bool examine_drivers(finding_list *list)
 {
     bool has_loader = examine_loader(list);
-    examine_in_child(list, has_loader);
+    size_t wrong = count_findings(list, FINDING_WRONG);
+    if (has_loader && examine_in_child(list, ask_drivers) && count_findings(list, FINDING_WRONG) == wrong)
+        (void)examine_in_child(list, try_kernel);
+    (void)examine_in_child(list, try_pool);
     return has_loader;
 }
 

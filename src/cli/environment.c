@@ -75,6 +75,16 @@ static int print_all(void)
     return EXIT_DONE;
 }
 
+const char *variable_value(const char *name)
+{
+    rowpool_variable variable;
+    for (size_t i = 0; rowpool_variable_at(i, &variable); i++) {
+        if (strcmp(variable.name, name) == 0)
+            return variable.value;
+    }
+    return NULL;
+}
+
 int run_environment(int argc, char **argv)
 {
     static const command_line environment = {

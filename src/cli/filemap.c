@@ -197,8 +197,7 @@ static bool begin_output(file_map *map)
 
 static bool open_pool(file_map *map)
 {
-    const rowpool_options options = {
-        .size = sizeof options, .device = map->options->device, .isolate = ROWPOOL_ISOLATE_AT_RISK};
+    const rowpool_options options = pool_options(map->options->device);
     rowpool_error error;
     return end_step(the_company()->open_pool(&map->pool, &options, &error), NULL, &error);
 }

@@ -53,7 +53,7 @@ bool read_json_option(void *json, int option, const char *value);
     "                    cpu, gpu, accelerator   the OpenCL devices of that type\n"                   \
     "                    all          every OpenCL device, the same cores twice too\n"                \
     "                    P:D          device D of OpenCL platform P, as rowpool devices lists them\n" \
-    "                    isolated     OpenCL in a helper process, for drivers that abort\n"           \
+    "                    isolated     OpenCL in a helper process, where this program has it always\n" \
     "                    fork         worker processes\n"                                             \
     "                    host         the program itself\n"                                           \
     "                  Without it the environment variable ROWPOOL_DEVICE holds.\n"

@@ -18,8 +18,9 @@ static bool broken_pipes_were_ignored;
 static volatile sig_atomic_t noting;
 static volatile sig_atomic_t noted; /* the signal, or 0 */
 
-/* As it would have ended without a handler. */
-static void die_by(int signal_number)
+/* As it would have ended without a handler. The first process of a container is not ended by its own signal: it exits
+ * with the status that a shell would show. */
+static _Noreturn void die_by(int signal_number)
 {
     sigset_t set;
     (void)sigemptyset(&set);
@@ -27,6 +28,7 @@ static void die_by(int signal_number)
     (void)signal(signal_number, SIG_DFL);
     (void)raise(signal_number);
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    _exit(128 + signal_number);
 }
 
 void remove_interrupted_file(void)
@@ -38,7 +40,7 @@ void remove_interrupted_file(void)
 static void on_interruption(int signal_number)
 {
     const bool ours = getpid() == owner;
-    if (ours && noting && noted == 0) {
+    if (ours && noting && noted == 0 && signal_number == SIGINT) {
         noted = signal_number;
         return;
     }

@@ -1,5 +1,5 @@
 /* Ctrl-C and its like: SIGINT, SIGTERM and SIGHUP end the program by that signal, and take the file along that is not
- * complete. While a job runs, the first one only asks for its end. */
+ * complete. While a job runs, the first Ctrl-C only asks for its end; a batch system or timeout that sends SIGTERM means it. */
 #ifndef ROWPOOL_FILES_INTERRUPT_H
 #define ROWPOOL_FILES_INTERRUPT_H
 
@@ -16,7 +16,7 @@ void set_interrupted_file(const char *path);
 void block_interruptions(sigset_t *before);
 void restore_interruptions(const sigset_t *before);
 
-/* Between the two calls the first signal is but noted. */
+/* Between the two calls the first SIGINT is but noted. */
 void begin_noting_interruptions(void);
 void end_noting_interruptions(void);
 bool interruption_noted(void);

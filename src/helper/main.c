@@ -1,5 +1,6 @@
 /* rowpool-helper: the program in which the isolated backend has OpenCL. Chunks come on a socket, in the form that worker
- * processes get them, and run on the first OpenCL device that a pool would take; librowpool starts it. */
+ * processes get them, and run on the first OpenCL device that a pool would take; the others it names. librowpool starts
+ * it: rowpool-helper PARENT DEVICES automatic|named */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,23 +12,55 @@
 
 /* ---- The device ------------------------------------------------------------------------------------------------- */
 
-static rowpool_status open_device(rp_device *device, rp_hello *hello)
+/* What chunks run on. */
+typedef struct {
+    rp_device device;
+    bool stands_in;  /* built-in functions are computed here until their kernels are built */
+    size_t stood_in; /* bytes of the last chunk that was */
+    const rp_cpu *cpu;
+} executor;
+
+/* Opens the first device; where nobody named it, one that cannot be opened is passed over. */
+static rowpool_status open_first(rp_device *device, rp_device_list *list, rowpool_error *error)
 {
-    const char *words = rp_setting_text(RP_SETTING_ISOLATED_DEVICE);
+    const rp_backend_options options = {.helper_devices = ""};
+    rowpool_status status = ROWPOOL_OK;
+    while (list->items[0].info.type <= ROWPOOL_DEVICE_OTHER) {
+        *device = list->items[0];
+        status = device->backend->open(device, &options, error);
+        if (status == ROWPOOL_OK || !list->automatic)
+            return status;
+        RP_TRY(rp_choose_without(list, &list->items[0], error->message, error));
+    }
+    return status != ROWPOOL_OK
+               ? status
+               : rp_fail(error, ROWPOOL_ENODEVICE,
+                         "there is no OpenCL device. A GPU needs its vendor's OpenCL driver; for the CPU install PoCL "
+                         "(Debian: pocl-opencl-icd)");
+}
+
+static void name_others(rp_hello *hello, const rp_device_list *list)
+{
+    for (size_t i = 1; i < list->used && hello->n_others < RP_HELLO_OTHERS; i++)
+        if (list->items[i].info.type <= ROWPOOL_DEVICE_OTHER)
+            strcpy(hello->others[hello->n_others++], list->items[i].info.index);
+}
+
+static rowpool_status open_device(executor *own, const char *words, rp_hello *hello)
+{
     rp_device_list list;
+    if (words[0] == '\0')
+        words = rp_setting_text(RP_SETTING_ISOLATED_DEVICE);
     if (words == NULL) /* in a setuid program auto has no OpenCL, but that program has asked for this one */
         words = rp_environment_is_trusted() ? "auto" : "all";
     RP_TRY(rp_choose(words, ROWPOOL_ISOLATE_NEVER, false, &list, &hello->error));
-    *device = list.items[0];
+    rowpool_status status = open_first(&own->device, &list, &hello->error);
+    if (status == ROWPOOL_OK) {
+        hello->info = own->device.info;
+        name_others(hello, &list);
+    }
     free(list.items);
-    if (device->info.type > ROWPOOL_DEVICE_OTHER)
-        return rp_fail(&hello->error, ROWPOOL_ENODEVICE,
-                       "there is no OpenCL device. A GPU needs its vendor's OpenCL driver; for the CPU install PoCL "
-                       "(Debian: pocl-opencl-icd)");
-    const rp_backend_options options = {0};
-    RP_TRY(device->backend->open(device, &options, &hello->error));
-    hello->info = device->info;
-    return ROWPOOL_OK;
+    return status;
 }
 
 /* ---- A chunk ---------------------------------------------------------------------------------------------------- */
@@ -88,16 +121,39 @@ static rp_map map_of(const rp_work *work, const rp_work_rows *rows, const rowpoo
     return map;
 }
 
+/* Computes a chunk of a built-in function here, as the calling thread of a pool does while the device waits for a
+ * compiler. False: the device is to do it. */
+static bool stand_in(executor *own, rp_map *map, const rp_chunk *chunk, void *results)
+{
+    const rowpool_function *builtin = rowpool_builtin(map->name);
+    const rp_rows *rows = map->inputs;
+    const size_t stood_in = own->stood_in;
+    own->stood_in = 0;
+    if (!own->stands_in || builtin == NULL || strcmp(builtin->source, map->function->source) != 0 ||
+        own->device.backend->ready(&own->device, map, stood_in))
+        return false;
+    own->stood_in = rp_chunk_elements(rows, chunk) * rows->dtype->size;
+    map->code.compiled = *rp_compiled_for(own->cpu, builtin, rows->dtype_id);
+    rp_map_compute(map, chunk, results);
+    return true;
+}
+
 static bool compute(rp_work_chunk *chunk, const rp_work *work, void *context)
 {
-    rp_device *device = context;
+    executor *own = context;
+    rp_device *device = &own->device;
     rp_work_rows rows;
     rowpool_function function = {
         .size = sizeof function, .name = work->name, .form = work->form, .n_inputs = work->code.n_inputs};
     if (!rp_work_chunk_source(chunk, &function.source) || !rp_work_chunk_rows(chunk, &rows))
         return false;
-    const rp_map map = map_of(work, &rows, &function);
-    rp_task task = {.map = &map, .chunk = chunk_of(work, &rows.block), .device = device, .results = rows.results};
+    rp_map map = map_of(work, &rows, &function);
+    const rp_chunk whole = chunk_of(work, &rows.block);
+    if (stand_in(own, &map, &whole, rows.results)) {
+        rp_work_chunk_was_cold(chunk);
+        return true;
+    }
+    rp_task task = {.map = &map, .chunk = whole, .device = device, .results = rows.results};
     rowpool_error error = {0};
     rowpool_status status = device->backend->submit(device, &task, &error);
     if (status == ROWPOOL_OK)
@@ -120,15 +176,17 @@ int main(int argc, char **argv)
     unsetenv(rp_setting_name(RP_SETTING_TRACE)); /* the file is the other program's */
     rp_work_mark *mark = mmap(NULL, sizeof *mark, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
     static rp_hello hello; /* also what pads it */
-    rp_device device;
+    static executor own;
     memset(&hello, 0, sizeof hello);
     snprintf(hello.version, sizeof hello.version, "%s", rowpool_version());
     hello.work_size = sizeof(rp_work);
     hello.status = mark == MAP_FAILED ? rp_fail(&hello.error, ROWPOOL_ESYSTEM, "cannot map shared memory")
-                                      : open_device(&device, &hello);
+                                      : open_device(&own, argv[2], &hello);
     if (!rp_worker_answer(&self, &hello, sizeof hello) || hello.status != ROWPOOL_OK)
         return 1;
-    rp_work_serve(&self, mark, compute, &device);
-    device.backend->close(&device, false);
+    own.stands_in = strcmp(argv[3], "automatic") == 0;
+    own.cpu = rp_cpu_at(0);
+    rp_work_serve(&self, mark, compute, &own);
+    own.device.backend->close(&own.device, false);
     return 0;
 }

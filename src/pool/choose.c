@@ -110,6 +110,12 @@ static const char *opencl_type(rowpool_device_type type)
     return (size_t)type < sizeof names / sizeof *names ? names[type] : "";
 }
 
+/* Whether a word names devices of OpenCL. */
+static bool is_of_opencl(const word *wanted)
+{
+    return wanted->kind != FORK && wanted->kind != HOST;
+}
+
 static bool is_opencl(const rp_device *device)
 {
     return device->info.type <= ROWPOOL_DEVICE_OTHER;
@@ -117,13 +123,12 @@ static bool is_opencl(const rp_device *device)
 
 static bool matches(const rp_device_list *list, const word *wanted, const rp_device *device)
 {
+    if (wanted->kind == AUTO && !rp_environment_is_trusted())
+        return false;
+    if (list->isolate && is_of_opencl(wanted))
+        return device->info.type == ROWPOOL_DEVICE_ISOLATED;
     switch (wanted->kind) {
     case AUTO:
-        if (!rp_environment_is_trusted())
-            return false;
-        if (list->isolate)
-            return device->info.type == ROWPOOL_DEVICE_ISOLATED && device->available;
-        return is_opencl(device) && device->available;
     case ALL:
         return is_opencl(device) && device->available;
     case CPU:
@@ -186,7 +191,7 @@ static size_t apply_word(rp_device_list *list, const word *wanted)
     size_t matched = 0;
     char why[64];
     rp_device *isolated = find(list, "isolated");
-    if (isolated != NULL && (wanted->kind == ISOLATED || (wanted->kind == AUTO && list->isolate)))
+    if (isolated != NULL && (wanted->kind == ISOLATED || (list->isolate && is_of_opencl(wanted))))
         rp_look(isolated);
     snprintf(why, sizeof why, wanted->kind == AUTO ? "chosen" : "asked for as '%s'", wanted->text);
     for (size_t i = 0; i < list->count; i++) {
@@ -218,7 +223,7 @@ static void name_all(const rp_device_list *list, char *text, size_t size)
 static rowpool_status no_such_device(rp_device_list *list, const word *wanted, rowpool_error *error)
 {
     char all[512];
-    const rp_device *skipped = find(list, "-"); /* all of OpenCL */
+    const rp_device *skipped = find(list, list->isolate ? "isolated" : "-"); /* all of OpenCL */
     if (skipped == NULL && (wanted->kind == INDEX || wanted->kind == ISOLATED))
         skipped = find(list, wanted->text);
     look_at_all(list);
@@ -267,11 +272,25 @@ static rowpool_status apply_words(rp_device_list *list, const char *words, rowpo
             continue;
         if (wanted.kind != AUTO)
             return no_such_device(list, &wanted, error);
-        use(find(list, "fork"), rp_environment_is_trusted()
-                                    ? "chosen: there is no OpenCL device that can be used"
-                                    : "chosen: a setuid program has OpenCL only where it names the device");
+        rp_device *processes = find(list, "fork");
+        if (processes->available)
+            use(processes, rp_environment_is_trusted()
+                               ? "chosen: there is no OpenCL device that can be used"
+                               : "chosen: a setuid program has OpenCL only where it names the device");
+        else
+            use(find(list, "host"), "chosen: neither OpenCL nor processes can be used");
     }
     return ROWPOOL_OK;
+}
+
+/* Adds a word to those for the helper. */
+static rowpool_status add_for_helper(rp_device_list *list, const word *wanted, rowpool_error *error)
+{
+    const size_t used = strlen(list->helper_devices), room = sizeof list->helper_devices - used;
+    if (wanted->kind == ISOLATED ||
+        (size_t)snprintf(list->helper_devices + used, room, "%s%s", used > 0 ? "," : "", wanted->text) < room)
+        return ROWPOOL_OK;
+    return rp_fail(error, ROWPOOL_EINVAL, "the device list names too many devices for a helper process");
 }
 
 /* Whether any word needs OpenCL in this process; checks every word on the way. */
@@ -282,10 +301,14 @@ static rowpool_status scan_words(const char *words, bool *opencl, rp_device_list
     while (words != NULL) {
         word wanted;
         RP_TRY(next_word(&words, whole, &wanted, error));
-        *opencl |= wanted.kind == AUTO ? !list->isolate && rp_environment_is_trusted()
-                                       : wanted.kind == INDEX || wanted.kind < ISOLATED;
+        const bool of_opencl = is_of_opencl(&wanted) && (wanted.kind != AUTO || rp_environment_is_trusted());
+        *opencl |= of_opencl && wanted.kind != ISOLATED && !list->isolate;
+        if (of_opencl && list->isolate)
+            RP_TRY(add_for_helper(list, &wanted, error));
         list->automatic &= wanted.kind == AUTO;
     }
+    if (list->automatic)
+        list->helper_devices[0] = '\0';
     return ROWPOOL_OK;
 }
 
@@ -318,20 +341,11 @@ static void explain_unused(rp_device_list *list)
     }
 }
 
-static bool is_to_isolate(rowpool_isolate isolate)
-{
-    char why[RP_RISK_TEXT];
-    if (isolate != ROWPOOL_ISOLATE_AT_RISK || !rp_at_risk(why))
-        return isolate == ROWPOOL_ISOLATE_ALWAYS;
-    rp_log(RP_LOG_DEVICE, "OpenCL in a helper process only: %s, and a driver may end its process for that", why);
-    return true;
-}
-
 rowpool_status rp_choose(const char *words, rowpool_isolate isolate, bool afresh, rp_device_list *list,
                          rowpool_error *error)
 {
     bool opencl = false;
-    *list = (rp_device_list){.isolate = strstr(words, "auto") != NULL && is_to_isolate(isolate)};
+    *list = (rp_device_list){.isolate = isolate == ROWPOOL_ISOLATE_ALWAYS};
     RP_TRY(scan_words(words, &opencl, list, error));
     rowpool_status status = probe(opencl, afresh, list, error);
     if (status == ROWPOOL_OK)

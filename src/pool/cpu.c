@@ -1,5 +1,6 @@
 /* How many CPUs this process may use. */
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -23,20 +24,35 @@ static size_t affinity_count(void)
     return online > 0 ? (size_t)online : 1;
 }
 
-/* Whole CPUs that a group's "QUOTA PERIOD" allows, where there is such a file and a limit in it. */
-static void look_at_quota(const char *folder, bool unified, void *context)
+/* The numbers in a file of a control group; 0 where there is no such file. */
+static int read_numbers(const char *folder, const char *name, unsigned long long *first, unsigned long long *second)
 {
-    char path[RP_CGROUP_FOLDER + 16];
-    size_t *tightest = context;
-    unsigned long long quota, period;
-    (void)unified;
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
+    char path[RP_CGROUP_FOLDER + 32];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return;
-    int numbers = fscanf(file, "%llu %llu", &quota, &period); /* "max 100000" is no number: no limit */
+        return 0;
+    int numbers = fscanf(file, "%llu %llu", first, second);
     fclose(file);
-    if (numbers == 2 && period > 0)
+    return numbers < 0 ? 0 : numbers;
+}
+
+/* Version 2 has both in one file, where "max 100000" is no limit; version 1 has two files, where a quota of -1 is none. */
+static bool read_quota(const char *folder, bool unified, unsigned long long *quota, unsigned long long *period)
+{
+    unsigned long long none;
+    if (unified)
+        return read_numbers(folder, "cpu.max", quota, period) == 2;
+    return read_numbers(folder, "cpu.cfs_quota_us", quota, &none) == 1 &&
+           read_numbers(folder, "cpu.cfs_period_us", period, &none) == 1 && *quota <= INT64_MAX;
+}
+
+/* Whole CPUs that a group allows in each period; part of one counts as one. */
+static void look_at_quota(const char *folder, bool unified, void *context)
+{
+    size_t *tightest = context;
+    unsigned long long quota, period;
+    if (read_quota(folder, unified, &quota, &period) && period > 0)
         *tightest = rp_min(*tightest, (size_t)((quota + period - 1) / period));
 }
 

@@ -101,10 +101,10 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
 
 enum { MOST_WORKERS = 1024 };
 
-/* The option or the variable, whichever asks for more. */
+/* The option or the variable: either is enough. */
 static rowpool_status read_isolate(rowpool_isolate *isolate, rowpool_error *error)
 {
-    static const char *const words[] = {"never", "risk", "always"};
+    static const char *const words[] = {"never", "always"};
     const char *text = rp_setting_text(RP_SETTING_ISOLATE);
     if (text == NULL)
         return ROWPOOL_OK;
@@ -114,8 +114,8 @@ static rowpool_status read_isolate(rowpool_isolate *isolate, rowpool_error *erro
                 *isolate = (rowpool_isolate)i;
             return ROWPOOL_OK;
         }
-    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be never, risk or always",
-                   rp_setting_name(RP_SETTING_ISOLATE), text);
+    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be never or always", rp_setting_name(RP_SETTING_ISOLATE),
+                   text);
 }
 
 static rowpool_status read_cpu(const rp_cpu **cpu, rowpool_error *error)
@@ -143,7 +143,7 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
     if (options->workers > MOST_WORKERS)
         return rp_fail(error, ROWPOOL_EINVAL, "options.workers is %zu; the most is %d", options->workers, MOST_WORKERS);
     if ((unsigned)options->isolate > ROWPOOL_ISOLATE_ALWAYS)
-        return rp_fail(error, ROWPOOL_EINVAL, "options.isolate is %u, none of ROWPOOL_ISOLATE_NEVER ... _ALWAYS",
+        return rp_fail(error, ROWPOOL_EINVAL, "options.isolate is %u, neither ROWPOOL_ISOLATE_NEVER nor _ALWAYS",
                        (unsigned)options->isolate);
     if (options->device == NULL)
         options->device = rp_setting_text(RP_SETTING_DEVICE);
@@ -179,6 +179,8 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
     rp_device_list *list = &pool->devices;
     pool->options = (rp_backend_options){.workers = options->workers,
                                          .chunk_bytes = options->chunk_bytes,
+                                         .helper_devices = list->helper_devices,
+                                         .automatic = list->automatic,
                                          .init = options->init,
                                          .init_argument = options->init_argument};
     for (size_t i = 0; i < list->count; i++) {
@@ -189,7 +191,7 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
         rowpool_status status = device->backend->open(device, &pool->options, &why);
         if (status == ROWPOOL_OK)
             continue;
-        if (!list->automatic || device->backend == &rp_backend_fork || device->backend == &rp_backend_host)
+        if (!list->automatic || device->backend == &rp_backend_host)
             return rp_fail(error, status, "%s", why.message);
         RP_TRY(rp_choose_without(list, device, why.message, error));
         i = SIZE_MAX; /* the list is in another order now: from its beginning */

@@ -12,11 +12,14 @@
 
 /* ---- choose.c: which devices ------------------------------------------------------------------------------------ */
 
+enum { RP_HELPER_DEVICES = 256 };
+
 typedef struct {
     rp_device *items; /* those in use first */
     size_t count, used;
-    bool automatic; /* nobody named a device: small maps may run on the host */
-    bool isolate;   /* auto takes OpenCL in a helper process */
+    bool automatic;                         /* nobody named a device: small maps may run on the host */
+    bool isolate;                           /* OpenCL is that of helper processes */
+    char helper_devices[RP_HELPER_DEVICES]; /* the devices that they are asked for; "": the helper's own choice */
 } rp_device_list;
 
 /* Finds every device and marks those that `words` asks for, each with the reason. The list is freed with free(items).
@@ -39,13 +42,6 @@ typedef void rp_cgroup_visit(const char *folder, bool unified, void *context);
 
 /* Visits the groups of this process that a controller may have limited. */
 void rp_cgroup_each(const char *controller, rp_cgroup_visit *visit, void *context);
-
-/* ---- risk.c: whether drivers may end this process ---------------------------------------------------------------- */
-
-enum { RP_RISK_TEXT = 160 };
-
-/* Whether surroundings are such that PoCL is known to end its process, and why: one of the limits is low, a disk full. */
-bool rp_at_risk(char why[RP_RISK_TEXT]);
 
 typedef struct rp_run rp_run;
 

@@ -65,9 +65,11 @@ void rp_region_close(rp_region *region)
     if (region->base == NULL)
         return;
     munmap(region->base, region->length);
-    if (region->owner == getpid() && ftruncate(region->fd, 0) != 0)
-        rp_warn("cannot give %zu bytes of shared memory back: %s", region->length, strerror(errno));
-    close(region->fd);
+    if (region->fd >= 0) {
+        if (region->owner == getpid() && ftruncate(region->fd, 0) != 0)
+            rp_warn("cannot give %zu bytes of shared memory back: %s", region->length, strerror(errno));
+        close(region->fd);
+    }
     region->base = NULL;
     region->fd = -1;
 }
@@ -106,16 +108,33 @@ static void unlock_registry(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
+/* Memory without a descriptor, where a sandbox or a limit refuses one: children share it, but workers that are there
+ * already copy it. */
+static bool open_without_descriptor(rp_region *region, size_t bytes)
+{
+    if (!whole_pages(bytes, &region->length))
+        return false;
+    void *base = mmap(NULL, region->length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (base != MAP_FAILED)
+        region->base = base;
+    return base != MAP_FAILED;
+}
+
 void *rowpool_alloc(size_t bytes, rowpool_error *error)
 {
+    rowpool_error refusal;
     rp_region *region = malloc(sizeof *region);
     if (region == NULL) {
         rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
         return NULL;
     }
-    if (rp_region_open(region, bytes, error) != ROWPOOL_OK) {
-        free(region);
-        return NULL;
+    if (rp_region_open(region, bytes, &refusal) != ROWPOOL_OK) {
+        if (!open_without_descriptor(region, bytes)) {
+            rp_fail(error, refusal.status, "%s", refusal.message);
+            free(region);
+            return NULL;
+        }
+        rp_log(RP_LOG_WORKER, "workers will copy these %zu bytes: %s", bytes, refusal.message);
     }
     lock_registry();
     region->next = registry;

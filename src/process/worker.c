@@ -1,7 +1,9 @@
 #include "process/worker.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -83,13 +85,51 @@ pid_t rp_worker_fork(void (*last)(void))
     return pid;
 }
 
-/* Closes first ... last, both included. */
+static void close_if_open(int descriptor)
+{
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
+/* The number that a name is; -1 for another. */
+static long number_of(const char *name)
+{
+    long number = name[0] != '\0' ? 0 : -1;
+    for (; number >= 0 && *name != '\0'; name++)
+        number = *name >= '0' && *name <= '9' && number <= INT_MAX / 10 ? 10 * number + *name - '0' : -1;
+    return number;
+}
+
+/* Closes those of first ... last that /proc lists, by the system call that readdir makes, which takes memory. False:
+ * there is no such list. */
+static bool close_listed(unsigned first, unsigned last)
+{
+    _Alignas(struct dirent64) char entries[4096];
+    int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long bytes = -1;
+    while (folder >= 0 && (bytes = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+        for (long at = 0; at < bytes;) {
+            const struct dirent64 *entry = (const void *)(entries + at);
+            const long descriptor = number_of(entry->d_name);
+            if (descriptor >= (long)first && descriptor <= (long)last && descriptor != folder)
+                close((int)descriptor);
+            at += entry->d_reclen;
+        }
+    close_if_open(folder);
+    return bytes == 0;
+}
+
+/* Closes first ... last, both included. Where the kernel has no call for that (before 5.9) and no /proc, it counts, but
+ * not to limits in the millions: descriptors beyond stay open. */
 static void close_between(unsigned first, unsigned last)
 {
-    if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+    enum { MOST_COUNTED = 65536 };
+    struct rlimit limit;
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0 || close_listed(first, last))
         return;
-    struct rlimit limit; /* a kernel before 5.9 */
-    unsigned most = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < last ? (unsigned)limit.rlim_cur : last;
+    unsigned most = last < MOST_COUNTED ? last : MOST_COUNTED;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < most)
+        most = (unsigned)limit.rlim_cur;
     for (unsigned descriptor = first; descriptor <= most; descriptor++)
         close((int)descriptor);
 }
@@ -144,12 +184,6 @@ static rowpool_status refuse(rowpool_error *error, const char *what)
     return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a worker process: %s: %s%s", what, strerror(errno), advice);
 }
 
-static void close_if_open(int descriptor)
-{
-    if (descriptor >= 0)
-        close(descriptor);
-}
-
 rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error)
 {
     int ends[2];
@@ -179,11 +213,14 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
 /* Where a program finds what it needs: standard streams first, of which only the last is the application's own. */
 enum { SOCKET = 3, MEMORY, SHARED, DESCRIPTORS };
 
-static int spawn(pid_t *pid, const char *path, const int given[DESCRIPTORS])
+static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER_WORDS], const int given[DESCRIPTORS])
 {
     char parent[24];
-    char name[] = "rowpool-helper";
-    char *arguments[] = {name, parent, NULL};
+    const char *arguments[] = {"rowpool-helper", parent, words[0], words[1], NULL};
+    union {
+        const char **in;
+        char *const *out;
+    } argv = {.in = arguments}; /* posix_spawn does not write there, whatever its type says */
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t signals;
@@ -204,7 +241,7 @@ static int spawn(pid_t *pid, const char *path, const int given[DESCRIPTORS])
     posix_spawnattr_setsigdefault(&attributes, &signals);
     sigemptyset(&signals);
     posix_spawnattr_setsigmask(&attributes, &signals);
-    int failure = posix_spawn(pid, path, &actions, &attributes, arguments, environ);
+    int failure = posix_spawn(pid, path, &actions, &attributes, argv.out, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return failure;
@@ -216,7 +253,8 @@ static int out_of_the_way(int descriptor)
     return descriptor < 0 ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, DESCRIPTORS);
 }
 
-rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, rowpool_error *error)
+rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *const words[RP_WORKER_WORDS],
+                               int shared, rowpool_error *error)
 {
     int ends[2];
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
@@ -226,7 +264,7 @@ rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, 
     const int given[DESCRIPTORS] = {
         [SOCKET] = out_of_the_way(ends[1]), [MEMORY] = out_of_the_way(memory), [SHARED] = out_of_the_way(shared)};
     pid_t pid = 0;
-    int failure = given[SOCKET] < 0 || given[SHARED] < 0 ? EMFILE : spawn(&pid, path, given);
+    int failure = given[SOCKET] < 0 || given[SHARED] < 0 ? EMFILE : spawn(&pid, path, words, given);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
         close_if_open(given[i]);
     close_if_open(memory);
@@ -244,7 +282,7 @@ rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, 
 bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
 {
     char *end = NULL;
-    long parent = argc == 2 ? strtol(argv[1], &end, 10) : 0;
+    long parent = argc == 2 + RP_WORKER_WORDS ? strtol(argv[1], &end, 10) : 0;
     if (parent <= 0 || *end != '\0' || fcntl(SOCKET, F_GETFD) < 0 || fcntl(SHARED, F_GETFD) < 0)
         return false;
     begin_life((pid_t)parent);

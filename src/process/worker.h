@@ -31,9 +31,12 @@ typedef void rp_worker_run(const rp_worker_self *self);
  * long as the worker should. ESYSTEM: no process, or no descriptor, is to be had. */
 rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error);
 
-/* Starts a program as a worker: no memory is copied, and no library of this process's is in it. `shared` is a descriptor
- * that it gets beside its own. It dies with the thread that called this, too. */
-rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, int shared, rowpool_error *error);
+/* Starts a program as a worker: no memory is copied, and no library of this process's is in it. `words` are its
+ * arguments from argv[2] on, `shared` is a descriptor that it gets beside its own. It dies with the thread that called
+ * this, too. */
+enum { RP_WORKER_WORDS = 2 };
+rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *const words[RP_WORKER_WORDS], int shared,
+                               rowpool_error *error);
 
 enum { RP_WORKER_DESCRIPTORS = 9 }; /* the most in one message */
 

@@ -139,6 +139,11 @@ bool rp_cl_build_begin(bool waits)
     return builds_here;
 }
 
+void rp_cl_build_adopt(void)
+{
+    builds_here = true;
+}
+
 void rp_cl_build_end(bool built)
 {
     if (built)

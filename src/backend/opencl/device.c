@@ -121,31 +121,37 @@ static void note_loaded(uintptr_t id)
     }
 }
 
-/* Each context may start threads; only the first on a device loads libraries. */
-static cl_context create_context(const rp_device *device, cl_int *code)
+typedef struct {
+    const rp_device *device;
+    cl_context context;
+    cl_int code;
+} context_call;
+
+static void create_context(void *argument)
 {
-    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->id[0], 0};
-    const cl_device_id id = (cl_device_id)device->id[1];
-    rp_cl_guard guard;
-    bool first = !is_loaded(device->id[1]);
-    if (first && !rp_cl_build_begin(true)) {
-        *code = CL_DEVICE_NOT_AVAILABLE;
-        return NULL;
-    }
-    if (first)
-        rp_cl_guard_enter(&guard);
-    else
-        rp_signals_block(&guard.mask);
-    cl_context context = clCreateContext(properties, 1, &id, NULL, NULL, code);
-    if (first)
-        rp_cl_guard_leave(&guard);
-    else
-        rp_signals_unblock(&guard.mask);
-    if (first)
+    context_call *call = argument;
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)call->device->id[0], 0};
+    const cl_device_id id = (cl_device_id)call->device->id[1];
+    call->context = clCreateContext(properties, 1, &id, NULL, NULL, &call->code);
+}
+
+/* Each context may start threads; only the first on a device loads libraries. */
+static cl_context new_context(const rp_device *device, cl_int *code)
+{
+    context_call call = {.device = device, .code = CL_DEVICE_NOT_AVAILABLE};
+    if (is_loaded(device->id[1])) {
+        sigset_t before;
+        rp_signals_block(&before);
+        create_context(&call);
+        rp_signals_unblock(&before);
+    } else if (rp_cl_build_begin(true)) {
+        rp_cl_apart(create_context, &call);
         rp_cl_build_end(false);
-    if (first && *code == CL_SUCCESS)
-        note_loaded(device->id[1]);
-    return context;
+        if (call.code == CL_SUCCESS)
+            note_loaded(device->id[1]);
+    }
+    *code = call.code;
+    return call.context;
 }
 
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
@@ -162,7 +168,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     state->group = group_size(state->id);
     state->exact_divide = divides_exactly(state->id);
     state->vector_bytes = widest_vector();
-    state->context = create_context(device, &code);
+    state->context = new_context(device, &code);
     if (code != CL_SUCCESS) {
         free(state);
         rp_cl_forget();

@@ -34,6 +34,10 @@ void rp_cl_guard_leave(const rp_cl_guard *guard);
 /* The handlers alone, from any thread. */
 void rp_cl_guard_restore(const rp_cl_guard *guard);
 
+/* Runs what may take long in a driver, or for ever, between enter and leave, in a thread of its own: the calling thread
+ * waits for it, and takes the application's signals meanwhile. */
+void rp_cl_apart(void (*run)(void *argument), void *argument);
+
 /* ---- device.c --------------------------------------------------------------------------------------------------- */
 
 /* The kernels of one program; those of a lane are its own, since setting arguments is not thread safe. */
@@ -167,6 +171,9 @@ void rp_cl_builder_end(rp_cl_device *state);
  * process ends, or a thread does, and that was not waited for. The device's lock is not held. */
 bool rp_cl_build_begin(bool waits);
 void rp_cl_build_end(bool built);
+
+/* In a thread that does this for another: where a driver calls exit there, its own build is not waited for. */
+void rp_cl_build_adopt(void);
 
 /* Notices it when the calling thread ends, or ends the process; and whether it does: then what a driver has set up may
  * be gone already. */

@@ -209,18 +209,16 @@ static void report_none(const char *why, void (*found)(void *list, const rp_devi
 }
 
 /* The lock is held. */
-static void ask_drivers(inquiry *probe)
+static void ask_drivers(void *argument)
 {
-    rp_cl_guard guard;
+    inquiry *probe = argument;
     cl_platform_id platforms[MOST_PLATFORMS];
     cl_uint count = 0;
     known.complete = false;
     known.count = 0;
-    rp_cl_guard_enter(&guard);
     cl_int code = clGetPlatformIDs(MOST_PLATFORMS, platforms, &count);
     for (cl_uint i = 0; code == CL_SUCCESS && i < rp_min(count, MOST_PLATFORMS); i++)
         probe_platform(probe, platforms[i], i);
-    rp_cl_guard_leave(&guard);
     known.complete = probe->complete && known.count > 0;
     if (code != CL_SUCCESS || count == 0)
         rp_log(RP_LOG_DEVICE, "no OpenCL platform (%s)", code == CL_SUCCESS ? "none is listed" : rp_cl_name(code));
@@ -247,7 +245,7 @@ void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device)
     inquiry probe = {.found = found, .list = list, .complete = true};
     pthread_mutex_lock(&known.lock);
     if (afresh || !known.complete)
-        ask_drivers(&probe);
+        rp_cl_apart(ask_drivers, &probe);
     else
         for (size_t i = 0; i < known.count; i++)
             pass_on(&probe, &known.devices[i]);

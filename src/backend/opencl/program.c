@@ -38,9 +38,17 @@ static rowpool_status build_failure(const rp_device *device, const rp_cl_program
     return ROWPOOL_EBUILD;
 }
 
-static cl_int compile(const rp_device *device, rp_cl_program *entry)
+typedef struct {
+    const rp_device *device;
+    rp_cl_program *entry;
+    cl_int code;
+} build_call;
+
+static void compile(void *argument)
 {
-    const rp_cl_device *state = device->state;
+    build_call *call = argument;
+    rp_cl_program *entry = call->entry;
+    const rp_cl_device *state = call->device->state;
     char options[512];
     const char *texts[] = {rp_kernel_prelude,
                            rp_kernel_vocabulary,
@@ -55,18 +63,17 @@ static cl_int compile(const rp_device *device, rp_cl_program *entry)
              rp_dtype_of(entry->dtype)->name, entry->width, entry->arguments_size, entry->result_size,
              rp_cl_accumulator_size(entry->accumulator_size), state->vector_bytes,
              state->exact_divide ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
-    cl_int code;
-    entry->program = clCreateProgramWithSource(state->context, sizeof texts / sizeof *texts, texts, NULL, &code);
-    return code == CL_SUCCESS ? clBuildProgram(entry->program, 1, &state->id, options, NULL, NULL) : code;
+    entry->program = clCreateProgramWithSource(state->context, sizeof texts / sizeof *texts, texts, NULL, &call->code);
+    if (call->code == CL_SUCCESS)
+        call->code = clBuildProgram(entry->program, 1, &state->id, options, NULL, NULL);
 }
 
 static rowpool_status build(const rp_device *device, rp_cl_program *entry, rowpool_error *error)
 {
     struct timespec start = rp_clock_now();
-    rp_cl_guard guard;
-    rp_cl_guard_enter(&guard);
-    cl_int code = compile(device, entry);
-    rp_cl_guard_leave(&guard);
+    build_call call = {.device = device, .entry = entry};
+    rp_cl_apart(compile, &call);
+    const cl_int code = call.code;
     if (code != CL_SUCCESS) {
         bool at_fault = code == CL_BUILD_PROGRAM_FAILURE || code == CL_INVALID_BUILD_OPTIONS;
         rowpool_status status = at_fault ? build_failure(device, entry, code, error)

@@ -130,3 +130,36 @@ void rp_cl_guard_leave(const rp_cl_guard *guard)
     rp_cl_guard_restore(guard);
     rp_signals_unblock(&guard->mask);
 }
+
+/* ---- In a thread of its own -------------------------------------------------------------------------------------- */
+
+typedef struct {
+    void (*run)(void *argument);
+    void *argument;
+} driver_call;
+
+static void *run_guarded(void *argument)
+{
+    const driver_call *call = argument;
+    rp_cl_guard guard;
+    rp_cl_build_adopt();
+    rp_cl_guard_enter(&guard);
+    call->run(call->argument);
+    rp_cl_guard_leave(&guard);
+    return NULL;
+}
+
+/* Nobody cancels the calling thread while the other uses what lies on its stack. Where no thread is to be had the
+ * calling thread does it. */
+void rp_cl_apart(void (*run)(void *argument), void *argument)
+{
+    driver_call call = {run, argument};
+    pthread_t thread;
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    if (rp_thread_start(&thread, "rowpool-driver", run_guarded, &call, NULL) == ROWPOOL_OK)
+        pthread_join(thread, NULL);
+    else
+        run_guarded(&call);
+    pthread_setcancelstate(before, NULL);
+}

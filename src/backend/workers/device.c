@@ -206,7 +206,7 @@ rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, s
         destroy(state);
         return status;
     }
-    if (started < asked)
+    if (started < asked && !kind->program)
         rp_log(RP_LOG_WORKER, "only %zu of %zu worker processes could be started", started, asked);
     device->lanes = RP_WORKERS_DEPTH * started;
     device->parallel = started;

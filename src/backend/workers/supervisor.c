@@ -18,9 +18,10 @@
 #include "core/builtin.h"
 
 enum {
-    STOPPED_LOOKS = 8,  /* a worker found stopped so many times in a row, 250 ms apart, is given up, */
-    UNWANTED_LOOKS = 5, /* or found at the same task that nobody wants: it has a second to come to its end */
-    DISMISS_MS = 1000,  /* what a worker has to end when it is told to */
+    STOPPED_LOOKS = 8,          /* a worker found stopped so many times in a row, 250 ms apart, is given up, */
+    UNWANTED_LOOKS = 5,         /* or found at the same task that nobody wants: it has a second to come to its end */
+    DISMISS_MS = 1000,          /* what a worker has to end when it is told to, */
+    DISMISS_PROGRAM_MS = 10000, /* and a program, which has to complete what it compiles */
     EVENTS = 64,
     ROWS_TEXT = 96
 };
@@ -397,7 +398,7 @@ static void dismiss_workers(rp_workers *state)
     for (size_t i = 0; i < state->workers; i++)
         if (state->slots[i].state != RP_WORKERS_EMPTY)
             rp_worker_dismiss(&state->slots[i].worker);
-    struct timespec deadline = rp_clock_after_ms(DISMISS_MS);
+    struct timespec deadline = rp_clock_after_ms(state->kind->program ? DISMISS_PROGRAM_MS : DISMISS_MS);
     for (size_t i = 0; i < state->workers; i++) {
         rp_workers_slot *slot = &state->slots[i];
         rp_worker_end end;

@@ -75,12 +75,16 @@ static inline size_t rp_answer_size(const rp_answer *answer)
     return answer->status == RP_ANSWER_FAILED ? sizeof *answer : offsetof(rp_answer, error);
 }
 
+enum { RP_HELLO_OTHERS = 7 };
+
 /* What a program that is a worker says first: whether it has a device, and which. */
 typedef struct {
     char version[16];
     size_t work_size; /* sizeof(rp_work): both ends have to agree */
     rowpool_status status;
     rowpool_device info;
+    size_t n_others; /* devices that were asked for as well: each takes a program of its own */
+    char others[RP_HELLO_OTHERS][sizeof(((rowpool_device *)0)->index)];
     rowpool_error error;
 } rp_hello;
 

@@ -104,7 +104,7 @@ struct rp_workers {
     rp_region shared;    /* with the workers: */
     rp_work_mark *marks; /* one for each slot */
     void *context;       /* the kind's own; freed with free() */
-    rp_hello hello;      /* of a program: what it said last. The supervisor's, but for the first, after `begun` */
+    rp_hello hello;      /* of a program: what it said last. The supervisor's */
 
     pthread_mutex_t lock; /* everything below, and the slots. Never held during fork */
     pthread_cond_t begun;

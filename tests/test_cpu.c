@@ -1,0 +1,104 @@
+/* How many CPUs there are for this process, where control groups allow fewer than the machine has. The linker leads
+ * rowpool's fopen here (--wrap), so that the groups are those that a test sets up. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pool/pool.h"
+#include "support.h"
+
+/* ---- The control groups as rowpool sees them -------------------------------------------------------------------- */
+
+enum { MOST_FILES = 16 };
+
+static struct {
+    const char *path, *text;
+} files[MOST_FILES];
+
+static void no_groups(void)
+{
+    memset(files, 0, sizeof files);
+}
+
+static void put_file(const char *path, const char *text)
+{
+    size_t i = 0;
+    while (files[i].path != NULL && strcmp(files[i].path, path) != 0)
+        i++;
+    assert_true(i < MOST_FILES);
+    files[i].path = path;
+    files[i].text = text;
+}
+
+FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+    (void)mode;
+    for (size_t i = 0; i < MOST_FILES && files[i].path != NULL; i++)
+        if (strcmp(files[i].path, path) == 0)
+            return fmemopen((void *)(uintptr_t)files[i].text, strlen(files[i].text), "r");
+    errno = ENOENT;
+    return NULL;
+}
+
+/* What the affinity mask allows, or fewer. */
+static size_t at_most(size_t limit)
+{
+    no_groups();
+    const size_t all = rowpool_cpu_count();
+    return all < limit ? all : limit;
+}
+
+/* ---- The tests -------------------------------------------------------------------------------------------------- */
+
+/* Part of a CPU is one, and the tightest group counts, which may be one above the process's own. */
+TEST(groups_of_version_2)
+{
+    const size_t all = at_most(SIZE_MAX), two = at_most(2);
+    put_file("/proc/self/cgroup", "0::/some.slice/rowpool.service\n");
+    assert_int_equal(rowpool_cpu_count(), all);
+    put_file("/sys/fs/cgroup/some.slice/cpu.max", "max 100000\n");
+    assert_int_equal(rowpool_cpu_count(), all);
+    put_file("/sys/fs/cgroup/some.slice/cpu.max", "100001 100000\n");
+    assert_int_equal(rowpool_cpu_count(), two);
+    put_file("/sys/fs/cgroup/some.slice/rowpool.service/cpu.max", "1000 100000\n");
+    assert_int_equal(rowpool_cpu_count(), 1);
+    put_file("/sys/fs/cgroup/some.slice/rowpool.service/cpu.max", "0 100000\n");
+    assert_int_equal(rowpool_cpu_count(), 1);
+}
+
+TEST(groups_of_version_1)
+{
+    const size_t all = at_most(SIZE_MAX), two = at_most(2);
+    put_file("/proc/self/cgroup",
+             "9:name=systemd:/\n8:cpuset:/here\n4:cpu,cpuacct:/here/deeper\n3:cpu_of_others:/there\n0::/\n");
+    put_file("/sys/fs/cgroup/cpu/here/deeper/cpu.cfs_quota_us", "-1\n"); /* no limit */
+    put_file("/sys/fs/cgroup/cpu/here/deeper/cpu.cfs_period_us", "100000\n");
+    put_file("/sys/fs/cgroup/cpu/there/cpu.cfs_quota_us", "1\n");
+    put_file("/sys/fs/cgroup/cpu/there/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(rowpool_cpu_count(), all);
+    put_file("/sys/fs/cgroup/cpu/here/cpu.cfs_quota_us", "100001\n");
+    assert_int_equal(rowpool_cpu_count(), all); /* of which period is not said */
+    put_file("/sys/fs/cgroup/cpu/here/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(rowpool_cpu_count(), two);
+    put_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* of the first group, which a container has alone */
+    put_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(rowpool_cpu_count(), 1);
+}
+
+TEST(lines_that_are_none)
+{
+    const size_t all = at_most(SIZE_MAX);
+    put_file("/proc/self/cgroup", "this is no line of it\n1:\n:\n0::\n");
+    assert_int_equal(rowpool_cpu_count(), all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(groups_of_version_2),
+        cmocka_unit_test(groups_of_version_1),
+        cmocka_unit_test(lines_that_are_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

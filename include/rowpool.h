@@ -15,11 +15,18 @@
  *               legal there. The error is written only when the call fails.
  * Threads       Any number of threads may use one pool and one job at the same time. Only rowpool_close and
  *               rowpool_job_release must be the last use of their handle.
- * Fork          A handle belongs to the process that made it. In a forked child every call on it returns
- *               ROWPOOL_EFORKED, and close and release only drop memory.
+ *               pthread_cancel of a thread in one of these calls, a stream's callback included, takes effect after it.
+ *               Where less than 256 KB of its stack are left a thread finds no OpenCL in this process, and its calls use
+ *               no such device; its jobs do. Nor is there any for pools opened in exit handlers or key destructors.
+ * Fork          A handle belongs to the process that made it. In a child, of fork, _Fork or clone, every call on it
+ *               returns ROWPOOL_EFORKED, and close and release only drop memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
  *               borrowed: until the call returns, or until the job is done for the _async forms.
  * Sizes         All sizes are 64-bit and checked; nothing wraps.
+ * Descriptors   rowpool's are closed on exec and never 0, 1 or 2, even where these are closed. A driver's may be.
+ * Floating      Row functions run in the default floating-point environment (to nearest, with subnormals, no traps),
+ * point         whatever the caller's is, which is the same after the call, exception flags included (but for those that
+ *               long double raises on x86-64). The callback of rowpool_map_stream runs in the caller's.
  *
  * Not promised: counts after a failed or cancelled map (they are never written outside their array); the order in
  * which rows are visited; which device answers.
@@ -63,7 +70,8 @@ extern "C" {
     X(ETIMEDOUT, "the time is up")                                    \
     X(EDEADLK, "waiting here would never end")                        \
     X(EFORKED, "the handle belongs to the parent of this process")    \
-    X(ESYSTEM, "the operating system refused a resource")
+    X(ESYSTEM, "the operating system refused a resource")             \
+    X(ENOTREADY, "what was waited for is not done yet")
 
 typedef enum {
 #define ROWPOOL_STATUS_ENUM(name, text) ROWPOOL_##name,
@@ -189,7 +197,9 @@ typedef enum {
  *
  *     rowpool_options options = {.size = sizeof options, .device = "cpu"};
  *
- * A program that runs with more rights than whoever started it (setuid) has no use for the variables. */
+ * A program that runs with more rights than whoever started it (setuid) has no use for the variables. The loader and the
+ * drivers of OpenCL have: OCL_ICD_VENDORS names a library that is loaded. So auto has no OpenCL there; where the program
+ * itself names cpu, gpu, accelerator, all, P:D or isolated, it trusts that environment, or has cleaned it before. */
 typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
@@ -243,11 +253,16 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
 
 /* Ends everything under way on the pool: each call and job ends with ECANCELED, worker processes are killed instead of
  * waited for, OpenCL devices end the chunks that they have. Does not wait. The pool stays usable: its workers are
- * replaced. */
+ * replaced.
+ *
+ * A function that never ends is ended, with the process that it runs in, only on fork and isolated: by terminate at once;
+ * by a cancel, a deadline, or a callback that ends its stream, when the worker is still at the same chunk a second or so
+ * later. rowpool_close waits for it, as for any call, so one of these comes before. On the host, and in OpenCL in this
+ * process, nothing can end it: all of these then wait for its chunk. What may never end belongs on isolated or fork. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
-/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a completion callback: there it
- * does nothing but say so on standard error. */
+/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a callback of the pool's, or of one
+ * within such a callback: there it does nothing but say so on standard error. */
 ROWPOOL_API void rowpool_close(rowpool *pool);
 
 typedef enum {
@@ -349,7 +364,13 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_range_count_u64(rowpool *pool
  * A function with ROW_RANGES defined takes ranges: its arguments_t is two ordered_t, the ends of a closed interval. */
 typedef enum { ROWPOOL_FOLD, ROWPOOL_BODY } rowpool_form;
 
-enum { ROWPOOL_MOST_INPUTS = 4 };
+enum {
+    ROWPOOL_MOST_INPUTS = 4,
+
+    /* Bytes of an arguments_t, an accumulator_t and a result_t: a device has many of them at once on one thread's stack. A
+     * function with a larger one is refused with EINVAL on every pool; one that is plain C alone may have any. */
+    ROWPOOL_MOST_STRUCT_BYTES = 16384
+};
 
 /* Rows of one input where they lie, as the C form of a row function reads them. */
 typedef struct {
@@ -392,7 +413,7 @@ typedef struct {
 } rowpool_row;
 
 /* A plain C function of a row, for worker processes and, where the caller allows it, the calling thread: row[0] ...
- * row[inputs - 1]; writes one result. */
+ * row[inputs - 1]; writes one result. exit() in a worker process ends that alone: no handler runs, no stream is flushed. */
 typedef void rowpool_row_function(const rowpool_row *row, size_t index, const void *arguments, void *result);
 
 /* A row function. Most are made by rowpool/fold.h and rowpool/body.h; one that is made by hand has OpenCL C text, or a
@@ -470,10 +491,11 @@ typedef struct {
     size_t first_row;
 } rowpool_call;
 
-/* Maps. EINVAL: a wrong argument (the message names it). EBUILD: the function does not compile for a device; with the
- * beginning of its log. ENODEVICE: no device of the pool can run it: no text for OpenCL, no C form for processes.
- * EWORKER: a row twice killed the worker process that had it; all other rows are answered, unless it is hundreds that
- * kill: the message says how many rows have no result. */
+/* Maps. No rows are nothing to do, for any function on any pool, in each form of a call. EINVAL: a wrong argument (the
+ * message names it). EBUILD: the function does not compile for a device; with the beginning of its log. ENODEVICE: no
+ * device of the pool can run it: no text for OpenCL, no C form for processes. EWORKER: a row twice killed the worker
+ * process that had it; all other rows are answered, unless it is hundreds that kill: the message says how many rows have
+ * no result. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map(rowpool *pool, const rowpool_call *call, rowpool_error *error);
 
 /* counts[i * (n_edges - 1) + k] = how many elements of row i lie in [edges[k], edges[k + 1]); the last bin has its
@@ -576,14 +598,15 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply_async(rowpool *pool, ro
                                                                rowpool_job **job, rowpool_error *error);
 
 /* Waits until the job is done and returns the job's own status and error. timeout_ms < 0: for ever.
- * ETIMEDOUT: it is not done yet. EDEADLK: called from a callback of the same pool, and the job is not done. */
+ * ENOTREADY: it is not done yet; ETIMEDOUT is the status of a job that is done, for its own time was up. EDEADLK: called
+ * from a callback of the same pool, and the job is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error);
 
-/* The job's status without waiting: ETIMEDOUT while it is not done. */
+/* The job's status without waiting: ENOTREADY while it is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error);
 
 /* Asks the job to stop; it ends with ECANCELED at the next chunk boundary, or as usual if its last chunk was already
- * under way. Does not wait. */
+ * under way. Does not wait. Chunks that never end: see rowpool_terminate. */
 ROWPOOL_API rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error);
 
 /* Gives the job a deadline, in place of the one that it has: it ends with ETIMEDOUT at the first chunk boundary after
@@ -612,7 +635,7 @@ ROWPOOL_API void rowpool_job_release(rowpool_job *job);
 typedef struct rowpool_process rowpool_process;
 
 /* What the child runs. pipe: a descriptor to write to; the parent reads it at rowpool_process_pipe. Returns the exit
- * status, 0 to 255. Standard streams are flushed afterwards; exit handlers are not run. */
+ * status, 0 to 255, or calls exit(). stdout and stderr are flushed afterwards; exit handlers are not run. */
 typedef int rowpool_process_run(void *argument, int pipe);
 
 typedef struct {
@@ -631,7 +654,9 @@ typedef struct {
     int end_signal; /* the signal that ended it, or 0 */
 } rowpool_process_state;
 
-/* Starts a process: signal handlers reset, signal mask empty, standard streams flushed before. options may be NULL.
+/* Starts a process: signal handlers reset, signal mask empty; stdout and stderr are flushed before, unless another thread
+ * has them locked, and other streams are left alone. Threads that start processes, or fork, do so one after the other.
+ * options may be NULL.
  * argument is the caller's; the child has a copy of what it points to, since it has a copy of all memory.
  * EINVAL: run is NULL. ESYSTEM: no process or descriptor is to be had. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run,
@@ -639,7 +664,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process
                                                                  rowpool_error *error);
 
 /* Waits until the process has ended, however it ended: rowpool_process_status tells. timeout_ms < 0: for ever.
- * ETIMEDOUT: it is still alive. */
+ * ENOTREADY: it is still alive. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms,
                                                                 rowpool_error *error);
 

@@ -93,9 +93,10 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_share(const rowpool_mpi *
 typedef struct rowpool_mpi_file rowpool_mpi_file; /* a .npy file, and which of its rows are this rank's */
 
 /* Collective. A .npy file that every rank can read. Its rows are those of the last axis; or, where offsets is not NULL,
- * ragged rows of its only axis: offsets is the path of a .npy file of the one axis of int64 offsets, in elements, one more
- * than there are rows. Each rank maps the file and touches its own rows alone; an array in Fortran order or the other byte
- * order is read whole, and converted in memory. The file must not change while it is open.
+ * ragged rows of its only axis: offsets is the path of a .npy file of the one axis of int64 or int32 offsets, in elements, one
+ * more than there are rows. Each rank maps the file and touches its own rows alone; an array in Fortran order, of the other
+ * byte order or of bool is read whole, and where need be converted in memory: of bool any byte but 0 is 1. A file of several
+ * arrays is refused. The file must not change while it is open.
  * EINVAL: no such file or array, or offsets, the first wrong one named, or not the same file on all ranks; ESYSTEM: it
  * cannot be read; ENOMEM. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_file_open(rowpool_mpi_file **file, rowpool_mpi *cluster,
@@ -124,7 +125,8 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_gather(rowpool_mpi *clust
  * order of the ranks, by MPI-IO. path is rank 0's, in a folder that every rank reaches; a symbolic link stays, and what
  * it leads to is replaced. The file appears under its name once all is on disk: after a failure, or where a rank is killed,
  * what was there before is there, and nothing else: a process that outlives rank 0 removes the temporary file. (Where a
- * batch system kills that one, too, it stays, as .rowpool-XXXXXX.)
+ * batch system kills that one, too, it stays, as .rowpool-XXXXXX.) The owner and mode of a file that is there are kept;
+ * where that, or replacing it, is refused (it is a mount point), rank 0 copies the whole file into it.
  * EINVAL: an argument is wrong, or path is no regular file; ESYSTEM: it cannot be written. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_write(rowpool_mpi *cluster, const char *path, const void *head,
                                                              size_t head_bytes, const void *own, size_t bytes,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/thread.h"
 #include "base/zero.h"
 #include "core/builtin.h"
 #include "core/range.h"
@@ -111,6 +112,24 @@ static bool is_compiled(const rowpool_function *function)
     return false;
 }
 
+/* PoCL keeps those of a whole group of work items on the stack of the thread that runs them. */
+static rowpool_status check_struct(const rowpool_function *function, const char *what, size_t size,
+                                   rowpool_error *error)
+{
+    if (function->source == NULL || size <= ROWPOOL_MOST_STRUCT_BYTES)
+        return ROWPOOL_OK;
+    return rp_fail(error, ROWPOOL_EINVAL, "%s: its %s has %zu bytes; the most is %d (ROWPOOL_MOST_STRUCT_BYTES)",
+                   function->name, what, size, ROWPOOL_MOST_STRUCT_BYTES);
+}
+
+static rowpool_status check_structs(const rowpool_function *function, const rowpool_compiled *sizes,
+                                    rowpool_error *error)
+{
+    RP_TRY(check_struct(function, "arguments_t", sizes->arguments_size, error));
+    RP_TRY(check_struct(function, "accumulator_t", sizes->accumulator_size, error));
+    return check_struct(function, "result_t", sizes->result_size, error);
+}
+
 /* The function's form for the rows' dtype. */
 static rowpool_status take_function(const rowpool *pool, const rowpool_function *function, rp_map *map,
                                     rowpool_error *error)
@@ -120,7 +139,7 @@ static rowpool_status take_function(const rowpool *pool, const rowpool_function 
     map->name = function->name;
     if (compiled != NULL) {
         map->code.compiled = *compiled;
-        return ROWPOOL_OK;
+        return check_structs(function, compiled, error);
     }
     if (is_compiled(function))
         return rp_fail(error, ROWPOOL_EINVAL, "%s is not for rows of %s", function->name, map->inputs[0].dtype->name);
@@ -133,7 +152,7 @@ static rowpool_status take_function(const rowpool *pool, const rowpool_function 
     map->code.compiled.accumulator_size = function->accumulator_size;
     map->code.compiled.result_size = function->result_size;
     map->code.compiled.result_alignment = rp_min(function->result_size & -function->result_size, 8);
-    return ROWPOOL_OK;
+    return check_structs(function, &map->code.compiled, error);
 }
 
 /* ---- Arguments -------------------------------------------------------------------------------------------------- */
@@ -263,6 +282,7 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
 
 static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     rowpool_status status = check_call(pool, call, (call_kind){.stream = stream != NULL}, &checked, error);
@@ -275,6 +295,7 @@ static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp
 static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_done *done,
                                   void *payload, rowpool_job **job, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     if (job != NULL)
@@ -387,6 +408,7 @@ static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *functio
 rowpool_status rowpool_apply(rowpool *pool, rowpool_apply_function *function, const void *argument,
                              size_t argument_size, void *result, size_t result_size, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
@@ -400,6 +422,7 @@ rowpool_status rowpool_apply_async(rowpool *pool, rowpool_apply_function *functi
                                    size_t argument_size, void *result, size_t result_size, rowpool_done *done,
                                    void *payload, rowpool_job **job, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     checked_call checked;
     rp_zero(&checked, sizeof checked);
     if (job != NULL)

@@ -68,6 +68,20 @@ foreach(device auto all fork host)
 endforeach()
 unset(ENV{ROWPOOL_DEVICE})
 
+# A project without C would leave the functions out, and fail when it is linked.
+file(WRITE ${WORK}/cxx/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
+project(cxx LANGUAGES CXX)
+find_package(rowpool REQUIRED COMPONENTS shared)
+file(WRITE \${CMAKE_CURRENT_BINARY_DIR}/main.cpp \"int main() {}\")
+add_executable(main \${CMAKE_CURRENT_BINARY_DIR}/main.cpp)
+rowpool_add_functions(main FOLDS ${SOURCE}/example/entries.cl)
+")
+execute_process(COMMAND ${CMAKE_COMMAND} -G "${GENERATOR}" -S ${WORK}/cxx -B ${WORK}/cxx/build -D CMAKE_PREFIX_PATH=${prefix}
+  OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE result)
+if(NOT output MATCHES "No CMAKE_CXX_COMPILER" AND (result EQUAL 0 OR NOT output MATCHES "rowpool_add_functions needs the language C"))
+  message(FATAL_ERROR "row functions in a project of C++ alone: ${result}: ${output}")
+endif()
+
 find_program(pkg_config NAMES pkg-config pkgconf)
 if(NOT pkg_config)
   message("there is no pkg-config: that half is skipped")

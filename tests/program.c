@@ -133,6 +133,12 @@ size_t leftovers(void)
     return found;
 }
 
+bool has_nameless_files(void)
+{
+    int fd = open(".", O_TMPFILE | O_RDWR, 0600);
+    return fd >= 0 && close(fd) == 0;
+}
+
 void assert_no_output(const char *path)
 {
     assert_false(exists(path));

@@ -66,6 +66,9 @@ bool exists(const char *path);
 
 /* Temporary files that the program left. */
 size_t leftovers(void);
+
+/* Whether files here can be without a name: an unfinished one is then not among them. */
+bool has_nameless_files(void);
 void assert_no_output(const char *path);
 
 void write_file(const char *path, const void *bytes, size_t size);

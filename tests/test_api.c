@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -705,9 +707,9 @@ TEST(an_unfinished_job_times_out)
         barrier b;
         hold_dispatcher(pool, &b);
         assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
-        assert_refused(rowpool_job_wait(job, 0, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
-        assert_refused(rowpool_job_wait(job, 20, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
-        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+        assert_refused(rowpool_job_wait(job, 0, &error), ROWPOOL_ENOTREADY, error, "not done yet");
+        assert_refused(rowpool_job_wait(job, 20, &error), ROWPOOL_ENOTREADY, error, "not done yet");
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ENOTREADY, error, "not done yet");
         assert_ok(rowpool_job_progress(job, &done, &rows, &error), error);
         assert_int_equal(done, 0);
         assert_int_equal(rows, ROWS);
@@ -806,7 +808,7 @@ TEST(a_deadline_can_be_moved)
             barrier b;
             hold_dispatcher(pool, &b);
             assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
-            assert_refused(rowpool_job_wait(job, 5, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+            assert_refused(rowpool_job_wait(job, 5, &error), ROWPOOL_ENOTREADY, error, "not done yet");
             if (move != AS_IT_IS)
                 assert_ok(rowpool_job_timeout(job, move == NONE ? -1 : 1000000, &error), error);
             let_go(&b);
@@ -857,7 +859,7 @@ TEST(progress_only_grows)
             assert_true(before <= done && done <= rows);
             assert_int_equal(rows, MANY_ROWS);
             before = done;
-        } while (status == ROWPOOL_ETIMEDOUT);
+        } while (status == ROWPOOL_ENOTREADY);
         assert_int_equal(status, ROWPOOL_OK);
         assert_int_equal(done, MANY_ROWS);
         rowpool_job_release(job);
@@ -952,7 +954,7 @@ TEST(waiting_in_a_callback_does_not_hang)
         assert_int_equal(in.waited, ROWPOOL_EDEADLK);
         assert_int_equal(in.error.status, ROWPOOL_EDEADLK);
         assert_int_equal(in.waited_briefly, ROWPOOL_EDEADLK);
-        assert_int_equal(in.polled, ROWPOOL_ETIMEDOUT);
+        assert_int_equal(in.polled, ROWPOOL_ENOTREADY);
         assert_int_equal(in.elsewhere, ROWPOOL_OK);
         assert_ok(rowpool_job_wait(in.child, -1, &error), error);
         assert_true(digits_right(in.counts));
@@ -1061,6 +1063,44 @@ TEST(a_callback_may_not_close_the_pool)
         rowpool_close(c.pool);
         sem_destroy(&c.called);
     }
+}
+
+/* A stream's callback that streams on another pool, whose callback closes the first. */
+static int close_outer(size_t row, size_t rows, const void *results, void *payload)
+{
+    (void)row, (void)rows, (void)results;
+    rowpool_close(payload);
+    return 0;
+}
+
+typedef struct {
+    rowpool *outer, *inner;
+    rowpool_status status;
+} nested;
+
+static int stream_within(size_t row, size_t rows, const void *results, void *payload)
+{
+    nested *own = payload;
+    const rowpool_call call = {.size = sizeof call, .function = rowpool_builtin("sum"), .inputs = &digit_rows};
+    (void)row, (void)rows, (void)results;
+    own->status = rowpool_map_stream(own->inner, &call, ROWPOOL_IN_ORDER, close_outer, own->outer, NULL);
+    return own->status != ROWPOOL_OK;
+}
+
+TEST(a_callback_within_a_callback_may_not_close_the_outer_pool)
+{
+    const rowpool_call call = {.size = sizeof call, .function = rowpool_builtin("sum"), .inputs = &digit_rows};
+    nested own = {.outer = open_pool("host", 0), .inner = open_pool("host", 0)};
+    rowpool_error error;
+    char text[2048];
+    capture stderr_now = capture_begin();
+    rowpool_status status = rowpool_map_stream(own.outer, &call, ROWPOOL_IN_ORDER, stream_within, &own, &error);
+    capture_end(&stderr_now, text, sizeof text);
+    assert_int_equal(status, ROWPOOL_OK);
+    assert_non_null(strstr(text, "rowpool_close"));
+    assert_true(pool_works(own.outer));
+    rowpool_close(own.inner);
+    rowpool_close(own.outer);
 }
 
 /* ---- Many threads ----------------------------------------------------------------------------------------------- */
@@ -1199,7 +1239,19 @@ static int status_of_child(pid_t child)
     return WEXITSTATUS(status);
 }
 
-TEST(a_forked_child_is_kept_out)
+/* Handlers of pthread_atfork run with the first only. */
+typedef enum { FORK, BARE_FORK, CLONE, FORKS } fork_kind;
+
+static pid_t fork_as(fork_kind kind)
+{
+#if __GLIBC_PREREQ(2, 34)
+    if (kind == BARE_FORK)
+        return _Fork();
+#endif
+    return kind == FORK ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+static void keep_child_out(fork_kind kind)
 {
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
@@ -1211,12 +1263,12 @@ TEST(a_forked_child_is_kept_out)
         hold_dispatcher(pool, &b); /* the job is unfinished when the child begins */
         assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
         fflush(NULL);
-        pid_t child = fork();
+        pid_t child = fork_as(kind);
         assert_true(child >= 0);
         if (child == 0) {
             alarm(600); /* a hang is a failure too */
             int failed = calls_in_child(pool, job);
-            _exit(failed != 0 ? failed : pools_in_child());
+            _exit(failed != 0 || kind != FORK ? failed : pools_in_child());
         }
         assert_int_equal(status_of_child(child), 0);
         let_go(&b);
@@ -1226,6 +1278,20 @@ TEST(a_forked_child_is_kept_out)
         assert_true(pool_works(pool));
         rowpool_close(pool);
     }
+}
+
+TEST(a_forked_child_is_kept_out)
+{
+    keep_child_out(FORK);
+}
+
+TEST(so_is_one_that_nobody_was_told_of)
+{
+#if defined(__SANITIZE_THREAD__)
+    skip_since("the thread sanitizer is not told of the child, and takes it for another thread");
+#endif
+    keep_child_out(BARE_FORK);
+    keep_child_out(CLONE);
 }
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
@@ -1412,6 +1478,347 @@ TEST(a_named_device_takes_small_maps_too)
     }
 }
 
+/* ---- The end of a stream ---------------------------------------------------------------------------------------- */
+
+enum { MOST_KINDS = 4 };
+
+/* A pool of each kind that there is here, by its device's word; how many. */
+static size_t every_kind(char words[MOST_KINDS][16])
+{
+    static const char *const always[] = {"host", "fork"};
+    rowpool_device found[MOST_DEVICES];
+    size_t n = 0;
+    for (; n < COUNT_OF(always); n++)
+        snprintf(words[n], sizeof words[n], "%s", always[n]);
+    if (find_devices(NULL, found, MOST_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER) {
+        snprintf(words[n++], sizeof words[0], "%s", found[0].index);
+        snprintf(words[n++], sizeof words[0], "isolated");
+    }
+    return n;
+}
+
+typedef enum { BY_CANCEL, BY_TERMINATE, BY_DEADLINE, ENDINGS } ending;
+
+typedef struct {
+    rowpool *pool;
+    rowpool_job *job; /* NULL: a call that waits */
+    ending how;
+    size_t end_at, delivered; /* the rows after which it is ended; and those that came */
+} ended_stream;
+
+static int end_stream(size_t row, size_t rows, const void *results, void *payload)
+{
+    ended_stream *own = payload;
+    (void)row, (void)results;
+    own->delivered += rows;
+    if (own->delivered != own->end_at)
+        return 0;
+    if (own->how == BY_TERMINATE)
+        return rowpool_terminate(own->pool, NULL) != ROWPOOL_OK;
+    if (own->how == BY_CANCEL)
+        return rowpool_job_cancel(own->job, NULL) != ROWPOOL_OK;
+    return rowpool_job_timeout(own->job, 0, NULL) != ROWPOOL_OK;
+}
+
+/* Whatever ends a stream, and when: it is right only where every row was delivered. */
+static void check_ended_stream(rowpool *pool, ending how, rowpool_order order, bool waits, size_t end_at)
+{
+    enum { STREAMED = 3 };
+    rowpool_error error;
+    rowpool_rows rows = digit_rows;
+    rows.count = STREAMED;
+    ended_stream own = {.pool = pool, .how = how, .end_at = end_at};
+    const rowpool_call call = {
+        .size = sizeof call, .function = rowpool_builtin("count"), .inputs = &rows, .chunk_rows = 1};
+    rowpool_status status;
+    if (waits) {
+        status = rowpool_map_stream(pool, &call, order, end_stream, &own, &error);
+    } else {
+        assert_ok(rowpool_map_stream_async(pool, &call, order, end_stream, NULL, &own, &own.job, &error), error);
+        status = rowpool_job_wait(own.job, -1, &error);
+        rowpool_job_release(own.job);
+    }
+    assert_int_equal(status == ROWPOOL_OK, own.delivered == STREAMED);
+    if (status != ROWPOOL_OK)
+        assert_int_equal(status, how == BY_DEADLINE ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
+    if (how != BY_DEADLINE) /* of a deadline that comes when all rows are answered nobody need know */
+        assert_int_equal(own.delivered, end_at);
+    assert_true(pool_works(pool));
+}
+
+TEST(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered)
+{
+    char words[MOST_KINDS][16];
+    const size_t kinds = every_kind(words);
+    for (size_t i = 0; i < kinds; i++) {
+        rowpool *pool = open_pool(words[i], 0);
+        for (int order = ROWPOOL_IN_ORDER; order <= ROWPOOL_ANY_ORDER; order++)
+            for (size_t end_at = 1; end_at <= 3; end_at++) {
+                check_ended_stream(pool, BY_TERMINATE, (rowpool_order)order, true, end_at);
+                for (int how = 0; how < ENDINGS; how++)
+                    check_ended_stream(pool, (ending)how, (rowpool_order)order, false, end_at);
+            }
+        rowpool_close(pool);
+    }
+}
+
+/* ---- No rows ---------------------------------------------------------------------------------------------------- */
+
+typedef enum {
+    AS_MAP,
+    AS_JOB,
+    AS_STREAM,
+    AS_STREAM_JOB,
+    AS_COUNT,
+    AS_COUNT_JOB,
+    AS_COUNT64,
+    AS_COUNT64_JOB,
+    AS_HISTOGRAM,
+    FORMS
+} call_form;
+
+static int take_none(size_t row, size_t rows, const void *results, void *payload)
+{
+    (void)row, (void)rows, (void)results, (void)payload;
+    fail_msg("there is no row to take");
+    return 1;
+}
+
+/* One call in one of its forms; those that wait for nothing are waited for. */
+static rowpool_status call_as(rowpool *pool, call_form form, const rowpool_call *call, rowpool_error *error)
+{
+    const rowpool_number edges[] = {test_i64(0), test_i64(1)};
+    rowpool_job *job = NULL;
+    rowpool_status status = ROWPOOL_OK;
+    switch (form) {
+    case AS_MAP:
+        return rowpool_map(pool, call, error);
+    case AS_STREAM:
+        return rowpool_map_stream(pool, call, ROWPOOL_IN_ORDER, take_none, NULL, error);
+    case AS_COUNT:
+        return rowpool_range_count(pool, call->inputs, NULL, 0, NULL, error);
+    case AS_COUNT64:
+        return rowpool_range_count_u64(pool, call->inputs, NULL, 0, NULL, error);
+    case AS_HISTOGRAM:
+        return rowpool_histogram(pool, call->inputs, edges, COUNT_OF(edges), NULL, error);
+    case AS_JOB:
+        status = rowpool_map_async(pool, call, NULL, NULL, &job, error);
+        break;
+    case AS_STREAM_JOB:
+        status = rowpool_map_stream_async(pool, call, ROWPOOL_ANY_ORDER, take_none, NULL, NULL, &job, error);
+        break;
+    case AS_COUNT_JOB:
+        status = rowpool_range_count_async(pool, call->inputs, NULL, 0, NULL, NULL, NULL, &job, error);
+        break;
+    default:
+        status = rowpool_range_count_u64_async(pool, call->inputs, NULL, 0, NULL, NULL, NULL, &job, error);
+    }
+    if (status == ROWPOOL_OK)
+        status = rowpool_job_wait(job, -1, error);
+    rowpool_job_release(job);
+    return status;
+}
+
+static void take_no_row(const rowpool_row *row, size_t index, const void *arguments, void *result)
+{
+    (void)row, (void)index, (void)arguments, (void)result;
+}
+
+/* Functions of which each kind of pool has one that it cannot run: with nothing to do that is nobody's concern. */
+TEST(every_form_of_a_call_takes_no_rows_alike)
+{
+    static const rowpool_function functions[] = {
+        {.size = sizeof *functions, .name = "in C alone", .row = take_no_row, .result_size = 4},
+        {.size = sizeof *functions,
+         .name = "as a text alone",
+         .form = ROWPOOL_BODY,
+         .source = "no C\n",
+         .result_size = 4},
+    };
+    char words[MOST_KINDS][16];
+    const size_t kinds = every_kind(words);
+    const rowpool_rows none = {.dtype = ROWPOOL_INT32, .width = WIDTH};
+    for (size_t i = 0; i < kinds; i++) {
+        rowpool *pool = open_pool(words[i], 0);
+        rowpool_error error;
+        rowpool_data *data;
+        assert_ok(rowpool_data_open(&data, pool, &none, &error), error);
+        for (size_t f = 0; f < COUNT_OF(functions); f++)
+            for (int form = 0; form < FORMS; form++) {
+                rowpool_call call = {.size = sizeof call, .function = &functions[f], .inputs = &none};
+                assert_ok(call_as(pool, (call_form)form, &call, &error), error);
+                call.inputs = rowpool_data_rows(data);
+                assert_ok(call_as(pool, (call_form)form, &call, &error), error);
+                call.inputs = NULL; /* what is wrong is wrong all the same */
+                assert_refused(call_as(pool, (call_form)form, &call, &error), ROWPOOL_EINVAL, error, "is NULL");
+            }
+        rowpool_data_close(data);
+        rowpool_close(pool);
+    }
+}
+
+/* ---- Large structs ---------------------------------------------------------------------------------------------- */
+
+/* One of the three is a byte too large; a function that is plain C alone may have any. */
+TEST(structs_too_large_for_a_device_are_refused_everywhere)
+{
+    enum { MOST = ROWPOOL_MOST_STRUCT_BYTES };
+    static const struct {
+        const char *name;
+        size_t arguments, accumulator, result;
+    } cases[] = {{"arguments_t", MOST + 1, 8, 8}, {"accumulator_t", 8, MOST + 1, 8}, {"result_t", 8, 8, MOST + 1}};
+    static char results[MOST + 1];
+    const rowpool_rows row = {.data = digits, .dtype = ROWPOOL_INT32, .count = 1, .width = WIDTH};
+    char words[MOST_KINDS][16];
+    const size_t kinds = every_kind(words);
+    for (size_t i = 0; i < kinds; i++) {
+        rowpool *pool = open_pool(words[i], 0);
+        for (size_t c = 0; c < COUNT_OF(cases); c++) {
+            const rowpool_compiled compiled = {.arguments_size = cases[c].arguments,
+                                               .accumulator_size = cases[c].accumulator,
+                                               .result_size = cases[c].result,
+                                               .result_alignment = 1};
+            rowpool_function function = {.size = sizeof function,
+                                         .name = "spacious",
+                                         .source = "no C\n",
+                                         .arguments_size = cases[c].arguments,
+                                         .accumulator_size = cases[c].accumulator,
+                                         .result_size = cases[c].result};
+            const rowpool_call call = {.size = sizeof call,
+                                       .function = &function,
+                                       .inputs = &row,
+                                       .results = results,
+                                       .results_size = sizeof results,
+                                       .allow_host = true};
+            char text[128];
+            rowpool_error error;
+            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the most is %d", cases[c].name, MOST + 1, MOST);
+            assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
+            function.compiled[ROWPOOL_INT32] = &compiled;
+            assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
+            function.compiled[ROWPOOL_INT32] = NULL;
+            function.source = NULL;
+            function.row = take_no_row;
+            if (i < 2) /* host and fork */
+                assert_ok(rowpool_map(pool, &call, &error), error);
+        }
+        rowpool_close(pool);
+    }
+}
+
+/* ---- A thread that is cancelled --------------------------------------------------------------------------------- */
+
+typedef struct {
+    rowpool *pool;
+    rowpool_job *job;         /* one that does not end meanwhile, */
+    rowpool_process *process; /* and such a process */
+    rowpool_status (*call)(void *cancelled);
+    rowpool_status status;
+    bool returned;
+} cancelled_thread;
+
+static rowpool_status map_cancelled(void *payload)
+{
+    static uint32_t counts[ROWS];
+    const cancelled_thread *own = payload;
+    return rowpool_range_count(own->pool, &digit_rows, NULL, 0, counts, NULL);
+}
+
+static int take_any(size_t row, size_t rows, const void *results, void *payload)
+{
+    (void)row, (void)rows, (void)results, (void)payload;
+    pthread_testcancel(); /* it is held back here too */
+    return 0;
+}
+
+static rowpool_status stream_cancelled(void *payload)
+{
+    const cancelled_thread *own = payload;
+    const rowpool_call call = {.size = sizeof call, .function = rowpool_builtin("sum"), .inputs = &digit_rows};
+    return rowpool_map_stream(own->pool, &call, ROWPOOL_IN_ORDER, take_any, NULL, NULL);
+}
+
+static void apply_nothing(const void *argument, size_t argument_size, void *result, size_t result_size)
+{
+    (void)argument, (void)argument_size, (void)result, (void)result_size;
+}
+
+static rowpool_status apply_cancelled(void *payload)
+{
+    const cancelled_thread *own = payload;
+    return rowpool_apply(own->pool, apply_nothing, NULL, 0, NULL, 0, NULL);
+}
+
+static rowpool_status wait_cancelled(void *payload)
+{
+    const cancelled_thread *own = payload;
+    return rowpool_job_wait(own->job, 1, NULL) == ROWPOOL_ENOTREADY ? ROWPOOL_OK : ROWPOOL_EINVAL;
+}
+
+static rowpool_status join_cancelled(void *payload)
+{
+    const cancelled_thread *own = payload;
+    return rowpool_process_join(own->process, 1, NULL) == ROWPOOL_ENOTREADY ? ROWPOOL_OK : ROWPOOL_EINVAL;
+}
+
+static rowpool_status open_and_close_cancelled(void *payload)
+{
+    const rowpool_options options = {.size = sizeof options, .device = "fork", .workers = 1};
+    rowpool *pool;
+    (void)payload;
+    rowpool_status status = rowpool_open(&pool, &options, NULL);
+    rowpool_close(pool);
+    return status;
+}
+
+static void *be_cancelled(void *payload)
+{
+    cancelled_thread *own = payload;
+    pthread_cancel(pthread_self()); /* it ends where it next may */
+    own->status = own->call(own);
+    own->returned = true;
+    pthread_testcancel();
+    return NULL;
+}
+
+static int wait_to_be_killed(void *argument, int pipe)
+{
+    (void)argument, (void)pipe;
+    pause();
+    return 0;
+}
+
+/* What a call has under way lies on its thread's stack, and others write there: it comes to its end first. */
+TEST(a_cancelled_thread_ends_after_its_call)
+{
+    static rowpool_status (*const calls[])(void *) = {map_cancelled,  stream_cancelled, apply_cancelled,
+                                                      wait_cancelled, join_cancelled,   open_and_close_cancelled};
+    static uint32_t counts[ROWS];
+    rowpool_error error;
+    cancelled_thread own = {.pool = open_pool("fork", 0)};
+    barrier b;
+    hold_dispatcher(own.pool, &b);
+    assert_ok(rowpool_range_count_async(own.pool, &digit_rows, NULL, 0, counts, NULL, NULL, &own.job, &error), error);
+    assert_ok(rowpool_process_start(&own.process, wait_to_be_killed, NULL, NULL, &error), error);
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        pthread_t thread;
+        void *result;
+        own.call = calls[i];
+        own.returned = false;
+        assert_int_equal(pthread_create(&thread, NULL, be_cancelled, &own), 0);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_true(result == PTHREAD_CANCELED); /* what was held back is not forgotten */
+        assert_true(own.returned);
+        assert_int_equal(own.status, ROWPOOL_OK);
+    }
+    rowpool_process_close(own.process);
+    let_go(&b);
+    assert_ok(rowpool_job_wait(own.job, -1, &error), error);
+    rowpool_job_release(own.job);
+    assert_true(pool_works(own.pool));
+    rowpool_close(own.pool);
+}
+
 static int prepare(void **state)
 {
     (void)state;
@@ -1471,14 +1878,20 @@ int main(void)
         cmocka_unit_test(waiting_in_a_callback_does_not_hang),
         cmocka_unit_test(callbacks_may_submit),
         cmocka_unit_test(a_callback_may_not_close_the_pool),
+        cmocka_unit_test(a_callback_within_a_callback_may_not_close_the_outer_pool),
         cmocka_unit_test(many_threads_share_a_pool),
         cmocka_unit_test(a_forked_child_is_kept_out),
+        cmocka_unit_test(so_is_one_that_nobody_was_told_of),
         cmocka_unit_test(devices_are_listed_within_capacity),
         cmocka_unit_test(devices_need_a_place_for_the_number),
         cmocka_unit_test(a_named_device_is_in_use_alone),
         cmocka_unit_test(cpus_are_counted_by_affinity),
         cmocka_unit_test(the_flagship_goes_to_opencl),
         cmocka_unit_test(a_named_device_takes_small_maps_too),
+        cmocka_unit_test(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered),
+        cmocka_unit_test(every_form_of_a_call_takes_no_rows_alike),
+        cmocka_unit_test(structs_too_large_for_a_device_are_refused_everywhere),
+        cmocka_unit_test(a_cancelled_thread_ends_after_its_call),
     };
     return cmocka_run_group_tests(tests, prepare, clean_up);
 }

@@ -11,10 +11,28 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "base/self.h"
 #include "base/settings.h"
 #include "base/source.h"
 #include "base/thread.h"
 #include "support.h"
+
+/* ---- This process ----------------------------------------------------------------------------------------------- */
+
+/* A child of vfork is in its parent's memory: what it asks there must not change the parent's answer. */
+TEST(a_child_in_the_same_memory_changes_nothing)
+{
+    rp_self_watch();
+    assert_int_equal(rp_self(), getpid());
+    pid_t child = vfork();
+    if (child == 0) {
+        (void)rp_self();
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(rp_self(), getpid());
+}
 
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
@@ -24,14 +42,14 @@ TEST(statuses_have_names_and_texts)
     assert_string_equal(rowpool_status_text(ROWPOOL_OK), "success");
     assert_string_equal(rowpool_status_name(ROWPOOL_EFORKED), "ROWPOOL_EFORKED");
     assert_string_equal(rowpool_status_name(ROWPOOL_ESYSTEM), "ROWPOOL_ESYSTEM");
-    for (int status = 0; status <= ROWPOOL_ESYSTEM; status++) {
+    for (int status = 0; status <= ROWPOOL_ENOTREADY; status++) {
         assert_memory_equal(rowpool_status_name((rowpool_status)status), "ROWPOOL_", 8);
         assert_string_not_equal(rowpool_status_text((rowpool_status)status), "unknown status");
         for (int other = 0; other < status; other++)
             assert_string_not_equal(rowpool_status_name((rowpool_status)status),
                                     rowpool_status_name((rowpool_status)other));
     }
-    static const int none[] = {-1, ROWPOOL_ESYSTEM + 1, 12345};
+    static const int none[] = {-1, ROWPOOL_ENOTREADY + 1, 12345};
     for (size_t i = 0; i < COUNT_OF(none); i++) {
         assert_string_equal(rowpool_status_name((rowpool_status)none[i]), "unknown status");
         assert_string_equal(rowpool_status_text((rowpool_status)none[i]), "unknown status");
@@ -375,6 +393,7 @@ TEST(a_path_with_quotes_is_one_string)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_child_in_the_same_memory_changes_nothing),
         cmocka_unit_test(statuses_have_names_and_texts),
         cmocka_unit_test(a_failure_fills_the_error),
         cmocka_unit_test(a_long_message_is_cut),

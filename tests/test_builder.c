@@ -226,6 +226,52 @@ TEST(threads_and_jobs_share_what_is_built)
     rowpool_close(pool);
 }
 
+/* ---- Small stacks ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    rowpool *pool; /* opened by another thread, or NULL */
+    rowpool_status opened, counted, job;
+} small_stack;
+
+static void *use_small_stack(void *argument)
+{
+    static uint32_t counts[COUNT];
+    small_stack *own = argument;
+    const rowpool_options options = {.size = sizeof options, .device = "cpu"};
+    const rowpool_rows rows = flagship();
+    rowpool *fresh;
+    rowpool_job *job;
+    own->opened = rowpool_open(&fresh, &options, NULL);
+    own->counted = rowpool_range_count(own->pool, &rows, NULL, 0, counts, NULL);
+    own->job = rowpool_range_count_async(own->pool, &rows, NULL, 0, counts, NULL, NULL, &job, NULL);
+    if (own->job == ROWPOOL_OK)
+        own->job = rowpool_job_wait(job, -1, NULL);
+    return NULL;
+}
+
+/* Drivers would run over the end of it. On a strict pool nobody does the rows instead. */
+TEST(a_thread_with_a_small_stack_uses_no_driver)
+{
+    enum { STACK = 96 << 10 };
+    if (TEST_SANITIZED)
+        skip_since("sanitizers need more");
+    const rowpool_options options = {.size = sizeof options, .device = "cpu", .strict = true};
+    small_stack own = {0};
+    rowpool_error error;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    assert_ok(rowpool_open(&own.pool, &options, &error), error);
+    pthread_attr_init(&attributes);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, STACK), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, use_small_stack, &own), 0);
+    pthread_attr_destroy(&attributes);
+    pthread_join(thread, NULL);
+    assert_int_equal(own.opened, ROWPOOL_ENODEVICE);
+    assert_int_equal(own.counted, ROWPOOL_EDEVICE);
+    assert_int_equal(own.job, ROWPOOL_OK);
+    rowpool_close(own.pool);
+}
+
 /* ---- The end ------------------------------------------------------------------------------------------------------ */
 
 static void order_build(rowpool *pool)
@@ -303,9 +349,97 @@ TEST(a_process_may_end_while_one_builds)
         }
 }
 
+/* Ends that nobody in the thread which ends the process has prepared: the pool is another's, jobs are the dispatcher's,
+ * the pool is opened as the process or a thread ends. */
+TEST(a_process_may_end_wherever_one_builds)
+{
+    static const char *const ways[] = {"another's", "jobs", "handler", "handler-again", "key", "key-again"};
+    static const int milliseconds[] = {100, 500};
+    for (size_t i = 0; i < COUNT_OF(ways); i++)
+        for (size_t k = 0; k < COUNT_OF(milliseconds); k++) {
+            int status = run_and_end(ways[i], milliseconds[k]);
+            if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                fail_msg("%s after %d ms: wait status %d", ways[i], milliseconds[k], status);
+        }
+}
+
 static void *exit_from_here(void *argument)
 {
     order_build(argument);
+    exit(0);
+}
+
+/* These are left to the end of the process. */
+static rowpool *left;
+
+static void *open_and_build(void *argument)
+{
+    left = open_pool("auto");
+    for (;;)
+        order_build(left);
+    return argument;
+}
+
+static void *open_only(void *argument)
+{
+    left = open_pool("auto");
+    return argument;
+}
+
+static void order_build_by_job(void)
+{
+    static uint32_t counts[COUNT];
+    const rowpool_rows rows = flagship();
+    rowpool_job *job;
+    rowpool_error error;
+    for (int n = 0; n < 3; n++) {
+        assert_ok(rowpool_range_count_async(left, &rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
+        assert_ok(rowpool_job_wait(job, -1, &error), error);
+        rowpool_job_release(job);
+    }
+}
+
+static void open_at_the_end(void)
+{
+    order_build(open_pool("auto")); /* it has other devices, or a driver that is still there */
+}
+
+static void key_ends(void *value)
+{
+    (void)value;
+    open_at_the_end();
+}
+
+/* argument: it has used a pool before. */
+static void *end_with_key(void *argument)
+{
+    pthread_key_t key;
+    assert_int_equal(pthread_key_create(&key, key_ends), 0);
+    assert_int_equal(pthread_setspecific(key, &key), 0);
+    if (argument != NULL)
+        order_build(open_pool("auto"));
+    return NULL;
+}
+
+static int end_unprepared(const char *how, int milliseconds)
+{
+    const bool again = strstr(how, "-again") != NULL;
+    pthread_t thread;
+    if (strcmp(how, "another's") == 0) {
+        assert_int_equal(pthread_create(&thread, NULL, open_and_build, NULL), 0);
+    } else if (strcmp(how, "jobs") == 0) {
+        assert_int_equal(pthread_create(&thread, NULL, open_only, NULL), 0);
+        pthread_join(thread, NULL);
+        order_build_by_job();
+    } else if (strncmp(how, "key", 3) == 0) {
+        assert_int_equal(pthread_create(&thread, NULL, end_with_key, again ? &thread : NULL), 0);
+        pthread_join(thread, NULL);
+    } else {
+        assert_int_equal(atexit(open_at_the_end), 0);
+        if (again)
+            order_build(open_pool("auto"));
+    }
+    usleep((useconds_t)milliseconds * 1000);
     exit(0);
 }
 
@@ -340,9 +474,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_host_serves_only_where_it_may),
         cmocka_unit_test(a_text_that_does_not_build_leaves_the_host),
         cmocka_unit_test(threads_and_jobs_share_what_is_built),
+        cmocka_unit_test(a_thread_with_a_small_stack_uses_no_driver),
         cmocka_unit_test(close_waits_for_the_builder),
         cmocka_unit_test(a_forked_child_does_not),
         cmocka_unit_test(a_process_may_end_while_one_builds),
+        cmocka_unit_test(a_process_may_end_wherever_one_builds),
     };
     static int32_t data[COUNT * WIDTH];
     static uint32_t counts[COUNT];
@@ -354,7 +490,8 @@ int main(int argc, char **argv)
         counts[i / WIDTH] += 4 <= data[i] && data[i] <= 8;
     }
     if (argc > 2)
-        return end(argv[1], atoi(argv[2]));
+        return strstr("exit return thread", argv[1]) != NULL ? end(argv[1], atoi(argv[2]))
+                                                             : end_unprepared(argv[1], atoi(argv[2]));
     if (!has_opencl()) {
         printf("there is no OpenCL device: skipped\n");
         return TEST_SKIPPED;

@@ -4,13 +4,16 @@
  * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it no longer makes so many: once, and for ever
  * from then on. ROWPOOL_TEST_ONE_IN takes only each so-manieth n. */
 #include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/opencl/opencl.h"
 #include "faults.h"
+#include "pool/pool.h"
 #include "scenarios.h"
 #include "support.h"
 
@@ -173,6 +176,94 @@ TEST(many_ranges_of_a_long_row_take_little_memory)
     free(data);
 }
 
+/* ---- Functions that are made as the program runs ---------------------------------------------------------------- */
+
+enum { MADE_ROWS = 64 };
+
+/* Maps the n-th function, and says whether its results are right. */
+static bool map_made(rowpool *pool, uint32_t n)
+{
+    static const int32_t data[MADE_ROWS] = {[MADE_ROWS - 1] = 7};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = MADE_ROWS, .width = 1};
+    char source[256];
+    uint32_t results[MADE_ROWS];
+    snprintf(source, sizeof source,
+             "typedef struct { uint32_t unused; } arguments_t;\ntypedef uint32_t result_t;\n"
+             "ROW_BODY\n{\n    return (uint32_t)ROW(0) + args.unused + %uu;\n}\n",
+             (unsigned)n);
+    const rowpool_function made = {.size = sizeof made,
+                                   .name = "made",
+                                   .form = ROWPOOL_BODY,
+                                   .source = source,
+                                   .arguments_size = 4,
+                                   .result_size = 4};
+    const rowpool_call call = {.size = sizeof call,
+                               .function = &made,
+                               .inputs = &rows,
+                               .results = results,
+                               .results_size = sizeof results,
+                               .chunk_rows = MADE_ROWS / 4};
+    if (rowpool_map(pool, &call, NULL) != ROWPOOL_OK)
+        return false;
+    for (size_t i = 0; i < MADE_ROWS; i++)
+        if (results[i] != (uint32_t)data[i] + n)
+            return false;
+    return true;
+}
+
+typedef struct {
+    rowpool *pool;
+    uint32_t first;
+    bool right;
+} maker;
+
+static void *make_functions(void *argument)
+{
+    enum { ROUNDS = 12, OWN = 3 };
+    maker *own = argument;
+    own->right = true;
+    for (uint32_t i = 0; i < ROUNDS; i++)
+        own->right &= map_made(own->pool, own->first + i % OWN);
+    return NULL;
+}
+
+TEST(functions_made_at_run_time_do_not_pile_up)
+{
+    enum { MOST = 4, MADE = 10, MAKERS = 3 };
+    const rowpool_options options = {.size = sizeof options, .device = "cpu"};
+    rowpool *pool;
+    rowpool_error error;
+    assert_ok(rowpool_open(&pool, &options, &error), error);
+    rp_cl_device *device = pool->devices.items[0].state;
+    assert_int_equal(device->most_programs, RP_CL_MOST_PROGRAMS);
+    device->most_programs = MOST; /* so that it takes less time */
+    for (uint32_t n = 0; n < MADE; n++) {
+        assert_true(map_made(pool, n));
+        assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
+    }
+    const rp_cl_program *oldest = device->programs;
+    while (oldest->next != NULL)
+        oldest = oldest->next;
+    assert_true(map_made(pool, MADE - MOST)); /* it is still there, and then the last to go */
+    assert_ptr_equal(device->programs, oldest);
+    assert_true(map_made(pool, 0)); /* it went, and is built again */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
+    maker makers[MAKERS];
+    pthread_t threads[MAKERS];
+    for (uint32_t i = 0; i < MAKERS; i++) {
+        makers[i] = (maker){.pool = pool, .first = 3 * i};
+        assert_int_equal(pthread_create(&threads[i], NULL, make_functions, &makers[i]), 0);
+    }
+    for (size_t i = 0; i < MAKERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(makers[i].right);
+    }
+    assert_true(map_made(pool, 0));
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MOST); /* one in each lane */
+    rowpool_close(pool);
+}
+
 /* A call that rowpool has ceased to make, or that the layer does not see, would be tried by nobody. */
 TEST(each_call_is_reached)
 {
@@ -196,6 +287,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_kind_of_failure_is_noticed),
         cmocka_unit_test(a_callback_that_comes_late_changes_nothing),
         cmocka_unit_test(many_ranges_of_a_long_row_take_little_memory),
+        cmocka_unit_test(functions_made_at_run_time_do_not_pile_up),
         cmocka_unit_test(each_call_is_reached),
         cmocka_unit_test(nothing_is_left),
     };

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zip.h>
+#include <zlib.h>
 
 #include "support.h"
 
@@ -170,7 +172,8 @@ TEST(reads_numbers)
         {"1,2\n3,4", "int64 2x2 | 1 2 | 3 4", {{0}}},
         {"1,2\r\n3,4\r\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
         {"1,2\r3,4\r", "int64 2x2 | 1 2 | 3 4", {{0}}},
-        {"\n\n1,2\n\n\n3,4\n\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"1,2\n3,4\n\n \r\n\t\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
+        {"\n\na,b\n1,2\n", "int64 1x2 | 1 2", {{0}}},
         {" 1 ,\t2\n3 , 4\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
         {"\"1\",2\n3,\"4\"\n", "int64 2x2 | 1 2 | 3 4", {{0}}},
         {"\xef\xbb\xbf"
@@ -182,7 +185,6 @@ TEST(reads_numbers)
         {"+5,-0,007\n", "int64 1x3 | 5 0 7", {{0}}},
         {"1,2.5\n3,4\n", "float64 2x2 | 1 2.5 | 3 4", {{0}}},
         {"1,2\n3,4e0\n5,6\n", "float64 3x2 | 1 2 | 3 4 | 5 6", {{0}}},
-        {"9007199254740993\n0.5\n", "float64 2x1 | 9007199254740992 | 0.5", {{0}}},
         {"nan,inf\n-inf,1e308\n", "float64 2x2 | nan inf | -inf 1e+308", {{0}}},
         {"4.9e-324,1e-400\n", "float64 1x2 | 5e-324 0", {{0}}},
     };
@@ -196,7 +198,7 @@ TEST(recognises_headers_and_labels)
         {"a,b\n", "int64 0x2", {{0}}},
         {"a\n1\n2\n", "int64 2x1 | 1 | 2", {{0}}},
         {"day,t\nmon,1\ntue,2\n", "int64 2x1 (day) | mon: 1 | tue: 2", {{0}}},
-        {",t\nmon,1\n", "int64 1x1 () | mon: 1", {{0}}},
+        {",t\nmon,1\n", "int64 1x1 (label) | mon: 1", {{0}}},
         {"mon,1\ntue,2\n", "int64 2x1 | mon: 1 | tue: 2", {{0}}},
         {"\"a, \"\"b\"\"\nc\",1\n", "int64 1x1 | a, \"b\"\nc: 1", {{0}}},
         {"a,b\n1,2\n", "int64 1x2 | 1 2", {{'H', "yes"}}},
@@ -292,6 +294,489 @@ TEST(reads_the_type_that_is_asked_for)
     CHECK_ALL(cases, "csv");
 }
 
+/* ---- What could be taken for something else ---------------------------------------------------------------------- */
+
+/* A first column is one of labels where no cell of it, in all rows, is a number, or may be meant as one. */
+TEST(takes_labels_where_no_cell_is_a_number)
+{
+    static const text_case cases[] = {
+        {"a,b\n,1\nx,2\nNA,3\n", "int64 3x1 (a) | : 1 | x: 2 | NA: 3", {{0}}},
+        {"a,b\n,1\n4,2\n", "int64 2x2 | 0 1 | 4 2", {{'i', "0"}}},
+        {"a,b\n-,1\n?,2\n", "int64 2x2 | 0 1 | 0 2", {{'i', "0"}}},
+        {"a,b\n-,2\n3,4\n5,6\n", "int64 3x2 | 0 2 | 3 4 | 5 6", {{'i', "0"}}},
+        {"a,b\nx,2\n3,4\n", "int64 2x1 (a) | x: 2 | 3: 4", {{'L', "1"}}},
+        {"a,b\nx,2\n$5,4\n", "int64 2x1 (a) | x: 2 | $5: 4", {{'L', "a"}}},
+        {"a,b\nx,2\n3,4\n", "int64 2x1 | 2 | 4", {{'k', "1"}}},
+        {"d,b\n2020-01-31,1\n2020-02,2\n", "int64 2x1 (d) | 2020-01-31: 1 | 2020-02: 2", {{0}}},
+        {"d,b\n2020/1/31,1\n31.12.2020,2\n12:30,3\n", "int64 3x1 (d) | 2020/1/31: 1 | 31.12.2020: 2 | 12:30: 3", {{0}}},
+        {"d,b\n31-Jan-2020,1\n2020-01-31T12:30:00.5Z,2\n",
+         "int64 2x1 (d) | 31-Jan-2020: 1 | 2020-01-31T12:30:00.5Z: 2",
+         {{0}}},
+        {"d,b\nrow-1,1\n(Intercept),2\n\xc3\xa9t\xc3\xa9,3\n\xe9,4\n",
+         "int64 4x1 (d) | row-1: 1 | (Intercept): 2 | \xc3\xa9t\xc3\xa9: 3 | \xe9: 4",
+         {{0}}},
+    };
+    static const text_case refused[] = {
+        {"a,b\nx,2\n3,4\n",
+         "line 2, column 1 (a): 'x' is no number, but line 3 has '3' there; --labels 1 takes the column as labels, "
+         "--skip 1 leaves the column out",
+         {{0}}},
+        {"a,b\n,1\nx,2\ny,3\nnan,4\n",
+         "line 3, column 1 (a): 'x' is no number, but line 5 has 'nan' there; --labels 1 takes the column as labels, "
+         "--skip 1 leaves the column out",
+         {{0}}},
+        {"a,,c\n1,2,3\n",
+         "line 1, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan, --header "
+         "yes "
+         "takes this row as names",
+         {{0}}},
+        {"mon,NA\ntue,2\n",
+         "line 1, column 2: the cell is missing ('NA'); --missing says what stands in for it, as in --missing nan, "
+         "--header yes takes this row as names",
+         {{0}}},
+        {"a,b\n3,4\nx,2\n",
+         "line 3, column 1 (a): 'x' is no number; --labels 1 takes the column as labels, --skip 1 leaves the column "
+         "out",
+         {{0}}},
+        {"a,b\n-,1\n3,2\n",
+         "line 2, column 1 (a): the cell is missing ('-'); --missing says what stands in for it, as in --missing nan",
+         {{0}}},
+        {"a,b\ntotal,1\n$5,2\n",
+         "line 3, column 1 (a): '$5' is no number and no label; --labels 1 takes the column as labels, --skip 1 leaves "
+         "the column out",
+         {{0}}},
+        {"mon,1\n5,2\n",
+         "line 1, column 1: 'mon' is no number, but line 2 has '5' there; --labels 1 takes the column as labels, "
+         "--skip "
+         "1 leaves the column out, --header yes takes this row as names",
+         {{0}}},
+    };
+    CHECK_ALL(cases, "csv");
+    CHECK_ALL_REFUSED(refused, "csv");
+}
+
+/* With --missing they are all the same; without it the first one is refused, whatever the others in its column are. */
+TEST(knows_missing_cells_and_damaged_numbers)
+{
+    static const char *const missing[] = {"",     "NA",   "N/A",  "n/a", "#N/A", "<NA>", "NULL",
+                                          "null", "None", "none", "?",   ".",    "-",    "\\N"};
+    static const char *const damaged[] = {"$5",
+                                          "5%",
+                                          "1_000",
+                                          "\"1,234\"",
+                                          "1.0D+02",
+                                          "5kg",
+                                          "3rd",
+                                          "#7",
+                                          "1/2",
+                                          "1 000",
+                                          "(5)",
+                                          "5-",
+                                          "1.5-103",
+                                          "1.2e",
+                                          "#DIV/0!",
+                                          "\xe2\x82\xac"
+                                          "5",
+                                          "\xa3"
+                                          "5",
+                                          "1'000",
+                                          "1.234.567",
+                                          "\xef\xbc\x95",
+                                          "2020-001",
+                                          "+-5"};
+    char text[128];
+    char expected[256];
+    for (size_t i = 0; i < COUNT_OF(missing); i++) {
+        for (int column = 1; column <= 2; column++) {
+            (void)snprintf(text, sizeof text, column == 1 ? "a,b\n%s,2\n3,4\n" : "a,b\n2,%s\n3,4\n", missing[i]);
+            check_text(
+                "csv",
+                &(text_case){text, column == 1 ? "int64 2x2 | -7 2 | 3 4" : "int64 2x2 | 2 -7 | 3 4", {{'i', "-7"}}},
+                __LINE__);
+            const bool shown = missing[i][0] != '\0';
+            (void)snprintf(
+                expected, sizeof expected,
+                "line 2, column %d (%c): the cell is missing%s%s%s; --missing says what stands in for it, as "
+                "in --missing nan",
+                column, "ab"[column - 1], shown ? " ('" : "", missing[i], shown ? "')" : "");
+            check_refused("csv", text, strlen(text), &(text_case){text, expected, {{0}}}, __LINE__);
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(damaged); i++) {
+        for (int rows = 1; rows <= 2; rows++) { /* other cells may be damaged, too */
+            (void)snprintf(text, sizeof text, "a,b\n%s,2\n%s,4\n", damaged[i], rows == 1 ? damaged[i] : "3");
+            char cell[32];
+            (void)snprintf(cell, sizeof cell, "%s", damaged[i] + (damaged[i][0] == '"'));
+            cell[strcspn(cell, "\"")] = '\0';
+            (void)snprintf(expected, sizeof expected,
+                           "line 2, column 1 (a): '%s' is no number%s; --labels 1 takes the column as labels, --skip 1 "
+                           "leaves the column out",
+                           cell, cell[0] == '#' ? "; --comment '#' skips such lines" : "");
+            if (cell[0] == '#')
+                *strrchr(expected, ';') = ',';
+            check_refused("csv", text, strlen(text), &(text_case){text, expected, {{'i', "0"}}}, __LINE__);
+        }
+    }
+}
+
+/* pandas writes the first column without a name, R without even a separator for it, and rowpool as row. */
+TEST(takes_first_columns_without_a_name_as_labels)
+{
+    static const text_case cases[] = {
+        {",a,b\n0,1,2\n1,3,4\n", "int64 2x2 (label) | 0: 1 2 | 1: 3 4", {{0}}},
+        {"\"\",\"a\",\"b\"\n\"1\",1,2\n\"2\",3,4\n", "int64 2x2 (label) | 1: 1 2 | 2: 3 4", {{0}}},
+        {"a,b\n5,1,2\n$6,3,4\n",
+         "int64 2x2 <the header has a name less than the rows have cells: column 1 has none> (label) | 5: 1 2 | $6: 3 "
+         "4",
+         {{0}}},
+        {"a,b\n5,1,2\n",
+         "int64 1x2 <the header has a name less than the rows have cells: column 1 has none> (label) | 5: 1 2",
+         {{'L', "1"}}},
+        {",a,b\n0,1,2\n", "int64 1x3 | 0 1 2", {{'L', "none"}}},
+        {",a,b\n0,1,2\n", "int64 1x2 | 1 2", {{'k', "1"}}},
+        {",0,1\n0,5,6\n1,7,8\n",
+         "int64 2x2 <the first row is taken as names; --header no takes it as data> (label) | 0: 5 6 | 1: 7 8",
+         {{0}}},
+        {",0\n0,5\n",
+         "int64 1x1 <the first row is taken as names; --header no takes it as data> (label) | 0: 5",
+         {{0}}},
+        {",0\n0,5\n", "int64 2x2 | -1 0 | 0 5", {{'H', "no"}, {'i', "-1"}}},
+        {",a\n1,2\n3\n", "int64 2x1 ragged (label) | 1: 2 | 3:", {{'g', NULL}}},
+        {"row,count\n0,2\n1,3\n",
+         "int64 2x1 <column 1 (row) holds row numbers and is taken as labels; --labels none takes it as numbers> (row) "
+         "| "
+         "0: 2 | 1: 3",
+         {{0}}},
+        {"row,day,count\n0,mon,2\n",
+         "int64 1x1 <column 2 (day) holds words and is left out; column 1 (row) holds row numbers and is taken as "
+         "labels; "
+         "--labels none takes it as numbers> (row) | 0: 2",
+         {{0}}},
+        {"row,count\n0,2\n1,3\n", "int64 2x2 | 0 2 | 1 3", {{'L', "none"}}},
+        {"row,col\n0,2\n0,3\n", "int64 2x2 | 0 2 | 0 3", {{0}}},
+        {"row,col\n1,2\n2,3\n", "int64 2x2 | 1 2 | 2 3", {{0}}},
+    };
+    static const text_case refused[] = {
+        {"row,count\n0,2\n1,3\n7,4\n",
+         "line 4, column 1 (row): '7' is not the row number 2, and those above are row numbers; --labels 1 takes the "
+         "column as labels, --labels none as numbers",
+         {{0}}},
+        {"a,b\n5,1,2\n6,3\n", "line 3 has 2 cells where the first row has 3; --ragged takes rows of any length", {{0}}},
+    };
+    CHECK_ALL(cases, "csv");
+    CHECK_ALL_REFUSED(refused, "csv");
+}
+
+TEST(keeps_empty_lines_where_they_are)
+{
+    static const text_case cases[] = {
+        {"a\n1\n\n3\n", "float64 3x1 | 1 | nan | 3", {{'i', "nan"}}},
+        {"a\n\n\n3\n\n\n", "int64 3x1 | 0 | 0 | 3", {{'i', "0"}}},
+        {"\n1\n \n3\n", "int64 4x1 | 0 | 1 | 0 | 3", {{'i', "0"}}},
+        {"\n\na\n1\n", "int64 1x1 | 1", {{0}}},
+        {"1\n\"\"\n", "int64 2x1 | 1 | 0", {{'i', "0"}}},
+        {"1,2\n\n3\n\r\n\r\n", "int64 3x2 ragged | 1 2 | | 3", {{'g', NULL}}},
+        {"a,b\n\r\nx,2\r\n\r\ny,3\r\n", "int64 4x1 ragged (a) | : | x: 2 | : | y: 3", {{'g', NULL}}},
+    };
+    static const text_case refused[] = {
+        {"a\n1\n\n3\n",
+         "line 3, column 1 (a): the cell is missing; --missing says what stands in for it, as in --missing nan",
+         {{0}}},
+        {"1,2\n\n\n3,4\n", "line 2 is empty; --ragged takes it as a row without cells", {{'i', "0"}}},
+        {"\n1,2\n", "line 1 is empty; --ragged takes it as a row without cells", {{0}}},
+        {"a,b\n\n1,2\n", "line 2 is empty; --ragged takes it as a row without cells", {{0}}},
+    };
+    CHECK_ALL(cases, "csv");
+    CHECK_ALL_REFUSED(refused, "csv");
+}
+
+TEST(skips_comments)
+{
+    static const text_case cases[] = {
+        {"# run, 2020\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped> | 1 2", {{0}}},
+        {"# a\n\n #\na,b\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped and 1 more like it> | 1 2", {{0}}},
+        {"# \"a\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped> | 1 2", {{0}}},
+        {"id,b\n#a,2\n", "int64 1x1 (id) | #a: 2", {{0}}},
+        {"\"#a\",1\n", "int64 1x1 | #a: 1", {{0}}},
+        {"#a,b\n1,2\n", "int64 1x2 | 1 2", {{'C', "none"}}},
+        {"#a,b\n#1,2\n3,4\n# end\n", "int64 1x2 | 3 4", {{'C', "#"}}},
+        {"% a\n1,2\n%3,4\n", "int64 1x2 | 1 2", {{'C', "%"}}},
+        {"% a\n#\n1\n", "int64 1x1 | 1", {{'C', "%"}, {'H', "yes"}}},
+        {"1\n\n% a\n\n2\n", "int64 4x1 | 1 | 0 | 0 | 2", {{'C', "%"}, {'i', "0"}}},
+    };
+    static const text_case refused[] = {
+        {"# a\n#b\n",
+         "the file is empty: there is not even a header, only lines that are skipped; --comment none takes them as "
+         "rows",
+         {{0}}},
+        {"1\n# end\n",
+         "line 2, column 1: '# end' is no number; --delimiter ' ' separates cells there, --comment '#' skips such "
+         "lines",
+         {{0}}},
+        {"1;2\n",
+         "--comment is what separates cells, ';', too; --delimiter names another one",
+         {{'D', ";"}, {'C', ";"}}},
+    };
+    CHECK_ALL(cases, "csv");
+    CHECK_ALL_REFUSED(refused, "csv");
+}
+
+TEST(reads_decimal_commas)
+{
+    static const text_case cases[] = {
+        {"a;b\n1,5;2\n-3,5e1;4\n", "float64 2x2 | 1.5 2 | -35 4", {{'D', ";"}, {'N', ","}}},
+        {"31.12.2020;1,5\n", "float64 1x1 | 31.12.2020: 1.5", {{'D', ";"}, {'N', ","}}},
+        {"sep=;\r\n1,5;.\r\n", "float64 1x2 | 1.5 0.5", {{'N', ","}, {'i', "0,5"}}},
+        {"1.5;2\n", "float64 1x2 | 1.5 2", {{'D', ";"}, {'N', "."}}},
+    };
+    static const text_case refused[] = {
+        {"a;b\n1,5;2\n3,5;4\n",
+         "line 2, column 1 (a): '1,5' is no number; --decimal , takes the comma as the decimal point, --labels 1 takes "
+         "the column as labels, --skip 1 leaves the column out",
+         {{'D', ";"}}},
+        {"a;b\n1;2\n3;2,5\n",
+         "line 3, column 2 (b): '2,5' is no number; --decimal , takes the comma as the decimal point, --skip 2 leaves "
+         "the column out",
+         {{'D', ";"}}},
+        {"1;1.5\n",
+         "line 1, column 2: '1.5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
+         {{'D', ";"}, {'N', ","}}},
+        {"1;1.234,5\n",
+         "line 1, column 2: '1.234,5' is no number; --skip 2 leaves the column out, --header yes takes this row as "
+         "names",
+         {{'D', ";"}, {'N', ","}}},
+        {"a;b\n1,5;2\n",
+         "line 2, column 2 (a;b): '5;2' is no number; --delimiter ';' separates cells there, --skip 2 leaves the "
+         "column "
+         "out",
+         {{0}}},
+        {"1,2\n", "--decimal is what separates cells, ',', too; --delimiter names another one", {{'N', ","}}},
+    };
+    CHECK_ALL(cases, "csv");
+    CHECK_ALL_REFUSED(refused, "csv");
+}
+
+/* 2^53 is the last that has all below it. */
+TEST(warns_of_integers_that_are_rounded)
+{
+    static const text_case cases[] = {
+        {"9007199254740993\n0.5\n",
+         "float64 2x1 <line 1, column 1: 9007199254740993 is rounded, float64 does not hold it; --type int64 keeps "
+         "integers as they are> | 9007199254740992 | 0.5",
+         {{0}}},
+        {"a,id\n0.5,1\n1,9007199254740992\n2,1234567890123456789\n3,1234567890123456787\n",
+         "float64 4x2 <line 4, column 2 (id): 1234567890123456789 is rounded, float64 does not hold it; --type int64 "
+         "keeps "
+         "integers as they are> | 0.5 1 | 1 9007199254740992 | 2 1.2345678901234568e+18 | 3 1.2345678901234568e+18",
+         {{0}}},
+        {"1234567890123456789,\n",
+         "float64 1x2 <line 1, column 1: 1234567890123456789 is rounded, float64 does not hold it; --type int64 keeps "
+         "integers as they are> | 1.2345678901234568e+18 nan",
+         {{'i', "nan"}}},
+        {"9223372036854775807,0.5\n",
+         "float64 1x2 <line 1, column 1: 9223372036854775807 is rounded, float64 does not hold it; --type int64 keeps "
+         "integers as they are> | 9.223372036854776e+18 0.5",
+         {{0}}},
+        {"1234567890123456789,\n", "int64 1x2 | 1234567890123456789 -1", {{'T', "int64"}, {'i', "-1"}}},
+        {"1234567890123456789,\n", "int64 1x2 | 1234567890123456789 -1", {{'i', "-1"}}},
+        {"9007199254740992,-9223372036854775808,0.5\n",
+         "float64 1x3 | 9007199254740992 -9.223372036854776e+18 0.5",
+         {{0}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(tells_columns_of_one_name_apart)
+{
+    static const text_case cases[] = {
+        {"a,b,a\n1,2,3\n", "int64 1x1 | 2", {{'k', "a"}}},
+        {"a,b,a\n1,2,3\n", "int64 1x2 | 1 2", {{'k', "3"}}},
+        {"a,b,a\n1,2,3\n", "int64 1x2 (a) | 3: 1 2", {{'L', "3"}}},
+    };
+    static const text_case refused[] = {
+        {"b,a,a\n1,2,3\n",
+         "--labels: 2 columns have the name 'a'; their numbers tell them apart, column 2 is the first",
+         {{'L', "a"}}},
+    };
+    CHECK_ALL(cases, "csv");
+    CHECK_ALL_REFUSED(refused, "csv");
+}
+
+TEST(reads_text_between_blanks)
+{
+    static const text_case cases[] = {
+        {"  1   2\n 10  20  \n", "int64 2x2 | 1 2 | 10 20", {{0}}},
+        {"a\tb\n1\t2\n", "int64 1x2 | 1 2", {{0}}},
+        {"name x\n\"two words\" 1\n\"a\"\"b\" 2\n", "int64 2x1 (name) | two words: 1 | a\"b: 2", {{0}}},
+        {"1 2\n\n3\n", "int64 3x2 ragged | 1 2 | | 3", {{'g', NULL}}},
+        {"\t1\t\t2\t\n", "int64 1x2 | 1 2", {{'D', "space"}}},
+        {"1,5 2,5\n", "float64 1x2 | 1.5 2.5", {{'N', ","}}},
+        {"1,2\n", "int64 1x2 | 1 2", {{'D', ","}}},
+    };
+    static const text_case refused[] = {
+        {"1 2\n3\t\t4\n",
+         "line 2, column 2: tabs in a row, or at an end of the line: --format tsv takes them as empty cells, "
+         "--delimiter "
+         "space takes all blanks in a row as one separator",
+         {{0}}},
+        {"1 2\n3 4\t\n",
+         "line 2, column 3: tabs in a row, or at an end of the line: --format tsv takes them as empty cells, "
+         "--delimiter "
+         "space takes all blanks in a row as one separator",
+         {{0}}},
+        {"\t1 2\n",
+         "line 1, column 1: tabs in a row, or at an end of the line: --format tsv takes them as empty cells, "
+         "--delimiter "
+         "space takes all blanks in a row as one separator",
+         {{0}}},
+        {"1,2\n3,4\n",
+         "line 1, column 1: '1,2' is no number; --decimal , takes the comma as the decimal point, --delimiter ',' "
+         "separates cells there, --header yes takes this row as names",
+         {{0}}},
+        {"\"1\"2 3\n",
+         "line 1, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
+         "--quote "
+         "none takes all as they are",
+         {{0}}},
+    };
+    CHECK_ALL(cases, "txt");
+    CHECK_ALL_REFUSED(refused, "txt");
+}
+
+TEST(takes_quotes_as_they_are_meant)
+{
+    static const text_case tabs[] = {
+        {"5\" disk\t1\n\"x\ty\"\t2\n", "int64 2x1 | 5\" disk: 1 | x\ty: 2", {{'L', "1"}}},
+        {"\"x\t1\n\"\"\t2\n", "int64 2x1 | \"x: 1 | \"\": 2", {{'Q', "none"}}},
+    };
+    static const text_case commas[] = {
+        {"a\"b,1\n\"\"\"x\",2\n", "int64 2x1 | a\"b: 1 | \"\"\"x\": 2", {{'Q', "none"}}},
+    };
+    static const text_case refused[] = {
+        {"\"x\" y\t1\n",
+         "line 1, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
+         "--quote "
+         "none takes all as they are",
+         {{0}}},
+    };
+    CHECK_ALL(tabs, "tsv");
+    CHECK_ALL(commas, "csv");
+    CHECK_ALL_REFUSED(refused, "tsv");
+}
+
+TEST(reads_other_ways_to_write_numbers)
+{
+    static const text_case cases[] = {
+        {"True,False\ntrue,FALSE\n", "int64 2x2 | 1 0 | 1 0", {{0}}},
+        {"a,b\nTRUE,2\n", "int8 1x2 | 1 2", {{'T', "int8"}}},
+        {"\xe2\x88\x92"
+         "5,1e\xe2\x88\x92"
+         "1\n",
+         "float64 1x2 | -5 0.1",
+         {{0}}},
+        {"\xc2\xa0"
+         "5\xe2\x80\xaf\xc2\xa0,1\n",
+         "int64 1x2 | 5 1",
+         {{0}}},
+        {"1,\xc2\xa0\n2,\xe2\x88\x92\n", "int64 2x2 | 1 0 | 2 0", {{'i', "0"}}},
+        {"sep=;\n1;2\n", "int64 1x2 | 1 2", {{0}}},
+        {"\xef\xbb\xbf"
+         "sep=;\r\na;b\r\n1;2\r\n",
+         "int64 1x2 | 1 2",
+         {{0}}},
+        {"\"sep=\t\"\r\n1\t2\r\n", "int64 1x2 | 1 2", {{0}}},
+        {"sep=;\n1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
+        {"sep=,x\n1,2\n", "int64 1x1 | 1", {{'H', "yes"}, {'k', "x"}}},
+    };
+    static const text_case refused[] = {
+        {"1,1\xe2\x80\xaf"
+         "000\n",
+         "line 1, column 2: '1\xe2\x80\xaf"
+         "000' is no number; --skip 2 leaves the column out, --header yes takes this row "
+         "as names",
+         {{0}}},
+        {"sep=;\n1;2\n3\n", "line 3 has 1 cell where the first row has 2; --ragged takes rows of any length", {{0}}},
+    };
+    CHECK_ALL(cases, "csv");
+    CHECK_ALL_REFUSED(refused, "csv");
+}
+
+/* In the forms that their manuals tell: pandas, R, NumPy, PostgreSQL, LibreOffice, Excel. */
+TEST(reads_what_others_write)
+{
+    static const struct {
+        const char *format;
+        text_case c;
+    } files[] = {
+        /* DataFrame.to_csv() */
+        {"csv",
+         {",x,y,ok\n0,1.5,,True\n1,2.0,3,False\n", "float64 2x3 (label) | 0: 1.5 nan 1 | 1: 2 3 0", {{'i', "nan"}}}},
+        /* DataFrame(array).to_csv() of an array without names */
+        {"csv",
+         {",0,1\n0,5,6\n1,7,8\n",
+          "int64 2x2 <the first row is taken as names; --header no takes it as data> (label) | 0: 5 6 | 1: 7 8",
+          {{0}}}},
+        /* write.csv(d) */
+        {"csv",
+         {"\"\",\"name\",\"x\",\"ok\"\n\"1\",\"a, b\",1.5,TRUE\n\"2\",\"say \"\"c\"\"\",NA,FALSE\n",
+          "float64 2x2 <column 2 (name) holds words and is left out> (label) | 1: 1.5 1 | 2: nan 0",
+          {{'i', "nan"}}}},
+        /* write.table(d) */
+        {"txt",
+         {"\"x\" \"y\"\n\"Mazda RX4\" 21 6\n\"Datsun 710\" 22.8 4\n",
+          "float64 2x2 <the header has a name less than the rows have cells: column 1 has none> (label) | Mazda RX4: "
+          "21 6 "
+          "| Datsun 710: 22.8 4",
+          {{0}}}},
+        /* savetxt(path, a) */
+        {"txt",
+         {"1.000000000000000000e+00 2.500000000000000000e+00\nnan -1.000000000000000056e-01\n",
+          "float64 2x2 | 1 2.5 | nan -0.1",
+          {{0}}}},
+        /* savetxt(path, a, fmt="%5d", delimiter=",", header="run, 2020\na,b") */
+        {"csv",
+         {"# run, 2020\n# a,b\n    1,    2\n   30,    4\n",
+          "int64 2x2 <line 1 begins with # and is skipped and 1 more like it> | 1 2 | 30 4",
+          {{0}}}},
+        /* COPY t TO STDOUT */
+        {"tsv",
+         {"alpha\t1\t\\N\nsay \"b\"\t2\t2.5\n", "float64 2x2 | alpha: 1 nan | say \"b\": 2 2.5", {{'i', "nan"}}}},
+        /* COPY t TO STDOUT (FORMAT csv, HEADER) */
+        {"csv",
+         {"name,x,day\nalpha,1,2020-01-31\n\"be,ta\",,2020-02-01\n",
+          "int64 2x1 <column 3 (day) holds words and is left out> (name) | alpha: 1 | be,ta: -1",
+          {{'i', "-1"}}}},
+        /* LibreOffice, German (Germany), fields between semicolons */
+        {"csv",
+         {"Tag;Wert;Anteil\n01.02.2020;1,5;-0,25\n02.02.2020;1000,5;3\n",
+          "float64 2x2 (Tag) | 01.02.2020: 1.5 -0.25 | 02.02.2020: 1000.5 3",
+          {{'D', ";"}, {'N', ","}}}},
+        /* Excel, a list separator that is a semicolon */
+        {"csv", {"\xef\xbb\xbfsep=;\r\nName;\"A; B\"\r\nx;1\r\ny;2\r\n", "int64 2x1 (Name) | x: 1 | y: 2", {{0}}}},
+    };
+    static const struct {
+        const char *format;
+        text_case c;
+    } refused[] = {
+        /* LibreOffice, without a word of its decimal comma */
+        {"csv",
+         {"Wert;Anteil\n1,5;2\n3,5;4\n",
+          "line 2, column 1 (Wert): '1,5' is no number; --decimal , takes the comma as the decimal point, --labels 1 "
+          "takes "
+          "the column as labels, --skip 1 leaves the column out",
+          {{'D', ";"}}}},
+        /* R's numbers with signs between thousands, format(x, big.mark = ",") */
+        {"csv",
+         {"\"\",\"x\"\n\"1\",\"1,234\"\n",
+          "line 2, column 2 (x): '1,234' is no number; --skip 2 leaves the column out",
+          {{0}}}},
+    };
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        check_text(files[i].format, &files[i].c, __LINE__);
+    for (size_t i = 0; i < COUNT_OF(refused); i++)
+        check_refused(refused[i].format, refused[i].c.text, strlen(refused[i].c.text), &refused[i].c, __LINE__);
+}
+
 TEST(refuses_bad_text_with_its_place)
 {
     static const text_case cases[] = {
@@ -302,24 +787,26 @@ TEST(refuses_bad_text_with_its_place)
          "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
          {{0}}},
         {"1;2\n3;4\n",
-         "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
+         "line 1, column 1: '1;2' is no number; --delimiter ';' separates cells there, --header yes takes this row as "
+         "names",
          {{0}}},
         {"a,b\nx,1\n", "there is no column of numbers: all are labels, words or skipped", {{'k', "b"}}},
         {"1,2\n3\n", "line 2 has 1 cell where the first row has 2; --ragged takes rows of any length", {{0}}},
-        {"a\n\n\n1\n2,3\n",
-         "line 5 has 2 cells where the first row has 1; --delimiter says what separates cells",
+        {"a\n\"1\"\n2\n3\n4\n2,3\n",
+         "line 6 has 2 cells where the first row has 1; --delimiter says what separates cells",
          {{0}}},
-        {"1,2\n3,x\n", "line 2, column 2: 'x' is no number", {{0}}},
+        {"1,2\n3,x\n", "line 2, column 2: 'x' is no number; --skip 2 leaves the column out", {{0}}},
         {"1,2\n3,\n", "line 2, column 2: the cell is missing, and --missing 'skip' is no number", {{'i', "skip"}}},
-        {"a,b\r\n1,2\r\n3,x\r\n", "line 3, column 2 (b): 'x' is no number", {{0}}},
-        {"a,b\r1,2\r3,x\r", "line 3, column 2 (b): 'x' is no number", {{0}}},
-        {"\"p\nq\",1\n\"r\ns\",y\n", "line 3, column 2: 'y' is no number", {{0}}},
+        {"a,b\r\n1,2\r\n3,x\r\n", "line 3, column 2 (b): 'x' is no number; --skip 2 leaves the column out", {{0}}},
+        {"a,b\r1,2\r3,x\r", "line 3, column 2 (b): 'x' is no number; --skip 2 leaves the column out", {{0}}},
+        {"\"p\nq\",1\n\"r\ns\",y\n", "line 3, column 2: 'y' is no number; --skip 2 leaves the column out", {{0}}},
         {"a,b\nx,y\n", "there is no column of numbers: all are labels, words or skipped", {{0}}},
         {"a,b\n1,x\n2,3\n",
-         "line 3, column 2 (b): '3' is a number, and the column begins with a word; --skip 2 leaves it out",
+         "line 2, column 2 (b): 'x' is no number, but line 3 has '3' there; --skip 2 leaves the column out",
          {{0}}},
-        {"1,N/A\n2,nan\n",
-         "line 2, column 2: 'nan' is a number, and the column begins with a word; --skip 2 leaves it out",
+        {"1,x\n2,nan\n",
+         "line 1, column 2: 'x' is no number, but line 2 has 'nan' there; --skip 2 leaves the column out, --header yes "
+         "takes this row as names",
          {{0}}},
         {"a,b\n1,2/3\n", "line 2, column 2 (b): '2/3' is no number; --skip 2 leaves the column out", {{0}}},
         {"1,2 3\n",
@@ -351,13 +838,19 @@ TEST(refuses_bad_text_with_its_place)
         {"1\nnan\n", "line 2, column 1: 'nan' is no uint64", {{'T', "uint64"}}},
         {"65520\n", "line 1, column 1: '65520' is beyond float16", {{'T', "float16"}}},
         {"1e39\n", "line 1, column 1: '1e39' is beyond float32", {{'T', "float32"}}},
-        {"1,2\n3,\"4\n", "line 2, column 2: the cell begins with a quote that is not closed", {{0}}},
-        {"1,2\n\"3,4\n5,6\n", "line 2, column 1: the cell begins with a quote that is not closed", {{0}}},
+        {"1,2\n3,\"4\n",
+         "line 2, column 2: the cell begins with a quote that is not closed; --quote none takes quotes as they are",
+         {{0}}},
+        {"1,2\n\"3,4\n5,6\n",
+         "line 2, column 1: the cell begins with a quote that is not closed; --quote none takes quotes as they are",
+         {{0}}},
         {"1,2\n3,4\"5\n",
-         "line 2, column 2: a quote stands within the cell; one that belongs to it is doubled, within quotes",
+         "line 2, column 2: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
+         "--quote none takes all as they are",
          {{0}}},
         {"1,2\n\"3\"4,5\n",
-         "line 2, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes",
+         "line 2, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
+         "--quote none takes all as they are",
          {{0}}},
         {"1,2\n", "--skip: there is no column '3'; there are 1 to 2 and no header", {{'k', "3"}}},
         {"1,2\n", "--skip: there is no column '0'; there are 1 to 2 and no header", {{'k', "1,0"}}},
@@ -405,7 +898,7 @@ TEST(refuses_endless_cells)
 /* The file is read in pieces: no matter where they are cut, line ends, quotes and marks are what they are. */
 TEST(reads_across_pieces)
 {
-    enum { PIECE = 64 * 1024, ROWS = 3 };
+    enum { PIECE = 64 * 1024, ROWS = 4 };
     static const char tail[] = "5,\"6\"\r\n\r\n\"7\r\n8\",9\r\n10,x\r\n";
     for (size_t shift = 0; shift < sizeof tail + 2; shift++) {
         size_t size = PIECE - shift;
@@ -416,14 +909,17 @@ TEST(reads_across_pieces)
         memcpy(text + size - 2, "\r\n", 2);
         memcpy(text + size, tail, sizeof tail);
         check_refused("csv", text, size + strlen(tail),
-                      &(text_case){"pieces", "line 6, column 2: 'x' is no number", {{0}}}, __LINE__);
+                      &(text_case){"pieces",
+                                   "line 6, column 2: 'x' is no number; --skip 2 leaves the column out",
+                                   {{'g', NULL}, {'L', "1"}}},
+                      __LINE__);
         const size_t good = size + strlen(tail) - strlen("10,x\r\n");
-        const input_options options = options_of("csv", NULL);
+        const input_options options = options_of("csv", (const setting[MOST_SETTINGS]){{'g', NULL}, {'L', "1"}});
         input in;
         rowpool_error error;
         assert_ok(read_as(&in, text, good, &options, &error), error);
         char *found = describe(&in);
-        assert_string_equal(found, "int64 3x1 | x: 1 | 5: 6 | 7\r\n8: 9");
+        assert_string_equal(found, "int64 4x1 ragged | x: 1 | 5: 6 | : | 7\r\n8: 9");
         assert_int_equal(rows_of(&in).count, ROWS);
         free(found);
         close_input(&in);
@@ -538,7 +1034,7 @@ static size_t make_npy(unsigned char *to, const member *m)
 
 static void add_member(zip_t *archive, unsigned char *bytes, const member *m)
 {
-    const size_t size = strstr(m->name, ".npy") != NULL ? make_npy(bytes, m) : (size_t)sprintf((char *)bytes, "words");
+    const size_t size = m->shape != NULL ? make_npy(bytes, m) : (size_t)sprintf((char *)bytes, "words");
     zip_source_t *source = zip_source_buffer(archive, bytes, size, 0);
     assert_non_null(source);
     const zip_int64_t index = zip_file_add(archive, m->name, source, ZIP_FL_ENC_UTF_8);
@@ -610,11 +1106,30 @@ TEST(refuses_members_that_are_not_there)
     static const member words[] = {{"notes.txt", false, NULL, 0}};
     const file_bytes without = make_npz(words, 1);
     check_npz(&without, NULL, "the .npz file has no array");
-    static const member both[] = {{"a.npy", false, "(1, 1)", 1}, {"a.npy.npy", false, "(1, 1)", 1}};
-    const file_bytes unclear = make_npz(both, 2);
-    check_npz(&unclear, "a.npy", "the .npz file has more than one array 'a.npy'; it has a, a.npy");
-    check_npz(&unclear, "a.npy.npy", "int32 1x1 | 0");
+    static const member both[] = {{"a.npy", false, "(1, 1)", 1}, {"b.npy", false, "(1, 1)", 1}};
+    file_bytes unclear = make_npz(both, 2);
+    for (char *name; (name = memmem(unclear.bytes, unclear.size, "b.npy", 5)) != NULL;)
+        *name = 'a';
+    check_npz(&unclear, "a.npy", "the .npz file has more than one array 'a.npy'; it has a, a");
+    check_npz(&unclear, "a", "the .npz file has more than one array 'a'; it has a, a");
     check_npz(&(file_bytes){.size = 0}, NULL, "the file is empty; a .npz file was expected");
+}
+
+/* As NumPy does: what begins as one is an array, and a whole name goes before one that is shorter by .npy. */
+TEST(reads_members_of_any_name)
+{
+    static const member plain[] = {{"notes.txt", false, NULL, 0}, {"folder/a", true, "(2, 3)", 6}};
+    static const member both[] = {
+        {"a", false, "(1, 1)", 1}, {"a.npy", true, "(1, 2)", 2}, {"b.npy.npy", false, "(2, 1)", 2}};
+    const file_bytes one = make_npz(plain, 2);
+    const file_bytes several = make_npz(both, 3);
+    check_npz(&one, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&one, "folder/a", "int32 2x3 | 0 1 2 | 3 4 5");
+    check_npz(&several, "a", "int32 1x1 | 0");
+    check_npz(&several, "a.npy", "int32 1x2 | 0 1");
+    check_npz(&several, "b.npy", "int32 2x1 | 0 | 1");
+    check_npz(&several, "b.npy.npy", "int32 2x1 | 0 | 1");
+    check_npz(&several, "b", "the .npz file has no array 'b'; it has a, a, b.npy");
 }
 
 TEST(refuses_wrong_arrays_in_archives)
@@ -632,29 +1147,51 @@ TEST(refuses_wrong_arrays_in_archives)
     }
 }
 
+/* 0, 2, 2, 6 */
+static int open_offsets_of(rowpool_dtype dtype)
+{
+    char bytes[NPY_MAX_WRITTEN + 32];
+    const size_t header = npy_format_header_of(bytes, dtype, (const size_t[]){4}, 1);
+    if (dtype == ROWPOOL_INT64)
+        memcpy(bytes + header, (const int64_t[]){0, 2, 2, 6}, 32);
+    else
+        memcpy(bytes + header, (const int32_t[]){0, 2, 2, 6}, 16);
+    return open_nameless_with(bytes, header + 4 * test_size(dtype));
+}
+
+/* SciPy's are int32 as long as that will do. */
 TEST(divides_members_of_archives)
 {
     static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
+    static const rowpool_dtype dtypes[] = {ROWPOOL_INT64, ROWPOOL_INT32};
     const file_bytes file = make_npz(elements, 1);
-    char offsets[NPY_MAX_WRITTEN];
-    const size_t header = npy_format_header_of(offsets, ROWPOOL_INT64, (const size_t[]){4}, 1);
-    memcpy(offsets + header, (const int64_t[]){0, 2, 2, 6}, 32);
-    int fd = open_nameless_with(offsets, header + 32);
+    for (size_t i = 0; i < COUNT_OF(dtypes); i++) {
+        int fd = open_offsets_of(dtypes[i]);
+        char path[64];
+        (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
+        const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
+        input in;
+        rowpool_error error;
+        size_t widest;
+        assert_ok(read_as(&in, file.bytes, file.size, &options, &error), error);
+        assert_ok(check_rows(&in, 1, 1, &widest, &error), error);
+        assert_int_equal(widest, 0);
+        assert_ok(check_rows(&in, 0, 3, &widest, &error), error);
+        set_width(&in, widest);
+        char *found = describe(&in);
+        assert_string_equal(found, "int32 3x4 ragged | 0 1 | | 2 3 4 5");
+        free(found);
+        close_input(&in);
+        assert_int_equal(close(fd), 0);
+    }
+    int fd = open_offsets_of(ROWPOOL_FLOAT32);
     char path[64];
     (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
     const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
     input in;
     rowpool_error error;
-    size_t widest;
-    assert_ok(read_as(&in, file.bytes, file.size, &options, &error), error);
-    assert_ok(check_rows(&in, 1, 1, &widest, &error), error);
-    assert_int_equal(widest, 0);
-    assert_ok(check_rows(&in, 0, 3, &widest, &error), error);
-    set_width(&in, widest);
-    char *found = describe(&in);
-    assert_string_equal(found, "int32 3x4 ragged | 0 1 | | 2 3 4 5");
-    free(found);
-    close_input(&in);
+    assert_refused(read_as(&in, file.bytes, file.size, &options, &error), ROWPOOL_EINVAL, error,
+                   "it holds float32, but offsets are int64 or int32");
     assert_int_equal(close(fd), 0);
 }
 
@@ -726,6 +1263,161 @@ TEST(reads_raw_files_of_just_that_size)
     check_raw(12, "int16", "18446744073709551615:1", "the shape is too large: its bytes are beyond 64 bits");
 }
 
+/* ---- Compressed files ------------------------------------------------------------------------------------------- */
+
+/* One member. */
+static void append_gzip(file_bytes *file, const void *bytes, size_t size)
+{
+    z_stream stream = {0};
+    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    stream.next_in = (Bytef *)(uintptr_t)bytes;
+    stream.avail_in = (uInt)size;
+    stream.next_out = file->bytes + file->size;
+    stream.avail_out = (uInt)(sizeof file->bytes - file->size);
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    file->size = sizeof file->bytes - stream.avail_out;
+    assert_int_equal(deflateEnd(&stream), Z_OK);
+}
+
+/* Reads a file of that name by its name; settings may be NULL. */
+static rowpool_status read_named(input *in, const char *name, const file_bytes *file, const setting *settings,
+                                 rowpool_error *error)
+{
+    char folder[] = "/tmp/rowpool-test-input-XXXXXX";
+    char path[128];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, file->bytes, file->size), file->size);
+    assert_int_equal(close(fd), 0);
+    input_options options = {.command = "count"};
+    bool read;
+    for (size_t i = 0; i < MOST_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
+        assert_true(take_input_option(&options, settings[i].letter, settings[i].value, &read) && read);
+    assert_true(choose_format(&options, path));
+    rowpool_status status = open_input(in, path, &options, error);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    return status;
+}
+
+static void check_named(const char *name, const file_bytes *file, const setting *settings, const char *expected)
+{
+    input in;
+    rowpool_error error;
+    rowpool_status status = read_named(&in, name, file, settings, &error);
+    char *found = status == ROWPOOL_OK ? describe(&in) : strdup(error.message);
+    if (strcmp(found, expected) != 0)
+        fail_msg("%s is '%s', not '%s'", name, found, expected);
+    free(found);
+    close_input(&in);
+}
+
+TEST(reads_compressed_files_of_any_format)
+{
+    file_bytes npy, text = {.size = 0}, tabs = {.size = 0}, array = {.size = 0}, archive = {.size = 0},
+                    raw = {.size = 0};
+    npy.size = make_npy(npy.bytes, &ONE_STORED[0]);
+    const file_bytes npz = make_npz(ONE_STORED, 1);
+    append_gzip(&text, "a,b\n1,2\n", 8);
+    append_gzip(&tabs, "1\t2\n", 4);
+    append_gzip(&array, npy.bytes, npy.size);
+    append_gzip(&archive, npz.bytes, npz.size);
+    append_gzip(&raw, "\1\2\3\4", 4);
+    check_named("file.csv.gz", &text, NULL, "int64 1x2 | 1 2");
+    check_named("file.txt.gz", &tabs, NULL, "int64 1x2 | 1 2");
+    check_named("file.gz", &text, (const setting[MOST_SETTINGS]){{'F', "csv"}}, "int64 1x2 | 1 2");
+    check_named("file.tsv.gz", &tabs, NULL, "int64 1x2 | 1 2");
+    check_named("file.tab.gz", &tabs, NULL, "int64 1x2 | 1 2");
+    check_named("file.npy.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_named("file.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_named("file.npz.gz", &archive, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
+    check_named("file.bin.gz", &raw, (const setting[MOST_SETTINGS]){{'T', "int8"}, {'S', "2:2"}},
+                "int8 2x2 | 1 2 | 3 4");
+}
+
+TEST(reads_compressed_offsets)
+{
+    static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
+    const file_bytes archive = make_npz(elements, 1);
+    unsigned char offsets[NPY_MAX_WRITTEN + 16];
+    const size_t header = npy_format_header_of((char *)offsets, ROWPOOL_INT32, (const size_t[]){4}, 1);
+    memcpy(offsets + header, (const int32_t[]){0, 2, 2, 6}, 16);
+    file_bytes compressed = {.size = 0};
+    append_gzip(&compressed, offsets, header + 16);
+    char path[] = "/tmp/rowpool-test-input-XXXXXX.npy.gz";
+    int fd = mkstemps(path, 7);
+    assert_int_equal(write(fd, compressed.bytes, compressed.size), compressed.size);
+    assert_int_equal(close(fd), 0);
+    check_named("file.npz", &archive, (const setting[MOST_SETTINGS]){{'O', path}},
+                "int32 3x6 ragged | 0 1 | | 2 3 4 5");
+    assert_int_equal(unlink(path), 0);
+}
+
+/* As cat makes of several, and tapes add zeros. */
+TEST(reads_all_members_of_compressed_files)
+{
+    file_bytes file = {.size = 0};
+    append_gzip(&file, "1,2\n3", 5);
+    append_gzip(&file, "", 0);
+    append_gzip(&file, "4,5\n", 4);
+    check_named("file.csv.gz", &file, NULL, "int64 2x2 | 1 2 | 34 5");
+    memset(file.bytes + file.size, 0, 100);
+    file.size += 100;
+    check_named("file.csv.gz", &file, NULL, "int64 2x2 | 1 2 | 34 5");
+    append_gzip(&file, "6,7\n", 4);
+    check_named("file.csv.gz", &file, NULL, "int64 3x2 | 1 2 | 34 5 | 6 7");
+}
+
+TEST(refuses_damaged_compressed_files)
+{
+    static const char rows[] = "1,2\n3,4\n5,6\n";
+    file_bytes whole = {.size = 0};
+    append_gzip(&whole, rows, sizeof rows - 1);
+    const size_t first = whole.size;
+    append_gzip(&whole, rows, sizeof rows - 1);
+    for (size_t size = 0; size < whole.size; size++) {
+        file_bytes cut = whole;
+        cut.size = size;
+        check_named("file.csv.gz", &cut, NULL,
+                    size == 0       ? "the file is empty; a .gz file was expected"
+                    : size != first ? "the compressed file is cut short"
+                                    : "int64 3x2 | 1 2 | 3 4 | 5 6");
+    }
+    size_t refused = 0;
+    for (size_t bit = 0; bit < 8 * whole.size; bit++) {
+        file_bytes changed = whole;
+        changed.bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
+        input in;
+        rowpool_error error;
+        if (read_named(&in, "file.csv.gz", &changed, NULL, &error) != ROWPOOL_OK) {
+            refused++;
+            continue;
+        }
+        char *found = describe(&in); /* what was changed is a date or the like */
+        assert_string_equal(found, "int64 6x2 | 1 2 | 3 4 | 5 6 | 1 2 | 3 4 | 5 6");
+        free(found);
+        close_input(&in);
+    }
+    assert_in_range(refused, 6 * whole.size, 8 * whole.size - 1);
+    file_bytes stray = whole;
+    memcpy(stray.bytes + stray.size, "stray", 5);
+    stray.size += 5;
+    check_named("file.csv.gz", &stray, NULL, "stray bytes follow the compressed data");
+    file_bytes plain = {.size = sizeof rows - 1};
+    memcpy(plain.bytes, rows, plain.size);
+    check_named("file.csv.gz", &plain, NULL, "the file is not compressed by gzip, as the .gz in its name says");
+}
+
+TEST(notes_that_other_arrays_follow)
+{
+    file_bytes file;
+    file.size = make_npy(file.bytes, &ONE_STORED[0]);
+    file.size += make_npy(file.bytes + file.size, &ONE_STORED[0]);
+    check_named("file.npy", &file, NULL,
+                "int32 2x3 <the first array is read; another one follows it in the file> | 0 1 2 | 3 4 5");
+}
+
 /* ---- Anything at all -------------------------------------------------------------------------------------------- */
 
 /* Whatever was accepted hangs together. */
@@ -742,15 +1434,27 @@ static void check_sound(const input *in)
     free(describe(in));
 }
 
-static const char PIECES[][12] = {"1",  "-2", "3.5", "x",     ",",  ",",   "\n", "\n",  "\r\n", "\r",   "\"",
-                                  "\"", " ",  "\t",  "1e400", "NA", "nan", "0x", "inf", ";",    "\xff", "99999999999"};
+static const char PIECES[][12] = {"1",     "-2",   "3.5",          "x",    ",",        ",",     "\n",
+                                  "\n",    "\r\n", "\r",           "\"",   "\"",       " ",     "\t",
+                                  "1e400", "NA",   "nan",          "0x",   "inf",      ";",     "\xff",
+                                  "#",     "-",    "\xe2\x88\x92", "True", "\xc2\xa0", "sep=;", "99999999999"};
 
 TEST(reads_or_refuses_any_text)
 {
     const size_t cases = test_setting("ROWPOOL_TEST_CASES", TEST_SANITIZED ? 20000 : 60000);
     static const setting choices[][MOST_SETTINGS] = {
-        {{0}}, {{'g', NULL}}, {{'i', "nan"}}, {{'H', "yes"}}, {{'H', "no"}, {'L', "1"}}, {{'k', "2"}}, {{'T', "int8"}},
+        {{0}},
+        {{'g', NULL}},
+        {{'i', "nan"}},
+        {{'H', "yes"}},
+        {{'H', "no"}, {'L', "1"}},
+        {{'k', "2"}},
+        {{'T', "int8"}},
+        {{'D', "space"}, {'i', "0"}},
+        {{'Q', "none"}, {'C', "#"}},
+        {{'D', ";"}, {'N', ","}, {'g', NULL}},
     };
+    static const char *const formats[] = {"csv", "csv", "csv", "tsv", "txt"};
     test_random random = test_random_begin(0x63737600);
     size_t accepted = 0;
     for (size_t i = 0; i < cases; i++) {
@@ -764,7 +1468,7 @@ TEST(reads_or_refuses_any_text)
             if (test_chance(&random, 400))
                 text[size++] = '\0';
         }
-        const input_options options = options_of(test_chance(&random, 4) ? "tsv" : "csv",
+        const input_options options = options_of(formats[test_below(&random, COUNT_OF(formats))],
                                                  choices[test_below(&random, COUNT_OF(choices))]);
         input in;
         rowpool_error error = test_error_fresh();
@@ -812,6 +1516,18 @@ int main(void)
         cmocka_unit_test(reads_other_separators),
         cmocka_unit_test(reads_missing_cells_and_ragged_rows),
         cmocka_unit_test(reads_the_type_that_is_asked_for),
+        cmocka_unit_test(takes_labels_where_no_cell_is_a_number),
+        cmocka_unit_test(knows_missing_cells_and_damaged_numbers),
+        cmocka_unit_test(takes_first_columns_without_a_name_as_labels),
+        cmocka_unit_test(keeps_empty_lines_where_they_are),
+        cmocka_unit_test(skips_comments),
+        cmocka_unit_test(reads_decimal_commas),
+        cmocka_unit_test(warns_of_integers_that_are_rounded),
+        cmocka_unit_test(tells_columns_of_one_name_apart),
+        cmocka_unit_test(reads_text_between_blanks),
+        cmocka_unit_test(takes_quotes_as_they_are_meant),
+        cmocka_unit_test(reads_other_ways_to_write_numbers),
+        cmocka_unit_test(reads_what_others_write),
         cmocka_unit_test(refuses_bad_text_with_its_place),
         cmocka_unit_test(refuses_bytes_that_are_no_text),
         cmocka_unit_test(refuses_endless_cells),
@@ -821,11 +1537,17 @@ int main(void)
         cmocka_unit_test(reads_every_half),
         cmocka_unit_test(reads_members_of_archives),
         cmocka_unit_test(refuses_members_that_are_not_there),
+        cmocka_unit_test(reads_members_of_any_name),
         cmocka_unit_test(refuses_wrong_arrays_in_archives),
         cmocka_unit_test(divides_members_of_archives),
         cmocka_unit_test(refuses_damaged_archives),
         cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
         cmocka_unit_test(reads_raw_files_of_just_that_size),
+        cmocka_unit_test(reads_compressed_files_of_any_format),
+        cmocka_unit_test(reads_compressed_offsets),
+        cmocka_unit_test(reads_all_members_of_compressed_files),
+        cmocka_unit_test(refuses_damaged_compressed_files),
+        cmocka_unit_test(notes_that_other_arrays_follow),
         cmocka_unit_test(reads_or_refuses_any_text),
         cmocka_unit_test(reads_or_refuses_any_archive),
     };

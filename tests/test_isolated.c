@@ -386,6 +386,100 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
+/* Structs as large as they may be, of a long row, which needs most of them at once. */
+static const rowpool_function spacious = {
+    .size = sizeof spacious,
+    .name = "spacious",
+    .source = "typedef struct { uint32_t x[4096]; } arguments_t;\n"
+              "typedef arguments_t accumulator_t, result_t;\n"
+              "static accumulator_t identity(arguments_t args)\n{\n"
+              "    for (int i = 0; i < 4096; i++)\n        args.x[i] = 0;\n"
+              "    return args;\n}\n"
+              "static accumulator_t element(accumulator_t a, element_t x, size_t index, arguments_t args)\n{\n"
+              "    a.x[index % 4096] += (uint)x + args.x[index % 4096];\n"
+              "    return a;\n}\n"
+              "static accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t args)\n{\n"
+              "    for (int i = 0; i < 4096; i++)\n        a.x[i] += b.x[i];\n"
+              "    return a;\n}\n"
+              "static result_t finish(accumulator_t a, size_t width, arguments_t args)\n{\n"
+              "    return a;\n}\n",
+    .arguments_size = ROWPOOL_MOST_STRUCT_BYTES,
+    .accumulator_size = ROWPOOL_MOST_STRUCT_BYTES,
+    .result_size = ROWPOOL_MOST_STRUCT_BYTES};
+
+TEST(structs_as_large_as_they_may_be)
+{
+    enum { LONG = 20 * 4096, FIELDS = 4096 };
+    int32_t *data = malloc(LONG * sizeof *data);
+    uint32_t *results = malloc(FIELDS * sizeof *results);
+    assert_true(data != NULL && results != NULL);
+    for (size_t i = 0; i < LONG; i++)
+        data[i] = (int32_t)(i % FIELDS);
+    const rowpool_rows row = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = LONG};
+    const rowpool_call call = {.size = sizeof call,
+                               .function = &spacious,
+                               .inputs = &row,
+                               .results = results,
+                               .results_size = FIELDS * sizeof *results};
+    rowpool_error error;
+    rowpool *pool = open_isolated();
+    assert_ok(rowpool_map(pool, &call, &error), error);
+    for (uint32_t i = 0; i < FIELDS; i++)
+        assert_int_equal(results[i], LONG / FIELDS * i);
+    rowpool_close(pool);
+    free(data);
+    free(results);
+}
+
+static const rowpool_function endless = {.size = sizeof endless,
+                                         .name = "endless",
+                                         .form = ROWPOOL_BODY,
+                                         .source = "typedef struct { uint32_t unused; } arguments_t;\n"
+                                                   "typedef uint32_t result_t;\n"
+                                                   "ROW_BODY\n{\n"
+                                                   "    volatile int on = 1;\n"
+                                                   "    while (on)\n"
+                                                   "        ;\n"
+                                                   "    return (uint32_t)(index + args.unused);\n}\n",
+                                         .arguments_size = 4,
+                                         .result_size = 4};
+
+/* A function of the user's that never ends: the helper is ended, a second after nobody wants it any more or, where all
+ * is, at once. */
+TEST(a_function_that_never_ends_in_the_helper)
+{
+    enum { WAYS = 3 };
+    const int32_t data[1] = {0};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 1};
+    uint32_t results[WAYS];
+    rowpool *pools[WAYS];
+    rowpool_job *jobs[WAYS];
+    rowpool_error error;
+    for (size_t i = 0; i < WAYS; i++) {
+        const rowpool_call call = {.size = sizeof call,
+                                   .function = &endless,
+                                   .inputs = &rows,
+                                   .results = &results[i],
+                                   .results_size = sizeof results[i]};
+        pools[i] = open_isolated();
+        assert_ok(rowpool_map_async(pools[i], &call, NULL, NULL, &jobs[i], &error), error);
+    }
+    for (size_t i = 0; i < WAYS; i++) {
+        const rp_workers *workers = pools[i]->devices.items[0].state;
+        while (atomic_load(&workers->marks[0].number) == 0) /* it has not begun it */
+            usleep(1000);
+    }
+    assert_ok(rowpool_job_cancel(jobs[0], &error), error);
+    assert_ok(rowpool_job_timeout(jobs[1], 0, &error), error);
+    assert_ok(rowpool_terminate(pools[2], &error), error);
+    for (size_t i = 0; i < WAYS; i++) {
+        rowpool_close(pools[i]);
+        assert_int_equal(rowpool_job_poll(jobs[i], NULL), i == 1 ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
+        rowpool_job_release(jobs[i]);
+    }
+    assert_false(test_has_child());
+}
+
 /* A helper that gets so much address space, in KiB; its path, to be unlinked. */
 static void write_limited_helper(const char *path, size_t limit)
 {
@@ -741,6 +835,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_helper_without_memory),
         cmocka_unit_test(a_function_that_crashes_in_the_helper),
         cmocka_unit_test(a_function_that_always_crashes),
+        cmocka_unit_test(structs_as_large_as_they_may_be),
+        cmocka_unit_test(a_function_that_never_ends_in_the_helper),
         cmocka_unit_test(a_driver_that_never_gets_far),
         cmocka_unit_test(a_helper_dies_with_its_application),
         cmocka_unit_test(a_forked_child_leaves_it_alone),

@@ -414,6 +414,16 @@ static void check_file(const test_array *array, const char *data_path, const cha
     rowpool_mpi_file_close(file);
 }
 
+/* SciPy's offsets are int32 as long as that will do. */
+static void write_offsets(const char *name, const int64_t *offsets, size_t entries, bool narrow)
+{
+    int32_t *some = allocate(entries * sizeof *some);
+    for (size_t i = 0; i < entries; i++)
+        some[i] = (int32_t)offsets[i];
+    write_npy(name, narrow ? ROWPOOL_INT32 : ROWPOOL_INT64, &entries, 1, narrow ? (const void *)some : offsets);
+    free(some);
+}
+
 static void files_are_divided(void)
 {
     char offsets_path[310];
@@ -424,12 +434,12 @@ static void files_are_divided(void)
             for (int layout = TEST_DENSE; layout <= TEST_RAGGED; layout += TEST_RAGGED - TEST_DENSE) {
                 test_array array = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)layout, count, 6, 0);
                 const bool ragged = array.offsets != NULL;
-                const size_t elements = ragged ? (size_t)array.offsets[count] : count * 6, entries = count + 1;
+                const size_t elements = ragged ? (size_t)array.offsets[count] : count * 6;
                 const size_t shape[] = {count, 6};
                 if (rank == 0) {
                     write_npy(path, (rowpool_dtype)dtype, ragged ? &elements : shape, ragged ? 1 : 2, array.rows.data);
                     if (ragged)
-                        write_npy(offsets_path, ROWPOOL_INT64, &entries, 1, array.offsets);
+                        write_offsets(offsets_path, array.offsets, count + 1, dtype % 2 == 0);
                 }
                 MPI_Barrier(MPI_COMM_WORLD);
                 check_file(&array, path, ragged ? offsets_path : NULL);
@@ -438,6 +448,40 @@ static void files_are_divided(void)
             }
     if (rank == 0)
         CHECK(unlink(path) == 0 && unlink(offsets_path) == 0);
+}
+
+static void any_byte_but_0_of_a_bool_is_1(void)
+{
+    enum { ROWS = 7 };
+    static const uint8_t expected[] = {0, 1, 1, 1};
+    const size_t shape[] = {ROWS, 4};
+    uint8_t data[ROWS][4];
+    for (int i = 0; i < ROWS; i++)
+        memcpy(data[i], (const uint8_t[]){0, 1, 2, 255}, 4);
+    if (rank == 0) {
+        write_npy(path, ROWPOOL_UINT8, shape, 2, data);
+        FILE *file = fopen(path, "r+b");
+        CHECK(file != NULL && fseek(file, 10 + sizeof "{'descr': '|" - 1, SEEK_SET) == 0 && fputc('b', file) == 'b');
+        CHECK(fclose(file) == 0);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    rowpool_mpi_file *file;
+    CHECK_OK(rowpool_mpi_file_open(&file, cluster, path, NULL, &error));
+    const rowpool_rows *own = rowpool_mpi_file_rows(file);
+    CHECK(own->dtype == ROWPOOL_UINT8 && own->width == 4);
+    for (size_t i = 0; i < own->count; i++)
+        CHECK(memcmp((const uint8_t *)own->data + 4 * i, expected, 4) == 0);
+    rowpool_mpi_file_close(file);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (rank == 0)
+        CHECK(unlink(path) == 0);
+}
+
+/* As numpy.save writes them to one file. */
+static void append_array(const char *name, const void *bytes, size_t size)
+{
+    FILE *file = fopen(name, "ab");
+    CHECK(file != NULL && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
 }
 
 static void refuse_file(const char *data_path, const char *offsets_path, const char *words)
@@ -478,6 +522,11 @@ static void bad_files_are_refused(void)
         write_npy(path, ROWPOOL_INT8, square, 2, data);
     MPI_Barrier(MPI_COMM_WORLD);
     refuse_file(path, offsets_path, "ragged rows are of one axis");
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (rank == 0)
+        append_array(path, "\x93NUMPY\1", 8);
+    MPI_Barrier(MPI_COMM_WORLD);
+    refuse_file(path, NULL, "several arrays follow one another");
     if (ranks > 1) { /* of one rank's own */
         char own_path[320];
         const size_t rows = rank == 0 ? ROWS : ROWS - 1;
@@ -616,6 +665,7 @@ int main(int argc, char **argv)
         files_appear_whole();
         what_cannot_be_written_leaves_no_trace();
         files_are_divided();
+        any_byte_but_0_of_a_bool_is_1();
         bad_files_are_refused();
         cores_are_divided();
         if (rank == 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -116,43 +117,79 @@ TEST(reads_every_way_to_write_a_header)
     }
 }
 
+/* Two elements of increasing bytes, and what they are in memory. */
+static void check_dtype(const char *descr, rowpool_dtype dtype, bool swapped, bool boolean)
+{
+    const size_t size = test_size(dtype);
+    unsigned char stored[16];
+    unsigned char expected[16];
+    for (size_t byte = 0; byte < sizeof stored; byte++) {
+        stored[byte] = (unsigned char)(byte + 1);
+        expected[swapped ? byte / size * size + size - 1 - byte % size : byte] = boolean ? 1 : stored[byte];
+    }
+    char header[128];
+    (void)snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (1, 2), }", descr);
+    file_bytes file = make_padded_file(header, stored, 2 * size);
+    npy_array array;
+    rowpool_error error;
+    assert_ok(npy_open_bytes(&array, file.bytes, file.size, &error), error);
+    assert_int_equal(array.header.dtype, dtype);
+    assert_int_equal(array.header.boolean, boolean);
+    assert_memory_equal(array.data, expected, 2 * size);
+    if (size == 1 && !boolean) /* has no byte order to change */
+        assert_null(array.memory);
+    npy_close(&array);
+}
+
 TEST(reads_every_dtype_in_both_byte_orders)
 {
     static const struct {
-        const char *code;
+        const char *code, *letters;
         rowpool_dtype dtype;
     } known[] = {
-        {"i1", ROWPOOL_INT8},    {"i2", ROWPOOL_INT16},   {"i4", ROWPOOL_INT32},   {"i8", ROWPOOL_INT64},
-        {"u1", ROWPOOL_UINT8},   {"u2", ROWPOOL_UINT16},  {"u4", ROWPOOL_UINT32},  {"u8", ROWPOOL_UINT64},
-        {"f2", ROWPOOL_FLOAT16}, {"f4", ROWPOOL_FLOAT32}, {"f8", ROWPOOL_FLOAT64}, {"b1", ROWPOOL_UINT8},
+        {"i1", "b", ROWPOOL_INT8},    {"i2", "h", ROWPOOL_INT16},    {"i4", "i", ROWPOOL_INT32},
+        {"i8", "lqp", ROWPOOL_INT64}, {"u1", "B", ROWPOOL_UINT8},    {"u2", "H", ROWPOOL_UINT16},
+        {"u4", "I", ROWPOOL_UINT32},  {"u8", "LQP", ROWPOOL_UINT64}, {"f2", "e", ROWPOOL_FLOAT16},
+        {"f4", "f", ROWPOOL_FLOAT32}, {"f8", "d", ROWPOOL_FLOAT64},  {"b1", "?", ROWPOOL_UINT8},
     };
-    static const char orders[] = "<>=|";
+    static const char *const orders[] = {"<", ">", "=", "|", ""};
     const uint16_t one = 1;
     const bool little = *(const unsigned char *)&one == 1;
     for (size_t i = 0; i < COUNT_OF(known); i++) {
-        for (const char *order = orders; *order != '\0'; order++) {
-            size_t size = test_size(known[i].dtype);
-            unsigned char stored[16];
-            unsigned char expected[16];
-            bool swapped = *order == (little ? '>' : '<');
-            for (size_t byte = 0; byte < sizeof stored; byte++) {
-                stored[byte] = (unsigned char)(byte + 1);
-                expected[swapped ? byte / size * size + size - 1 - byte % size : byte] = stored[byte];
+        const bool boolean = known[i].code[0] == 'b';
+        for (size_t order = 0; order < COUNT_OF(orders); order++) {
+            const bool swapped = orders[order][0] == (little ? '>' : '<');
+            char descr[8];
+            (void)snprintf(descr, sizeof descr, "%s%s", orders[order], known[i].code);
+            check_dtype(descr, known[i].dtype, swapped, boolean);
+            for (const char *letter = known[i].letters; *letter != '\0'; letter++) {
+                (void)snprintf(descr, sizeof descr, "%s%c", orders[order], *letter);
+                check_dtype(descr, known[i].dtype, swapped, boolean);
             }
-            char header[128];
-            (void)snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': False, 'shape': (1, 2), }",
-                           *order, known[i].code);
-            file_bytes file = make_padded_file(header, stored, 2 * size);
-            npy_array array;
-            rowpool_error error;
-            assert_ok(npy_open_bytes(&array, file.bytes, file.size, &error), error);
-            assert_int_equal(array.header.dtype, known[i].dtype);
-            assert_memory_equal(array.data, expected, 2 * size);
-            if (size == 1) /* has no byte order to change */
-                assert_null(array.memory);
-            npy_close(&array);
         }
     }
+}
+
+TEST(reads_names_of_dtypes)
+{
+    static const struct {
+        const char *name;
+        rowpool_dtype dtype;
+    } known[] = {
+        {"int8", ROWPOOL_INT8},       {"byte", ROWPOOL_INT8},        {"int16", ROWPOOL_INT16},
+        {"short", ROWPOOL_INT16},     {"int32", ROWPOOL_INT32},      {"intc", ROWPOOL_INT32},
+        {"int64", ROWPOOL_INT64},     {"int", ROWPOOL_INT64},        {"int_", ROWPOOL_INT64},
+        {"intp", ROWPOOL_INT64},      {"long", ROWPOOL_INT64},       {"longlong", ROWPOOL_INT64},
+        {"uint8", ROWPOOL_UINT8},     {"ubyte", ROWPOOL_UINT8},      {"uint16", ROWPOOL_UINT16},
+        {"ushort", ROWPOOL_UINT16},   {"uint32", ROWPOOL_UINT32},    {"uintc", ROWPOOL_UINT32},
+        {"uint64", ROWPOOL_UINT64},   {"uint", ROWPOOL_UINT64},      {"uintp", ROWPOOL_UINT64},
+        {"ulong", ROWPOOL_UINT64},    {"ulonglong", ROWPOOL_UINT64}, {"float16", ROWPOOL_FLOAT16},
+        {"half", ROWPOOL_FLOAT16},    {"float32", ROWPOOL_FLOAT32},  {"single", ROWPOOL_FLOAT32},
+        {"float64", ROWPOOL_FLOAT64}, {"double", ROWPOOL_FLOAT64},   {"float", ROWPOOL_FLOAT64},
+        {"bool", ROWPOOL_UINT8},      {"bool_", ROWPOOL_UINT8},
+    };
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        check_dtype(known[i].name, known[i].dtype, false, strncmp(known[i].name, "bool", 4) == 0);
 }
 
 TEST(rows_are_the_last_axis)
@@ -358,6 +395,12 @@ TEST(refuses_malformed_headers)
         {WITH_DESCR("'<i44'"), "dtype '<i44' is unknown"},
         {WITH_DESCR("'!i4'"), "dtype '!i4' is unknown"},
         {WITH_DESCR("'<'"), "dtype '<' is unknown"},
+        {WITH_DESCR("'<float32'"), "dtype '<float32' is unknown"},
+        {WITH_DESCR("'i4 i'"), "dtype 'i4 i' is unknown"},
+        {WITH_DESCR("'i04'"), "dtype 'i04' is unknown"},
+        {WITH_DESCR("'2i4'"), "dtype '2i4' is unknown"},
+        {WITH_DESCR("'i4,i4'"), "dtype 'i4,i4' is unknown"},
+        {WITH_DESCR("'Float32'"), "dtype 'Float32' is unknown"},
         {WITH_DESCR("''"), "dtype '' is unknown"},
         {WITH_DESCR("4"), "'descr' is no string"},
         {WITH_DESCR("[('a', '<i4')]"), "structured dtype"},
@@ -399,6 +442,7 @@ TEST(refuses_what_is_no_npy_file)
     } cases[] = {
         {"", 0, "is empty"},
         {"PK\3\4 and so on, an archive", 26, "not a .npy file"},
+        {"\x1f\x8b\10", 3, "compressed by gzip"},
         {"\x93NUMPX\1\0", 8, "not a .npy file"},
         {"\x93", 1, "ends inside its header"},
         {"\x93NUMPY", 6, "ends inside its header"},
@@ -557,6 +601,98 @@ TEST(reads_files_and_streams_alike)
     }
 }
 
+typedef rowpool_status open_way(npy_array *array, const file_bytes *file, rowpool_error *error);
+
+static rowpool_status open_in_memory(npy_array *array, const file_bytes *file, rowpool_error *error)
+{
+    return npy_open_bytes(array, file->bytes, file->size, error);
+}
+
+static open_way *const WAYS[] = {open_in_memory, open_through_file, open_through_pipe};
+
+TEST(any_byte_but_0_is_true)
+{
+    static const unsigned char stored[6] = {0, 1, 2, 128, 255, 0};
+    static const unsigned char in_c_order[6] = {0, 1, 1, 1, 1, 0};
+    static const unsigned char in_fortran_order[6] = {0, 1, 1, 1, 1, 0}; /* the rows 0 2 255 and 1 128 0 */
+    static const unsigned char plain[6] = {0, 1, 1, 0, 0, 1};
+    for (size_t i = 0; i < COUNT_OF(WAYS); i++) {
+        for (int fortran = 0; fortran < 2; fortran++) {
+            const char *header = fortran ? "{'descr': '|b1', 'fortran_order': True, 'shape': (2, 3), }"
+                                         : "{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3), }";
+            file_bytes file = make_padded_file(header, stored, sizeof stored);
+            npy_array array;
+            rowpool_error error;
+            assert_ok(WAYS[i](&array, &file, &error), error);
+            assert_memory_equal(array.data, fortran ? in_fortran_order : in_c_order, sizeof stored);
+            assert_null(array.mapping);
+            npy_close(&array);
+        }
+        file_bytes file = make_padded_file("{'descr': '|b1', 'fortran_order': False, 'shape': (6,), }", plain, 6);
+        npy_array array;
+        rowpool_error error;
+        assert_ok(WAYS[i](&array, &file, &error), error);
+        assert_memory_equal(array.data, plain, sizeof plain);
+        assert_true((array.mapping != NULL) == (WAYS[i] == open_through_file)); /* it is used where it is */
+        npy_close(&array);
+    }
+}
+
+/* What numpy.save writes to one file, again and again. */
+TEST(reads_the_first_of_several_arrays)
+{
+    file_bytes first = make_padded_file(GOOD_HEADER, SMALL, sizeof SMALL);
+    for (int count = 2; count <= 3; count++) {
+        file_bytes file = first;
+        for (int i = 1; i < count; i++)
+            append(&file, first.bytes, first.size);
+        for (size_t i = 0; i < COUNT_OF(WAYS); i++) {
+            npy_array array;
+            rowpool_error error;
+            assert_ok(WAYS[i](&array, &file, &error), error);
+            assert_true(array.more);
+            assert_memory_equal(array.data, SMALL, sizeof SMALL);
+            npy_close(&array);
+            assert_ok(WAYS[i](&array, &first, &error), error);
+            assert_false(array.more);
+            npy_close(&array);
+        }
+    }
+    append(&first, "\x93NUMP", 5);
+    for (size_t i = 0; i < COUNT_OF(WAYS); i++) {
+        npy_array array;
+        rowpool_error error;
+        assert_refused(WAYS[i](&array, &first, &error), ROWPOOL_EINVAL, error, "stray bytes");
+    }
+}
+
+TEST(notices_what_happens_to_a_mapped_file)
+{
+    file_bytes file = make_padded_file(GOOD_HEADER, SMALL, sizeof SMALL);
+    int fd = test_open_nameless();
+    assert_int_equal(write(fd, file.bytes, file.size), file.size);
+    const struct timespec before[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    assert_int_equal(futimens(fd, before), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    npy_array array;
+    rowpool_error error;
+    bool changed = true;
+    assert_ok(npy_open(&array, fd, &error), error);
+    assert_ok(npy_check_mapping(&array, &changed, &error), error);
+    assert_false(changed);
+    assert_int_equal(pwrite(fd, "x", 1, (off_t)file.size - 1), 1);
+    assert_ok(npy_check_mapping(&array, &changed, &error), error);
+    assert_true(changed);
+    assert_int_equal(ftruncate(fd, (off_t)file.size - 1), 0);
+    assert_refused(npy_check_mapping(&array, &changed, &error), ROWPOOL_EINVAL, error,
+                   "the file was cut while it was read: it had 152 bytes, and has 151");
+    npy_close(&array);
+    assert_int_equal(close(fd), 0);
+    assert_ok(npy_open_bytes(&array, file.bytes, file.size, &error), error);
+    assert_ok(npy_check_mapping(&array, &changed, &error), error);
+    npy_close(&array);
+}
+
 TEST(reads_empty_arrays_from_streams)
 {
     file_bytes file = make_padded_file(WITH_SHAPE("(0, 3)"), "", 0);
@@ -659,6 +795,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_way_to_write_a_header),
         cmocka_unit_test(reads_every_dtype_in_both_byte_orders),
+        cmocka_unit_test(reads_names_of_dtypes),
         cmocka_unit_test(rows_are_the_last_axis),
         cmocka_unit_test(copies_misaligned_data_only),
         cmocka_unit_test(reads_fortran_order),
@@ -670,6 +807,9 @@ int main(void)
         cmocka_unit_test(survives_every_overwritten_byte),
         cmocka_unit_test(survives_random_damage),
         cmocka_unit_test(reads_files_and_streams_alike),
+        cmocka_unit_test(any_byte_but_0_is_true),
+        cmocka_unit_test(reads_the_first_of_several_arrays),
+        cmocka_unit_test(notices_what_happens_to_a_mapped_file),
         cmocka_unit_test(reads_empty_arrays_from_streams),
         cmocka_unit_test(refuses_damaged_files_and_streams_alike),
         cmocka_unit_test(refuses_what_is_no_file),

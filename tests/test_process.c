@@ -1,10 +1,14 @@
 /* Process objects: beginning, end, signals, the pipe; and the example of two processes started and joined in turn. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,6 +139,176 @@ static int refuse(void *argument)
     return 7;
 }
 
+/* Ends of pipes that can be written to, beyond the standard streams. */
+static int count_writing_ends(void)
+{
+    enum { ENOUGH = 256 };
+    int n = 0;
+    for (int fd = STDERR_FILENO + 1; fd < ENOUGH; fd++) {
+        struct stat is;
+        int flags = fcntl(fd, F_GETFL);
+        n += flags >= 0 && (flags & O_ACCMODE) == O_WRONLY && fstat(fd, &is) == 0 && S_ISFIFO(is.st_mode);
+    }
+    return n;
+}
+
+static int tell_writing_ends(void *argument, int pipe)
+{
+    (void)argument;
+    (void)pipe;
+    return count_writing_ends();
+}
+
+/* Where handlers note that they ran; NULL: what comes is the test's own end. Shared with children. */
+static volatile int *exits;
+
+static void note_exit(void)
+{
+    if (exits != NULL)
+        ++*exits;
+}
+
+static int print_and_exit(void *argument, int pipe)
+{
+    if (dup2(pipe, STDOUT_FILENO) < 0)
+        return 1;
+    printf("printed");
+    exit(*(int *)argument);
+}
+
+static int print_word(void *argument, int pipe)
+{
+    (void)argument;
+    (void)pipe;
+    return printf("child ") < 0;
+}
+
+/* exit() in the child is as if the function had returned. */
+TEST(a_child_that_calls_exit_runs_no_handler)
+{
+    char text[16];
+    int status = 7;
+    exits = rowpool_alloc(sizeof *exits, NULL);
+    assert_non_null((void *)(uintptr_t)exits);
+    atexit(note_exit);
+    rowpool_process *process = start(print_and_exit, &status, NULL);
+    read_all(process, text, sizeof text);
+    assert_int_equal(joined(process).exit_code, 7);
+    assert_string_equal(text, "printed");
+    assert_int_equal(*exits, 0);
+    rowpool_process_close(process);
+    rowpool_free((void *)(uintptr_t)exits);
+    exits = NULL;
+}
+
+/* ---- Streams that are in use ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    FILE *stream;
+    sem_t has_it, let_go;
+} holder;
+
+static void *hold(void *argument)
+{
+    holder *h = argument;
+    flockfile(h->stream);
+    sem_post(&h->has_it);
+    while (sem_wait(&h->let_go) != 0)
+        continue;
+    funlockfile(h->stream);
+    return NULL;
+}
+
+static void *read_a_line(void *argument)
+{
+    char line[16];
+    (void)argument;
+    assert_non_null(fgets(line, sizeof line, stdin));
+    return NULL;
+}
+
+/* A thread waits for input, and has the stream's lock meanwhile. */
+TEST(a_thread_that_reads_is_not_waited_for)
+{
+    int ends[2], before = dup(STDIN_FILENO);
+    pthread_t reader;
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    assert_int_equal(pthread_create(&reader, NULL, read_a_line, NULL), 0);
+    while (ftrylockfile(stdin) == 0) { /* it has not got there yet */
+        funlockfile(stdin);
+        sched_yield();
+    }
+    rowpool_process *process = start(nothing, NULL, NULL);
+    assert_int_equal(joined(process).exit_code, 0);
+    rowpool_process_close(process);
+    assert_int_equal(write(ends[1], "line\n", 5), 5);
+    pthread_join(reader, NULL);
+    dup2(before, STDIN_FILENO);
+    close(before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* What another thread is about to print stays that thread's: the child neither waits for it nor prints it too. */
+TEST(a_thread_that_prints_is_not_waited_for)
+{
+    fflush(stdout);
+    int file = test_open_nameless(), before = dup(STDOUT_FILENO);
+    holder h = {.stream = stdout};
+    pthread_t thread;
+    sem_init(&h.has_it, 0, 0);
+    sem_init(&h.let_go, 0, 0);
+    assert_true(dup2(file, STDOUT_FILENO) == STDOUT_FILENO);
+    printf("parent ");
+    assert_int_equal(pthread_create(&thread, NULL, hold, &h), 0);
+    while (sem_wait(&h.has_it) != 0)
+        continue;
+    rowpool_process *process = start(print_word, NULL, NULL);
+    rowpool_process_state how = joined(process);
+    sem_post(&h.let_go);
+    pthread_join(thread, NULL);
+    fflush(stdout);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    char *text = test_read_all(file);
+    assert_string_equal(text, "child parent ");
+    assert_int_equal(how.exit_code, 0);
+    free(text);
+    close(file);
+    rowpool_process_close(process);
+}
+
+/* ---- Several at once -------------------------------------------------------------------------------------------- */
+
+static void *start_some(void *argument)
+{
+    enum { STARTS = 100 };
+    int *most = argument;
+    for (int i = 0; i < STARTS; i++) {
+        rowpool_process *process = start(tell_writing_ends, NULL, NULL);
+        int ends = joined(process).exit_code;
+        if (ends > *most)
+            *most = ends;
+        rowpool_process_close(process);
+    }
+    return NULL;
+}
+
+/* A pipe ends when its child does: no other child has the end that is written to. */
+TEST(a_child_has_no_pipe_but_its_own)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    int most[THREADS] = {0}, inherited = count_writing_ends();
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, start_some, &most[i]), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(most[i], inherited + 1);
+    }
+}
+
 /* ---- Tests ------------------------------------------------------------------------------------------------------ */
 
 TEST(exit_status_comes_back)
@@ -192,8 +366,8 @@ TEST(join_gives_up_in_time_and_terminate_ends)
     rowpool_error error;
     rowpool_process *process = start(sleep_for_ever, NULL, NULL);
     assert_true(rowpool_process_alive(process));
-    assert_int_equal(rowpool_process_join(process, 0, &error), ROWPOOL_ETIMEDOUT);
-    assert_int_equal(rowpool_process_join(process, 30, NULL), ROWPOOL_ETIMEDOUT);
+    assert_int_equal(rowpool_process_join(process, 0, &error), ROWPOOL_ENOTREADY);
+    assert_int_equal(rowpool_process_join(process, 30, NULL), ROWPOOL_ENOTREADY);
     rowpool_process_state how;
     assert_int_equal(rowpool_process_status(process, &how, NULL), ROWPOOL_OK);
     assert_true(how.alive);
@@ -356,6 +530,10 @@ int main(void)
         cmocka_unit_test(a_child_cannot_use_its_siblings_object),
         cmocka_unit_test(no_descriptor_is_left),
         cmocka_unit_test(a_signal_at_once_finds_no_handler),
+        cmocka_unit_test(a_child_that_calls_exit_runs_no_handler),
+        cmocka_unit_test(a_thread_that_reads_is_not_waited_for),
+        cmocka_unit_test(a_thread_that_prints_is_not_waited_for),
+        cmocka_unit_test(a_child_has_no_pipe_but_its_own),
         cmocka_unit_test(two_processes_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

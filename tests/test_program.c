@@ -1,15 +1,18 @@
 /* The program, run on .npy files in a folder of its own: what it prints, what it refuses, what it leaves behind. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -18,7 +21,9 @@
 
 #include "program.h"
 
+#include "interrupt.h"
 #include "npy.h"
+#include "replace.h"
 
 /* ---- Making files ----------------------------------------------------------------------------------------------- */
 
@@ -790,6 +795,7 @@ TEST(refuses_wrong_usage)
     assert_usage(RUN("count", "small.npy", "--head", "18446744073709551616"), "--head '18446744073709551616'");
     assert_usage(RUN("count", "small.npy", "--output", ""), "--output ''");
     assert_usage(RUN("count", "small.npy", "--output", "-"), "--output '-'");
+    assert_usage(RUN("count", "small.npy", "--output", "out.csv.gz"), "--output 'out.csv.gz'");
     assert_usage(RUN("devices", "now"), "unexpected argument 'now'; see rowpool devices --help");
     assert_usage(RUN("demo", "--rows", "many"), "--rows 'many'");
     assert_usage(RUN("demo", "--width", "4294967296"), "--width is at most 4294967295");
@@ -954,6 +960,214 @@ TEST(gives_the_file_a_mode)
         assert_fails(RUN("count", "small.npy", "--output", "out.npy"), "rowpool: out.npy: ", "Permission denied");
     }
     assert_int_equal(unlink("out.npy"), 0);
+}
+
+static void check_owner(const char *path, uid_t user, gid_t group, mode_t mode)
+{
+    struct stat entry;
+    assert_int_equal(stat(path, &entry), 0);
+    assert_int_equal(entry.st_uid, user);
+    assert_int_equal(entry.st_gid, group);
+    assert_int_equal(entry.st_mode & 07777, mode);
+}
+
+TEST(keeps_the_owner_of_a_file)
+{
+    enum { SOMEBODY = 12345, THEIR_GROUP = 23456 };
+    if (geteuid() != 0)
+        skip_since("only root may give files away");
+    write_small("small.npy");
+    write_file("out.npy", "old", 3);
+    assert_int_equal(chown("out.npy", SOMEBODY, THEIR_GROUP), 0);
+    assert_int_equal(chmod("out.npy", 0640), 0);
+    assert_prints(RUN("count", "small.npy", "--output", "out.npy"), "");
+    check_owner("out.npy", SOMEBODY, THEIR_GROUP, 0640);
+    check_output("out.npy", (const uint32_t[]){2, 5, 0}, (const size_t[]){3}, 1);
+    assert_int_equal(unlink("out.npy"), 0);
+}
+
+/* ---- Unfinished files with a name -------------------------------------------------------------------------------- */
+
+static void begin_named(replacement *file)
+{
+    rowpool_error error;
+    assert_ok(replace_begin_named(file, "named", &error), error);
+    assert_int_equal(write(file->fd, "new", 3), 3);
+    assert_true(exists(file->temporary));
+    assert_int_equal(leftovers(), 1);
+}
+
+static void check_named(const char *content)
+{
+    int fd = open("named", O_RDONLY);
+    char *bytes = test_read_all(fd);
+    assert_string_equal(bytes, content);
+    free(bytes);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(leftovers(), 0);
+}
+
+/* As where the file system has none without, and where others write it too. */
+TEST(takes_unfinished_files_away)
+{
+    replacement file;
+    rowpool_error error;
+    write_file("named", "old", 3);
+    begin_named(&file);
+    replace_discard(&file);
+    check_named("old");
+
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        watch_interruptions();
+        begin_named(&file);
+        (void)raise(SIGTERM);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    check_named("old");
+
+    begin_named(&file);
+    assert_ok(replace_commit(&file, &error), error);
+    check_named("new");
+    assert_int_equal(unlink("named"), 0);
+}
+
+/* ---- Files that cannot be replaced ------------------------------------------------------------------------------ */
+
+/* Runs it in a child, which it leaves by its return: 0 where all is right, TEST_SKIPPED where it may not be tried. */
+static void check_in_child(int (*scene)(void))
+{
+    (void)fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(scene());
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == TEST_SKIPPED)
+        skip_since("this may not be tried here");
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* Counts to a file that is there. The number of a line here that is wrong, or 0. */
+static int copies_to(const char *path, const char *why)
+{
+    outcome result = RUN("count", "small.npy", "--output", path);
+    char text[256];
+    (void)snprintf(text, sizeof text, "rowpool: warning: %s: the file was not replaced, but written to: %s\n", path,
+                   why);
+    if (result.exit_status != 0 || strcmp(result.err, text) != 0) {
+        show(&result, __LINE__);
+        return 1;
+    }
+    int fd = open(path, O_RDONLY);
+    char *bytes = test_read_all(fd);
+    struct stat entry;
+    const bool right = fstat(fd, &entry) == 0 && entry.st_size == 128 + 12 &&
+                       memcmp(bytes + 128, (const uint32_t[]){2, 5, 0}, 12) == 0 && leftovers() == 0;
+    free(bytes);
+    release(&result);
+    (void)close(fd);
+    return right ? 0 : 2;
+}
+
+/* Mounts of its own, which go with it; false where it may have none. */
+static bool begin_mounts(void)
+{
+    const uid_t user = geteuid();
+    if (unshare(user == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return false;
+    if (user != 0) {
+        char map[32];
+        const int length = snprintf(map, sizeof map, "0 %u 1", (unsigned)user);
+        int fd = open("/proc/self/uid_map", O_WRONLY);
+        if (fd < 0 || write(fd, map, (size_t)length) != length)
+            return false;
+        (void)close(fd);
+    }
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* As copies_to does, of a file that others write too. */
+static int copies_named(const char *path)
+{
+    replacement file;
+    if (replace_begin_named(&file, path, NULL) != ROWPOOL_OK || write(file.fd, "new", 3) != 3 ||
+        replace_commit(&file, NULL) != ROWPOOL_OK || file.note == NULL || leftovers() != 0)
+        return 5;
+    struct stat entry;
+    return stat(path, &entry) == 0 && entry.st_size == 3 ? 0 : 6;
+}
+
+/* As docker run -v FILE:FILE. */
+static int copy_to_mount_point(void)
+{
+    if (!begin_mounts() || mount("outside.npy", "mounted.npy", NULL, MS_BIND, NULL) != 0)
+        return TEST_SKIPPED;
+    int wrong = copies_named("mounted.npy");
+    wrong = wrong != 0 ? wrong : copies_to("mounted.npy", "it is a mount point");
+    wrong = wrong != 0 ? wrong : copies_to("mounted.npy", "it is a mount point");
+    if (umount("mounted.npy") != 0)
+        return 3;
+    return wrong;
+}
+
+TEST(writes_to_a_mount_point)
+{
+    write_small("small.npy");
+    write_file("mounted.npy", "inside", 6);
+    char longer[1024] = {0};
+    write_file("outside.npy", longer, sizeof longer);
+    check_in_child(copy_to_mount_point);
+    check_output("outside.npy", (const uint32_t[]){2, 5, 0}, (const size_t[]){3}, 1);
+}
+
+/* As docker run --read-only -v FILE:FILE. */
+static int copy_to_read_only_folder(void)
+{
+    if (!begin_mounts() || mount("fixed", "fixed", NULL, MS_BIND, NULL) != 0 ||
+        mount("free.npy", "fixed/out.npy", NULL, MS_BIND, NULL) != 0 ||
+        mount(NULL, "fixed", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) != 0)
+        return TEST_SKIPPED;
+    outcome result = RUN("count", "small.npy", "--output", "fixed/new.npy");
+    if (result.exit_status != 1 || strstr(result.err, "fixed/new.npy: Read-only file system") == NULL)
+        return 4;
+    return copies_to("fixed/out.npy", "its folder cannot be written");
+}
+
+TEST(writes_to_a_file_in_a_read_only_folder)
+{
+    write_small("small.npy");
+    assert_int_equal(mkdir("fixed", 0777), 0);
+    write_file("fixed/out.npy", "inside", 6);
+    write_file("free.npy", "outside", 7);
+    check_in_child(copy_to_read_only_folder);
+    check_output("free.npy", (const uint32_t[]){2, 5, 0}, (const size_t[]){3}, 1);
+}
+
+static int copy_as_another(void)
+{
+    enum { SOMEBODY = 12345 };
+    if (geteuid() != 0 || setgroups(0, NULL) != 0 || setgid(SOMEBODY) != 0 || setuid(SOMEBODY) != 0 ||
+        access(getenv("ROWPOOL_PROGRAM"), X_OK) != 0 || access("shared.npy", W_OK) != 0)
+        return TEST_SKIPPED;
+    return copies_to("shared.npy", "its owner can be kept in no other way");
+}
+
+TEST(writes_to_a_file_of_another_owner)
+{
+    write_small("small.npy");
+    write_file("shared.npy", "old", 3);
+    assert_int_equal(chmod("shared.npy", 0666), 0);
+    assert_int_equal(chmod(".", 0777), 0);
+    check_in_child(copy_as_another);
+    check_owner("shared.npy", geteuid(), getegid(), 0666);
+    check_output("shared.npy", (const uint32_t[]){2, 5, 0}, (const size_t[]){3}, 1);
 }
 
 TEST(follows_links)
@@ -1644,7 +1858,17 @@ TEST(leaves_no_half_written_file)
     assert_int_equal(leftovers(), 0);
 }
 
-TEST(notices_a_closed_pipe)
+/* As head does. */
+static void check_ends_by_pipe(outcome result)
+{
+    if (result.signal != SIGPIPE || result.err[0] != '\0')
+        show(&result, __LINE__);
+    assert_int_equal(result.signal, SIGPIPE);
+    assert_string_equal(result.err, "");
+    release(&result);
+}
+
+TEST(ends_quietly_where_nobody_reads)
 {
     write_small("small.npy");
     int ends[2];
@@ -1652,8 +1876,18 @@ TEST(notices_a_closed_pipe)
     assert_int_equal(close(ends[0]), 0);
     circumstances with = USUAL;
     with.standard_output = ends[1];
+    check_ends_by_pipe(RUN_WITH(&with, "count", "small.npy"));
+    check_ends_by_pipe(RUN_WITH(&with, "count", "small.npy", "--head", "1", "--output", "out.npy"));
+    check_ends_by_pipe(RUN_WITH(&with, "count", "--json", "small.npy"));
+    check_ends_by_pipe(RUN_WITH(&with, "count", "--help"));
+    check_ends_by_pipe(RUN_WITH(&with, "devices"));
+    assert_no_output("out.npy");
+
+    /* Who ignores the signal wants to be told. */
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     assert_fails(RUN_WITH(&with, "count", "small.npy"), "rowpool: standard output: ", "Broken pipe");
     assert_fails(RUN_WITH(&with, "count", "--help"), "rowpool: standard output: ", "Broken pipe");
+    (void)signal(SIGPIPE, before);
     assert_int_equal(close(ends[1]), 0);
 }
 
@@ -1684,7 +1918,7 @@ static void interrupt_with(int signal_number)
     assert_int_equal(close(ends[1]), 0);
     char first;
     assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so it is past everything else */
-    assert_int_equal(leftovers(), 1);
+    assert_int_equal(leftovers(), has_nameless_files() ? 0 : 1);
     assert_int_equal(kill(child, signal_number), 0);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -1707,6 +1941,56 @@ TEST(leaves_nothing_when_interrupted)
     interrupt_with(SIGTERM);
     interrupt_with(SIGINT);
     interrupt_with(SIGHUP);
+    if (has_nameless_files())
+        interrupt_with(SIGKILL);
+}
+
+/* ---- Input that fails ------------------------------------------------------------------------------------------- */
+
+enum { CUT_ELEMENTS = 4 << 20 };
+
+/* The file is mapped when the program waits for the offsets, and is cut then. */
+static void check_cut(const char *device, off_t left)
+{
+    assert_int_equal(truncate("cut.npy", 128 + CUT_ELEMENTS), 0);
+    int err = test_open_nameless();
+    int out = test_open_nameless();
+    circumstances with = USUAL;
+    pid_t child = start_program(
+        ARGUMENTS("count", "--device", device, "cut.npy", "--offsets", "offsets", "--output", "out.npy"), &with, out,
+        err);
+    int offsets = open("offsets", O_WRONLY);
+    assert_true(offsets >= 0);
+    assert_int_equal(truncate("cut.npy", left), 0);
+    const int64_t values[] = {0, CUT_ELEMENTS / 2, CUT_ELEMENTS};
+    char header[NPY_MAX_WRITTEN];
+    const size_t size = npy_format_header_of(header, ROWPOOL_INT64, (const size_t[]){3}, 1);
+    assert_int_equal(write(offsets, header, size), size);
+    assert_int_equal(write(offsets, values, sizeof values), sizeof values);
+    assert_int_equal(close(offsets), 0);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    outcome result = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+                      .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                      .out = test_read_all(out),
+                      .err = test_read_all(err)};
+    assert_int_equal(close(out), 0);
+    assert_int_equal(close(err), 0);
+    assert_fails(result, "rowpool: cut.npy: ", "the file was cut while it was read");
+    assert_no_output("out.npy");
+}
+
+TEST(notices_that_its_input_is_cut)
+{
+    write_npy("cut.npy", "|i1", false, "(4194304,)", "", 0);
+    assert_int_equal(mkfifo("offsets", 0600), 0);
+    static const char *const devices[] = {"host", "fork", "fork,host", "auto"};
+    for (size_t i = 0; i < COUNT_OF(devices); i++) {
+        check_cut(devices[i], 128 + CUT_ELEMENTS - 1); /* what was cut off reads as zeros */
+        check_cut(devices[i], 4096);                   /* it is a bus error */
+    }
+    assert_int_equal(unlink("offsets"), 0);
+    assert_int_equal(unlink("cut.npy"), 0);
 }
 
 /* ---- What it tells ---------------------------------------------------------------------------------------------- */
@@ -1898,6 +2182,11 @@ int main(void)
         cmocka_unit_test(writes_as_many_counts_as_there_are_rows),
         cmocka_unit_test(may_replace_its_own_input),
         cmocka_unit_test(gives_the_file_a_mode),
+        cmocka_unit_test(keeps_the_owner_of_a_file),
+        cmocka_unit_test(takes_unfinished_files_away),
+        cmocka_unit_test(writes_to_a_mount_point),
+        cmocka_unit_test(writes_to_a_file_in_a_read_only_folder),
+        cmocka_unit_test(writes_to_a_file_of_another_owner),
         cmocka_unit_test(follows_links),
         cmocka_unit_test(writes_to_what_is_no_file),
         cmocka_unit_test(refuses_outputs_that_cannot_be),
@@ -1919,9 +2208,10 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_text),
         cmocka_unit_test(notices_a_full_disk),
         cmocka_unit_test(leaves_no_half_written_file),
-        cmocka_unit_test(notices_a_closed_pipe),
+        cmocka_unit_test(ends_quietly_where_nobody_reads),
         cmocka_unit_test(notices_that_standard_output_is_closed),
         cmocka_unit_test(leaves_nothing_when_interrupted),
+        cmocka_unit_test(notices_that_its_input_is_cut),
         cmocka_unit_test(helps),
         cmocka_unit_test(tells_what_it_did),
         cmocka_unit_test(tells_every_range),

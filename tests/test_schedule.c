@@ -756,6 +756,56 @@ TEST(only_so_many_chunks_wait_for_the_rows_before_them)
     close_pool(&own);
 }
 
+/* ---- Streams that are ended --------------------------------------------------------------------------------------- */
+
+typedef struct {
+    simulation *own;
+    size_t end_at, delivered; /* rows */
+} ended_stream;
+
+static int cancel_at(size_t row, size_t rows, const void *results, void *payload)
+{
+    ended_stream *stream = payload;
+    (void)row, (void)results;
+    stream->delivered += rows;
+    if (stream->delivered == stream->end_at)
+        atomic_store(&stream->own->pool.runs->patience.cancelled, true);
+    return 0;
+}
+
+static int delay(size_t row, size_t rows, const void *results, void *payload)
+{
+    ended_stream *stream = payload;
+    (void)row, (void)results;
+    stream->delivered += rows;
+    if (stream->delivered == stream->end_at)
+        clock_seconds += 1;
+    return 0;
+}
+
+/* Chunks of one row; while one is in the callback others are in flight, wait, or are all answered. */
+TEST(an_ended_stream_is_right_only_where_every_row_was_delivered)
+{
+    enum { STREAMED = 12, DEADLINE_MS = 100 };
+    for (int order = ROWPOOL_IN_ORDER; order <= ROWPOOL_ANY_ORDER; order++)
+        for (int timed = 0; timed < 2; timed++)
+            for (size_t end_at = 1; end_at <= STREAMED; end_at++) {
+                simulated devices[] = {{.rate = fast / 100}, {.rate = fast}};
+                simulation own;
+                ended_stream ended = {.own = &own, .end_at = end_at};
+                const rp_stream stream = {timed ? delay : cancel_at, (rowpool_order)order, &ended};
+                rp_map map = map_of(STREAMED, NULL);
+                map.chunk_rows = 1;
+                map.timeout_ms = timed ? DEADLINE_MS : 0;
+                open_pool(&own, devices, 2);
+                rowpool_status status = drive(&own, &map, &stream, false);
+                assert_int_equal(status == ROWPOOL_OK, ended.delivered == STREAMED);
+                if (status != ROWPOOL_OK)
+                    assert_int_equal(status, timed ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
+                close_pool(&own);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -777,6 +827,7 @@ int main(void)
         cmocka_unit_test(where_memory_runs_out_a_row_is_halved_down_to_its_elements),
         cmocka_unit_test(a_map_whose_rows_kill_too_often_ends),
         cmocka_unit_test(only_so_many_chunks_wait_for_the_rows_before_them),
+        cmocka_unit_test(an_ended_stream_is_right_only_where_every_row_was_delivered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

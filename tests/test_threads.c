@@ -184,7 +184,7 @@ static bool is_readable(int descriptor)
 static bool look_at_job(rowpool_job *job, size_t rows, test_random *random)
 {
     size_t so_far = 0, all = 0;
-    rowpool_status status = ROWPOOL_ETIMEDOUT;
+    rowpool_status status = ROWPOOL_ENOTREADY;
     switch (test_below(random, 4)) {
     case 0:
         status = rowpool_job_poll(job, NULL);
@@ -200,8 +200,8 @@ static bool look_at_job(rowpool_job *job, size_t rows, test_random *random)
         if (rowpool_job_descriptor(job, NULL) < 0)
             return false;
     }
-    bool known = status == ROWPOOL_OK || status == ROWPOOL_ECANCELED;
-    return known ? is_readable(rowpool_job_descriptor(job, NULL)) : status == ROWPOOL_ETIMEDOUT;
+    bool known = status == ROWPOOL_OK || status == ROWPOOL_ECANCELED || status == ROWPOOL_ETIMEDOUT;
+    return known ? is_readable(rowpool_job_descriptor(job, NULL)) : status == ROWPOOL_ENOTREADY;
 }
 
 static bool look_around(test_random *random)

@@ -1,5 +1,6 @@
 /* Leaves a trace behind, at the path in ROWPOOL_TRACE, of maps on every kind of device and of a worker that dies:
  * trace.cmake reads it. */
+#include <locale.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -34,6 +35,29 @@ static void die_once(const rowpool_row *row, size_t index, const void *arguments
     if (index == 4321 && !atomic_exchange(*died, true))
         raise(SIGKILL);
     *(uint32_t *)result = (uint32_t)index;
+}
+
+/* The application's locale for the rest of this program: numbers have a comma. The file is JSON all the same. */
+TEST(a_locale_with_a_decimal_comma)
+{
+    static const char source[] = "LC_NUMERIC\ndecimal_point \"<U002C>\"\nthousands_sep \"<U002E>\"\ngrouping 3\n"
+                                 "END LC_NUMERIC\n";
+    char folder[] = "/tmp/rowpool-test-locale-XXXXXX", command[256];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(command, sizeof command, "cd %s && cat >source && localedef -c -i source ./comma >/dev/null 2>&1",
+                   folder);
+    FILE *definer = popen(command, "w");
+    assert_non_null(definer);
+    fputs(source, definer);
+    pclose(definer); /* it complains of the categories that there are not */
+    setenv("LOCPATH", folder, 1);
+    const char *found = setlocale(LC_NUMERIC, "comma");
+    (void)snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    if (found == NULL)
+        skip_since("no locale can be made: there is no localedef");
+    (void)snprintf(command, sizeof command, "%.1f", 0.5);
+    assert_string_equal(command, "0,5");
 }
 
 TEST(maps_on_every_kind_of_device)
@@ -120,6 +144,7 @@ int main(void)
         return 1;
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_locale_with_a_decimal_comma),
         cmocka_unit_test(maps_on_every_kind_of_device),
         cmocka_unit_test(a_worker_that_dies),
         cmocka_unit_test(spans_that_overlap_have_tracks_of_their_own),

@@ -1,5 +1,6 @@
 /* Functions of the user's in worker processes: how they die and what becomes of the map, rowpool_apply, initialisers,
  * rowpool_terminate, libraries loaded late. Only what rowpool.h says is used, and what /proc shows. */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -806,8 +807,8 @@ TEST(apply_without_waiting)
             error);
         memset(&c, 0, sizeof c); /* it was copied */
         c.control = &controls[0];
-        assert_refused(rowpool_job_wait(job, 100, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
-        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "not done yet");
+        assert_refused(rowpool_job_wait(job, 100, &error), ROWPOOL_ENOTREADY, error, "not done yet");
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ENOTREADY, error, "not done yet");
         assert_int_equal(atomic_load(&n.calls), 0);
         atomic_store(&c.control->hold, false);
         assert_ok(rowpool_job_wait(job, -1, &error), error);
@@ -933,41 +934,181 @@ TEST(apply_refuses_what_is_wrong)
     rowpool_close(pool);
 }
 
-static bool exits; /* in a worker: its function calls exit() */
-
-/* The leak checker asks for this at exit. What other threads of the parent hold on their stacks would pass for leaks in
- * a fork, which has none of them. */
-#ifdef __SANITIZE_ADDRESS__
-__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
-{
-    return exits;
-}
-#endif
-
-/* exit() in a worker runs the handlers of whatever is loaded: those of a driver must not hang there. */
+/* exit() in a worker is the worker's end alone: neither handlers of the application or of a driver run there, nor is what
+ * the application has not written yet written twice. */
 static void exit_properly(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     (void)argument_size;
     (void)result;
     (void)result_size;
-    exits = true;
     exit(*(const int *)argument);
+}
+
+static control *at_exit; /* NULL: what comes is the test's own end */
+
+static void note_exit(void)
+{
+    if (at_exit != NULL)
+        atomic_fetch_add(&at_exit->begun, 1);
 }
 
 TEST(a_function_may_call_exit)
 {
+    int fd = test_open_nameless();
+    FILE *file = fdopen(fd, "w");
+    assert_non_null(file);
+    fputs("pending", file);
+    at_exit = fresh_control(0);
+    atexit(note_exit);
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
         rowpool *pool = open_pool(every_device[d]);
+        atexit(note_exit); /* workers have started */
         for (int code = 0; code < 8; code += 7) {
             rowpool_error error;
             char what[64], result;
             snprintf(what, sizeof what, "ended with exit status %d", code);
-            fflush(NULL);
             assert_refused(rowpool_apply(pool, exit_properly, &code, sizeof code, &result, 1, &error), ROWPOOL_EWORKER,
                            error, what);
         }
         rowpool_close(pool);
+    }
+    assert_int_equal(atomic_load(&at_exit->begun), 0);
+    at_exit = NULL;
+    fflush(file);
+    char *text = test_read_all(fd);
+    assert_string_equal(text, "pending");
+    free(text);
+    fclose(file);
+}
+
+/* ---- No standard streams ---------------------------------------------------------------------------------------- */
+
+/* Standard streams of this process that are open, and of which it cannot be a driver that opened them. */
+static int count_kept_low(void)
+{
+    static const char *const kinds[] = {"/memfd:rowpool", "socket:", "pipe:", "anon_inode:", "mem", "trace"};
+    int n = 0;
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        char name[32], target[PATH_MAX] = "";
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+        if (readlink(name, target, sizeof target - 1) < 0)
+            continue;
+        for (size_t i = 0; i < COUNT_OF(kinds); i++)
+            n += strstr(target, kinds[i]) != NULL;
+    }
+    return n;
+}
+
+static void count_in_worker(const void *argument, size_t argument_size, void *result, size_t result_size)
+{
+    (void)argument;
+    (void)argument_size;
+    (void)result_size;
+    *(int *)result = count_kept_low();
+}
+
+static int count_in_process(void *argument, int pipe)
+{
+    int n = count_kept_low();
+    (void)argument;
+    (void)pipe;
+    return n;
+}
+
+/* Whether the standard error of a child, the helper program, is /dev/null: a driver's words go there. */
+static bool child_has_nowhere(pid_t child)
+{
+    char name[32], target[16] = "";
+    snprintf(name, sizeof name, "/proc/%d/fd/2", (int)child);
+    return readlink(name, target, sizeof target - 1) > 0 && strcmp(target, "/dev/null") == 0;
+}
+
+/* Whether that holds for every child of every thread. */
+static bool children_have_nowhere(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    bool all = threads != NULL;
+    for (const struct dirent *thread; all && (thread = readdir(threads)) != NULL;) {
+        char name[300];
+        int child;
+        snprintf(name, sizeof name, "/proc/self/task/%s/children", thread->d_name);
+        FILE *children = fopen(name, "re");
+        while (children != NULL && fscanf(children, "%d", &child) == 1)
+            all &= child_has_nowhere(child);
+        if (children != NULL)
+            fclose(children);
+    }
+    closedir(threads);
+    return all;
+}
+
+/* Everything that needs descriptors, and after each of them how many are out of place: the parts of the answer. */
+static int use_descriptors(const char *device)
+{
+    const rowpool_options options = {.size = sizeof options, .device = device, .workers = 2};
+    enum { ROWS = 200000 };
+    rowpool *pool;
+    rowpool_job *job;
+    rowpool_process *process;
+    rowpool_process_state how;
+    int32_t *data = rowpool_alloc(ROWS * sizeof *data, NULL);
+    uint32_t *counts = calloc(ROWS, sizeof *counts);
+    rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = ROWS, .width = 1};
+    int in_worker = 1;
+    if (data == NULL || counts == NULL)
+        return 1;
+    rowpool_status status = rowpool_open(&pool, &options, NULL);
+    if (status == ROWPOOL_ENODEVICE)
+        return 0;
+    if (status != ROWPOOL_OK || rowpool_range_count(pool, &rows, NULL, 0, counts, NULL) != ROWPOOL_OK)
+        return 2;
+    if (strcmp(device, "isolated") == 0 && !children_have_nowhere())
+        return 6;
+    if (rowpool_apply(pool, count_in_worker, NULL, 0, &in_worker, sizeof in_worker, NULL) != ROWPOOL_OK)
+        return 2;
+    if (in_worker != 0 || count_kept_low() != 0)
+        return 3;
+    if (rowpool_range_count_async(pool, &rows, NULL, 0, counts, NULL, NULL, &job, NULL) != ROWPOOL_OK ||
+        rowpool_job_descriptor(job, NULL) <= STDERR_FILENO || rowpool_job_wait(job, -1, NULL) != ROWPOOL_OK)
+        return 4;
+    if (rowpool_process_start(&process, count_in_process, NULL, NULL, NULL) != ROWPOOL_OK ||
+        rowpool_process_join(process, -1, NULL) != ROWPOOL_OK ||
+        rowpool_process_status(process, &how, NULL) != ROWPOOL_OK || how.exit_code != 0 || count_kept_low() != 0)
+        return 5;
+    rowpool_process_close(process);
+    rowpool_job_release(job);
+    rowpool_close(pool);
+    rowpool_free(data);
+    free(counts);
+    return 0;
+}
+
+/* What such a program prints must not be written over rows, or to a worker. */
+TEST(standard_streams_that_are_closed_stay_so)
+{
+#if defined(__SANITIZE_THREAD__)
+    skip_since("the thread sanitizer bears no new thread in a child");
+#endif
+    static const char *const devices[] = {"fork", "host", "auto", "cpu", "isolated"};
+    for (size_t d = 0; d < COUNT_OF(devices); d++) {
+        char trace[] = "/tmp/rowpool-test-trace-XXXXXX";
+        int file = mkstemp(trace), status;
+        assert_true(file >= 0);
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(600);
+            setenv("ROWPOOL_TRACE", trace, 1);
+            close(file);
+            for (int fd = 0; fd <= STDERR_FILENO; fd++)
+                close(fd);
+            _exit(use_descriptors(devices[d]));
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        close(file);
+        unlink(trace);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            fail_msg("%s: status %x", devices[d], (unsigned)status);
     }
 }
 
@@ -1079,6 +1220,96 @@ TEST(terminate_ends_maps_that_never_would)
         rowpool_close(pool);
         assert_false(test_has_child());
     }
+}
+
+static void sleep_after_row_0(const rowpool_row *row, size_t index, const void *arguments, void *result)
+{
+    if (index > 0)
+        sleep_for_ever(row, index, arguments, result);
+}
+
+static int end_at_once(size_t row, size_t rows, const void *results, void *payload)
+{
+    (void)row, (void)rows, (void)results, (void)payload;
+    return 1;
+}
+
+/* A map and an apply each that are cancelled and whose time is up, and a stream whose callback has had enough: what
+ * never ends is ended with its worker, so that close does not wait for ever. */
+TEST(a_function_that_nobody_wants_is_ended)
+{
+    enum { SLEEPERS = 4 };
+    static sleeper sleepers[SLEEPERS];
+    rowpool *pool = open_with("fork", SLEEPERS + 2, NULL, NULL);
+    rowpool_function late = sleeping;
+    late.row = sleep_after_row_0;
+    rowpool_error error;
+    rowpool_job *stream;
+    control *c = fresh_control(0);
+    const rowpool_rows rows = {.dtype = ROWPOOL_INT32, .count = 2};
+    const rowpool_call call = {.size = sizeof call,
+                               .function = &late,
+                               .inputs = &rows,
+                               .arguments = &c,
+                               .arguments_size = sizeof c,
+                               .chunk_rows = 1};
+    atomic_store(&c->hold, true);
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        sleepers[i] = (sleeper){.pool = pool, .control = c, .count = i / 2};
+        sleep_in_map(&sleepers[i], true);
+        assert_int_equal(sleepers[i].status, ROWPOOL_OK);
+    }
+    assert_ok(rowpool_map_stream_async(pool, &call, ROWPOOL_IN_ORDER, end_at_once, NULL, NULL, &stream, &error), error);
+    await_begun(c, SLEEPERS + 1);
+    for (size_t i = 0; i < SLEEPERS; i++)
+        assert_ok(i % 2 == 0 ? rowpool_job_cancel(sleepers[i].job, &error)
+                             : rowpool_job_timeout(sleepers[i].job, 0, &error),
+                  error);
+    rowpool_close(pool);
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        assert_int_equal(rowpool_job_poll(sleepers[i].job, NULL), i % 2 == 0 ? ROWPOOL_ECANCELED : ROWPOOL_ETIMEDOUT);
+        rowpool_job_release(sleepers[i].job);
+    }
+    assert_refused(rowpool_job_poll(stream, &error), ROWPOOL_ECANCELED, error, "the callback ended the stream");
+    rowpool_job_release(stream);
+    assert_int_equal(atomic_load(&c->begun), SLEEPERS + 1); /* none began again */
+    assert_false(test_has_child());
+}
+
+/* In this process nothing can end a function: what was asked for holds once it returns. */
+TEST(on_the_host_a_function_comes_to_its_end)
+{
+    rowpool *pool = open_pool("host");
+    control *c = fresh_control(0);
+    uint32_t results[2];
+    const rowpool_rows rows = {.dtype = ROWPOOL_INT32, .count = 2};
+    const rowpool_call call = {.size = sizeof call,
+                               .function = &sleeping,
+                               .inputs = &rows,
+                               .arguments = &c,
+                               .arguments_size = sizeof c,
+                               .results = results,
+                               .results_size = sizeof results,
+                               .chunk_rows = 1,
+                               .allow_host = true};
+    for (int how = 0; how < 3; how++) {
+        rowpool_error error;
+        rowpool_job *job;
+        c = fresh_control(0);
+        atomic_store(&c->hold, true);
+        assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
+        await_begun(c, 1);
+        assert_ok(how == 0   ? rowpool_job_cancel(job, &error)
+                  : how == 1 ? rowpool_job_timeout(job, 0, &error)
+                             : rowpool_terminate(pool, &error),
+                  error);
+        assert_int_equal(rowpool_job_poll(job, NULL), ROWPOOL_ENOTREADY);
+        atomic_store(&c->hold, false);
+        assert_int_equal(rowpool_job_wait(job, -1, NULL), how == 1 ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
+        assert_int_equal(atomic_load(&c->begun), 1);
+        rowpool_job_release(job);
+    }
+    rowpool_close(pool);
 }
 
 /* Nothing is done in between: what is lost by termination is nobody's fault. */
@@ -1674,6 +1905,7 @@ int main(void)
     if (controls == NULL || forbidden == MAP_FAILED)
         return 1;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(standard_streams_that_are_closed_stay_so), /* its children are the first to use OpenCL */
         cmocka_unit_test(every_way_to_die_at_every_moment),
         cmocka_unit_test(an_initialiser_that_fails_is_reported),
         cmocka_unit_test(deaths_leave_nothing_behind),
@@ -1692,6 +1924,8 @@ int main(void)
         cmocka_unit_test(apply_refuses_what_is_wrong),
         cmocka_unit_test(a_function_may_call_exit),
         cmocka_unit_test(terminate_ends_maps_that_never_would),
+        cmocka_unit_test(a_function_that_nobody_wants_is_ended),
+        cmocka_unit_test(on_the_host_a_function_comes_to_its_end),
         cmocka_unit_test(terminate_again_and_again),
         cmocka_unit_test(terminate_at_any_moment),
         cmocka_unit_test(terminate_cancels_jobs_that_wait),

@@ -4,7 +4,7 @@
 # An optimised build runs all but these, which repeat a test in other surroundings, with other dtypes or other numbers of
 # ranks.
 set(nightly_only
-  contract-two-devices contract-one-thread contract-rusticl-dtypes contract-avx2
+  contract-two-devices threads-two-devices contract-one-thread contract-rusticl-dtypes contract-avx2
   widths-.*-dtypes
   data-copy-fork data-two-devices
   builtins-every-pair builtins-two-devices builtins-copy builtins-one-thread builtins-chunks builtins-isolated
@@ -12,12 +12,12 @@ set(nightly_only
   map-dtypes map-rusticl oclgrind-dtypes
   mpi-openmpi-[134] mpi-mpich-[134] mpi-.*-devices-[134] mpi-.*-whole mpi-mpich-devices-2 mpi-mpich-no-device
   mpi-program-openmpi-[124] mpi-program-mpich-[134]
-  packages consumer-packages page numpy-dtypes)
+  packages consumer-packages page numpy-dtypes npy-numpy-many tables-many)
 
 # A sanitizer's build runs these: what parses, what shares memory between threads and processes, what cleans up after
 # faults, and the contract once on each backend.
 set(sanitized
-  base range rows arrow split fold schedule api memory fork process kill threads npy units input program formats trace
+  base range rows arrow split fold schedule api memory fork process kill threads npy units input tables program formats trace
   trace-file map data workers system_faults faults isolated builder signals contract contract-isolated builtins mpi_divide
   mpi_guard)
 

@@ -2,19 +2,26 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-static atomic_int self; /* 0: not watched */
-
-static void note(void)
-{
-    atomic_store_explicit(&self, getpid(), memory_order_relaxed);
-}
+/* In a page that the kernel zeroes in a child of any kind, also where no handler of a fork runs; but not in one that has
+ * this memory, as a child of vfork. NULL: nothing is watched. */
+static atomic_int *_Atomic self;
 
 static void watch(void)
 {
-    if (pthread_atfork(NULL, NULL, note) == 0)
-        note();
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *place = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED)
+        return;
+    if (madvise(place, page, MADV_WIPEONFORK) != 0) { /* a kernel before 4.14 */
+        munmap(place, page);
+        return;
+    }
+    atomic_int *known = place;
+    atomic_store(known, getpid());
+    atomic_store(&self, known);
 }
 
 void rp_self_watch(void)
@@ -25,6 +32,13 @@ void rp_self_watch(void)
 
 pid_t rp_self(void)
 {
-    pid_t known = atomic_load_explicit(&self, memory_order_relaxed);
-    return known != 0 ? known : getpid();
+    atomic_int *known = atomic_load_explicit(&self, memory_order_acquire);
+    if (known == NULL)
+        return getpid();
+    pid_t pid = atomic_load_explicit(known, memory_order_relaxed);
+    if (pid == 0) {
+        pid = getpid();
+        atomic_store_explicit(known, pid, memory_order_relaxed);
+    }
+    return pid;
 }

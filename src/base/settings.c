@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 
 /* README.md has the same table. */
 static const struct {
@@ -51,6 +52,11 @@ static const struct {
         {"OCL_ICD_VENDORS", "",
          "the OpenCL loader's: the folder of the files that name drivers, or one of them; rowpool doctor looks there"},
 };
+
+bool rp_environment_is_trusted(void)
+{
+    return getauxval(AT_SECURE) == 0;
+}
 
 const char *rp_setting_name(rp_setting setting)
 {

@@ -25,6 +25,10 @@ typedef enum {
     RP_SETTINGS
 } rp_setting;
 
+/* Whether whoever started this program may say what it loads: not where the program has more rights (setuid). No variable
+ * has a value then; but loaders and drivers of OpenCL read theirs all the same. */
+bool rp_environment_is_trusted(void);
+
 /* The variable's name, "ROWPOOL_DEVICE". */
 const char *rp_setting_name(rp_setting setting);
 

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/floating.h"
+
 void rp_signals_block(sigset_t *before)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
@@ -22,13 +24,28 @@ rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)
                                rowpool_error *error)
 {
     sigset_t before;
+    rp_floating floating;
     rp_signals_block(&before);
+    rp_floating_default(&floating);
     int failure = pthread_create(thread, NULL, run, argument);
+    rp_floating_restore(&floating);
     rp_signals_unblock(&before);
     if (failure != 0)
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start the thread %s: %s", name, strerror(failure));
     pthread_setname_np(*thread, name);
     return ROWPOOL_OK;
+}
+
+int rp_cancel_disable(void)
+{
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+void rp_cancel_restore(const int *before)
+{
+    pthread_setcancelstate(*before, NULL);
 }
 
 void rp_cond_init(pthread_cond_t *cond)

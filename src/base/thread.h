@@ -7,13 +7,20 @@
 
 #include "base/error.h"
 
-/* Starts a thread with every signal blocked, but those that a fault in it raises. */
+/* Starts a thread in the default floating-point environment, with every signal blocked but those that a fault in it
+ * raises. */
 rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
                                rowpool_error *error);
 
 /* Blocks the same signals in the calling thread, so that threads started meanwhile by a driver inherit the mask. */
 void rp_signals_block(sigset_t *before);
 void rp_signals_unblock(const sigset_t *before);
+
+/* Until the end of the block a pthread_cancel of the calling thread waits: others use what lies on its stack, and it may
+ * hold locks. It is the first line of every public call that can wait. */
+#define RP_NO_CANCEL __attribute__((cleanup(rp_cancel_restore), unused)) int rp_cancel_before = rp_cancel_disable()
+int rp_cancel_disable(void);
+void rp_cancel_restore(const int *before);
 
 /* A condition variable for rp_clock deadlines. Cannot fail on Linux. */
 void rp_cond_init(pthread_cond_t *cond);

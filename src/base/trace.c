@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/settings.h"
 
@@ -22,7 +23,7 @@ static pid_t owner;  /* a forked child has the same file, and no part in it */
 static off_t length; /* of the file, without the closing bracket */
 static struct {
     char name[NAME];
-    double end; /* of the last span in it, microseconds */
+    int64_t end; /* of the last span in it, in nanoseconds */
 } tracks[TRACKS];
 static size_t n_tracks;
 
@@ -31,7 +32,7 @@ static void open_file(void)
     const char *path = rp_setting_text(RP_SETTING_TRACE);
     if (path == NULL)
         return;
-    int opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int opened = rp_descriptor_keep(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (opened < 0) {
         rp_warn("%s: cannot open %s: %s", rp_setting_name(RP_SETTING_TRACE), path, strerror(errno));
         return;
@@ -73,14 +74,18 @@ static void escape(const char *text, char *escaped, size_t size)
     escaped[n] = '\0';
 }
 
-static double microseconds(struct timespec time)
+static int64_t nanoseconds(struct timespec time)
 {
-    return 1e6 * (double)time.tv_sec + 1e-3 * (double)time.tv_nsec;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
+
+/* The format counts in microseconds. Written as two whole numbers, whatever the locale puts between them. */
+#define MICROSECONDS "%" PRId64 ".%03d"
+#define AS_MICROSECONDS(ns) (ns) / 1000, (int)((ns) % 1000)
 
 /* The number of a track that has nothing at `begin` any more; the first time it is written down. Where several things
  * happen at once in one track, there are several of the name. The lock is held. */
-static size_t track_number(const char *name, double begin)
+static size_t track_number(const char *name, int64_t begin)
 {
     char wanted[NAME], event[2 * NAME + 128], escaped[2 * NAME];
     snprintf(wanted, sizeof wanted, "%s", name);
@@ -99,7 +104,7 @@ static size_t track_number(const char *name, double begin)
 }
 
 /* phase: what the format calls it, with the members that belong to it. */
-static void write_event(const char *track, const char *name, const char *phase, double begin, double end,
+static void write_event(const char *track, const char *name, const char *phase, int64_t begin, int64_t end,
                         const char *detail)
 {
     char event[TEXT], about[TEXT / 2], what[2 * NAME];
@@ -109,8 +114,9 @@ static void write_event(const char *track, const char *name, const char *phase, 
     size_t number = track_number(track, begin);
     tracks[number].end = end;
     snprintf(event, sizeof event,
-             "{\"name\": \"%s\", %s, \"ts\": %.3f, \"pid\": %ld, \"tid\": %zu, \"args\": {\"detail\": \"%s\"}}", what,
-             phase, begin, (long)owner, number, about);
+             "{\"name\": \"%s\", %s, \"ts\": " MICROSECONDS
+             ", \"pid\": %ld, \"tid\": %zu, \"args\": {\"detail\": \"%s\"}}",
+             what, phase, AS_MICROSECONDS(begin), (long)owner, number, about);
     append(event);
     pthread_mutex_unlock(&lock);
 }
@@ -120,14 +126,15 @@ void rp_trace_span(const char *track, const char *name, struct timespec begin, s
     char phase[64];
     if (!rp_trace_on())
         return;
-    snprintf(phase, sizeof phase, "\"ph\": \"X\", \"dur\": %.3f", 1e6 * rp_clock_seconds(begin, end));
-    write_event(track, name, phase, microseconds(begin), microseconds(end), detail);
+    const int64_t from = nanoseconds(begin), to = nanoseconds(end);
+    snprintf(phase, sizeof phase, "\"ph\": \"X\", \"dur\": " MICROSECONDS, AS_MICROSECONDS(to - from));
+    write_event(track, name, phase, from, to, detail);
 }
 
 void rp_trace_instant(const char *track, const char *name, const char *detail)
 {
     if (!rp_trace_on())
         return;
-    double now = microseconds(rp_clock_now());
+    const int64_t now = rp_clock_ns();
     write_event(track, name, "\"ph\": \"i\", \"s\": \"p\"", now, now, detail);
 }

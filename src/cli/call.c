@@ -46,7 +46,7 @@ static rowpool_status watch_job(rowpool_job *job, progress_bar *bar, rowpool_err
     bool canceled = false;
     for (;;) {
         rowpool_status status = rowpool_job_wait(job, LOOK_MS, error);
-        if (status != ROWPOOL_ETIMEDOUT)
+        if (status != ROWPOOL_ENOTREADY)
             return status;
         size_t done;
         size_t rows;

@@ -27,8 +27,8 @@ static void fill_standard_streams(void)
 void prepare_program(void)
 {
     fill_standard_streams();
-    /* A reader that leaves and a file that may not grow are errors to report, not deaths. */
-    (void)signal(SIGPIPE, SIG_IGN);
+    ignore_broken_pipes();
+    /* A file that may not grow is an error to report, not a death. */
     (void)signal(SIGXFSZ, SIG_IGN);
     watch_interruptions();
 }

@@ -1,276 +1,39 @@
-/* Text tables, .csv and .tsv: cells by libcsv, numbers and what stands around them here. The file is read once, and kept
- * are its numbers, its labels and one row of text. */
-#include <csv.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
+/* Text tables: .csv, .tsv and .txt. The file is read once, and kept are its numbers, its labels, one row of text, and the
+ * rows at its beginning until it is known what the first column is. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "elements.h"
 #include "input.h"
 #include "message.h"
 #include "number.h"
 
-enum { MOST_CELL = 1 << 20 /* bytes; a longer one is a quote that nobody closed */ };
-
-typedef struct {
-    const input_options *options;
-    input *in;
-    struct csv_parser parser;
-    rowpool_status status; /* of what a callback found wrong */
-    rowpool_error *error;
-    size_t line;     /* at which the row begins that is read, from 1 */
-    text_list cells; /* of that row */
-
-    /* Once the first row is there: */
-    text_list names; /* from the header; none: there is no header */
-    size_t columns;  /* 0: there was no row yet */
-    /* Once the first row of data is there: */
-    bool begun;
-    bool *skipped; /* by column */
-    bool *words;   /* those of them that nobody asked to skip */
-    size_t label;  /* the column of labels; SIZE_MAX: none */
-
-    rowpool_dtype dtype;
-    element_list elements;
-    size_t rows, widest;
-    size_t offset_capacity;
-} table;
-
-/* ---- What is wrong ---------------------------------------------------------------------------------------------- */
-
-static bool out_of_memory(table *t)
-{
-    t->status = fail(t->error, ROWPOOL_ENOMEM, "out of memory at line %zu", t->line);
-    return false;
-}
-
-/* " (name)" where the column has one. */
-enum { COLUMN_NAME = 80 };
-static const char *column_name(char text[COLUMN_NAME], const table *t, size_t column)
-{
-    text[0] = '\0';
-    if (column < t->names.count)
-        (void)snprintf(text, COLUMN_NAME, " (%.60s)", text_at(&t->names, column));
-    return text;
-}
-
-/* At the cell of that column, from 0. */
-__attribute__((format(printf, 3, 4))) static bool refuse(table *t, size_t column, const char *format, ...)
-{
-    char what[512];
-    char name[COLUMN_NAME];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(what, sizeof what, format, arguments);
-    va_end(arguments);
-    t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu, column %zu%s: %s", t->line, column + 1,
-                     column_name(name, t, column), what);
-    return false;
-}
-
-/* ---- Columns ---------------------------------------------------------------------------------------------------- */
-
-static bool is_missing(const char *cell)
-{
-    return cell[0] == '\0' || strcmp(cell, "NA") == 0;
-}
-
-static bool is_number(const char *cell)
-{
-    double value;
-    return parse_element(&value, ROWPOOL_FLOAT64, cell) != PARSED_NOTHING;
-}
-
-/* The column of that name or number; false after a failure. */
-static bool find_column(table *t, size_t *column, const char *option, const char *text, size_t length)
-{
-    const char *name = t->names.bytes;
-    for (*column = 0; *column < t->names.count; ++*column, name = next_text(name)) {
-        if (strlen(name) == length && memcmp(name, text, length) == 0)
-            return true;
-    }
-    *column = 0;
-    for (size_t i = 0; i < length && text[i] >= '0' && text[i] <= '9' && *column <= t->columns; i++)
-        *column = 10 * *column + (size_t)(text[i] - '0');
-    if (length > 0 && strspn(text, "0123456789") >= length && *column >= 1 && --*column < t->columns)
-        return true;
-    t->status = fail(t->error, ROWPOOL_EINVAL, "%s: there is no column '%.*s'; there are 1 to %zu%s", option,
-                     length < 100 ? (int)length : 100, text, t->columns,
-                     t->names.count > 0 ? ", and the names in the header" : " and no header");
-    return false;
-}
-
-static bool choose_skipped(table *t)
-{
-    t->skipped = calloc(t->columns, sizeof *t->skipped);
-    t->words = calloc(t->columns, sizeof *t->words);
-    if (t->skipped == NULL || t->words == NULL)
-        return out_of_memory(t);
-    for (const char *item = t->options->skip; item != NULL;) {
-        const size_t length = strcspn(item, ",");
-        size_t column;
-        if (!find_column(t, &column, "--skip", item, length))
-            return false;
-        t->skipped[column] = true;
-        item = item[length] == ',' ? item + length + 1 : NULL;
-    }
-    return true;
-}
-
-static bool choose_label(table *t, const char *first_cell)
-{
-    const char *wanted = t->options->labels;
-    t->label = SIZE_MAX;
-    if (wanted == NULL && first_cell != NULL && !t->skipped[0] && !is_missing(first_cell) && !is_number(first_cell))
-        t->label = 0;
-    else if (wanted != NULL && strcmp(wanted, "none") != 0 &&
-             !find_column(t, &t->label, "--labels", wanted, strlen(wanted)))
-        return false;
-    if (t->label == SIZE_MAX)
-        return true;
-    t->skipped[t->label] = true;
-    if (t->names.count > 0 && (t->in->title = strdup(text_at(&t->names, t->label))) == NULL)
-        return out_of_memory(t);
-    return true;
-}
-
-/* No damaged number: it begins with a letter. */
-static bool is_word(const char *cell)
-{
-    const unsigned char first = (unsigned char)cell[0];
-    const bool letter = (first >= 'A' && first <= 'Z') || (first >= 'a' && first <= 'z') || first >= 0x80;
-    return letter && !is_missing(cell) && !is_number(cell);
-}
-
-static bool set_note(table *t, const char *note)
-{
-    free(t->in->note);
-    t->in->note = strdup(note);
-    return t->in->note != NULL || out_of_memory(t);
-}
-
-static bool note_words(table *t, size_t first, size_t count)
-{
-    char name[COLUMN_NAME];
-    char note[2 * COLUMN_NAME];
-    (void)column_name(name, t, first);
-    if (count == 1)
-        (void)snprintf(note, sizeof note, "column %zu%s holds words and is left out", first + 1, name);
-    else
-        (void)snprintf(note, sizeof note, "column %zu%s and %zu more hold words and are left out", first + 1, name,
-                       count - 1);
-    return set_note(t, note);
-}
-
-/* Leaves out what begins with a word in the row, the first of data. */
-static bool choose_words(table *t)
-{
-    size_t first = 0;
-    size_t count = 0;
-    const char *cell = t->cells.bytes;
-    for (size_t i = 0; i < t->cells.count && i < t->columns; i++, cell = next_text(cell)) {
-        if (t->skipped[i] || !is_word(cell))
-            continue;
-        t->skipped[i] = t->words[i] = true;
-        first = count++ == 0 ? i : first;
-    }
-    return count == 0 || note_words(t, first, count);
-}
-
-/* Notes where the next ragged row begins. */
-static bool append_offset(table *t, size_t row)
-{
-    if (row >= t->offset_capacity) {
-        const size_t capacity = 2 * row + 64; /* as many rows are there already: no overflow */
-        int64_t *offsets = reallocarray(t->in->own_offsets, capacity, sizeof *offsets);
-        if (offsets == NULL)
-            return out_of_memory(t);
-        t->in->offsets = t->in->own_offsets = offsets;
-        t->offset_capacity = capacity;
-    }
-    t->in->own_offsets[row] = (int64_t)t->elements.count;
-    return true;
-}
-
-/* first_cell: of the first row of data; NULL: there is no such row. */
-static bool begin_data(table *t, const char *first_cell)
-{
-    t->begun = true;
-    if (!choose_skipped(t) || !choose_label(t, first_cell) || (first_cell != NULL && !choose_words(t)))
-        return false;
-    if (t->options->ragged)
-        return append_offset(t, 0);
-    for (size_t i = 0; i < t->columns; i++)
-        t->widest += !t->skipped[i];
-    if (t->widest > 0)
-        return true;
-    t->status = fail(t->error, ROWPOOL_EINVAL, "there is no column of numbers: %s",
-                     t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
-                                     : "all are labels, words or skipped");
-    return false;
-}
-
-/* ---- The first row ---------------------------------------------------------------------------------------------- */
-
-/* A header has words and no number. */
-static bool is_header(const table *t)
-{
-    if (t->options->header != HEADER_AUTO)
-        return t->options->header == HEADER_YES;
-    bool words = false;
-    const char *cell = t->cells.bytes;
-    for (size_t i = 0; i < t->cells.count; i++, cell = next_text(cell)) {
-        if (is_number(cell))
-            return false;
-        words |= !is_missing(cell);
-    }
-    return words;
-}
-
-/* Whether it looks like names that are numbers, as years are: a word, and then one integer after the other. */
-static bool counts_up(const table *t)
-{
-    const char *cell = t->cells.bytes;
-    if (t->cells.count < 4 || !is_word(cell))
-        return false;
-    int64_t before = 0;
-    for (size_t i = 1; i < t->cells.count; i++) {
-        int64_t number;
-        cell = next_text(cell);
-        if (parse_element(&number, ROWPOOL_INT64, cell) != PARSED ||
-            (i > 1 && (before == INT64_MAX || number != before + 1)))
-            return false;
-        before = number;
-    }
-    return true;
-}
-
-/* *header: whether the row is one, which is kept. */
-static bool take_first_row(table *t, bool *header)
-{
-    t->columns = t->cells.count;
-    *header = is_header(t);
-    if (!*header)
-        return t->options->header != HEADER_AUTO || !counts_up(t) ||
-               set_note(t, "the first row is taken as data; --header yes takes it as names");
-    t->names = t->cells;
-    t->cells = (text_list){0};
-    return true;
-}
-
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
+
+/* Keeps in mind the first integer that a double does not hold. */
+static double nearest_double(table *t, size_t column, int64_t integer)
+{
+    const double real = (double)integer;
+    const bool held = real < 0x1p63 && (int64_t)real == integer;
+    if (!held && t->rounded_line == 0) {
+        t->rounded_line = t->line;
+        t->rounded_column = column;
+        t->rounded = integer;
+    }
+    return real;
+}
 
 /* As nobody chose a type: integers as long as there is nothing else, then doubles; *tried is what the cell looks like.
  */
-static parse_outcome parse_any(table *t, void *element, rowpool_dtype *tried, const char *cell)
+static parse_outcome parse_any(table *t, size_t column, void *element, rowpool_dtype *tried, const char *cell)
 {
     int64_t integer;
     *tried = ROWPOOL_INT64;
     parse_outcome outcome = parse_element(&integer, ROWPOOL_INT64, cell);
     if (outcome == PARSED) {
-        const double real = (double)integer;
+        const double real = nearest_double(t, column, integer);
         memcpy(element, t->dtype == ROWPOOL_INT64 ? (const void *)&integer : (const void *)&real, sizeof integer);
     }
     if (outcome != PARSED_NOTHING)
@@ -292,44 +55,65 @@ static bool refuse_beyond(table *t, size_t column, const char *cell, rowpool_dty
     return refuse(t, column, "'%.60s' is beyond %s%s", cell, rowpool_dtype_name(type), hint);
 }
 
-/* In the first row of data it may be the column that is meant to have no numbers. */
-static bool refuse_word(table *t, size_t column, const char *cell)
+static bool refuse_text(table *t, size_t column, const char *cell)
 {
-    char hint[128] = "";
-    if (t->rows == 0)
-        (void)snprintf(
-            hint, sizeof hint, "; --skip %zu leaves the column out%s", column + 1,
-            t->names.count == 0 && t->options->header == HEADER_AUTO ? ", --header yes takes this row as names" : "");
-    if (t->options->type_given)
-        return refuse(t, column, "'%.60s' is no %s%s", cell, rowpool_dtype_name(t->dtype), hint);
-    return refuse(t, column, "'%.60s' is no number%s", cell, hint);
+    cell_kind kind;
+    char hints[HINTS] = "";
+    if (!find_kind(t, &kind, cell))
+        return false;
+    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
+    return refuse(t, column, "'%.60s' is no %s%s", cell, type,
+                  kind == CELL_NUMBER ? "" : hints_for(hints, t, column, cell));
 }
 
-static bool refuse_missing(table *t, size_t column)
+static bool refuse_missing(table *t, size_t column, const char *cell)
 {
     const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
-    return refuse(t, column, "the cell is missing, and --missing '%.60s' is no %s", t->options->missing, type);
+    if (t->options->missing != NULL)
+        return refuse(t, column, "the cell is missing, and --missing '%.60s' is no %s", t->options->missing, type);
+    return refuse(t, column,
+                  "the cell is missing%s%.60s%s; --missing says what stands in for it, as in --missing nan%s",
+                  cell[0] != '\0' ? " ('" : "", cell, cell[0] != '\0' ? "')" : "",
+                  t->may_be_names && t->line == t->first_line ? ", --header yes takes this row as names" : "");
 }
 
 static bool take_cell(table *t, size_t column, const char *cell)
 {
-    const bool missing = is_missing(cell);
+    const char *plain = plain_cell(&t->scratch, cell, t->options->decimal);
+    const bool missing = plain != NULL && is_missing(plain);
     if (missing && t->options->missing == NULL)
-        return refuse(t, column, "the cell is missing; --missing says what stands in for it, as in --missing nan");
+        return refuse_missing(t, column, cell);
     if (missing)
-        cell = t->options->missing;
+        plain = plain_cell(&t->scratch, t->options->missing, t->options->decimal);
+    if (plain == NULL)
+        return out_of_memory(t);
     unsigned char element[8];
     rowpool_dtype type = t->dtype;
-    const parse_outcome outcome = t->options->type_given ? parse_element(element, type, cell)
-                                                         : parse_any(t, element, &type, cell);
+    const parse_outcome outcome = t->options->type_given ? parse_element(element, type, plain)
+                                                         : parse_any(t, column, element, &type, plain);
     if (outcome == PARSED_BEYOND)
-        return refuse_beyond(t, column, cell, type);
+        return refuse_beyond(t, column, plain, type);
     if (outcome == PARSED_NOTHING)
-        return missing ? refuse_missing(t, column) : refuse_word(t, column, cell);
+        return missing ? refuse_missing(t, column, cell) : refuse_text(t, column, cell);
     return append_element(&t->elements, element, rowpool_dtype_size(t->dtype)) || out_of_memory(t);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
+
+/* Notes where the next ragged row begins. */
+static bool append_offset(table *t, size_t row)
+{
+    if (row >= t->offset_capacity) {
+        const size_t capacity = 2 * row + 64; /* as many rows are there already: no overflow */
+        int64_t *offsets = reallocarray(t->in->own_offsets, capacity, sizeof *offsets);
+        if (offsets == NULL)
+            return out_of_memory(t);
+        t->in->offsets = t->in->own_offsets = offsets;
+        t->offset_capacity = capacity;
+    }
+    t->in->own_offsets[row] = (int64_t)t->elements.count;
+    return true;
+}
 
 static bool end_row(table *t, size_t width)
 {
@@ -340,46 +124,146 @@ static bool end_row(table *t, size_t width)
     return append_offset(t, t->rows);
 }
 
-/* Cells of the row that count; empty ones at the end of a ragged one do not. */
-static size_t count_cells(const table *t)
+/* Cells of the row that count; missing ones at the end of a ragged one do not. */
+static bool count_cells(table *t, size_t *counted, const char *cell, size_t count)
 {
-    if (!t->options->ragged)
-        return t->cells.count;
-    size_t count = 0;
-    const char *cell = t->cells.bytes;
-    for (size_t i = 0; i < t->cells.count; i++, cell = next_text(cell)) {
-        if (!is_missing(cell))
-            count = i + 1;
+    *counted = t->options->ragged ? 0 : count;
+    for (size_t i = 0; t->options->ragged && i < count; i++, cell = next_text(cell)) {
+        const char *plain = plain_cell(&t->scratch, cell, t->options->decimal);
+        if (plain == NULL)
+            return out_of_memory(t);
+        if (!is_missing(plain))
+            *counted = i + 1;
     }
-    return count;
+    return true;
 }
 
-static bool take_data(table *t)
+static bool refuse_count(table *t, size_t count)
 {
-    if (!t->options->ragged && t->cells.count != t->columns) {
-        t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu; %s", t->line,
-                         t->cells.count, t->cells.count == 1 ? "" : "s", t->columns,
-                         t->columns == 1 ? "--delimiter says what separates cells"
-                                         : "--ragged takes rows of any length");
-        return false;
-    }
+    t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu; %s", t->line,
+                     count, count == 1 ? "" : "s", t->columns,
+                     t->columns == 1 ? "--delimiter says what separates cells" : "--ragged takes rows of any length");
+    return false;
+}
+
+/* Of a row that may be one of those that were kept. */
+static bool take_data(table *t, const char *cell, size_t count)
+{
+    if (!t->options->ragged && count != t->columns)
+        return refuse_count(t, count);
     const size_t before = t->elements.count;
-    const size_t count = count_cells(t);
     const char *label = "";
-    const char *cell = t->cells.bytes;
+    size_t counted;
+    if (!count_cells(t, &counted, cell, count))
+        return false;
     for (size_t i = 0; i < count; i++, cell = next_text(cell)) {
         const bool known = i < t->columns;
         if (i == t->label)
             label = cell;
-        else if (known && t->words[i] && is_number(cell))
-            return refuse(t, i, "'%.60s' is a number, and the column begins with a word; --skip %zu leaves it out",
-                          cell, i + 1);
-        else if ((!known || !t->skipped[i]) && !take_cell(t, i, cell))
+        else if (known && t->words[i] && !check_word(t, i, cell))
+            return false;
+        else if (i < counted && !(known && t->skipped[i]) && !take_cell(t, i, cell))
             return false;
     }
+    if (t->label != SIZE_MAX && !check_label(t, label))
+        return false;
     if (t->label != SIZE_MAX && !add_text(&t->in->labels, label, strlen(label)))
         return out_of_memory(t);
     return end_row(t, t->elements.count - before);
+}
+
+/* ---- The rows before it is known what the first column is --------------------------------------------------------- */
+
+static bool keep_row(table *t, const char *cells, size_t count)
+{
+    if (t->kept_count == t->kept_capacity) {
+        const size_t capacity = 2 * t->kept_capacity + 16; /* as many rows are there already: no overflow */
+        kept_row *kept = reallocarray(t->kept, capacity, sizeof *kept);
+        if (kept == NULL)
+            return out_of_memory(t);
+        t->kept = kept;
+        t->kept_capacity = capacity;
+    }
+    t->kept[t->kept_count++] = (kept_row){t->line, count};
+    for (size_t i = 0; i < count; i++, cells = next_text(cells)) {
+        if (!add_text(&t->kept_cells, cells, strlen(cells)))
+            return out_of_memory(t);
+    }
+    return true;
+}
+
+/* All columns are what they are. */
+static bool begin_data(table *t)
+{
+    if (t->options->ragged)
+        return append_offset(t, 0);
+    for (size_t i = 0; i < t->columns; i++)
+        t->widest += !t->skipped[i];
+    if (t->widest > 0)
+        return true;
+    t->status = fail(t->error, ROWPOOL_EINVAL, "there is no column of numbers: %s",
+                     t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
+                                     : "all are labels, words or skipped");
+    return false;
+}
+
+/* The rule for the first column is found. */
+static bool settle(table *t, label_rule rule)
+{
+    const size_t line = t->line;
+    t->rule = rule;
+    if ((rule != LABELS_NONE && !take_as_labels(t, rule)) || !begin_data(t))
+        return false;
+    const char *cell = t->kept_cells.bytes;
+    for (size_t row = 0; row < t->kept_count; row++) {
+        t->line = t->kept[row].line;
+        if (!take_data(t, cell, t->kept[row].count))
+            return false;
+        for (size_t i = 0; i < t->kept[row].count; i++)
+            cell = next_text(cell);
+    }
+    free_texts(&t->kept_cells);
+    t->line = line;
+    return true;
+}
+
+static bool take_cells(table *t, const char *cells, size_t count)
+{
+    if (t->rule == LABELS_UNDECIDED) {
+        label_rule rule;
+        if (!choose_rule(t, &rule, count > 0 ? cells : NULL))
+            return false;
+        if (rule == LABELS_UNDECIDED)
+            return keep_row(t, cells, count);
+        if (!settle(t, rule))
+            return false;
+    }
+    return take_data(t, cells, count);
+}
+
+/* ---- The file --------------------------------------------------------------------------------------------------- */
+
+/* What the lines mean that were empty before a row: missing cells of the only column, or ragged rows without any. */
+static bool take_empty_lines(table *t)
+{
+    const size_t line = t->line;
+    t->line = t->empty_line;
+    if (t->empty > 0 && !t->options->ragged && t->columns > 1) {
+        t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu is empty; --ragged takes it as a row without cells",
+                         t->line);
+        return false;
+    }
+    for (; t->empty > 0; t->empty--) {
+        if (!take_cells(t, "", t->options->ragged ? 0 : 1))
+            return false;
+    }
+    t->line = line;
+    return true;
+}
+
+static bool begin_columns(table *t, bool is_there)
+{
+    return choose_columns(t, is_there) && (t->rule == LABELS_UNDECIDED || begin_data(t));
 }
 
 static bool take_row(table *t)
@@ -387,106 +271,79 @@ static bool take_row(table *t)
     bool header = false;
     if (t->columns == 0 && !take_first_row(t, &header))
         return false;
-    if (header)
+    if (header) {
+        t->empty = 0;
         return true;
-    return (t->begun || begin_data(t, t->cells.bytes)) && take_data(t);
-}
-
-/* ---- The parser's callbacks: they cannot end it, so they do nothing once something is wrong ------------------------ */
-
-static void on_cell(void *text, size_t length, void *context)
-{
-    table *t = context;
-    if (t->status != ROWPOOL_OK)
-        return;
-    if (length > 0 && memchr(text, '\0', length) != NULL)
-        (void)refuse(t, t->cells.count, "there is a NUL byte: it is no text in UTF-8 or the like");
-    else if (!add_text(&t->cells, text, length))
-        (void)out_of_memory(t);
-}
-
-static void on_row(int terminator, void *context)
-{
-    (void)terminator;
-    table *t = context;
-    if (t->status == ROWPOOL_OK)
-        (void)take_row(t);
-    clear_texts(&t->cells);
-}
-
-/* ---- The file --------------------------------------------------------------------------------------------------- */
-
-static bool refuse_parse(table *t)
-{
-    if (t->status != ROWPOOL_OK)
-        return false;
-    if (csv_error(&t->parser) != CSV_EPARSE)
-        return out_of_memory(t);
-    return refuse(t, t->cells.count,
-                  "a quote stands within the cell; one that belongs to it is doubled, within quotes");
-}
-
-/* What belongs to one line: with its end, if that is there. */
-static size_t piece_length(const char *bytes, size_t size)
-{
-    const char *end = memchr(bytes, '\n', size);
-    const size_t length = end != NULL ? (size_t)(end - bytes) + 1 : size;
-    end = memchr(bytes, '\r', length);
-    return end != NULL ? (size_t)(end - bytes) + 1 : length;
-}
-
-/* The parser gets the lines one by one, so that it is known which one it is in. before: the last byte in front. */
-static bool take_bytes(table *t, const char *bytes, size_t size, char *before, size_t *lines)
-{
-    while (size > 0) {
-        const size_t length = piece_length(bytes, size);
-        const bool begins = *before == '\n' || (*before == '\r' && bytes[0] != '\n');
-        *lines += begins;
-        if (begins && !t->parser.quoted)
-            t->line = *lines;
-        if (csv_parse(&t->parser, bytes, length, on_cell, on_row, t) != length || t->status != ROWPOOL_OK)
-            return refuse_parse(t);
-        if (t->parser.entry_pos > MOST_CELL)
-            return refuse(t, t->cells.count, "a cell of more than %d bytes: is a quote not closed?", MOST_CELL);
-        *before = bytes[length - 1];
-        bytes += length;
-        size -= length;
     }
-    return true;
+    return (t->begun || begin_columns(t, true)) && take_empty_lines(t) && take_cells(t, t->cells.bytes, t->cells.count);
+}
+
+static bool refuse_cells(table *t)
+{
+    t->status = t->reader.status;
+    if (t->status == ROWPOOL_ENOMEM)
+        return out_of_memory(t);
+    return t->reader.problem != NULL && refuse(t, t->cells.count, "%s", t->reader.problem);
 }
 
 static bool end_file(table *t)
 {
-    if (csv_fini(&t->parser, on_cell, on_row, t) != 0)
-        return refuse(t, t->cells.count, "the cell begins with a quote that is not closed");
-    if (t->status != ROWPOOL_OK)
+    if (t->columns == 0) {
+        t->status = fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header%s",
+                         t->reader.comments > 0 ? ", only lines that are skipped; --comment none takes them as rows"
+                                                : "");
         return false;
-    if (t->columns > 0)
-        return t->begun || begin_data(t, NULL);
-    t->status = fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header");
+    }
+    if ((!t->begun && !begin_columns(t, false)) ||
+        (t->rule == LABELS_UNDECIDED && !settle(t, t->begins_with_0 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
+        return false;
+    if (t->rounded_line == 0 || t->dtype != ROWPOOL_FLOAT64 || t->options->type_given)
+        return true;
+    char name[COLUMN_NAME];
+    return add_note(t->in,
+                    "line %zu, column %zu%s: %" PRId64 " is rounded, float64 does not hold it; --type int64 keeps "
+                    "integers as they are",
+                    t->rounded_line, t->rounded_column + 1, column_name(name, t, t->rounded_column), t->rounded) ||
+           out_of_memory(t);
+}
+
+static bool read_rows(table *t)
+{
+    for (;;) {
+        const row_outcome outcome = read_cells(&t->reader, &t->cells);
+        t->line = t->reader.row_line;
+        if (outcome == ROW_NONE)
+            return end_file(t);
+        if (outcome == ROW_WRONG)
+            return refuse_cells(t);
+        if (outcome == ROW_EMPTY && t->empty++ == 0)
+            t->empty_line = t->line;
+        if (outcome == ROW_READ && !take_row(t))
+            return false;
+    }
+}
+
+static bool refuse_dialect(table *t, const char *option)
+{
+    const char delimiter[2] = {(char)t->reader.dialect.delimiter, '\0'};
+    t->status = fail(t->error, ROWPOOL_EINVAL, "%s is what separates cells, '%s', too; --delimiter names another one",
+                     option, delimiter);
     return false;
 }
 
-static bool read_file(table *t, int fd)
+static bool read_file(table *t, int fd, const cell_dialect *dialect)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* that some programs put before UTF-8 */
     const byte_stream stream = {read_descriptor, &fd};
-    char bytes[64 * 1024];
-    char before = '\n';
-    size_t lines = 0;
-    size_t found;
-    bool first = true;
-    do {
-        t->status = read_stream(&stream, bytes, sizeof bytes, &found, t->error);
-        if (t->status != ROWPOOL_OK)
-            return false;
-        const size_t begin = first && found >= strlen(mark) && memcmp(bytes, mark, strlen(mark)) == 0 ? strlen(mark)
-                                                                                                      : 0;
-        first = false;
-        if (!take_bytes(t, bytes + begin, found - begin, &before, &lines))
-            return false;
-    } while (found == sizeof bytes);
-    return end_file(t);
+    if (!begin_cells(&t->reader, dialect, &stream, t->error)) {
+        t->status = t->reader.status;
+        return false;
+    }
+    const unsigned char delimiter = t->reader.dialect.delimiter;
+    if (delimiter != RUNS_OF_BLANKS && delimiter == (unsigned char)t->options->decimal)
+        return refuse_dialect(t, "--decimal");
+    if (delimiter != RUNS_OF_BLANKS && delimiter == dialect->comment)
+        return refuse_dialect(t, "--comment");
+    return read_rows(t);
 }
 
 static rowpool_status finish(table *t)
@@ -504,18 +361,30 @@ static rowpool_status finish(table *t)
     return status;
 }
 
-static rowpool_status open_table(input *in, int fd, char delimiter, const input_options *options, rowpool_error *error)
+static rowpool_status open_table(input *in, int fd, cell_dialect dialect, const input_options *options,
+                                 rowpool_error *error)
 {
     table t = {.options = options, .in = in, .error = error};
     t.dtype = options->type_given ? options->type : ROWPOOL_INT64;
-    if (csv_init(&t.parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) != 0)
-        return fail(error, ROWPOOL_ESYSTEM, "libcsv does not start");
-    csv_set_delim(&t.parser, (unsigned char)(options->delimiter != '\0' ? options->delimiter : delimiter));
-    if (read_file(&t, fd))
+    const char *comment = options->comment == NULL                ? "#"
+                          : strcmp(options->comment, "none") == 0 ? ""
+                                                                  : options->comment;
+    dialect.delimiter_given = options->delimiter != NULL;
+    if (dialect.delimiter_given)
+        dialect.delimiter = strcmp(options->delimiter, "space") == 0 ? RUNS_OF_BLANKS
+                                                                     : (unsigned char)*options->delimiter;
+    if (options->quote_none)
+        dialect.quotes = QUOTES_NONE;
+    dialect.comment = (unsigned char)*comment;
+    dialect.comments_anywhere = options->comment != NULL;
+    if (read_file(&t, fd, &dialect))
         t.status = finish(&t);
-    csv_free(&t.parser);
     free_texts(&t.cells);
+    free_texts(&t.scratch);
     free_texts(&t.names);
+    free_texts(&t.first);
+    free_texts(&t.kept_cells);
+    free(t.kept);
     free(t.skipped);
     free(t.words);
     free_elements(&t.elements);
@@ -524,10 +393,15 @@ static rowpool_status open_table(input *in, int fd, char delimiter, const input_
 
 rowpool_status open_csv(input *in, int fd, const input_options *options, rowpool_error *error)
 {
-    return open_table(in, fd, ',', options, error);
+    return open_table(in, fd, (cell_dialect){.delimiter = ','}, options, error);
 }
 
 rowpool_status open_tsv(input *in, int fd, const input_options *options, rowpool_error *error)
 {
-    return open_table(in, fd, '\t', options, error);
+    return open_table(in, fd, (cell_dialect){.delimiter = '\t', .quotes = QUOTES_BEFORE}, options, error);
+}
+
+rowpool_status open_txt(input *in, int fd, const input_options *options, rowpool_error *error)
+{
+    return open_table(in, fd, (cell_dialect){.delimiter = RUNS_OF_BLANKS}, options, error);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "cut.h"
 #include "devices.h"
 #include "interrupt.h"
 #include "message.h"
@@ -25,6 +26,10 @@ static bool read_output(file_options *options, const char *text)
     /* A file called "-" would surprise; so would binary data on a terminal. */
     if (text[0] == '\0' || strcmp(text, "-") == 0) {
         (void)usage_error(options->command, "--output '%s' is no file name", text);
+        return false;
+    }
+    if (ends_with(text, ".gz")) {
+        (void)usage_error(options->command, "--output '%s': rowpool reads compressed files, but writes none", text);
         return false;
     }
     options->output = text;
@@ -179,6 +184,7 @@ static bool begin_input(file_map *map)
 {
     const file_options *options = map->options;
     rowpool_error error;
+    watch_for_cuts(&map->in, map->input_name);
     return end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error);
 }
 
@@ -234,6 +240,41 @@ static rowpool_status map_rows(file_map *map, rowpool_error *error)
     return run_watched(map->pool, &call, map->options->async, &bar, error);
 }
 
+/* Whether the rows were those of the file as it was opened; asked once they have been read. */
+static bool check_mapping(const npy_array *array, const char *name)
+{
+    bool changed;
+    rowpool_error error;
+    if (npy_check_mapping(array, &changed, &error) != ROWPOOL_OK) {
+        say(name, "%s", error.message);
+        return false;
+    }
+    if (changed)
+        warn("%s: the file was written to while it was read: rows may be of before and of after", name);
+    return true;
+}
+
+static bool check_mappings(const file_map *map)
+{
+    return check_mapping(&map->in.array, map->input_name) && check_mapping(&map->in.offset_file, map->in.offset_path);
+}
+
+/* A file that was cut makes workers fail, too: it is the cause. */
+static bool judge(const file_map *map, rowpool_status status, const rowpool_error *error)
+{
+    if (interruption_noted() || !check_mappings(map))
+        return false;
+    if (status != ROWPOOL_OK && (map->blame == NULL || !map->blame(map->context, error)))
+        say(map->input_name, "%s", error->message);
+    return status == ROWPOOL_OK;
+}
+
+static bool needs_workers(const file_options *options)
+{
+    return options->verbose || options->json ||
+           (options->output != NULL && output_format_of(options->output) == write_json);
+}
+
 static bool find_workers(file_map *map)
 {
     rowpool_error error;
@@ -247,15 +288,12 @@ static bool fill_results(file_map *map)
     rowpool_error error;
     if (!the_company()->several)
         begin_noting_interruptions();
-    bool done = map_rows(map, &error) == ROWPOOL_OK;
+    rowpool_status status = map_rows(map, &error);
     end_noting_interruptions();
-    done = done && !interruption_noted();
-    if (!done && !interruption_noted() && (map->blame == NULL || !map->blame(map->context, &error)))
-        say(map->input_name, "%s", error.message);
-    if (!the_company()->agree(done))
+    if (!the_company()->agree(judge(map, status, &error)))
         return false;
     map->seconds = seconds_now() - map->begun;
-    if ((map->options->verbose || map->options->json) && !find_workers(map))
+    if (needs_workers(map->options) && !find_workers(map))
         return false;
     if (map->options->verbose) {
         tell_who(&map->workers);
@@ -311,10 +349,15 @@ static bool write_output(file_map *map)
     const char *path = map->options->output;
     if (path == NULL)
         return true;
-    const result_table table = table_of(map);
+    json_t *facts = output_format_of(path) == write_json ? facts_as_json(map) : NULL;
+    result_table table = table_of(map);
+    table.facts = facts;
     rowpool_error error;
-    return end_step(the_company()->end_file(&map->output, path, &table, map->in.array.header.rows, &error), path,
-                    &error);
+    rowpool_status status = the_company()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
+    json_decref(facts);
+    if (status == ROWPOOL_OK && map->output.note != NULL)
+        warn("%s: the file was not replaced, but written to: %s", path, map->output.note);
+    return end_step(status, path, &error);
 }
 
 /* ---- The whole -------------------------------------------------------------------------------------------------- */
@@ -349,6 +392,7 @@ void end_file_map(file_map *map)
     the_company()->close_pool(map->pool);
     free(map->workers.items);
     free_results(&map->results);
+    watch_for_cuts(NULL, NULL);
     close_input(&map->in);
     die_if_interrupted();
 }

@@ -52,10 +52,12 @@ typedef struct {
     INPUT_HELP                                                                                                         \
     "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
     "and labels under\n"                                                                                               \
-    "                  a header, .txt as they are printed, else a .npy file, shaped like the array without its last\n" \
-    "                  axis (a single value of shape () for an array of one axis); with --ranges or --bins the\n"      \
-    "                  ranges take the place of that axis. FILE appears when it is complete, or not at all. Nothing\n" \
-    "                  is printed then, unless --head is given\n"                                                      \
+    "                  a header, .json as --json does, .txt as they are printed, else a .npy file, shaped like the\n"  \
+    "                  array without its last axis (a single value of shape () for an array of one axis); with\n"      \
+    "                  --ranges or --bins the ranges take the place of that axis. FILE appears when it is complete,\n" \
+    "                  or not at all; where it cannot be replaced, it is written to then, with a warning. Nothing "    \
+    "is\n"                                                                                                             \
+    "                  printed then, unless --head is given\n"                                                         \
     "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
     "  --json          print one JSON object: what was mapped, who did it and how fast, and the results; those that\n" \
     "                  JSON has no number for (nan, inf) are null\n"                                                   \

@@ -1,10 +1,14 @@
 #include "input.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cells.h"
+#include "gzip.h"
 #include "message.h"
 #include "offsets.h"
 #include "options.h"
@@ -17,12 +21,12 @@ struct input_format {
     open_input_format *open;
 };
 
-enum { NPY, NPZ, CSV, TSV, RAW, FORMAT_COUNT };
+enum { NPY, NPZ, CSV, TSV, TXT, RAW, FORMAT_COUNT };
 
 static const input_format FORMATS[FORMAT_COUNT] = {
     [NPY] = {"npy", {".npy"}, open_npy}, [NPZ] = {"npz", {".npz"}, open_npz},
     [CSV] = {"csv", {".csv"}, open_csv}, [TSV] = {"tsv", {".tsv", ".tab"}, open_tsv},
-    [RAW] = {"raw", {NULL}, open_raw},
+    [TXT] = {"txt", {".txt"}, open_txt}, [RAW] = {"raw", {NULL}, open_raw},
 };
 
 rowpool_status open_npy(input *in, int fd, const input_options *options, rowpool_error *error)
@@ -36,12 +40,25 @@ rowpool_status open_raw(input *in, int fd, const input_options *options, rowpool
     return npy_open_headless(&in->array, options->type, options->rows, options->width, fd, error);
 }
 
+static bool is_compressed(const char *path)
+{
+    return ends_with(path, ".gz");
+}
+
+/* Whether the name ends so, .gz not counted. */
+static bool has_suffix(const char *path, const char *suffix)
+{
+    char compressed[16];
+    (void)snprintf(compressed, sizeof compressed, "%s.gz", suffix);
+    return ends_with(path, suffix) || ends_with(path, compressed);
+}
+
 static const input_format *format_of_path(const char *path)
 {
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
         const input_format *format = &FORMATS[i];
         for (size_t k = 0; k < sizeof format->suffixes / sizeof *format->suffixes; k++) {
-            if (format->suffixes[k] != NULL && ends_with(path, format->suffixes[k]))
+            if (format->suffixes[k] != NULL && has_suffix(path, format->suffixes[k]))
                 return format;
         }
     }
@@ -50,7 +67,7 @@ static const input_format *format_of_path(const char *path)
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-enum { TEXT = 1 << CSV | 1 << TSV, BINARY = 1 << NPY | 1 << NPZ | 1 << RAW };
+enum { TEXT = 1 << CSV | 1 << TSV | 1 << TXT, BINARY = 1 << NPY | 1 << NPZ | 1 << RAW };
 
 /* What goes with which formats. */
 static const struct {
@@ -61,6 +78,7 @@ static const struct {
     {'T', "--type", TEXT | 1 << RAW}, {'S', "--shape", 1 << RAW}, {'e', "--member", 1 << NPZ},
     {'H', "--header", TEXT},          {'L', "--labels", TEXT},    {'k', "--skip", TEXT},
     {'i', "--missing", TEXT},         {'D', "--delimiter", TEXT}, {'g', "--ragged", TEXT},
+    {'N', "--decimal", TEXT},         {'Q', "--quote", TEXT},     {'C', "--comment", TEXT},
     {'O', "--offsets", BINARY},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
@@ -87,7 +105,7 @@ static bool read_format(input_options *options, const char *text)
             return true;
         }
     }
-    (void)usage_error(options->command, "--format '%s' is none of npy, npz, csv, tsv, raw", text);
+    (void)usage_error(options->command, "--format '%s' is none of npy, npz, csv, tsv, txt, raw", text);
     return false;
 }
 
@@ -116,14 +134,47 @@ static bool read_header(input_options *options, const char *text)
     return false;
 }
 
+static bool is_single(const char *text)
+{
+    return can_delimit(text[0]) && text[1] == '\0';
+}
+
 /* A number could not be told from what stands between numbers. */
 static bool read_delimiter(input_options *options, const char *text)
 {
-    options->delimiter = text[0];
-    if (text[0] != '\0' && text[1] == '\0' && strchr("\"\r\n.+-", text[0]) == NULL &&
-        !(text[0] >= '0' && text[0] <= '9'))
+    options->delimiter = text;
+    if (is_single(text) || strcmp(text, "space") == 0)
         return true;
-    (void)usage_error(options->command, "--delimiter '%s' is no single character that can stand between numbers", text);
+    (void)usage_error(options->command,
+                      "--delimiter '%s' is no single character that can stand between numbers, nor space", text);
+    return false;
+}
+
+static bool read_comment(input_options *options, const char *text)
+{
+    options->comment = text;
+    if (is_single(text) || strcmp(text, "none") == 0)
+        return true;
+    (void)usage_error(options->command, "--comment '%s' is no single character that no number begins with, nor none",
+                      text);
+    return false;
+}
+
+static bool read_decimal(input_options *options, const char *text)
+{
+    options->decimal = text[0];
+    if (strcmp(text, ",") == 0 || strcmp(text, ".") == 0)
+        return true;
+    (void)usage_error(options->command, "--decimal '%s' is neither a comma nor a point", text);
+    return false;
+}
+
+static bool read_quote(input_options *options, const char *text)
+{
+    options->quote_none = true;
+    if (strcmp(text, "none") == 0)
+        return true;
+    (void)usage_error(options->command, "--quote '%s' is not none", text);
     return false;
 }
 
@@ -156,6 +207,12 @@ static bool read_input_option(input_options *options, int option, const char *va
         return true;
     case 'D':
         return read_delimiter(options, value);
+    case 'N':
+        return read_decimal(options, value);
+    case 'Q':
+        return read_quote(options, value);
+    case 'C':
+        return read_comment(options, value);
     default:
         return options->ragged = true;
     }
@@ -192,6 +249,20 @@ bool choose_format(input_options *options, const char *path)
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
+/* A file in memory takes the place of one that is compressed. *fd is -1 after a failure. */
+static rowpool_status open_bytes(int *fd, const char *path, rowpool_error *error)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return fail_errno(error);
+    if (!is_compressed(path))
+        return ROWPOOL_OK;
+    const int compressed = *fd;
+    rowpool_status status = expand_gzip(fd, compressed, error);
+    (void)close(compressed);
+    return status;
+}
+
 /* Says whose error it is, where there is one. */
 static rowpool_status blame_offsets(const char *path, rowpool_status status, rowpool_error *error)
 {
@@ -207,7 +278,12 @@ static rowpool_status divide(input *in, const char *path, rowpool_error *error)
     npy_header *header = &in->array.header;
     if (header->rows != 1)
         return fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets divides the elements of one", header->rows);
-    rowpool_status status = open_offsets(&in->offset_file, path, header->width, error);
+    int fd;
+    rowpool_status status = open_bytes(&fd, path, error);
+    if (status == ROWPOOL_OK) {
+        status = open_offsets(&in->offset_file, fd, header->width, error);
+        (void)close(fd);
+    }
     if (status != ROWPOOL_OK)
         return blame_offsets(path, status, error);
     in->offset_path = path;
@@ -223,12 +299,16 @@ rowpool_status open_input(input *in, const char *path, const input_options *opti
 {
     *in = (input){0};
     const bool standard = strcmp(path, "-") == 0;
-    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(error);
-    rowpool_status status = options->format->open(in, fd, options, error);
+    int fd = STDIN_FILENO;
+    rowpool_status status = standard ? ROWPOOL_OK : open_bytes(&fd, path, error);
+    if (status != ROWPOOL_OK)
+        return status;
+    status = options->format->open(in, fd, options, error);
     if (!standard)
         (void)close(fd);
+    if (status == ROWPOOL_OK && in->array.more &&
+        !add_note(in, "the first array is read; another one follows it in the file"))
+        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
     if (status == ROWPOOL_OK && options->offsets != NULL)
         status = divide(in, options->offsets, error);
     if (status != ROWPOOL_OK)
@@ -250,6 +330,28 @@ void set_width(input *in, size_t widest)
 {
     npy_header *header = &in->array.header;
     header->width = header->shape[header->dimensions - 1] = widest;
+}
+
+bool add_note(input *in, const char *format, ...)
+{
+    char *text;
+    char *both;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    if (text == NULL || in->note == NULL) {
+        in->note = text != NULL ? text : in->note;
+        return text != NULL;
+    }
+    const bool made = asprintf(&both, "%s; %s", in->note, text) >= 0;
+    free(text);
+    if (made) {
+        free(in->note);
+        in->note = both;
+    }
+    return made;
 }
 
 void close_input(input *in)

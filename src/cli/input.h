@@ -21,7 +21,7 @@ typedef struct {
     const char *offset_path; /* NULL: there is none */
     text_list labels;        /* of every row, or of none */
     char *title;             /* of the labels; NULL: they have none */
-    char *note;              /* what was left out unasked; NULL: nothing */
+    char *note;              /* what was left out or taken otherwise, unasked; NULL: nothing */
 } input;
 
 typedef struct input_format input_format;
@@ -34,12 +34,15 @@ typedef struct {
     const input_format *format; /* NULL until the file's name has been seen */
     bool type_given;
     rowpool_dtype type;
-    size_t rows, width;  /* of --shape */
-    const char *member;  /* NULL: the only one */
-    const char *offsets; /* the path of their file; NULL: rows are dense */
-    char delimiter;      /* '\0': the format's own */
+    size_t rows, width;    /* of --shape */
+    const char *member;    /* NULL: the only one */
+    const char *offsets;   /* the path of their file; NULL: rows are dense */
+    const char *delimiter; /* one character, or "space": any number of blanks; NULL: the format's own */
+    char decimal;          /* ',', else the point */
+    bool quote_none;       /* quotes are characters like others */
+    const char *comment;   /* what lines to skip begin with, or "none"; NULL: # before the first row */
     header_choice header;
-    const char *labels;  /* NULL: a first column that is no number; "none"; the name or number of a column */
+    const char *labels;  /* NULL: a first column without a number; "none"; the name or number of a column */
     const char *skip;    /* NULL, or names and numbers of columns between commas */
     const char *missing; /* NULL, or what stands in for a missing cell */
     bool ragged;
@@ -47,7 +50,10 @@ typedef struct {
 
 /* Opens a file, all zero after a failure: ready to be closed. */
 typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
-open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
+open_input_format open_npy, open_npz, open_csv, open_tsv, open_txt, open_raw;
+
+/* Adds to what is noted of the file; false: out of memory. */
+__attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *format, ...);
 
 /* The options in getopt_long's table, and in every help text. */
 /* clang-format off */
@@ -62,31 +68,47 @@ open_input_format open_npy, open_npz, open_csv, open_tsv, open_raw;
     {"skip", required_argument, NULL, 'k'},      \
     {"missing", required_argument, NULL, 'i'},   \
     {"delimiter", required_argument, NULL, 'D'}, \
+    {"decimal", required_argument, NULL, 'N'},   \
+    {"quote", required_argument, NULL, 'Q'},     \
+    {"comment", required_argument, NULL, 'C'},   \
     {"ragged", no_argument, NULL, 'g'}
 /* clang-format on */
 #define INPUT_HELP                                                                                                     \
-    "  --format WHICH  what FILE is: npy, npz, csv, tsv or raw. Without it raw where --shape is given, else what "     \
-    "its\n"                                                                                                            \
-    "                  name ends in: .npy, .npz, .csv, .tsv or .tab; at last npy\n"                                    \
+    "  --format WHICH  what FILE is: npy, npz, csv, tsv, txt or raw. Without it raw where --shape is given, else "     \
+    "what\n"                                                                                                           \
+    "                  its name ends in: .npy, .npz, .csv, .tsv, .tab or .txt; at last npy. A file whose name\n"       \
+    "                  ends in .gz, whatever stands before that, is decompressed\n"                                    \
     "  --type TYPE     of raw and text: the element type, int8 to int64, uint8 to uint64, float16 to float64. Text\n"  \
-    "                  without it is int64 where every cell is an integer, else float64\n"                             \
+    "                  without it is int64 where every cell is an integer, else float64; a warning names the first\n"  \
+    "                  integer that this rounds. True and False are 1 and 0\n"                                         \
     "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
-    "  --member NAME   of npz: which array, where there are several\n"                                                 \
+    "  --member NAME   of npz: which array, where there are several; .npy may be left out\n"                           \
     "  --offsets FILE  of npy, npz and raw: the array, one row, is divided into ragged ones. FILE is a .npy file of\n" \
-    "                  int64, one more than there are rows: row i has the elements from offset i up to offset i + "    \
-    "1.\n"                                                                                                             \
-    "                  The first is 0, the last the number of elements, and none is below the one before it\n"         \
-    "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default): where no cell "    \
-    "of\n"                                                                                                             \
-    "                  it is a number\n"                                                                               \
+    "                  int64 or int32, one more than there are rows: row i has the elements from offset i up to "      \
+    "offset\n"                                                                                                         \
+    "                  i + 1. The first is 0, the last the number of elements, and none is below the one before it\n"  \
+    "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default): where each cell\n" \
+    "                  of it is a word, and the first may be empty\n"                                                  \
     "  --labels COLUMN of text: the column that names the rows, by its name or number (from 1), or none. Without it\n" \
-    "                  it is the first one where that holds no number in the first row of data\n"                      \
+    "                  it is the first one where that has no name, as pandas and R write it, or holds words and no\n"  \
+    "                  number in all rows. A word begins with a letter, is a date or a time, or has no digit: $5 is\n" \
+    "                  none, and an error\n"                                                                           \
     "  --skip LIST     of text: columns to leave out, names or numbers between commas. Others that hold words are\n"   \
     "                  left out with a warning, and must not have a number further down\n"                             \
-    "  --missing VALUE of text: what stands in for an empty cell or NA, as in nan or 0; else they are an error\n"      \
-    "  --delimiter C   of text: what separates cells, instead of the comma of csv and the tab of tsv\n"                \
-    "  --ragged        of text: rows may differ in their number of cells, and empty ones at the end do not count;\n"   \
-    "                  else that is an error\n"
+    "  --missing VALUE of text: what stands in for a missing cell, as in nan or 0; else it is an error. Missing is "   \
+    "an\n"                                                                                                             \
+    "                  empty cell, NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none, ?, ., - or \\N\n"                 \
+    "  --delimiter C   of text: what separates cells, instead of the comma of csv (or what a first line sep=C says)\n" \
+    "                  and the tab of tsv; space is any number of spaces and tabs, as in txt\n"                        \
+    "  --decimal C     of text: the decimal point, a comma or a point (default)\n"                                     \
+    "  --quote none    of text: quotes are characters like others. Else a cell that begins with one ends with the\n"   \
+    "                  next; within other cells they are an error, in tsv a character\n"                               \
+    "  --comment C     of text: lines that begin with it are skipped; none takes all as rows. Without it those that\n" \
+    "                  begin with # before the first row are skipped, with a warning\n"                                \
+    "  --ragged        of text: rows may differ in their number of cells, and missing ones at the end do not count;\n" \
+    "                  else that is an error. An empty line is a row without cells. Without --ragged it is a "         \
+    "missing\n"                                                                                                        \
+    "                  cell of the only column, else an error; at the end of the file it is nothing\n"
 
 /* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
  * message. */

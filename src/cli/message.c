@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "terminal.h"
@@ -68,6 +69,22 @@ void say(const char *where, const char *format, ...)
     va_start(arguments, format);
     say_at(COLOUR_RED, where, format, arguments);
     va_end(arguments);
+}
+
+void say_in_handler(const char *where, const char *what)
+{
+    const char *const parts[] = {speaker, ": ", where, ": ", what};
+    char line[LINE];
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const size_t length = strnlen(parts[i], LINE - 2 - used);
+        memcpy(line + used, parts[i], length);
+        used += length;
+    }
+    line[used] = '\0';
+    keep_to_one_line(line);
+    line[used] = '\n';
+    (void)!write(STDERR_FILENO, line, used + 1);
 }
 
 void warn(const char *format, ...)

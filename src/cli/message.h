@@ -25,6 +25,9 @@ void say_held(const char *who);
 /* Says what is wrong with `where` (a file, a stream; NULL: nothing in particular). */
 __attribute__((format(printf, 2, 3))) void say(const char *where, const char *format, ...);
 
+/* The same for a signal handler, which may call it: at once, whoever speaks. */
+void say_in_handler(const char *where, const char *what);
+
 /* Says what is legal and seldom meant; and what the user wanted to know. */
 __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void tell(const char *format, ...);

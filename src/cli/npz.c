@@ -1,4 +1,4 @@
-/* Archives of NumPy, .npz: zip files whose members are .npy files, stored or compressed. */
+/* Archives of NumPy, .npz: zip files whose members are .npy files, stored or compressed, whatever their names. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "input.h"
 #include "message.h"
+#include "options.h"
 
 /* ---- The archive ------------------------------------------------------------------------------------------------ */
 
@@ -103,6 +104,19 @@ static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error
 
 /* ---- Its members ------------------------------------------------------------------------------------------------ */
 
+/* As NumPy tells an array that has another name. */
+static bool begins_as_array(zip_t *archive, zip_uint64_t i)
+{
+    static const char magic[] = "\x93NUMPY";
+    char bytes[sizeof magic - 1];
+    zip_file_t *file = zip_fopen_index(archive, i, 0);
+    if (file == NULL)
+        return false;
+    const bool begins = zip_fread(file, bytes, sizeof bytes) == sizeof bytes && memcmp(bytes, magic, sizeof bytes) == 0;
+    (void)zip_fclose(file);
+    return begins;
+}
+
 /* The length of the member's name without .npy; false where it is no array. */
 static bool array_name(const char **name, size_t *length, zip_t *archive, zip_uint64_t i)
 {
@@ -111,8 +125,8 @@ static bool array_name(const char **name, size_t *length, zip_t *archive, zip_ui
     if (*name == NULL)
         return false;
     *length = strlen(*name);
-    if (*length < strlen(suffix) || strcmp(*name + *length - strlen(suffix), suffix) != 0)
-        return false;
+    if (!ends_with(*name, suffix))
+        return begins_as_array(archive, i);
     *length -= strlen(suffix);
     return true;
 }
@@ -142,8 +156,8 @@ static void list_members(char text[MEMBERS_TEXT], zip_t *archive)
     }
 }
 
-/* How many arrays have that name, with or without .npy, or any where it is NULL; *found is the last of them. */
-static size_t find_members(zip_uint64_t *found, zip_t *archive, const char *wanted)
+/* How many arrays have that name, or any where it is NULL; *found is the last of them. whole: .npy is part of a name. */
+static size_t find_members(zip_uint64_t *found, zip_t *archive, const char *wanted, bool whole)
 {
     size_t count = 0;
     for (zip_uint64_t i = 0; i < member_count(archive); i++) {
@@ -151,8 +165,9 @@ static size_t find_members(zip_uint64_t *found, zip_t *archive, const char *want
         size_t length;
         if (!array_name(&name, &length, archive, i))
             continue;
-        if (wanted != NULL && strcmp(name, wanted) != 0 &&
-            !(strlen(wanted) == length && memcmp(name, wanted, length) == 0))
+        if (whole)
+            length = strlen(name);
+        if (wanted != NULL && !(strlen(wanted) == length && memcmp(name, wanted, length) == 0))
             continue;
         *found = i;
         count++;
@@ -162,7 +177,9 @@ static size_t find_members(zip_uint64_t *found, zip_t *archive, const char *want
 
 static rowpool_status choose_member(zip_uint64_t *member, zip_t *archive, const char *wanted, rowpool_error *error)
 {
-    const size_t count = find_members(member, archive, wanted);
+    size_t count = find_members(member, archive, wanted, true);
+    if (count == 0)
+        count = find_members(member, archive, wanted, false);
     if (count == 1)
         return ROWPOOL_OK;
     char names[MEMBERS_TEXT];

@@ -1,11 +1,13 @@
 #include "output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "message.h"
 #include "number.h"
 #include "options.h"
@@ -19,6 +21,8 @@ rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error
         ssize_t written = write(fd, at, size);
         if (written < 0 && errno == EINTR)
             continue;
+        if (written < 0 && fd == STDOUT_FILENO && errno == EPIPE)
+            die_of_broken_pipe();
         if (written < 0 && fd == STDOUT_FILENO)
             return fail(error, ROWPOOL_ESYSTEM, "standard output: %s", strerror(errno));
         if (written < 0)
@@ -185,7 +189,8 @@ write_table *output_format_of(const char *path)
     static const struct {
         const char *suffix;
         write_table *write;
-    } formats[] = {{".csv", write_csv}, {".tsv", write_tsv}, {".tab", write_tsv}, {".txt", write_text}};
+    } formats[] = {
+        {".csv", write_csv}, {".tsv", write_tsv}, {".tab", write_tsv}, {".txt", write_text}, {".json", write_json}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (ends_with(path, formats[i].suffix))
             return formats[i].write;
@@ -209,10 +214,19 @@ rowpool_status print_text(const char *text, rowpool_error *error)
     return write_bytes(STDOUT_FILENO, text, strlen(text), error);
 }
 
+/* Whether nobody is left to read it. */
+static bool standard_output_is_broken(void)
+{
+    struct pollfd end = {.fd = STDOUT_FILENO};
+    return poll(&end, 1, 0) == 1 && (end.revents & POLLERR) != 0;
+}
+
 bool close_standard_output(void)
 {
     errno = 0;
     bool written = !ferror(stdout) && fflush(stdout) == 0;
+    if (!written && standard_output_is_broken())
+        die_of_broken_pipe();
     int failure = errno;
     bool closed = fclose(stdout) == 0;
     if (written && closed)

@@ -44,7 +44,7 @@ write_table *output_format_of(const char *path);
 enum { COLUMN_TITLE = 128 };
 void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column);
 
-/* Writes all of it, whatever a signal interrupts. */
+/* Writes all of it, whatever a signal interrupts. Ends the program where nobody reads standard output any more. */
 rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
 
 /* ---- For the formats -------------------------------------------------------------------------------------------- */
@@ -73,7 +73,8 @@ rowpool_status end_writing(writer *to);
 /* Prints a text as a whole, before which stdio has printed nothing. */
 rowpool_status print_text(const char *text, rowpool_error *error);
 
-/* Ends standard output; what stdio still held is written here. False after a message where that failed. */
+/* Ends standard output; what stdio still held is written here. False after a message where that failed. Ends the program,
+ * as write_bytes does. */
 bool close_standard_output(void);
 
 #endif

@@ -21,17 +21,27 @@ static bool make_room(text_list *list, size_t more)
     return true;
 }
 
-bool add_text(text_list *list, const char *text, size_t length)
+bool extend_text(text_list *list, const char *bytes, size_t length)
 {
-    if (!make_room(list, length + 1))
+    if (!make_room(list, length))
         return false;
-    char *to = list->bytes + list->used;
     if (length > 0)
-        memcpy(to, text, length);
-    to[length] = '\0';
-    list->used += length + 1;
+        memcpy(list->bytes + list->used, bytes, length);
+    list->used += length;
+    return true;
+}
+
+bool end_text(text_list *list)
+{
+    if (!extend_text(list, "", 1))
+        return false;
     list->count++;
     return true;
+}
+
+bool add_text(text_list *list, const char *text, size_t length)
+{
+    return extend_text(list, text, length) && end_text(list);
 }
 
 const char *next_text(const char *text)

@@ -14,6 +14,10 @@ typedef struct {
 /* False: out of memory. The text has no NUL. */
 bool add_text(text_list *list, const char *text, size_t length);
 
+/* The same piece by piece: the list has one text more once it is ended. */
+bool extend_text(text_list *list, const char *bytes, size_t length);
+bool end_text(text_list *list);
+
 /* The text after this one, which is not the last. */
 const char *next_text(const char *text);
 

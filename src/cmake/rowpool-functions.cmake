@@ -6,7 +6,7 @@
 #
 #   const rowpool_function PREFIXlongest_run;
 #
-# which the header longest_run.h declares; its folder is among the target's include folders. With DTYPES (int8 ...
+# which the header longest_run.h declares, for C and C++; its folder is among the target's include folders. With DTYPES (int8 ...
 # float64) the functions are compiled for these only. The file may #include "others" beside it.
 set(ROWPOOL_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
@@ -37,8 +37,9 @@ function(_rowpool_add_function target form file prefix dtypes)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}" ${included})
   string(REPLACE ";" "," dtypes "${dtypes}")
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/rowpool-functions/${target}")
-  file(CONFIGURE OUTPUT "${folder}/${name}.h" CONTENT
-    "#include <rowpool.h>\n#ifdef __cplusplus\nextern \"C\"\n#endif\nextern const rowpool_function ${symbol};\n")
+  string(CONCAT header "#include <rowpool.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n"
+    "extern const rowpool_function ${symbol};\n" "#ifdef __cplusplus\n}\n#endif\n")
+  file(CONFIGURE OUTPUT "${folder}/${name}.h" CONTENT "${header}")
   add_custom_command(OUTPUT "${folder}/${name}.c"
     COMMAND "${CMAKE_COMMAND}" -D "INPUT=${path}" -D "LABEL=${label}" -D "OUTPUT=${folder}/${name}.c"
             -D "SYMBOL=${symbol}" -D "NAME=${name}" -D "FORM=${form}" -D "DTYPES=${dtypes}"
@@ -56,6 +57,10 @@ function(rowpool_add_functions target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "FOLDS;BODIES;DTYPES")
   if(arg_UNPARSED_ARGUMENTS OR NOT (arg_FOLDS OR arg_BODIES))
     message(FATAL_ERROR "rowpool_add_functions: TARGET, then FOLDS or BODIES with files; not understood: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+  if(NOT C IN_LIST languages)
+    message(FATAL_ERROR "rowpool_add_functions needs the language C, in which it writes: project(${PROJECT_NAME} LANGUAGES C CXX)")
   endif()
   foreach(file IN LISTS arg_FOLDS)
     _rowpool_add_function(${target} fold "${file}" "${arg_PREFIX}" "${arg_DTYPES}")

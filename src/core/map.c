@@ -1,5 +1,6 @@
 #include "core/map.h"
 
+#include "base/floating.h"
 #include "base/zero.h"
 
 static rowpool_row row_of(const rp_code *code, const rowpool_block *block, size_t input, size_t r)
@@ -86,11 +87,14 @@ rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk)
 void rp_map_compute(const rp_map *map, const rp_chunk *chunk, void *results)
 {
     rowpool_block block;
+    rp_floating before;
     make_block(map, chunk, &block);
+    rp_floating_default(&before);
     if (chunk->partial) {
         map->code.compiled.begin(map->arguments, map->columns, results);
         map->code.compiled.part(&block, map->arguments, map->columns, results);
     } else {
         rp_code_rows(&map->code, &block, map->arguments, map->columns, results);
     }
+    rp_floating_restore(&before);
 }

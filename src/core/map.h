@@ -74,7 +74,7 @@ const char *rp_map_lacks_text(const rp_map *map);
 /* A chunk where it lies. */
 rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk);
 
-/* Computes a chunk in the calling thread. */
+/* Computes a chunk in the calling thread, in the default floating-point environment. */
 void rp_map_compute(const rp_map *map, const rp_chunk *chunk, void *results);
 
 #endif

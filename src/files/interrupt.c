@@ -13,6 +13,8 @@ static char interrupted_file[PATH_MAX];
 static volatile sig_atomic_t file_exists;
 static volatile pid_t owner;
 
+static bool broken_pipes_were_ignored;
+
 static volatile sig_atomic_t noting;
 static volatile sig_atomic_t noted; /* the signal, or 0 */
 
@@ -29,6 +31,12 @@ static _Noreturn void die_by(int signal_number)
     _exit(128 + signal_number);
 }
 
+void remove_interrupted_file(void)
+{
+    if (file_exists && getpid() == owner)
+        (void)unlink(interrupted_file);
+}
+
 static void on_interruption(int signal_number)
 {
     const bool ours = getpid() == owner;
@@ -36,8 +44,7 @@ static void on_interruption(int signal_number)
         noted = signal_number;
         return;
     }
-    if (ours && file_exists)
-        (void)unlink(interrupted_file);
+    remove_interrupted_file();
     die_by(signal_number);
 }
 
@@ -96,4 +103,17 @@ void die_if_interrupted(void)
 {
     if (noted != 0)
         die_by(noted);
+}
+
+void ignore_broken_pipes(void)
+{
+    broken_pipes_were_ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+}
+
+void die_of_broken_pipe(void)
+{
+    if (broken_pipes_were_ignored)
+        return;
+    remove_interrupted_file();
+    die_by(SIGPIPE);
 }

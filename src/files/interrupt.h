@@ -24,4 +24,13 @@ bool interruption_noted(void);
 /* Ends the program by the signal that was noted, if there was one. */
 void die_if_interrupted(void);
 
+/* Takes away the file that is not complete. A signal handler may call it; nothing happens in a forked child. */
+void remove_interrupted_file(void);
+
+/* From here on a pipe that nobody reads is an error for who writes to it, not a death: it may be any pipe. */
+void ignore_broken_pipes(void);
+
+/* Ends the program by SIGPIPE, as where it had not been ignored. Returns where who started the program ignores it. */
+void die_of_broken_pipe(void);
+
 #endif

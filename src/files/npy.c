@@ -1,5 +1,6 @@
 #include "npy.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,9 @@ rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes
 {
     if (size == 0)
         return fail(error, ROWPOOL_EINVAL, "the file is empty; a .npy file was expected");
+    if (size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
+        return fail(error, ROWPOOL_EINVAL,
+                    "the file is compressed by gzip; the programs read that where its name ends in .gz");
     if (memcmp(bytes, MAGIC, size < sizeof MAGIC ? size : sizeof MAGIC) != 0)
         return fail(error, ROWPOOL_EINVAL,
                     "not a .npy file: it does not begin with \\x93NUMPY; --format says what else it may be");
@@ -163,23 +167,45 @@ static const char *unmappable(char kind)
     }
 }
 
-static bool find_dtype(rowpool_dtype *dtype, slice code)
+/* What numpy.dtype takes: codes, with or without a byte order before them, and names, which have none. The sizes of C's
+ * types are those of 64-bit Linux. */
+enum { BOOLEAN = ROWPOOL_FLOAT64 + 1, SPELLED };
+static const struct {
+    const char *codes, *names;
+} SPELLINGS[SPELLED] = {
+    [ROWPOOL_INT8] = {"i1 b", "int8 byte"},
+    [ROWPOOL_INT16] = {"i2 h", "int16 short"},
+    [ROWPOOL_INT32] = {"i4 i", "int32 intc"},
+    [ROWPOOL_INT64] = {"i8 l q p", "int64 int int_ int0 intp long longlong"},
+    [ROWPOOL_UINT8] = {"u1 B", "uint8 ubyte"},
+    [ROWPOOL_UINT16] = {"u2 H", "uint16 ushort"},
+    [ROWPOOL_UINT32] = {"u4 I", "uint32 uintc"},
+    [ROWPOOL_UINT64] = {"u8 L Q P", "uint64 uint uint0 uintp ulong ulonglong"},
+    [ROWPOOL_FLOAT16] = {"f2 e", "float16 half"},
+    [ROWPOOL_FLOAT32] = {"f4 f", "float32 single"},
+    [ROWPOOL_FLOAT64] = {"f8 d", "float64 double float float_"},
+    [BOOLEAN] = {"b1 ?", "bool bool_ bool8"},
+};
+
+/* Whether the text is one of the words, between which there is a space. */
+static bool is_among(slice text, const char *words)
 {
-    static const struct {
-        const char *code;
-        rowpool_dtype dtype;
-    } known[] = {
-        {"i1", ROWPOOL_INT8},    {"i2", ROWPOOL_INT16},   {"i4", ROWPOOL_INT32},   {"i8", ROWPOOL_INT64},
-        {"u1", ROWPOOL_UINT8},   {"u2", ROWPOOL_UINT16},  {"u4", ROWPOOL_UINT32},  {"u8", ROWPOOL_UINT64},
-        {"f2", ROWPOOL_FLOAT16}, {"f4", ROWPOOL_FLOAT32}, {"f8", ROWPOOL_FLOAT64}, {"b1", ROWPOOL_UINT8},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (slice_is(code, known[i].code)) {
-            *dtype = known[i].dtype;
+    for (const char *end; *words != '\0'; words = *end != '\0' ? end + 1 : end) {
+        end = strchrnul(words, ' ');
+        if (text.length == (size_t)(end - words) && memcmp(text.text, words, text.length) == 0)
             return true;
-        }
     }
     return false;
+}
+
+static bool find_dtype(npy_header *header, slice descr, slice code)
+{
+    int found = 0;
+    while (found < SPELLED && !is_among(code, SPELLINGS[found].codes) && !is_among(descr, SPELLINGS[found].names))
+        found++;
+    header->boolean = found == BOOLEAN;
+    header->dtype = header->boolean ? ROWPOOL_UINT8 : (rowpool_dtype)found;
+    return found < SPELLED;
 }
 
 static rowpool_status read_descr(npy_header *header, reader *in, rowpool_error *error)
@@ -193,7 +219,7 @@ static rowpool_status read_descr(npy_header *header, reader *in, rowpool_error *
     bool has_order = code.length > 0 && memchr("<>=|", code.text[0], 4) != NULL;
     if (has_order)
         code = (slice){code.text + 1, code.length - 1};
-    if (find_dtype(&header->dtype, code)) {
+    if (find_dtype(header, descr, code)) {
         header->foreign_order = has_order && descr.text[0] == FOREIGN_ORDER && rowpool_dtype_size(header->dtype) > 1;
         return ROWPOOL_OK;
     }
@@ -435,7 +461,22 @@ static void copy_fortran(unsigned char *to, const unsigned char *from, const npy
     }
 }
 
-/* Copies what the file holds into memory as the library wants it; the two may be the same where only bytes swap. */
+/* One pass that the compiler can vectorise. */
+static bool are_truths(const unsigned char *bytes, size_t count)
+{
+    unsigned char any = 0;
+    for (size_t i = 0; i < count; i++)
+        any |= bytes[i];
+    return any <= 1;
+}
+
+static void make_truths(unsigned char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = bytes[i] != 0;
+}
+
+/* Copies what the file holds into memory as the library wants it; the two may be the same but in Fortran order. */
 static void convert(unsigned char *to, const unsigned char *from, const npy_header *header)
 {
     const size_t size = rowpool_dtype_size(header->dtype);
@@ -445,6 +486,8 @@ static void convert(unsigned char *to, const unsigned char *from, const npy_head
         memcpy(to, from, header->data_bytes);
     if (header->foreign_order)
         swap_bytes(to, header->data_bytes / size, size);
+    if (header->boolean)
+        make_truths(to, header->data_bytes);
 }
 
 static rowpool_status allocate(void **memory, size_t bytes, rowpool_error *error)
@@ -468,6 +511,15 @@ static void describe_shape(char *text, size_t capacity, const npy_header *header
         (void)snprintf(text + used, capacity - used, "%s", header->dimensions == 1 ? ",)" : ")");
 }
 
+static void unmap(npy_array *array)
+{
+    if (array->mapping == NULL)
+        return;
+    (void)munmap(array->mapping, array->mapped_bytes);
+    (void)close(array->fd);
+    array->mapping = NULL;
+}
+
 static rowpool_status data_too_short(const npy_header *header, size_t found, rowpool_error *error)
 {
     char shape[200];
@@ -486,7 +538,15 @@ static rowpool_status bytes_follow(const npy_header *header, rowpool_error *erro
 
 static bool usable_in_place(const npy_header *header, const void *data)
 {
-    return !header->fortran_order && !header->foreign_order && (uintptr_t)data % rowpool_dtype_size(header->dtype) == 0;
+    return !header->fortran_order && !header->foreign_order &&
+           (uintptr_t)data % rowpool_dtype_size(header->dtype) == 0 &&
+           (!header->boolean || are_truths(data, header->data_bytes));
+}
+
+/* Whether these bytes, which follow the data, begin another array; a file without a header has but one. */
+static bool is_array(const npy_header *header, const unsigned char *bytes, size_t size)
+{
+    return header->data_offset > 0 && size >= sizeof MAGIC && memcmp(bytes, MAGIC, sizeof MAGIC) == 0;
 }
 
 /* Takes the data that the header announces from the bytes of the whole file. */
@@ -496,9 +556,10 @@ static rowpool_status take_bytes(npy_array *array, const npy_header *header, con
     size_t found = size - header->data_offset;
     if (found < header->data_bytes)
         return data_too_short(header, found, error);
-    if (found > header->data_bytes)
-        return bytes_follow(header, error);
     const unsigned char *data = bytes + header->data_offset;
+    const bool more = is_array(header, data + header->data_bytes, found - header->data_bytes);
+    if (found > header->data_bytes && !more)
+        return bytes_follow(header, error);
     void *memory = NULL;
     if (header->data_bytes > 0 && !usable_in_place(header, data)) {
         rowpool_status status = allocate(&memory, header->data_bytes, error);
@@ -507,7 +568,8 @@ static rowpool_status take_bytes(npy_array *array, const npy_header *header, con
         convert(memory, data, header);
         data = memory;
     }
-    *array = (npy_array){.header = *header, .data = header->data_bytes > 0 ? data : NULL, .memory = memory};
+    *array = (npy_array){
+        .header = *header, .data = header->data_bytes > 0 ? data : NULL, .more = more, .memory = memory};
     return ROWPOOL_OK;
 }
 
@@ -544,8 +606,8 @@ static rowpool_status read_stream_header(npy_header *header, const byte_stream *
     return status;
 }
 
-/* Reads the data, which must end where the stream does. */
-static rowpool_status read_stream_data(void *memory, const npy_header *header, const byte_stream *stream,
+/* Reads the data, behind which the stream ends, or another array begins. */
+static rowpool_status read_stream_data(void *memory, bool *more, const npy_header *header, const byte_stream *stream,
                                        rowpool_error *error)
 {
     size_t found;
@@ -554,11 +616,12 @@ static rowpool_status read_stream_data(void *memory, const npy_header *header, c
         return status;
     if (found < header->data_bytes)
         return data_too_short(header, found, error);
-    unsigned char stray;
-    status = read_stream(stream, &stray, 1, &found, error);
+    unsigned char next[sizeof MAGIC];
+    status = read_stream(stream, next, sizeof next, &found, error);
     if (status != ROWPOOL_OK)
         return status;
-    return found == 0 ? ROWPOOL_OK : bytes_follow(header, error);
+    *more = is_array(header, next, found);
+    return found == 0 || *more ? ROWPOOL_OK : bytes_follow(header, error);
 }
 
 /* Makes what was read into *memory usable: in place, or through a second memory where axes change places. */
@@ -583,18 +646,19 @@ static rowpool_status take_stream(npy_array *array, const npy_header *header, co
                                   rowpool_error *error)
 {
     void *memory = NULL;
+    bool more = false;
     rowpool_status status = ROWPOOL_OK;
     if (header->data_bytes > 0)
         status = allocate(&memory, header->data_bytes, error);
     if (status == ROWPOOL_OK)
-        status = read_stream_data(memory, header, stream, error);
+        status = read_stream_data(memory, &more, header, stream, error);
     if (status == ROWPOOL_OK && memory != NULL)
         status = convert_memory(&memory, header, error);
     if (status != ROWPOOL_OK) {
         rowpool_free(memory);
         return status;
     }
-    *array = (npy_array){.header = *header, .data = memory, .memory = memory};
+    *array = (npy_array){.header = *header, .data = memory, .more = more, .memory = memory};
     return ROWPOOL_OK;
 }
 
@@ -611,19 +675,26 @@ static rowpool_status open_stream(npy_array *array, const npy_header *known, con
     return status == ROWPOOL_OK ? take_stream(array, &header, stream, error) : status;
 }
 
-static rowpool_status open_mapping(npy_array *array, const npy_header *known, void *mapping, size_t bytes, size_t begin,
-                                   rowpool_error *error)
+/* Takes the descriptor as well as the mapping. */
+static rowpool_status open_mapping(npy_array *array, const npy_header *known, void *mapping, int fd,
+                                   const struct stat *entry, size_t begin, rowpool_error *error)
 {
+    const size_t bytes = (size_t)entry->st_size;
     const unsigned char *file = (const unsigned char *)mapping + begin;
     rowpool_status status = known != NULL ? take_bytes(array, known, file, bytes - begin, error)
                                           : npy_open_bytes(array, file, bytes - begin, error);
-    if (status != ROWPOOL_OK || array->memory != NULL) {
-        (void)munmap(mapping, bytes);
-        return status;
-    }
     array->mapping = mapping;
     array->mapped_bytes = bytes;
-    return ROWPOOL_OK;
+    array->fd = fd;
+    array->modified = entry->st_mtim;
+    if (status == ROWPOOL_OK && array->memory != NULL) {
+        bool changed;
+        status = npy_check_mapping(array, &changed, error);
+        unmap(array);
+    }
+    if (status != ROWPOOL_OK)
+        npy_close(array);
+    return status;
 }
 
 /* Standard input may have been read in part; everything else stands at its beginning. A directory refuses to be read.
@@ -638,11 +709,14 @@ static rowpool_status open_descriptor(npy_array *array, const npy_header *known,
     off_t begin = S_ISREG(file.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
     if (begin < 0 || begin >= file.st_size)
         return open_stream(array, known, &stream, error);
+    const int own = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     /* Shared, so that worker processes can map the same pages. */
-    void *mapping = mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (mapping == MAP_FAILED)
-        return open_stream(array, known, &stream, error);
-    return open_mapping(array, known, mapping, (size_t)file.st_size, (size_t)begin, error);
+    void *mapping = own >= 0 ? mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    if (mapping != MAP_FAILED)
+        return open_mapping(array, known, mapping, own, &file, (size_t)begin, error);
+    if (own >= 0)
+        (void)close(own);
+    return open_stream(array, known, &stream, error);
 }
 
 rowpool_status npy_open(npy_array *array, int fd, rowpool_error *error)
@@ -665,10 +739,24 @@ rowpool_status npy_open_headless(npy_array *array, rowpool_dtype dtype, size_t r
     return status == ROWPOOL_OK ? open_descriptor(array, &header, fd, error) : status;
 }
 
+rowpool_status npy_check_mapping(const npy_array *array, bool *changed, rowpool_error *error)
+{
+    struct stat file;
+    *changed = false;
+    if (array->mapping == NULL)
+        return ROWPOOL_OK;
+    if (fstat(array->fd, &file) != 0)
+        return fail_errno(error);
+    if ((size_t)file.st_size < array->mapped_bytes)
+        return fail(error, ROWPOOL_EINVAL, "the file was cut while it was read: it had %zu bytes, and has %lld",
+                    array->mapped_bytes, (long long)file.st_size);
+    *changed = file.st_mtim.tv_sec != array->modified.tv_sec || file.st_mtim.tv_nsec != array->modified.tv_nsec;
+    return ROWPOOL_OK;
+}
+
 void npy_close(npy_array *array)
 {
-    if (array->mapping != NULL)
-        (void)munmap(array->mapping, array->mapped_bytes);
+    unmap(array);
     rowpool_free(array->memory);
     *array = (npy_array){0};
 }

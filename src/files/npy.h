@@ -5,12 +5,22 @@
  *     ...array.data holds array.header.rows rows of array.header.width elements of array.header.dtype...
  *     npy_close(&array);
  *
- * A file is trusted in nothing: every length in it is checked against the bytes that are there. */
+ * A file is trusted in nothing: every length in it is checked against the bytes that are there.
+ *
+ * What numpy.load reads is read as the same numbers, or refused by name. Refused though NumPy reads it:
+ * - dtypes other than int8 to int64, uint8 to uint64, float16 to float64 and bool; a dtype as a list or tuple, with a
+ *   count, or with a size that is not one plain digit ('1i4', 'i08', 'i+4', 'i4,');
+ * - an array without an axis, and bytes behind the data that are no array;
+ * - of Python's literals: escapes and prefixes of strings, strings side by side, comments, other brackets than the header
+ *   needs, a key that is there twice, and lengths that are not written as plain decimal numbers.
+ * Read though NumPy may refuse it: a longer header, up to 64 axes, lengths with zeros before them or with Python 2's L,
+ * and names of dtypes that only some versions of NumPy have. */
 #ifndef ROWPOOL_FILES_NPY_H
 #define ROWPOOL_FILES_NPY_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "rowpool.h"
 #include "stream.h"
@@ -24,6 +34,7 @@ enum {
 
 typedef struct {
     rowpool_dtype dtype;
+    bool boolean;       /* uint8 that is 0 or 1, once it is in memory: in the file any byte but 0 is true */
     bool foreign_order; /* elements are stored in the other byte order than this machine's */
     bool fortran_order; /* the first axis varies fastest; never set where that makes no difference */
     size_t dimensions;  /* at least 1 */
@@ -45,12 +56,15 @@ rowpool_status npy_read_header(npy_header *header, const unsigned char *bytes, s
 typedef struct {
     npy_header header;
     const void *data; /* NULL where there is no element */
+    bool more;        /* another array follows in the file, which is not read */
     void *mapping;    /* NULL, or the mapped file that data points into */
     size_t mapped_bytes;
-    void *memory; /* NULL, or the rowpool_alloc memory that data points to */
+    int fd;                   /* of the mapped file */
+    struct timespec modified; /* when it was, when it was mapped */
+    void *memory;             /* NULL, or the rowpool_alloc memory that data points to */
 } npy_array;
 
-/* Opens the array of an open file, which is not needed afterwards. Regular files are mapped, anything else is read.
+/* Opens the array of an open file, which is not needed afterwards: the first one, where others follow. Regular files are mapped, anything else is read.
  * Elements that are not stored as promised above are copied. The array is all zero after a failure. */
 rowpool_status npy_open(npy_array *array, int fd, rowpool_error *error);
 rowpool_status npy_open_stream(npy_array *array, const byte_stream *stream, rowpool_error *error);
@@ -61,6 +75,11 @@ rowpool_status npy_open_headless(npy_array *array, rowpool_dtype dtype, size_t r
 
 /* The same for bytes in memory, which must outlive the array. */
 rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size_t size, rowpool_error *error);
+
+/* Looks at a mapped file again, after its data has been read: EINVAL where it was cut, for what was read behind its end
+ * was no data. (More than a page behind it, reading is a bus error.) *changed: whether it was written to. A file that is
+ * cut and written again, at once and within a tick of the clock, is not noticed. */
+rowpool_status npy_check_mapping(const npy_array *array, bool *changed, rowpool_error *error);
 
 /* Twice is fine, and so is an array that is all zero. */
 void npy_close(npy_array *array);

@@ -1,16 +1,17 @@
 #include "offsets.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
-#include <unistd.h>
 
 #include "fail.h"
 
 static rowpool_status check_shape(const npy_array *offsets, size_t elements, rowpool_error *error)
 {
     const npy_header *header = &offsets->header;
+    if (offsets->more)
+        return fail(error, ROWPOOL_EINVAL, "another array follows the offsets");
     if (header->dtype != ROWPOOL_INT64)
-        return fail(error, ROWPOOL_EINVAL, "it holds %s, but offsets are int64", rowpool_dtype_name(header->dtype));
+        return fail(error, ROWPOOL_EINVAL, "it holds %s, but offsets are int64 or int32",
+                    rowpool_dtype_name(header->dtype));
     if (header->dimensions != 1)
         return fail(error, ROWPOOL_EINVAL, "it has %zu axes, but offsets have one", header->dimensions);
     if (header->width == 0)
@@ -25,14 +26,32 @@ static rowpool_status check_shape(const npy_array *offsets, size_t elements, row
     return ROWPOOL_OK;
 }
 
-rowpool_status open_offsets(npy_array *offsets, const char *path, size_t elements, rowpool_error *error)
+rowpool_status widen_offsets(npy_array *offsets, rowpool_error *error)
 {
-    *offsets = (npy_array){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(error);
+    if (offsets->header.dtype != ROWPOOL_INT32)
+        return ROWPOOL_OK;
+    const size_t count = offsets->header.data_bytes / sizeof(int32_t);
+    npy_array wide = {.header = offsets->header, .more = offsets->more};
+    wide.header.dtype = ROWPOOL_INT64;
+    wide.header.data_bytes = count * sizeof(int64_t);
+    rowpool_error refusal;
+    if (count > 0 && (wide.memory = rowpool_alloc(wide.header.data_bytes, &refusal)) == NULL)
+        return fail(error, refusal.status, "no memory for %zu offsets: %s", count, refusal.message);
+    const int32_t *from = offsets->data;
+    int64_t *to = wide.memory;
+    for (size_t i = 0; i < count; i++)
+        to[i] = from[i];
+    wide.data = to;
+    npy_close(offsets);
+    *offsets = wide;
+    return ROWPOOL_OK;
+}
+
+rowpool_status open_offsets(npy_array *offsets, int fd, size_t elements, rowpool_error *error)
+{
     rowpool_status status = npy_open(offsets, fd, error);
-    (void)close(fd);
+    if (status == ROWPOOL_OK)
+        status = widen_offsets(offsets, error);
     if (status == ROWPOOL_OK)
         status = check_shape(offsets, elements, error);
     if (status != ROWPOOL_OK)

@@ -51,7 +51,9 @@ static rowpool_status open_device(executor *own, const char *words, rp_hello *he
     rp_device_list list;
     if (words[0] == '\0')
         words = rp_setting_text(RP_SETTING_ISOLATED_DEVICE);
-    RP_TRY(rp_choose(words != NULL ? words : "auto", ROWPOOL_ISOLATE_NEVER, false, &list, &hello->error));
+    if (words == NULL) /* in a setuid program auto has no OpenCL, but that program has asked for this one */
+        words = rp_environment_is_trusted() ? "auto" : "all";
+    RP_TRY(rp_choose(words, ROWPOOL_ISOLATE_NEVER, false, &list, &hello->error));
     rowpool_status status = open_first(&own->device, &list, &hello->error);
     if (status == ROWPOOL_OK) {
         hello->info = own->device.info;

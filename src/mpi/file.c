@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "files/npy.h"
+#include "files/offsets.h"
 #include "mpi/cluster.h"
 
 struct rowpool_mpi_file {
@@ -25,18 +26,26 @@ static rowpool_status open_array(npy_array *array, const char *path, rowpool_err
         return rp_fail(error, errno == ENOENT ? ROWPOOL_EINVAL : ROWPOOL_ESYSTEM, "%s: %s", path, strerror(errno));
     rowpool_status status = npy_open(array, fd, &why);
     close(fd);
-    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+    if (status != ROWPOOL_OK)
+        return rp_fail(error, status, "%s: %.900s", path, why.message);
+    return array->more ? rp_fail(error, ROWPOOL_EINVAL, "%s: several arrays follow one another; a file has one", path)
+                       : ROWPOOL_OK;
 }
 
-static rowpool_status open_offsets(rowpool_mpi_file *file, const char *path, rowpool_error *error)
+static rowpool_status open_row_offsets(rowpool_mpi_file *file, const char *path, rowpool_error *error)
 {
+    rowpool_error why;
     RP_TRY(open_array(&file->offsets, path, error));
+    rowpool_status status = widen_offsets(&file->offsets, &why);
+    if (status != ROWPOOL_OK)
+        return rp_fail(error, status, "%s: %.900s", path, why.message);
     const npy_header *header = &file->offsets.header;
     if (header->dimensions != 1 || header->dtype != ROWPOOL_INT64 || header->width == 0)
-        return rp_fail(error, ROWPOOL_EINVAL,
-                       "%s: offsets are one axis of int64, one more than there are rows; this is %zu axes of %s, the "
-                       "last of %zu",
-                       path, header->dimensions, rowpool_dtype_name(header->dtype), header->width);
+        return rp_fail(
+            error, ROWPOOL_EINVAL,
+            "%s: offsets are one axis of int64 or int32, one more than there are rows; this is %zu axes of %s, the "
+            "last of %zu",
+            path, header->dimensions, rowpool_dtype_name(header->dtype), header->width);
     return ROWPOOL_OK;
 }
 
@@ -50,7 +59,7 @@ static rowpool_status open_both(rowpool_mpi_file *file, const char *path, const 
     if (file->data.header.dimensions != 1)
         return rp_fail(error, ROWPOOL_EINVAL, "%s: ragged rows are of one axis; this array has %zu", path,
                        file->data.header.dimensions);
-    return open_offsets(file, offsets, error);
+    return open_row_offsets(file, offsets, error);
 }
 
 static rowpool_rows rows_of(const rowpool_mpi_file *file)
@@ -82,8 +91,8 @@ static rowpool_status check_same(const rowpool_mpi *cluster, const rowpool_rows 
 }
 
 /* Each rank checks its part of the offsets, so that all can rely on all of them. */
-static rowpool_status check_offsets(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
-                                    rowpool_error *error)
+static rowpool_status check_row_offsets(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
+                                        rowpool_error *error)
 {
     const rowpool_rows entries = {.dtype = ROWPOOL_INT64, .count = rows->count + 1, .width = 1};
     const int64_t *offsets = rows->offsets;
@@ -109,7 +118,7 @@ static rowpool_status divide(const rowpool_mpi *cluster, rowpool_mpi_file *file,
     rowpool_status status = check_same(cluster, &all, path, &own);
     RP_TRY(rp_mpi_agree(cluster, status, &own, error));
     if (all.offsets != NULL)
-        status = check_offsets(cluster, &all, offsets, &own);
+        status = check_row_offsets(cluster, &all, offsets, &own);
     RP_TRY(rp_mpi_agree(cluster, status, &own, error));
     file->count = all.count;
     status = rowpool_mpi_share(cluster, &all, &file->own, &file->first, &own);

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/checked.h"
+#include "base/log.h"
 #include "files/replace.h"
 #include "mpi/cluster.h"
 #include "mpi/guard.h"
@@ -46,8 +47,8 @@ static rowpool_status begin(target *to, const char *path, rowpool_error *error)
     }
     to->file->fd = -1;
     RP_TRY(rp_mpi_guard(&to->guard, to->file->temporary, error));
-    rowpool_status status = replace_begin(to->file, path, &why);
-    if (status == ROWPOOL_OK && to->file->temporary[0] == '\0')
+    rowpool_status status = replace_begin_named(to->file, path, &why);
+    if (status == ROWPOOL_OK && to->file->kind == REPLACE_DIRECTLY)
         status = rp_fail(&why, ROWPOOL_EINVAL, "MPI-IO writes regular files only");
     return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
 }
@@ -56,6 +57,8 @@ static rowpool_status commit(replacement *file, const char *path, rowpool_error 
 {
     rowpool_error why;
     rowpool_status status = replace_commit(file, &why);
+    if (status == ROWPOOL_OK && file->note != NULL)
+        rp_log(RP_LOG_RUN, "%s: copied, not replaced: %s", path, file->note);
     return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
 }
 

@@ -123,6 +123,8 @@ static bool is_opencl(const rp_device *device)
 
 static bool matches(const rp_device_list *list, const word *wanted, const rp_device *device)
 {
+    if (wanted->kind == AUTO && !rp_environment_is_trusted())
+        return false;
     if (list->isolate && is_of_opencl(wanted))
         return device->info.type == ROWPOOL_DEVICE_ISOLATED;
     switch (wanted->kind) {
@@ -272,7 +274,9 @@ static rowpool_status apply_words(rp_device_list *list, const char *words, rowpo
             return no_such_device(list, &wanted, error);
         rp_device *processes = find(list, "fork");
         if (processes->available)
-            use(processes, "chosen: there is no OpenCL device that can be used");
+            use(processes, rp_environment_is_trusted()
+                               ? "chosen: there is no OpenCL device that can be used"
+                               : "chosen: a setuid program has OpenCL only where it names the device");
         else
             use(find(list, "host"), "chosen: neither OpenCL nor processes can be used");
     }
@@ -297,7 +301,7 @@ static rowpool_status scan_words(const char *words, bool *opencl, rp_device_list
     while (words != NULL) {
         word wanted;
         RP_TRY(next_word(&words, whole, &wanted, error));
-        const bool of_opencl = is_of_opencl(&wanted);
+        const bool of_opencl = is_of_opencl(&wanted) && (wanted.kind != AUTO || rp_environment_is_trusted());
         *opencl |= of_opencl && wanted.kind != ISOLATED && !list->isolate;
         if (of_opencl && list->isolate)
             RP_TRY(add_for_helper(list, &wanted, error));

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "base/self.h"
+#include "base/thread.h"
 #include "pool/pool.h"
 
 /* ---- Tiles ------------------------------------------------------------------------------------------------------ */
@@ -254,6 +255,7 @@ static void drop_memory(rowpool_data *data)
 
 void rowpool_data_close(rowpool_data *data)
 {
+    RP_NO_CANCEL;
     if (data == NULL)
         return;
     if (data->pid != rp_self()) {

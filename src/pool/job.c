@@ -7,6 +7,8 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/floating.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "base/thread.h"
@@ -36,7 +38,7 @@ static bool is_small(const rowpool *pool, const rp_map *map)
 {
     size_t elements = rp_map_elements(map), rows = map->inputs->count;
     size_t largest = rp_max(elements, rows), most = most_of_small(map, elements);
-    return pool->devices.automatic && map->host && map->results != NULL && rp_code_is_there(&map->code) &&
+    return rows > 0 && pool->devices.automatic && map->host && map->results != NULL && rp_code_is_there(&map->code) &&
            map->columns <= most && largest <= most / map->columns;
 }
 
@@ -144,8 +146,12 @@ static void complete(rowpool_job *job)
         eventfd_write(job->descriptor, 1);
     pthread_cond_broadcast(&job->finished);
     pthread_mutex_unlock(&job->lock);
-    if (job->done != NULL)
+    if (job->done != NULL) {
+        rp_floating own;
+        rp_floating_default(&own);
         job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
+        rp_floating_restore(&own); /* whatever the callback did to it */
+    }
     rp_run_destroy(&job->run);
     drop_reference(job);
     rp_pool_leave(pool);
@@ -252,11 +258,11 @@ static rowpool_status check_job(const rowpool_job *job, rowpool_error *error)
     return rp_check_handle(job, "job", job != NULL ? job->pid : 0, error);
 }
 
-/* Under the lock. The job's own outcome, or ETIMEDOUT. */
+/* Under the lock. The job's own outcome, or ENOTREADY. */
 static rowpool_status outcome(const rowpool_job *job, rowpool_error *error)
 {
     if (!job->is_done)
-        return rp_fail(error, ROWPOOL_ETIMEDOUT, "the job is not done yet: %zu of %zu rows",
+        return rp_fail(error, ROWPOOL_ENOTREADY, "the job is not done yet: %zu of %zu rows",
                        atomic_load(&job->run.rows_done), job->rows);
     if (job->status != ROWPOOL_OK && error != NULL)
         *error = job->error;
@@ -265,6 +271,7 @@ static rowpool_status outcome(const rowpool_job *job, rowpool_error *error)
 
 rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     RP_TRY(check_job(job, error));
     struct timespec deadline = rp_clock_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
     pthread_mutex_lock(&job->lock);
@@ -317,11 +324,12 @@ rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_done, size_t 
 
 int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     if (check_job(job, error) != ROWPOOL_OK)
         return -1;
     pthread_mutex_lock(&job->lock);
     if (job->descriptor < 0)
-        job->descriptor = eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK);
+        job->descriptor = rp_descriptor_keep(eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK));
     int descriptor = job->descriptor;
     if (descriptor < 0)
         rp_fail(error, ROWPOOL_ESYSTEM, "no descriptor for a job: %s", strerror(errno));
@@ -331,6 +339,7 @@ int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error)
 
 void rowpool_job_release(rowpool_job *job)
 {
+    RP_NO_CANCEL;
     if (job == NULL)
         return;
     if (job->pid != rp_self()) { /* the threads that shared it stayed in the parent */

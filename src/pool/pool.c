@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/floating.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "base/settings.h"
@@ -82,6 +83,7 @@ rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_erro
 
 rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
     pthread_mutex_lock(&pool->lock);
     for (rp_run *run = pool->runs; run != NULL; run = run->next)
@@ -204,6 +206,7 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
 
 rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     if (pool == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "pool is NULL: there is no place for the handle");
     *pool = NULL;
@@ -218,11 +221,14 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
+    rp_floating before; /* drivers start threads, which inherit what this one has */
+    rp_floating_default(&before);
     rowpool_status status = read_cpu(&fresh->cpu, error);
     if (status == ROWPOOL_OK)
         status = rp_choose(read.device, read.isolate, false, &fresh->devices, error);
     if (status == ROWPOOL_OK)
         status = open_devices(fresh, &read, error);
+    rp_floating_restore(&before);
     if (status != ROWPOOL_OK) {
         rowpool_close(fresh);
         return status;
@@ -258,6 +264,7 @@ void rp_pool_release(rowpool *pool)
 
 void rowpool_close(rowpool *pool)
 {
+    RP_NO_CANCEL;
     if (pool == NULL)
         return;
     bool forked = pool->pid != rp_self();
@@ -293,6 +300,7 @@ static void copy_infos(rp_device_list *list, rowpool_device *devices, size_t cap
 rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t capacity, size_t *count,
                                rowpool_error *error)
 {
+    RP_NO_CANCEL;
     if (count == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "count is NULL: there is no place for the number of devices");
     if (devices == NULL && capacity > 0)
@@ -300,8 +308,12 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
     if (pool == NULL) {
         rp_device_list list;
         rowpool_isolate isolate = ROWPOOL_ISOLATE_NEVER;
+        rp_floating before;
         RP_TRY(read_isolate(&isolate, error));
-        RP_TRY(rp_choose("auto", isolate, true, &list, error));
+        rp_floating_default(&before);
+        rowpool_status status = rp_choose("auto", isolate, true, &list, error);
+        rp_floating_restore(&before);
+        RP_TRY(status);
         copy_infos(&list, devices, capacity, count);
         free(list.items);
         return ROWPOOL_OK;

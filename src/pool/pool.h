@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "backend/backend.h"
+#include "base/floating.h"
 #include "core/builtin.h"
 
 /* ---- choose.c: which devices ------------------------------------------------------------------------------------ */
@@ -241,8 +242,9 @@ struct rp_run {
     rowpool *pool;
     rp_map map;
     rp_stream stream;
-    rp_queue *queue; /* where completed tasks arrive */
-    bool waits;      /* one device whose finish waits: nothing needs to call back */
+    rp_floating callers; /* the environment in which the stream's callback runs; all else runs in the default one */
+    rp_queue *queue;     /* where completed tasks arrive */
+    bool waits;          /* one device whose finish waits: nothing needs to call back */
     rp_patience patience;
     int64_t begun; /* in rp_clock_ns: what a message counts the time from */
     atomic_size_t rows_done;
@@ -256,11 +258,11 @@ struct rp_run {
     rp_pieces pieces;
     rp_slot *slots, *free_slots;
     size_t n_slots, in_flight;
-    rp_delivery *parts;         /* of split rows, until they are whole */
-    rp_delivery *waiting;       /* to be delivered */
-    size_t n_waiting, next_row; /* the first row that was not delivered in order */
-    size_t left;                /* bytes of elements not yet handed out */
-    bool filled;                /* chunks were handed out */
+    rp_delivery *parts;          /* of split rows, until they are whole */
+    rp_delivery *waiting;        /* to be delivered */
+    size_t n_waiting, delivered; /* chunks to be delivered; rows that were */
+    size_t left;                 /* bytes of elements not yet handed out */
+    bool filled;                 /* chunks were handed out */
     rp_stretch stretch;
     bool no_trials;        /* a device failed: all others are wanted */
     size_t chunks, deaths; /* deaths: of workers, for which rows are to blame; */
@@ -279,11 +281,12 @@ void rp_run_destroy(rp_run *run);
 /* Lets go of data that stays, once the run is over. */
 void rp_run_release_data(rp_run *run);
 
-/* Does the whole run in the calling thread. */
+/* Does the whole run in the calling thread, whose floating-point environment is the same afterwards. */
 rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);
 
 /* Step by step: hands out chunks, until nothing is left or the devices are full, and delivers what a stream has ready;
- * takes one that completed. The run is over when, after rp_run_fill, in_flight is 0. */
+ * takes one that completed. The run is over when, after rp_run_fill, in_flight is 0. The first rp_run_fill leaves the
+ * thread in the default floating-point environment. */
 void rp_run_fill(rp_run *run);
 void rp_run_complete(rp_run *run, rp_slot *slot);
 
@@ -296,7 +299,7 @@ bool rp_run_is_over(rp_run *run);
 /* Says what became of it, once it is over. */
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error);
 
-/* Whether the calling thread is in the callback of a stream of that pool's. Looks at the pointer only. */
+/* Whether the calling thread is in the callback of a stream of that pool's, however deep. Looks at the pointer only. */
 bool rp_run_is_delivering(const rowpool *pool);
 
 /* ---- share.c: how much each device gets ------------------------------------------------------------------------- */

@@ -10,12 +10,20 @@
 #include "base/trace.h"
 #include "pool/pool.h"
 
-/* The pool whose stream's callback this thread is in. */
-static _Thread_local const rowpool *delivering;
+/* A stream's callback that this thread is in, and those around it: a callback may stream on another pool. */
+typedef struct delivery_frame {
+    const struct delivery_frame *outer;
+    const rowpool *pool;
+} delivery_frame;
+
+static _Thread_local const delivery_frame *delivering;
 
 bool rp_run_is_delivering(const rowpool *pool)
 {
-    return delivering == pool;
+    const delivery_frame *frame = delivering;
+    while (frame != NULL && frame->pool != pool)
+        frame = frame->outer;
+    return frame != NULL;
 }
 
 /* ---- Who takes part --------------------------------------------------------------------------------------------- */
@@ -40,6 +48,8 @@ static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
 {
     rowpool *pool = run->pool;
     const rp_map *map = &run->map;
+    if (map->inputs->count == 0)
+        return ROWPOOL_OK; /* nobody is needed */
     for (size_t i = 0; i < pool->devices.used; i++) {
         rp_device *device = &pool->devices.items[i];
         if (device->backend->lacks(device, map) == NULL)
@@ -68,9 +78,14 @@ static rowpool_status no_memory(const rp_run *run, rowpool_error *error)
     return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a map on %zu devices", run->pool->devices.used);
 }
 
+static bool is_stream(const rp_run *run)
+{
+    return run->stream.each != NULL;
+}
+
 static bool is_in_order(const rp_run *run)
 {
-    return run->stream.each != NULL && run->stream.order == ROWPOOL_IN_ORDER;
+    return is_stream(run) && run->stream.order == ROWPOOL_IN_ORDER;
 }
 
 void rp_run_release_data(rp_run *run)
@@ -116,7 +131,7 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
     run->participants = calloc(pool->devices.used + 2, sizeof *run->participants);
     rowpool_status status = run->participants == NULL ? no_memory(run, error) : choose_participants(run, error);
     if (status == ROWPOOL_OK) {
-        run->slots = calloc(run->n_slots, sizeof *run->slots);
+        run->slots = calloc(rp_max(1, run->n_slots), sizeof *run->slots);
         status = run->slots == NULL ? no_memory(run, error) : prepare_pieces(run, error);
     }
     if (status != ROWPOOL_OK) {
@@ -182,10 +197,17 @@ static void note(rp_run *run, const rowpool_error *error)
     }
 }
 
+/* Hands out nothing more, and wants no more of what is in flight. */
+static void stop(rp_run *run)
+{
+    run->stop = true;
+    atomic_store(&run->patience.cancelled, true);
+}
+
 static void fail(rp_run *run, const rowpool_error *error)
 {
     note(run, error);
-    run->stop = true;
+    stop(run);
 }
 
 static bool all_rows_done(const rp_run *run)
@@ -193,21 +215,21 @@ static bool all_rows_done(const rp_run *run)
     return rp_pieces_are_done(&run->pieces);
 }
 
-static size_t rows_without_result(rp_run *run)
+/* Rows whose results the caller has. */
+static size_t rows_given(rp_run *run)
 {
-    return run->map.inputs->count - (is_in_order(run) ? run->next_row : atomic_load(&run->rows_done));
+    return is_stream(run) ? run->delivered : atomic_load(&run->rows_done);
 }
 
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 {
     const rp_rows *rows = run->map.inputs;
     rowpool_error ending;
-    if (run->status == ROWPOOL_OK && !all_rows_done(run)) {
-        rp_fail(&ending, ROWPOOL_ECANCELED, "cancelled after %zu of %zu rows", atomic_load(&run->rows_done),
-                rows->count);
+    if (run->status == ROWPOOL_OK && (!all_rows_done(run) || run->waiting != NULL)) {
+        rp_fail(&ending, ROWPOOL_ECANCELED, "cancelled after %zu of %zu rows", rows_given(run), rows->count);
         note(run, &ending);
     }
-    size_t lost = run->status == ROWPOOL_EWORKER ? rows_without_result(run) : 0;
+    size_t lost = run->status == ROWPOOL_EWORKER ? rows->count - rows_given(run) : 0;
     if (lost > 1) {
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
@@ -252,7 +274,7 @@ bool rp_run_is_over(rp_run *run)
         return false;
     rowpool_error error;
     rp_fail(&error, ROWPOOL_ETIMEDOUT, "the time of %lld ms is up after %zu of %zu rows",
-            (long long)(deadline - run->begun) / 1000000, atomic_load(&run->rows_done), run->map.inputs->count);
+            (long long)(deadline - run->begun) / 1000000, rows_given(run), run->map.inputs->count);
     fail(run, &error);
     return true;
 }
@@ -321,7 +343,7 @@ static rp_delivery *new_delivery(rp_run *run, const rp_chunk *chunk)
 
 static bool goes_to_array(const rp_run *run, const rp_chunk *chunk)
 {
-    return run->stream.each == NULL && !chunk->partial;
+    return !is_stream(run) && !chunk->partial;
 }
 
 static char *array_at(const rp_run *run, size_t row)
@@ -361,8 +383,8 @@ static void row_is_whole(rp_run *run, rp_device *device, const rp_delivery *part
 {
     const rp_map *map = &run->map;
     const rp_chunk row = {.row = part->chunk.row, .rows = 1};
-    rp_delivery *own = run->stream.each != NULL ? new_delivery(run, &row) : NULL;
-    if (run->stream.each != NULL && own == NULL)
+    rp_delivery *own = is_stream(run) ? new_delivery(run, &row) : NULL;
+    if (is_stream(run) && own == NULL)
         return;
     map->code.compiled.end(part->bytes, part->chunk.end, map->arguments, map->columns,
                            own != NULL ? own->bytes : array_at(run, row.row));
@@ -428,16 +450,19 @@ static void piece_done(rp_run *run, rp_device *device, rp_slot *slot)
 /* Gives what is ready to the stream's callback: all of it, or as far as it is the next in order. */
 static void deliver(rp_run *run)
 {
-    const rowpool *outer = delivering;
-    delivering = run->pool;
+    const delivery_frame frame = {.outer = delivering, .pool = run->pool};
+    delivering = &frame;
     while (run->waiting != NULL && !run->stop && !atomic_load(&run->patience.cancelled)) {
         rp_delivery *first = run->waiting;
-        if (run->stream.order == ROWPOOL_IN_ORDER && first->chunk.row != run->next_row)
+        if (run->stream.order == ROWPOOL_IN_ORDER && first->chunk.row != run->delivered)
             break;
         run->waiting = first->next;
         run->n_waiting--;
-        run->next_row = first->chunk.row + first->chunk.rows;
-        if (run->stream.each(first->chunk.row, first->chunk.rows, first->bytes, run->stream.payload) != 0) {
+        run->delivered += first->chunk.rows;
+        rp_floating_restore(&run->callers);
+        const int ended = run->stream.each(first->chunk.row, first->chunk.rows, first->bytes, run->stream.payload);
+        rp_floating_default(&run->callers);
+        if (ended != 0) {
             const size_t row = rp_map_index(&run->map, &first->chunk);
             rowpool_error error;
             rp_fail(&error, ROWPOOL_ECANCELED, "the callback ended the stream at rows %zu to %zu", row,
@@ -446,7 +471,7 @@ static void deliver(rp_run *run)
         }
         free(first);
     }
-    delivering = outer;
+    delivering = frame.outer;
 }
 
 /* Gives a piece back in two. False: it is a single row that cannot be split, or a single element. */
@@ -483,7 +508,7 @@ static void give_up(rp_run *run, const rowpool_error *error)
 {
     note(run, error);
     if (run->deaths >= MOST_DEATHS || run->barren >= MOST_BARREN || is_in_order(run))
-        run->stop = true; /* the rows after these would never be next */
+        stop(run); /* the rows after these would never be next */
 }
 
 /* A dead worker is replaced by its backend, so the device stays; but rows that kill twice would go on killing. They are
@@ -696,12 +721,14 @@ static void hand_out(rp_run *run)
 
 void rp_run_fill(rp_run *run)
 {
-    if (!run->filled)
+    if (!run->filled) {
         rp_trial_begin(run);
+        rp_floating_default(&run->callers);
+    }
     run->filled = true;
     do {
         hand_out(run);
-        if (run->stream.each != NULL)
+        if (is_stream(run))
             deliver(run);
     } while (run->in_flight == 0 && has_work(run));
 }
@@ -748,6 +775,7 @@ rowpool_status rp_run_whole(rp_run *run, rowpool_error *error)
         rp_run_complete(run, (rp_slot *)rp_queue_pop(&own));
         rp_run_fill(run);
     }
+    rp_floating_restore(&run->callers);
     rp_queue_destroy(&own);
     return rp_run_status(run, error);
 }

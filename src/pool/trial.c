@@ -71,9 +71,9 @@ static void end_trial(rp_trial *trial, const rp_participant *participant, const 
 {
     bool out = rate_of(&trial->without) > GAIN * rate_of(&trial->with);
     if (out != trial->out)
-        rp_log(RP_LOG_DEVICE, "%s: %s %s: all devices do %.3g GB/s with it, %.3g without", map->name,
-               participant->device->info.index, out ? "is held off" : "takes part", 1e-9 * rate_of(&trial->with),
-               1e-9 * rate_of(&trial->without));
+        rp_log(RP_LOG_DEVICE, "%s: %s %s: all devices do %.0f MB/s with it, %.0f without", map->name,
+               participant->device->info.index, out ? "is held off" : "takes part", 1e-6 * rate_of(&trial->with),
+               1e-6 * rate_of(&trial->without));
     if (out != trial->out)
         trial->doublings = 0;
     else if (trial->doublings < MOST_DOUBLINGS)

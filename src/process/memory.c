@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 
 /* ---- Regions ---------------------------------------------------------------------------------------------------- */
@@ -41,7 +42,7 @@ rowpool_status rp_region_open(rp_region *region, size_t bytes, rowpool_error *er
         return rp_fail(error, ROWPOOL_ENOMEM,
                        "cannot have %zu bytes of shared memory: the limit on the size of files is less (ulimit -f)",
                        bytes);
-    region->fd = memfd_create("rowpool", MFD_CLOEXEC);
+    region->fd = rp_descriptor_keep(memfd_create("rowpool", MFD_CLOEXEC));
     if (region->fd < 0)
         return rp_fail(error, errno == ENOMEM ? ROWPOOL_ENOMEM : ROWPOOL_ESYSTEM,
                        "cannot have %zu bytes of shared memory: memfd_create: %s", bytes, strerror(errno));
@@ -185,7 +186,7 @@ bool rp_region_find(const void *address, size_t bytes, rp_region *region, size_t
     if (known != NULL) {
         *region = *known;
         *offset = (uintptr_t)address - (uintptr_t)known->base;
-        region->fd = fcntl(known->fd, F_DUPFD_CLOEXEC, 0);
+        region->fd = fcntl(known->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     }
     unlock_registry();
     return known != NULL && region->fd >= 0;

@@ -5,11 +5,15 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "base/thread.h"
 #include "process/worker.h"
 
 struct rowpool_process {
@@ -21,7 +25,71 @@ struct rowpool_process {
     rp_worker_end end;
 };
 
+/* ---- Standard streams ------------------------------------------------------------------------------------------- */
+
+/* Writes what waits in a stream. False: another thread has it, maybe for ever. */
+static bool flush(FILE *stream)
+{
+    if (ftrylockfile(stream) != 0)
+        return false;
+    fflush_unlocked(stream);
+    funlockfile(stream);
+    return true;
+}
+
+/* At the end of a child: it returns, or calls exit(). Not the streams that the application opened: they may hold what the parent
+ * writes too. */
+static void flush_both(void)
+{
+    flush(stdout);
+    flush(stderr);
+}
+
 /* ---- Starting --------------------------------------------------------------------------------------------------- */
+
+/* Held while there is the writing end of a pipe here: a child that was forked then would have it as well, and the pipe
+ * would not end before that child does. The application's forks wait too. */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool is_starting;
+
+static void wait_for_others(void)
+{
+    if (!is_starting)
+        pthread_mutex_lock(&starting);
+}
+
+static void let_others_go_on(void)
+{
+    if (!is_starting)
+        pthread_mutex_unlock(&starting);
+}
+
+/* The child's one thread is the copy of the one that forked, and that held it in either case. */
+static void go_on_in_child(void)
+{
+    is_starting = false;
+    pthread_mutex_unlock(&starting);
+}
+
+static void guard_forks(void)
+{
+    if (pthread_atfork(wait_for_others, let_others_go_on, go_on_in_child) != 0)
+        rp_warn("out of memory: rowpool_process_start may hang in a child of fork");
+}
+
+static void begin_start(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, guard_forks);
+    pthread_mutex_lock(&starting);
+    is_starting = true;
+}
+
+static void end_start(void)
+{
+    is_starting = false;
+    pthread_mutex_unlock(&starting);
+}
 
 static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpool_process_options *options, int pipe)
 {
@@ -29,7 +97,7 @@ static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpo
     int status = options->init != NULL ? options->init(argument) : 0;
     if (status == 0)
         status = run(argument, pipe);
-    fflush(NULL);
+    flush_both();
     _exit(status);
 }
 
@@ -41,17 +109,26 @@ static rowpool_status refuse(rowpool_error *error, const char *what)
 static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *run, void *argument,
                                 const rowpool_process_options *options, rowpool_error *error)
 {
+    /* What waits to be written is not to be written twice. */
+    const bool out = flush(stdout), err = flush(stderr);
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    begin_start();
+    if (pipe2(ends, O_CLOEXEC) != 0 || !rp_descriptors_keep(ends)) {
+        end_start();
         return refuse(error, "pipe");
-    fflush(NULL); /* or what is waiting to be written would be written twice */
-    pid_t pid = rp_worker_fork();
+    }
+    pid_t pid = rp_worker_fork(flush_both);
     if (pid == 0) {
+        if (!out)
+            __fpurge(stdout); /* the parent's thread that has it will write it */
+        if (!err)
+            __fpurge(stderr);
         close(ends[0]);
         live(run, argument, options, ends[1]);
     }
     rowpool_status status = pid < 0 ? refuse(error, "fork") : ROWPOOL_OK;
     close(ends[1]);
+    end_start();
     if (status != ROWPOOL_OK) {
         close(ends[0]);
         return status;
@@ -64,6 +141,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
 rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run, void *argument,
                                      const rowpool_process_options *options, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     const rowpool_process_options usual = {.size = sizeof usual};
     if (process == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "process is NULL: there is no place for the handle");
@@ -121,12 +199,13 @@ static void sleep_until_end(const rowpool_process *process, int ms)
 
 rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     RP_TRY(check(process, error));
     struct timespec deadline = rp_clock_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
     while (!has_ended(process)) {
         double left = rp_clock_seconds(rp_clock_now(), deadline);
         if (timeout_ms >= 0 && left <= 0)
-            return rp_fail(error, ROWPOOL_ETIMEDOUT, "process %d is still alive", (int)process->worker.pid);
+            return rp_fail(error, ROWPOOL_ENOTREADY, "process %d is still alive", (int)process->worker.pid);
         sleep_until_end(process, timeout_ms < 0 ? -1 : (int)(left * 1e3) + 1);
     }
     return ROWPOOL_OK;
@@ -188,6 +267,7 @@ int rowpool_process_pipe(const rowpool_process *process)
 
 void rowpool_process_close(rowpool_process *process)
 {
+    RP_NO_CANCEL;
     if (process == NULL)
         return;
     if (process->owner == getpid()) {

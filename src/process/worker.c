@@ -16,10 +16,41 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void close_if_open(int descriptor)
+#include "base/descriptor.h"
+
+/* ---- exit() in a child ------------------------------------------------------------------------------------------ */
+
+static struct {
+    bool is_child;
+    void (*last)(void); /* NULL: nothing */
+} life;
+
+static void leave(int status, void *unused)
 {
-    if (descriptor >= 0)
-        close(descriptor);
+    (void)unused;
+    if (life.last != NULL)
+        life.last();
+    _exit(status);
+}
+
+/* What is registered last runs first. */
+static void forestall_handlers(void *unused)
+{
+    (void)unused;
+    if (life.is_child)
+        on_exit(leave, NULL);
+}
+
+/* The C++ runtime's, for thread_local: destroy(object) at the end of the thread. */
+extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *dso);
+extern void *__dso_handle;
+
+/* To register a handler of exit() in a child is not safe: another thread of the parent may have held the lock. But what
+ * belongs to the thread that forks runs before all handlers, when exit() is under way in the child already. */
+static void prepare_exit(void)
+{
+    static _Thread_local bool prepared;
+    prepared = prepared || __cxa_thread_atexit_impl(forestall_handlers, NULL, &__dso_handle) == 0;
 }
 
 /* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------ */
@@ -38,15 +69,26 @@ void rp_worker_reset_signals(bool ignore_keyboard)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-pid_t rp_worker_fork(void)
+pid_t rp_worker_fork(void (*last)(void))
 {
     sigset_t all, before;
+    prepare_exit();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
-    if (pid != 0)
+    if (pid == 0) {
+        life.is_child = true;
+        life.last = last;
+    } else {
         pthread_sigmask(SIG_SETMASK, &before, NULL); /* leaves errno alone */
+    }
     return pid;
+}
+
+static void close_if_open(int descriptor)
+{
+    if (descriptor >= 0)
+        close(descriptor);
 }
 
 /* The number that a name is; -1 for another. */
@@ -146,13 +188,13 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
 {
     int ends[2];
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
         return refuse(error, "socketpair");
     rp_worker_self self = {.parent = getpid(), .socket = ends[1], .context = context};
-    self.memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
+    self.memory = rp_descriptor_keep(open("/proc/self/mem", O_RDONLY | O_CLOEXEC)); /* not required */
 
     rowpool_status status = ROWPOOL_OK;
-    pid_t pid = rp_worker_fork();
+    pid_t pid = rp_worker_fork(NULL);
     if (pid == 0)
         live(&self, run);
     if (pid < 0)
@@ -186,6 +228,8 @@ static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    if (fcntl(STDERR_FILENO, F_GETFD) < 0) /* it would be a file of the program's */
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
         if (given[i] >= 0)
             posix_spawn_file_actions_adddup2(&actions, given[i], i);
@@ -214,7 +258,7 @@ rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *
 {
     int ends[2];
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
         return refuse(error, "socketpair");
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
     const int given[DESCRIPTORS] = {
@@ -254,7 +298,8 @@ bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
 void rp_worker_adopt(rp_worker *worker, pid_t pid)
 {
     /* The descriptor is close-on-exec by itself. */
-    *worker = (rp_worker){.pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .socket = -1};
+    int pidfd = rp_descriptor_keep((int)syscall(SYS_pidfd_open, pid, 0));
+    *worker = (rp_worker){.pid = pid, .pidfd = pidfd, .socket = -1};
 }
 
 /* ---- Messages --------------------------------------------------------------------------------------------------- */

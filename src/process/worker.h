@@ -77,8 +77,9 @@ void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])
 void rp_worker_release(rp_worker *worker);
 
 /* Forks; the child has every signal blocked until rp_worker_reset_signals. One that came before would run a handler of
- * the application's in the child, where the locks of other threads stay locked for ever. */
-pid_t rp_worker_fork(void);
+ * the application's in the child, where the locks of other threads stay locked for ever. exit() in the child runs `last`,
+ * where that is not NULL, but neither handlers nor destructors, and writes no stream. */
+pid_t rp_worker_fork(void (*last)(void));
 
 /* ---- In the worker ---------------------------------------------------------------------------------------------- */
 

@@ -53,7 +53,7 @@ for type in $types; do
 done
 check --closed "$(lines both left right neither)" rowpool count --closed ''
 check "the beginning of a value" "$(lines left)" rowpool count --closed l
-check --format "$(lines npy npz csv tsv raw)" rowpool count --format ''
+check --format "$(lines npy npz csv tsv txt raw)" rowpool count --format ''
 check --header "$(lines auto yes no)" rowpool map --header ''
 check --device "$(lines gpu)" rowpool devices --device g
 check "a number" '' rowpool count --min ''

@@ -3,15 +3,12 @@
  * while a driver compiles crashes. */
 #include "backend/opencl/opencl.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/thread.h"
-
-/* Devices that are open, for the end of the process. This lock is taken before a device's. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static rp_cl_device *first;
-static pid_t owner;
 
 static void *work(void *argument)
 {
@@ -38,48 +35,129 @@ static void stop(rp_cl_device *state)
     state->started = false;
 }
 
-/* ---- The end of the process -------------------------------------------------------------------------------------- */
+/* ---- The end of the process --------------------------------------------------------------------------------------
+ *
+ * exit runs what C++ has for the end of its thread, then the handlers, the latest first. Compilers add handlers as they
+ * build, which take down what every build needs; so no build may be under way by then. Whoever calls exit is noticed by
+ * the former: it is asked for in the thread that loads the library, mostly the first, and in each that opens a device or
+ * orders a build. A thread that merely ends runs the destructors of its keys next, which exit does not. What builds have
+ * added by then is preceded by a handler that is added after each: so an exit in any other thread is noticed too. During
+ * the first build it is not: nobody waits then, for that would be too late, and the process is gone in a moment. */
 
-/* Waits for what is being built now. */
-static void wait_for_all(void)
+static struct {
+    pthread_mutex_t lock; /* taken after a device's */
+    pthread_cond_t changed;
+    unsigned builds; /* under way */
+    unsigned ends;   /* threads that end, or end the process: as long as there are any, no build begins */
+    pthread_key_t key;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static _Atomic pid_t owner;
+static _Thread_local bool builds_here, watched, ends_here;
+static _Thread_local bool counted; /* among gate.ends */
+
+/* Waits for builds of other threads: a compiler that fails may call exit itself. */
+static void wait_for_builds(void)
 {
-    if (owner != getpid()) /* a forked child, which has no builder */
+    while (gate.builds > builds_here)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+}
+
+static void process_ends(void)
+{
+    ends_here = true;
+    if (atomic_load(&owner) != getpid()) /* a child of a fork, in which nothing is built */
         return;
-    pthread_mutex_lock(&lock);
-    for (rp_cl_device *state = first; state != NULL; state = state->next) {
-        pthread_mutex_lock(&state->lock);
-        stop(state);
-        pthread_mutex_unlock(&state->lock);
-    }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&gate.lock);
+    gate.ends++;
+    wait_for_builds();
+    pthread_mutex_unlock(&gate.lock);
 }
 
 static void thread_ends(void *unused)
 {
     (void)unused;
-    wait_for_all();
+    counted = atomic_load(&owner) == getpid();
+    process_ends();
 }
 
-static void note_owner(void)
+/* The destructor of the key. */
+static void thread_has_ended(void *unused)
 {
-    owner = getpid();
-    (void)atexit(wait_for_all);
+    (void)unused;
+    if (!counted || atomic_load(&owner) != getpid())
+        return;
+    counted = false;
+    pthread_mutex_lock(&gate.lock);
+    gate.ends--;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
 }
 
-/* Compilers set up, as they build their first program, what the process takes down at its end before it comes to the
- * handlers that were there already: atexit alone would be too late. What C++ has for the end of a thread comes first of
- * all where it is exit that ends it. So it is asked for in every thread that opens a device or orders a build; one that
- * merely ends waits for what is being built as well. */
+/* In a new process, before it has another thread: those of the other, and their builds, are not here. */
+static void begin_process(void)
+{
+    pthread_mutex_init(&gate.lock, NULL);
+    rp_cond_init(&gate.changed);
+    gate.builds = gate.ends = 0;
+    builds_here = counted = false;
+    atomic_store(&owner, getpid());
+}
+
 extern int __cxa_thread_atexit_impl(void (*function)(void *), void *argument, void *library) __attribute__((weak));
 extern void *__dso_handle;
 
-static void watch_end(void)
+void rp_cl_watch_thread(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static _Thread_local bool watched;
-    pthread_once(&once, note_owner);
-    if (!watched && __cxa_thread_atexit_impl != NULL)
-        watched = __cxa_thread_atexit_impl(thread_ends, NULL, &__dso_handle) == 0;
+    if (watched)
+        return;
+    watched = true;
+    (void)pthread_setspecific(gate.key, &gate);
+    if (__cxa_thread_atexit_impl != NULL)
+        (void)__cxa_thread_atexit_impl(thread_ends, NULL, &__dso_handle);
+}
+
+__attribute__((constructor)) static void watch_loader(void)
+{
+    begin_process();
+    if (pthread_key_create(&gate.key, thread_has_ended) != 0 || pthread_atfork(NULL, NULL, begin_process) != 0)
+        return; /* out of memory as the program begins */
+    rp_cl_watch_thread();
+}
+
+bool rp_cl_build_begin(bool waits)
+{
+    enum { PATIENCE_MS = 1000 }; /* a thread that ends takes less */
+    const struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
+    int late = 0;
+    pthread_mutex_lock(&gate.lock);
+    while (gate.ends > 0 && waits && late == 0)
+        late = pthread_cond_timedwait(&gate.changed, &gate.lock, &deadline);
+    builds_here = gate.ends == 0;
+    gate.builds += builds_here;
+    pthread_mutex_unlock(&gate.lock);
+    return builds_here;
+}
+
+void rp_cl_build_adopt(void)
+{
+    builds_here = true;
+}
+
+void rp_cl_build_end(bool built)
+{
+    if (built)
+        (void)atexit(process_ends); /* before what this build has added */
+    pthread_mutex_lock(&gate.lock);
+    builds_here = false;
+    gate.builds--;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+bool rp_cl_thread_ends(void)
+{
+    return ends_here;
 }
 
 /* ---- A device ---------------------------------------------------------------------------------------------------- */
@@ -87,7 +165,7 @@ static void watch_end(void)
 rowpool_status rp_cl_builder_start(rp_device *device)
 {
     rp_cl_device *state = device->state;
-    watch_end();
+    rp_cl_watch_thread();
     if (state->builds)
         return ROWPOOL_OK;
     stop(state);
@@ -96,23 +174,8 @@ rowpool_status rp_cl_builder_start(rp_device *device)
     return state->started ? ROWPOOL_OK : ROWPOOL_ESYSTEM;
 }
 
-void rp_cl_builder_enlist(rp_cl_device *state)
-{
-    watch_end();
-    pthread_mutex_lock(&lock);
-    state->next = first;
-    first = state;
-    pthread_mutex_unlock(&lock);
-}
-
 void rp_cl_builder_end(rp_cl_device *state)
 {
-    pthread_mutex_lock(&lock);
-    rp_cl_device **link = &first;
-    while (*link != state)
-        link = &(*link)->next;
-    *link = state->next;
-    pthread_mutex_unlock(&lock);
     pthread_mutex_lock(&state->lock);
     stop(state);
     pthread_mutex_unlock(&state->lock);

@@ -19,6 +19,7 @@ typedef struct {
     rp_task *task;
     rp_cl_lane *lane;
     rp_cl_kernels *kernels;
+    rp_cl_program *program;                                         /* that it keeps in use, or NULL */
     cl_mem data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS]; /* NULL: there are none */
     cl_mem arguments, results; /* these three are those of the lane or of a copy, or this chunk's own: */
     bool own_memory;           /* windows on the host's arrays */
@@ -577,6 +578,8 @@ static void release_objects(rp_device *device, rp_cl_chunk *chunk)
             clReleaseEvent(chunk->events[i]);
     if (chunk->read != NULL)
         clReleaseEvent(chunk->read);
+    if (chunk->program != NULL)
+        rp_cl_program_leave(device, chunk->program);
     if (chunk->lane != NULL)
         rp_cl_lane_give(device, chunk->lane);
 }
@@ -638,6 +641,12 @@ static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chun
 rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     bool listening = false;
+    size_t left;
+    if (!rp_cl_has_stack(&left))
+        return rp_fail(error, ROWPOOL_EDEVICE,
+                       "device %s (%s): the calling thread has %zu bytes of stack left, and drivers need %d: use the "
+                       "_async form, or a thread with more",
+                       device->info.index, device->info.name, left, RP_CL_LEAST_STACK);
     rp_cl_chunk *chunk = calloc(1, sizeof *chunk);
     if (chunk == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
@@ -648,6 +657,8 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *err
     rowpool_status status = rp_cl_lane_take(device, &chunk->lane, error);
     if (status == ROWPOOL_OK)
         status = rp_cl_kernels_get(device, chunk->lane, task, &chunk->kernels, error);
+    if (status == ROWPOOL_OK)
+        chunk->program = chunk->kernels->program;
     if (rp_trace_on())
         chunk->begin = rp_clock_now();
     if (status == ROWPOOL_OK)

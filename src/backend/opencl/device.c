@@ -80,6 +80,25 @@ static unsigned widest_vector(void)
     return cpu != NULL && strcmp(cpu, "avx2") == 0 ? 32 : 64;
 }
 
+bool rp_cl_has_stack(size_t *left)
+{
+    static _Thread_local uintptr_t first, end; /* the thread's stack; for the first thread it takes a while to find */
+    const char here = 0;
+    pthread_attr_t attributes;
+    void *base;
+    size_t size;
+    if (end == 0 && pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        if (pthread_attr_getstack(&attributes, &base, &size) == 0) {
+            first = (uintptr_t)base;
+            end = first + size;
+        }
+        pthread_attr_destroy(&attributes);
+    }
+    const bool known = first <= (uintptr_t)&here && (uintptr_t)&here < end; /* not on one of the application's own */
+    *left = known ? (uintptr_t)&here - first : SIZE_MAX;
+    return *left >= RP_CL_LEAST_STACK;
+}
+
 /* Devices that this process had a context on: all that a driver loads for one, with its handlers of signals, is there.
  * Beyond so many, they pass for new ones. */
 enum { MOST_LOADED = 16 };
@@ -119,14 +138,15 @@ static void create_context(void *argument)
 /* Each context may start threads; only the first on a device loads libraries. */
 static cl_context new_context(const rp_device *device, cl_int *code)
 {
-    context_call call = {.device = device};
+    context_call call = {.device = device, .code = CL_DEVICE_NOT_AVAILABLE};
     if (is_loaded(device->id[1])) {
         sigset_t before;
         rp_signals_block(&before);
         create_context(&call);
         rp_signals_unblock(&before);
-    } else {
+    } else if (rp_cl_build_begin(true)) {
         rp_cl_apart(create_context, &call);
+        rp_cl_build_end(false);
         if (call.code == CL_SUCCESS)
             note_loaded(device->id[1]);
     }
@@ -136,6 +156,7 @@ static cl_context new_context(const rp_device *device, cl_int *code)
 
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
+    rp_cl_watch_thread();
     rp_cl_device *state = calloc(1, sizeof *state);
     if (state == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
@@ -153,11 +174,11 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
         rp_cl_forget();
         return rp_cl_fail(device, "clCreateContext", code, error);
     }
+    state->most_programs = RP_CL_MOST_PROGRAMS;
     state->build_waits = rp_setting_text(RP_SETTING_BUILD_WAIT) != NULL;
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->built, NULL);
     device->state = state;
-    rp_cl_builder_enlist(state);
     device->lanes = 2;
     device->parallel = 1;
     device->chunk_bytes = chunk_bytes(device, state, options);
@@ -174,14 +195,7 @@ static void release_buffer(rp_cl_buffer *buffer)
 
 static void free_lane(rp_cl_lane *lane, bool forked)
 {
-    while (lane->kernels != NULL) {
-        rp_cl_kernels *kernels = lane->kernels;
-        lane->kernels = kernels->next;
-        for (int i = 0; !forked && i < RP_CL_KERNELS; i++)
-            if (kernels->kernel[i] != NULL)
-                clReleaseKernel(kernels->kernel[i]);
-        free(kernels);
-    }
+    rp_cl_kernels_free(lane, true, forked);
     if (!forked) {
         for (int i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
             release_buffer(&lane->data[i]);
@@ -207,12 +221,7 @@ void rp_cl_close(rp_device *device, bool forked)
     while (state->programs != NULL) {
         rp_cl_program *program = state->programs;
         state->programs = program->next;
-        if (!forked && program->program != NULL)
-            clReleaseProgram(program->program);
-        free(program->failure);
-        free(program->name);
-        free(program->source);
-        free(program);
+        rp_cl_program_free(program, forked);
     }
     if (!forked) {
         clReleaseContext(state->context);
@@ -262,6 +271,7 @@ void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane)
 {
     rp_cl_device *state = device->state;
     pthread_mutex_lock(&state->lock);
+    rp_cl_kernels_free(lane, false, false);
     lane->next_free = state->free;
     state->free = lane;
     pthread_mutex_unlock(&state->lock);

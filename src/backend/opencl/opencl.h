@@ -44,8 +44,11 @@ void rp_cl_apart(void (*run)(void *argument), void *argument);
 typedef enum { RP_CL_ROWS, RP_CL_SPANS, RP_CL_COMBINE, RP_CL_BLOCKS, RP_CL_BODIES, RP_CL_KERNELS } rp_cl_kernel;
 
 enum {
+    RP_CL_LEAST_STACK =
+        256 << 10, /* bytes that are left: PoCL's compiler ends the process with 96 KB, and does with 192 */
     RP_CL_MOST_BLOCK_WIDTH = 64, /* elements of the widest row for which rp_row_blocks is built */
-    RP_CL_BUILD_PAYS = 8000000   /* bytes of rows for which a program would have been better, after which it is built */
+    RP_CL_BUILD_PAYS = 8000000,  /* bytes of rows for which a program would have been better, after which it is built */
+    RP_CL_MOST_PROGRAMS = 64 /* of a device: a driver needs up to a megabyte for each, and a map looks through them */
 };
 
 typedef enum { RP_CL_NOT_BUILT, RP_CL_BUILDING, RP_CL_BUILT, RP_CL_FAILED } rp_cl_program_state;
@@ -56,6 +59,7 @@ typedef enum { RP_CL_NOT_BUILT, RP_CL_BUILDING, RP_CL_BUILT, RP_CL_FAILED } rp_c
 typedef struct rp_cl_program {
     struct rp_cl_program *next;
     char *name, *source; /* of the function, which may be gone: owned */
+    uint64_t hash;       /* of the text */
     rowpool_form form;
     rowpool_dtype dtype;
     size_t arguments_size, accumulator_size, result_size;
@@ -66,6 +70,9 @@ typedef struct rp_cl_program {
     rowpool_error *failure; /* RP_CL_FAILED: why; owned */
     cl_program program;
     atomic_bool launched[RP_CL_KERNELS]; /* at least once: it did not take a compiler's time again */
+    size_t users;                        /* chunks, and the builder, that are at it: it stays */
+    size_t lanes;                        /* that have kernels of it: it goes after them */
+    bool dropped;                        /* it is none of the device's any more */
 } rp_cl_program;
 
 typedef struct rp_cl_kernels {
@@ -90,7 +97,6 @@ typedef struct rp_cl_lane {
 } rp_cl_lane;
 
 typedef struct rp_cl_device {
-    struct rp_cl_device *next; /* among those that are open */
     cl_device_id id;
     cl_context context;
     bool shared;             /* the device works in the host's memory */
@@ -102,12 +108,17 @@ typedef struct rp_cl_device {
     bool build_waits;        /* what is not built is waited for, even where something else would do */
     pthread_mutex_t lock;    /* everything below */
     rp_cl_lane *free, *all;  /* lanes */
-    rp_cl_program *programs; /* only ever grows */
-    pthread_cond_t built;    /* one of them is, or is not going to be */
+    rp_cl_program *programs; /* the one that was last used first */
+    size_t n_programs, most_programs;
+    pthread_cond_t built; /* one of them is, or is not going to be */
     pthread_t builder;
     bool started, builds; /* the builder is to be joined; it has not come to its end */
     unsigned stops;       /* of those who wait for that: it is to begin nothing more */
 } rp_cl_device;
+
+/* Whether the calling thread's stack is large enough for drivers, which compile and run kernels there; if not, what is
+ * left of it. */
+bool rp_cl_has_stack(size_t *left);
 
 rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error);
 void rp_cl_close(rp_device *device, bool forked);
@@ -127,14 +138,22 @@ void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane);
 /* Whether a map's rows are such as rp_row_blocks takes. */
 bool rp_cl_is_blocky(const rp_device *device, const rp_map *map);
 
-/* The lane's kernels for a chunk, built when they are not there yet. EBUILD: with the beginning of the build log. What
- * does not build is not tried again. */
+/* The lane's kernels for a chunk, built when they are not there yet; their program is in use until rp_cl_program_leave.
+ * EBUILD: with the beginning of the build log. What does not build is not tried again. */
 rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_task *task, rp_cl_kernels **kernels,
                                  rowpool_error *error);
 
 /* The lane's kernels of a program that is built. */
 rowpool_status rp_cl_kernels_of(rp_device *device, rp_cl_lane *lane, rp_cl_program *program, rp_cl_kernels **kernels,
                                 rowpool_error *error);
+
+void rp_cl_program_leave(rp_device *device, rp_cl_program *program);
+
+/* Gives back a lane's kernels: all, or those of programs that were dropped. Nobody else uses the lane. */
+void rp_cl_kernels_free(rp_cl_lane *lane, bool all, bool forked);
+
+/* Gives back a program that no lane has kernels of. */
+void rp_cl_program_free(rp_cl_program *program, bool forked);
 
 /* What rp_backend.ready is. */
 bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes);
@@ -145,9 +164,21 @@ bool rp_cl_build_next(rp_device *device);
 
 /* ---- builder.c -------------------------------------------------------------------------------------------------- */
 
-/* A device that was opened, and one that is to be closed: what it builds is waited for. */
-void rp_cl_builder_enlist(rp_cl_device *state);
+/* Before a device is closed: what it builds is waited for. */
 void rp_cl_builder_end(rp_cl_device *state);
+
+/* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False: the
+ * process ends, or a thread does, and that was not waited for. The device's lock is not held. */
+bool rp_cl_build_begin(bool waits);
+void rp_cl_build_end(bool built);
+
+/* In a thread that does this for another: where a driver calls exit there, its own build is not waited for. */
+void rp_cl_build_adopt(void);
+
+/* Notices it when the calling thread ends, or ends the process; and whether it does: then what a driver has set up may
+ * be gone already. */
+void rp_cl_watch_thread(void);
+bool rp_cl_thread_ends(void);
 
 /* Sees to it that a thread does what is ordered. The device's lock is held. */
 rowpool_status rp_cl_builder_start(rp_device *device);

@@ -199,13 +199,12 @@ static bool forked_since_first_use(void)
            none != self;
 }
 
-static void report_forked(void (*found)(void *list, const rp_device *device), void *list)
+static void report_none(const char *why, void (*found)(void *list, const rp_device *device), void *list)
 {
     rp_device device = {.backend = &rp_backend_opencl, .info.type = ROWPOOL_DEVICE_OTHER};
     snprintf(device.info.index, sizeof device.info.index, "-");
     snprintf(device.info.name, sizeof device.info.name, "OpenCL");
-    snprintf(device.info.reason, sizeof device.info.reason,
-             "skipped: drivers hang in a process that was forked from one that uses them, as this one was");
+    snprintf(device.info.reason, sizeof device.info.reason, "skipped: %s", why);
     found(list, &device);
 }
 
@@ -228,7 +227,19 @@ static void ask_drivers(void *argument)
 void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
 {
     if (forked_since_first_use()) {
-        report_forked(found, list);
+        report_none("drivers hang in a process that was forked from one that uses them, as this one was", found, list);
+        return;
+    }
+    size_t left;
+    if (!rp_cl_has_stack(&left)) {
+        report_none("the calling thread has too small a stack for drivers, which need 256 KB", found, list);
+        return;
+    }
+    if (rp_cl_thread_ends() || !rp_cl_build_begin(true)) {
+        report_none(
+            "drivers crash where the process, or the calling thread, ends: in an exit handler, or in a destructor "
+            "of a thread's key",
+            found, list);
         return;
     }
     inquiry probe = {.found = found, .list = list, .complete = true};
@@ -239,6 +250,7 @@ void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device)
         for (size_t i = 0; i < known.count; i++)
             pass_on(&probe, &known.devices[i]);
     pthread_mutex_unlock(&known.lock);
+    rp_cl_build_end(false);
 }
 
 void rp_cl_forget(void)

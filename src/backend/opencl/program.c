@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/source.h"
@@ -90,13 +91,36 @@ static rowpool_status build(const rp_device *device, rp_cl_program *entry, rowpo
 
 /* ---- The programs of a device: under its lock -------------------------------------------------------------------- */
 
-/* The text decides, not whose it is: a function may be gone, and another one at its place. */
-static bool serves(const rp_cl_program *program, const rp_map *map)
+/* What programs are looked up by. */
+typedef struct {
+    const rp_map *map;
+    uint64_t hash; /* of its function's text */
+    size_t width;  /* 0: none in particular */
+} wanted;
+
+/* Eight bytes at a time: a text has thousands, and each chunk comes with one. */
+static uint64_t hash_of(const char *text)
 {
+    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = factor, word = 0;
+    for (size_t left = strlen(text); left > 0; left -= rp_min(left, sizeof word), text += sizeof word) {
+        word = 0;
+        memcpy(&word, text, rp_min(left, sizeof word));
+        hash = (hash ^ word) * factor;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+/* The text decides, not whose it is: a function may be gone, and another one at its place. */
+static bool serves(const rp_cl_program *program, const wanted *what)
+{
+    const rp_map *map = what->map;
     const rowpool_compiled *sizes = &map->code.compiled;
-    return program->dtype == map->inputs->dtype_id && program->form == map->function->form &&
-           program->arguments_size == sizes->arguments_size && program->result_size == sizes->result_size &&
-           program->accumulator_size == sizes->accumulator_size && strcmp(program->source, map->function->source) == 0;
+    return program->hash == what->hash && program->dtype == map->inputs->dtype_id &&
+           program->form == map->function->form && program->arguments_size == sizes->arguments_size &&
+           program->result_size == sizes->result_size && program->accumulator_size == sizes->accumulator_size &&
+           strcmp(program->source, map->function->source) == 0;
 }
 
 bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
@@ -107,9 +131,10 @@ bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
            rows->stride == rows->width && rows->width > 0 && rows->width <= RP_CL_MOST_BLOCK_WIDTH;
 }
 
-static size_t best_width(const rp_device *device, const rp_map *map)
+/* The program that would be best for a map. */
+static wanted best_for(const rp_device *device, const rp_map *map)
 {
-    return rp_cl_is_blocky(device, map) ? map->inputs->width : 0;
+    return (wanted){map, hash_of(map->function->source), rp_cl_is_blocky(device, map) ? map->inputs->width : 0};
 }
 
 /* The programs that serve a map, each NULL where there is none. */
@@ -120,11 +145,12 @@ typedef struct {
     bool coming;          /* a thread builds one that will do */
 } choice;
 
-static choice find(const rp_cl_device *state, const rp_map *map, size_t width)
+static choice find(const rp_cl_device *state, const wanted *what)
 {
+    const size_t width = what->width;
     choice found = {0};
     for (rp_cl_program *entry = state->programs; entry != NULL; entry = entry->next) {
-        if (!serves(entry, map))
+        if (!serves(entry, what))
             continue;
         if (entry->width == width)
             found.best = entry;
@@ -142,10 +168,11 @@ static rowpool_status no_memory(const rp_device *device, rowpool_error *error)
     return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
 }
 
-static rowpool_status add_entry(rp_device *device, const rp_map *map, size_t width, rp_cl_program **entry,
+static rowpool_status add_entry(rp_device *device, const wanted *what, size_t width, rp_cl_program **entry,
                                 rowpool_error *error)
 {
     rp_cl_device *state = device->state;
+    const rp_map *map = what->map;
     const rowpool_compiled *sizes = &map->code.compiled;
     char *name = strdup(map->name), *source = strdup(map->function->source);
     rp_cl_program *fresh = calloc(1, sizeof *fresh);
@@ -158,6 +185,7 @@ static rowpool_status add_entry(rp_device *device, const rp_map *map, size_t wid
     *fresh = (rp_cl_program){.next = state->programs,
                              .name = name,
                              .source = source,
+                             .hash = what->hash,
                              .form = map->function->form,
                              .dtype = map->inputs->dtype_id,
                              .arguments_size = sizes->arguments_size,
@@ -165,8 +193,106 @@ static rowpool_status add_entry(rp_device *device, const rp_map *map, size_t wid
                              .result_size = sizes->result_size,
                              .width = width};
     state->programs = fresh;
+    state->n_programs++;
     *entry = fresh;
     return ROWPOOL_OK;
+}
+
+void rp_cl_program_free(rp_cl_program *program, bool forked)
+{
+    if (!forked && program->program != NULL)
+        clReleaseProgram(program->program);
+    free(program->failure);
+    free(program->name);
+    free(program->source);
+    free(program);
+}
+
+static void free_kernels(rp_cl_kernels *kernels, bool forked)
+{
+    rp_cl_program *program = kernels->program;
+    for (int i = 0; !forked && i < RP_CL_KERNELS; i++)
+        if (kernels->kernel[i] != NULL)
+            clReleaseKernel(kernels->kernel[i]);
+    free(kernels);
+    if (--program->lanes == 0 && program->dropped)
+        rp_cl_program_free(program, forked);
+}
+
+void rp_cl_kernels_free(rp_cl_lane *lane, bool all, bool forked)
+{
+    rp_cl_kernels **link = &lane->kernels;
+    while (*link != NULL) {
+        rp_cl_kernels *kernels = *link;
+        if (all || kernels->program->dropped) {
+            *link = kernels->next;
+            free_kernels(kernels, forked);
+        } else {
+            link = &kernels->next;
+        }
+    }
+}
+
+/* Lanes that are at work give its kernels back afterwards. */
+static void drop_program(rp_cl_device *state, rp_cl_program **link)
+{
+    rp_cl_program *program = *link;
+    *link = program->next;
+    state->n_programs--;
+    if (program->lanes == 0) {
+        rp_cl_program_free(program, false);
+        return;
+    }
+    program->dropped = true;
+    for (rp_cl_lane *lane = state->free; lane != NULL; lane = lane->next_free)
+        rp_cl_kernels_free(lane, false, false);
+}
+
+/* Whoever makes functions as it runs would fill the device with them: those that were used longest ago go. */
+static void drop_oldest(rp_cl_device *state)
+{
+    while (state->n_programs > state->most_programs) {
+        rp_cl_program **oldest = NULL;
+        for (rp_cl_program **link = &state->programs; *link != NULL; link = &(*link)->next)
+            if ((*link)->users == 0 && (*link)->ordered == 0 && (*link)->state != RP_CL_BUILDING)
+                oldest = link;
+        if (oldest == NULL)
+            return;
+        drop_program(state, oldest);
+    }
+}
+
+/* A chunk begins to use a program: it is the last one to go. */
+static void use(rp_cl_device *state, rp_cl_program *program)
+{
+    rp_cl_program **link = &state->programs;
+    while (*link != program)
+        link = &(*link)->next;
+    *link = program->next;
+    program->next = state->programs;
+    state->programs = program;
+    program->users++;
+}
+
+void rp_cl_program_leave(rp_device *device, rp_cl_program *program)
+{
+    rp_cl_device *state = device->state;
+    pthread_mutex_lock(&state->lock);
+    program->users--;
+    pthread_mutex_unlock(&state->lock);
+}
+
+static rowpool_status build_before_end(rp_device *device, rp_cl_program *entry, unsigned forms, bool waits,
+                                       rowpool_error *error)
+{
+    if (!rp_cl_build_begin(waits))
+        return rp_fail(error, ROWPOOL_EDEVICE, "device %s: %s is not built any more: the process ends",
+                       device->info.index, entry->name);
+    rowpool_status status = build(device, entry, error);
+    if (status == ROWPOOL_OK)
+        rp_cl_rehearse(device, entry, forms);
+    rp_cl_build_end(true);
+    return status;
 }
 
 /* Builds an entry at which nobody else is, and gives up the lock meanwhile; forms: bits of those that it also runs once,
@@ -180,9 +306,7 @@ static rowpool_status build_entry(rp_device *device, rp_cl_program *entry, unsig
         return no_memory(device, error);
     entry->state = RP_CL_BUILDING;
     pthread_mutex_unlock(&state->lock);
-    rowpool_status status = build(device, entry, why);
-    if (status == ROWPOOL_OK)
-        rp_cl_rehearse(device, entry, forms);
+    rowpool_status status = build_before_end(device, entry, forms, error != NULL, why);
     pthread_mutex_lock(&state->lock);
     pthread_cond_broadcast(&state->built);
     entry->served = 0;
@@ -230,9 +354,14 @@ bool rp_cl_build_next(rp_device *device)
     if (entry->state == RP_CL_NOT_BUILT) {
         build_entry(device, entry, forms, NULL);
     } else if (entry->state == RP_CL_BUILT) {
+        entry->users++;
         pthread_mutex_unlock(&state->lock);
-        rp_cl_rehearse(device, entry, forms);
+        if (rp_cl_build_begin(false)) {
+            rp_cl_rehearse(device, entry, forms);
+            rp_cl_build_end(true);
+        }
         pthread_mutex_lock(&state->lock);
+        entry->users--;
     }
     return true;
 }
@@ -240,21 +369,22 @@ bool rp_cl_build_next(rp_device *device)
 bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
 {
     rp_cl_device *state = device->state;
-    const size_t width = best_width(device, map);
     bool ready = true;
     if (state->build_waits)
         return true;
+    const wanted best = best_for(device, map);
     pthread_mutex_lock(&state->lock);
-    choice found = find(state, map, width);
+    choice found = find(state, &best);
     rp_cl_program *entry = found.best;
     if (entry == NULL || (entry->state != RP_CL_BUILT && found.other != NULL))
         entry = found.other;
     bool failed = found.plain != NULL && found.plain->state == RP_CL_FAILED; /* which is for submit to say */
-    if (!failed && (entry != NULL || add_entry(device, map, width, &entry, NULL) == ROWPOOL_OK)) {
+    if (!failed && (entry != NULL || add_entry(device, &best, best.width, &entry, NULL) == ROWPOOL_OK)) {
         rp_cl_kernel form = rp_cl_form(device, map, entry->width, false);
         ready = entry->state == RP_CL_FAILED || (entry->state == RP_CL_BUILT && atomic_load(&entry->launched[form]));
         if (!ready && pays(entry, bytes) && entry->state != RP_CL_BUILDING)
             order(device, entry, form);
+        drop_oldest(state);
     }
     pthread_mutex_unlock(&state->lock);
     return ready;
@@ -263,11 +393,11 @@ bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
 /* ---- For a chunk ------------------------------------------------------------------------------------------------- */
 
 /* Another program serves; the best one is to be built once that pays. */
-static void note_other(rp_device *device, const rp_task *task, size_t width, rp_cl_program *best)
+static void note_other(rp_device *device, const rp_task *task, const wanted *what, rp_cl_program *best)
 {
     rp_cl_device *state = device->state;
     const rp_rows *rows = task->map->inputs;
-    if (best == NULL && add_entry(device, task->map, width, &best, NULL) != ROWPOOL_OK)
+    if (best == NULL && add_entry(device, what, what->width, &best, NULL) != ROWPOOL_OK)
         return;
     bool worth = pays(best, rp_chunk_elements(rows, &task->chunk) * rows->dtype->size);
     if (best->state != RP_CL_NOT_BUILT || !worth)
@@ -275,7 +405,7 @@ static void note_other(rp_device *device, const rp_task *task, size_t width, rp_
     if (state->build_waits)
         build_entry(device, best, 0, NULL);
     else
-        order(device, best, rp_cl_form(device, task->map, width, false));
+        order(device, best, rp_cl_form(device, task->map, what->width, false));
 }
 
 /* The program that serves a chunk best, of those that are built; where none is, the one for no width, which is built
@@ -284,18 +414,18 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
                                      rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    const size_t width = best_width(device, task->map);
+    const wanted best = best_for(device, task->map);
     for (bool noted = false;;) {
-        choice found = find(state, task->map, width);
+        choice found = find(state, &best);
         if (found.best != NULL && found.best->state == RP_CL_BUILT) {
             *program = found.best;
             return ROWPOOL_OK;
         }
         if (found.other != NULL) {
             *program = found.other;
-            if (width == 0 || noted)
+            if (best.width == 0 || noted)
                 return ROWPOOL_OK;
-            note_other(device, task, width, found.best);
+            note_other(device, task, &best, found.best);
             noted = true;
         } else if (found.plain != NULL && found.plain->state == RP_CL_FAILED) {
             *program = found.plain;
@@ -304,7 +434,7 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
             pthread_cond_wait(&state->built, &state->lock);
         } else {
             if (found.plain == NULL)
-                RP_TRY(add_entry(device, task->map, 0, &found.plain, error));
+                RP_TRY(add_entry(device, &best, 0, &found.plain, error));
             RP_TRY(build_entry(device, found.plain, 0, error));
         }
     }
@@ -315,11 +445,14 @@ static rowpool_status get_program(rp_device *device, const rp_task *task, rp_cl_
     rp_cl_device *state = device->state;
     pthread_mutex_lock(&state->lock);
     rowpool_status status = choose_program(device, task, program, error);
+    const rowpool_error *failure = status == ROWPOOL_OK ? (*program)->failure : NULL;
+    if (failure != NULL)
+        status = rp_fail(error, failure->status, "%s", failure->message);
+    if (status == ROWPOOL_OK)
+        use(state, *program);
+    drop_oldest(state);
     pthread_mutex_unlock(&state->lock);
-    if (status != ROWPOOL_OK)
-        return status;
-    const rowpool_error *failure = (*program)->failure;
-    return failure == NULL ? ROWPOOL_OK : rp_fail(error, failure->status, "%s", failure->message);
+    return status;
 }
 
 /* ---- Kernels ----------------------------------------------------------------------------------------------------- */
@@ -350,6 +483,10 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, rp_cl_
             return rp_cl_fail(device, "clCreateKernel", code, error);
         }
     }
+    rp_cl_device *state = device->state;
+    pthread_mutex_lock(&state->lock);
+    program->lanes++;
+    pthread_mutex_unlock(&state->lock);
     fresh->next = lane->kernels;
     lane->kernels = fresh;
     *kernels = fresh;
@@ -370,5 +507,8 @@ rowpool_status rp_cl_kernels_get(rp_device *device, rp_cl_lane *lane, const rp_t
 {
     rp_cl_program *program;
     RP_TRY(get_program(device, task, &program, error));
-    return rp_cl_kernels_of(device, lane, program, kernels, error);
+    rowpool_status status = rp_cl_kernels_of(device, lane, program, kernels, error);
+    if (status != ROWPOOL_OK)
+        rp_cl_program_leave(device, program);
+    return status;
 }

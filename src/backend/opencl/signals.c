@@ -146,6 +146,7 @@ static void *run_guarded(void *argument)
     rp_cl_guard guard;
     stack_t stack;
     sigaltstack(NULL, &stack);
+    rp_cl_build_adopt();
     rp_cl_guard_enter(&guard);
     call->run(call->argument);
     rp_cl_guard_leave(&guard);

@@ -14,6 +14,7 @@
 
 #include "backend/workers/workers.h"
 #include "base/checked.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -137,9 +138,9 @@ static rowpool_status create(const rp_workers_kind *kind, size_t workers, void *
     pthread_cond_init(&state->begun, NULL);
     rp_workers_list_init(&state->queue);
     state->slots = calloc(workers, sizeof *state->slots);
-    state->events = epoll_create1(EPOLL_CLOEXEC);
-    state->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    state->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    state->events = rp_descriptor_keep(epoll_create1(EPOLL_CLOEXEC));
+    state->wake = rp_descriptor_keep(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    state->timer = rp_descriptor_keep(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     rowpool_status status = ROWPOOL_OK;
     if (state->slots == NULL || state->events < 0 || state->wake < 0 || state->timer < 0 ||
         !listen_to(state, state->wake) || !listen_to(state, state->timer))

@@ -13,7 +13,7 @@
 enum {
     BUFFER_LEAST = 64 << 10, /* bytes */
     BUFFER_KEPT = 16 << 20,  /* larger ones are not kept */
-    STOP_CHECK_MS = 250
+    LOOK_MS = 250
 };
 _Static_assert(RP_WORK_INLINE + PATH_MAX <= RP_WORK_TAIL, "the tail holds what is mostly sent in it");
 _Static_assert(2 * ROWPOOL_MOST_INPUTS + 1 <= RP_WORKER_DESCRIPTORS, "a descriptor for each array");
@@ -218,7 +218,7 @@ void rp_workers_watch(rp_workers *state)
 {
     if (state->watching)
         return;
-    struct itimerspec when = {.it_value.tv_nsec = STOP_CHECK_MS * 1000000};
+    struct itimerspec when = {.it_value.tv_nsec = LOOK_MS * 1000000};
     timerfd_settime(state->timer, 0, &when, NULL);
     state->watching = true;
 }
@@ -254,7 +254,7 @@ static sending send_to(rp_workers *state, rp_workers_slot *slot, rp_workers_flig
     return NEVER;
 }
 
-static bool is_unwanted(const rp_task *task)
+bool rp_workers_is_unwanted(const rp_task *task)
 {
     const rp_patience *patience = task->patience;
     return patience != NULL && (atomic_load(&patience->cancelled) || rp_is_past(atomic_load(&patience->deadline)));
@@ -265,7 +265,7 @@ static void drop_unwanted(rp_workers *state, rp_workers_list *done)
 {
     for (rp_task *task; state->queue.first != NULL;) {
         task = state->queue.first->task;
-        if (!is_unwanted(task))
+        if (!rp_workers_is_unwanted(task))
             return;
         task->status = rp_fail(&task->error, ROWPOOL_ECANCELED, "no longer wanted before a worker process had it");
         rp_workers_list_push(done, rp_workers_list_pop(&state->queue));

@@ -18,7 +18,8 @@
 #include "core/builtin.h"
 
 enum {
-    STOPPED_LOOKS = 8,          /* a worker found stopped so many times in a row, 250 ms apart, is given up */
+    STOPPED_LOOKS = 8,          /* a worker found stopped so many times in a row, 250 ms apart, is given up, */
+    UNWANTED_LOOKS = 5,         /* or found at the same task that nobody wants: it has a second to come to its end */
     DISMISS_MS = 1000,          /* what a worker has to end when it is told to, */
     DISMISS_PROGRAM_MS = 10000, /* and a program, which has to complete what it compiles */
     EVENTS = 64,
@@ -61,6 +62,7 @@ static void vacate(rp_workers *state, rp_workers_slot *slot)
     rp_worker_release(&slot->worker);
     slot->state = RP_WORKERS_EMPTY;
     slot->stopped = 0;
+    slot->unwanted = 0;
     slot->overdue = false;
     slot->interrupted = false;
     slot->broken = false;
@@ -209,10 +211,12 @@ static bool is_to_blame(const rp_workers *state, const rp_workers_slot *slot)
 {
     /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows. It may have gone
      * past them, its answer being lost or no answer; numbers only grow. */
-    if (slot->interrupted || slot->tasks == 0 ||
-        atomic_load(&state->marks[slot - state->slots].number) < slot->sent.first->number)
+    if (slot->tasks == 0 || atomic_load(&state->marks[slot - state->slots].number) < slot->sent.first->number ||
+        rp_workers_is_unwanted(slot->sent.first->task))
         return false;
     const rp_map *map = slot->sent.first->map->map;
+    if (slot->interrupted)
+        return map->once; /* it was killed for an earlier task, but had begun this one */
     if (state->kind->program && rp_is_builtin(map->function)) /* it is the driver that ended the program */
         return false;
     /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
@@ -268,6 +272,18 @@ static void hang_up(rp_workers *state, rp_workers_slot *slot, rp_workers_list *d
         bury(state, slot, true, done);
 }
 
+/* Counts the looks that found a worker at the same unwanted task; true: it has had its time. */
+static bool outstays(rp_workers_slot *slot)
+{
+    const rp_workers_flight *oldest = slot->sent.first;
+    if (slot->looked_at != oldest->number)
+        slot->unwanted = 0;
+    slot->looked_at = oldest->number;
+    slot->unwanted = rp_workers_is_unwanted(oldest->task) ? slot->unwanted + 1 : 0;
+    return slot->unwanted >= UNWANTED_LOOKS;
+}
+
+/* Looks are counted, not seconds: while this process itself was stopped, with its workers, none passes. */
 static void look_at(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done)
 {
     if (slot->tasks == 0 || slot->state == RP_WORKERS_EMPTY)
@@ -276,11 +292,12 @@ static void look_at(rp_workers *state, rp_workers_slot *slot, rp_workers_list *d
         bury(state, slot, false, done);
     if (slot->state != RP_WORKERS_READY)
         return;
-    /* Looks are counted, not seconds: while this process itself was stopped, with its workers, none passes. */
     slot->stopped = rp_worker_is_stopped(&slot->worker) ? slot->stopped + 1 : 0;
-    if (slot->stopped < STOPPED_LOOKS)
+    const bool stays_stopped = slot->stopped >= STOPPED_LOOKS, goes_on = outstays(slot);
+    if (!stays_stopped && !goes_on)
         return;
-    slot->overdue = true;
+    slot->overdue |= stays_stopped;
+    slot->interrupted |= goes_on;
     slot->state = RP_WORKERS_LEAVING;
     rp_worker_kill(&slot->worker);
 }

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/floating.h"
 #include "process/view.h"
 
 enum {
@@ -359,6 +360,8 @@ void rp_work_serve(const rp_worker_self *self, rp_work_mark *mark, rp_work_compu
     while (rp_worker_next(self, &work, sizeof work, descriptors) > 0) {
         rp_answer answer = {.number = work.number, .begin = rp_clock_now()};
         atomic_store(&mark->number, work.number);
+        rp_floating before; /* an earlier function, or the initialiser, may have left another */
+        rp_floating_default(&before);
         do_chunk(&memory, &work, descriptors, compute, context, &answer);
         answer.end = rp_clock_now();
         if (!rp_worker_answer(self, &answer, rp_answer_size(&answer)))

@@ -73,7 +73,9 @@ typedef struct {
     size_t tasks;         /* in `sent` */
     rp_workers_buffer *buffers;
     size_t n_buffers;
-    unsigned stopped;   /* looks in a row that found it stopped */
+    unsigned stopped;   /* looks in a row that found it stopped, */
+    unsigned unwanted;  /* and that found it at a task that nobody waits for any more, */
+    uint64_t looked_at; /* this one */
     bool overdue;       /* killed because it stayed stopped, */
     bool interrupted;   /* or because the caller had enough */
     bool broken;        /* sent what is no answer: nothing more is believed */
@@ -97,7 +99,7 @@ typedef struct {
 struct rp_workers {
     const rp_workers_kind *kind;
     pthread_t supervisor;
-    int events, wake, timer; /* epoll; eventfd; the time to look for stopped workers */
+    int events, wake, timer; /* epoll; eventfd; the time to look at the workers */
     rp_workers_slot *slots;
     rp_region shared;    /* with the workers: */
     rp_work_mark *marks; /* one for each slot */
@@ -145,10 +147,13 @@ rp_workers_flight *rp_workers_list_pop(rp_workers_list *list); /* NULL when empt
 /* Sends what can be sent; what cannot ever be goes to `done`. The lock is held. */
 void rp_workers_dispatch(rp_workers *state, rp_workers_list *done);
 
+/* Whether nobody waits for a task's results any more: its map was cancelled, or its time is up. */
+bool rp_workers_is_unwanted(const rp_task *task);
+
 /* Pushes completed tasks to where their owners wait. The lock is not held: they go on at once. */
 void rp_workers_deliver(rp_workers_list *done);
 
-/* Has the supervisor look for stopped workers in a while. The lock is held. */
+/* Has the supervisor look in a while for workers that are stopped, or at what nobody wants. The lock is held. */
 void rp_workers_watch(rp_workers *state);
 
 /* Whether a slot's worker has all that a map needs. */

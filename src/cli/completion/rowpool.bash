@@ -12,13 +12,16 @@ _rowpool()
     case $before in
         --closed) words="both left right neither" ;;
         --device) words="auto cpu gpu accelerator all isolated fork host" list=${current%"${current##*,}"} ;;
-        --format) words="npy npz csv tsv raw" ;;
+        --format) words="npy npz csv tsv txt raw" ;;
         --type | --output-type) words="int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64" ;;
         --header) words="auto yes no" ;;
         --labels) words="none" ;;
         --missing) words="nan 0" ;;
+        --decimal) words=", ." ;;
+        --quote | --comment) words="none" ;;
+        --delimiter) words="space" ;;
         --function) words="count count64 any all fraction sum mean min max argmin argmax" ;;
-        --min | --max | --ranges | --bins | --head | --shape | --member | --skip | --delimiter | --argument | --rows | \
+        --min | --max | --ranges | --bins | --head | --shape | --member | --skip | --argument | --rows | \
             --width | --seed) return ;;
         --source | --output | --offsets) ;;
         *)

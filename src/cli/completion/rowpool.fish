@@ -22,14 +22,18 @@ for program in rowpool rowpool-mpi
 
     complete -c $program -n '__fish_seen_subcommand_from count map devices demo' -l device -x -a '(__fish_append , auto cpu gpu accelerator all isolated fork host)'
     complete -c $program -n $with_file -l closed -x -a 'both left right neither'
-    complete -c $program -n $with_file -l format -x -a 'npy npz csv tsv raw'
+    complete -c $program -n $with_file -l format -x -a 'npy npz csv tsv txt raw'
     complete -c $program -n $with_file -l type -x -a $types
     complete -c $program -n $with_file -l header -x -a 'auto yes no'
     complete -c $program -n $with_file -l labels -x -a none
     complete -c $program -n $with_file -l missing -x -a 'nan 0'
+    complete -c $program -n $with_file -l decimal -x -a ', .'
+    complete -c $program -n $with_file -l quote -x -a none
+    complete -c $program -n $with_file -l comment -x -a none
+    complete -c $program -n $with_file -l delimiter -x -a space
     complete -c $program -n $with_file -l output -r -F
     complete -c $program -n $with_file -l offsets -r -F
-    for option in min max ranges bins head shape member skip delimiter
+    for option in min max ranges bins head shape member skip
         complete -c $program -n $with_file -l $option -x
     end
 

@@ -1,0 +1,286 @@
+#include "cells.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { MOST_CELL = 1 << 20 /* bytes; a longer one is a quote that nobody closed */ };
+
+static const char STRAY_QUOTE[] =
+    "a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
+    "--quote none takes all as they are";
+
+bool can_delimit(char c)
+{
+    return c != '\0' && strchr("\"\r\n.+-0123456789", c) == NULL;
+}
+
+/* ---- Bytes ------------------------------------------------------------------------------------------------------ */
+
+static bool fill(cell_reader *r)
+{
+    size_t found = 0;
+    if (!r->is_last && r->status == ROWPOOL_OK)
+        r->status = read_stream(r->stream, r->bytes, sizeof r->bytes, &found, r->error);
+    r->at = 0;
+    r->end = r->status == ROWPOOL_OK ? found : 0;
+    r->is_last = r->end < sizeof r->bytes;
+    return r->end > 0;
+}
+
+/* The next byte, or -1 at the end of the file and after a failure. */
+static int peek(cell_reader *r)
+{
+    return r->at < r->end || fill(r) ? (unsigned char)r->bytes[r->at] : -1;
+}
+
+static bool refuse(cell_reader *r, const char *problem)
+{
+    if (r->status == ROWPOOL_OK) {
+        r->status = ROWPOOL_EINVAL;
+        r->problem = problem;
+    }
+    return false;
+}
+
+static bool out_of_memory(cell_reader *r)
+{
+    r->status = ROWPOOL_ENOMEM;
+    return false;
+}
+
+static bool is_blank(int c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool is_line_end(int c)
+{
+    return c == '\n' || c == '\r' || c < 0;
+}
+
+static void skip_line_end(cell_reader *r)
+{
+    if (peek(r) == '\r') {
+        r->at++;
+        r->at += peek(r) == '\n';
+    } else if (peek(r) == '\n') {
+        r->at++;
+    }
+    r->line++;
+}
+
+/* Whether it is dropped around a cell. */
+static bool is_padding(const cell_reader *r, int c)
+{
+    return is_blank(c) && c != r->dialect.delimiter;
+}
+
+/* The number of tabs among them. */
+static size_t skip_padding(cell_reader *r)
+{
+    size_t tabs = 0;
+    for (int c = peek(r); is_padding(r, c); c = peek(r)) {
+        tabs += c == '\t';
+        r->at++;
+    }
+    return tabs;
+}
+
+/* ---- Cells ------------------------------------------------------------------------------------------------------ */
+
+/* Adds the bytes up to the next that ends a run, and sees to it that it is there. `begin`: of the cell. */
+static bool take_run(cell_reader *r, text_list *cells, size_t begin, const bool ends[256])
+{
+    while (peek(r) >= 0) {
+        size_t length = 0;
+        while (r->at + length < r->end && !ends[(unsigned char)r->bytes[r->at + length]])
+            length++;
+        if (!extend_text(cells, r->bytes + r->at, length))
+            return out_of_memory(r);
+        r->at += length;
+        if (cells->used - begin > MOST_CELL)
+            return refuse(r, "a cell of more than 1048576 bytes: is a quote not closed?");
+        if (r->at < r->end)
+            break;
+    }
+    if (peek(r) == '\0')
+        return refuse(r, "there is a NUL byte: it is no text in UTF-8 or the like");
+    return r->status == ROWPOOL_OK;
+}
+
+static bool take_bare(cell_reader *r, text_list *cells)
+{
+    const size_t begin = cells->used;
+    if (!take_run(r, cells, begin, r->ends))
+        return false;
+    if (r->dialect.quotes == QUOTES_AROUND && peek(r) == '"')
+        return refuse(r, STRAY_QUOTE);
+    while (cells->used > begin && is_padding(r, cells->bytes[cells->used - 1]))
+        cells->used--;
+    return end_text(cells) || out_of_memory(r);
+}
+
+/* One byte, as it is. */
+static bool take_byte(cell_reader *r, text_list *cells)
+{
+    return extend_text(cells, r->bytes + r->at++, 1) || out_of_memory(r);
+}
+
+static bool take_line_end(cell_reader *r, text_list *cells)
+{
+    const bool pair = peek(r) == '\r';
+    r->line++;
+    return take_byte(r, cells) && (!pair || peek(r) != '\n' || take_byte(r, cells));
+}
+
+static bool ends_cell(const cell_reader *r, int c)
+{
+    return is_line_end(c) || c == r->dialect.delimiter || (r->dialect.delimiter == RUNS_OF_BLANKS && is_blank(c));
+}
+
+static bool take_quoted(cell_reader *r, text_list *cells)
+{
+    static const bool ends[256] = {['\0'] = true, ['\n'] = true, ['\r'] = true, ['"'] = true};
+    const size_t begin = cells->used;
+    for (r->at++;;) {
+        if (!take_run(r, cells, begin, ends))
+            return false;
+        const int c = peek(r);
+        if (c < 0)
+            return refuse(r, "the cell begins with a quote that is not closed; --quote none takes quotes as they are");
+        if (c != '"') {
+            if (!take_line_end(r, cells))
+                return false;
+            continue;
+        }
+        r->at++;
+        if (peek(r) != '"')
+            break;
+        if (!take_byte(r, cells))
+            return false;
+    }
+    if (r->dialect.delimiter != RUNS_OF_BLANKS)
+        (void)skip_padding(r);
+    if (!ends_cell(r, peek(r)))
+        return refuse(r, STRAY_QUOTE);
+    return end_text(cells) || out_of_memory(r);
+}
+
+static bool take_cell(cell_reader *r, text_list *cells)
+{
+    return r->dialect.quotes != QUOTES_NONE && peek(r) == '"' ? take_quoted(r, cells) : take_bare(r, cells);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------------------------- */
+
+static bool is_comment(cell_reader *r)
+{
+    return r->dialect.comment != '\0' && peek(r) == r->dialect.comment && (r->dialect.comments_anywhere || !r->begun);
+}
+
+static void skip_comment(cell_reader *r)
+{
+    if (r->comments == 0)
+        r->first_comment = r->line;
+    r->comments++;
+    while (!is_line_end(peek(r)))
+        r->at++;
+    skip_line_end(r);
+}
+
+/* Over blanks in front of a cell or the end of the line. In runs of them that nobody asked for, a tab too many may stand
+ * for an empty cell. */
+static bool skip_blanks(cell_reader *r, bool first)
+{
+    const size_t tabs = skip_padding(r);
+    if (r->dialect.delimiter != RUNS_OF_BLANKS || r->dialect.delimiter_given ||
+        tabs <= (first || is_line_end(peek(r)) ? 0 : 1))
+        return true;
+    return refuse(r,
+                  "tabs in a row, or at an end of the line: --format tsv takes them as empty cells, --delimiter space "
+                  "takes all blanks in a row as one separator");
+}
+
+/* Goes to the next cell of the row; false where there is none. */
+static bool next_cell(cell_reader *r)
+{
+    if (r->dialect.delimiter != RUNS_OF_BLANKS && peek(r) == r->dialect.delimiter) {
+        r->at++;
+        (void)skip_padding(r);
+        return true;
+    }
+    return skip_blanks(r, false) && !is_line_end(peek(r));
+}
+
+row_outcome read_cells(cell_reader *r, text_list *cells)
+{
+    clear_texts(cells);
+    for (;;) {
+        r->row_line = r->line;
+        if (!skip_blanks(r, true))
+            return ROW_WRONG;
+        if (!is_comment(r))
+            break;
+        skip_comment(r);
+    }
+    if (r->status == ROWPOOL_OK && is_line_end(peek(r))) {
+        const row_outcome outcome = peek(r) < 0 ? ROW_NONE : ROW_EMPTY;
+        skip_line_end(r);
+        return r->status == ROWPOOL_OK ? outcome : ROW_WRONG;
+    }
+    do {
+        if (!take_cell(r, cells))
+            return ROW_WRONG;
+    } while (next_cell(r));
+    if (r->status != ROWPOOL_OK)
+        return ROW_WRONG;
+    skip_line_end(r);
+    r->begun = true;
+    return ROW_READ;
+}
+
+/* ---- The beginning ---------------------------------------------------------------------------------------------- */
+
+static bool begins_with(const cell_reader *r, const char *text)
+{
+    const size_t length = strlen(text);
+    return r->end - r->at >= length && strncasecmp(r->bytes + r->at, text, length) == 0;
+}
+
+/* What Excel puts first: sep=; */
+static void take_separator_line(cell_reader *r)
+{
+    const bool quoted = begins_with(r, "\"sep=");
+    if (!quoted && !begins_with(r, "sep="))
+        return;
+    const char *at = r->bytes + r->at + strlen("sep=") + quoted;
+    const char *end = r->bytes + r->end;
+    if (at >= end || !can_delimit(*at))
+        return;
+    const unsigned char delimiter = (unsigned char)*at++;
+    if (quoted && at < end && *at++ != '"')
+        return;
+    if (at < end && !is_line_end((unsigned char)*at))
+        return;
+    r->at = (size_t)(at - r->bytes);
+    skip_line_end(r);
+    if (!r->dialect.delimiter_given)
+        r->dialect.delimiter = delimiter;
+}
+
+bool begin_cells(cell_reader *r, const cell_dialect *dialect, const byte_stream *stream, rowpool_error *error)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* that some programs put before UTF-8 */
+    *r = (cell_reader){.dialect = *dialect, .stream = stream, .error = error, .line = 1};
+    if (!fill(r) && r->status != ROWPOOL_OK)
+        return false;
+    if (begins_with(r, mark))
+        r->at += strlen(mark);
+    take_separator_line(r);
+    const unsigned char delimiter = r->dialect.delimiter;
+    r->ends['\0'] = r->ends['\n'] = r->ends['\r'] = r->ends[delimiter] = true;
+    if (delimiter == RUNS_OF_BLANKS)
+        r->ends[' '] = r->ends['\t'] = true;
+    r->ends['"'] = dialect->quotes == QUOTES_AROUND;
+    return true;
+}

@@ -1,0 +1,157 @@
+#include "words.h"
+
+#include <string.h>
+
+#include "number.h"
+
+/* ---- Plain text ------------------------------------------------------------------------------------------------- */
+
+static const char MINUS[] = "\xe2\x88\x92";
+
+/* The length of a no-break space at the beginning of the text, or 0. */
+static size_t no_break_space(const char *text, size_t length)
+{
+    static const char *const spaces[] = {"\xc2\xa0", "\xe2\x80\xaf"};
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        const size_t size = strlen(spaces[i]);
+        if (length >= size && memcmp(text, spaces[i], size) == 0)
+            return size;
+    }
+    return 0;
+}
+
+static size_t no_break_space_at_end(const char *text, size_t length)
+{
+    for (size_t size = 2; size <= 3 && size <= length; size++) {
+        if (no_break_space(text + length - size, size) == size)
+            return size;
+    }
+    return 0;
+}
+
+/* Another decimal point than the comma is none: the two change places. */
+static char plain_character(char c, char decimal)
+{
+    return decimal != ',' ? c : c == ',' ? '.' : c == '.' ? ',' : c;
+}
+
+static bool is_plain(const char *cell, char decimal)
+{
+    for (; *cell != '\0'; cell++) {
+        if ((unsigned char)*cell >= 0x80 || *cell != plain_character(*cell, decimal))
+            return false;
+    }
+    return true;
+}
+
+/* NULL where it is none. */
+static const char *plain_boolean(const char *cell)
+{
+    static const char *const words[2][3] = {{"False", "false", "FALSE"}, {"True", "true", "TRUE"}};
+    if (strchr("TtFf", cell[0]) == NULL)
+        return NULL;
+    for (size_t value = 0; value < 2; value++) {
+        for (size_t i = 0; i < 3; i++) {
+            if (strcmp(cell, words[value][i]) == 0)
+                return value != 0 ? "1" : "0";
+        }
+    }
+    return NULL;
+}
+
+const char *plain_cell(text_list *scratch, const char *cell, char decimal)
+{
+    const char *boolean = plain_boolean(cell);
+    if (boolean != NULL || is_plain(cell, decimal) || strcmp(cell, ".") == 0)
+        return boolean != NULL ? boolean : cell;
+    size_t length = strlen(cell);
+    for (size_t size; (size = no_break_space(cell, length)) > 0; length -= size)
+        cell += size;
+    for (size_t size; (size = no_break_space_at_end(cell, length)) > 0;)
+        length -= size;
+    clear_texts(scratch);
+    for (size_t i = 0; i < length; i++) {
+        const bool minus = length - i >= strlen(MINUS) && memcmp(cell + i, MINUS, strlen(MINUS)) == 0;
+        const char c = minus ? '-' : plain_character(cell[i], decimal);
+        i += minus ? strlen(MINUS) - 1 : 0;
+        if (!extend_text(scratch, &c, 1))
+            return NULL;
+    }
+    return end_text(scratch) ? scratch->bytes : NULL;
+}
+
+/* ---- Kinds ------------------------------------------------------------------------------------------------------ */
+
+bool is_missing(const char *plain)
+{
+    static const char *const words[] = {"NA",   "N/A",  "n/a", "#N/A", "<NA>", "NULL", "null",
+                                        "None", "none", "?",   ".",    "-",    "\\N"};
+    for (size_t i = 0; plain[0] != '\0' && i < sizeof words / sizeof *words; i++) {
+        if (plain[0] == words[i][0] && strcmp(plain, words[i]) == 0)
+            return true;
+    }
+    return plain[0] == '\0';
+}
+
+static bool is_number(const char *plain)
+{
+    double value;
+    return parse_element(&value, ROWPOOL_FLOAT64, plain) != PARSED_NOTHING;
+}
+
+static bool is_ascii_letter(unsigned char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Of any script, in UTF-8 or Latin-1, roughly: what signs, currencies, fractions and other digits begin with is none. */
+static bool begins_with_letter(const char *cell)
+{
+    const unsigned char first = (unsigned char)cell[0];
+    const unsigned char second = first != '\0' ? (unsigned char)cell[1] : 0;
+    const bool sign = first < 0xc3 || (first == 0xc3 && (second == 0x97 || second == 0xb7)) ||
+                      (first == 0xe2 && second < 0xb0) || first == 0xef;
+    const bool digit = (first == 0xd9 && second >= 0xa0 && second <= 0xa9) ||
+                       (first == 0xdb && second >= 0xb0 && second <= 0xb9);
+    return is_ascii_letter(first) || !(sign || digit);
+}
+
+static size_t digits(const char *text)
+{
+    return strspn(text, "0123456789");
+}
+
+/* Groups of digits with the same sign between them, the second of one or two digits. A number with signs between
+ * thousands has three there. */
+static bool begins_with_date(const char *cell)
+{
+    const size_t first = digits(cell);
+    const char separator = cell[first];
+    if (first == 0 || separator == '\0' || strchr("-/.:", separator) == NULL)
+        return false;
+    const char *rest = cell + first + 1;
+    if (separator == '-' && is_ascii_letter((unsigned char)*rest))
+        return true;
+    const size_t second = digits(rest);
+    if (separator == ':')
+        return second == 2;
+    if (second != 1 && second != 2)
+        return false;
+    rest += second;
+    return (separator == '-' && *rest == '\0') || (*rest == separator && digits(rest + 1) > 0);
+}
+
+static bool is_word(const char *cell)
+{
+    const bool other_ascii = (unsigned char)cell[0] < 0x80 && strpbrk(cell, "0123456789") == NULL;
+    return begins_with_letter(cell) || begins_with_date(cell) || other_ascii;
+}
+
+cell_kind kind_of_cell(const char *cell, const char *plain)
+{
+    if (is_missing(plain))
+        return CELL_MISSING;
+    if (is_number(plain))
+        return CELL_NUMBER;
+    return is_word(cell) ? CELL_WORD : CELL_DAMAGED;
+}

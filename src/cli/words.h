@@ -1,0 +1,22 @@
+/* What the text of a table's cell is: a number, a missing one, a word or damaged. */
+#ifndef ROWPOOL_CLI_WORDS_H
+#define ROWPOOL_CLI_WORDS_H
+
+#include <stdbool.h>
+
+#include "texts.h"
+
+/* As parse_element reads it: without no-break spaces around it, with ASCII's minus, with a decimal point where `decimal`
+ * is a comma, and True and False as 1 and 0. The cell itself, or a text in `scratch`; NULL: out of memory. */
+const char *plain_cell(text_list *scratch, const char *cell, char decimal);
+
+/* Whether that is empty or a word for what is not there: NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none, ?, ., - or \N. */
+bool is_missing(const char *plain);
+
+/* A word begins with a letter, is a date or a time of day (2020-01-31, 2020-01, 31.12.2020, 1/31/2020, 12:30,
+ * 31-Jan-2020), or begins with another character of ASCII and has no digit. Whatever else is no number, such as $5, 5%,
+ * 1_000 or 5kg, is damaged: it may be meant as a number. plain: of the cell. */
+typedef enum { CELL_MISSING, CELL_NUMBER, CELL_WORD, CELL_DAMAGED } cell_kind;
+cell_kind kind_of_cell(const char *cell, const char *plain);
+
+#endif

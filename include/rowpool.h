@@ -40,7 +40,7 @@
 
 /* The one place that states the version: the build reads it from here. */
 #define ROWPOOL_VERSION_MAJOR 0
-#define ROWPOOL_VERSION_MINOR 1
+#define ROWPOOL_VERSION_MINOR 2
 #define ROWPOOL_VERSION_PATCH 0
 
 #if defined(__GNUC__)

@@ -35,8 +35,8 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
  * arguments from argv[2] on, `shared` is a descriptor that it gets beside its own. It dies with the thread that called
  * this, too. */
 enum { RP_WORKER_WORDS = 2 };
-rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *const words[RP_WORKER_WORDS], int shared,
-                               rowpool_error *error);
+rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *const words[RP_WORKER_WORDS],
+                               int shared, rowpool_error *error);
 
 enum { RP_WORKER_DESCRIPTORS = 9 }; /* the most in one message */
 

@@ -36,6 +36,15 @@ rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)
     return ROWPOOL_OK;
 }
 
+/* What C++ has for thread_local: destroy(object) at the end of the thread, as long as the library is loaded. */
+extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *library) __attribute__((weak));
+extern void *__dso_handle;
+
+bool rp_thread_at_end(void (*run)(void *unused))
+{
+    return __cxa_thread_atexit_impl != NULL && __cxa_thread_atexit_impl(run, NULL, &__dso_handle) == 0;
+}
+
 int rp_cancel_disable(void)
 {
     int before;

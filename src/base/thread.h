@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 
@@ -11,6 +12,10 @@
  * raises. */
 rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
                                rowpool_error *error);
+
+/* Calls run(NULL) when the calling thread ends, or calls exit: then before all handlers of exit. False: out of memory, or
+ * a C library that has no such call, as musl. */
+bool rp_thread_at_end(void (*run)(void *unused));
 
 /* Blocks the same signals in the calling thread, so that threads started meanwhile by a driver inherit the mask. */
 void rp_signals_block(sigset_t *before);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/thread.h"
 
 /* ---- exit() in a child ------------------------------------------------------------------------------------------ */
 
@@ -25,6 +26,7 @@ static struct {
     void (*last)(void); /* NULL: nothing */
 } life;
 
+#ifdef __GLIBC__ /* musl has neither on_exit nor what rp_thread_at_end needs */
 static void leave(int status, void *unused)
 {
     (void)unused;
@@ -40,17 +42,19 @@ static void forestall_handlers(void *unused)
     if (life.is_child)
         on_exit(leave, NULL);
 }
-
-/* The C++ runtime's, for thread_local: destroy(object) at the end of the thread. */
-extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *dso);
-extern void *__dso_handle;
+#else
+static void forestall_handlers(void *unused)
+{
+    (void)unused;
+}
+#endif
 
 /* To register a handler of exit() in a child is not safe: another thread of the parent may have held the lock. But what
  * belongs to the thread that forks runs before all handlers, when exit() is under way in the child already. */
 static void prepare_exit(void)
 {
     static _Thread_local bool prepared;
-    prepared = prepared || __cxa_thread_atexit_impl(forestall_handlers, NULL, &__dso_handle) == 0;
+    prepared = prepared || rp_thread_at_end(forestall_handlers);
 }
 
 /* ---- The child's first steps: async-signal-safe calls only ------------------------------------------------------ */

@@ -104,17 +104,13 @@ static void begin_process(void)
     atomic_store(&owner, getpid());
 }
 
-extern int __cxa_thread_atexit_impl(void (*function)(void *), void *argument, void *library) __attribute__((weak));
-extern void *__dso_handle;
-
 void rp_cl_watch_thread(void)
 {
     if (watched)
         return;
     watched = true;
     (void)pthread_setspecific(gate.key, &gate);
-    if (__cxa_thread_atexit_impl != NULL)
-        (void)__cxa_thread_atexit_impl(thread_ends, NULL, &__dso_handle);
+    (void)rp_thread_at_end(thread_ends);
 }
 
 __attribute__((constructor)) static void watch_loader(void)

@@ -675,7 +675,7 @@ TEST(an_answer_outlives_its_worker)
 
 /* What a worker's first steps may do, and did. */
 static bool lacks_close_range, lacks_proc;
-static size_t closed;
+static atomic_size_t closed;
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -713,7 +713,7 @@ int __real_close(int descriptor);
 int __wrap_close(int descriptor);
 int __wrap_close(int descriptor)
 {
-    closed++;
+    atomic_fetch_add(&closed, 1);
     return __real_close(descriptor);
 }
 
@@ -721,7 +721,7 @@ int __wrap_close(int descriptor)
 static void count_closed(const rp_worker_self *self)
 {
     const int *open_before = self->context;
-    size_t answer = closed;
+    size_t answer = atomic_load(&closed);
     for (size_t i = 0; i < 3; i++)
         if (fcntl(open_before[i], F_GETFD) >= 0)
             answer = SIZE_MAX;
@@ -734,7 +734,7 @@ static size_t closed_by_worker(int descriptors[3])
     rp_worker_end end;
     rowpool_error error;
     size_t answer = 0;
-    closed = 0;
+    atomic_store(&closed, 0);
     assert_ok(rp_worker_start(&worker, count_closed, descriptors, &error), error);
     assert_true(rp_worker_reap(&worker, true, &end));
     assert_int_equal(rp_worker_receive(&worker, &answer, sizeof answer), sizeof answer);

@@ -656,6 +656,9 @@ TEST(gives_hints)
     write_text("weather.csv", WEATHER);
     write_text("width.cl",
                "typedef uchar arguments_t;\ntypedef uint result_t;\nROW_BODY { return (result_t)width; }\n");
+#ifdef __SANITIZE_THREAD__ /* ends the child that asks for devices while the pool's threads are there */
+    hint = "";
+#endif
     assert_fails(RUN_WITH(&with, "map", "--source", "width.cl", "--output-type", "uint32", "weather.csv"),
                  "rowpool: width.cl: ", hint);
 }

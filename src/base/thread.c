@@ -20,16 +20,29 @@ void rp_signals_unblock(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+/* Drivers run in these threads: the stack is the default, but large enough for them. */
+static void prepare(pthread_attr_t *attributes)
+{
+    enum { LEAST_STACK = 1 << 20 };
+    size_t size;
+    pthread_attr_init(attributes);
+    if (pthread_attr_getstacksize(attributes, &size) == 0 && size < LEAST_STACK)
+        pthread_attr_setstacksize(attributes, LEAST_STACK);
+}
+
 rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
                                rowpool_error *error)
 {
     sigset_t before;
     rp_floating floating;
+    pthread_attr_t attributes;
+    prepare(&attributes);
     rp_signals_block(&before);
     rp_floating_default(&floating);
-    int failure = pthread_create(thread, NULL, run, argument);
+    int failure = pthread_create(thread, &attributes, run, argument);
     rp_floating_restore(&floating);
     rp_signals_unblock(&before);
+    pthread_attr_destroy(&attributes);
     if (failure != 0)
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start the thread %s: %s", name, strerror(failure));
     pthread_setname_np(*thread, name);

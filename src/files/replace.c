@@ -217,14 +217,30 @@ static rowpool_status begin(replacement *file, const char *path, bool named, row
     return begin_file(file, exists ? &existing : NULL, named, error);
 }
 
+/* Where a standard stream is closed the file could be on its descriptor, and what is printed would be written to it. */
+static rowpool_status begin_apart(replacement *file, const char *path, bool named, rowpool_error *error)
+{
+    rowpool_status status = begin(file, path, named, error);
+    if (status != ROWPOOL_OK || file->fd > STDERR_FILENO)
+        return status;
+    const int kept = fcntl(file->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (kept < 0)
+        status = fail_errno(error);
+    (void)close(file->fd);
+    file->fd = kept;
+    if (kept < 0)
+        replace_discard(file);
+    return status;
+}
+
 rowpool_status replace_begin(replacement *file, const char *path, rowpool_error *error)
 {
-    return begin(file, path, false, error);
+    return begin_apart(file, path, false, error);
 }
 
 rowpool_status replace_begin_named(replacement *file, const char *path, rowpool_error *error)
 {
-    return begin(file, path, true, error);
+    return begin_apart(file, path, true, error);
 }
 
 /* ---- Committing ------------------------------------------------------------------------------------------------- */

@@ -213,6 +213,7 @@ rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms, ro
 
 rowpool_status rowpool_process_status(rowpool_process *process, rowpool_process_state *state, rowpool_error *error)
 {
+    RP_NO_CANCEL;
     RP_TRY(check(process, error));
     if (state == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "state is NULL: there is no place for it");
@@ -229,6 +230,7 @@ rowpool_status rowpool_process_status(rowpool_process *process, rowpool_process_
 
 bool rowpool_process_alive(rowpool_process *process)
 {
+    RP_NO_CANCEL;
     return check(process, NULL) == ROWPOOL_OK && !has_ended(process);
 }
 

@@ -56,11 +56,14 @@ static _Atomic pid_t owner;
 static _Thread_local bool builds_here, watched, ends_here;
 static _Thread_local bool counted; /* among gate.ends */
 
-/* Waits for builds of other threads: a compiler that fails may call exit itself. */
+/* Waits for builds of other threads: a compiler that fails may call exit itself. Not without end: a driver may hang. */
 static void wait_for_builds(void)
 {
-    while (gate.builds > builds_here)
-        pthread_cond_wait(&gate.changed, &gate.lock);
+    enum { PATIENCE_MS = 30000 };
+    const struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
+    int late = 0;
+    while (gate.builds > builds_here && late == 0)
+        late = pthread_cond_timedwait(&gate.changed, &gate.lock, &deadline);
 }
 
 static void process_ends(void)
@@ -123,12 +126,18 @@ __attribute__((constructor)) static void watch_loader(void)
 
 bool rp_cl_build_begin(bool waits)
 {
-    enum { PATIENCE_MS = 1000 }; /* a thread that ends takes less */
-    const struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
+    enum { PATIENCE_MS = 1000 }; /* a thread that ends takes less, once the builds that it waits for are done */
+    struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
     int late = 0;
     pthread_mutex_lock(&gate.lock);
-    while (gate.ends > 0 && waits && late == 0)
+    while (gate.ends > 0 && waits && late == 0) {
+        const bool others_build = gate.builds > 0;
         late = pthread_cond_timedwait(&gate.changed, &gate.lock, &deadline);
+        if (others_build) {
+            late = 0;
+            deadline = rp_clock_after_ms(PATIENCE_MS);
+        }
+    }
     builds_here = gate.ends == 0;
     gate.builds += builds_here;
     pthread_mutex_unlock(&gate.lock);

@@ -194,9 +194,8 @@ static void probe_platform(inquiry *probe, cl_platform_id platform, unsigned ind
 
 static bool forked_since_first_use(void)
 {
-    pid_t none = 0, self = getpid();
-    return !__atomic_compare_exchange_n(&first_process, &none, self, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
-           none != self;
+    pid_t first = __atomic_load_n(&first_process, __ATOMIC_RELAXED);
+    return first != 0 && first != getpid();
 }
 
 static void report_none(const char *why, void (*found)(void *list, const rp_device *device), void *list)
@@ -216,6 +215,7 @@ static void ask_drivers(void *argument)
     cl_uint count = 0;
     known.complete = false;
     known.count = 0;
+    __atomic_store_n(&first_process, getpid(), __ATOMIC_RELAXED);
     cl_int code = clGetPlatformIDs(MOST_PLATFORMS, platforms, &count);
     for (cl_uint i = 0; code == CL_SUCCESS && i < rp_min(count, MOST_PLATFORMS); i++)
         probe_platform(probe, platforms[i], i);

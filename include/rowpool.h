@@ -15,18 +15,19 @@
  *               legal there. The error is written only when the call fails.
  * Threads       Any number of threads may use one pool and one job at the same time. Only rowpool_close and
  *               rowpool_job_release must be the last use of their handle.
- *               pthread_cancel of a thread in one of these calls, a stream's callback included, takes effect after it.
- *               Where less than 256 KB of its stack are left a thread finds no OpenCL in this process, and its calls use
- *               no such device; its jobs do. Nor is there any for pools opened in exit handlers or key destructors.
+ *               A thread that is cancelled (pthread_cancel) during one of these calls, a stream's callback included,
+ *               ends when the call has returned. A thread with less than 256 KB of stack left cannot use OpenCL in this
+ *               process: pools that it opens have no OpenCL device, and its synchronous calls use other devices. Jobs
+ *               that it submits are not affected. Exit handlers and key destructors cannot open OpenCL devices either.
  * Fork          A handle belongs to the process that made it. In a child, of fork, _Fork or clone, every call on it
  *               returns ROWPOOL_EFORKED, and close and release only drop memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are
  *               borrowed: until the call returns, or until the job is done for the _async forms.
  * Sizes         All sizes are 64-bit and checked; nothing wraps.
  * Descriptors   rowpool's are closed on exec and never 0, 1 or 2, even where these are closed. A driver's may be.
- * Floating      Row functions run in the default floating-point environment (to nearest, with subnormals, no traps),
- * point         whatever the caller's is, which is the same after the call, exception flags included (but for those that
- *               long double raises on x86-64). The callback of rowpool_map_stream runs in the caller's.
+ * Floating      Row functions run in the default floating-point environment: round to nearest, subnormals kept, no
+ * point         traps. The caller's environment, exception flags included, is restored afterwards; only x87 flags that
+ *               long double raises on x86-64 stay. The callback of rowpool_map_stream runs in the caller's environment.
  *
  * Not promised: counts after a failed or cancelled map (they are never written outside their array); the order in
  * which rows are visited; which device answers.
@@ -197,9 +198,9 @@ typedef enum {
  *
  *     rowpool_options options = {.size = sizeof options, .device = "cpu"};
  *
- * A program that runs with more rights than whoever started it (setuid) has no use for the variables. The loader and the
- * drivers of OpenCL have: OCL_ICD_VENDORS names a library that is loaded. So auto has no OpenCL there; where the program
- * itself names cpu, gpu, accelerator, all, P:D or isolated, it trusts that environment, or has cleaned it before. */
+ * A program that runs with more rights than whoever started it (setuid) ignores the variables. The OpenCL loader and its
+ * drivers do not: OCL_ICD_VENDORS names a library that is loaded. In such a program auto therefore has no OpenCL. Name a
+ * device (cpu, gpu, accelerator, all, P:D or isolated) only where the environment is trusted, or was cleaned before. */
 typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
@@ -211,8 +212,8 @@ typedef struct {
      *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
      *   isolated     OpenCL in helper processes, one for each device, which are started again when a driver ends them.
      *                The devices are those that auto would take, or what ROWPOOL_ISOLATED_DEVICE says. Memory as for
-     *                fork, but that a process which may not be read cannot use it. A helper that does not say within 30
-     *                seconds that it has a device is ended. The environment must not change while it is in use.
+     *                fork, but that a process which may not be read cannot use it. A helper that does not report
+     *                a device within 30 seconds is killed. The environment must not change while it is in use.
      *                ROWPOOL_HELPER: the program
      *   fork         worker processes
      *   host         the calling thread (for asynchronous jobs, the pool's own thread)
@@ -239,7 +240,7 @@ typedef struct {
      * out, and workers that die are still replaced. */
     bool strict;
 
-    /* ROWPOOL_ISOLATE: "never" or "always"; either is enough for always. Then no driver is loaded into this process: auto,
+    /* ROWPOOL_ISOLATE: "never" or "always". It is on if the option or the variable says always: then no driver is loaded into this process: auto,
      * cpu, gpu, accelerator, all and P:D name devices of helper processes, which together are the device isolated. */
     rowpool_isolate isolate;
 } rowpool_options;
@@ -255,14 +256,14 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
  * waited for, OpenCL devices end the chunks that they have. Does not wait. The pool stays usable: its workers are
  * replaced.
  *
- * A function that never ends is ended, with the process that it runs in, only on fork and isolated: by terminate at once;
- * by a cancel, a deadline, or a callback that ends its stream, when the worker is still at the same chunk a second or so
- * later. rowpool_close waits for it, as for any call, so one of these comes before. On the host, and in OpenCL in this
- * process, nothing can end it: all of these then wait for its chunk. What may never end belongs on isolated or fork. */
+ * A function that never ends can be stopped on fork and isolated only, with the process that runs it: by terminate at
+ * once; by a cancel, a deadline, or a callback that ends its stream, if the worker is still at the same chunk about a
+ * second later. Call one of these before rowpool_close, which otherwise waits. On the host, and with OpenCL in this
+ * process, nothing can stop a chunk that runs. A function that may never end belongs on isolated or fork. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
-/* Waits for every job and call in flight, then closes. NULL is fine. Not from inside a callback of the pool's, or of one
- * within such a callback: there it does nothing but say so on standard error. */
+/* Waits for every job and call in flight, then closes. NULL is fine. Not from a callback of this pool, nor from a
+ * callback nested in one: there it only prints a message on standard error. */
 ROWPOOL_API void rowpool_close(rowpool *pool);
 
 typedef enum {
@@ -367,8 +368,8 @@ typedef enum { ROWPOOL_FOLD, ROWPOOL_BODY } rowpool_form;
 enum {
     ROWPOOL_MOST_INPUTS = 4,
 
-    /* Bytes of an arguments_t, an accumulator_t and a result_t: a device has many of them at once on one thread's stack. A
-     * function with a larger one is refused with EINVAL on every pool; one that is plain C alone may have any. */
+    /* The largest arguments_t, accumulator_t and result_t, in bytes: a CPU device keeps many of them on one thread's
+     * stack. A function with a larger one is refused with EINVAL on every pool, unless it has no text for OpenCL. */
     ROWPOOL_MOST_STRUCT_BYTES = 16384
 };
 
@@ -491,7 +492,7 @@ typedef struct {
     size_t first_row;
 } rowpool_call;
 
-/* Maps. No rows are nothing to do, for any function on any pool, in each form of a call. EINVAL: a wrong argument (the
+/* Maps. A call with no rows succeeds at once, for any function on any pool. EINVAL: a wrong argument (the
  * message names it). EBUILD: the function does not compile for a device; with the beginning of its log. ENODEVICE: no
  * device of the pool can run it: no text for OpenCL, no C form for processes. EWORKER: a row twice killed the worker
  * process that had it; all other rows are answered, unless it is hundreds that kill: the message says how many rows have
@@ -598,8 +599,8 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply_async(rowpool *pool, ro
                                                                rowpool_job **job, rowpool_error *error);
 
 /* Waits until the job is done and returns the job's own status and error. timeout_ms < 0: for ever.
- * ENOTREADY: it is not done yet; ETIMEDOUT is the status of a job that is done, for its own time was up. EDEADLK: called
- * from a callback of the same pool, and the job is not done. */
+ * ENOTREADY: it is not done yet. ETIMEDOUT: the job itself ended at its deadline. EDEADLK: called from a callback of the
+ * same pool, and the job is not done. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error);
 
 /* The job's status without waiting: ENOTREADY while it is not done. */

@@ -95,7 +95,7 @@ typedef struct rowpool_mpi_file rowpool_mpi_file; /* a .npy file, and which of i
 /* Collective. A .npy file that every rank can read. Its rows are those of the last axis; or, where offsets is not NULL,
  * ragged rows of its only axis: offsets is the path of a .npy file of the one axis of int64 or int32 offsets, in elements, one
  * more than there are rows. Each rank maps the file and touches its own rows alone; an array in Fortran order, of the other
- * byte order or of bool is read whole, and where need be converted in memory: of bool any byte but 0 is 1. A file of several
+ * byte order or of bool is read whole, and converted in memory where necessary: any bool byte but 0 becomes 1. A file of several
  * arrays is refused. The file must not change while it is open.
  * EINVAL: no such file or array, or offsets, the first wrong one named, or not the same file on all ranks; ESYSTEM: it
  * cannot be read; ENOMEM. */

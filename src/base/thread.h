@@ -13,8 +13,8 @@
 rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument,
                                rowpool_error *error);
 
-/* Calls run(NULL) when the calling thread ends, or calls exit: then before all handlers of exit. False: out of memory, or
- * a C library that has no such call, as musl. */
+/* Calls run(NULL) when the calling thread ends or calls exit(), before any exit handler. False: out of memory, or not
+ * supported by the C library (musl). */
 bool rp_thread_at_end(void (*run)(void *unused));
 
 /* Blocks the same signals in the calling thread, so that threads started meanwhile by a driver inherit the mask. */

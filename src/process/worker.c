@@ -49,8 +49,8 @@ static void forestall_handlers(void *unused)
 }
 #endif
 
-/* To register a handler of exit() in a child is not safe: another thread of the parent may have held the lock. But what
- * belongs to the thread that forks runs before all handlers, when exit() is under way in the child already. */
+/* Registering an exit handler in a child is not safe: another thread of the parent may have held the lock. So the thread
+ * that forks registers a thread destructor; in the child it runs at the start of exit(), and registers `leave` there. */
 static void prepare_exit(void)
 {
     static _Thread_local bool prepared;

@@ -37,18 +37,18 @@ static void stop(rp_cl_device *state)
 
 /* ---- The end of the process --------------------------------------------------------------------------------------
  *
- * exit runs what C++ has for the end of its thread, then the handlers, the latest first. Compilers add handlers as they
- * build, which take down what every build needs; so no build may be under way by then. Whoever calls exit is noticed by
- * the former: it is asked for in the thread that loads the library, mostly the first, and in each that opens a device or
- * orders a build. A thread that merely ends runs the destructors of its keys next, which exit does not. What builds have
- * added by then is preceded by a handler that is added after each: so an exit in any other thread is noticed too. During
- * the first build it is not: nobody waits then, for that would be too late, and the process is gone in a moment. */
+ * exit() runs the C++ thread_local destructors of the calling thread, then the exit handlers, latest first. A compiler
+ * registers exit handlers while it builds, which destroy what every build needs: so no build may run when they start.
+ * exit() is detected in two ways: by a thread destructor in each watched thread (the one that loads the library, and each
+ * that opens a device or orders a build), and by an exit handler that is added after each build. An exit() in another
+ * thread during the first build is not detected. A thread that merely ends runs the destructors of its keys next, which
+ * exit() does not: then builds may begin again. The first launches of kernels, outside the builder, are not counted. */
 
 static struct {
     pthread_mutex_t lock; /* taken after a device's */
     pthread_cond_t changed;
     unsigned builds; /* under way */
-    unsigned ends;   /* threads that end, or end the process: as long as there are any, no build begins */
+    unsigned ends;   /* threads that are ending or have called exit(): while there are any, no build begins */
     pthread_key_t key;
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
 

@@ -682,7 +682,7 @@ static cl_int outcome(const rp_cl_chunk *chunk, cl_int read_status)
 
 /* ---- The rehearsal ---------------------------------------------------------------------------------------------- */
 
-/* Launches one form with all of its arrays in place of which it has the arguments': of no rows it reads none. */
+/* A warm-up launch with zero rows: the argument buffer stands in for every array, and none is read. */
 static rowpool_status rehearse(rp_device *device, rp_cl_program *program, rp_cl_kernel form, rp_task *task,
                                rowpool_error *error)
 {

@@ -70,9 +70,9 @@ typedef struct rp_cl_program {
     rowpool_error *failure; /* RP_CL_FAILED: why; owned */
     cl_program program;
     atomic_bool launched[RP_CL_KERNELS]; /* at least once: it did not take a compiler's time again */
-    size_t users;                        /* chunks, and the builder, that are at it: it stays */
-    size_t lanes;                        /* that have kernels of it: it goes after them */
-    bool dropped;                        /* it is none of the device's any more */
+    size_t users;                        /* chunks and builders that use it; it is not dropped while there are any */
+    size_t lanes;                        /* lanes that hold its kernels; it is freed after the last */
+    bool dropped;                        /* out of the device's list */
 } rp_cl_program;
 
 typedef struct rp_cl_kernels {
@@ -168,7 +168,7 @@ bool rp_cl_build_next(rp_device *device);
 void rp_cl_builder_end(rp_cl_device *state);
 
 /* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False: the
- * process ends, or a thread does, and that was not waited for. The device's lock is not held. */
+ * process or a thread is ending, so nothing is to be built. The device's lock is not held. */
 bool rp_cl_build_begin(bool waits);
 void rp_cl_build_end(bool built);
 

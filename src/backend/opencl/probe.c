@@ -237,7 +237,7 @@ void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device)
     }
     if (rp_cl_thread_ends() || !rp_cl_build_begin(true)) {
         report_none(
-            "drivers crash where the process, or the calling thread, ends: in an exit handler, or in a destructor "
+            "OpenCL cannot be used while the process or a thread is ending, as in an exit handler or the destructor "
             "of a thread's key",
             found, list);
         return;

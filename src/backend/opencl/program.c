@@ -286,7 +286,7 @@ static rowpool_status build_before_end(rp_device *device, rp_cl_program *entry, 
                                        rowpool_error *error)
 {
     if (!rp_cl_build_begin(waits))
-        return rp_fail(error, ROWPOOL_EDEVICE, "device %s: %s is not built any more: the process ends",
+        return rp_fail(error, ROWPOOL_EDEVICE, "device %s: %s was not built: the process, or a thread of it, is ending",
                        device->info.index, entry->name);
     rowpool_status status = build(device, entry, error);
     if (status == ROWPOOL_OK)

@@ -19,7 +19,7 @@
 
 enum {
     STOPPED_LOOKS = 8,          /* a worker found stopped so many times in a row, 250 ms apart, is given up, */
-    UNWANTED_LOOKS = 5,         /* or found at the same task that nobody wants: it has a second to come to its end */
+    UNWANTED_LOOKS = 5,         /* grace period at an unwanted task, in the same looks: about 1.25 s */
     DISMISS_MS = 1000,          /* what a worker has to end when it is told to, */
     DISMISS_PROGRAM_MS = 10000, /* and a program, which has to complete what it compiles */
     EVENTS = 64,

@@ -73,9 +73,9 @@ typedef struct {
     size_t tasks;         /* in `sent` */
     rp_workers_buffer *buffers;
     size_t n_buffers;
-    unsigned stopped;   /* looks in a row that found it stopped, */
-    unsigned unwanted;  /* and that found it at a task that nobody waits for any more, */
-    uint64_t looked_at; /* this one */
+    unsigned stopped;   /* consecutive looks that found it stopped */
+    unsigned unwanted;  /* consecutive looks that found it at the same unwanted task */
+    uint64_t looked_at; /* the number of the task that was last looked at */
     bool overdue;       /* killed because it stayed stopped, */
     bool interrupted;   /* or because the caller had enough */
     bool broken;        /* sent what is no answer: nothing more is believed */

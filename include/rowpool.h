@@ -258,7 +258,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
  *
  * A function that never ends can be stopped on fork and isolated only, with the process that runs it: by terminate at
  * once; by a cancel, a deadline, or a callback that ends its stream, if the worker is still at the same chunk about a
- * second later. Call one of these before rowpool_close, which otherwise waits. On the host, and with OpenCL in this
+ * second later, or ten where a driver may be compiling for it. Call one of these before rowpool_close, which otherwise waits. On the host, and with OpenCL in this
  * process, nothing can stop a chunk that runs. A function that may never end belongs on isolated or fork. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 

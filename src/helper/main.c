@@ -18,6 +18,7 @@ typedef struct {
     bool stands_in;  /* built-in functions are computed here until their kernels are built */
     size_t stood_in; /* bytes of the last chunk that was */
     const rp_cpu *cpu;
+    rp_work_mark *mark;
 } executor;
 
 /* Opens the first device; where nobody named it, one that cannot be opened is passed over. */
@@ -155,7 +156,9 @@ static bool compute(rp_work_chunk *chunk, const rp_work *work, void *context)
     }
     rp_task task = {.map = &map, .chunk = whole, .device = device, .results = rows.results};
     rowpool_error error = {0};
+    atomic_store(&own->mark->submitting, true);
     rowpool_status status = device->backend->submit(device, &task, &error);
+    atomic_store(&own->mark->submitting, false);
     if (status == ROWPOOL_OK)
         status = device->backend->finish(device, &task, &error);
     if (task.cold)
@@ -186,6 +189,7 @@ int main(int argc, char **argv)
         return 1;
     own.stands_in = strcmp(argv[3], "automatic") == 0;
     own.cpu = rp_cpu_at(0);
+    own.mark = mark;
     rp_work_serve(&self, mark, compute, &own);
     own.device.backend->close(&own.device, false);
     return 0;

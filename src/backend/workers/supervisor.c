@@ -19,7 +19,8 @@
 
 enum {
     STOPPED_LOOKS = 8,          /* a worker found stopped so many times in a row, 250 ms apart, is given up, */
-    UNWANTED_LOOKS = 5,         /* grace period at an unwanted task, in the same looks: about 1.25 s */
+    UNWANTED_LOOKS = 5,         /* grace period at an unwanted task, in the same looks: about 1.25 s, */
+    SUBMITTING_LOOKS = 40,      /* and 10 s while a driver may be compiling: it would begin anew for the next call */
     DISMISS_MS = 1000,          /* what a worker has to end when it is told to, */
     DISMISS_PROGRAM_MS = 10000, /* and a program, which has to complete what it compiles */
     EVENTS = 64,
@@ -76,6 +77,7 @@ static rowpool_status start(rp_workers *state, size_t index)
     rp_worker worker;
     rowpool_error error;
     atomic_store(&state->marks[index].initialising, false);
+    atomic_store(&state->marks[index].submitting, false);
     pthread_mutex_unlock(&state->lock);
     uint64_t libraries = rp_workers_libraries(); /* before: one that is loaded meanwhile may be missing */
     rowpool_status status = state->kind->start(state, index, &worker, &error);
@@ -273,14 +275,15 @@ static void hang_up(rp_workers *state, rp_workers_slot *slot, rp_workers_list *d
 }
 
 /* Counts the looks that found a worker at the same unwanted task; true: it has had its time. */
-static bool outstays(rp_workers_slot *slot)
+static bool outstays(const rp_workers *state, rp_workers_slot *slot)
 {
+    const bool submitting = atomic_load(&state->marks[slot - state->slots].submitting);
     const rp_workers_flight *oldest = slot->sent.first;
     if (slot->looked_at != oldest->number)
         slot->unwanted = 0;
     slot->looked_at = oldest->number;
     slot->unwanted = rp_workers_is_unwanted(oldest->task) ? slot->unwanted + 1 : 0;
-    return slot->unwanted >= UNWANTED_LOOKS;
+    return slot->unwanted >= (submitting ? SUBMITTING_LOOKS : UNWANTED_LOOKS);
 }
 
 /* Looks are counted, not seconds: while this process itself was stopped, with its workers, none passes. */
@@ -292,8 +295,14 @@ static void look_at(rp_workers *state, rp_workers_slot *slot, rp_workers_list *d
         bury(state, slot, false, done);
     if (slot->state != RP_WORKERS_READY)
         return;
+    if (!take_answers(state, slot, done)) { /* those that are there count before it is judged */
+        hang_up(state, slot, done);
+        return;
+    }
+    if (slot->tasks == 0)
+        return;
     slot->stopped = rp_worker_is_stopped(&slot->worker) ? slot->stopped + 1 : 0;
-    const bool stays_stopped = slot->stopped >= STOPPED_LOOKS, goes_on = outstays(slot);
+    const bool stays_stopped = slot->stopped >= STOPPED_LOOKS, goes_on = outstays(state, slot);
     if (!stays_stopped && !goes_on)
         return;
     slot->overdue |= stays_stopped;

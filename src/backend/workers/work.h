@@ -14,6 +14,7 @@ typedef struct {
     _Alignas(64)
         atomic_uint_least64_t number; /* of the task that it began last. No two workers write to one cache line */
     atomic_bool initialising;         /* it is in the user's initialiser */
+    atomic_bool submitting;           /* a driver has the task and may be compiling for it */
 } rp_work_mark;
 
 /* Where an array of the chunk is: always by its address in the parent, and by a mapping where it can be mapped. */

@@ -198,7 +198,8 @@ rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, s
     while (!state->opened)
         pthread_cond_wait(&state->begun, &state->lock);
     size_t started = state->workers;
-    if (started == 0)
+    const size_t missing = state->missing;
+    if (started == 0 || (missing > 0 && kind->program && !options->automatic)) /* each device was named */
         status = rp_fail(error, state->last_error.status, "%s", state->last_error.message);
     pthread_mutex_unlock(&state->lock);
     if (status != ROWPOOL_OK) {
@@ -206,8 +207,8 @@ rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, s
         destroy(state);
         return status;
     }
-    if (started < asked && !kind->program)
-        rp_log(RP_LOG_WORKER, "only %zu of %zu worker processes could be started", started, asked);
+    if (missing > 0)
+        rp_log(RP_LOG_WORKER, "only %zu of %zu worker processes could be started", started, started + missing);
     device->lanes = RP_WORKERS_DEPTH * started;
     device->parallel = started;
     device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : kind->chunk_bytes;

@@ -462,7 +462,9 @@ void *rp_workers_supervise(void *argument)
 {
     rp_workers *state = argument;
     pthread_mutex_lock(&state->lock);
-    state->workers = fill_slots(state); /* do with those, rather than try for more again and again */
+    const size_t started = fill_slots(state);
+    state->missing = state->workers - started;
+    state->workers = started; /* do with those, rather than try for more again and again */
     state->opened = true;
     pthread_cond_signal(&state->begun);
     pthread_mutex_unlock(&state->lock);

@@ -109,6 +109,7 @@ struct rp_workers {
     pthread_mutex_t lock; /* everything below, and the slots. Never held during fork */
     pthread_cond_t begun;
     size_t workers; /* slots: as many as could be started at first */
+    size_t missing; /* workers that could not be started when the device was opened */
     bool opened, stopping;
     bool watching;         /* the timer runs */
     rp_workers_list queue; /* not sent yet */

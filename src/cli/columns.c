@@ -100,6 +100,19 @@ bool find_kind(table *t, cell_kind *kind, const char *cell)
     return true;
 }
 
+/* Another separator in a word between commas that nobody asked for: then these may be the decimal ones. */
+static bool check_separators(table *t, size_t column, const char *cell)
+{
+    char hints[HINTS];
+    const bool asked = t->reader.dialect.delimiter_given || t->reader.dialect.delimiter != ',';
+    const char *separator = asked ? NULL : strpbrk(cell, ";|\t");
+    return separator == NULL || refuse(t, column, "'%.60s' holds a %s, which may be what separates cells%s", cell,
+                                       *separator == ';'   ? "semicolon"
+                                       : *separator == '|' ? "vertical bar"
+                                                           : "tab",
+                                       hints_for(hints, t, column, cell));
+}
+
 /* ---- The header ------------------------------------------------------------------------------------------------- */
 
 /* Whether cells from that one on are integers, each one above the one before it. */
@@ -172,6 +185,11 @@ bool take_first_row(table *t, bool *header)
     t->columns = t->cells.count;
     if (!note_comments(t) || !is_header(t, header))
         return false;
+    const char *name = t->cells.bytes;
+    for (size_t i = 0; *header && i < t->cells.count; i++, name = next_text(name)) {
+        if (!check_separators(t, i, name))
+            return false;
+    }
     if (*header) {
         t->names = t->cells;
         t->cells = (text_list){0};
@@ -179,7 +197,13 @@ bool take_first_row(table *t, bool *header)
     return true;
 }
 
-/* R leaves out the name of the first column. */
+/* As R leaves it out. Behind a single name the comma may be in a number; a last cell that is empty is no column. */
+static bool lacks_first_name(const table *t)
+{
+    return t->names.count > 1 && !t->options->ragged && t->cells.count == t->names.count + 1 &&
+           text_at(&t->cells, t->cells.count - 1)[0] != '\0';
+}
+
 static bool add_first_name(table *t)
 {
     text_list names = {0};
@@ -327,6 +351,8 @@ bool check_label(table *t, const char *cell)
     if (!find_kind(t, &kind, cell))
         return false;
     char hints[HINTS];
+    if (kind == CELL_WORD && !check_separators(t, t->label, cell))
+        return false;
     if (kind == CELL_NUMBER)
         return refuse_mixture(t, t->label, text_at(&t->in->labels, t->word_row), t->word_line, cell);
     return kind != CELL_DAMAGED ||
@@ -381,8 +407,7 @@ bool choose_columns(table *t, bool is_there)
 {
     t->begun = true;
     t->first_line = t->line;
-    if (is_there && t->names.count > 0 && !t->options->ragged && t->cells.count == t->names.count + 1 &&
-        !add_first_name(t))
+    if (is_there && lacks_first_name(t) && !add_first_name(t))
         return false;
     if (is_there && !extend_text(&t->first, t->cells.bytes, t->cells.used))
         return out_of_memory(t);

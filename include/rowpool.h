@@ -240,8 +240,9 @@ typedef struct {
      * out, and workers that die are still replaced. */
     bool strict;
 
-    /* ROWPOOL_ISOLATE: "never" or "always". It is on if the option or the variable says always: then no driver is loaded into this process: auto,
-     * cpu, gpu, accelerator, all and P:D name devices of helper processes, which together are the device isolated. */
+    /* ROWPOOL_ISOLATE: "never" or "always". It is on if the option or the variable says always: then no driver is loaded
+     * into this process. auto, cpu, gpu, accelerator, all and P:D name devices of helper processes, which together are
+     * the device isolated. */
     rowpool_isolate isolate;
 } rowpool_options;
 
@@ -258,8 +259,9 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
  *
  * A function that never ends can be stopped on fork and isolated only, with the process that runs it: by terminate at
  * once; by a cancel, a deadline, or a callback that ends its stream, if the worker is still at the same chunk about a
- * second later, or ten where a driver may be compiling for it. Call one of these before rowpool_close, which otherwise waits. On the host, and with OpenCL in this
- * process, nothing can stop a chunk that runs. A function that may never end belongs on isolated or fork. */
+ * second later, or ten seconds where a driver may be compiling for it. Call one of these before rowpool_close, which
+ * otherwise waits. On the host, and with OpenCL in this process, nothing can stop a chunk that runs. A function that may
+ * never end belongs on isolated or fork. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
 /* Waits for every job and call in flight, then closes. NULL is fine. Not from a callback of this pool, nor from a

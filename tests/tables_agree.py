@@ -222,7 +222,8 @@ def read_reference(case):
     columns = len(rows[first])
     data = rows[first + 1:] if is_header else rows
     begin = next((row for row in data if row is not None), None)
-    if begin is not None and names and "g" not in case and len(begin) == columns + 1:
+    if begin is not None and names and "g" not in case and len(begin) == columns + 1 and \
+            begin[-1] != "" and (columns > 1 or case["delimiter"] != ","):
         names = [""] + names
         columns += 1
         notes.append("column 1 has none")

@@ -347,6 +347,14 @@ static int run_and_end(const char *how, int milliseconds)
     return status;
 }
 
+TEST(small_stacks_hurt_nobody_else)
+{
+    if (TEST_SANITIZED)
+        skip_since("sanitizers need more");
+    assert_int_equal(run_and_end("refused", 0), 0);
+    assert_int_equal(run_and_end("small-default", 0), 0);
+}
+
 TEST(a_process_may_end_while_one_builds)
 {
     static const char *const ways[] = {"exit", "return", "thread"};
@@ -432,6 +440,39 @@ static void *end_with_key(void *argument)
     return NULL;
 }
 
+/* A thread that is refused for its small stack has used no driver: a child that is forked later may. */
+static int fork_after_refusal(void)
+{
+    enum { STACK = 96 << 10 };
+    const rowpool_options options = {.size = sizeof options, .device = "cpu"};
+    pthread_attr_t attributes;
+    pthread_t thread;
+    rowpool *pool;
+    int status;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    assert_int_equal(pthread_create(&thread, &attributes, open_only, NULL), 0);
+    pthread_join(thread, NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(rowpool_open(&pool, &options, NULL) == ROWPOOL_OK ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+}
+
+/* Threads of the library's own have a stack that is large enough, whatever the default is. */
+static int open_with_small_default(void)
+{
+    enum { STACK = 96 << 10 };
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    assert_int_equal(pthread_setattr_default_np(&attributes), 0);
+    left = open_pool("cpu");
+    order_build_by_job();
+    return 0;
+}
+
 static int end_unprepared(const char *how, int milliseconds)
 {
     const bool again = strstr(how, "-again") != NULL;
@@ -486,6 +527,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_text_that_does_not_build_leaves_the_host),
         cmocka_unit_test(threads_and_jobs_share_what_is_built),
         cmocka_unit_test(a_thread_with_a_small_stack_uses_no_driver),
+        cmocka_unit_test(small_stacks_hurt_nobody_else),
         cmocka_unit_test(close_waits_for_the_builder),
         cmocka_unit_test(a_forked_child_does_not),
         cmocka_unit_test(a_process_may_end_while_one_builds),
@@ -500,6 +542,10 @@ int main(int argc, char **argv)
         data[i] = (int32_t)test_below(&random, 10);
         counts[i / WIDTH] += 4 <= data[i] && data[i] <= 8;
     }
+    if (argc > 2 && strcmp(argv[1], "refused") == 0)
+        return fork_after_refusal();
+    if (argc > 2 && strcmp(argv[1], "small-default") == 0)
+        return open_with_small_default();
     if (argc > 2)
         return strstr("exit return thread", argv[1]) != NULL ? end(argv[1], atoi(argv[2]))
                                                              : end_unprepared(argv[1], atoi(argv[2]));

@@ -545,10 +545,7 @@ TEST(reads_decimal_commas)
          "line 1, column 2: '1.234,5' is no number; --skip 2 leaves the column out, --header yes takes this row as "
          "names",
          {{'D', ";"}, {'N', ","}}},
-        {"a;b\n1,5;2\n",
-         "line 1, column 1: 'a;b' holds a semicolon, which may be what separates cells; --delimiter ';' separates "
-         "cells there",
-         {{0}}},
+        {"a;b\n1,5;2\n", "line 2 has 2 cells where the first row has 1; --delimiter ';' separates cells there", {{0}}},
         {"1,2\n", "--decimal is what separates cells, ',', too; --delimiter names another one", {{'N', ","}}},
     };
     CHECK_ALL(cases, "csv");
@@ -790,23 +787,21 @@ TEST(refuses_bad_text_with_its_place)
          "names",
          {{0}}},
         {"Berlin;20,5\nMainz;18,3\n",
-         "line 1, column 1: 'Berlin;20' holds a semicolon, which may be what separates cells; --delimiter ';' "
-         "separates "
-         "cells there, --labels 1 takes the column as labels, --skip 1 leaves the column out, --header yes takes this "
-         "row as names",
-         {{0}}},
-        {"2020-01-01\t1,5\n2020-01-02\t2,5\n",
-         "line 1, column 1: '2020-01-01\t1' holds a tab, which may be what separates cells; --format tsv takes tabs as "
-         "what separates cells, --labels 1 takes the column as labels, --skip 1 leaves the column out, --header yes "
+         "line 1, column 1: 'Berlin;20' may be several cells, and the comma behind it a decimal one; --delimiter ';' "
+         "separates cells there, --labels 1 takes the column as labels, --skip 1 leaves the column out, --header yes "
          "takes this row as names",
          {{0}}},
+        {"2020-01-01\t1,5\n2020-01-02\t2,5\n",
+         "line 1, column 1: '2020-01-01\t1' may be several cells, and the comma behind it a decimal one; --format tsv "
+         "takes tabs as what separates cells, --labels 1 takes the column as labels, --skip 1 leaves the column out, "
+         "--header yes takes this row as names",
+         {{0}}},
         {"Stadt;Temp, max\nBerlin;20,5\n",
-         "line 1, column 1: 'Stadt;Temp' holds a semicolon, which may be what separates cells; --delimiter ';' "
-         "separates cells there, --labels 1 takes the column as labels, --skip 1 leaves the column out",
+         "line 2, column 1 (Stadt;Temp): 'Berlin;20' may be several cells, and the comma behind it a decimal one; "
+         "--delimiter ';' separates cells there, --labels 1 takes the column as labels, --skip 1 leaves the column out",
          {{0}}},
         {"Zeit|Wert\n12:00|1,5\n",
-         "line 1, column 1: 'Zeit|Wert' holds a vertical bar, which may be what separates cells; --delimiter '|' "
-         "separates cells there",
+         "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
          {{0}}},
         {"x\n1,5\n2,5\n", "line 2 has 2 cells where the first row has 1; --delimiter says what separates cells", {{0}}},
         {"a,b\n1,2,\n3,4,\n", "line 2 has 3 cells where the first row has 2; --ragged takes rows of any length", {{0}}},

@@ -770,6 +770,15 @@ TEST(every_word_for_a_device)
 }
 
 /* Each device has a helper of its own; each dies and comes again as itself. */
+/* A helper that ends at once where it is asked for the second device. */
+static void write_helper_of_the_first(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, "#!/bin/sh\n[ \"$2\" != 0:1 ] || exit 1\nexec '%s' \"$@\"\n", helper) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
 TEST(several_devices)
 {
     setenv("POCL_DEVICES", "pthread basic", 1);
@@ -790,6 +799,15 @@ TEST(several_devices)
         assert_int_equal(kill(pids[i], SIGKILL), 0);
     check_counts(pool, &rows, counts);
     rowpool_close(pool);
+    rowpool_error error;
+    char path[] = "/tmp/rowpool-helper-XXXXXX";
+    assert_true(close(mkstemp(path)) == 0 && chmod(path, 0700) == 0);
+    write_helper_of_the_first(path);
+    setenv("ROWPOOL_HELPER", path, 1);
+    const rowpool_options named = {.size = sizeof named, .device = "0:0,0:1", .isolate = ROWPOOL_ISOLATE_ALWAYS};
+    assert_refused(rowpool_open(&pool, &named, &error), ROWPOOL_EDEVICE, error, "before it had a device");
+    setenv("ROWPOOL_HELPER", helper, 1);
+    unlink(path);
     pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS); /* the same cores twice */
     assert_int_equal(helpers_of(pool), 1);
     rowpool_close(pool);

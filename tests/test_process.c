@@ -499,6 +499,26 @@ static int print_id(void *argument, int pipe)
     return 0;
 }
 
+static void *look_while_cancelled(void *process)
+{
+    (void)pthread_cancel(pthread_self());
+    (void)rowpool_process_alive(process);
+    rowpool_process_state state;
+    return rowpool_process_status(process, &state, NULL) == ROWPOOL_OK ? NULL : process;
+}
+
+TEST(a_cancelled_thread_leaves_no_lock)
+{
+    pthread_t thread;
+    rowpool_process *process = start(nothing, NULL, NULL);
+    void *result;
+    assert_int_equal(pthread_create(&thread, NULL, look_while_cancelled, process), 0);
+    pthread_join(thread, &result);
+    assert_null(result); /* or it ended within a call, with the lock */
+    assert_int_equal(joined(process).exit_code, 0);
+    rowpool_process_close(process);
+}
+
 TEST(two_processes_in_turn)
 {
     char text[2][100];
@@ -534,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_reads_is_not_waited_for),
         cmocka_unit_test(a_thread_that_prints_is_not_waited_for),
         cmocka_unit_test(a_child_has_no_pipe_but_its_own),
+        cmocka_unit_test(a_cancelled_thread_leaves_no_lock),
         cmocka_unit_test(two_processes_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

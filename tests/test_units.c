@@ -1,6 +1,10 @@
-/* Amounts as the program shows them. */
-#include "support.h"
+/* Small parts of the program: amounts as it shows them, and the file that it writes. */
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "replace.h"
+#include "support.h"
 #include "units.h"
 
 typedef void format_amount(char text[UNITS_TEXT], double amount);
@@ -42,12 +46,34 @@ TEST(seconds_are_shown_as_long_as_they_are)
     check_amount(format_seconds, 3725.9, "62 min 05 s");
 }
 
+/* What is printed where a standard stream is closed would be written to the file. */
+TEST(a_file_has_no_descriptor_of_a_standard_stream)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        static replacement files[2];
+        for (int fd = 0; fd <= STDERR_FILENO; fd++)
+            (void)close(fd);
+        const bool begun = replace_begin(&files[0], "/tmp/rowpool-test-units", NULL) == ROWPOOL_OK &&
+                           replace_begin_named(&files[1], "/tmp/rowpool-test-units", NULL) == ROWPOOL_OK;
+        const bool apart = files[0].fd > STDERR_FILENO && files[1].fd > STDERR_FILENO;
+        replace_discard(&files[1]);
+        replace_discard(&files[0]);
+        _exit(begun && apart ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_counted_in_powers_of_1024),
         cmocka_unit_test(rates_are_counted_in_powers_of_1000),
         cmocka_unit_test(seconds_are_shown_as_long_as_they_are),
+        cmocka_unit_test(a_file_has_no_descriptor_of_a_standard_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

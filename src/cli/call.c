@@ -69,8 +69,8 @@ static rowpool_status run_async(rowpool *pool, const rowpool_call *call, bool ca
         return fail_errno(error);
     rowpool_job *job;
     rowpool_status status = rowpool_map_async(pool, call, callback ? announce : NULL, &done, &job, error);
-    if (status ==
-        ROWPOOL_ESYSTEM) { /* there is no thread for it: then it is waited for, and a signal ends the program */
+    if (status == ROWPOOL_ESYSTEM) {
+        /* There is no thread for a job: the map is waited for, and a signal ends the program. */
         end_noting_interruptions();
         status = rowpool_map(pool, call, error);
     } else if (status == ROWPOOL_OK) {

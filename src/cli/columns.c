@@ -100,19 +100,6 @@ bool find_kind(table *t, cell_kind *kind, const char *cell)
     return true;
 }
 
-/* Another separator in a word between commas that nobody asked for: then these may be the decimal ones. */
-static bool check_separators(table *t, size_t column, const char *cell)
-{
-    char hints[HINTS];
-    const bool asked = t->reader.dialect.delimiter_given || t->reader.dialect.delimiter != ',';
-    const char *separator = asked ? NULL : strpbrk(cell, ";|\t");
-    return separator == NULL || refuse(t, column, "'%.60s' holds a %s, which may be what separates cells%s", cell,
-                                       *separator == ';'   ? "semicolon"
-                                       : *separator == '|' ? "vertical bar"
-                                                           : "tab",
-                                       hints_for(hints, t, column, cell));
-}
-
 /* ---- The header ------------------------------------------------------------------------------------------------- */
 
 /* Whether cells from that one on are integers, each one above the one before it. */
@@ -185,11 +172,6 @@ bool take_first_row(table *t, bool *header)
     t->columns = t->cells.count;
     if (!note_comments(t) || !is_header(t, header))
         return false;
-    const char *name = t->cells.bytes;
-    for (size_t i = 0; *header && i < t->cells.count; i++, name = next_text(name)) {
-        if (!check_separators(t, i, name))
-            return false;
-    }
     if (*header) {
         t->names = t->cells;
         t->cells = (text_list){0};
@@ -197,10 +179,11 @@ bool take_first_row(table *t, bool *header)
     return true;
 }
 
-/* As R leaves it out. Behind a single name the comma may be in a number; a last cell that is empty is no column. */
+/* As R leaves it out. A comma behind a single name may be one in a number; a last cell that is empty is no column. */
 static bool lacks_first_name(const table *t)
 {
-    return t->names.count > 1 && !t->options->ragged && t->cells.count == t->names.count + 1 &&
+    const size_t least = t->reader.dialect.delimiter == ',' ? 2 : 1;
+    return t->names.count >= least && !t->options->ragged && t->cells.count == t->names.count + 1 &&
            text_at(&t->cells, t->cells.count - 1)[0] != '\0';
 }
 
@@ -334,6 +317,20 @@ bool take_as_labels(table *t, label_rule rule)
             out_of_memory(t));
 }
 
+/* "Berlin;20" of Berlin;20,5: what separates cells is not the comma, which is the decimal one. */
+static bool check_separators(table *t, const char *label)
+{
+    char hints[HINTS];
+    const char *last = NULL;
+    for (const char *at = label; (at = strpbrk(at, ";|\t")) != NULL; at++)
+        last = at;
+    if (t->reader.dialect.delimiter_given || t->reader.dialect.delimiter != ',' || last == NULL || last[1] == '\0' ||
+        strspn(last + 1, "+-0123456789") < strlen(last + 1))
+        return true;
+    return refuse(t, t->label, "'%.60s' may be several cells, and the comma behind it a decimal one%s", label,
+                  hints_for(hints, t, t->label, label));
+}
+
 bool check_label(table *t, const char *cell)
 {
     cell_kind kind;
@@ -351,7 +348,7 @@ bool check_label(table *t, const char *cell)
     if (!find_kind(t, &kind, cell))
         return false;
     char hints[HINTS];
-    if (kind == CELL_WORD && !check_separators(t, t->label, cell))
+    if (kind == CELL_WORD && !check_separators(t, cell))
         return false;
     if (kind == CELL_NUMBER)
         return refuse_mixture(t, t->label, text_at(&t->in->labels, t->word_row), t->word_line, cell);

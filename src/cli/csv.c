@@ -140,9 +140,14 @@ static bool count_cells(table *t, size_t *counted, const char *cell, size_t coun
 
 static bool refuse_count(table *t, size_t count)
 {
-    t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu; %s", t->line,
-                     count, count == 1 ? "" : "s", t->columns,
-                     t->columns == 1 ? "--delimiter says what separates cells" : "--ragged takes rows of any length");
+    char hints[HINTS] = "";
+    if (t->columns == 1 && t->names.count == 1)
+        (void)hints_for(hints, t, 0, t->names.bytes);
+    t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu%s", t->line, count,
+                     count == 1 ? "" : "s", t->columns,
+                     t->columns > 1     ? "; --ragged takes rows of any length"
+                     : hints[0] != '\0' ? hints
+                                        : "; --delimiter says what separates cells");
     return false;
 }
 

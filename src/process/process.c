@@ -37,8 +37,8 @@ static bool flush(FILE *stream)
     return true;
 }
 
-/* At the end of a child: it returns, or calls exit(). Not the streams that the application opened: they may hold what the parent
- * writes too. */
+/* At the end of a child, which returns or calls exit(). The streams that the application opened are left alone: the parent
+ * writes what they hold. */
 static void flush_both(void)
 {
     flush(stdout);

@@ -115,11 +115,15 @@ def nearest(text):
 
 # ---- The reference: the table ------------------------------------------------------------------------------------------
 
-def counts_up(cells):
-    if not all(INTEGER.fullmatch(cell) for cell in cells):
+def increase(cells, decimal):
+    """Whether all are numbers, each above the one before it."""
+    if not all(kind(cell, decimal) == "number" for cell in cells):
         return False
-    numbers = [integer_of(cell) for cell in cells]
-    return all(after == before + 1 for before, after in zip(numbers, numbers[1:]))
+    try:
+        numbers = [nearest(plain(cell, decimal)) for cell in cells]
+    except Refused:
+        return False
+    return all(after > before for before, after in zip(numbers, numbers[1:]))
 
 
 def find_header(row, case):
@@ -129,9 +133,9 @@ def find_header(row, case):
     kinds = [kind(cell, case.get("N")) for cell in row]
     if all(k == "word" for k in kinds) or (row[0] == "" and len(row) > 1 and all(k == "word" for k in kinds[1:])):
         return True, []
-    if row[0] == "" and len(row) > 1 and (len(row) > 2 or row[1] == "0") and counts_up(row[1:]):
+    if row[0] == "" and len(row) > 1 and (len(row) > 2 or row[1] == "0") and increase(row[1:], case.get("N")):
         return True, ["the first row is taken as names"]
-    if kinds[0] == "word" and len(row) >= 4 and counts_up(row[1:]):
+    if kinds[0] == "word" and len(row) > 2 and increase(row[1:], case.get("N")):
         return False, ["the first row is taken as data"]
     return False, []
 

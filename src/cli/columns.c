@@ -1,5 +1,6 @@
 #include "columns.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -102,16 +103,18 @@ bool find_kind(table *t, cell_kind *kind, const char *cell)
 
 /* ---- The header ------------------------------------------------------------------------------------------------- */
 
-/* Whether cells from that one on are integers, each one above the one before it. */
-static bool counts_up(const table *t, size_t from)
+/* Whether the cells behind the first are numbers, each one above the one before it. False: out of memory. */
+static bool find_increase(table *t, bool *increases)
 {
-    int64_t before = 0;
-    const char *cell = text_at(&t->cells, from);
-    for (size_t i = from; i < t->cells.count; i++, cell = next_text(cell)) {
-        int64_t number;
-        if (parse_element(&number, ROWPOOL_INT64, cell) != PARSED ||
-            (i > from && (before == INT64_MAX || number != before + 1)))
-            return false;
+    double before = -INFINITY;
+    *increases = t->cells.count > 1;
+    const char *cell = next_text(t->cells.bytes);
+    for (size_t i = 1; i < t->cells.count && *increases; i++, cell = next_text(cell)) {
+        double number;
+        const char *plain = plain_cell(&t->scratch, cell, t->options->decimal);
+        if (plain == NULL)
+            return out_of_memory(t);
+        *increases = parse_element(&number, ROWPOOL_FLOAT64, plain) == PARSED && (number > before || i == 1);
         before = number;
     }
     return true;
@@ -135,8 +138,8 @@ static bool find_names(table *t, bool *names, cell_kind *first)
     return true;
 }
 
-/* Names that are numbers, as years are, may be meant where they count up: behind a first column without a name they are
- * taken as names, behind a word they are not. */
+/* Names may be numbers that increase, as years do, or booleans: behind a first column without a name they are taken as
+ * names, behind a word they are not. A single one is no series; but pandas calls the only column 0. */
 static bool is_header(table *t, bool *header)
 {
     cell_kind first = CELL_MISSING;
@@ -145,9 +148,15 @@ static bool is_header(table *t, bool *header)
         return true;
     if (!find_names(t, header, &first))
         return false;
-    const bool unnamed = t->cells.bytes[0] == '\0' && t->cells.count > 1 &&
-                         (t->cells.count > 2 || strcmp(text_at(&t->cells, 1), "0") == 0);
-    if (*header || !(unnamed || (first == CELL_WORD && t->cells.count >= 4)) || !counts_up(t, 1))
+    bool increases;
+    if (*header)
+        return true;
+    if (!find_increase(t, &increases))
+        return false;
+    const bool series = increases && t->cells.count > 2;
+    const bool unnamed = t->cells.bytes[0] == '\0' &&
+                         (series || (increases && strcmp(text_at(&t->cells, 1), "0") == 0));
+    if (!unnamed && !(series && first == CELL_WORD))
         return true;
     *header = unnamed;
     return add_note(t->in, unnamed ? "the first row is taken as names; --header no takes it as data"

@@ -12,23 +12,6 @@
 
 typedef struct rp_backend rp_backend;
 
-/* What all devices of a pool did in some stretches of time. */
-typedef struct {
-    double bytes, seconds, count;
-} rp_stretches;
-
-/* Whether a device is worth having beside the others, for runs of one kind (src/pool/trial.c). */
-typedef struct {
-    uint64_t kind; /* 0: of none */
-    bool out;      /* it is not: it is held off, */
-    bool trying;   /* but now it is the other way round, to compare */
-    rp_stretches with, without;
-    double rest;        /* seconds since the last trial */
-    unsigned doublings; /* of the time until the next */
-} rp_trial;
-
-enum { RP_TRIALS = 8 };
-
 /* A device that a backend found. The backend fills it in probe and open; the pool counts in it what it did. */
 typedef struct rp_device {
     const rp_backend *backend;
@@ -45,7 +28,6 @@ typedef struct rp_device {
     void *state;        /* open to close: the backend's */
     double rate;        /* the pool's, under its lock: bytes a second in the last run; 0: not known; */
     double left_out;    /* and how many seconds of runs it had no part in since then; */
-    rp_trial trials[RP_TRIALS];
     size_t kept; /* bytes of copies that are on it, or on their way; */
     bool full;   /* for one more there was no memory */
 } rp_device;

@@ -208,9 +208,7 @@ typedef struct rp_delivery {
 typedef struct {
     rp_device *device;
     bool aside;    /* it failed: it gets nothing more */
-    bool building; /* it waits for a compiler: it gets nothing yet; */
-    bool held;     /* it is held off, since the others do more without it; */
-    bool compared; /* or it is held off, or takes part, to see whether they do */
+    bool building; /* it waits for a compiler: it gets nothing yet */
     size_t in_flight;
     size_t pending;             /* bytes of its chunks in flight */
     size_t most;                /* bytes of a chunk: less than the device's when its memory ran out */
@@ -220,15 +218,6 @@ typedef struct {
     double bytes, busy;         /* done of late, and the seconds that it took: what is older counts for less */
     struct timespec busy_since; /* while in_flight > 0: from then on, `busy` does not say */
 } rp_participant;
-
-/* What all devices did of late: what trials compare. */
-typedef struct {
-    struct timespec begin;
-    size_t bytes;
-    bool on;     /* there is something to compare */
-    bool later;  /* it is not the run's first */
-    bool spoilt; /* a compiler's time is in it */
-} rp_stretch;
 
 /* Where the results of a stream go; each NULL: to the map's array instead. */
 typedef struct {
@@ -263,8 +252,6 @@ struct rp_run {
     size_t n_waiting, delivered; /* chunks to be delivered; rows that were */
     size_t left;                 /* bytes of elements not yet handed out */
     bool filled;                 /* chunks were handed out */
-    rp_stretch stretch;
-    bool no_trials;        /* a device failed: all others are wanted */
     size_t chunks, deaths; /* deaths: of workers, for which rows are to blame; */
     size_t barren;         /* and of them, those since a chunk was last done */
     bool stop;             /* no more chunks */
@@ -325,18 +312,6 @@ size_t rp_share_most_to_keep(const rp_run *run, const rp_participant *participan
 /* Before a chunk is submitted to a device, and after it was done. */
 void rp_share_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk);
 void rp_share_end(const rp_run *run, rp_participant *participant, const rp_task *task);
-
-/* ---- trial.c: whether a device is worth having beside the others -------------------------------------------------- */
-
-/* Before the first chunk: says which devices are held off. Takes the pool's lock, as the next two do. */
-void rp_trial_begin(rp_run *run);
-
-/* After a chunk was done, and after the last one of a run that went well. */
-void rp_trial_note(rp_run *run, const rp_task *task);
-void rp_trial_end(rp_run *run);
-
-/* Nobody is held off any more in this run. */
-void rp_trial_cancel(rp_run *run);
 
 /* ---- dispatcher.c ----------------------------------------------------------------------------------------------- */
 

@@ -234,8 +234,6 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
-    if (run->status == ROWPOOL_OK)
-        rp_trial_end(run);
     rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->map.name, rows->count,
            rp_map_elements(&run->map), rows->dtype->name, run->map.columns, run->chunks,
            run->status == ROWPOOL_OK ? "done" : run->error.message);
@@ -553,7 +551,6 @@ static void piece_failed(rp_run *run, rp_participant *participant, const rp_piec
         fail(run, error);
     } else {
         participant->aside = true;
-        rp_trial_cancel(run);
         rp_log(RP_LOG_DEVICE, "%s is put aside for this map: %s", device->info.index, error->message);
         give_back(run, piece);
         if (run->status == ROWPOOL_OK)
@@ -680,7 +677,6 @@ static bool somebody_builds(rp_run *run)
         participant->building = !device->backend->ready(device, &run->map, run->stood_in);
         builds |= participant->building;
     }
-    run->stretch.on &= !builds; /* there is nothing to compare */
     run->stood_in = 0;
     return builds;
 }
@@ -721,10 +717,8 @@ static void hand_out(rp_run *run)
 
 void rp_run_fill(rp_run *run)
 {
-    if (!run->filled) {
-        rp_trial_begin(run);
+    if (!run->filled)
         rp_floating_default(&run->callers);
-    }
     run->filled = true;
     do {
         hand_out(run);
@@ -754,7 +748,6 @@ void rp_run_complete(rp_run *run, rp_slot *slot)
     if (status == ROWPOOL_OK) {
         slot->task.cold |= slot->cold;
         rp_share_end(run, participant, &slot->task);
-        rp_trial_note(run, &slot->task);
         trace_chunk(run, slot, "chunk");
         piece_done(run, device, slot);
     }

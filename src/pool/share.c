@@ -26,7 +26,7 @@ static rivals rivals_of(const rp_run *run, const rp_participant *one)
     rivals all = {0};
     for (size_t i = 0; i < run->n_participants; i++) {
         const rp_participant *other = &run->participants[i];
-        if (other == one || other->aside || other->held || other->building)
+        if (other == one || other->aside || other->building)
             continue;
         double rate = other->rate > 0 ? other->rate : one->rate;
         all.count++;
@@ -101,8 +101,6 @@ static bool is_to_be_tried(const rp_participant *participant)
 bool rp_share_is_of_use(const rp_run *run, const rp_participant *participant)
 {
     const rivals others = rivals_of(run, participant);
-    if (participant->held)
-        return false;
     if (others.count == 0 || (participant->in_flight == 0 && participant->rate >= others.fastest))
         return true;
     if (participant->rate <= 0)
@@ -111,14 +109,14 @@ bool rp_share_is_of_use(const rp_run *run, const rp_participant *participant)
     return ready <= ((double)run->left + others.pending) / others.rate || is_to_be_tried(participant);
 }
 
-/* Whether nobody else has, or would get, a part of what is left. One that is held off to compare will be back soon. */
+/* Whether nobody else has, or would get, a part of what is left. */
 static bool is_alone(const rp_run *run, const rp_participant *participant)
 {
     for (size_t i = 0; i < run->n_participants; i++) {
         const rp_participant *other = &run->participants[i];
         if (other == participant || other->aside || other->building)
             continue;
-        if (other->pending > 0 || other->compared || rp_share_is_of_use(run, other))
+        if (other->pending > 0 || rp_share_is_of_use(run, other))
             return false;
     }
     return true;
@@ -151,7 +149,7 @@ size_t rp_share_most_to_keep(const rp_run *run, const rp_participant *participan
     double all = 0, fastest = 0;
     for (size_t i = 0; i < run->n_participants; i++) {
         const rp_participant *other = &run->participants[i];
-        if (other->aside || other->held)
+        if (other->aside)
             continue;
         if (other->rate <= 0 && run->n_participants > 1)
             return 0; /* nobody knows yet who is to have what */

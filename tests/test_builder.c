@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/opencl/opencl.h"
+#include "device/opencl/opencl.h"
 #include "entries.h"
-#include "pool/pool.h"
+#include "sched/pool.h"
 #include "support.h"
 
 enum { COUNT = 200000, WIDTH = 5 };

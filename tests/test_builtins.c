@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
-#include "pool/pool.h"
+#include "device/device.h"
+#include "sched/pool.h"
 #include "pools.h"
 #include "support.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pool/pool.h"
+#include "sched/pool.h"
 #include "support.h"
 
 /* ---- The control groups as rowpool sees them -------------------------------------------------------------------- */

@@ -10,13 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/workers/workers.h"
 #include "compare.h"
+#include "device/workers/workers.h"
 #include "entries.h"
 #include "faults.h"
 #include "longest_run.h"
-#include "pool/pool.h"
 #include "pools.h"
+#include "sched/pool.h"
 #include "support.h"
 
 static test_faults faults; /* the OpenCL layer counts here what is uploaded */
@@ -362,7 +362,7 @@ TEST(what_stays_is_brought_once)
     bring_once(pool, &strided, COUNT * 3 * sizeof *elements);
     bring_once(pool, &single, ELEMENTS * sizeof *elements);
     rowpool_data *data = open_data(pool, &ragged); /* each part has an offset more than rows */
-    size_t bytes = ELEMENTS * sizeof *elements + (COUNT + data->n_tiles) * sizeof *offsets;
+    size_t bytes = ELEMENTS * sizeof *elements + (COUNT + data->n_partitions) * sizeof *offsets;
     rowpool_data_close(data);
     bring_once(pool, &ragged, bytes);
     rowpool_close(pool);
@@ -560,7 +560,7 @@ TEST(copies_leave_half_of_the_descriptors)
     rowpool_error error;
     assert_ok(rowpool_open(&pool, &options, &error), error);
     rowpool_data *data = open_data(pool, &rows);
-    assert_int_equal(data->n_tiles, TILES);
+    assert_int_equal(data->n_partitions, TILES);
     for (int how = 0; how < WAYS; how++) {
         check(pool, how % 2 == 0 ? rowpool_builtin("count") : &entries, &rows, (way)how, "fork");
         size_t copies = bytes_kept(pool) / TILE;

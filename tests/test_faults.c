@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/opencl/opencl.h"
+#include "device/opencl/opencl.h"
 #include "faults.h"
-#include "pool/pool.h"
+#include "sched/pool.h"
 #include "scenarios.h"
 #include "support.h"
 

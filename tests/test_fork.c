@@ -20,11 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/workers/work.h"
-#include "backend/workers/workers.h"
 #include "base/clock.h"
 #include "core/builtin.h"
 #include "core/range.h"
+#include "device/workers/work.h"
+#include "device/workers/workers.h"
 #include "support.h"
 
 static size_t page;
@@ -519,7 +519,7 @@ TEST(results_beside_shared_memory)
         rp_task task = {.map = &t.map, .chunk = {.rows = 500}, .home = &home, .results = of_task};
         rowpool_error error;
         assert_ok(rp_backend_fork.submit(&device, &task, &error), error);
-        assert_ptr_equal(rp_queue_pop(&home), &task.link);
+        assert_ptr_equal(rp_queue_pop(&home), &task.message.link);
         assert_ok(rp_backend_fork.finish(&device, &task, &error), error);
         rp_queue_destroy(&home);
         assert_memory_equal(of_task, t.expected, t.bytes / 2);
@@ -1201,7 +1201,7 @@ TEST(unreadable_memory_is_an_error)
     assert_int_equal(mprotect((char *)offsets + page, page, PROT_NONE), 0);
     kill(before[0], SIGCONT);
     kill(before[1], SIGCONT);
-    assert_ptr_equal(rp_queue_pop(&home), &task.link);
+    assert_ptr_equal(rp_queue_pop(&home), &task.message.link);
     assert_refused(rp_backend_fork.finish(&device, &task, &error), ROWPOOL_EINVAL, error, "cannot be read");
     munmap(offsets, 2 * page);
     rp_queue_destroy(&home);

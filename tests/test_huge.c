@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/workers/workers.h"
-#include "pool/pool.h"
+#include "device/workers/workers.h"
+#include "sched/pool.h"
 #include "support.h"
 
 enum { MARK = 5, WIDTH = 1000, MIB = 1 << 20, MARKS_APART = 32 * MIB, ALLOWED = 512 * MIB };

@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/workers/workers.h"
+#include "device/workers/workers.h"
 #include "longest_run.h"
-#include "pool/pool.h"
+#include "sched/pool.h"
 #include "support.h"
 
 enum { ROWS = 150000, WIDTH = 7 };

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "backend/workers/workers.h"
-#include "pool/pool.h"
+#include "device/workers/workers.h"
+#include "sched/pool.h"
 #include "support.h"
 
 enum { ROWS = 300000, WIDTH = 20, PARTS = 3, WORKERS = 3, WAYS = 5 };

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "pool/pool.h"
+#include "sched/pool.h"
 #include "support.h"
 
 /* ---- The clock: in place of the library's ----------------------------------------------------------------------- */
@@ -212,14 +212,13 @@ static void close_pool(simulation *own)
 }
 
 /* Of those in flight, the one that ends first. */
-static rp_slot *next_to_end(const rp_run *run)
+static rp_task *next_to_end(const rp_run *run)
 {
-    rp_slot *next = NULL;
-    for (size_t i = 0; i < run->n_slots; i++) {
-        rp_slot *slot = &run->slots[i];
-        if (slot->task.state != NULL &&
-            (next == NULL || ((flight *)slot->task.state)->end < ((flight *)next->task.state)->end))
-            next = slot;
+    rp_task *next = NULL;
+    for (size_t i = 0; i < run->n_tasks; i++) {
+        rp_task *task = &run->tasks[i];
+        if (task->state != NULL && (next == NULL || ((flight *)task->state)->end < ((flight *)next->state)->end))
+            next = task;
     }
     assert_non_null(next);
     return next;
@@ -248,8 +247,8 @@ static void check_pending(const rp_run *run)
     for (size_t i = 0; i < run->n_participants; i++) {
         const rp_participant *participant = &run->participants[i];
         size_t bytes = 0;
-        for (size_t k = 0; k < run->n_slots; k++) {
-            const rp_task *task = &run->slots[k].task;
+        for (size_t k = 0; k < run->n_tasks; k++) {
+            const rp_task *task = &run->tasks[k];
             if (task->state != NULL && task->device == participant->device)
                 bytes += bytes_of(task);
         }
@@ -259,7 +258,7 @@ static void check_pending(const rp_run *run)
 
 static void begin_counting(simulation *own, const rp_run *run)
 {
-    own->places = run->n_slots;
+    own->places = run->n_tasks;
     own->most_waiting = 0;
     for (size_t i = 0; i < own->pool.devices.used; i++) {
         simulated *device = simulated_of(&own->devices[i]);
@@ -281,10 +280,10 @@ static rowpool_status drive(simulation *own, const rp_map *map, const rp_stream 
     rp_run_fill(&run);
     while (run.in_flight > 0) {
         check_pending(&run);
-        rp_slot *slot = next_to_end(&run);
-        clock_seconds = fmax(clock_seconds, ((flight *)slot->task.state)->end);
-        rp_run_complete(&run, slot);
-        own->most_waiting = run.n_waiting > own->most_waiting ? run.n_waiting : own->most_waiting;
+        rp_task *task = next_to_end(&run);
+        clock_seconds = fmax(clock_seconds, ((flight *)task->state)->end);
+        rp_run_complete(&run, task);
+        own->most_waiting = run.n_ready > own->most_waiting ? run.n_ready : own->most_waiting;
         rp_run_fill(&run);
     }
     check_pending(&run);
@@ -489,8 +488,8 @@ TEST(a_rate_is_trusted_no_further_than_it_was_measured)
     simulation own;
     open_pool(&own, devices, 2);
     map_rows(&own, ROWS / 10);
-    assert_in_range(devices[0].first[0], 1, RP_LEAST_WORK);
-    assert_in_range(devices[0].first[1], 3 * RP_LEAST_WORK, 4 * RP_LEAST_WORK);
+    assert_in_range(devices[0].first[0], 1, RP_MIN_WORK);
+    assert_in_range(devices[0].first[1], 3 * RP_MIN_WORK, 4 * RP_MIN_WORK);
     map_rows(&own, SOME_ROWS);
     assert_in_range(devices[0].first[0], SHARE / 10, SHARE / 8);
     assert_in_range(devices[0].first[1], SHARE / 10, SHARE / 8);
@@ -524,7 +523,7 @@ TEST(nobody_keeps_rows_before_all_rates_are_known)
         for (size_t k = 0; k < cases[i].count; k++)
             own.devices[k].rate = cases[i].rates[k];
         assert_ok(rp_run_init(&run, &own.pool, &map, NULL, NULL, &error), error);
-        assert_in_range(rp_share_most_to_keep(&run, &run.participants[0]) / ROW_BYTES, cases[i].least, cases[i].most);
+        assert_in_range(rp_share_max_partition(&run, &run.participants[0]) / ROW_BYTES, cases[i].least, cases[i].most);
         rp_run_destroy(&run);
         close_pool(&own);
     }

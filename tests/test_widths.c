@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backend/opencl/opencl.h"
+#include "device/opencl/opencl.h"
 #include "base/settings.h"
-#include "pool/pool.h"
+#include "sched/pool.h"
 #include "pools.h"
 #include "support.h"
 

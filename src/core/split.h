@@ -8,6 +8,7 @@ typedef struct {
     size_t row, rows;  /* rows [row, row + rows) */
     size_t begin, end; /* elements [begin, end) of the one row, where partial */
     bool partial;
+    unsigned deaths; /* workers that died on it */
 } rp_chunk;
 
 /* Where the next chunk begins: element `begin` of row `row`. */

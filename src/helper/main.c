@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/workers/work.h"
+#include "device/workers/work.h"
 #include "base/settings.h"
-#include "pool/pool.h"
+#include "sched/pool.h"
 
 /* ---- The device ------------------------------------------------------------------------------------------------- */
 

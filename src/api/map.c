@@ -1,0 +1,501 @@
+/* Maps: every argument is checked here, and made into an operation for the scheduler. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/thread.h"
+#include "base/zero.h"
+#include "core/builtin.h"
+#include "core/range.h"
+#include "sched/job.h"
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+const char *rowpool_version(void)
+{
+    return TEXT(ROWPOOL_VERSION_MAJOR) "." TEXT(ROWPOOL_VERSION_MINOR) "." TEXT(ROWPOOL_VERSION_PATCH);
+}
+
+/* A call, checked and made into a map. */
+typedef struct {
+    rp_map map;
+    rp_arguments_store store;
+} checked_call;
+
+/* How the results are taken, and when. */
+typedef struct {
+    bool stream, later;
+} call_kind;
+
+/* ---- Function and rows ------------------------------------------------------------------------------------------ */
+
+static size_t at_least_one(size_t n)
+{
+    return n == 0 ? 1 : n;
+}
+
+/* Whether the call is one of the range counts': that their array of counts is long enough only its owner can know. */
+static bool is_count(const rowpool_call *call)
+{
+    return call->results_size == SIZE_MAX;
+}
+
+static rowpool_status check_function(const rowpool_call *call, rowpool_error *error)
+{
+    const rowpool_function *function = call->function;
+    if (function == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "call.function is NULL");
+    if (function->size != sizeof *function)
+        return rp_fail(error, ROWPOOL_EINVAL, "function.size is %zu; it must be sizeof(rowpool_function), %zu",
+                       function->size, sizeof *function);
+    if (function->name == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "function.name is NULL: messages need it");
+    if ((unsigned)function->form > ROWPOOL_BODY)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: function.form is %u, neither ROWPOOL_FOLD nor ROWPOOL_BODY",
+                       function->name, (unsigned)function->form);
+    size_t takes = at_least_one(function->n_inputs), given = at_least_one(call->n_inputs);
+    if (takes > ROWPOOL_MOST_INPUTS)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: function.n_inputs is %zu; the most is %d", function->name, takes,
+                       ROWPOOL_MOST_INPUTS);
+    if (takes > 1 && function->form == ROWPOOL_FOLD && function->row == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: a fold takes one input, not %zu: write a free body", function->name,
+                       takes);
+    if (takes != given)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s takes %zu inputs, but call.n_inputs is %zu", function->name, takes,
+                       given);
+    if (call->inputs == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL", is_count(call) ? "rows" : "call.inputs");
+    return ROWPOOL_OK;
+}
+
+static rowpool_status check_other_input(const rowpool_function *function, size_t i, const rp_map *map,
+                                        rowpool_error *error)
+{
+    const rp_rows *first = &map->inputs[0], *rows = &map->inputs[i];
+    int wanted = function->others[i - 1] == 0 ? (int)first->dtype_id : function->others[i - 1] - 1;
+    if ((int)rows->dtype_id != wanted)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: inputs[%zu] is of %s, but the function takes %s there",
+                       function->name, i, rows->dtype->name, rowpool_dtype_name((rowpool_dtype)wanted));
+    if (rows->count != first->count)
+        return rp_fail(error, ROWPOOL_EINVAL, "inputs[%zu] has %zu rows, but inputs[0] has %zu", i, rows->count,
+                       first->count);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status take_inputs(const rowpool_call *call, rp_map *map, rowpool_error *error)
+{
+    /* A uint32 is what it counts in. */
+    uint64_t longest = call->function == &rp_builtin_count ? UINT32_MAX : UINT64_MAX;
+    map->code.n_inputs = at_least_one(call->n_inputs);
+    for (size_t i = 0; i < map->code.n_inputs; i++) {
+        rowpool_error inner;
+        rowpool_status status = rp_rows_check(&call->inputs[i], longest, &map->inputs[i], &inner);
+        if (status != ROWPOOL_OK && i > 0)
+            return rp_fail(error, status, "inputs[%zu]: %.1000s", i, inner.message);
+        if (status != ROWPOOL_OK)
+            return rp_fail(error, status, "%s", inner.message);
+        map->code.dtype[i] = map->inputs[i].dtype_id;
+        map->code.element[i] = map->inputs[i].dtype->size;
+        if (i > 0)
+            RP_TRY(check_other_input(call->function, i, map, error));
+    }
+    return ROWPOOL_OK;
+}
+
+static bool is_compiled(const rowpool_function *function)
+{
+    for (size_t i = 0; i < RP_DTYPE_TOTAL; i++)
+        if (function->compiled[i] != NULL)
+            return true;
+    return false;
+}
+
+/* PoCL keeps those of a whole group of work items on the stack of the thread that runs them. */
+static rowpool_status check_struct(const rowpool_function *function, const char *what, size_t size,
+                                   rowpool_error *error)
+{
+    if (function->source == NULL || size <= ROWPOOL_MOST_STRUCT_BYTES)
+        return ROWPOOL_OK;
+    return rp_fail(error, ROWPOOL_EINVAL, "%s: its %s has %zu bytes; the most is %d (ROWPOOL_MOST_STRUCT_BYTES)",
+                   function->name, what, size, ROWPOOL_MOST_STRUCT_BYTES);
+}
+
+static rowpool_status check_structs(const rowpool_function *function, const rowpool_compiled *sizes,
+                                    rowpool_error *error)
+{
+    RP_TRY(check_struct(function, "arguments_t", sizes->arguments_size, error));
+    RP_TRY(check_struct(function, "accumulator_t", sizes->accumulator_size, error));
+    return check_struct(function, "result_t", sizes->result_size, error);
+}
+
+/* The function's form for the rows' dtype. */
+static rowpool_status take_function(const rowpool *pool, const rowpool_function *function, rp_map *map,
+                                    rowpool_error *error)
+{
+    const rowpool_compiled *compiled = rp_compiled_for(pool->cpu, function, map->inputs[0].dtype_id);
+    map->function = function;
+    map->name = function->name;
+    if (compiled != NULL) {
+        map->code.compiled = *compiled;
+        return check_structs(function, compiled, error);
+    }
+    if (is_compiled(function))
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is not for rows of %s", function->name, map->inputs[0].dtype->name);
+    if (function->source == NULL && function->row == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s has neither text for OpenCL nor a C function", function->name);
+    if (function->result_size == 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: function.result_size is 0", function->name);
+    map->code.row = function->row;
+    map->code.compiled.arguments_size = at_least_one(function->arguments_size);
+    map->code.compiled.accumulator_size = function->accumulator_size;
+    map->code.compiled.result_size = function->result_size;
+    map->code.compiled.result_alignment = rp_min(function->result_size & -function->result_size, 8);
+    return check_structs(function, &map->code.compiled, error);
+}
+
+/* ---- Arguments -------------------------------------------------------------------------------------------------- */
+
+/* A place for map->arguments_size bytes. NULL: out of memory. */
+static void *reserve_arguments(checked_call *checked)
+{
+    rp_arguments_store *store = &checked->store;
+    size_t bytes = checked->map.arguments_size;
+    char *place = bytes <= sizeof store->inside ? store->inside : (store->heap = calloc(1, bytes));
+    checked->map.arguments = place;
+    return place;
+}
+
+static rowpool_status take_ranges(const rowpool_call *call, checked_call *checked, rowpool_error *error)
+{
+    const rowpool_range usual = rowpool_range_i64(4, 8), *ranges = call->ranges;
+    size_t n_ranges = call->n_ranges;
+    rp_map *map = &checked->map;
+    const rp_dtype *dtype = map->inputs[0].dtype;
+    if (ranges == NULL && n_ranges > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "ranges is NULL, but n_ranges is %zu", n_ranges);
+    if (ranges != NULL && n_ranges == 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "n_ranges is 0, but ranges is not NULL");
+    if (call->arguments != NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s takes ranges, not arguments", map->name);
+    if (map->code.compiled.arguments_size != 2 * dtype->size)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s takes ranges, but its arguments_t is not two ordered_t", map->name);
+    if (ranges == NULL) {
+        ranges = &usual;
+        n_ranges = 1;
+    }
+    map->columns = n_ranges;
+    if (!rp_mul(n_ranges, 2 * dtype->size, &map->arguments_size) || map->arguments_size > PTRDIFF_MAX)
+        return rp_fail(error, ROWPOOL_EINVAL, "n_ranges is %zu: more than memory can hold", n_ranges);
+    char *arguments = reserve_arguments(checked);
+    if (arguments == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for %zu ranges", n_ranges);
+    for (size_t k = 0; k < n_ranges; k++) {
+        rp_interval interval;
+        RP_TRY(rp_range_normalise(&ranges[k], k, dtype, &interval, error));
+        rp_interval_store(&interval, dtype, arguments + k * 2 * dtype->size);
+    }
+    return ROWPOOL_OK;
+}
+
+/* What a call's arguments are, copied where the call returns before they are used. */
+static rowpool_status take_arguments(const rowpool_call *call, bool later, checked_call *checked, rowpool_error *error)
+{
+    rp_map *map = &checked->map;
+    size_t each = map->code.compiled.arguments_size;
+    if (call->function->ranges)
+        return take_ranges(call, checked, error);
+    if (call->ranges != NULL || call->n_ranges > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s takes no ranges", map->name);
+    if (call->arguments == NULL && call->arguments_size > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "call.arguments is NULL, but call.arguments_size is %zu",
+                       call->arguments_size);
+    if (call->arguments != NULL && (call->arguments_size == 0 || call->arguments_size % each != 0))
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "call.arguments_size is %zu: it must be a multiple of the %zu bytes of an arguments_t of %s",
+                       call->arguments_size, each, map->name);
+    map->arguments = call->arguments;
+    map->arguments_size = call->arguments != NULL ? call->arguments_size : each;
+    map->columns = map->arguments_size / each;
+    if (call->arguments != NULL && !later)
+        return ROWPOOL_OK;
+    void *place = reserve_arguments(checked);
+    if (place == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for %zu bytes of arguments", map->arguments_size);
+    if (call->arguments != NULL)
+        memcpy(place, call->arguments, map->arguments_size);
+    return ROWPOOL_OK;
+}
+
+/* ---- Results ---------------------------------------------------------------------------------------------------- */
+
+static rowpool_status take_results(const rowpool_call *call, rp_map *map, rowpool_error *error)
+{
+    const char *what = is_count(call) ? "counts" : "call.results";
+    size_t results, bytes, alignment = map->code.compiled.result_alignment;
+    if (!rp_mul(map->inputs->count, map->columns, &results) ||
+        !rp_mul(results, map->code.compiled.result_size, &bytes) || bytes > PTRDIFF_MAX)
+        return rp_fail(error, ROWPOOL_EINVAL, "results of %zu rows, %zu of each, are more than memory can hold",
+                       map->inputs->count, map->columns);
+    if (call->results == NULL && results > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL: there is no place for %zu results", what, results);
+    if ((uintptr_t)call->results % alignment != 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is not aligned to %zu bytes", what, alignment);
+    if (call->results_size < bytes)
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "call.results_size is %zu: %zu rows with %zu results of %zu bytes each need %zu",
+                       call->results_size, map->inputs->count, map->columns, map->code.compiled.result_size, bytes);
+    map->results = call->results;
+    return ROWPOOL_OK;
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------------------------ */
+
+/* What programs that were compiled before there was call.first_row give as its size. */
+enum { WITHOUT_FIRST_ROW = offsetof(rowpool_call, first_row) };
+
+static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_kind kind, checked_call *checked,
+                                 rowpool_error *error)
+{
+    RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
+    if (call == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "call is NULL");
+    if (call->size != sizeof *call && call->size != WITHOUT_FIRST_ROW)
+        return rp_fail(error, ROWPOOL_EINVAL, "call.size is %zu; it must be sizeof(rowpool_call), %zu", call->size,
+                       sizeof *call);
+    rp_map *map = &checked->map;
+    RP_TRY(check_function(call, error));
+    RP_TRY(take_inputs(call, map, error));
+    RP_TRY(take_function(pool, call->function, map, error));
+    RP_TRY(take_arguments(call, kind.later, checked, error));
+    map->host = rp_is_builtin(call->function) || call->allow_host;
+    map->first_row = call->size == sizeof *call ? call->first_row : 0;
+    if (map->first_row > SIZE_MAX - map->inputs->count)
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "call.first_row is %zu: the indexes of %zu rows from there are beyond 64 bits", map->first_row,
+                       map->inputs->count);
+    map->chunk_rows = call->chunk_rows;
+    map->timeout_ms = call->timeout_ms;
+    return kind.stream ? ROWPOOL_OK : take_results(call, map, error);
+}
+
+static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_error *error)
+{
+    RP_NO_CANCEL;
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
+    rowpool_status status = check_call(pool, call, (call_kind){.stream = stream != NULL}, &checked, error);
+    if (status == ROWPOOL_OK)
+        status = rp_map_now(pool, &checked.map, stream, error);
+    free(checked.store.heap);
+    return status;
+}
+
+static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_done *done,
+                                  void *payload, rowpool_job **job, rowpool_error *error)
+{
+    RP_NO_CANCEL;
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
+    if (job != NULL)
+        *job = NULL;
+    rowpool_status status = check_call(pool, call, (call_kind){stream != NULL, true}, &checked, error);
+    if (status == ROWPOOL_OK)
+        status = rp_map_later(pool, &checked.map, stream, &checked.store, done, payload, job, error);
+    free(checked.store.heap);
+    return status;
+}
+
+rowpool_status rowpool_map(rowpool *pool, const rowpool_call *call, rowpool_error *error)
+{
+    return run_call(pool, call, NULL, error);
+}
+
+rowpool_status rowpool_map_async(rowpool *pool, const rowpool_call *call, rowpool_done *done, void *payload,
+                                 rowpool_job **job, rowpool_error *error)
+{
+    return submit_call(pool, call, NULL, done, payload, job, error);
+}
+
+/* ---- Streams ---------------------------------------------------------------------------------------------------- */
+
+static rowpool_status check_stream(rowpool_order order, rowpool_each *each, rowpool_error *error)
+{
+    if (each == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "each is NULL: there is nobody to take the results");
+    if ((unsigned)order > ROWPOOL_ANY_ORDER)
+        return rp_fail(error, ROWPOOL_EINVAL, "order is %u, neither ROWPOOL_IN_ORDER nor ROWPOOL_ANY_ORDER",
+                       (unsigned)order);
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_map_stream(rowpool *pool, const rowpool_call *call, rowpool_order order, rowpool_each *each,
+                                  void *payload, rowpool_error *error)
+{
+    const rp_stream stream = {each, order, payload};
+    RP_TRY(check_stream(order, each, error));
+    return run_call(pool, call, &stream, error);
+}
+
+rowpool_status rowpool_map_stream_async(rowpool *pool, const rowpool_call *call, rowpool_order order,
+                                        rowpool_each *each, rowpool_done *done, void *payload, rowpool_job **job,
+                                        rowpool_error *error)
+{
+    const rp_stream stream = {each, order, payload};
+    if (job != NULL)
+        *job = NULL;
+    RP_TRY(check_stream(order, each, error));
+    return submit_call(pool, call, &stream, done, payload, job, error);
+}
+
+/* ---- One function in a worker process --------------------------------------------------------------------------- */
+
+/* What travels as the argument struct of a map of one row without an element; the argument's bytes stand after it. */
+typedef struct {
+    rowpool_apply_function *function;
+    size_t argument_size, result_size;
+    _Alignas(16) char argument[];
+} application;
+
+static void apply_row(const rowpool_row *row, size_t index, const void *arguments, void *result)
+{
+    const application *applied = arguments;
+    (void)row;
+    (void)index;
+    applied->function(applied->argument, applied->argument_size, result, applied->result_size);
+}
+
+static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *function, const void *argument,
+                                  size_t argument_size, void *result, size_t result_size, checked_call *checked,
+                                  rowpool_error *error)
+{
+    static const rowpool_function nothing = {.size = sizeof nothing, .name = "apply"};
+    rp_map *map = &checked->map;
+    RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
+    if (function == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "function is NULL");
+    if (argument == NULL && argument_size > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "argument is NULL, but argument_size is %zu", argument_size);
+    if (result == NULL && result_size > 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "result is NULL, but result_size is %zu", result_size);
+    if (!rp_add(argument_size, sizeof(application), &map->arguments_size) || map->arguments_size > PTRDIFF_MAX)
+        return rp_fail(error, ROWPOOL_EINVAL, "argument_size is %zu: more than memory can hold", argument_size);
+    if (result_size > PTRDIFF_MAX)
+        return rp_fail(error, ROWPOOL_EINVAL, "result_size is %zu: more than memory can hold", result_size);
+    application *applied = reserve_arguments(checked);
+    if (applied == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for an argument of %zu bytes", argument_size);
+    applied->function = function;
+    applied->argument_size = argument_size;
+    applied->result_size = result_size;
+    if (argument_size > 0)
+        memcpy(applied->argument, argument, argument_size);
+    map->function = &nothing;
+    map->name = nothing.name;
+    map->code.row = apply_row;
+    map->code.n_inputs = 1;
+    map->code.element[0] = 1;
+    map->code.compiled.arguments_size = map->arguments_size;
+    map->code.compiled.result_size = result_size;
+    map->inputs[0] = (rp_rows){.dtype = rp_dtype_of(ROWPOOL_INT8), .count = 1};
+    map->columns = 1;
+    map->results = result;
+    map->once = map->processes = true;
+    return ROWPOOL_OK;
+}
+
+rowpool_status rowpool_apply(rowpool *pool, rowpool_apply_function *function, const void *argument,
+                             size_t argument_size, void *result, size_t result_size, rowpool_error *error)
+{
+    RP_NO_CANCEL;
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
+    rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
+    if (status == ROWPOOL_OK)
+        status = rp_map_now(pool, &checked.map, NULL, error);
+    free(checked.store.heap);
+    return status;
+}
+
+rowpool_status rowpool_apply_async(rowpool *pool, rowpool_apply_function *function, const void *argument,
+                                   size_t argument_size, void *result, size_t result_size, rowpool_done *done,
+                                   void *payload, rowpool_job **job, rowpool_error *error)
+{
+    RP_NO_CANCEL;
+    checked_call checked;
+    rp_zero(&checked, sizeof checked);
+    if (job != NULL)
+        *job = NULL;
+    rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
+    if (status == ROWPOOL_OK)
+        status = rp_map_later(pool, &checked.map, NULL, &checked.store, done, payload, job, error);
+    free(checked.store.heap);
+    return status;
+}
+
+/* ---- The range count -------------------------------------------------------------------------------------------- */
+
+static rowpool_call call_count(const rowpool_function *function, const rowpool_rows *rows, const rowpool_range *ranges,
+                               size_t n_ranges, void *counts)
+{
+    return (rowpool_call){.size = sizeof(rowpool_call),
+                          .function = function,
+                          .inputs = rows,
+                          .ranges = ranges,
+                          .n_ranges = n_ranges,
+                          .results = counts,
+                          .results_size = SIZE_MAX};
+}
+
+rowpool_status rowpool_range_count(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
+                                   size_t n_ranges, uint32_t *counts, rowpool_error *error)
+{
+    const rowpool_call call = call_count(&rp_builtin_count, rows, ranges, n_ranges, counts);
+    return run_call(pool, &call, NULL, error);
+}
+
+rowpool_status rowpool_range_count_u64(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
+                                       size_t n_ranges, uint64_t *counts, rowpool_error *error)
+{
+    const rowpool_call call = call_count(&rp_builtin_count64, rows, ranges, n_ranges, counts);
+    return run_call(pool, &call, NULL, error);
+}
+
+rowpool_status rowpool_range_count_async(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
+                                         size_t n_ranges, uint32_t *counts, rowpool_done *done, void *payload,
+                                         rowpool_job **job, rowpool_error *error)
+{
+    const rowpool_call call = call_count(&rp_builtin_count, rows, ranges, n_ranges, counts);
+    return submit_call(pool, &call, NULL, done, payload, job, error);
+}
+
+rowpool_status rowpool_range_count_u64_async(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
+                                             size_t n_ranges, uint64_t *counts, rowpool_done *done, void *payload,
+                                             rowpool_job **job, rowpool_error *error)
+{
+    const rowpool_call call = call_count(&rp_builtin_count64, rows, ranges, n_ranges, counts);
+    return submit_call(pool, &call, NULL, done, payload, job, error);
+}
+
+rowpool_status rowpool_histogram(rowpool *pool, const rowpool_rows *rows, const rowpool_number *edges, size_t n_edges,
+                                 uint32_t *counts, rowpool_error *error)
+{
+    if (edges == NULL)
+        return rp_fail(error, ROWPOOL_EINVAL, "edges is NULL");
+    if (n_edges < 2)
+        return rp_fail(error, ROWPOOL_EINVAL, "n_edges is %zu; a bin has two", n_edges);
+    for (size_t k = 0; k + 1 < n_edges; k++)
+        if (!rp_number_at_most(&edges[k], &edges[k + 1]))
+            return rp_fail(error, ROWPOOL_EINVAL, "edges[%zu] is less than the edge before it, or either is no number",
+                           k + 1);
+    rowpool_range *bins = calloc(n_edges - 1, sizeof *bins);
+    if (bins == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for %zu bins", n_edges - 1);
+    for (size_t k = 0; k + 1 < n_edges; k++)
+        bins[k] = (rowpool_range){edges[k], edges[k + 1], ROWPOOL_CLOSED_LEFT};
+    bins[n_edges - 2].closed = ROWPOOL_CLOSED_BOTH;
+    rowpool_status status = rowpool_range_count(pool, rows, bins, n_edges - 1, counts, error);
+    free(bins);
+    return status;
+}

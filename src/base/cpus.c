@@ -1,0 +1,125 @@
+#include "base/cpus.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+
+/* ---- Control groups --------------------------------------------------------------------------------------------- */
+
+enum { PATH_LENGTH = 4096, FOLDER_LENGTH = PATH_LENGTH + 64 };
+
+/* A control group's folder, in which there may be no file at all. unified: its files are those of version 2. */
+typedef void visit_group(const char *folder, bool unified, void *context);
+
+/* From a process's own group up to the first: what any of them is denied, the process is. A container may see its own
+ * group as the first, and the others not at all. */
+static void climb(const char *hierarchy, char *path, visit_group *visit, void *context)
+{
+    char folder[FOLDER_LENGTH];
+    if (strcmp(path, "/") == 0)
+        path[0] = '\0';
+    for (char *slash = path; slash != NULL;) {
+        bool unified = hierarchy[0] == '\0';
+        snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%s%s", unified ? "" : "/", hierarchy, path);
+        visit(folder, unified, context);
+        slash = strrchr(path, '/');
+        if (slash != NULL)
+            *slash = '\0';
+    }
+}
+
+static bool is_among(const char *name, const char *list)
+{
+    size_t length = strlen(name);
+    for (; list != NULL; list = strchr(list, ',')) {
+        list += list[0] == ',';
+        if (strncmp(list, name, length) == 0 && (list[length] == ',' || list[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Visits the groups of this process that a controller may have limited. */
+static void each_group(const char *controller, visit_group *visit, void *context)
+{
+    char line[PATH_LENGTH];
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    if (file == NULL)
+        return;
+    while (fgets(line, sizeof line, file) != NULL) { /* number:controllers:path */
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':'), *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+        if (path == NULL)
+            continue;
+        *path++ = '\0';
+        controllers++;
+        if (controllers[0] == '\0') /* version 2: one hierarchy for all */
+            climb("", path, visit, context);
+        else if (is_among(controller, controllers))
+            climb(controller, path, visit, context);
+    }
+    fclose(file);
+}
+
+/* ---- CPUs ------------------------------------------------------------------------------------------------------- */
+
+/* CPUs in the affinity mask; the kernel's mask may be larger than a cpu_set_t, so the set grows until it fits. */
+static size_t affinity_count(void)
+{
+    for (int cpus = 1024; cpus <= 1 << 20; cpus *= 4) {
+        cpu_set_t *set = CPU_ALLOC((size_t)cpus);
+        if (set == NULL)
+            break;
+        size_t size = CPU_ALLOC_SIZE((size_t)cpus);
+        int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+        CPU_FREE(set);
+        if (count > 0)
+            return (size_t)count;
+    }
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (size_t)online : 1;
+}
+
+/* The numbers in a file of a control group; 0 where there is no such file. */
+static int read_numbers(const char *folder, const char *name, unsigned long long *first, unsigned long long *second)
+{
+    char path[FOLDER_LENGTH + 32];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    int numbers = fscanf(file, "%llu %llu", first, second);
+    fclose(file);
+    return numbers < 0 ? 0 : numbers;
+}
+
+/* Version 2 has both in one file, where "max 100000" is no limit; version 1 has two files, where a quota of -1 is none. */
+static bool read_quota(const char *folder, bool unified, unsigned long long *quota, unsigned long long *period)
+{
+    unsigned long long none;
+    if (unified)
+        return read_numbers(folder, "cpu.max", quota, period) == 2;
+    return read_numbers(folder, "cpu.cfs_quota_us", quota, &none) == 1 &&
+           read_numbers(folder, "cpu.cfs_period_us", period, &none) == 1 && *quota <= INT64_MAX;
+}
+
+/* Whole CPUs that a group allows in each period; part of one counts as one. */
+static void look_at_quota(const char *folder, bool unified, void *context)
+{
+    size_t *tightest = context;
+    unsigned long long quota, period;
+    if (read_quota(folder, unified, &quota, &period) && period > 0)
+        *tightest = rp_min(*tightest, (size_t)((quota + period - 1) / period));
+}
+
+size_t rp_count_cpus(void)
+{
+    size_t quota = SIZE_MAX;
+    each_group("cpu", look_at_quota, &quota);
+    return rp_max(1, rp_min(affinity_count(), quota));
+}

@@ -1,0 +1,10 @@
+/* How many CPUs this process may use, and what control groups allow it. */
+#ifndef RP_BASE_CPUS_H
+#define RP_BASE_CPUS_H
+
+#include <stddef.h>
+
+/* CPUs in the affinity mask, or as many as the quota of a control group allows; at least 1. */
+size_t rp_count_cpus(void);
+
+#endif

@@ -1,0 +1,74 @@
+/* The host backend: the calling thread. The reference that every other backend must equal. */
+#include <stdio.h>
+
+#include "device/device.h"
+
+static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
+{
+    (void)afresh;
+    static const rp_device device = {.backend = &rp_backend_host,
+                                     .available = true,
+                                     .info = {.index = "host",
+                                              .name = "the calling thread",
+                                              .type = ROWPOOL_DEVICE_HOST,
+                                              .shared_memory = true,
+                                              .fp64 = true,
+                                              .units = 1,
+                                              .largest_buffer = PTRDIFF_MAX}};
+    found(list, &device);
+}
+
+static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+{
+    enum { CHUNK_BYTES = 4 << 20 }; /* a millisecond or so between looks at cancel */
+    (void)error;
+    device->lanes = 1;
+    device->parallel = 1;
+    device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : CHUNK_BYTES;
+    return ROWPOOL_OK;
+}
+
+static void close_device(rp_device *device, bool forked)
+{
+    (void)device;
+    (void)forked;
+}
+
+static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    (void)device;
+    (void)error;
+    rp_map_compute(task->map, &task->chunk, task->results);
+    if (task->home != NULL)
+        rp_queue_push(task->home, &task->message.link);
+    return ROWPOOL_OK;
+}
+
+static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *error)
+{
+    (void)device;
+    (void)task;
+    (void)error;
+    return ROWPOOL_OK;
+}
+
+static const char *lacks(const rp_device *device, const rp_map *map)
+{
+    (void)device;
+    if (map->processes)
+        return "it is to run in a worker process";
+    if (!rp_code_is_there(&map->code))
+        return "it has no C form";
+    return map->host ? NULL : "the caller does not allow it in this process (allow_host)";
+}
+
+const rp_backend rp_backend_host = {
+    .name = "host",
+    .probe = probe,
+    .open = open_device,
+    .close = close_device,
+    .submit = submit,
+    .finish = finish,
+    .lacks = lacks,
+    .waits = true,
+};

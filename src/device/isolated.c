@@ -1,0 +1,255 @@
+/* The isolated backend: OpenCL in a program of its own for each device, so that a driver which ends its process (PoCL
+ * does when memory, descriptors or the disk of its cache run out) ends that one. The program is started again; rows that
+ * were lost with it run again. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "device/workers/workers.h"
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/settings.h"
+
+/* ---- Where the program is --------------------------------------------------------------------------------------- */
+
+static bool is_program(const char *path)
+{
+    return access(path, X_OK) == 0;
+}
+
+/* The folder of the file that this code was loaded from, with a slash; "" when nobody knows. */
+static void own_folder(char folder[PATH_MAX])
+{
+    Dl_info info;
+    struct link_map *map = NULL;
+    bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&map, RTLD_DL_LINKMAP) != 0;
+    if (known && map->l_name[0] != '\0') {
+        snprintf(folder, PATH_MAX, "%s", map->l_name);
+    } else { /* the program itself: argv[0], which dladdr would say, is the word of whoever started it */
+        ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+        folder[length > 0 ? length : 0] = '\0';
+    }
+    char *slash = strrchr(folder, '/');
+    folder[slash != NULL ? slash - folder + 1 : 0] = '\0';
+}
+
+/* Where it is named; else beside the library as both are installed, wherever that was moved to, or as both are built;
+ * else where it was to be installed. */
+static bool find_program(char path[PATH_MAX])
+{
+    static const char *const places[] = {ROWPOOL_HELPER_FROM_LIBRARY, "rowpool-helper"};
+    const char *named = rp_setting_text(RP_SETTING_HELPER);
+    char folder[PATH_MAX];
+    if (named != NULL) {
+        snprintf(path, PATH_MAX, "%s", named);
+        return is_program(path);
+    }
+    own_folder(folder);
+    for (size_t i = 0; folder[0] != '\0' && i < sizeof places / sizeof *places; i++)
+        if (snprintf(path, PATH_MAX, "%s%s", folder, places[i]) < PATH_MAX && is_program(path))
+            return true;
+    snprintf(path, PATH_MAX, "%s", ROWPOOL_HELPER_INSTALLED);
+    return is_program(path);
+}
+
+/* ---- Starting it ------------------------------------------------------------------------------------------------ */
+
+enum { PATIENCE_S = 30, LOOK_MS = 100 }; /* drivers may take a while to find their devices */
+
+/* The device's own: what its programs are started with. */
+typedef struct {
+    const char *path;
+    bool automatic;
+    char devices[256]; /* what the first is asked for; it names the device of each other */
+    size_t n_others;
+    char others[RP_HELLO_OTHERS][sizeof(((rowpool_device *)0)->index)];
+    rowpool_device info; /* of all devices together */
+    char path_text[];
+} programs;
+
+/* Ends tasks that nobody waits for any more. False: nobody waits for the program either. */
+static bool is_waited_for(rp_workers *state)
+{
+    rp_workers_list done;
+    rp_workers_list_init(&done);
+    pthread_mutex_lock(&state->lock);
+    rp_workers_dispatch(state, &done);
+    bool waited_for = !state->stopping;
+    pthread_mutex_unlock(&state->lock);
+    rp_workers_deliver(&done);
+    return waited_for;
+}
+
+/* Whether it says something, or has ended, in time. */
+static bool has_words(rp_workers *state, const rp_worker *worker)
+{
+    struct pollfd ends[] = {{.fd = worker->socket, .events = POLLIN}, {.fd = worker->pidfd, .events = POLLIN}};
+    const struct timespec deadline = rp_clock_after_ms(PATIENCE_S * 1000);
+    while (rp_clock_seconds(rp_clock_now(), deadline) > 0) {
+        if (poll(ends, sizeof ends / sizeof *ends, LOOK_MS) > 0)
+            return true;
+        if (!is_waited_for(state))
+            return false;
+    }
+    return false;
+}
+
+static rowpool_status hear(rp_workers *state, const rp_worker *worker, rowpool_error *error)
+{
+    memset(&state->hello, 0, sizeof state->hello);
+    bool ready = has_words(state, worker);
+    ssize_t bytes = ready ? rp_worker_receive(worker, &state->hello, sizeof state->hello) : 0;
+    if (bytes >= (ssize_t)offsetof(rp_hello, status)) /* whichever version it is of */
+        return ROWPOOL_OK;
+    rp_worker_end end;
+    char how[RP_WORKER_END_TEXT];
+    rp_worker_kill(worker); /* changes nothing when it has ended */
+    rp_worker_reap(worker, true, &end);
+    rp_worker_end_text(&end, how);
+    if (!ready && is_waited_for(state))
+        snprintf(how, sizeof how, "said nothing for %d seconds, so a driver hangs, and was killed", PATIENCE_S);
+    else if (!ready)
+        snprintf(how, sizeof how, "was no longer wanted, and was killed");
+    return rp_fail(error, ROWPOOL_EDEVICE, "the helper process %d %s before it had a device", (int)worker->pid, how);
+}
+
+static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpool_error *error)
+{
+    if (strncmp(hello->version, rowpool_version(), sizeof hello->version) != 0 || hello->work_size != sizeof(rp_work))
+        return rp_fail(error, ROWPOOL_EDEVICE, "%s is of rowpool %.16s, not of %s: install both anew", path,
+                       hello->version, rowpool_version());
+    if (hello->status != ROWPOOL_OK)
+        return rp_fail(error, hello->status, "%.1000s", hello->error.message);
+    return ROWPOOL_OK;
+}
+
+/* The first program says how many there are to be. */
+static void note_first(rp_workers *state, programs *own)
+{
+    const rp_hello *hello = &state->hello;
+    own->info = hello->info;
+    own->n_others = rp_min(hello->n_others, RP_HELLO_OTHERS);
+    memcpy(own->others, hello->others, sizeof own->others);
+    pthread_mutex_lock(&state->lock);
+    state->workers = rp_min(state->workers, 1 + own->n_others);
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* A chunk may come to any of the devices. */
+static void note_other(programs *own, const rowpool_device *info)
+{
+    own->info.units += info->units;
+    own->info.memory = rp_min(own->info.memory, info->memory);
+    own->info.largest_buffer = rp_min(own->info.largest_buffer, info->largest_buffer);
+    own->info.fp64 &= info->fp64;
+    own->info.fp16 &= info->fp16;
+    own->info.shared_memory &= info->shared_memory;
+}
+
+/* The program's place is found once, in a thread of the caller's: the environment may change later. */
+static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error)
+{
+    programs *own = state->context;
+    const char *const words[RP_WORKER_WORDS] = {slot == 0 ? own->devices : own->others[slot - 1],
+                                                own->automatic ? "automatic" : "named"};
+    RP_TRY(rp_worker_spawn(worker, own->path, words, state->shared.fd, error));
+    rowpool_status status = hear(state, worker, error);
+    if (status == ROWPOOL_OK) {
+        status = check_hello(&state->hello, own->path, error);
+        rp_worker_end end;
+        if (status != ROWPOOL_OK) {
+            rp_worker_kill(worker);
+            rp_worker_reap(worker, true, &end);
+        }
+    }
+    if (status != ROWPOOL_OK)
+        rp_worker_release(worker);
+    else if (!state->opened && slot == 0)
+        note_first(state, own);
+    else if (!state->opened)
+        note_other(own, &state->hello.info);
+    return status;
+}
+
+/* ---- The vtable ------------------------------------------------------------------------------------------------- */
+
+static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
+{
+    static const rp_device device = {
+        .backend = &rp_backend_isolated,
+        .available = true,
+        .info = {.index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED}};
+    (void)afresh;
+    found(list, &device);
+}
+
+static void look(rp_device *device)
+{
+    char path[PATH_MAX];
+    device->available = find_program(path);
+    if (!device->available)
+        snprintf(device->info.reason, sizeof device->info.reason, "skipped: there is no program %.200s", path);
+}
+
+/* What the program's device is like; it is asked for only now, since to look for devices may end a process. */
+static void describe(rowpool_device *info, const rowpool_device *theirs, size_t others)
+{
+    char more[32] = "";
+    if (others > 0)
+        snprintf(more, sizeof more, " and %zu more", others);
+    snprintf(info->name, sizeof info->name, "%.80s%s, isolated", theirs->name, more);
+    memcpy(info->platform, theirs->platform, sizeof info->platform);
+    memcpy(info->driver, theirs->driver, sizeof info->driver);
+    info->fp64 = theirs->fp64;
+    info->fp16 = theirs->fp16;
+    info->shared_memory = theirs->shared_memory;
+    info->units = theirs->units;
+    info->memory = theirs->memory;
+    info->largest_buffer = theirs->largest_buffer;
+}
+
+static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+{
+    enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
+    static const rp_workers_kind kind = {
+        .start = start_program, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
+    char path[PATH_MAX], whole[PATH_MAX];
+    if (!find_program(path))
+        return rp_fail(error, ROWPOOL_ENODEVICE, "there is no program %s", path);
+    if (realpath(path, whole) == NULL) /* the folder that it is looked up from may change */
+        return rp_fail(error, ROWPOOL_ESYSTEM, "cannot find %s: %s", path, strerror(errno));
+    programs *own = calloc(1, sizeof *own + strlen(whole) + 1);
+    if (own == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    own->path = strcpy(own->path_text, whole);
+    own->automatic = options->automatic;
+    snprintf(own->devices, sizeof own->devices, "%s", options->helper_devices);
+    RP_TRY(rp_workers_open(device, &kind, 1 + RP_HELLO_OTHERS, own, options, error));
+    describe(&device->info, &own->info, device->parallel - 1);
+    return ROWPOOL_OK;
+}
+
+static const char *lacks(const rp_device *device, const rp_map *map)
+{
+    (void)device;
+    return rp_map_lacks_text(map);
+}
+
+const rp_backend rp_backend_isolated = {
+    .name = "isolated",
+    .probe = probe,
+    .look = look,
+    .open = open_device,
+    .close = rp_workers_close,
+    .submit = rp_workers_submit,
+    .finish = rp_workers_finish,
+    .lacks = lacks,
+    .interrupt = rp_workers_interrupt,
+    .waits = false,
+};

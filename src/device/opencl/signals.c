@@ -1,0 +1,170 @@
+#include "device/opencl/opencl.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/thread.h"
+
+/* What LLVM takes over at its first use. */
+static const int guarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS, SIGFPE,
+                              SIGUSR1, SIGSEGV, SIGUSR2, SIGTERM, SIGXCPU, SIGXFSZ, SIGSYS};
+_Static_assert(sizeof guarded / sizeof *guarded == RP_CL_GUARDED_SIGNALS, "a saved action for each signal");
+
+/* ---- Whose a handler is ------------------------------------------------------------------------------------------ */
+
+/* Libraries, by the address at which each begins. With more of them than there is place for, those that come after are
+ * not known. */
+enum { MOST_LIBRARIES = 2048 };
+typedef struct {
+    size_t count;
+    uintptr_t begin[MOST_LIBRARIES];
+} libraries;
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned guards;          /* entered and not yet left */
+    libraries before;         /* those that were there when the first of these guards was entered */
+    unsigned long long loads; /* the C library's count of loads at that time */
+    libraries drivers;        /* those that came during a guard, whoever loaded them */
+} tracked = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool has(const libraries *list, uintptr_t begin)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->begin[i] == begin)
+            return true;
+    return false;
+}
+
+static void add(libraries *list, uintptr_t begin)
+{
+    if (list->count < MOST_LIBRARIES)
+        list->begin[list->count++] = begin;
+}
+
+static int note_before(struct dl_phdr_info *library, size_t size, void *unused)
+{
+    (void)size, (void)unused;
+    tracked.loads = library->dlpi_adds;
+    add(&tracked.before, library->dlpi_addr);
+    return tracked.before.count == MOST_LIBRARIES;
+}
+
+static int note_driver(struct dl_phdr_info *library, size_t size, void *unused)
+{
+    (void)size, (void)unused;
+    if (library->dlpi_adds == tracked.loads || tracked.before.count == MOST_LIBRARIES)
+        return 1;
+    if (!has(&tracked.before, library->dlpi_addr) && !has(&tracked.drivers, library->dlpi_addr))
+        add(&tracked.drivers, library->dlpi_addr);
+    return 0;
+}
+
+/* Whether a library has the name of a driver's, or of a compiler's that drivers use: for an application that has used
+ * OpenCL before rowpool did. */
+static bool has_name_of_driver(const char *path)
+{
+    static const char *const drivers[] = {"LLVM", "pocl",   "clang",  "OpenCL", "opencl",  "oclgrind",
+                                          "igc",  "igdrcl", "amdocl", "nvidia", "gallium", "intelocl"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++)
+        if (strncmp(name, "lib", 3) == 0 && strstr(name, drivers[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* Whether a handler's code lies in a library that OpenCL brought along. */
+static bool lies_in_driver(const struct sigaction *action)
+{
+    union {
+        void (*handler)(int);
+        void (*action)(int, siginfo_t *, void *);
+        void *address;
+    } code;
+    Dl_info info;
+    if (action->sa_flags & SA_SIGINFO)
+        code.action = action->sa_sigaction;
+    else
+        code.handler = action->sa_handler;
+    if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN || dladdr(code.address, &info) == 0)
+        return false;
+    pthread_mutex_lock(&tracked.lock);
+    bool came = has(&tracked.drivers, (uintptr_t)info.dli_fbase);
+    pthread_mutex_unlock(&tracked.lock);
+    return came || has_name_of_driver(info.dli_fname);
+}
+
+/* ---- The guard --------------------------------------------------------------------------------------------------- */
+
+void rp_cl_guard_enter(rp_cl_guard *guard)
+{
+    rp_signals_block(&guard->mask);
+    for (size_t i = 0; i < RP_CL_GUARDED_SIGNALS; i++)
+        sigaction(guarded[i], NULL, &guard->before[i]);
+    pthread_mutex_lock(&tracked.lock);
+    if (tracked.guards++ == 0) {
+        tracked.before.count = 0;
+        dl_iterate_phdr(note_before, NULL);
+    }
+    pthread_mutex_unlock(&tracked.lock);
+}
+
+void rp_cl_guard_restore(const rp_cl_guard *guard)
+{
+    for (size_t i = 0; i < RP_CL_GUARDED_SIGNALS; i++) {
+        struct sigaction now;
+        if (sigaction(guarded[i], NULL, &now) == 0 && lies_in_driver(&now) && !lies_in_driver(&guard->before[i]))
+            sigaction(guarded[i], &guard->before[i], NULL);
+    }
+}
+
+void rp_cl_guard_leave(const rp_cl_guard *guard)
+{
+    pthread_mutex_lock(&tracked.lock);
+    dl_iterate_phdr(note_driver, NULL);
+    tracked.guards--;
+    pthread_mutex_unlock(&tracked.lock);
+    rp_cl_guard_restore(guard);
+    rp_signals_unblock(&guard->mask);
+}
+
+/* ---- In a thread of its own -------------------------------------------------------------------------------------- */
+
+typedef struct {
+    void (*run)(void *argument);
+    void *argument;
+} driver_call;
+
+/* LLVM gives the first thread that it runs in a stack for handlers of signals: the thread's own comes back, which a
+ * sanitizer unmaps at its end. */
+static void *run_guarded(void *argument)
+{
+    const driver_call *call = argument;
+    rp_cl_guard guard;
+    stack_t stack;
+    sigaltstack(NULL, &stack);
+    rp_cl_build_adopt();
+    rp_cl_guard_enter(&guard);
+    call->run(call->argument);
+    rp_cl_guard_leave(&guard);
+    sigaltstack(&stack, NULL);
+    return NULL;
+}
+
+/* Nobody cancels the calling thread while the other uses what lies on its stack. Where no thread is to be had the
+ * calling thread does it. */
+void rp_cl_apart(void (*run)(void *argument), void *argument)
+{
+    driver_call call = {run, argument};
+    pthread_t thread;
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    if (rp_thread_start(&thread, "rowpool-driver", run_guarded, &call, NULL) == ROWPOOL_OK)
+        pthread_join(thread, NULL);
+    else
+        run_guarded(&call);
+    pthread_setcancelstate(before, NULL);
+}

@@ -1,0 +1,61 @@
+/* Rows that stay on devices: cut into partitions, of each of which one device may keep a copy. */
+#ifndef RP_SCHED_DATA_H
+#define RP_SCHED_DATA_H
+
+#include "device/device.h"
+
+typedef struct {
+    rp_chunk chunk;
+    size_t bytes;              /* of a copy */
+    rp_device *device;         /* that keeps a copy, or is about to; NULL: none. Under the pool's lock from here on */
+    const rp_backend *backend; /* the device's */
+    rp_kept *copy;             /* NULL: not made yet */
+} rp_partition;
+
+struct rowpool_data {
+    pid_t pid;
+    rowpool *pool;
+    rowpool_data *next; /* among the pool's open ones */
+    rowpool_rows given;
+    rp_rows rows;
+    unsigned references;      /* the caller's, and those of runs; under the pool's lock */
+    bool splits_rows;         /* some partitions are parts of a row */
+    rp_partition *partitions; /* all rows, in order */
+    size_t n_partitions;
+};
+
+/* Cuts the rows and adds the handle to the pool's. ENOMEM. */
+rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_rows *given, const rp_rows *rows,
+                            rowpool_error *error);
+
+/* Takes the handle from the pool's and gives up the caller's reference. */
+void rp_data_close(rowpool_data *data);
+
+/* The open handle of just these rows, with a reference to give up by rp_data_release; NULL: there is none. whole: one
+ * with parts of rows will not do. */
+rowpool_data *rp_data_find(rowpool *pool, const rp_rows *rows, bool whole);
+void rp_data_release(rowpool_data *data);
+
+/* How well a partition suits a device, best first. */
+typedef enum {
+    RP_PARTITION_HERE,         /* the device has a copy */
+    RP_PARTITION_FREE_TO_KEEP, /* nobody has one, and the device would keep one */
+    RP_PARTITION_COMING,       /* the device's copy is on its way */
+    RP_PARTITION_FREE,         /* nobody has one, and the device cannot keep one */
+    RP_PARTITION_ELSEWHERE     /* another device has the copy */
+} rp_partition_rank;
+
+/* The pool's lock is held. max: bytes of the largest partition that the device may keep from now on. */
+rp_partition_rank rp_partition_rank_for(const rp_partition *partition, const rp_device *device, size_t max);
+
+/* What a task needs to know of one input: where its device's copy is, or that it is to make one. */
+rp_resident rp_data_use(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t max);
+
+/* After a task's submit, and after its end: records the copy that was made, or that none was. */
+void rp_data_copied(rowpool_data *data, rp_resident *use);
+void rp_data_task_ended(rowpool_data *data, rp_resident *use, rowpool_status status);
+
+/* The pool closes: its handles have no copies any more. Its lock is held. */
+void rp_data_leave_pool(rowpool *pool);
+
+#endif

@@ -1,0 +1,268 @@
+#include "sched/job.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "base/checked.h"
+#include "base/floating.h"
+#include "base/log.h"
+#include "base/self.h"
+#include "base/thread.h"
+
+/* ---- Small maps ------------------------------------------------------------------------------------------------- */
+
+/* A device's round trip takes longer than the host needs for so few elements (or results, where rows are short). On two
+ * cores PoCL and the host were level at 20,000 to 100,000 elements in means and the like, in counts, which the host
+ * does several at once, at 500,000; at 4 MB where rows are so wide that the host counts as fast as the cache gives. */
+enum { SMALL_MAP = 20000, SMALL_COUNT = 200000, SMALL_WIDE_BYTES = 4 << 20, WIDE_ROW = 32 };
+
+static bool counts(const rp_map *map)
+{
+    return map->function->ranges && rp_is_builtin(map->function);
+}
+
+static size_t most_of_small(const rp_map *map, size_t elements)
+{
+    if (!counts(map))
+        return SMALL_MAP;
+    const bool wide = elements / WIDE_ROW >= map->inputs->count;
+    return rp_max(SMALL_COUNT, wide ? SMALL_WIDE_BYTES / map->inputs->dtype->size : 0);
+}
+
+static bool is_small(const rowpool *pool, const rp_map *map)
+{
+    size_t elements = rp_map_elements(map), rows = map->inputs->count;
+    size_t largest = rp_max(elements, rows), most = most_of_small(map, elements);
+    return rows > 0 && pool->devices.automatic && map->host && map->results != NULL && rp_code_is_there(&map->code) &&
+           map->columns <= most && largest <= most / map->columns;
+}
+
+static void compute_small(const rp_map *map)
+{
+    const rp_chunk whole = {.rows = map->inputs->count};
+    rp_map_compute(map, &whole, map->results);
+}
+
+static rowpool_status run_small(rowpool *pool, const rp_map *map)
+{
+    rp_pool_enter(pool);
+    compute_small(map);
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", map->name,
+           map->inputs->count, rp_map_elements(map), map->inputs->dtype->name, map->columns);
+    rp_pool_leave_with(pool, pool->host, map->inputs->count);
+    return ROWPOOL_OK;
+}
+
+/* ---- Waiting ---------------------------------------------------------------------------------------------------- */
+
+static rowpool_status run_large(rowpool *pool, const rp_map *map, const rp_stream *stream, rowpool_error *error)
+{
+    rp_pool_enter(pool);
+    rp_run run;
+    rowpool_status status = rp_run_init(&run, pool, map, stream, NULL, error);
+    if (status == ROWPOOL_OK) {
+        status = rp_run_whole(&run, error);
+        rp_run_destroy(&run);
+    }
+    rp_pool_leave(pool);
+    return status;
+}
+
+rowpool_status rp_map_now(rowpool *pool, const rp_map *map, const rp_stream *stream, rowpool_error *error)
+{
+    if (map->inputs->count == 0)
+        return ROWPOOL_OK;
+    if (is_small(pool, map))
+        return run_small(pool, map);
+    return run_large(pool, map, stream, error);
+}
+
+/* ---- Jobs ------------------------------------------------------------------------------------------------------- */
+
+void rp_job_release(rowpool_job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    unsigned left = --job->references;
+    pthread_mutex_unlock(&job->lock);
+    if (left > 0)
+        return;
+    pthread_cond_destroy(&job->finished);
+    pthread_mutex_destroy(&job->lock);
+    free(job->store.heap);
+    free(job);
+}
+
+static void complete(rowpool_job *job)
+{
+    rowpool *pool = job->pool;
+    rowpool_error error;
+    rowpool_status status = rp_run_status(&job->run, &error);
+    if (status == ROWPOOL_OK)
+        atomic_store(&job->run.rows_done, job->rows);
+    rp_run_release_data(&job->run); /* so that the copies of a closed handle are gone when the job is done */
+    pthread_mutex_lock(&job->lock);
+    job->status = status;
+    if (status != ROWPOOL_OK)
+        job->error = error;
+    job->is_done = true;
+    if (job->descriptor >= 0)
+        eventfd_write(job->descriptor, 1);
+    pthread_cond_broadcast(&job->finished);
+    pthread_mutex_unlock(&job->lock);
+    if (job->done != NULL) {
+        rp_floating own;
+        rp_floating_default(&own);
+        job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
+        rp_floating_restore(&own); /* whatever the callback did to it */
+    }
+    rp_run_destroy(&job->run);
+    rp_job_release(job);
+    rp_pool_leave(pool);
+}
+
+static void start(rowpool_job *job)
+{
+    if (is_small(job->pool, &job->run.map) && !rp_run_is_over(&job->run)) {
+        compute_small(&job->run.map);
+        rp_pool_count(job->pool, job->pool->host, job->rows, 1, 0);
+        rp_work_queue_drop(&job->run.work);
+    }
+    rp_run_fill(&job->run);
+}
+
+/* Completes a job when it is over, and begins those that waited for that. */
+static void settle(rowpool_job *job)
+{
+    rp_dispatcher *dispatcher = &job->pool->dispatcher;
+    while (job != NULL && job->run.in_flight == 0) {
+        rowpool_job *next = dispatcher->first_waiting;
+        if (next != NULL) {
+            dispatcher->first_waiting = next->next_waiting;
+            if (next->next_waiting == NULL)
+                dispatcher->end_of_waiting = &dispatcher->first_waiting;
+        } else {
+            dispatcher->running--;
+        }
+        complete(job); /* its pool may be closed from here on when nothing else is under way */
+        if (next != NULL)
+            start(next);
+        job = next;
+    }
+}
+
+/* Every job under way takes queues and memory of each device: thousands of them begin a few at a time. */
+static void begin_job(rowpool_job *job)
+{
+    enum { MAX_RUNNING = 8 };
+    rp_dispatcher *dispatcher = &job->pool->dispatcher;
+    if (dispatcher->running >= MAX_RUNNING) {
+        *dispatcher->end_of_waiting = job;
+        dispatcher->end_of_waiting = &job->next_waiting;
+        return;
+    }
+    dispatcher->running++;
+    start(job);
+    settle(job);
+}
+
+static void advance_job(rp_task *task)
+{
+    rp_run *run = task->run;
+    rowpool_job *job = (rowpool_job *)((char *)run -
+                                       offsetof(rowpool_job, run)); /* every run with a queue is a job's */
+    rp_run_complete(run, task);
+    rp_run_fill(run);
+    settle(job);
+}
+
+/* ---- The dispatcher --------------------------------------------------------------------------------------------- */
+
+/* The pool whose dispatcher this thread is. */
+static _Thread_local const rowpool *mine;
+
+bool rp_dispatcher_is_me(const rowpool *pool)
+{
+    return mine == pool;
+}
+
+static void *dispatch(void *argument)
+{
+    rowpool *pool = argument;
+    mine = pool;
+    for (;;) {
+        rp_message *message = (rp_message *)rp_queue_pop(&pool->dispatcher.queue);
+        switch (message->kind) {
+        case RP_MESSAGE_TASK:
+            advance_job((rp_task *)message);
+            break;
+        case RP_MESSAGE_JOB:
+            begin_job((rowpool_job *)message);
+            break;
+        case RP_MESSAGE_STOP:
+            return NULL;
+        }
+    }
+}
+
+static rowpool_status start_dispatcher(rowpool *pool, rowpool_error *error)
+{
+    rowpool_status status = ROWPOOL_OK;
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->dispatcher.started) {
+        rp_queue_init(&pool->dispatcher.queue);
+        pool->dispatcher.end_of_waiting = &pool->dispatcher.first_waiting;
+        status = rp_thread_start(&pool->dispatcher.thread, "rowpool", dispatch, pool, error);
+        pool->dispatcher.started = status == ROWPOOL_OK;
+        if (status != ROWPOOL_OK)
+            rp_queue_destroy(&pool->dispatcher.queue);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return status;
+}
+
+void rp_dispatcher_stop(rowpool *pool)
+{
+    if (!pool->dispatcher.started)
+        return;
+    rp_message last = {.kind = RP_MESSAGE_STOP};
+    rp_queue_push(&pool->dispatcher.queue, &last.link);
+    pthread_join(pool->dispatcher.thread, NULL);
+    rp_queue_destroy(&pool->dispatcher.queue);
+}
+
+/* ---- Submit ----------------------------------------------------------------------------------------------------- */
+
+rowpool_status rp_map_later(rowpool *pool, const rp_map *map, const rp_stream *stream, rp_arguments_store *store,
+                            rowpool_done *done, void *payload, rowpool_job **job, rowpool_error *error)
+{
+    RP_TRY(start_dispatcher(pool, error));
+    rowpool_job *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a job");
+    rp_map own = *map;
+    fresh->store = *store;
+    if (map->arguments == store->inside)
+        own.arguments = fresh->store.inside;
+    rowpool_status status = rp_run_init(&fresh->run, pool, &own, stream, &pool->dispatcher.queue, error);
+    if (status != ROWPOOL_OK) {
+        free(fresh);
+        return status;
+    }
+    *store = (rp_arguments_store){0};
+    fresh->descriptor = -1;
+    fresh->pid = rp_self();
+    fresh->pool = pool;
+    fresh->done = done;
+    fresh->payload = payload;
+    fresh->has_handle = job != NULL;
+    fresh->references = fresh->has_handle ? 2 : 1;
+    fresh->rows = map->inputs->count;
+    fresh->begin.kind = RP_MESSAGE_JOB;
+    pthread_mutex_init(&fresh->lock, NULL);
+    rp_cond_init(&fresh->finished);
+    if (job != NULL)
+        *job = fresh;
+    rp_pool_enter(pool);
+    rp_queue_push(&pool->dispatcher.queue, &fresh->begin.link);
+    return ROWPOOL_OK;
+}

@@ -1,0 +1,61 @@
+/* The pool: its devices, the runs on them, the thread on which jobs go on.
+ *
+ * rowpool.lock protects what is said below. Nobody holds it while a process is forked or a driver is called, but for
+ * devices that are opened late and copies that are released. */
+#ifndef RP_SCHED_POOL_H
+#define RP_SCHED_POOL_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "core/builtin.h"
+#include "device/choose.h"
+#include "sched/run.h"
+
+/* The one thread on which the pool's jobs go on and their callbacks run. */
+typedef struct {
+    pthread_t thread;
+    rp_queue queue; /* of rp_message */
+    bool started;
+    /* The thread's own: */
+    size_t running;               /* jobs begun and not complete */
+    rowpool_job *first_waiting;   /* jobs that begin when others are complete, */
+    rowpool_job **end_of_waiting; /* in the order in which they came */
+} rp_dispatcher;
+
+struct rowpool {
+    pid_t pid;
+    rp_device_list devices;
+    rp_backend_options options; /* for devices that are opened later */
+    const rp_cpu *cpu;          /* which form of the built-in functions runs on the host and in processes */
+    bool strict;                /* a device that fails ends the map */
+    rp_device *host;            /* one of the devices: small maps, and what nobody else can do */
+    pthread_mutex_t lock;       /* everything below, the counters of devices[].info, and opening devices later */
+    pthread_cond_t idle;
+    size_t active;       /* calls and jobs in flight */
+    rp_run *runs;        /* begun, or waiting to */
+    rowpool_data *data;  /* open handles */
+    unsigned references; /* the caller's, and those of handles */
+    rp_dispatcher dispatcher;
+};
+
+/* EINVAL for NULL, EFORKED in a child of the process that made the handle. Takes no lock. */
+rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, rowpool_error *error);
+
+/* Around everything that uses the pool's devices: rowpool_close waits for it. */
+void rp_pool_enter(rowpool *pool);
+void rp_pool_leave(rowpool *pool);
+
+/* rp_pool_leave and rp_pool_count of one chunk: a small map takes the lock no more often. */
+void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows);
+
+/* Gives up a reference; with the last one goes the memory. The lock is not held. */
+void rp_pool_release(rowpool *pool);
+
+/* The pool's worker processes, started now if nobody has asked for them before. */
+rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_error *error);
+
+/* Adds to what a device did. */
+void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures);
+
+#endif

@@ -1,0 +1,184 @@
+/* How much each device of a run gets, and whether it gets anything: by the rates at which they do their chunks. */
+#include "base/checked.h"
+#include "sched/pool.h"
+
+/* ---- What is known of them -------------------------------------------------------------------------------------- */
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* What others than one do together: the bytes a second, and those in flight. One of which nothing is known yet counts
+ * as no slower. */
+typedef struct {
+    size_t count;
+    double rate, pending, fastest;
+} rivals;
+
+static rivals rivals_of(const rp_run *run, const rp_participant *one)
+{
+    rivals all = {0};
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *other = &run->participants[i];
+        if (other == one || other->state != RP_PARTICIPANT_READY)
+            continue;
+        double rate = other->rate > 0 ? other->rate : one->rate;
+        all.count++;
+        all.rate += rate;
+        all.fastest = larger(rate, all.fastest);
+        all.pending += (double)other->pending;
+    }
+    return all;
+}
+
+/* What a run knows of a device from the last one: its rate, and for how long it was left out as too slow. Both under the
+ * pool's lock. */
+void rp_share_recall(rp_participant *participant)
+{
+    participant->rate = participant->device->rate;
+    participant->left_out = participant->device->left_out;
+}
+
+void rp_share_remember(const rp_run *run, const rp_participant *participant)
+{
+    const rivals others = rivals_of(run, participant);
+    rp_device *device = participant->device;
+    if (participant->bytes > 0) {
+        device->rate = participant->rate;
+        device->left_out = 0;
+    } else if (others.rate > 0) {
+        device->left_out += (double)(rp_map_bytes(&run->map) - run->left) / others.rate;
+    }
+}
+
+/* ---- How much is of use ----------------------------------------------------------------------------------------- */
+
+size_t rp_share_bytes(const rp_run *run, const rp_chunk *chunk)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < run->map.code.n_inputs; i++)
+        bytes += rp_chunk_elements(&run->map.inputs[i], chunk) * run->map.code.element[i];
+    return bytes;
+}
+
+/* Seconds of a task among others: ten times what it costs to have one more; and so few that a device whose rate falls
+ * does not hold up the rest for long. */
+static const double least_seconds = 200e-6, most_seconds = RP_MAX_SECONDS;
+
+/* What one of those that a device works on side by side does in some time. */
+static double work_in(const rp_participant *participant, double seconds)
+{
+    return seconds * participant->rate / (double)participant->device->parallel;
+}
+
+/* The least bytes that are worth a task. */
+static double least_work(const rp_participant *participant)
+{
+    return larger(work_in(participant, least_seconds), RP_MIN_WORK);
+}
+
+static double seconds_of_least(const rp_participant *participant)
+{
+    return least_work(participant) * (double)participant->device->parallel / participant->rate;
+}
+
+/* Whether a device that was left out of earlier runs is to be tried again, for its rate may have been taken in a bad
+ * moment: when that costs no more than 2 % of the time since. */
+static bool is_to_be_tried(const rp_participant *participant)
+{
+    return participant->in_flight == 0 && participant->bytes <= 0 &&
+           50 * seconds_of_least(participant) <= participant->left_out;
+}
+
+/* Whether one more chunk for a device helps: not so where it would still be at its least one when the others have done
+ * all the rest. The fastest helps when it is idle, so there is always one. */
+bool rp_share_helps(const rp_run *run, const rp_participant *participant)
+{
+    const rivals others = rivals_of(run, participant);
+    if (others.count == 0 || (participant->in_flight == 0 && participant->rate >= others.fastest))
+        return true;
+    if (participant->rate <= 0)
+        return participant->in_flight < participant->device->parallel;
+    double ready = (double)participant->pending / participant->rate + seconds_of_least(participant);
+    return ready <= ((double)run->left + others.pending) / others.rate || is_to_be_tried(participant);
+}
+
+/* Whether nobody else has, or would get, a part of what is left. */
+static bool is_alone(const rp_run *run, const rp_participant *participant)
+{
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *other = &run->participants[i];
+        if (other == participant || other->state != RP_PARTICIPANT_READY)
+            continue;
+        if (other->pending > 0 || rp_share_helps(run, other))
+            return false;
+    }
+    return true;
+}
+
+/* Alone a device takes as much as it can. Among others each takes a quarter of what it lacks of its share of all that
+ * is not done, by the rates, so that all end together. A rate is trusted no further than it was measured: as long as it
+ * is not known, or only from an earlier run, the device gets less, and then a few times what it did of late. */
+size_t rp_share_work(const rp_run *run, const rp_participant *participant)
+{
+    const rivals others = rivals_of(run, participant);
+    const size_t parallel = participant->device->parallel;
+    if (participant == run->host && run->pool->devices.automatic)
+        return (size_t)smaller(larger(work_in(participant, RP_MAX_SECONDS), RP_MIN_WORK),
+                               (double)participant->max_chunk);
+    if (is_alone(run, participant))
+        return parallel <= 1 ? participant->max_chunk
+                             : rp_min(rp_max(run->left / (2 * parallel), RP_MIN_WORK), participant->max_chunk);
+    if (participant->rate <= 0)
+        return rp_min(RP_MIN_WORK, participant->max_chunk);
+    double undone = (double)run->left + others.pending + (double)participant->pending;
+    double share = undone * participant->rate / (others.rate + participant->rate) - (double)participant->pending;
+    double trusted = participant->bytes > 0 ? 4 * participant->bytes : share / 8;
+    double work = smaller(smaller(share / 4, trusted) / (double)parallel, work_in(participant, most_seconds));
+    work = larger(work, least_work(participant));
+    return work < (double)participant->max_chunk ? (size_t)work : participant->max_chunk;
+}
+
+size_t rp_share_max_partition(const rp_run *run, const rp_participant *participant)
+{
+    double all = 0, fastest = 0;
+    for (size_t i = 0; i < run->n_participants; i++) {
+        const rp_participant *other = &run->participants[i];
+        if (other->state == RP_PARTICIPANT_EXCLUDED)
+            continue;
+        if (other->rate <= 0 && run->n_participants > 1)
+            return 0; /* nobody knows yet who is to have what */
+        all += other->rate;
+        fastest = other->rate > fastest ? other->rate : fastest;
+    }
+    return participant->rate >= fastest ? SIZE_MAX : (size_t)((double)run->left / 2 * participant->rate / all);
+}
+
+void rp_share_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk)
+{
+    participant->pending += rp_share_bytes(run, chunk);
+    if (participant->in_flight == 0)
+        participant->busy_since = rp_clock_now();
+}
+
+/* After a chunk: its device's rate is what it did of late, over the time in which it had something to do. The older
+ * counts for less with each chunk; where several go side by side, and may end together, with each round of them. */
+void rp_share_end(const rp_run *run, rp_participant *participant, const rp_task *task)
+{
+    struct timespec now = rp_clock_now();
+    double seconds = rp_clock_seconds(participant->busy_since, now);
+    participant->busy_since = now;
+    if (task->cold || task->late)
+        return;
+    double kept = 1 - 0.5 / (double)participant->device->parallel;
+    participant->bytes = kept * participant->bytes + (double)rp_share_bytes(run, &task->chunk);
+    participant->busy = kept * participant->busy + seconds;
+    if (participant->bytes > 0 && participant->busy > 0)
+        participant->rate = participant->bytes / participant->busy;
+}

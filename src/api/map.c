@@ -10,14 +10,6 @@
 #include "core/range.h"
 #include "sched/job.h"
 
-#define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
-
-const char *rowpool_version(void)
-{
-    return TEXT(ROWPOOL_VERSION_MAJOR) "." TEXT(ROWPOOL_VERSION_MINOR) "." TEXT(ROWPOOL_VERSION_PATCH);
-}
-
 /* A call, checked and made into a map. */
 typedef struct {
     rp_map map;

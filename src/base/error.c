@@ -17,26 +17,3 @@ rowpool_status rp_fail(rowpool_error *error, rowpool_status status, const char *
     }
     return status;
 }
-
-static const struct {
-    const char *name, *text;
-} statuses[] = {
-#define RP_STATUS_ROW(name, text) [ROWPOOL_##name] = {"ROWPOOL_" #name, text},
-    ROWPOOL_STATUSES(RP_STATUS_ROW)
-#undef RP_STATUS_ROW
-};
-
-static bool known(rowpool_status status)
-{
-    return (size_t)status < sizeof statuses / sizeof *statuses;
-}
-
-const char *rowpool_status_name(rowpool_status status)
-{
-    return known(status) ? statuses[status].name : "unknown status";
-}
-
-const char *rowpool_status_text(rowpool_status status)
-{
-    return known(status) ? statuses[status].text : "unknown status";
-}

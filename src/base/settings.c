@@ -69,13 +69,14 @@ const char *rp_setting_text(rp_setting setting)
     return text != NULL && *text != '\0' ? text : NULL;
 }
 
-bool rowpool_variable_at(size_t i, rowpool_variable *variable)
+const char *rp_setting_option(rp_setting setting)
 {
-    if (variable == NULL || i >= RP_SETTINGS)
-        return false;
-    *variable = (rowpool_variable){variables[i].name, variables[i].option, variables[i].meaning,
-                                   rp_setting_text((rp_setting)i)};
-    return true;
+    return variables[setting].option;
+}
+
+const char *rp_setting_meaning(rp_setting setting)
+{
+    return variables[setting].meaning;
 }
 
 rowpool_status rp_setting_size(rp_setting setting, size_t most, size_t *value, rowpool_error *error)

@@ -31,6 +31,8 @@ bool rp_environment_is_trusted(void);
 
 /* The variable's name, "ROWPOOL_DEVICE". */
 const char *rp_setting_name(rp_setting setting);
+const char *rp_setting_option(rp_setting setting);
+const char *rp_setting_meaning(rp_setting setting);
 
 /* Its value; NULL when it is unset or empty. */
 const char *rp_setting_text(rp_setting setting);

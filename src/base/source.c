@@ -64,7 +64,7 @@ static rowpool_status read_text(FILE *file, const char *path, char **text, rowpo
     return ROWPOOL_OK;
 }
 
-char *rowpool_read_source(const char *path, rowpool_error *error)
+char *rp_source_read(const char *path, rowpool_error *error)
 {
     char *text = NULL;
     if (path == NULL) {

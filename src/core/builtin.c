@@ -1,7 +1,5 @@
 #include "core/builtin.h"
 
-#include <string.h>
-
 #define RP_BASELINE_ENTRY(name) &rp_builtin_##name,
 static const rowpool_function *const builtins[] = {RP_BUILTINS(RP_BASELINE_ENTRY)};
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
@@ -20,17 +18,9 @@ bool rp_is_builtin(const rowpool_function *function)
     return place_of(function) < BUILTINS;
 }
 
-const rowpool_function *rowpool_builtin(const char *name)
+const rowpool_function *rp_builtin_at(size_t i)
 {
-    for (size_t i = 0; name != NULL && i < BUILTINS; i++)
-        if (strcmp(builtins[i]->name, name) == 0)
-            return builtins[i];
-    return NULL;
-}
-
-const char *rowpool_builtin_name(size_t i)
-{
-    return i < BUILTINS ? builtins[i]->name : NULL;
+    return i < BUILTINS ? builtins[i] : NULL;
 }
 
 /* ---- Kinds of CPU ------------------------------------------------------------------------------------------------ */

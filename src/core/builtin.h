@@ -11,6 +11,9 @@
 RP_BUILTINS(RP_BUILTIN_DECLARATION)
 #undef RP_BUILTIN_DECLARATION
 
+/* The i-th of them; NULL: there are no more. */
+const rowpool_function *rp_builtin_at(size_t i);
+
 /* Whether a function is one of them. */
 bool rp_is_builtin(const rowpool_function *function);
 

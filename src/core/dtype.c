@@ -12,15 +12,3 @@ const rp_dtype *rp_dtype_of(rowpool_dtype dtype)
 {
     return (size_t)dtype < RP_DTYPE_TOTAL ? &dtypes[dtype] : NULL;
 }
-
-const char *rowpool_dtype_name(rowpool_dtype dtype)
-{
-    const rp_dtype *known = rp_dtype_of(dtype);
-    return known != NULL ? known->name : NULL;
-}
-
-size_t rowpool_dtype_size(rowpool_dtype dtype)
-{
-    const rp_dtype *known = rp_dtype_of(dtype);
-    return known != NULL ? known->size : 0;
-}

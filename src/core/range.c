@@ -209,23 +209,3 @@ void rp_interval_store(const rp_interval *interval, const rp_dtype *dtype, void 
     memcpy(pair, &interval->lo, dtype->size);
     memcpy((char *)pair + dtype->size, &interval->hi, dtype->size);
 }
-
-static rowpool_number number_f64(double f64)
-{
-    return (rowpool_number){ROWPOOL_NUMBER_F64, {.f64 = f64}};
-}
-
-rowpool_range rowpool_range_i64(int64_t lo, int64_t hi)
-{
-    return (rowpool_range){{ROWPOOL_NUMBER_I64, {.i64 = lo}}, {ROWPOOL_NUMBER_I64, {.i64 = hi}}, ROWPOOL_CLOSED_BOTH};
-}
-
-rowpool_range rowpool_range_u64(uint64_t lo, uint64_t hi)
-{
-    return (rowpool_range){{ROWPOOL_NUMBER_U64, {.u64 = lo}}, {ROWPOOL_NUMBER_U64, {.u64 = hi}}, ROWPOOL_CLOSED_BOTH};
-}
-
-rowpool_range rowpool_range_f64(double lo, double hi)
-{
-    return (rowpool_range){number_f64(lo), number_f64(hi), ROWPOOL_CLOSED_BOTH};
-}

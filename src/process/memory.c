@@ -120,7 +120,7 @@ static bool open_without_descriptor(rp_region *region, size_t bytes)
     return base != MAP_FAILED;
 }
 
-void *rowpool_alloc(size_t bytes, rowpool_error *error)
+void *rp_shared_alloc(size_t bytes, rowpool_error *error)
 {
     rowpool_error refusal;
     rp_region *region = malloc(sizeof *region);
@@ -157,7 +157,7 @@ static rp_region *take(const void *base)
     return region;
 }
 
-void rowpool_free(void *memory)
+void rp_shared_free(void *memory)
 {
     if (memory == NULL)
         return;

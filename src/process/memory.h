@@ -25,6 +25,10 @@ rowpool_status rp_region_open(rp_region *region, size_t bytes, rowpool_error *er
  * worker has kept must not hold them. */
 void rp_region_close(rp_region *region);
 
+/* rowpool_alloc and rowpool_free. */
+void *rp_shared_alloc(size_t bytes, rowpool_error *error);
+void rp_shared_free(void *memory);
+
 /* Where a range of addresses lies in memory from rowpool_alloc; false when it does not. region->fd is a duplicate, the
  * caller's to close. */
 bool rp_region_find(const void *address, size_t bytes, rp_region *region, size_t *offset);

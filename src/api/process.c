@@ -1,4 +1,4 @@
-/* Process objects: rowpool_process_*. */
+/* Process objects, and memory that processes share. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +14,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "process/memory.h"
 #include "process/worker.h"
 
 struct rowpool_process {
@@ -282,4 +283,16 @@ void rowpool_process_close(rowpool_process *process)
     close(process->pipe);
     rp_worker_release(&process->worker);
     free(process);
+}
+
+/* ---- Shared memory ---------------------------------------------------------------------------------------------- */
+
+void *rowpool_alloc(size_t bytes, rowpool_error *error)
+{
+    return rp_shared_alloc(bytes, error);
+}
+
+void rowpool_free(void *memory)
+{
+    rp_shared_free(memory);
 }

@@ -3,15 +3,13 @@
 
 #include "base/settings.h"
 #include "base/source.h"
+#include "base/version.h"
 #include "core/builtin.h"
 #include "core/dtype.h"
 
-#define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
-
 const char *rowpool_version(void)
 {
-    return TEXT(ROWPOOL_VERSION_MAJOR) "." TEXT(ROWPOOL_VERSION_MINOR) "." TEXT(ROWPOOL_VERSION_PATCH);
+    return RP_VERSION;
 }
 
 static const struct {

@@ -11,10 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/settings.h"
+#include "base/version.h"
+#include "device/workers/workers.h"
 
 /* ---- Where the program is --------------------------------------------------------------------------------------- */
 
@@ -121,9 +122,9 @@ static rowpool_status hear(rp_workers *state, const rp_worker *worker, rowpool_e
 
 static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpool_error *error)
 {
-    if (strncmp(hello->version, rowpool_version(), sizeof hello->version) != 0 || hello->work_size != sizeof(rp_work))
+    if (strncmp(hello->version, RP_VERSION, sizeof hello->version) != 0 || hello->work_size != sizeof(rp_work))
         return rp_fail(error, ROWPOOL_EDEVICE, "%s is of rowpool %.16s, not of %s: install both anew", path,
-                       hello->version, rowpool_version());
+                       hello->version, RP_VERSION);
     if (hello->status != ROWPOOL_OK)
         return rp_fail(error, hello->status, "%.1000s", hello->error.message);
     return ROWPOOL_OK;

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "device/workers/work.h"
 #include "base/settings.h"
-#include "sched/pool.h"
+#include "core/builtin.h"
+#include "device/choose.h"
+#include "device/workers/work.h"
 
 /* ---- The device ------------------------------------------------------------------------------------------------- */
 

@@ -819,26 +819,68 @@ TEST(several_devices)
     free(counts);
 }
 
-/* A helper that says nothing where it is started again for the second device, once the flag is there. */
-static void write_helper_that_hangs_later(const char *path, const char *flag)
-{
-    char self[4096] = "";
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    assert_true(fprintf(file,
-                        "#!/bin/sh\n[ \"$2\" != 0:1 ] || [ ! -e '%s' ] || ROWPOOL_TEST_OTHER=nothing exec '%s' \"$@\"\n"
-                        "exec '%s' \"$@\"\n",
-                        flag, self, helper) > 0);
-    assert_int_equal(fclose(file), 0);
-}
-
 static rp_workers_slot_state state_of(rp_workers *workers, size_t slot)
 {
     pthread_mutex_lock(&workers->lock);
     rp_workers_slot_state state = workers->slots[slot].state;
     pthread_mutex_unlock(&workers->lock);
     return state;
+}
+
+static void write_script(const char *path, const char *line)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, "#!/bin/sh\n%s\n", line) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void kill_and_wait(rp_workers *workers, size_t slot, pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    while (state_of(workers, slot) != RP_WORKERS_EMPTY)
+        usleep(1000);
+}
+
+/* It is tried once for a map, and the host does the rows; the next map tries it again. */
+TEST(a_helper_that_does_not_start_again)
+{
+    char path[] = "/tmp/rowpool-helper-XXXXXX", itself[4200];
+    assert_true(close(mkstemp(path)) == 0 && chmod(path, 0700) == 0);
+    (void)snprintf(itself, sizeof itself, "exec '%s' \"$@\"", helper);
+    write_script(path, itself);
+    setenv("ROWPOOL_HELPER", path, 1);
+    rowpool *pool = open_isolated();
+    setenv("ROWPOOL_HELPER", helper, 1);
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    kill_and_wait(pool->devices.items[0].state, 0, helper_of(pool));
+    write_script(path, "exit 1");
+    check_counts(pool, &rows, counts);
+    const uint64_t failures = failures_of(pool);
+    assert_true(failures > 0);
+    write_script(path, itself);
+    check_counts(pool, &rows, counts);
+    assert_int_equal(failures_of(pool), failures);
+    rowpool_close(pool);
+    assert_false(test_has_child());
+    unlink(path);
+    free(data);
+    free(counts);
+}
+
+/* A helper that says nothing where it is started again for the second device, once the flag is there. */
+static void write_helper_that_hangs_later(const char *path, const char *flag)
+{
+    char self[4096] = "";
+    char text[8400];
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    (void)snprintf(
+        text, sizeof text,
+        "[ \"$2\" != 0:1 ] || [ ! -e '%s' ] || ROWPOOL_TEST_OTHER=nothing exec '%s' \"$@\"\nexec '%s' \"$@\"", flag,
+        self, helper);
+    write_script(path, text);
 }
 
 /* Answers of one helper are taken while another one starts. No time passes: that one is not given up. */
@@ -861,9 +903,7 @@ TEST(a_helper_that_starts_holds_up_no_other)
     const bool two = rp_workers_pids(device, pids, COUNT_OF(pids)) == 2;
     if (two) {
         assert_true(close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
-        assert_int_equal(kill(pids[1], SIGKILL), 0);
-        while (state_of(device->state, 1) != RP_WORKERS_EMPTY)
-            usleep(1000);
+        kill_and_wait(device->state, 1, pids[1]);
         atomic_store(&stands, true);
         check_counts(pool, &rows, counts);
         assert_int_equal(state_of(device->state, 1), RP_WORKERS_STARTING);
@@ -935,6 +975,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_helper_by_hand),
         cmocka_unit_test(every_word_for_a_device),
         cmocka_unit_test(several_devices),
+        cmocka_unit_test(a_helper_that_does_not_start_again),
         cmocka_unit_test(a_helper_that_starts_holds_up_no_other),
         cmocka_unit_test(isolating_is_an_option_and_a_variable),
     };

@@ -69,7 +69,7 @@ typedef struct rp_cl_program {
     size_t served;          /* bytes of rows for which it would have been better */
     rowpool_error *failure; /* RP_CL_FAILED: why; owned */
     cl_program program;
-    atomic_bool launched[RP_CL_KERNELS]; /* at least once: it did not take a compiler's time again */
+    atomic_bool launched[RP_CL_KERNELS]; /* a launch is complete: no other takes a compiler's time */
     size_t users;                        /* chunks and builders that use it; it is not dropped while there are any */
     size_t lanes;                        /* lanes that hold its kernels; it is freed after the last */
     bool dropped;                        /* out of the device's list */

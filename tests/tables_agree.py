@@ -194,8 +194,10 @@ def convert(rows, case, notes):
         raise Refused("beyond int64")
     if wanted == "int64" or (wanted is None and whole):
         return "int64", [[integer_of(text) for text in row] for row in rows]
-    if wanted is None and any(int(float(value)) != value for value in integers):
+    if any(int(float(value)) != value for value in integers):
         notes.append("is rounded")
+    if any(nearest(text) == 0 and Fraction(text) != 0 for text in texts if REAL.fullmatch(text)):
+        notes.append("becomes 0")
     return "float64", [[nearest(text) for text in row] for row in rows]
 
 
@@ -451,7 +453,7 @@ def same_numbers(a, b):
 
 
 NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 has none", "holds row numbers",
-         "left out", "is rounded"]
+         "left out", "is rounded", "becomes 0"]
 
 
 def difference(case, answer, note):

@@ -186,7 +186,7 @@ TEST(reads_numbers)
         {"1,2.5\n3,4\n", "float64 2x2 | 1 2.5 | 3 4", {{0}}},
         {"1,2\n3,4e0\n5,6\n", "float64 3x2 | 1 2 | 3 4 | 5 6", {{0}}},
         {"nan,inf\n-inf,1e308\n", "float64 2x2 | nan inf | -inf 1e+308", {{0}}},
-        {"4.9e-324,1e-400\n", "float64 1x2 | 5e-324 0", {{0}}},
+        {"4.9e-324,0e-400,0x.0p1\n", "float64 1x3 | 5e-324 0 0", {{0}}},
     };
     CHECK_ALL(cases, "csv");
 }
@@ -300,8 +300,10 @@ TEST(reads_the_type_that_is_asked_for)
         {"0,4294967295\n", "uint32 1x2 | 0 4294967295", {{'T', "uint32"}}},
         {"18446744073709551615\n", "uint64 1x1 | 18446744073709551615", {{'T', "uint64"}}},
         {"1,0.1\n", "float32 1x2 | 1 0.1", {{'T', "float32"}}},
-        {"9223372036854775808\n", "float64 1x1 | 9.223372036854776e+18", {{'T', "float64"}}},
-        {"65504,-65504,6e-8,0.1,65519\n", "float16 1x5 | 65500 -65500 6e-08 0.1 65500", {{'T', "float16"}}},
+        {"9223372036854775808,36893488147419103232,0x100000000000000000\n",
+         "float64 1x3 | 9.223372036854776e+18 3.6893488147419103e+19 2.9514790517935283e+20",
+         {{'T', "float64"}}},
+        {"65504,-65504,6e-8,0.1,65519.\n", "float16 1x5 | 65500 -65500 6e-08 0.1 65500", {{'T', "float16"}}},
         {"inf,-inf,nan,-0\n", "float16 1x4 | inf -inf nan -0", {{'T', "float16"}}},
     };
     CHECK_ALL(cases, "csv");
@@ -595,6 +597,53 @@ TEST(warns_of_integers_that_are_rounded)
         {"9007199254740992,-9223372036854775808,0.5\n",
          "float64 1x3 | 9007199254740992 -9.223372036854776e+18 0.5",
          {{0}}},
+        {"a,b\n9007199254740992,0.1\n-9007199254740993,0x20000000000001\n",
+         "float64 2x2 <line 3, column 1 (a): -9007199254740993 is rounded, float64 does not hold it; --type int64 "
+         "keeps "
+         "integers as they are> | 9007199254740992 0.1 | -9007199254740992 9007199254740992",
+         {{'T', "float64"}}},
+        {"18446744073709551617\n",
+         "float64 1x1 <line 1, column 1: 18446744073709551617 is rounded, float64 does not hold it; --type int64 keeps "
+         "integers as they are> | 1.8446744073709552e+19",
+         {{'T', "float64"}}},
+        {"16777216,16777217,16777219\n",
+         "float32 1x3 <line 1, column 2: 16777217 is rounded, float32 does not hold it; --type float64 holds integers "
+         "up to 2^53> | 16777216 16777216 16777220",
+         {{'T', "float32"}}},
+        {"0x800,65519\n",
+         "float16 1x2 <line 1, column 2: 65519 is rounded, float16 does not hold it; --type float64 holds integers up "
+         "to 2^53> | 2048 65500",
+         {{'T', "float16"}}},
+        {"1,\n2,NA\n",
+         "float32 2x2 <line 1, column 2: --missing 16777217 is rounded, float32 does not hold it; --type float64 holds "
+         "integers up to 2^53> | 1 16777216 | 2 16777216",
+         {{'T', "float32"}, {'i', "16777217"}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(warns_of_numbers_that_become_0)
+{
+    static const text_case cases[] = {
+        {"1,1e-400\n-1e-401,2\n",
+         "float64 2x2 <line 1, column 2: 1e-400 becomes 0, float64 does not hold it> | 1 0 | -0 2",
+         {{0}}},
+        {"0x.00p9,0x.08p-2000\n",
+         "float64 1x2 <line 1, column 2: 0x.08p-2000 becomes 0, float64 does not hold it> | 0 0",
+         {{'T', "float64"}}},
+        {"a\n0\n1e-50\n",
+         "float32 2x1 <line 3, column 1 (a): 1e-50 becomes 0, float32 does not hold it; --type float64 holds smaller "
+         "numbers> | 0 | 0",
+         {{'T', "float32"}}},
+        {"2e-8,65519\n",
+         "float16 1x2 <line 1, column 2: 65519 is rounded, float16 does not hold it; --type float64 holds integers up "
+         "to 2^53; line 1, column 1: 2e-8 becomes 0, float16 does not hold it; --type float64 holds smaller numbers> | "
+         "0 65500",
+         {{'T', "float16"}}},
+        {"1,\n",
+         "float64 1x2 <line 1, column 2: --missing 1e-400 becomes 0, float64 does not hold it> | 1 0",
+         {{'i', "1e-400"}}},
+        {"1,2\n", "int64 1x2 | 1 2", {{'i', "1e-400"}}},
     };
     CHECK_ALL(cases, "csv");
 }
@@ -1555,6 +1604,7 @@ int main(void)
         cmocka_unit_test(skips_comments),
         cmocka_unit_test(reads_decimal_commas),
         cmocka_unit_test(warns_of_integers_that_are_rounded),
+        cmocka_unit_test(warns_of_numbers_that_become_0),
         cmocka_unit_test(tells_columns_of_one_name_apart),
         cmocka_unit_test(reads_text_between_blanks),
         cmocka_unit_test(takes_quotes_as_they_are_meant),

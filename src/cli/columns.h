@@ -24,6 +24,12 @@ typedef struct {
     size_t line, count; /* of cells */
 } kept_row;
 
+/* A cell whose number is not what was read. */
+typedef struct {
+    size_t line, column; /* line 0: there is none */
+    char text[96];
+} lost_cell;
+
 typedef struct {
     const input_options *options;
     input *in;
@@ -57,8 +63,7 @@ typedef struct {
     element_list elements;
     size_t rows, widest;
     size_t offset_capacity;
-    size_t rounded_line, rounded_column; /* of the first integer that is no float64; line 0: there is none */
-    int64_t rounded;
+    lost_cell rounded, vanished; /* the first integer that a float does not hold, the first number that becomes 0 */
 } table;
 
 /* ---- What is wrong: false ---------------------------------------------------------------------------------------- */

@@ -79,8 +79,9 @@ __attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *forma
     "                  its name ends in: .npy, .npz, .csv, .tsv, .tab or .txt; at last npy. A file whose name\n"       \
     "                  ends in .gz, whatever stands before that, is decompressed\n"                                    \
     "  --type TYPE     of raw and text: the element type, int8 to int64, uint8 to uint64, float16 to float64. Text\n"  \
-    "                  without it is int64 where every cell is an integer, else float64; a warning names the first\n"  \
-    "                  integer that this rounds. True and False are 1 and 0\n"                                         \
+    "                  without it is int64 where every cell is an integer, else float64. A warning names the first\n"  \
+    "                  integer that a float type rounds, and the first number that becomes 0; fractions are rounded\n" \
+    "                  without one. True and False are 1 and 0\n"                                                      \
     "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
     "  --member NAME   of npz: which array, where there are several; .npy may be left out\n"                           \
     "  --offsets FILE  of npy, npz and raw: the array, one row, is divided into ragged ones. FILE is a .npy file of\n" \

@@ -53,8 +53,8 @@ class Lines:
         raise StopIteration
 
 
-def rows_of(text, case):
-    """Rows of cells; None: an empty line."""
+def rows_of(text, case, notes):
+    """Rows of cells; None: an empty line. Adds to the set of warnings."""
     delimiter = case["delimiter"]
     lines = Lines(text, lambda line: line.startswith(comment) and (anywhere or not rows))
     comment, anywhere = {None: ("#", False), "none": ("\0", True)}.get(case.get("C"), (case.get("C"), True))
@@ -78,6 +78,8 @@ def rows_of(text, case):
         if delimiter == " " and lines.last.rstrip("\r\n").endswith(" "):
             cells.pop()
         rows.append([cell.strip(" \t") for cell in cells])
+        if case["format"] == "tsv" and any(re.search("[\r\n]", cell) for cell in cells):
+            notes.add("over a line end")
 
 
 # ---- The reference: what cells are -------------------------------------------------------------------------------------
@@ -215,7 +217,8 @@ def read_reference(case):
     decimal = case.get("N")
     if case.get("separator_line"):
         text = text[len(case["separator_line"]):]
-    rows = rows_of(text, case)
+    noted = set()
+    rows = rows_of(text, case, noted)
     first = next((i for i, row in enumerate(rows) if row is not None), None)
     if first is None:
         raise Refused("empty")
@@ -224,6 +227,7 @@ def read_reference(case):
     if case.get("C") == case["delimiter"]:
         raise Refused("a comment separates")
     is_header, notes = find_header(rows[first], case)
+    notes.extend(noted)
     names = rows[first] if is_header else []
     columns = len(rows[first])
     data = rows[first + 1:] if is_header else rows
@@ -453,7 +457,7 @@ def same_numbers(a, b):
 
 
 NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 has none", "holds row numbers",
-         "left out", "is rounded", "becomes 0"]
+         "left out", "is rounded", "becomes 0", "over a line end"]
 
 
 def difference(case, answer, note):

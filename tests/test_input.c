@@ -711,7 +711,20 @@ TEST(takes_quotes_as_they_are_meant)
         {"5\" disk\t1\n\"x\ty\"\t2\n", "int64 2x1 | 5\" disk: 1 | x\ty: 2", {{'L', "1"}}},
         {"\"x\t1\n\"\"\t2\n", "int64 2x1 | \"x: 1 | \"\": 2", {{'Q', "none"}}},
     };
+    /* What a program without quotes of tsv writes; of others a quoted cell may have lines of its own. */
+    static const text_case lines[] = {
+        {"a\tb\nx\t1\n\"y\t2\nz\"\t3\n\"p\nq\"\t4\n",
+         "int64 3x1 <line 3, column 1 (a): the quoted cell goes over a line end; --quote none takes quotes as they "
+         "are> "
+         "(a) | x: 1 | y\t2\nz: 3 | p\nq: 4",
+         {{0}}},
+        {"1\t\"x\r\n\"\n",
+         "int64 1x1 <column 2 holds words and is left out; line 1, column 2: the quoted cell goes over a line end; "
+         "--quote none takes quotes as they are> | 1",
+         {{0}}},
+    };
     static const text_case commas[] = {
+        {"\"x\ny\",1\n", "int64 1x1 | x\ny: 1", {{0}}},
         {"a\"b,1\n\"\"\"x\",2\n", "int64 2x1 | a\"b: 1 | \"\"\"x\": 2", {{'Q', "none"}}},
     };
     static const text_case refused[] = {
@@ -722,6 +735,7 @@ TEST(takes_quotes_as_they_are_meant)
          {{0}}},
     };
     CHECK_ALL(tabs, "tsv");
+    CHECK_ALL(lines, "tsv");
     CHECK_ALL(commas, "csv");
     CHECK_ALL_REFUSED(refused, "tsv");
 }

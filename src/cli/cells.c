@@ -138,10 +138,21 @@ static bool ends_cell(const cell_reader *r, int c)
     return is_line_end(c) || c == r->dialect.delimiter || (r->dialect.delimiter == RUNS_OF_BLANKS && is_blank(c));
 }
 
+/* `line`: at which the quoted cell begins. */
+static bool take_quoted_line_end(cell_reader *r, text_list *cells, size_t line)
+{
+    if (r->dialect.quotes == QUOTES_BEFORE && r->spread_line == 0) {
+        r->spread_line = line;
+        r->spread_column = cells->count;
+    }
+    return take_line_end(r, cells);
+}
+
 static bool take_quoted(cell_reader *r, text_list *cells)
 {
     static const bool ends[256] = {['\0'] = true, ['\n'] = true, ['\r'] = true, ['"'] = true};
     const size_t begin = cells->used;
+    const size_t line = r->line;
     for (r->at++;;) {
         if (!take_run(r, cells, begin, ends))
             return false;
@@ -149,7 +160,7 @@ static bool take_quoted(cell_reader *r, text_list *cells)
         if (c < 0)
             return refuse(r, "the cell begins with a quote that is not closed; --quote none takes quotes as they are");
         if (c != '"') {
-            if (!take_line_end(r, cells))
+            if (!take_quoted_line_end(r, cells, line))
                 return false;
             continue;
         }

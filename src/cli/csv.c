@@ -316,6 +316,19 @@ static bool refuse_cells(table *t)
     return t->reader.problem != NULL && refuse(t, t->cells.count, "%s", t->reader.problem);
 }
 
+/* What the reader took otherwise than somebody may have meant it. */
+static bool note_reading(table *t)
+{
+    const cell_reader *r = &t->reader;
+    char name[COLUMN_NAME];
+    return r->spread_line == 0 ||
+           add_note(
+               t->in,
+               "line %zu, column %zu%s: the quoted cell goes over a line end; --quote none takes quotes as they are",
+               r->spread_line, r->spread_column + 1, column_name(name, t, r->spread_column)) ||
+           out_of_memory(t);
+}
+
 static bool note_loss(table *t, const lost_cell *cell, const char *what, const char *hint)
 {
     char name[COLUMN_NAME];
@@ -346,7 +359,7 @@ static bool end_file(table *t)
     if ((!t->begun && !begin_columns(t, false)) ||
         (t->rule == LABELS_UNDECIDED && !settle(t, t->begins_with_0 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
         return false;
-    return note_losses(t);
+    return note_reading(t) && note_losses(t);
 }
 
 static bool read_rows(table *t)

@@ -103,7 +103,8 @@ __attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *forma
     "                  and the tab of tsv; space is any number of spaces and tabs, as in txt\n"                        \
     "  --decimal C     of text: the decimal point, a comma or a point (default)\n"                                     \
     "  --quote none    of text: quotes are characters like others. Else a cell that begins with one ends with the\n"   \
-    "                  next; within other cells they are an error, in tsv a character\n"                               \
+    "                  next; within other cells they are an error, in tsv a character. A quoted cell may hold\n"       \
+    "                  line ends; in tsv a warning names the first that does\n"                                        \
     "  --comment C     of text: lines that begin with it are skipped; none takes all as rows. Without it those that\n" \
     "                  begin with # before the first row are skipped, with a warning\n"                                \
     "  --ragged        of text: rows may differ in their number of cells, and missing ones at the end do not count;\n" \

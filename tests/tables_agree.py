@@ -137,7 +137,8 @@ def find_header(row, case):
         return True, []
     if row[0] == "" and len(row) > 1 and (len(row) > 2 or row[1] == "0") and increase(row[1:], case.get("N")):
         return True, ["the first row is taken as names"]
-    if kinds[0] == "word" and len(row) > 2 and increase(row[1:], case.get("N")):
+    series = len(row) > 2 and increase(row[1:], case.get("N"))
+    if kinds[0] == "word" and (series or not re.search("[0-9]", "".join(row[1:]))):
         return False, ["the first row is taken as data"]
     return False, []
 
@@ -361,6 +362,8 @@ def add_header(source, columns, rows):
         names = [""] + [str(i) for i in range(columns - 1)]
     elif choice < 0.3:
         names = ["x"] + [str(2010 + i) for i in range(columns - 1)]
+    elif choice < 0.32:
+        names[-1] = source.choice(["inf", "nan", ""])
     elif choice < 0.4:
         names[0] = "row"
         for i, row in enumerate(rows):

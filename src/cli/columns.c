@@ -138,8 +138,20 @@ static bool find_names(table *t, bool *names, cell_kind *first)
     return true;
 }
 
+/* Whether a cell behind the first has a digit. */
+static bool has_digits(const text_list *cells)
+{
+    const char *cell = next_text(cells->bytes);
+    for (size_t i = 1; i < cells->count; i++, cell = next_text(cell)) {
+        if (strpbrk(cell, "0123456789") != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* Names may be numbers that increase, as years do, or booleans: behind a first column without a name they are taken as
- * names, behind a word they are not. A single one is no series; but pandas calls the only column 0. */
+ * names, behind a word they are not; nor is a name there such as inf or one that is empty. A single number is no series;
+ * but pandas calls the only column 0. */
 static bool is_header(table *t, bool *header)
 {
     cell_kind first = CELL_MISSING;
@@ -156,7 +168,7 @@ static bool is_header(table *t, bool *header)
     const bool series = increases && t->cells.count > 2;
     const bool unnamed = t->cells.bytes[0] == '\0' &&
                          (series || (increases && strcmp(text_at(&t->cells, 1), "0") == 0));
-    if (!unnamed && !(series && first == CELL_WORD))
+    if (!unnamed && !(first == CELL_WORD && (series || !has_digits(&t->cells))))
         return true;
     *header = unnamed;
     return add_note(t->in, unnamed ? "the first row is taken as names; --header no takes it as data"

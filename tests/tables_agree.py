@@ -180,7 +180,7 @@ def elements_of(row, left_out, case):
             if "i" not in case:
                 raise Refused("missing")
             cell = case["i"]
-        if kind(cell, decimal) != "number":
+        elif kind(cell, decimal) != "number":
             raise Refused("no number")
         yield plain(cell, decimal)
 
@@ -391,12 +391,15 @@ def make_settings(source):
         case["D"] = case["delimiter"] = source.choice(";|")
     if source.random() < 0.1 and case["delimiter"] != ",":
         case["N"] = ","
-    for letter, chance, values in [("i", 0.6, ["0", "nan", "-1", "NaN", "0", "x", "1.5"]), ("g", 0.15, [""]), ("H", 0.1, ["yes", "no"]),
+    for letter, chance, values in [("i", 0.6, ["0", "nan", "-1", "NaN", "0", "1.5"]), ("g", 0.15, [""]), ("H", 0.1, ["yes", "no"]),
                                    ("L", 0.1, ["none", "1", "1", "2", "row"]), ("k", 0.08, ["1", "2", "1,2", "row"]),
                                    ("T", 0.15, ["int64", "float64"]), ("C", 0.08, ["#", "%", "none"]),
                                    ("Q", 0.05, ["none"])]:
         if source.random() < chance:
             case[letter] = source.choice(values)
+    missing = plain(case.get("i", "0"), case.get("N"))
+    if not INTEGER.fullmatch(missing) and (case.get("T") == "int64" or kind(missing, None) != "number"):
+        del case["i"]  # the command line is refused
     return case
 
 

@@ -143,6 +143,16 @@ TEST(refuses_options_of_other_formats)
     assert_usage(RUN("count", "--quote", "x", "weather.csv"), "--quote 'x' is not none");
     assert_usage(RUN("count", "--comment", "//", "weather.csv"), "--comment '//' is no single character");
     assert_usage(RUN("count", "--decimal", ",", "x.npy"), "--decimal cannot be given for npy");
+    assert_usage(RUN("count", "--missing", "skip", "weather.csv"), "--missing 'skip' is no number");
+    assert_usage(RUN("count", "--missing", "", "weather.csv"), "--missing '' is no number");
+    assert_usage(RUN("count", "--missing", "?", "weather.csv"), "--missing '?' is no number");
+    assert_usage(RUN("count", "--missing", "1.5", "--decimal", ",", "--delimiter", ";", "weather.csv"),
+                 "--missing '1.5' is no number");
+    assert_usage(RUN("count", "--missing", "abc", "--type", "float32", "weather.csv"), "--missing 'abc' is no float32");
+    assert_usage(RUN("count", "--type", "int64", "--missing", "nan", "weather.csv"), "--missing 'nan' is no int64");
+    assert_usage(RUN("count", "--missing", "128", "--type", "int8", "weather.csv"), "--missing '128' is beyond int8");
+    assert_usage(RUN("count", "--missing", "9223372036854775808", "weather.csv"), "is beyond int64");
+    assert_usage(RUN("count", "--missing", "-1e400", "weather.csv"), "--missing '-1e400' is beyond float64");
     assert_usage(RUN("count", "--comment", "%", "x.npz"), "--comment cannot be given for npz");
 }
 

@@ -92,9 +92,6 @@ static bool refuse_text(table *t, size_t column, const char *cell)
 
 static bool refuse_missing(table *t, size_t column, const char *cell)
 {
-    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
-    if (t->options->missing != NULL)
-        return refuse(t, column, "the cell is missing, and --missing '%.60s' is no %s", t->options->missing, type);
     return refuse(t, column,
                   "the cell is missing%s%.60s%s; --missing says what stands in for it, as in --missing nan%s",
                   cell[0] != '\0' ? " ('" : "", cell, cell[0] != '\0' ? "')" : "",
@@ -118,7 +115,7 @@ static bool take_cell(table *t, size_t column, const char *cell)
     if (outcome == PARSED_BEYOND)
         return refuse_beyond(t, column, plain, type);
     if (outcome == PARSED_NOTHING)
-        return missing ? refuse_missing(t, column, cell) : refuse_text(t, column, cell);
+        return refuse_text(t, column, cell);
     watch_losses(t, column, plain, element, missing);
     return append_element(&t->elements, element, rowpool_dtype_size(t->dtype)) || out_of_memory(t);
 }

@@ -237,7 +237,7 @@ def read_reference(case):
             begin[-1] != "" and (columns > 1 or case["delimiter"] != ","):
         names = [""] + names
         columns += 1
-        notes.append("column 1 has none")
+        notes.append("column 1 is unnamed")
     if "g" not in case and columns > 1 and None in data:
         raise Refused("an empty line")
     data = [row if row is not None else [] if "g" in case else [""] for row in data]
@@ -462,7 +462,7 @@ def same_numbers(a, b):
                                     for x, y in zip(a, b))
 
 
-NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 has none", "holds row numbers",
+NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 is unnamed", "holds row numbers",
          "left out", "is rounded", "becomes 0", "over a line end"]
 
 

@@ -279,8 +279,28 @@ TEST(reads_other_separators)
         {"1 2\n3 4\n", "int64 2x2 | 1 2 | 3 4", {{'D', " "}}},
         {"1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
     };
+    /* What separates cells already is no hint. */
+    static const text_case refused_tabs[] = {
+        {"a\tb\n1\t\"2\t3\"\n", "line 2, column 2 (b): '2\t3' is no number; --skip 2 leaves the column out", {{0}}},
+        {"\"2\t3;4\"\n",
+         "line 1, column 1: '2\t3;4' is no number; --delimiter ';' separates cells there, --header yes takes this row "
+         "as "
+         "names",
+         {{0}}},
+    };
+    static const text_case refused_others[] = {
+        {"a\n\"1,2\"\n3\n", "line 2, column 1 (a): '1,2' is no number", {{0}}},
+        {"a\n\"1;2\"\n3\n", "line 2, column 1 (a): '1;2' is no number", {{'D', ";"}}},
+        {"a\n1,2,3\n", "line 2, column 1 (a): '1,2,3' is no number", {{'D', ";"}, {'N', ","}}},
+    };
+    static const text_case refused_blanks[] = {
+        {"a\n\"1 2\"\n\"3\t4\"\n", "line 2, column 1 (a): '1 2' is no number", {{0}}},
+    };
     CHECK_ALL(tabs, "tsv");
     CHECK_ALL(others, "csv");
+    CHECK_ALL_REFUSED(refused_tabs, "tsv");
+    CHECK_ALL_REFUSED(refused_others, "csv");
+    CHECK_ALL_REFUSED(refused_blanks, "txt");
 }
 
 TEST(reads_missing_cells_and_ragged_rows)
@@ -454,11 +474,12 @@ TEST(takes_first_columns_without_a_name_as_labels)
         {",a,b\n0,1,2\n1,3,4\n", "int64 2x2 (label) | 0: 1 2 | 1: 3 4", {{0}}},
         {"\"\",\"a\",\"b\"\n\"1\",1,2\n\"2\",3,4\n", "int64 2x2 (label) | 1: 1 2 | 2: 3 4", {{0}}},
         {"a,b\n5,1,2\n$6,3,4\n",
-         "int64 2x2 <the header has a name less than the rows have cells: column 1 has none> (label) | 5: 1 2 | $6: 3 "
+         "int64 2x2 <the header has one name fewer than the rows have cells: column 1 is unnamed> (label) | 5: 1 2 | "
+         "$6: 3 "
          "4",
          {{0}}},
         {"a,b\n5,1,2\n",
-         "int64 1x2 <the header has a name less than the rows have cells: column 1 has none> (label) | 5: 1 2",
+         "int64 1x2 <the header has one name fewer than the rows have cells: column 1 is unnamed> (label) | 5: 1 2",
          {{'L', "1"}}},
         {",a,b\n0,1,2\n", "int64 1x3 | 0 1 2", {{'L', "none"}}},
         {",a,b\n0,1,2\n", "int64 1x2 | 1 2", {{'k', "1"}}},
@@ -813,7 +834,8 @@ TEST(reads_what_others_write)
         /* write.table(d) */
         {"txt",
          {"\"x\" \"y\"\n\"Mazda RX4\" 21 6\n\"Datsun 710\" 22.8 4\n",
-          "float64 2x2 <the header has a name less than the rows have cells: column 1 has none> (label) | Mazda RX4: "
+          "float64 2x2 <the header has one name fewer than the rows have cells: column 1 is unnamed> (label) | Mazda "
+          "RX4: "
           "21 6 "
           "| Datsun 710: 22.8 4",
           {{0}}}},
@@ -976,12 +998,34 @@ TEST(refuses_bytes_that_are_no_text)
         "csv", nul, sizeof nul - 1,
         &(text_case){"NUL", "line 2, column 2: there is a NUL byte: it is no text in UTF-8 or the like", {{0}}},
         __LINE__);
-    static const char utf16[] = "\xff\xfe"
-                                "1\0,\0002\0\n\0";
-    check_refused(
-        "csv", utf16, sizeof utf16 - 1,
-        &(text_case){"UTF-16", "line 1, column 1: there is a NUL byte: it is no text in UTF-8 or the like", {{0}}},
-        __LINE__);
+}
+
+/* A name that says csv is no proof. */
+TEST(recognises_what_is_no_text_table)
+{
+    static const char UTF16[] = "the file is text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read";
+    static const char UTF32[] = "the file is text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read";
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *message;
+    } cases[] = {
+        {"\x1f\x8b\x08\0\0", 5,
+         "the file is compressed by gzip; it is decompressed where its name ends in .gz, or by gzip -dc"},
+        {"PK\3\4\0", 5, "the file is a zip archive, as .xlsx and .npz files are; save a spreadsheet as CSV"},
+        {"\xff\xfe\061\0,\0", 6, UTF16},
+        {"\xfe\xff\0\061\0,", 6, UTF16},
+        {"\xff\xfe\0\0\061\0\0\0", 8, UTF32},
+        {"\0\0\xfe\xff\0\0\0\061", 8, UTF32},
+        {"\xff\xfe", 2, UTF16},
+    };
+    static const char *const formats[] = {"csv", "tsv", "txt"};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        for (size_t k = 0; k < COUNT_OF(formats); k++)
+            check_refused(formats[k], cases[i].bytes, cases[i].size, &(text_case){"signature", cases[i].message, {{0}}},
+                          __LINE__);
+    }
+    check_text("csv", &(text_case){"PK,\xff\n\x1f,1\n", "int64 1x1 (PK) | \x1f: 1", {{0}}}, __LINE__);
 }
 
 /* A quote that is not closed would keep all the rest. */
@@ -1637,6 +1681,7 @@ int main(void)
         cmocka_unit_test(reads_what_others_write),
         cmocka_unit_test(refuses_bad_text_with_its_place),
         cmocka_unit_test(refuses_bytes_that_are_no_text),
+        cmocka_unit_test(recognises_what_is_no_text_table),
         cmocka_unit_test(refuses_endless_cells),
         cmocka_unit_test(reads_across_pieces),
         cmocka_unit_test(drops_no_mark_behind_the_beginning),

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fail.h"
+
 enum { MOST_CELL = 1 << 20 /* bytes; a longer one is a quote that nobody closed */ };
 
 static const char STRAY_QUOTE[] =
@@ -258,6 +260,30 @@ static bool begins_with(const cell_reader *r, const char *text)
     return r->end - r->at >= length && strncasecmp(r->bytes + r->at, text, length) == 0;
 }
 
+/* What is no text as it is, by its first bytes; the longer ones first. */
+static bool check_signature(cell_reader *r)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *what;
+    } signatures[] = {
+        {"\x1f\x8b", 2, "compressed by gzip; it is decompressed where its name ends in .gz, or by gzip -dc"},
+        {"PK\3\4", 4, "a zip archive, as .xlsx and .npz files are; save a spreadsheet as CSV"},
+        {"\xff\xfe\0\0", 4, "text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read"},
+        {"\0\0\xfe\xff", 4, "text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read"},
+        {"\xff\xfe", 2, "text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read"},
+        {"\xfe\xff", 2, "text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read"},
+    };
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+        if (r->end < signatures[i].size || memcmp(r->bytes, signatures[i].bytes, signatures[i].size) != 0)
+            continue;
+        r->status = fail(r->error, ROWPOOL_EINVAL, "the file is %s", signatures[i].what);
+        return false;
+    }
+    return true;
+}
+
 /* What Excel puts first: sep=; */
 static void take_separator_line(cell_reader *r)
 {
@@ -284,6 +310,8 @@ bool begin_cells(cell_reader *r, const cell_dialect *dialect, const byte_stream 
     static const char mark[] = "\xef\xbb\xbf"; /* that some programs put before UTF-8 */
     *r = (cell_reader){.dialect = *dialect, .stream = stream, .error = error, .line = 1};
     if (!fill(r) && r->status != ROWPOOL_OK)
+        return false;
+    if (!check_signature(r))
         return false;
     if (begins_with(r, mark))
         r->at += strlen(mark);

@@ -59,9 +59,21 @@ static bool has_decimal_comma(table *t, const char *cell)
     return plain != NULL && kind_of_cell(cell, plain) == CELL_NUMBER;
 }
 
+/* The first byte within the cell that could separate cells and does not yet; NULL: there is none. */
+static const char *other_separator(const table *t, const char *cell)
+{
+    const unsigned char used = t->reader.dialect.delimiter;
+    while (cell[0] != '\0' && (cell = strpbrk(cell + 1, t->columns == 1 ? ";|\t ," : ";|\t")) != NULL) {
+        const bool separates = used == RUNS_OF_BLANKS ? *cell == ' ' || *cell == '\t' : (unsigned char)*cell == used;
+        if (!separates && *cell != t->options->decimal)
+            return cell;
+    }
+    return NULL;
+}
+
 const char *hints_for(char hints[HINTS], table *t, size_t column, const char *cell)
 {
-    const char *separator = cell[0] != '\0' ? strpbrk(cell + 1, t->columns == 1 ? ";|\t ," : ";|\t") : NULL;
+    const char *separator = other_separator(t, cell);
     hints[0] = '\0';
     if (has_decimal_comma(t, cell))
         add_hint(hints, "--decimal , takes the comma as the decimal point");
@@ -216,7 +228,7 @@ static bool add_first_name(table *t)
     free_texts(&t->names);
     t->names = names;
     t->columns++;
-    return (added && add_note(t->in, "the header has a name less than the rows have cells: column 1 has none")) ||
+    return (added && add_note(t->in, "the header has one name fewer than the rows have cells: column 1 is unnamed")) ||
            out_of_memory(t);
 }
 

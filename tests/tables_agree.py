@@ -95,8 +95,8 @@ def kind(cell, decimal):
         return "missing"
     if INTEGER.fullmatch(text) or REAL.fullmatch(text) or NO_REAL.fullmatch(text):
         return "number"
-    ascii_word = cell[0] < "\x80" and not cell[0].isalnum() and not re.search("[0-9]", cell)
-    return "word" if cell[0].isalpha() or DATE.match(cell) or ascii_word else "damaged"
+    no_numeral = not any(c.isnumeric() for c in cell)
+    return "word" if cell[0].isalpha() or DATE.match(cell) or no_numeral else "damaged"
 
 
 def integer_of(text):
@@ -280,11 +280,11 @@ def read_reference(case):
 
 LETTERS = "abcdefgh\u00e9\u00df\u4e2d"
 DAMAGED = ["$5", "5%", "1_000", "1.0D+02", "5kg", "3rd", "#7", "1/2", "5-", "0x", "1e", "+-3", "--", "1.2.", "1 2",
-           "1'000", "\u20ac5", "5\u202f000", "1,5", "1.234,5", "2020-001", "1:2", "1;2"]
+           "1'000", "\u20ac5", "5\u202f000", "1,5", "1.234,5", "2020-001", "1:2", "1;2", "\u0665", "\u096b", "\u0e55", "\u00bd"]
 
 
 def word(source):
-    first = source.choice([source.choice(LETTERS), source.choice(LETTERS), "(", "*"])
+    first = source.choice([source.choice(LETTERS), source.choice(LETTERS), "(", "*", "\u00b0", "\u00b5"])
     inside = LETTERS + LETTERS + " _-7" + source.choice(["", "", '"', ',;"', "\n#", "\r\n%"])
     return first + "".join(source.choice(inside) for _ in range(source.randrange(5))) + source.choice(LETTERS)
 

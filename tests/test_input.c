@@ -360,6 +360,16 @@ TEST(takes_labels_where_no_cell_is_a_number)
         {"d,b\n31-Jan-2020,1\n2020-01-31T12:30:00.5Z,2\n",
          "int64 2x1 (d) | 31-Jan-2020: 1 | 2020-01-31T12:30:00.5Z: 2",
          {{0}}},
+        {"\xc2\xb0"
+         "C,\xc2\xb5m\n1,2\n",
+         "int64 1x2 | 1 2",
+         {{0}}},
+        {"\xe2\x84\x83,%,\xe2\x82\xac,\xc2\xb5g/m3\n1,2,3,4\n", "int64 1x4 | 1 2 3 4", {{0}}},
+        {"d,b\n\xb0"
+         "C,1\n\xe0\xa4\xa6,2\n\xe0\xb8\x81,3\n",
+         "int64 3x1 (d) | \xb0"
+         "C: 1 | \xe0\xa4\xa6: 2 | \xe0\xb8\x81: 3",
+         {{0}}},
         {"d,b\nrow-1,1\n(Intercept),2\n\xc3\xa9t\xc3\xa9,3\n\xe9,4\n",
          "int64 4x1 (d) | row-1: 1 | (Intercept): 2 | \xc3\xa9t\xc3\xa9: 3 | \xe9: 4",
          {{0}}},
@@ -430,6 +440,19 @@ TEST(knows_missing_cells_and_damaged_numbers)
                                           "1'000",
                                           "1.234.567",
                                           "\xef\xbc\x95",
+                                          "\xd9\xa5",
+                                          "\xdb\xb5",
+                                          "\xe0\xa5\xa7",
+                                          "\xe0\xb5\xaf",
+                                          "\xe0\xb9\x95",
+                                          "\xe2\x82\xac\xe0\xb9\x95",
+                                          "\xc2\xbd",
+                                          "\xbd",
+                                          "\xc2\xb2",
+                                          "\xe2\x88\x9e",
+                                          "\xe2\x91\xa0",
+                                          "\xc2\xb0"
+                                          "5",
                                           "2020-001",
                                           "+-5"};
     char text[128];

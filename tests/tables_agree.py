@@ -56,9 +56,15 @@ class Lines:
 def rows_of(text, case, notes):
     """Rows of cells; None: an empty line. Adds to the set of warnings."""
     delimiter = case["delimiter"]
-    lines = Lines(text, lambda line: line.startswith(comment) and (anywhere or not rows))
+    def is_comment(line):
+        nonlocal like_comment
+        like_comment = line.startswith(comment) and rows and not anywhere
+        return line.startswith(comment) and (anywhere or not rows)
+
+    lines = Lines(text, is_comment)
     comment, anywhere = {None: ("#", False), "none": ("\0", True)}.get(case.get("C"), (case.get("C"), True))
     rows = []
+    like_comment = False
     quoting = csv.QUOTE_NONE if case.get("Q") else csv.QUOTE_MINIMAL
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True, quoting=quoting)
     empty = 0
@@ -78,6 +84,8 @@ def rows_of(text, case, notes):
         if delimiter == " " and lines.last.rstrip("\r\n").endswith(" "):
             cells.pop()
         rows.append([cell.strip(" \t") for cell in cells])
+        if like_comment and rows[-1][0] not in MISSING:
+            notes.add("is taken as a row")
         if case["format"] == "tsv" and any(re.search("[\r\n]", cell) for cell in cells):
             notes.add("over a line end")
 
@@ -97,6 +105,10 @@ def kind(cell, decimal):
         return "number"
     no_numeral = not any(c.isnumeric() for c in cell)
     return "word" if cell[0].isalpha() or DATE.match(cell) or no_numeral else "damaged"
+
+
+def is_decimal_comma(cell, case):
+    return case["delimiter"] != "," and case.get("N") != "," and "," in cell and kind(cell, ",") == "number"
 
 
 def integer_of(text):
@@ -263,7 +275,8 @@ def read_reference(case):
              and not (i == 0 and undecided) and kind(cell, decimal) == "word"}
     if words:
         notes.append("left out")
-    if any(i in words and kind(cell, decimal) == "number" for row in data for i, cell in enumerate(row)):
+    if any(i in words and (kind(cell, decimal) == "number" or is_decimal_comma(cell, case))
+           for row in data for i, cell in enumerate(row)):
         raise Refused("words and numbers")
     if "g" not in case and any(len(row) != columns for row in data):
         raise Refused("ragged")
@@ -463,7 +476,8 @@ def same_numbers(a, b):
 
 
 NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 is unnamed", "holds row numbers",
-         "left out", "is rounded", "becomes 0", "over a line end"]
+         "left out", "is rounded", "becomes 0", "over a line end",
+         "is taken as a row"]
 
 
 def difference(case, answer, note):

@@ -572,7 +572,17 @@ TEST(skips_comments)
         {"# run, 2020\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped> | 1 2", {{0}}},
         {"# a\n\n #\na,b\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped and 1 more like it> | 1 2", {{0}}},
         {"# \"a\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped> | 1 2", {{0}}},
-        {"id,b\n#a,2\n", "int64 1x1 (id) | #a: 2", {{0}}},
+        {"id,b\n#a,2\nb,3\n #c,4\n",
+         "int64 3x1 <line 2 begins with # and is taken as a row; --comment '#' skips such lines> (id) | #a: 2 | b: 3 | "
+         "#c: 4",
+         {{0}}},
+        {"x,1\n\n# end,5\n",
+         "int64 3x1 ragged <line 3 begins with # and is taken as a row; --comment '#' skips such lines> | x: 1 | : | # "
+         "end: 5",
+         {{'g', NULL}}},
+        {"id,b\n#a,2\n", "int64 1x1 (id) | #a: 2", {{'C', "none"}}},
+        {"id,b\n#a,2\n", "int64 1x1 (id) | #a: 2", {{'C', "%"}}},
+        {"id,b\n\"#a\",2\n\"x\n#y\",3\n", "int64 2x1 (id) | #a: 2 | x\n#y: 3", {{0}}},
         {"\"#a\",1\n", "int64 1x1 | #a: 1", {{0}}},
         {"#a,b\n1,2\n", "int64 1x2 | 1 2", {{'C', "none"}}},
         {"#a,b\n#1,2\n3,4\n# end\n", "int64 1x2 | 3 4", {{'C', "#"}}},
@@ -604,6 +614,10 @@ TEST(reads_decimal_commas)
         {"31.12.2020;1,5\n", "float64 1x1 | 31.12.2020: 1.5", {{'D', ";"}, {'N', ","}}},
         {"sep=;\r\n1,5;.\r\n", "float64 1x2 | 1.5 0.5", {{'N', ","}, {'i', "0,5"}}},
         {"1.5;2\n", "float64 1x2 | 1.5 2", {{'D', ";"}, {'N', "."}}},
+        {"1;Elm St\n2;5,7a\n3;5,6,7\n4;5 Elm St, 1\n",
+         "int64 4x1 <column 2 holds words and is left out> | 1 | 2 | 3 | 4",
+         {{'D', ";"}}},
+        {"1,Elm St\n2,\"1,5\"\n", "int64 2x1 <column 2 holds words and is left out> | 1 | 2", {{0}}},
     };
     static const text_case refused[] = {
         {"a;b\n1,5;2\n3,5;4\n",
@@ -613,6 +627,14 @@ TEST(reads_decimal_commas)
         {"a;b\n1;2\n3;2,5\n",
          "line 3, column 2 (b): '2,5' is no number; --decimal , takes the comma as the decimal point, --skip 2 leaves "
          "the column out",
+         {{'D', ";"}}},
+        {"a;b\n1;k.A.\n2;1,5\n",
+         "line 2, column 2 (b): 'k.A.' is no number, but line 3 has '1,5' there; --decimal , takes the comma as the "
+         "decimal point, --skip 2 leaves the column out",
+         {{'D', ";"}}},
+        {"a;b\nk.A.;2\n1,5;3\n",
+         "line 3, column 1 (a): '1,5' is no number and no label; --decimal , takes the comma as the decimal point, "
+         "--labels 1 takes the column as labels, --skip 1 leaves the column out",
          {{'D', ";"}}},
         {"1;1.5\n",
          "line 1, column 2: '1.5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",

@@ -188,7 +188,9 @@ static bool take_cell(cell_reader *r, text_list *cells)
 
 static bool is_comment(cell_reader *r)
 {
-    return r->dialect.comment != '\0' && peek(r) == r->dialect.comment && (r->dialect.comments_anywhere || !r->begun);
+    const bool like_comment = r->dialect.comment != '\0' && peek(r) == r->dialect.comment;
+    r->like_comment = like_comment && r->begun && !r->dialect.comments_anywhere;
+    return like_comment && !r->like_comment;
 }
 
 static void skip_comment(cell_reader *r)

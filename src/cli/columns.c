@@ -50,7 +50,7 @@ __attribute__((format(printf, 2, 3))) static void add_hint(char hints[HINTS], co
     va_end(arguments);
 }
 
-/* Whether it would be a number with a decimal comma. */
+/* Whether it would be a number with a decimal comma. Where memory is out it is none. */
 static bool has_decimal_comma(table *t, const char *cell)
 {
     if (t->options->decimal == ',' || t->reader.dialect.delimiter == ',' || strchr(cell, ',') == NULL)
@@ -92,14 +92,14 @@ const char *hints_for(char hints[HINTS], table *t, size_t column, const char *ce
     return hints;
 }
 
-/* The column holds the word of that line, and a number in the row that is looked at. */
+/* The column holds the word of that line, and a number in the row that is looked at, perhaps with a decimal comma. */
 static bool refuse_mixture(table *t, size_t column, const char *word, size_t line, const char *number)
 {
     char hints[HINTS];
     const size_t number_line = t->line;
     t->line = line;
     return refuse(t, column, "'%.60s' is no number, but line %zu has '%.60s' there%s", word, number_line, number,
-                  hints_for(hints, t, column, word));
+                  hints_for(hints, t, column, has_decimal_comma(t, number) ? number : word));
 }
 
 /* ---- Kinds ------------------------------------------------------------------------------------------------------ */
@@ -428,7 +428,8 @@ bool check_word(table *t, size_t column, const char *cell)
     cell_kind kind;
     if (!find_kind(t, &kind, cell))
         return false;
-    return kind != CELL_NUMBER || refuse_mixture(t, column, text_at(&t->first, column), t->first_line, cell);
+    return (kind != CELL_NUMBER && !has_decimal_comma(t, cell)) ||
+           refuse_mixture(t, column, text_at(&t->first, column), t->first_line, cell);
 }
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */

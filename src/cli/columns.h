@@ -40,6 +40,7 @@ typedef struct {
     text_list cells; /* of the row that was read last */
     text_list scratch;
     size_t empty, empty_line; /* lines that were empty since then, and the first of them */
+    size_t hash_line;         /* the first row of data that begins with # and no word for a missing cell; 0: none */
 
     /* Once the first row is there: */
     text_list names;   /* from the header; none: there is no header */

@@ -296,6 +296,8 @@ static bool begin_columns(table *t, bool is_there)
 static bool take_row(table *t)
 {
     bool header = false;
+    if (t->hash_line == 0 && t->reader.like_comment && !is_missing(t->cells.bytes))
+        t->hash_line = t->line;
     if (t->columns == 0 && !take_first_row(t, &header))
         return false;
     if (header) {
@@ -318,6 +320,10 @@ static bool note_reading(table *t)
 {
     const cell_reader *r = &t->reader;
     char name[COLUMN_NAME];
+    if (t->hash_line != 0 &&
+        !add_note(t->in, "line %zu begins with %c and is taken as a row; --comment '%c' skips such lines", t->hash_line,
+                  r->dialect.comment, r->dialect.comment))
+        return out_of_memory(t);
     return r->spread_line == 0 ||
            add_note(
                t->in,

@@ -106,7 +106,8 @@ __attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *forma
     "                  next; within other cells they are an error, in tsv a character. A quoted cell may hold\n"       \
     "                  line ends; in tsv a warning names the first that does\n"                                        \
     "  --comment C     of text: lines that begin with it are skipped; none takes all as rows. Without it those that\n" \
-    "                  begin with # before the first row are skipped, with a warning\n"                                \
+    "                  begin with # before the first row are skipped, and further down they are rows, both with a\n"   \
+    "                  warning\n"                                                                                      \
     "  --ragged        of text: rows may differ in their number of cells, and missing ones at the end do not count;\n" \
     "                  else that is an error. An empty line is a row without cells. Without --ragged it is a "         \
     "missing\n"                                                                                                        \

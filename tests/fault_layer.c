@@ -72,6 +72,18 @@ static cl_int counted(test_cl_object kind, long references, cl_int code)
     return code;
 }
 
+/* Only one thread at a time releases these: it is not to hold the lock. */
+static void check_lock(test_cl_object kind)
+{
+    pthread_mutex_t *lock = atomic_load(&faults->lock);
+    if (lock == NULL || (kind != TEST_CL_OBJECT_program && kind != TEST_CL_OBJECT_kernel))
+        return;
+    if (pthread_mutex_trylock(lock) == 0)
+        pthread_mutex_unlock(lock);
+    else
+        atomic_fetch_add(&faults->locked, 1);
+}
+
 #define REFERENCES(type, kind, suffix)                                              \
     static CL_API_ENTRY cl_int CL_API_CALL retain_##kind(type object)               \
     {                                                                               \
@@ -79,6 +91,7 @@ static cl_int counted(test_cl_object kind, long references, cl_int code)
     }                                                                               \
     static CL_API_ENTRY cl_int CL_API_CALL release_##kind(type object)              \
     {                                                                               \
+        check_lock(TEST_CL_OBJECT_##kind);                                          \
         return counted(TEST_CL_OBJECT_##kind, -1, next->clRelease##suffix(object)); \
     }
 

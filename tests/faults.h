@@ -3,6 +3,7 @@
 #ifndef ROWPOOL_TESTS_FAULTS_H
 #define ROWPOOL_TESTS_FAULTS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -44,6 +45,8 @@ typedef struct {
     atomic_long injected;                   /* since the faults were armed */
     atomic_bool ever[TEST_CL_TOTAL];        /* whether it was seen at all */
     atomic_long live[TEST_CL_OBJECT_TOTAL]; /* references to objects that rowpool has not given back */
+    pthread_mutex_t *_Atomic lock;          /* nobody is to hold it where programs and kernels are released */
+    atomic_long locked;                     /* releases where somebody did */
     atomic_long uploads;                    /* bytes that were written to devices */
     atomic_long largest_buffer;             /* bytes, of device memory */
 } test_faults;

@@ -53,12 +53,18 @@ class Lines:
         raise StopIteration
 
 
-def rows_of(text, case):
-    """Rows of cells; None: an empty line."""
+def rows_of(text, case, notes):
+    """Rows of cells; None: an empty line. Adds to the set of warnings."""
     delimiter = case["delimiter"]
-    lines = Lines(text, lambda line: line.startswith(comment) and (anywhere or not rows))
+    def is_comment(line):
+        nonlocal like_comment
+        like_comment = line.startswith(comment) and rows and not anywhere
+        return line.startswith(comment) and (anywhere or not rows)
+
+    lines = Lines(text, is_comment)
     comment, anywhere = {None: ("#", False), "none": ("\0", True)}.get(case.get("C"), (case.get("C"), True))
     rows = []
+    like_comment = False
     quoting = csv.QUOTE_NONE if case.get("Q") else csv.QUOTE_MINIMAL
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True, quoting=quoting)
     empty = 0
@@ -78,6 +84,10 @@ def rows_of(text, case):
         if delimiter == " " and lines.last.rstrip("\r\n").endswith(" "):
             cells.pop()
         rows.append([cell.strip(" \t") for cell in cells])
+        if like_comment and rows[-1][0] not in MISSING:
+            notes.add("is taken as a row")
+        if case["format"] == "tsv" and any(re.search("[\r\n]", cell) for cell in cells):
+            notes.add("over a line end")
 
 
 # ---- The reference: what cells are -------------------------------------------------------------------------------------
@@ -93,8 +103,12 @@ def kind(cell, decimal):
         return "missing"
     if INTEGER.fullmatch(text) or REAL.fullmatch(text) or NO_REAL.fullmatch(text):
         return "number"
-    ascii_word = cell[0] < "\x80" and not cell[0].isalnum() and not re.search("[0-9]", cell)
-    return "word" if cell[0].isalpha() or DATE.match(cell) or ascii_word else "damaged"
+    no_numeral = not any(c.isnumeric() for c in cell)
+    return "word" if cell[0].isalpha() or DATE.match(cell) or no_numeral else "damaged"
+
+
+def is_decimal_comma(cell, case):
+    return case["delimiter"] != "," and case.get("N") != "," and "," in cell and kind(cell, ",") == "number"
 
 
 def integer_of(text):
@@ -135,7 +149,8 @@ def find_header(row, case):
         return True, []
     if row[0] == "" and len(row) > 1 and (len(row) > 2 or row[1] == "0") and increase(row[1:], case.get("N")):
         return True, ["the first row is taken as names"]
-    if kinds[0] == "word" and len(row) > 2 and increase(row[1:], case.get("N")):
+    series = len(row) > 2 and increase(row[1:], case.get("N"))
+    if kinds[0] == "word" and (series or not re.search("[0-9]", "".join(row[1:]))):
         return False, ["the first row is taken as data"]
     return False, []
 
@@ -177,7 +192,7 @@ def elements_of(row, left_out, case):
             if "i" not in case:
                 raise Refused("missing")
             cell = case["i"]
-        if kind(cell, decimal) != "number":
+        elif kind(cell, decimal) != "number":
             raise Refused("no number")
         yield plain(cell, decimal)
 
@@ -194,8 +209,10 @@ def convert(rows, case, notes):
         raise Refused("beyond int64")
     if wanted == "int64" or (wanted is None and whole):
         return "int64", [[integer_of(text) for text in row] for row in rows]
-    if wanted is None and any(int(float(value)) != value for value in integers):
+    if any(int(float(value)) != value for value in integers):
         notes.append("is rounded")
+    if any(nearest(text) == 0 and Fraction(text) != 0 for text in texts if REAL.fullmatch(text)):
+        notes.append("becomes 0")
     return "float64", [[nearest(text) for text in row] for row in rows]
 
 
@@ -213,7 +230,8 @@ def read_reference(case):
     decimal = case.get("N")
     if case.get("separator_line"):
         text = text[len(case["separator_line"]):]
-    rows = rows_of(text, case)
+    noted = set()
+    rows = rows_of(text, case, noted)
     first = next((i for i, row in enumerate(rows) if row is not None), None)
     if first is None:
         raise Refused("empty")
@@ -222,6 +240,7 @@ def read_reference(case):
     if case.get("C") == case["delimiter"]:
         raise Refused("a comment separates")
     is_header, notes = find_header(rows[first], case)
+    notes.extend(noted)
     names = rows[first] if is_header else []
     columns = len(rows[first])
     data = rows[first + 1:] if is_header else rows
@@ -230,7 +249,7 @@ def read_reference(case):
             begin[-1] != "" and (columns > 1 or case["delimiter"] != ","):
         names = [""] + names
         columns += 1
-        notes.append("column 1 has none")
+        notes.append("column 1 is unnamed")
     if "g" not in case and columns > 1 and None in data:
         raise Refused("an empty line")
     data = [row if row is not None else [] if "g" in case else [""] for row in data]
@@ -256,7 +275,8 @@ def read_reference(case):
              and not (i == 0 and undecided) and kind(cell, decimal) == "word"}
     if words:
         notes.append("left out")
-    if any(i in words and kind(cell, decimal) == "number" for row in data for i, cell in enumerate(row)):
+    if any(i in words and (kind(cell, decimal) == "number" or is_decimal_comma(cell, case))
+           for row in data for i, cell in enumerate(row)):
         raise Refused("words and numbers")
     if "g" not in case and any(len(row) != columns for row in data):
         raise Refused("ragged")
@@ -273,11 +293,11 @@ def read_reference(case):
 
 LETTERS = "abcdefgh\u00e9\u00df\u4e2d"
 DAMAGED = ["$5", "5%", "1_000", "1.0D+02", "5kg", "3rd", "#7", "1/2", "5-", "0x", "1e", "+-3", "--", "1.2.", "1 2",
-           "1'000", "\u20ac5", "5\u202f000", "1,5", "1.234,5", "2020-001", "1:2", "1;2"]
+           "1'000", "\u20ac5", "5\u202f000", "1,5", "1.234,5", "2020-001", "1:2", "1;2", "\u0665", "\u096b", "\u0e55", "\u00bd"]
 
 
 def word(source):
-    first = source.choice([source.choice(LETTERS), source.choice(LETTERS), "(", "*"])
+    first = source.choice([source.choice(LETTERS), source.choice(LETTERS), "(", "*", "\u00b0", "\u00b5"])
     inside = LETTERS + LETTERS + " _-7" + source.choice(["", "", '"', ',;"', "\n#", "\r\n%"])
     return first + "".join(source.choice(inside) for _ in range(source.randrange(5))) + source.choice(LETTERS)
 
@@ -355,6 +375,8 @@ def add_header(source, columns, rows):
         names = [""] + [str(i) for i in range(columns - 1)]
     elif choice < 0.3:
         names = ["x"] + [str(2010 + i) for i in range(columns - 1)]
+    elif choice < 0.32:
+        names[-1] = source.choice(["inf", "nan", ""])
     elif choice < 0.4:
         names[0] = "row"
         for i, row in enumerate(rows):
@@ -382,12 +404,15 @@ def make_settings(source):
         case["D"] = case["delimiter"] = source.choice(";|")
     if source.random() < 0.1 and case["delimiter"] != ",":
         case["N"] = ","
-    for letter, chance, values in [("i", 0.6, ["0", "nan", "-1", "NaN", "0", "x", "1.5"]), ("g", 0.15, [""]), ("H", 0.1, ["yes", "no"]),
+    for letter, chance, values in [("i", 0.6, ["0", "nan", "-1", "NaN", "0", "1.5"]), ("g", 0.15, [""]), ("H", 0.1, ["yes", "no"]),
                                    ("L", 0.1, ["none", "1", "1", "2", "row"]), ("k", 0.08, ["1", "2", "1,2", "row"]),
                                    ("T", 0.15, ["int64", "float64"]), ("C", 0.08, ["#", "%", "none"]),
                                    ("Q", 0.05, ["none"])]:
         if source.random() < chance:
             case[letter] = source.choice(values)
+    missing = plain(case.get("i", "0"), case.get("N"))
+    if not INTEGER.fullmatch(missing) and (case.get("T") == "int64" or kind(missing, None) != "number"):
+        del case["i"]  # the command line is refused
     return case
 
 
@@ -450,8 +475,9 @@ def same_numbers(a, b):
                                     for x, y in zip(a, b))
 
 
-NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 has none", "holds row numbers",
-         "left out", "is rounded"]
+NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 is unnamed", "holds row numbers",
+         "left out", "is rounded", "becomes 0", "over a line end",
+         "is taken as a row"]
 
 
 def difference(case, answer, note):

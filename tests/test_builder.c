@@ -125,6 +125,69 @@ TEST(a_form_that_never_ran_is_rehearsed)
     rowpool_close(pool);
 }
 
+/* ---- The first launches ----------------------------------------------------------------------------------------- */
+
+/* Items of each launch, in the order of the calls. The linker leads the library's calls here. */
+enum { LAUNCHES = 16 };
+static size_t items[LAUNCHES];
+static atomic_size_t launches;
+
+cl_int __real_clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+                                     const size_t *global, const size_t *local, cl_uint n, const cl_event *wait,
+                                     cl_event *event);
+cl_int __wrap_clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+                                     const size_t *global, const size_t *local, cl_uint n, const cl_event *wait,
+                                     cl_event *event);
+cl_int __wrap_clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+                                     const size_t *global, const size_t *local, cl_uint n, const cl_event *wait,
+                                     cl_event *event)
+{
+    const size_t i = atomic_fetch_add(&launches, 1);
+    if (i < LAUNCHES)
+        items[i] = global[0];
+    return __real_clEnqueueNDRangeKernel(queue, kernel, dimensions, offset, global, local, n, wait, event);
+}
+
+static const rp_cl_device *opencl_state(const rowpool *pool)
+{
+    const rp_device *device = pool->devices.items;
+    while (device->backend != &rp_backend_opencl)
+        device++;
+    return device->state;
+}
+
+/* PoCL ends the process where a wider launch follows a narrow one that is not complete: two chunks are submitted before
+ * the first of them is waited for. */
+TEST(launches_are_as_wide_as_any_until_one_is_complete)
+{
+    rowpool *pool = open_pool("cpu");
+    uint32_t *counts = new_counts();
+    const rowpool_rows rows = flagship();
+    const rowpool_range range = rowpool_range_i64(4, 8);
+    const rowpool_call call = {.size = sizeof call,
+                               .function = rowpool_builtin("count"),
+                               .inputs = &rows,
+                               .ranges = &range,
+                               .n_ranges = 1,
+                               .results = counts,
+                               .results_size = COUNT * sizeof *counts,
+                               .chunk_rows = COUNT / 4};
+    rowpool_error error;
+    if (!opencl_state(pool)->widest_first) {
+        free(counts);
+        rowpool_close(pool);
+        skip();
+    }
+    atomic_store(&launches, 0);
+    assert_ok(rowpool_map(pool, &call, &error), error);
+    expect_counts(counts);
+    assert_int_equal(atomic_load(&launches), 4);
+    assert_int_equal(items[1], items[0]);
+    assert_true(items[3] < items[0]);
+    free(counts);
+    rowpool_close(pool);
+}
+
 TEST(a_device_that_was_named_is_waited_for)
 {
     rowpool *pool = open_pool("cpu");
@@ -522,6 +585,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_host_serves_until_the_device_is_ready),
         cmocka_unit_test(a_form_that_never_ran_is_rehearsed),
+        cmocka_unit_test(launches_are_as_wide_as_any_until_one_is_complete),
         cmocka_unit_test(a_device_that_was_named_is_waited_for),
         cmocka_unit_test(the_host_serves_only_where_it_may),
         cmocka_unit_test(a_text_that_does_not_build_leaves_the_host),

@@ -237,10 +237,13 @@ TEST(functions_made_at_run_time_do_not_pile_up)
     rp_cl_device *device = pool->devices.items[0].state;
     assert_int_equal(device->most_programs, RP_CL_MOST_PROGRAMS);
     device->most_programs = MOST; /* so that it takes less time */
+    atomic_store(&faults.lock, &device->lock);
     for (uint32_t n = 0; n < MADE; n++) {
         assert_true(map_made(pool, n));
         assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
     }
+    atomic_store(&faults.lock, NULL); /* other threads may hold it by right */
+    assert_int_equal(atomic_load(&faults.locked), 0);
     const rp_cl_program *oldest = device->programs;
     while (oldest->next != NULL)
         oldest = oldest->next;

@@ -143,6 +143,16 @@ TEST(refuses_options_of_other_formats)
     assert_usage(RUN("count", "--quote", "x", "weather.csv"), "--quote 'x' is not none");
     assert_usage(RUN("count", "--comment", "//", "weather.csv"), "--comment '//' is no single character");
     assert_usage(RUN("count", "--decimal", ",", "x.npy"), "--decimal cannot be given for npy");
+    assert_usage(RUN("count", "--missing", "skip", "weather.csv"), "--missing 'skip' is no number");
+    assert_usage(RUN("count", "--missing", "", "weather.csv"), "--missing '' is no number");
+    assert_usage(RUN("count", "--missing", "?", "weather.csv"), "--missing '?' is no number");
+    assert_usage(RUN("count", "--missing", "1.5", "--decimal", ",", "--delimiter", ";", "weather.csv"),
+                 "--missing '1.5' is no number");
+    assert_usage(RUN("count", "--missing", "abc", "--type", "float32", "weather.csv"), "--missing 'abc' is no float32");
+    assert_usage(RUN("count", "--type", "int64", "--missing", "nan", "weather.csv"), "--missing 'nan' is no int64");
+    assert_usage(RUN("count", "--missing", "128", "--type", "int8", "weather.csv"), "--missing '128' is beyond int8");
+    assert_usage(RUN("count", "--missing", "9223372036854775808", "weather.csv"), "is beyond int64");
+    assert_usage(RUN("count", "--missing", "-1e400", "weather.csv"), "--missing '-1e400' is beyond float64");
     assert_usage(RUN("count", "--comment", "%", "x.npz"), "--comment cannot be given for npz");
 }
 
@@ -277,6 +287,28 @@ TEST(writes_text_tables)
     write_npy("small.npy", "|i1", false, "(2, 2)", "\4\5\6\0", 4);
     assert_prints(RUN("count", "small.npy", "--output", "out.csv", "--head", "1"), "2\n");
     assert_file("out.csv", "row,count\n0,2\n1,1\n");
+}
+
+/* A name that says nothing is one of a .npy file; one that says another format is none. */
+TEST(writes_no_format_under_the_name_of_another)
+{
+    static const char *const foreign[] = {"o.npz",     "o.gz", "o.npy.gz", "o.CSV.bz2", "o.xlsx", "o.XLS",  "o.ods",
+                                          "o.parquet", "o.h5", "o.mat",    "o.pkl",     "o.raw",  "o.jsonl"};
+    static const char *const plain[] = {"o", "o.out", "o.dat", "o.npz.npy", "o.parquets"};
+    for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+        char message[128];
+        (void)snprintf(message, sizeof message,
+                       "--output '%s': rowpool writes no %s; names of what it writes end in "
+                       ".csv, .tsv, .tab, .txt, .json or .npy",
+                       foreign[i], strrchr(foreign[i], '.'));
+        assert_usage(RUN("count", "nowhere.csv", "--output", foreign[i]), message);
+    }
+    write_text("weather.csv", WEATHER);
+    for (size_t i = 0; i < COUNT_OF(plain); i++) {
+        assert_prints(RUN("count", "weather.csv", "--output", plain[i]), "");
+        assert_prints(RUN("count", "--format", "npy", plain[i]), "0\n");
+        assert_int_equal(unlink(plain[i]), 0);
+    }
 }
 
 /* Row numbers that were written are no numbers to count. */
@@ -656,11 +688,17 @@ TEST(gives_hints)
     write_text("weather.csv", WEATHER);
     write_text("width.cl",
                "typedef uchar arguments_t;\ntypedef uint result_t;\nROW_BODY { return (result_t)width; }\n");
-#ifdef __SANITIZE_THREAD__ /* ends the child that asks for devices while the pool's threads are there */
-    hint = "";
-#endif
     assert_fails(RUN_WITH(&with, "map", "--source", "width.cl", "--output-type", "uint32", "weather.csv"),
                  "rowpool: width.cl: ", hint);
+    if (built_without)
+        return;
+    /* The helper is asked, not a child of the program, which has threads. */
+    write_text("helper", "#!/bin/sh\n: > asked\n");
+    assert_int_equal(chmod("helper", 0700), 0);
+    with.environment = ARGUMENTS("ROWPOOL_HELPER=./helper", "ROWPOOL_DEVICE=fork");
+    assert_fails(RUN_WITH(&with, "map", "--source", "width.cl", "--output-type", "uint32", "weather.csv"),
+                 "rowpool: width.cl: ", "; --source is for OpenCL devices\n");
+    assert_int_equal(unlink("asked"), 0);
 }
 
 /* ---- Interruption ----------------------------------------------------------------------------------------------- */
@@ -853,6 +891,7 @@ int main(void)
         cmocka_unit_test(reads_offsets_of_foreign_bytes),
         cmocka_unit_test(refuses_wrong_offsets),
         cmocka_unit_test(writes_text_tables),
+        cmocka_unit_test(writes_no_format_under_the_name_of_another),
         cmocka_unit_test(reads_its_own_tables),
         cmocka_unit_test(quotes_labels_where_need_be),
         cmocka_unit_test(leaves_no_half_written_table),

@@ -186,7 +186,7 @@ TEST(reads_numbers)
         {"1,2.5\n3,4\n", "float64 2x2 | 1 2.5 | 3 4", {{0}}},
         {"1,2\n3,4e0\n5,6\n", "float64 3x2 | 1 2 | 3 4 | 5 6", {{0}}},
         {"nan,inf\n-inf,1e308\n", "float64 2x2 | nan inf | -inf 1e+308", {{0}}},
-        {"4.9e-324,1e-400\n", "float64 1x2 | 5e-324 0", {{0}}},
+        {"4.9e-324,0e-400,0x.0p1\n", "float64 1x3 | 5e-324 0 0", {{0}}},
     };
     CHECK_ALL(cases, "csv");
 }
@@ -244,6 +244,19 @@ TEST(leaves_words_out)
          "float64 2x3 <the first row is taken as data; --header yes takes it as names> | freq: 0.5 1 20 | x: 1 2 3",
          {{0}}},
         {"n,9223372036854775807,1,2\n", "int64 1x3 | n: 9223372036854775807 1 2", {{0}}},
+        {"name,inf\nx,1\n",
+         "float64 2x1 <the first row is taken as data; --header yes takes it as names> | name: inf | x: 1",
+         {{0}}},
+        {"name,nan,Size\nx,1,y\n",
+         "float64 2x1 <the first row is taken as data; --header yes takes it as names; column 3 holds words and is "
+         "left "
+         "out> | name: nan | x: 1",
+         {{0}}},
+        {"name,\nx,1\n",
+         "int64 2x1 <the first row is taken as data; --header yes takes it as names> | name: 0 | x: 1",
+         {{'i', "0"}}},
+        {"name,inf\nx,1\n", "float64 2x1 | name: inf | x: 1", {{'H', "no"}}},
+        {"mon,,4\ntue,1,5\n", "int64 2x2 | mon: 0 4 | tue: 1 5", {{'i', "0"}}},
         {"mon,1,x\n", "int64 1x1 <column 3 holds words and is left out> | mon: 1", {{0}}},
         {"d,a,b,c\nmon,x,1,y\n", "int64 1x1 <column 2 (a) and 1 more hold words and are left out> (d) | mon: 1", {{0}}},
         {"a,b\n1,\xc3\xa9\n", "int64 1x1 <column 2 (b) holds words and is left out> | 1", {{0}}},
@@ -266,8 +279,28 @@ TEST(reads_other_separators)
         {"1 2\n3 4\n", "int64 2x2 | 1 2 | 3 4", {{'D', " "}}},
         {"1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
     };
+    /* What separates cells already is no hint. */
+    static const text_case refused_tabs[] = {
+        {"a\tb\n1\t\"2\t3\"\n", "line 2, column 2 (b): '2\t3' is no number; --skip 2 leaves the column out", {{0}}},
+        {"\"2\t3;4\"\n",
+         "line 1, column 1: '2\t3;4' is no number; --delimiter ';' separates cells there, --header yes takes this row "
+         "as "
+         "names",
+         {{0}}},
+    };
+    static const text_case refused_others[] = {
+        {"a\n\"1,2\"\n3\n", "line 2, column 1 (a): '1,2' is no number", {{0}}},
+        {"a\n\"1;2\"\n3\n", "line 2, column 1 (a): '1;2' is no number", {{'D', ";"}}},
+        {"a\n1,2,3\n", "line 2, column 1 (a): '1,2,3' is no number", {{'D', ";"}, {'N', ","}}},
+    };
+    static const text_case refused_blanks[] = {
+        {"a\n\"1 2\"\n\"3\t4\"\n", "line 2, column 1 (a): '1 2' is no number", {{0}}},
+    };
     CHECK_ALL(tabs, "tsv");
     CHECK_ALL(others, "csv");
+    CHECK_ALL_REFUSED(refused_tabs, "tsv");
+    CHECK_ALL_REFUSED(refused_others, "csv");
+    CHECK_ALL_REFUSED(refused_blanks, "txt");
 }
 
 TEST(reads_missing_cells_and_ragged_rows)
@@ -300,8 +333,10 @@ TEST(reads_the_type_that_is_asked_for)
         {"0,4294967295\n", "uint32 1x2 | 0 4294967295", {{'T', "uint32"}}},
         {"18446744073709551615\n", "uint64 1x1 | 18446744073709551615", {{'T', "uint64"}}},
         {"1,0.1\n", "float32 1x2 | 1 0.1", {{'T', "float32"}}},
-        {"9223372036854775808\n", "float64 1x1 | 9.223372036854776e+18", {{'T', "float64"}}},
-        {"65504,-65504,6e-8,0.1,65519\n", "float16 1x5 | 65500 -65500 6e-08 0.1 65500", {{'T', "float16"}}},
+        {"9223372036854775808,36893488147419103232,0x100000000000000000\n",
+         "float64 1x3 | 9.223372036854776e+18 3.6893488147419103e+19 2.9514790517935283e+20",
+         {{'T', "float64"}}},
+        {"65504,-65504,6e-8,0.1,65519.\n", "float16 1x5 | 65500 -65500 6e-08 0.1 65500", {{'T', "float16"}}},
         {"inf,-inf,nan,-0\n", "float16 1x4 | inf -inf nan -0", {{'T', "float16"}}},
     };
     CHECK_ALL(cases, "csv");
@@ -324,6 +359,16 @@ TEST(takes_labels_where_no_cell_is_a_number)
         {"d,b\n2020/1/31,1\n31.12.2020,2\n12:30,3\n", "int64 3x1 (d) | 2020/1/31: 1 | 31.12.2020: 2 | 12:30: 3", {{0}}},
         {"d,b\n31-Jan-2020,1\n2020-01-31T12:30:00.5Z,2\n",
          "int64 2x1 (d) | 31-Jan-2020: 1 | 2020-01-31T12:30:00.5Z: 2",
+         {{0}}},
+        {"\xc2\xb0"
+         "C,\xc2\xb5m\n1,2\n",
+         "int64 1x2 | 1 2",
+         {{0}}},
+        {"\xe2\x84\x83,%,\xe2\x82\xac,\xc2\xb5g/m3\n1,2,3,4\n", "int64 1x4 | 1 2 3 4", {{0}}},
+        {"d,b\n\xb0"
+         "C,1\n\xe0\xa4\xa6,2\n\xe0\xb8\x81,3\n",
+         "int64 3x1 (d) | \xb0"
+         "C: 1 | \xe0\xa4\xa6: 2 | \xe0\xb8\x81: 3",
          {{0}}},
         {"d,b\nrow-1,1\n(Intercept),2\n\xc3\xa9t\xc3\xa9,3\n\xe9,4\n",
          "int64 4x1 (d) | row-1: 1 | (Intercept): 2 | \xc3\xa9t\xc3\xa9: 3 | \xe9: 4",
@@ -395,6 +440,19 @@ TEST(knows_missing_cells_and_damaged_numbers)
                                           "1'000",
                                           "1.234.567",
                                           "\xef\xbc\x95",
+                                          "\xd9\xa5",
+                                          "\xdb\xb5",
+                                          "\xe0\xa5\xa7",
+                                          "\xe0\xb5\xaf",
+                                          "\xe0\xb9\x95",
+                                          "\xe2\x82\xac\xe0\xb9\x95",
+                                          "\xc2\xbd",
+                                          "\xbd",
+                                          "\xc2\xb2",
+                                          "\xe2\x88\x9e",
+                                          "\xe2\x91\xa0",
+                                          "\xc2\xb0"
+                                          "5",
                                           "2020-001",
                                           "+-5"};
     char text[128];
@@ -439,11 +497,12 @@ TEST(takes_first_columns_without_a_name_as_labels)
         {",a,b\n0,1,2\n1,3,4\n", "int64 2x2 (label) | 0: 1 2 | 1: 3 4", {{0}}},
         {"\"\",\"a\",\"b\"\n\"1\",1,2\n\"2\",3,4\n", "int64 2x2 (label) | 1: 1 2 | 2: 3 4", {{0}}},
         {"a,b\n5,1,2\n$6,3,4\n",
-         "int64 2x2 <the header has a name less than the rows have cells: column 1 has none> (label) | 5: 1 2 | $6: 3 "
+         "int64 2x2 <the header has one name fewer than the rows have cells: column 1 is unnamed> (label) | 5: 1 2 | "
+         "$6: 3 "
          "4",
          {{0}}},
         {"a,b\n5,1,2\n",
-         "int64 1x2 <the header has a name less than the rows have cells: column 1 has none> (label) | 5: 1 2",
+         "int64 1x2 <the header has one name fewer than the rows have cells: column 1 is unnamed> (label) | 5: 1 2",
          {{'L', "1"}}},
         {",a,b\n0,1,2\n", "int64 1x3 | 0 1 2", {{'L', "none"}}},
         {",a,b\n0,1,2\n", "int64 1x2 | 1 2", {{'k', "1"}}},
@@ -513,7 +572,17 @@ TEST(skips_comments)
         {"# run, 2020\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped> | 1 2", {{0}}},
         {"# a\n\n #\na,b\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped and 1 more like it> | 1 2", {{0}}},
         {"# \"a\n1,2\n", "int64 1x2 <line 1 begins with # and is skipped> | 1 2", {{0}}},
-        {"id,b\n#a,2\n", "int64 1x1 (id) | #a: 2", {{0}}},
+        {"id,b\n#a,2\nb,3\n #c,4\n",
+         "int64 3x1 <line 2 begins with # and is taken as a row; --comment '#' skips such lines> (id) | #a: 2 | b: 3 | "
+         "#c: 4",
+         {{0}}},
+        {"x,1\n\n# end,5\n",
+         "int64 3x1 ragged <line 3 begins with # and is taken as a row; --comment '#' skips such lines> | x: 1 | : | # "
+         "end: 5",
+         {{'g', NULL}}},
+        {"id,b\n#a,2\n", "int64 1x1 (id) | #a: 2", {{'C', "none"}}},
+        {"id,b\n#a,2\n", "int64 1x1 (id) | #a: 2", {{'C', "%"}}},
+        {"id,b\n\"#a\",2\n\"x\n#y\",3\n", "int64 2x1 (id) | #a: 2 | x\n#y: 3", {{0}}},
         {"\"#a\",1\n", "int64 1x1 | #a: 1", {{0}}},
         {"#a,b\n1,2\n", "int64 1x2 | 1 2", {{'C', "none"}}},
         {"#a,b\n#1,2\n3,4\n# end\n", "int64 1x2 | 3 4", {{'C', "#"}}},
@@ -545,6 +614,10 @@ TEST(reads_decimal_commas)
         {"31.12.2020;1,5\n", "float64 1x1 | 31.12.2020: 1.5", {{'D', ";"}, {'N', ","}}},
         {"sep=;\r\n1,5;.\r\n", "float64 1x2 | 1.5 0.5", {{'N', ","}, {'i', "0,5"}}},
         {"1.5;2\n", "float64 1x2 | 1.5 2", {{'D', ";"}, {'N', "."}}},
+        {"1;Elm St\n2;5,7a\n3;5,6,7\n4;5 Elm St, 1\n",
+         "int64 4x1 <column 2 holds words and is left out> | 1 | 2 | 3 | 4",
+         {{'D', ";"}}},
+        {"1,Elm St\n2,\"1,5\"\n", "int64 2x1 <column 2 holds words and is left out> | 1 | 2", {{0}}},
     };
     static const text_case refused[] = {
         {"a;b\n1,5;2\n3,5;4\n",
@@ -554,6 +627,14 @@ TEST(reads_decimal_commas)
         {"a;b\n1;2\n3;2,5\n",
          "line 3, column 2 (b): '2,5' is no number; --decimal , takes the comma as the decimal point, --skip 2 leaves "
          "the column out",
+         {{'D', ";"}}},
+        {"a;b\n1;k.A.\n2;1,5\n",
+         "line 2, column 2 (b): 'k.A.' is no number, but line 3 has '1,5' there; --decimal , takes the comma as the "
+         "decimal point, --skip 2 leaves the column out",
+         {{'D', ";"}}},
+        {"a;b\nk.A.;2\n1,5;3\n",
+         "line 3, column 1 (a): '1,5' is no number and no label; --decimal , takes the comma as the decimal point, "
+         "--labels 1 takes the column as labels, --skip 1 leaves the column out",
          {{'D', ";"}}},
         {"1;1.5\n",
          "line 1, column 2: '1.5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
@@ -595,6 +676,53 @@ TEST(warns_of_integers_that_are_rounded)
         {"9007199254740992,-9223372036854775808,0.5\n",
          "float64 1x3 | 9007199254740992 -9.223372036854776e+18 0.5",
          {{0}}},
+        {"a,b\n9007199254740992,0.1\n-9007199254740993,0x20000000000001\n",
+         "float64 2x2 <line 3, column 1 (a): -9007199254740993 is rounded, float64 does not hold it; --type int64 "
+         "keeps "
+         "integers as they are> | 9007199254740992 0.1 | -9007199254740992 9007199254740992",
+         {{'T', "float64"}}},
+        {"18446744073709551617\n",
+         "float64 1x1 <line 1, column 1: 18446744073709551617 is rounded, float64 does not hold it; --type int64 keeps "
+         "integers as they are> | 1.8446744073709552e+19",
+         {{'T', "float64"}}},
+        {"16777216,16777217,16777219\n",
+         "float32 1x3 <line 1, column 2: 16777217 is rounded, float32 does not hold it; --type float64 holds integers "
+         "up to 2^53> | 16777216 16777216 16777220",
+         {{'T', "float32"}}},
+        {"0x800,65519\n",
+         "float16 1x2 <line 1, column 2: 65519 is rounded, float16 does not hold it; --type float64 holds integers up "
+         "to 2^53> | 2048 65500",
+         {{'T', "float16"}}},
+        {"1,\n2,NA\n",
+         "float32 2x2 <line 1, column 2: --missing 16777217 is rounded, float32 does not hold it; --type float64 holds "
+         "integers up to 2^53> | 1 16777216 | 2 16777216",
+         {{'T', "float32"}, {'i', "16777217"}}},
+    };
+    CHECK_ALL(cases, "csv");
+}
+
+TEST(warns_of_numbers_that_become_0)
+{
+    static const text_case cases[] = {
+        {"1,1e-400\n-1e-401,2\n",
+         "float64 2x2 <line 1, column 2: 1e-400 becomes 0, float64 does not hold it> | 1 0 | -0 2",
+         {{0}}},
+        {"0x.00p9,0x.08p-2000\n",
+         "float64 1x2 <line 1, column 2: 0x.08p-2000 becomes 0, float64 does not hold it> | 0 0",
+         {{'T', "float64"}}},
+        {"a\n0\n1e-50\n",
+         "float32 2x1 <line 3, column 1 (a): 1e-50 becomes 0, float32 does not hold it; --type float64 holds smaller "
+         "numbers> | 0 | 0",
+         {{'T', "float32"}}},
+        {"2e-8,65519\n",
+         "float16 1x2 <line 1, column 2: 65519 is rounded, float16 does not hold it; --type float64 holds integers up "
+         "to 2^53; line 1, column 1: 2e-8 becomes 0, float16 does not hold it; --type float64 holds smaller numbers> | "
+         "0 65500",
+         {{'T', "float16"}}},
+        {"1,\n",
+         "float64 1x2 <line 1, column 2: --missing 1e-400 becomes 0, float64 does not hold it> | 1 0",
+         {{'i', "1e-400"}}},
+        {"1,2\n", "int64 1x2 | 1 2", {{'i', "1e-400"}}},
     };
     CHECK_ALL(cases, "csv");
 }
@@ -662,7 +790,20 @@ TEST(takes_quotes_as_they_are_meant)
         {"5\" disk\t1\n\"x\ty\"\t2\n", "int64 2x1 | 5\" disk: 1 | x\ty: 2", {{'L', "1"}}},
         {"\"x\t1\n\"\"\t2\n", "int64 2x1 | \"x: 1 | \"\": 2", {{'Q', "none"}}},
     };
+    /* What a program without quotes of tsv writes; of others a quoted cell may have lines of its own. */
+    static const text_case lines[] = {
+        {"a\tb\nx\t1\n\"y\t2\nz\"\t3\n\"p\nq\"\t4\n",
+         "int64 3x1 <line 3, column 1 (a): the quoted cell goes over a line end; --quote none takes quotes as they "
+         "are> "
+         "(a) | x: 1 | y\t2\nz: 3 | p\nq: 4",
+         {{0}}},
+        {"1\t\"x\r\n\"\n",
+         "int64 1x1 <column 2 holds words and is left out; line 1, column 2: the quoted cell goes over a line end; "
+         "--quote none takes quotes as they are> | 1",
+         {{0}}},
+    };
     static const text_case commas[] = {
+        {"\"x\ny\",1\n", "int64 1x1 | x\ny: 1", {{0}}},
         {"a\"b,1\n\"\"\"x\",2\n", "int64 2x1 | a\"b: 1 | \"\"\"x\": 2", {{'Q', "none"}}},
     };
     static const text_case refused[] = {
@@ -673,6 +814,7 @@ TEST(takes_quotes_as_they_are_meant)
          {{0}}},
     };
     CHECK_ALL(tabs, "tsv");
+    CHECK_ALL(lines, "tsv");
     CHECK_ALL(commas, "csv");
     CHECK_ALL_REFUSED(refused, "tsv");
 }
@@ -737,7 +879,8 @@ TEST(reads_what_others_write)
         /* write.table(d) */
         {"txt",
          {"\"x\" \"y\"\n\"Mazda RX4\" 21 6\n\"Datsun 710\" 22.8 4\n",
-          "float64 2x2 <the header has a name less than the rows have cells: column 1 has none> (label) | Mazda RX4: "
+          "float64 2x2 <the header has one name fewer than the rows have cells: column 1 is unnamed> (label) | Mazda "
+          "RX4: "
           "21 6 "
           "| Datsun 710: 22.8 4",
           {{0}}}},
@@ -828,7 +971,6 @@ TEST(refuses_bad_text_with_its_place)
          "line 6 has 2 cells where the first row has 1; --delimiter says what separates cells",
          {{0}}},
         {"1,2\n3,x\n", "line 2, column 2: 'x' is no number; --skip 2 leaves the column out", {{0}}},
-        {"1,2\n3,\n", "line 2, column 2: the cell is missing, and --missing 'skip' is no number", {{'i', "skip"}}},
         {"a,b\r\n1,2\r\n3,x\r\n", "line 3, column 2 (b): 'x' is no number; --skip 2 leaves the column out", {{0}}},
         {"a,b\r1,2\r3,x\r", "line 3, column 2 (b): 'x' is no number; --skip 2 leaves the column out", {{0}}},
         {"\"p\nq\",1\n\"r\ns\",y\n", "line 3, column 2: 'y' is no number; --skip 2 leaves the column out", {{0}}},
@@ -852,7 +994,6 @@ TEST(refuses_bad_text_with_its_place)
         {"1,2\n3,\n",
          "line 2, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",
          {{0}}},
-        {"1,2\n3,\n", "line 2, column 2: the cell is missing, and --missing '?' is no number", {{'i', "?"}}},
         {"1,,2\n",
          "line 1, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",
          {{'g', NULL}}},
@@ -902,12 +1043,34 @@ TEST(refuses_bytes_that_are_no_text)
         "csv", nul, sizeof nul - 1,
         &(text_case){"NUL", "line 2, column 2: there is a NUL byte: it is no text in UTF-8 or the like", {{0}}},
         __LINE__);
-    static const char utf16[] = "\xff\xfe"
-                                "1\0,\0002\0\n\0";
-    check_refused(
-        "csv", utf16, sizeof utf16 - 1,
-        &(text_case){"UTF-16", "line 1, column 1: there is a NUL byte: it is no text in UTF-8 or the like", {{0}}},
-        __LINE__);
+}
+
+/* A name that says csv is no proof. */
+TEST(recognises_what_is_no_text_table)
+{
+    static const char UTF16[] = "the file is text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read";
+    static const char UTF32[] = "the file is text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read";
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *message;
+    } cases[] = {
+        {"\x1f\x8b\x08\0\0", 5,
+         "the file is compressed by gzip; it is decompressed where its name ends in .gz, or by gzip -dc"},
+        {"PK\3\4\0", 5, "the file is a zip archive, as .xlsx and .npz files are; save a spreadsheet as CSV"},
+        {"\xff\xfe\061\0,\0", 6, UTF16},
+        {"\xfe\xff\0\061\0,", 6, UTF16},
+        {"\xff\xfe\0\0\061\0\0\0", 8, UTF32},
+        {"\0\0\xfe\xff\0\0\0\061", 8, UTF32},
+        {"\xff\xfe", 2, UTF16},
+    };
+    static const char *const formats[] = {"csv", "tsv", "txt"};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        for (size_t k = 0; k < COUNT_OF(formats); k++)
+            check_refused(formats[k], cases[i].bytes, cases[i].size, &(text_case){"signature", cases[i].message, {{0}}},
+                          __LINE__);
+    }
+    check_text("csv", &(text_case){"PK,\xff\n\x1f,1\n", "int64 1x1 (PK) | \x1f: 1", {{0}}}, __LINE__);
 }
 
 /* A quote that is not closed would keep all the rest. */
@@ -1555,6 +1718,7 @@ int main(void)
         cmocka_unit_test(skips_comments),
         cmocka_unit_test(reads_decimal_commas),
         cmocka_unit_test(warns_of_integers_that_are_rounded),
+        cmocka_unit_test(warns_of_numbers_that_become_0),
         cmocka_unit_test(tells_columns_of_one_name_apart),
         cmocka_unit_test(reads_text_between_blanks),
         cmocka_unit_test(takes_quotes_as_they_are_meant),
@@ -1562,6 +1726,7 @@ int main(void)
         cmocka_unit_test(reads_what_others_write),
         cmocka_unit_test(refuses_bad_text_with_its_place),
         cmocka_unit_test(refuses_bytes_that_are_no_text),
+        cmocka_unit_test(recognises_what_is_no_text_table),
         cmocka_unit_test(refuses_endless_cells),
         cmocka_unit_test(reads_across_pieces),
         cmocka_unit_test(drops_no_mark_behind_the_beginning),

@@ -659,13 +659,15 @@ TEST(a_helper_of_another_rowpool)
 }
 
 static atomic_int hours; /* that have passed besides */
-static atomic_bool passes;
+static atomic_bool passes, stands;
 
 struct timespec __real_rp_clock_now(void);
 struct timespec __wrap_rp_clock_now(void);
 struct timespec __wrap_rp_clock_now(void)
 {
     struct timespec now = __real_rp_clock_now();
+    if (atomic_load(&stands))
+        return (struct timespec){0};
     if (atomic_load(&passes))
         atomic_fetch_add(&hours, 1);
     now.tv_sec += 3600 * atomic_load(&hours);
@@ -769,7 +771,6 @@ TEST(every_word_for_a_device)
     setenv("ROWPOOL_HELPER", helper, 1);
 }
 
-/* Each device has a helper of its own; each dies and comes again as itself. */
 /* A helper that ends at once where it is asked for the second device. */
 static void write_helper_of_the_first(const char *path)
 {
@@ -779,6 +780,7 @@ static void write_helper_of_the_first(const char *path)
     assert_int_equal(fclose(file), 0);
 }
 
+/* Each device has a helper of its own; each dies and comes again as itself. */
 TEST(several_devices)
 {
     setenv("POCL_DEVICES", "pthread basic", 1);
@@ -815,6 +817,107 @@ TEST(several_devices)
     assert_false(test_has_child());
     free(data);
     free(counts);
+}
+
+static rp_workers_slot_state state_of(rp_workers *workers, size_t slot)
+{
+    pthread_mutex_lock(&workers->lock);
+    rp_workers_slot_state state = workers->slots[slot].state;
+    pthread_mutex_unlock(&workers->lock);
+    return state;
+}
+
+static void write_script(const char *path, const char *line)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, "#!/bin/sh\n%s\n", line) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void kill_and_wait(rp_workers *workers, size_t slot, pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    while (state_of(workers, slot) != RP_WORKERS_EMPTY)
+        usleep(1000);
+}
+
+/* It is tried once for a map, and the host does the rows; the next map tries it again. */
+TEST(a_helper_that_does_not_start_again)
+{
+    char path[] = "/tmp/rowpool-helper-XXXXXX", itself[4200];
+    assert_true(close(mkstemp(path)) == 0 && chmod(path, 0700) == 0);
+    (void)snprintf(itself, sizeof itself, "exec '%s' \"$@\"", helper);
+    write_script(path, itself);
+    setenv("ROWPOOL_HELPER", path, 1);
+    rowpool *pool = open_isolated();
+    setenv("ROWPOOL_HELPER", helper, 1);
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    kill_and_wait(pool->devices.items[0].state, 0, helper_of(pool));
+    write_script(path, "exit 1");
+    check_counts(pool, &rows, counts);
+    const uint64_t failures = failures_of(pool);
+    assert_true(failures > 0);
+    write_script(path, itself);
+    check_counts(pool, &rows, counts);
+    assert_int_equal(failures_of(pool), failures);
+    rowpool_close(pool);
+    assert_false(test_has_child());
+    unlink(path);
+    free(data);
+    free(counts);
+}
+
+/* A helper that says nothing where it is started again for the second device, once the flag is there. */
+static void write_helper_that_hangs_later(const char *path, const char *flag)
+{
+    char self[4096] = "";
+    char text[8400];
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    (void)snprintf(
+        text, sizeof text,
+        "[ \"$2\" != 0:1 ] || [ ! -e '%s' ] || ROWPOOL_TEST_OTHER=nothing exec '%s' \"$@\"\nexec '%s' \"$@\"", flag,
+        self, helper);
+    write_script(path, text);
+}
+
+/* Answers of one helper are taken while another one starts. No time passes: that one is not given up. */
+TEST(a_helper_that_starts_holds_up_no_other)
+{
+    char path[] = "/tmp/rowpool-helper-XXXXXX", flag[] = "/tmp/rowpool-helper-XXXXXX";
+    pid_t pids[8];
+    assert_true(close(mkstemp(path)) == 0 && chmod(path, 0700) == 0);
+    assert_true(close(mkstemp(flag)) == 0 && unlink(flag) == 0);
+    write_helper_that_hangs_later(path, flag);
+    setenv("POCL_DEVICES", "pthread basic", 1);
+    setenv("ROWPOOL_HELPER", path, 1);
+    rowpool *pool = open_with("all", 100000, ROWPOOL_ISOLATE_ALWAYS);
+    setenv("ROWPOOL_HELPER", helper, 1);
+    unsetenv("POCL_DEVICES");
+    rp_device *device = &pool->devices.items[0];
+    int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
+    uint32_t *counts = malloc(ROWS * sizeof *counts);
+    const rowpool_rows rows = dense(data);
+    const bool two = rp_workers_pids(device, pids, COUNT_OF(pids)) == 2;
+    if (two) {
+        assert_true(close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
+        kill_and_wait(device->state, 1, pids[1]);
+        atomic_store(&stands, true);
+        check_counts(pool, &rows, counts);
+        assert_int_equal(state_of(device->state, 1), RP_WORKERS_STARTING);
+        assert_int_equal(failures_of(pool), 0);
+    }
+    rowpool_close(pool); /* which gives no time to a helper that starts */
+    atomic_store(&stands, false);
+    assert_false(test_has_child());
+    unlink(path);
+    unlink(flag);
+    free(data);
+    free(counts);
+    if (!two)
+        skip_since("the driver has no two devices on one CPU");
 }
 
 TEST(isolating_is_an_option_and_a_variable)
@@ -872,6 +975,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_helper_by_hand),
         cmocka_unit_test(every_word_for_a_device),
         cmocka_unit_test(several_devices),
+        cmocka_unit_test(a_helper_that_does_not_start_again),
+        cmocka_unit_test(a_helper_that_starts_holds_up_no_other),
         cmocka_unit_test(isolating_is_an_option_and_a_variable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,9 @@
 /* Small parts of the program: amounts as it shows them, and the file that it writes. */
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +71,46 @@ TEST(a_file_has_no_descriptor_of_a_standard_stream)
     assert_int_equal(status, 0);
 }
 
+/* ---- A file that is written to in place -------------------------------------------------------------------------- */
+
+static size_t copied_at_once, copies_left; /* of sendfile: bytes, and calls until it finds an end */
+
+ssize_t __real_sendfile(int to, int from, off_t *at, size_t bytes);
+ssize_t __wrap_sendfile(int to, int from, off_t *at, size_t bytes);
+ssize_t __wrap_sendfile(int to, int from, off_t *at, size_t bytes)
+{
+    if (copies_left == 0)
+        return 0;
+    copies_left--;
+    return __real_sendfile(to, from, at, bytes < copied_at_once ? bytes : copied_at_once);
+}
+
+static rowpool_status copy_in_place(const char *path, const char *text, rowpool_error *error)
+{
+    replacement file = {.kind = REPLACE_COPY, .note = "its folder cannot be written"};
+    file.fd = memfd_create("test", MFD_CLOEXEC);
+    (void)strcpy(file.target, path);
+    assert_int_equal(write(file.fd, text, strlen(text)), strlen(text));
+    return replace_commit(&file, error);
+}
+
+TEST(a_copy_that_ends_early_is_no_success)
+{
+    char path[] = "/tmp/rowpool-test-units-XXXXXX";
+    rowpool_error error;
+    struct stat copy;
+    assert_true(close(mkstemp(path)) == 0);
+    copied_at_once = 1;
+    copies_left = SIZE_MAX;
+    assert_ok(copy_in_place(path, "results", &error), error);
+    assert_true(stat(path, &copy) == 0 && copy.st_size == 7);
+    copies_left = 6;
+    assert_refused(copy_in_place(path, "results", &error), ROWPOOL_ESYSTEM, error, "the file is not complete");
+    copies_left = 0;
+    assert_refused(copy_in_place(path, "results", &error), ROWPOOL_ESYSTEM, error, "the file is not complete");
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -74,6 +118,7 @@ int main(void)
         cmocka_unit_test(rates_are_counted_in_powers_of_1000),
         cmocka_unit_test(seconds_are_shown_as_long_as_they_are),
         cmocka_unit_test(a_file_has_no_descriptor_of_a_standard_stream),
+        cmocka_unit_test(a_copy_that_ends_early_is_no_success),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

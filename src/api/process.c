@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "base/thread.h"
 #include "process/memory.h"
 #include "process/worker.h"
@@ -160,7 +161,7 @@ rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_
         free(fresh);
         return status;
     }
-    fresh->owner = getpid();
+    fresh->owner = rp_self();
     pthread_mutex_init(&fresh->lock, NULL);
     *process = fresh;
     return ROWPOOL_OK;
@@ -172,7 +173,7 @@ static rowpool_status check(const rowpool_process *process, rowpool_error *error
 {
     if (process == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "process is NULL");
-    if (process->owner != getpid())
+    if (process->owner != rp_self())
         return rp_fail(error, ROWPOOL_EFORKED, "this process object belongs to process %ld, the parent of this one",
                        (long)process->owner);
     return ROWPOOL_OK;
@@ -273,7 +274,7 @@ void rowpool_process_close(rowpool_process *process)
     RP_NO_CANCEL;
     if (process == NULL)
         return;
-    if (process->owner == getpid()) {
+    if (process->owner == rp_self()) {
         if (!has_ended(process)) {
             rp_worker_signal(&process->worker, SIGKILL);
             rp_worker_reap(&process->worker, true, &process->end);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "base/settings.h"
 
 enum { TRACKS = 512, NAME = 96, TEXT = 6 * 1024 };
@@ -37,14 +38,14 @@ static void open_file(void)
         rp_warn("%s: cannot open %s: %s", rp_setting_name(RP_SETTING_TRACE), path, strerror(errno));
         return;
     }
-    owner = getpid();
+    owner = rp_self();
     file = opened;
 }
 
 bool rp_trace_on(void)
 {
     pthread_once(&once, open_file);
-    return file >= 0 && owner == getpid();
+    return file >= 0 && owner == rp_self();
 }
 
 /* Writes one event behind the last, and the bracket that closes the array behind that. The lock is held. */

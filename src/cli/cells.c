@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fail.h"
+
 enum { MOST_CELL = 1 << 20 /* bytes; a longer one is a quote that nobody closed */ };
 
 static const char STRAY_QUOTE[] =
@@ -138,10 +140,21 @@ static bool ends_cell(const cell_reader *r, int c)
     return is_line_end(c) || c == r->dialect.delimiter || (r->dialect.delimiter == RUNS_OF_BLANKS && is_blank(c));
 }
 
+/* `line`: at which the quoted cell begins. */
+static bool take_quoted_line_end(cell_reader *r, text_list *cells, size_t line)
+{
+    if (r->dialect.quotes == QUOTES_BEFORE && r->spread_line == 0) {
+        r->spread_line = line;
+        r->spread_column = cells->count;
+    }
+    return take_line_end(r, cells);
+}
+
 static bool take_quoted(cell_reader *r, text_list *cells)
 {
     static const bool ends[256] = {['\0'] = true, ['\n'] = true, ['\r'] = true, ['"'] = true};
     const size_t begin = cells->used;
+    const size_t line = r->line;
     for (r->at++;;) {
         if (!take_run(r, cells, begin, ends))
             return false;
@@ -149,7 +162,7 @@ static bool take_quoted(cell_reader *r, text_list *cells)
         if (c < 0)
             return refuse(r, "the cell begins with a quote that is not closed; --quote none takes quotes as they are");
         if (c != '"') {
-            if (!take_line_end(r, cells))
+            if (!take_quoted_line_end(r, cells, line))
                 return false;
             continue;
         }
@@ -175,7 +188,9 @@ static bool take_cell(cell_reader *r, text_list *cells)
 
 static bool is_comment(cell_reader *r)
 {
-    return r->dialect.comment != '\0' && peek(r) == r->dialect.comment && (r->dialect.comments_anywhere || !r->begun);
+    const bool like_comment = r->dialect.comment != '\0' && peek(r) == r->dialect.comment;
+    r->like_comment = like_comment && r->begun && !r->dialect.comments_anywhere;
+    return like_comment && !r->like_comment;
 }
 
 static void skip_comment(cell_reader *r)
@@ -247,6 +262,30 @@ static bool begins_with(const cell_reader *r, const char *text)
     return r->end - r->at >= length && strncasecmp(r->bytes + r->at, text, length) == 0;
 }
 
+/* What is no text as it is, by its first bytes; the longer ones first. */
+static bool check_signature(cell_reader *r)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *what;
+    } signatures[] = {
+        {"\x1f\x8b", 2, "compressed by gzip; it is decompressed where its name ends in .gz, or by gzip -dc"},
+        {"PK\3\4", 4, "a zip archive, as .xlsx and .npz files are; save a spreadsheet as CSV"},
+        {"\xff\xfe\0\0", 4, "text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read"},
+        {"\0\0\xfe\xff", 4, "text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read"},
+        {"\xff\xfe", 2, "text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read"},
+        {"\xfe\xff", 2, "text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read"},
+    };
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+        if (r->end < signatures[i].size || memcmp(r->bytes, signatures[i].bytes, signatures[i].size) != 0)
+            continue;
+        r->status = fail(r->error, ROWPOOL_EINVAL, "the file is %s", signatures[i].what);
+        return false;
+    }
+    return true;
+}
+
 /* What Excel puts first: sep=; */
 static void take_separator_line(cell_reader *r)
 {
@@ -273,6 +312,8 @@ bool begin_cells(cell_reader *r, const cell_dialect *dialect, const byte_stream 
     static const char mark[] = "\xef\xbb\xbf"; /* that some programs put before UTF-8 */
     *r = (cell_reader){.dialect = *dialect, .stream = stream, .error = error, .line = 1};
     if (!fill(r) && r->status != ROWPOOL_OK)
+        return false;
+    if (!check_signature(r))
         return false;
     if (begins_with(r, mark))
         r->at += strlen(mark);

@@ -33,6 +33,9 @@ typedef struct {
     size_t row_line;      /* at which the last row begins, from 1 */
     size_t comments;      /* lines that were skipped before the first row */
     size_t first_comment; /* the line of the first of them */
+    bool like_comment;    /* the last row begins as a line that is skipped before the first row */
+    size_t spread_line;   /* of the first quoted cell of QUOTES_BEFORE that goes over a line end; 0: there is none */
+    size_t spread_column; /* of that cell, from 0 */
     rowpool_status status;
     const char *problem; /* of a ROW_WRONG with ROWPOOL_EINVAL: what is wrong in the cell after those that are there */
 

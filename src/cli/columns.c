@@ -50,7 +50,7 @@ __attribute__((format(printf, 2, 3))) static void add_hint(char hints[HINTS], co
     va_end(arguments);
 }
 
-/* Whether it would be a number with a decimal comma. */
+/* Whether it would be a number with a decimal comma. Where memory is out it is none. */
 static bool has_decimal_comma(table *t, const char *cell)
 {
     if (t->options->decimal == ',' || t->reader.dialect.delimiter == ',' || strchr(cell, ',') == NULL)
@@ -59,9 +59,21 @@ static bool has_decimal_comma(table *t, const char *cell)
     return plain != NULL && kind_of_cell(cell, plain) == CELL_NUMBER;
 }
 
+/* The first byte within the cell that could separate cells and does not yet; NULL: there is none. */
+static const char *other_separator(const table *t, const char *cell)
+{
+    const unsigned char used = t->reader.dialect.delimiter;
+    while (cell[0] != '\0' && (cell = strpbrk(cell + 1, t->columns == 1 ? ";|\t ," : ";|\t")) != NULL) {
+        const bool separates = used == RUNS_OF_BLANKS ? *cell == ' ' || *cell == '\t' : (unsigned char)*cell == used;
+        if (!separates && *cell != t->options->decimal)
+            return cell;
+    }
+    return NULL;
+}
+
 const char *hints_for(char hints[HINTS], table *t, size_t column, const char *cell)
 {
-    const char *separator = cell[0] != '\0' ? strpbrk(cell + 1, t->columns == 1 ? ";|\t ," : ";|\t") : NULL;
+    const char *separator = other_separator(t, cell);
     hints[0] = '\0';
     if (has_decimal_comma(t, cell))
         add_hint(hints, "--decimal , takes the comma as the decimal point");
@@ -80,14 +92,14 @@ const char *hints_for(char hints[HINTS], table *t, size_t column, const char *ce
     return hints;
 }
 
-/* The column holds the word of that line, and a number in the row that is looked at. */
+/* The column holds the word of that line, and a number in the row that is looked at, perhaps with a decimal comma. */
 static bool refuse_mixture(table *t, size_t column, const char *word, size_t line, const char *number)
 {
     char hints[HINTS];
     const size_t number_line = t->line;
     t->line = line;
     return refuse(t, column, "'%.60s' is no number, but line %zu has '%.60s' there%s", word, number_line, number,
-                  hints_for(hints, t, column, word));
+                  hints_for(hints, t, column, has_decimal_comma(t, number) ? number : word));
 }
 
 /* ---- Kinds ------------------------------------------------------------------------------------------------------ */
@@ -138,8 +150,20 @@ static bool find_names(table *t, bool *names, cell_kind *first)
     return true;
 }
 
+/* Whether a cell behind the first has a digit. */
+static bool has_digits(const text_list *cells)
+{
+    const char *cell = next_text(cells->bytes);
+    for (size_t i = 1; i < cells->count; i++, cell = next_text(cell)) {
+        if (strpbrk(cell, "0123456789") != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* Names may be numbers that increase, as years do, or booleans: behind a first column without a name they are taken as
- * names, behind a word they are not. A single one is no series; but pandas calls the only column 0. */
+ * names, behind a word they are not; nor is a name there such as inf or one that is empty. A single number is no series;
+ * but pandas calls the only column 0. */
 static bool is_header(table *t, bool *header)
 {
     cell_kind first = CELL_MISSING;
@@ -156,7 +180,7 @@ static bool is_header(table *t, bool *header)
     const bool series = increases && t->cells.count > 2;
     const bool unnamed = t->cells.bytes[0] == '\0' &&
                          (series || (increases && strcmp(text_at(&t->cells, 1), "0") == 0));
-    if (!unnamed && !(series && first == CELL_WORD))
+    if (!unnamed && !(first == CELL_WORD && (series || !has_digits(&t->cells))))
         return true;
     *header = unnamed;
     return add_note(t->in, unnamed ? "the first row is taken as names; --header no takes it as data"
@@ -204,7 +228,7 @@ static bool add_first_name(table *t)
     free_texts(&t->names);
     t->names = names;
     t->columns++;
-    return (added && add_note(t->in, "the header has a name less than the rows have cells: column 1 has none")) ||
+    return (added && add_note(t->in, "the header has one name fewer than the rows have cells: column 1 is unnamed")) ||
            out_of_memory(t);
 }
 
@@ -404,7 +428,8 @@ bool check_word(table *t, size_t column, const char *cell)
     cell_kind kind;
     if (!find_kind(t, &kind, cell))
         return false;
-    return kind != CELL_NUMBER || refuse_mixture(t, column, text_at(&t->first, column), t->first_line, cell);
+    return (kind != CELL_NUMBER && !has_decimal_comma(t, cell)) ||
+           refuse_mixture(t, column, text_at(&t->first, column), t->first_line, cell);
 }
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */

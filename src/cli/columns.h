@@ -24,6 +24,12 @@ typedef struct {
     size_t line, count; /* of cells */
 } kept_row;
 
+/* A cell whose number is not what was read. */
+typedef struct {
+    size_t line, column; /* line 0: there is none */
+    char text[96];
+} lost_cell;
+
 typedef struct {
     const input_options *options;
     input *in;
@@ -34,6 +40,7 @@ typedef struct {
     text_list cells; /* of the row that was read last */
     text_list scratch;
     size_t empty, empty_line; /* lines that were empty since then, and the first of them */
+    size_t hash_line;         /* the first row of data that begins with # and no word for a missing cell; 0: none */
 
     /* Once the first row is there: */
     text_list names;   /* from the header; none: there is no header */
@@ -57,8 +64,7 @@ typedef struct {
     element_list elements;
     size_t rows, widest;
     size_t offset_capacity;
-    size_t rounded_line, rounded_column; /* of the first integer that is no float64; line 0: there is none */
-    int64_t rounded;
+    lost_cell rounded, vanished; /* the first integer that a float does not hold, the first number that becomes 0 */
 } table;
 
 /* ---- What is wrong: false ---------------------------------------------------------------------------------------- */

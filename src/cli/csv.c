@@ -1,6 +1,6 @@
 /* Text tables: .csv, .tsv and .txt. The file is read once, and kept are its numbers, its labels, one row of text, and the
  * rows at its beginning until it is known what the first column is. */
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,28 +12,52 @@
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
-/* Keeps in mind the first integer that a double does not hold. */
-static double nearest_double(table *t, size_t column, int64_t integer)
+/* As a double; of integers int64 alone. */
+static double real_of(rowpool_dtype dtype, const void *element)
 {
-    const double real = (double)integer;
-    const bool held = real < 0x1p63 && (int64_t)real == integer;
-    if (!held && t->rounded_line == 0) {
-        t->rounded_line = t->line;
-        t->rounded_column = column;
-        t->rounded = integer;
+    int64_t integer;
+    uint16_t half;
+    float single;
+    double real;
+    switch (dtype) {
+    case ROWPOOL_FLOAT16:
+        memcpy(&half, element, sizeof half);
+        return half_value(half);
+    case ROWPOOL_FLOAT32:
+        memcpy(&single, element, sizeof single);
+        return (double)single;
+    case ROWPOOL_FLOAT64:
+        memcpy(&real, element, sizeof real);
+        return real;
+    default:
+        memcpy(&integer, element, sizeof integer);
+        return (double)integer;
     }
-    return real;
+}
+
+/* Keeps in mind the first of each loss. Where nobody chose a type, integers may yet turn into doubles. */
+static void watch_losses(table *t, size_t column, const char *text, const void *element, bool missing)
+{
+    if (t->options->type_given && t->dtype < ROWPOOL_FLOAT16)
+        return;
+    const parse_loss loss = loss_of(text, real_of(t->dtype, element));
+    lost_cell *cell = loss == LOSS_ROUNDED ? &t->rounded : &t->vanished;
+    if (loss == LOSS_NONE || cell->line != 0)
+        return;
+    cell->line = t->line;
+    cell->column = column;
+    (void)snprintf(cell->text, sizeof cell->text, "%s%.60s", missing ? "--missing " : "", text);
 }
 
 /* As nobody chose a type: integers as long as there is nothing else, then doubles; *tried is what the cell looks like.
  */
-static parse_outcome parse_any(table *t, size_t column, void *element, rowpool_dtype *tried, const char *cell)
+static parse_outcome parse_any(table *t, void *element, rowpool_dtype *tried, const char *cell)
 {
     int64_t integer;
     *tried = ROWPOOL_INT64;
     parse_outcome outcome = parse_element(&integer, ROWPOOL_INT64, cell);
     if (outcome == PARSED) {
-        const double real = nearest_double(t, column, integer);
+        const double real = (double)integer;
         memcpy(element, t->dtype == ROWPOOL_INT64 ? (const void *)&integer : (const void *)&real, sizeof integer);
     }
     if (outcome != PARSED_NOTHING)
@@ -68,9 +92,6 @@ static bool refuse_text(table *t, size_t column, const char *cell)
 
 static bool refuse_missing(table *t, size_t column, const char *cell)
 {
-    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
-    if (t->options->missing != NULL)
-        return refuse(t, column, "the cell is missing, and --missing '%.60s' is no %s", t->options->missing, type);
     return refuse(t, column,
                   "the cell is missing%s%.60s%s; --missing says what stands in for it, as in --missing nan%s",
                   cell[0] != '\0' ? " ('" : "", cell, cell[0] != '\0' ? "')" : "",
@@ -90,11 +111,12 @@ static bool take_cell(table *t, size_t column, const char *cell)
     unsigned char element[8];
     rowpool_dtype type = t->dtype;
     const parse_outcome outcome = t->options->type_given ? parse_element(element, type, plain)
-                                                         : parse_any(t, column, element, &type, plain);
+                                                         : parse_any(t, element, &type, plain);
     if (outcome == PARSED_BEYOND)
         return refuse_beyond(t, column, plain, type);
     if (outcome == PARSED_NOTHING)
-        return missing ? refuse_missing(t, column, cell) : refuse_text(t, column, cell);
+        return refuse_text(t, column, cell);
+    watch_losses(t, column, plain, element, missing);
     return append_element(&t->elements, element, rowpool_dtype_size(t->dtype)) || out_of_memory(t);
 }
 
@@ -274,6 +296,8 @@ static bool begin_columns(table *t, bool is_there)
 static bool take_row(table *t)
 {
     bool header = false;
+    if (t->hash_line == 0 && t->reader.like_comment && !is_missing(t->cells.bytes))
+        t->hash_line = t->line;
     if (t->columns == 0 && !take_first_row(t, &header))
         return false;
     if (header) {
@@ -291,6 +315,42 @@ static bool refuse_cells(table *t)
     return t->reader.problem != NULL && refuse(t, t->cells.count, "%s", t->reader.problem);
 }
 
+/* What the reader took otherwise than somebody may have meant it. */
+static bool note_reading(table *t)
+{
+    const cell_reader *r = &t->reader;
+    char name[COLUMN_NAME];
+    if (t->hash_line != 0 &&
+        !add_note(t->in, "line %zu begins with %c and is taken as a row; --comment '%c' skips such lines", t->hash_line,
+                  r->dialect.comment, r->dialect.comment))
+        return out_of_memory(t);
+    return r->spread_line == 0 ||
+           add_note(
+               t->in,
+               "line %zu, column %zu%s: the quoted cell goes over a line end; --quote none takes quotes as they are",
+               r->spread_line, r->spread_column + 1, column_name(name, t, r->spread_column)) ||
+           out_of_memory(t);
+}
+
+static bool note_loss(table *t, const lost_cell *cell, const char *what, const char *hint)
+{
+    char name[COLUMN_NAME];
+    return cell->line == 0 ||
+           add_note(t->in, "line %zu, column %zu%s: %s %s, %s does not hold it%s", cell->line, cell->column + 1,
+                    column_name(name, t, cell->column), cell->text, what, rowpool_dtype_name(t->dtype), hint) ||
+           out_of_memory(t);
+}
+
+static bool note_losses(table *t)
+{
+    const bool widest = t->dtype == ROWPOOL_FLOAT64;
+    return t->dtype < ROWPOOL_FLOAT16 ||
+           (note_loss(t, &t->rounded, "is rounded",
+                      widest ? "; --type int64 keeps integers as they are"
+                             : "; --type float64 holds integers up to 2^53") &&
+            note_loss(t, &t->vanished, "becomes 0", widest ? "" : "; --type float64 holds smaller numbers"));
+}
+
 static bool end_file(table *t)
 {
     if (t->columns == 0) {
@@ -302,14 +362,7 @@ static bool end_file(table *t)
     if ((!t->begun && !begin_columns(t, false)) ||
         (t->rule == LABELS_UNDECIDED && !settle(t, t->begins_with_0 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
         return false;
-    if (t->rounded_line == 0 || t->dtype != ROWPOOL_FLOAT64 || t->options->type_given)
-        return true;
-    char name[COLUMN_NAME];
-    return add_note(t->in,
-                    "line %zu, column %zu%s: %" PRId64 " is rounded, float64 does not hold it; --type int64 keeps "
-                    "integers as they are",
-                    t->rounded_line, t->rounded_column + 1, column_name(name, t, t->rounded_column), t->rounded) ||
-           out_of_memory(t);
+    return note_reading(t) && note_losses(t);
 }
 
 static bool read_rows(table *t)

@@ -128,7 +128,10 @@ static bool read_devices(device_list *list, int pipe, rowpool_error *refusal, ro
     return read_whole(pipe, list->items, answer.count * sizeof *list->items);
 }
 
-rowpool_status ask_for_devices(device_list *list, const char *device, rowpool_error *refusal, rowpool_error *error)
+/* The devices of the machine, asked in a child process, for a driver may end the one that asks it; only as long as this
+ * process has no other thread. Those are in use that a pool for `device` takes; refusal: why it is none, or ROWPOOL_OK. */
+static rowpool_status ask_for_devices(device_list *list, const char *device, rowpool_error *refusal,
+                                      rowpool_error *error)
 {
     union {
         const char *in;
@@ -205,16 +208,20 @@ static const char *const HINT = HAVE_OPENCL
                                       "the CPU, mesa-opencl-icd or the vendor's driver one of a GPU"
                                     : "this rowpool was built without OpenCL";
 
-/* A pool that has no use for OpenCL does not look for it. */
+/* A pool that has no use for OpenCL does not look for it. A helper process does; a child that is no other program could not
+ * while this one has threads. */
 const char *hint_without_opencl(void)
 {
-    device_list list;
-    rowpool_error refusal, error;
-    if (ask_for_devices(&list, "auto", &refusal, &error) != ROWPOOL_OK)
+    const rowpool_options options = {.size = sizeof options, .device = "isolated"};
+    rowpool *pool;
+    rowpool_error error;
+    if (!HAVE_OPENCL)
+        return HINT;
+    if (rowpool_open(&pool, &options, &error) == ROWPOOL_OK) {
+        rowpool_close(pool);
         return NULL;
-    const bool found = has_opencl(&list);
-    free_devices(&list);
-    return found ? NULL : HINT;
+    }
+    return strstr(error.message, "there is no OpenCL device") != NULL ? HINT : NULL;
 }
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */

@@ -19,10 +19,6 @@ rowpool_options pool_options(const char *device);
 rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *error);
 void free_devices(device_list *list);
 
-/* The devices of the machine, asked in a child process, for a driver may end the one that asks it. Those are in use that
- * a pool for `device` takes; refusal: why it is none, or ROWPOOL_OK. */
-rowpool_status ask_for_devices(device_list *list, const char *device, rowpool_error *refusal, rowpool_error *error);
-
 /* How a child process ended that did not do what it was to: "signal 6 (Aborted)", "exit status 1". */
 enum { END_TEXT = 64 };
 void describe_end(rowpool_process *process, char text[END_TEXT]);

@@ -28,8 +28,11 @@ static bool read_output(file_options *options, const char *text)
         (void)usage_error(options->command, "--output '%s' is no file name", text);
         return false;
     }
-    if (ends_with(text, ".gz")) {
-        (void)usage_error(options->command, "--output '%s': rowpool reads compressed files, but writes none", text);
+    if (output_is_foreign(text)) {
+        (void)usage_error(options->command,
+                          "--output '%s': rowpool writes no %s; names of what it writes end in .csv, .tsv, .tab, .txt, "
+                          ".json or .npy",
+                          text, strrchr(text, '.'));
         return false;
     }
     options->output = text;

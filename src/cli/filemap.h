@@ -54,7 +54,8 @@ typedef struct {
     "and labels under\n"                                                                                               \
     "                  a header, .json as --json does, .txt as they are printed, else a .npy file, shaped like the\n"  \
     "                  array without its last axis (a single value of shape () for an array of one axis); with\n"      \
-    "                  --ranges or --bins the ranges take the place of that axis. FILE appears when it is complete,\n" \
+    "                  --ranges or --bins the ranges take the place of that axis. Names of other known formats,\n"     \
+    "                  such as .npz or .gz, are refused. FILE appears when it is complete,\n"                          \
     "                  or not at all; where it cannot be replaced, it is written to then, with a warning. Nothing "    \
     "is\n"                                                                                                             \
     "                  printed then, unless --head is given\n"                                                         \

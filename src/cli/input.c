@@ -10,8 +10,10 @@
 #include "cells.h"
 #include "gzip.h"
 #include "message.h"
+#include "number.h"
 #include "offsets.h"
 #include "options.h"
+#include "words.h"
 
 /* ---- Formats ---------------------------------------------------------------------------------------------------- */
 
@@ -228,6 +230,25 @@ bool take_input_option(input_options *options, int option, const char *value, bo
     return true;
 }
 
+/* What stands in for a missing cell is an element like others. Where memory is out, opening the file says so. */
+static bool check_missing(const input_options *options)
+{
+    text_list scratch = {0};
+    unsigned char element[8];
+    rowpool_dtype type = options->type_given ? options->type : ROWPOOL_INT64;
+    const char *plain = options->missing != NULL ? plain_cell(&scratch, options->missing, options->decimal) : NULL;
+    parse_outcome outcome = plain != NULL ? parse_element(element, type, plain) : PARSED;
+    if (outcome == PARSED_NOTHING && !options->type_given)
+        outcome = parse_element(element, type = ROWPOOL_FLOAT64, plain);
+    free_texts(&scratch);
+    if (outcome == PARSED_BEYOND)
+        (void)usage_error(options->command, "--missing '%s' is beyond %s", options->missing, rowpool_dtype_name(type));
+    else if (outcome == PARSED_NOTHING)
+        (void)usage_error(options->command, "--missing '%s' is no %s", options->missing,
+                          options->type_given ? rowpool_dtype_name(type) : "number");
+    return outcome == PARSED;
+}
+
 bool choose_format(input_options *options, const char *path)
 {
     if (options->format == NULL)
@@ -241,7 +262,7 @@ bool choose_format(input_options *options, const char *path)
         }
     }
     if (options->format != &FORMATS[RAW] || (is_given(options, 'S') && options->type_given))
-        return true;
+        return check_missing(options);
     (void)usage_error(options->command, "%s is missing: a raw file does not say it",
                       is_given(options, 'S') ? "--type" : "--shape");
     return false;

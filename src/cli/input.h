@@ -79,8 +79,9 @@ __attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *forma
     "                  its name ends in: .npy, .npz, .csv, .tsv, .tab or .txt; at last npy. A file whose name\n"       \
     "                  ends in .gz, whatever stands before that, is decompressed\n"                                    \
     "  --type TYPE     of raw and text: the element type, int8 to int64, uint8 to uint64, float16 to float64. Text\n"  \
-    "                  without it is int64 where every cell is an integer, else float64; a warning names the first\n"  \
-    "                  integer that this rounds. True and False are 1 and 0\n"                                         \
+    "                  without it is int64 where every cell is an integer, else float64. A warning names the first\n"  \
+    "                  integer that a float type rounds, and the first number that becomes 0; fractions are rounded\n" \
+    "                  without one. True and False are 1 and 0\n"                                                      \
     "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
     "  --member NAME   of npz: which array, where there are several; .npy may be left out\n"                           \
     "  --offsets FILE  of npy, npz and raw: the array, one row, is divided into ragged ones. FILE is a .npy file of\n" \
@@ -102,9 +103,11 @@ __attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *forma
     "                  and the tab of tsv; space is any number of spaces and tabs, as in txt\n"                        \
     "  --decimal C     of text: the decimal point, a comma or a point (default)\n"                                     \
     "  --quote none    of text: quotes are characters like others. Else a cell that begins with one ends with the\n"   \
-    "                  next; within other cells they are an error, in tsv a character\n"                               \
+    "                  next; within other cells they are an error, in tsv a character. A quoted cell may hold\n"       \
+    "                  line ends; in tsv a warning names the first that does\n"                                        \
     "  --comment C     of text: lines that begin with it are skipped; none takes all as rows. Without it those that\n" \
-    "                  begin with # before the first row are skipped, with a warning\n"                                \
+    "                  begin with # before the first row are skipped, and further down they are rows, both with a\n"   \
+    "                  warning\n"                                                                                      \
     "  --ragged        of text: rows may differ in their number of cells, and missing ones at the end do not count;\n" \
     "                  else that is an error. An empty line is a row without cells. Without --ragged it is a "         \
     "missing\n"                                                                                                        \

@@ -1,6 +1,7 @@
 #include "number.h"
 
 #include <errno.h>
+#include <fenv.h>
 #include <float.h>
 #include <inttypes.h>
 #include <locale.h>
@@ -269,6 +270,39 @@ int number_compare(const rowpool_number *a, const rowpool_number *b)
     if (b_real)
         return compare_integer_double(integer_of(a), b->value.f64);
     return compare_integers(integer_of(a), integer_of(b));
+}
+
+/* ---- What is lost ---------------------------------------------------------------------------------------------- */
+
+/* Of a number: whether there is a digit but 0 before its exponent. */
+static bool has_nonzero_digit(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    const bool hexadecimal = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    text += hexadecimal ? 2 : 0;
+    return strchr(hexadecimal ? "pP" : "eE", text[strspn(text, "0.")]) == NULL;
+}
+
+/* Whether it is that value however doubles are rounded. */
+static bool is_exactly(const char *text, double value)
+{
+    const int usual = fegetround();
+    char *end;
+    (void)fesetround(FE_DOWNWARD);
+    const double below = read_real(text, false, &end);
+    (void)fesetround(FE_UPWARD);
+    const double above = read_real(text, false, &end);
+    (void)fesetround(usual);
+    return below == value && above == value;
+}
+
+parse_loss loss_of(const char *text, double value)
+{
+    integer whole;
+    if (!read_integer(&whole, text))
+        return value == 0 && has_nonzero_digit(text) ? LOSS_ALL : LOSS_NONE;
+    const bool held = whole.too_large ? is_exactly(text, value) : compare_magnitude(whole.magnitude, fabs(value)) == 0;
+    return held ? LOSS_NONE : LOSS_ROUNDED;
 }
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------- */

@@ -29,6 +29,11 @@ typedef enum {
 } parse_outcome;
 parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text);
 
+/* What became of the text that parse_element has read as that value of a float dtype: kept is whatever is no integer and
+ * not 0 either, for fractions are rounded as a matter of course. */
+typedef enum { LOSS_NONE, LOSS_ROUNDED /* another integer */, LOSS_ALL /* 0, which the text is not */ } parse_loss;
+parse_loss loss_of(const char *text, double value);
+
 /* The value of a float16. */
 double half_value(uint16_t bits);
 

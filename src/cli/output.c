@@ -198,6 +198,20 @@ write_table *output_format_of(const char *path)
     return write_npy;
 }
 
+bool output_is_foreign(const char *path)
+{
+    static const char *const suffixes[] = {
+        ".npz",  ".raw", ".gz",    ".bz2",    ".xz",   ".zst", ".lz4",     ".7z",      ".zip",   ".tar",
+        ".tgz",  ".xls", ".xlsx",  ".xlsm",   ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".orc",
+        ".avro", ".h5",  ".hdf5",  ".nc",     ".mat",  ".pkl", ".pickle",  ".rds",     ".rda",   ".rdata",
+        ".dta",  ".sav", ".jsonl", ".ndjson", ".html", ".xml", ".yaml",    ".yml",     ".sqlite"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        if (ends_with(path, suffixes[i]))
+            return true;
+    }
+    return false;
+}
+
 void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column)
 {
     char range[RANGE_TEXT] = "";

@@ -37,8 +37,11 @@ write_table write_csv, write_tsv;
 write_table write_npy;  /* of all rows */
 write_table write_json; /* see output_json.h */
 
-/* The format that the name of a file asks for. */
+/* The format that the name of a file asks for: .npy where it asks for none. */
 write_table *output_format_of(const char *path);
+
+/* Whether it asks for one that is not written, .npz for instance. */
+bool output_is_foreign(const char *path);
 
 /* The name of a column of results. */
 enum { COLUMN_TITLE = 128 };

@@ -104,16 +104,58 @@ static bool is_ascii_letter(unsigned char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Of any script, in UTF-8 or Latin-1, roughly: what signs, currencies, fractions and other digits begin with is none. */
+/* Whether the text begins with a digit or another sign for a number, in UTF-8, and of fractions and exponents in Latin-1.
+ */
+static bool begins_with_numeral(const char *text)
+{
+    static const struct {
+        const char *before;
+        unsigned char first, last; /* of the byte behind that */
+    } numerals[] = {
+        {"", '0', '9'},           {"", 0xb2, 0xb3}, /* Latin-1, as what follows */
+        {"", 0xb9, 0xb9},         {"", 0xbc, 0xbe},         {"\xc2", 0xb2, 0xb3},
+        {"\xc2", 0xb9, 0xb9},     {"\xc2", 0xbc, 0xbe},     {"\xd9", 0xa0, 0xa9}, /* Arabic */
+        {"\xdb", 0xb0, 0xb9},     {"\xe0\xa5", 0xa6, 0xaf}, /* Indic, from Devanagari to Malayalam */
+        {"\xe0\xa7", 0xa6, 0xaf}, {"\xe0\xa9", 0xa6, 0xaf}, {"\xe0\xab", 0xa6, 0xaf},
+        {"\xe0\xad", 0xa6, 0xaf}, {"\xe0\xaf", 0xa6, 0xaf}, {"\xe0\xb1", 0xa6, 0xaf},
+        {"\xe0\xb3", 0xa6, 0xaf}, {"\xe0\xb5", 0xa6, 0xaf}, {"\xe0\xb9", 0x90, 0x99}, /* Thai */
+        {"\xe0\xbb", 0x90, 0x99},                                                     /* Lao */
+        {"\xe2\x81", 0xb0, 0xb9},                                                     /* above and below the line */
+        {"\xe2\x82", 0x80, 0x89}, {"\xe2\x85", 0x90, 0xbf},                           /* fractions, Roman */
+        {"\xe2\x88", 0x9e, 0x9e},                                                     /* infinity */
+        {"\xe2\x91", 0xa0, 0xbf},                                                     /* in circles */
+        {"\xef\xbc", 0x90, 0x99},                                                     /* wide */
+    };
+    for (size_t i = 0; i < sizeof numerals / sizeof *numerals; i++) {
+        const size_t length = strlen(numerals[i].before);
+        const unsigned char behind = strncmp(text, numerals[i].before, length) == 0 ? (unsigned char)text[length] : 0;
+        if (behind >= numerals[i].first && behind <= numerals[i].last)
+            return true;
+    }
+    return false;
+}
+
+/* A byte within a character of UTF-8 begins none. */
+static bool has_numeral(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((at == text || ((unsigned char)*at & 0xc0) != 0x80) && begins_with_numeral(at))
+            return true;
+    }
+    return false;
+}
+
+/* Of any script, in UTF-8 or Latin-1, roughly: what signs and currencies begin with is none, but for a micro sign and two
+ * ordinal ones. */
 static bool begins_with_letter(const char *cell)
 {
     const unsigned char first = (unsigned char)cell[0];
     const unsigned char second = first != '\0' ? (unsigned char)cell[1] : 0;
+    const bool letter = is_ascii_letter(first) ||
+                        (first == 0xc2 && (second == 0xb5 || second == 0xaa || second == 0xba));
     const bool sign = first < 0xc3 || (first == 0xc3 && (second == 0x97 || second == 0xb7)) ||
                       (first == 0xe2 && second < 0xb0) || first == 0xef;
-    const bool digit = (first == 0xd9 && second >= 0xa0 && second <= 0xa9) ||
-                       (first == 0xdb && second >= 0xb0 && second <= 0xb9);
-    return is_ascii_letter(first) || !(sign || digit);
+    return letter || !(sign || begins_with_numeral(cell));
 }
 
 static size_t digits(const char *text)
@@ -143,8 +185,7 @@ static bool begins_with_date(const char *cell)
 
 static bool is_word(const char *cell)
 {
-    const bool other_ascii = (unsigned char)cell[0] < 0x80 && strpbrk(cell, "0123456789") == NULL;
-    return begins_with_letter(cell) || begins_with_date(cell) || other_ascii;
+    return begins_with_letter(cell) || begins_with_date(cell) || !has_numeral(cell);
 }
 
 cell_kind kind_of_cell(const char *cell, const char *plain)

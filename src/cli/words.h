@@ -14,8 +14,8 @@ const char *plain_cell(text_list *scratch, const char *cell, char decimal);
 bool is_missing(const char *plain);
 
 /* A word begins with a letter, is a date or a time of day (2020-01-31, 2020-01, 31.12.2020, 1/31/2020, 12:30,
- * 31-Jan-2020), or begins with another character of ASCII and has no digit. Whatever else is no number, such as $5, 5%,
- * 1_000 or 5kg, is damaged: it may be meant as a number. plain: of the cell. */
+ * 31-Jan-2020), or has no digit of any script, fraction or the like. Whatever else is no number, such as $5, 5%, 1_000 or
+ * 5kg, is damaged: it may be meant as a number. plain: of the cell. */
 typedef enum { CELL_MISSING, CELL_NUMBER, CELL_WORD, CELL_DAMAGED } cell_kind;
 cell_kind kind_of_cell(const char *cell, const char *plain);
 

@@ -1,5 +1,8 @@
 #include "core/map.h"
 
+#include <string.h>
+
+#include "base/checked.h"
 #include "base/floating.h"
 #include "base/zero.h"
 
@@ -45,6 +48,21 @@ size_t rp_map_bytes(const rp_map *map)
     for (size_t i = 0; i < map->code.n_inputs; i++)
         bytes += map->inputs[i].elements * map->inputs[i].dtype->size;
     return bytes;
+}
+
+/* Eight bytes at a time: a text has thousands. */
+uint64_t rp_text_hash(const char *text)
+{
+    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = factor, word = 0;
+    for (size_t left = text != NULL ? strlen(text) : 0; left > 0;
+         left -= rp_min(left, sizeof word), text += sizeof word) {
+        word = 0;
+        memcpy(&word, text, rp_min(left, sizeof word));
+        hash = (hash ^ word) * factor;
+        hash ^= hash >> 32;
+    }
+    return hash;
 }
 
 const char *rp_map_lacks_text(const rp_map *map)

@@ -26,6 +26,7 @@ void rp_code_rows(const rp_code *code, const rowpool_block *block, const void *a
 typedef struct {
     const rowpool_function *function;
     const char *name;
+    uint64_t text_hash; /* rp_text_hash of the function's text, once the map is on its way to devices */
     rp_code code;
     rp_rows inputs[ROWPOOL_MOST_INPUTS]; /* code.n_inputs of them, of equally many rows */
     const void *arguments;               /* `columns` argument structs */
@@ -67,6 +68,9 @@ static inline size_t rp_map_chunk_bytes(const rp_map *map, const rp_chunk *chunk
 /* Elements and bytes of all inputs together. */
 size_t rp_map_elements(const rp_map *map);
 size_t rp_map_bytes(const rp_map *map);
+
+/* What tells texts apart quickly. */
+uint64_t rp_text_hash(const char *text);
 
 /* Why OpenCL cannot run its function; NULL: it can. */
 const char *rp_map_lacks_text(const rp_map *map);

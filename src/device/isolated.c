@@ -5,14 +5,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <link.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/checked.h"
-#include "base/clock.h"
 #include "base/settings.h"
 #include "base/version.h"
 #include "device/workers/workers.h"
@@ -61,8 +59,6 @@ static bool find_program(char path[PATH_MAX])
 
 /* ---- Starting it ------------------------------------------------------------------------------------------------ */
 
-enum { PATIENCE_S = 30, LOOK_MS = 100 }; /* drivers may take a while to find their devices */
-
 /* The device's own: what its programs are started with. */
 typedef struct {
     const char *path;
@@ -73,52 +69,6 @@ typedef struct {
     rowpool_device info; /* of all devices together */
     char path_text[];
 } programs;
-
-/* Ends tasks that nobody waits for any more. False: nobody waits for the program either. */
-static bool is_waited_for(rp_workers *state)
-{
-    rp_workers_list done;
-    rp_workers_list_init(&done);
-    pthread_mutex_lock(&state->lock);
-    rp_workers_dispatch(state, &done);
-    bool waited_for = !state->stopping;
-    pthread_mutex_unlock(&state->lock);
-    rp_workers_deliver(&done);
-    return waited_for;
-}
-
-/* Whether it says something, or has ended, in time. */
-static bool has_words(rp_workers *state, const rp_worker *worker)
-{
-    struct pollfd ends[] = {{.fd = worker->socket, .events = POLLIN}, {.fd = worker->pidfd, .events = POLLIN}};
-    const struct timespec deadline = rp_clock_after_ms(PATIENCE_S * 1000);
-    while (rp_clock_seconds(rp_clock_now(), deadline) > 0) {
-        if (poll(ends, sizeof ends / sizeof *ends, LOOK_MS) > 0)
-            return true;
-        if (!is_waited_for(state))
-            return false;
-    }
-    return false;
-}
-
-static rowpool_status hear(rp_workers *state, const rp_worker *worker, rowpool_error *error)
-{
-    memset(&state->hello, 0, sizeof state->hello);
-    bool ready = has_words(state, worker);
-    ssize_t bytes = ready ? rp_worker_receive(worker, &state->hello, sizeof state->hello) : 0;
-    if (bytes >= (ssize_t)offsetof(rp_hello, status)) /* whichever version it is of */
-        return ROWPOOL_OK;
-    rp_worker_end end;
-    char how[RP_WORKER_END_TEXT];
-    rp_worker_kill(worker); /* changes nothing when it has ended */
-    rp_worker_reap(worker, true, &end);
-    rp_worker_end_text(&end, how);
-    if (!ready && is_waited_for(state))
-        snprintf(how, sizeof how, "said nothing for %d seconds, so a driver hangs, and was killed", PATIENCE_S);
-    else if (!ready)
-        snprintf(how, sizeof how, "was no longer wanted, and was killed");
-    return rp_fail(error, ROWPOOL_EDEVICE, "the helper process %d %s before it had a device", (int)worker->pid, how);
-}
 
 static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpool_error *error)
 {
@@ -137,9 +87,7 @@ static void note_first(rp_workers *state, programs *own)
     own->info = hello->info;
     own->n_others = rp_min(hello->n_others, RP_HELLO_OTHERS);
     memcpy(own->others, hello->others, sizeof own->others);
-    pthread_mutex_lock(&state->lock);
     state->workers = rp_min(state->workers, 1 + own->n_others);
-    pthread_mutex_unlock(&state->lock);
 }
 
 /* A chunk may come to any of the devices. */
@@ -159,23 +107,18 @@ static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *w
     programs *own = state->context;
     const char *const words[RP_WORKER_WORDS] = {slot == 0 ? own->devices : own->others[slot - 1],
                                                 own->automatic ? "automatic" : "named"};
-    RP_TRY(rp_worker_spawn(worker, own->path, words, state->shared.fd, error));
-    rowpool_status status = hear(state, worker, error);
-    if (status == ROWPOOL_OK) {
-        status = check_hello(&state->hello, own->path, error);
-        rp_worker_end end;
-        if (status != ROWPOOL_OK) {
-            rp_worker_kill(worker);
-            rp_worker_reap(worker, true, &end);
-        }
-    }
-    if (status != ROWPOOL_OK)
-        rp_worker_release(worker);
-    else if (!state->opened && slot == 0)
+    return rp_worker_spawn(worker, own->path, words, state->shared.fd, error);
+}
+
+static rowpool_status greet(rp_workers *state, size_t slot, rowpool_error *error)
+{
+    programs *own = state->context;
+    RP_TRY(check_hello(&state->hello, own->path, error));
+    if (!state->opened && slot == 0)
         note_first(state, own);
     else if (!state->opened)
         note_other(own, &state->hello.info);
-    return status;
+    return ROWPOOL_OK;
 }
 
 /* ---- The vtable ------------------------------------------------------------------------------------------------- */
@@ -219,7 +162,7 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 {
     enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
     static const rp_workers_kind kind = {
-        .start = start_program, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
+        .start = start_program, .greet = greet, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
     char path[PATH_MAX], whole[PATH_MAX];
     if (!find_program(path))
         return rp_fail(error, ROWPOOL_ENODEVICE, "there is no program %s", path);

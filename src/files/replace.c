@@ -278,14 +278,22 @@ static bool give_name(replacement *file)
     return true;
 }
 
+/* All of a file; false with errno. */
 static bool copy_bytes(int to, int from)
 {
     enum { PIECE = 1 << 30 };
+    struct stat source;
     off_t at = 0;
     ssize_t copied;
+    if (fstat(from, &source) != 0)
+        return false;
     do
         copied = sendfile(to, from, &at, PIECE);
     while (copied > 0 || (copied < 0 && errno == EINTR));
+    if (copied == 0 && at < source.st_size) { /* it ended early, for a reason that nobody says */
+        errno = EIO;
+        return false;
+    }
     return copied == 0 && fsync(to) == 0;
 }
 

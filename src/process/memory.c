@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/self.h"
 
 /* ---- Regions ---------------------------------------------------------------------------------------------------- */
 
@@ -35,7 +36,7 @@ static bool within_file_limit(size_t length)
 rowpool_status rp_region_open(rp_region *region, size_t bytes, rowpool_error *error)
 {
     static atomic_uint_fast64_t ids;
-    *region = (rp_region){.fd = -1, .owner = getpid()};
+    *region = (rp_region){.fd = -1, .owner = rp_self()};
     if (!whole_pages(bytes, &region->length))
         return rp_fail(error, ROWPOOL_ENOMEM, "%zu bytes are more than memory can hold", bytes);
     if (!within_file_limit(region->length))
@@ -66,7 +67,7 @@ void rp_region_close(rp_region *region)
         return;
     munmap(region->base, region->length);
     if (region->fd >= 0) {
-        if (region->owner == getpid() && ftruncate(region->fd, 0) != 0)
+        if (region->owner == rp_self() && ftruncate(region->fd, 0) != 0)
             rp_warn("cannot give %zu bytes of shared memory back: %s", region->length, strerror(errno));
         close(region->fd);
     }

@@ -130,6 +130,7 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const 
                            rowpool_error *error)
 {
     *run = (rp_run){.pool = pool, .map = *map, .queue = queue, .left = rp_map_bytes(map)};
+    run->map.text_hash = rp_text_hash(map->function->source);
     if (stream != NULL)
         run->stream = *stream;
     run->begun = rp_clock_ns();

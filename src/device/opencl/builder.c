@@ -5,9 +5,9 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/self.h"
 #include "base/thread.h"
 
 static void *work(void *argument)
@@ -69,7 +69,7 @@ static void wait_for_builds(void)
 static void process_ends(void)
 {
     ends_here = true;
-    if (atomic_load(&owner) != getpid()) /* a child of a fork, in which nothing is built */
+    if (atomic_load(&owner) != rp_self()) /* a child of a fork, in which nothing is built */
         return;
     pthread_mutex_lock(&gate.lock);
     gate.ends++;
@@ -80,7 +80,7 @@ static void process_ends(void)
 static void thread_ends(void *unused)
 {
     (void)unused;
-    counted = atomic_load(&owner) == getpid();
+    counted = atomic_load(&owner) == rp_self();
     process_ends();
 }
 
@@ -88,7 +88,7 @@ static void thread_ends(void *unused)
 static void thread_has_ended(void *unused)
 {
     (void)unused;
-    if (!counted || atomic_load(&owner) != getpid())
+    if (!counted || atomic_load(&owner) != rp_self())
         return;
     counted = false;
     pthread_mutex_lock(&gate.lock);
@@ -104,7 +104,7 @@ static void begin_process(void)
     rp_cond_init(&gate.changed);
     gate.builds = gate.ends = 0;
     builds_here = counted = false;
-    atomic_store(&owner, getpid());
+    atomic_store(&owner, rp_self());
 }
 
 void rp_cl_watch_thread(void)

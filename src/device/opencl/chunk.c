@@ -29,6 +29,7 @@ typedef struct {
     cl_ulong at_row[ROWPOOL_MOST_INPUTS]; /* and which of `offsets` */
     rp_kept *made[ROWPOOL_MOST_INPUTS];   /* copies that came with this chunk */
     rp_cl_guard *first_launch;            /* a driver compiles meanwhile, perhaps on a thread of its own */
+    bool launched[RP_CL_KERNELS];         /* forms that were enqueued for this chunk */
     cl_event events[MOST_EVENTS]; /* of all that is enqueued before the read: an earlier failure need not show there */
     const char *what[MOST_EVENTS];
     size_t n_events;
@@ -268,14 +269,22 @@ static size_t columns_per_item(const rp_cl_device *state, size_t columns)
 /* Items of one launch, where items are long. From 65535 on PoCL would compile the kernel a second time. */
 enum { MOST_LONG_ITEMS = 32768 };
 
-/* PoCL loads a kernel again for each launch that is wider than those before, and where several threads launch it may
- * give back another one than it took, which ends the process. So there the first launch is as wide as any: items beyond
- * the rows do nothing. */
+/* PoCL loads a kernel again for each launch that is wider than those before. If another one runs meanwhile it may give
+ * back another one than it took, which ends the process. So there every launch is as wide as any, until one is complete:
+ * those of several queues begin in any order. Items beyond the rows do nothing. */
 static size_t launch_width(const rp_cl_device *state, const rp_cl_chunk *chunk, rp_cl_kernel form, size_t items,
                            size_t group)
 {
     const bool first = !atomic_load_explicit(&chunk->kernels->program->launched[form], memory_order_relaxed);
     return rp_ceil_div(rp_max(items, first && state->widest_first ? MOST_LONG_ITEMS : 1), group) * group;
+}
+
+/* After a chunk's commands: its kernels are loaded, and as wide as any. */
+static void note_launches(const rp_cl_chunk *chunk)
+{
+    for (size_t form = 0; form < RP_CL_KERNELS; form++)
+        if (chunk->launched[form])
+            atomic_store_explicit(&chunk->kernels->program->launched[form], true, memory_order_relaxed);
 }
 
 static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, size_t items,
@@ -294,10 +303,8 @@ static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk,
                               rp_ceil_div(columns, columns_per_item(state, columns))};
     cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL,
                                          next_event(chunk, "kernel"));
-    if (code == CL_SUCCESS) {
-        chunk->kernels->launched[form] = true;
-        atomic_store_explicit(&chunk->kernels->program->launched[form], true, memory_order_relaxed);
-    }
+    chunk->kernels->launched[form] |= code == CL_SUCCESS;
+    chunk->launched[form] |= code == CL_SUCCESS;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueNDRangeKernel", code, error);
 }
 
@@ -702,6 +709,7 @@ static rowpool_status rehearse(rp_device *device, rp_cl_program *program, rp_cl_
         status = launch(device, chunk, form, error);
     if (chunk->lane != NULL)
         clFinish(chunk->lane->queue);
+    note_launches(chunk);
     rp_cl_guard_leave(&guard);
     release(device, chunk);
     return status;
@@ -791,6 +799,8 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *err
             task->resident[i].copy = chunk->made[i];
             chunk->made[i] = NULL;
         }
+    if (status == ROWPOOL_OK)
+        note_launches(chunk);
     trace_commands(device, chunk);
     release(device, chunk);
     task->state = NULL;

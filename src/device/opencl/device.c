@@ -195,7 +195,9 @@ static void release_buffer(rp_cl_buffer *buffer)
 
 static void free_lane(rp_cl_lane *lane, bool forked)
 {
-    rp_cl_kernels_free(lane, true, forked);
+    rp_cl_unused unused = {0};
+    rp_cl_kernels_take(lane, true, &unused);
+    rp_cl_unused_free(&unused, forked);
     if (!forked) {
         for (int i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
             release_buffer(&lane->data[i]);
@@ -270,9 +272,11 @@ rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_err
 void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane)
 {
     rp_cl_device *state = device->state;
+    rp_cl_unused unused = {0};
     pthread_mutex_lock(&state->lock);
-    rp_cl_kernels_free(lane, false, false);
+    rp_cl_kernels_take(lane, false, &unused);
     lane->next_free = state->free;
     state->free = lane;
     pthread_mutex_unlock(&state->lock);
+    rp_cl_unused_free(&unused, false);
 }

@@ -69,7 +69,7 @@ typedef struct rp_cl_program {
     size_t served;          /* bytes of rows for which it would have been better */
     rowpool_error *failure; /* RP_CL_FAILED: why; owned */
     cl_program program;
-    atomic_bool launched[RP_CL_KERNELS]; /* at least once: it did not take a compiler's time again */
+    atomic_bool launched[RP_CL_KERNELS]; /* a launch is complete: no other takes a compiler's time */
     size_t users;                        /* chunks and builders that use it; it is not dropped while there are any */
     size_t lanes;                        /* lanes that hold its kernels; it is freed after the last */
     bool dropped;                        /* out of the device's list */
@@ -149,8 +149,16 @@ rowpool_status rp_cl_kernels_of(rp_device *device, rp_cl_lane *lane, rp_cl_progr
 
 void rp_cl_program_leave(rp_device *device, rp_cl_program *program);
 
-/* Gives back a lane's kernels: all, or those of programs that were dropped. Nobody else uses the lane. */
-void rp_cl_kernels_free(rp_cl_lane *lane, bool all, bool forked);
+/* What nobody uses any more: taken out under the device's lock and released without it, for a release may take long. */
+typedef struct {
+    rp_cl_kernels *kernels;
+    rp_cl_program *programs;
+} rp_cl_unused;
+
+/* Takes a lane's kernels off it: all, or those of programs that were dropped. The device's lock is held, or nobody else
+ * uses the device. */
+void rp_cl_kernels_take(rp_cl_lane *lane, bool all, rp_cl_unused *unused);
+void rp_cl_unused_free(rp_cl_unused *unused, bool forked);
 
 /* Gives back a program that no lane has kernels of. */
 void rp_cl_program_free(rp_cl_program *program, bool forked);

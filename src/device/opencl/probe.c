@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "base/settings.h"
 
 enum { MOST_PLATFORMS = 64, MOST_DEVICES = 64, MOST_KNOWN = 16 };
@@ -195,7 +195,7 @@ static void probe_platform(inquiry *probe, cl_platform_id platform, unsigned ind
 static bool forked_since_first_use(void)
 {
     pid_t first = __atomic_load_n(&first_process, __ATOMIC_RELAXED);
-    return first != 0 && first != getpid();
+    return first != 0 && first != rp_self();
 }
 
 static void report_none(const char *why, void (*found)(void *list, const rp_device *device), void *list)
@@ -215,7 +215,7 @@ static void ask_drivers(void *argument)
     cl_uint count = 0;
     known.complete = false;
     known.count = 0;
-    __atomic_store_n(&first_process, getpid(), __ATOMIC_RELAXED);
+    __atomic_store_n(&first_process, rp_self(), __ATOMIC_RELAXED);
     cl_int code = clGetPlatformIDs(MOST_PLATFORMS, platforms, &count);
     for (cl_uint i = 0; code == CL_SUCCESS && i < rp_min(count, MOST_PLATFORMS); i++)
         probe_platform(probe, platforms[i], i);

@@ -94,30 +94,15 @@ static rowpool_status build(const rp_device *device, rp_cl_program *entry, rowpo
 /* What programs are looked up by. */
 typedef struct {
     const rp_map *map;
-    uint64_t hash; /* of its function's text */
-    size_t width;  /* 0: none in particular */
+    size_t width; /* 0: none in particular */
 } wanted;
-
-/* Eight bytes at a time: a text has thousands, and each chunk comes with one. */
-static uint64_t hash_of(const char *text)
-{
-    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t hash = factor, word = 0;
-    for (size_t left = strlen(text); left > 0; left -= rp_min(left, sizeof word), text += sizeof word) {
-        word = 0;
-        memcpy(&word, text, rp_min(left, sizeof word));
-        hash = (hash ^ word) * factor;
-        hash ^= hash >> 32;
-    }
-    return hash;
-}
 
 /* The text decides, not whose it is: a function may be gone, and another one at its place. */
 static bool serves(const rp_cl_program *program, const wanted *what)
 {
     const rp_map *map = what->map;
     const rowpool_compiled *sizes = &map->code.compiled;
-    return program->hash == what->hash && program->dtype == map->inputs->dtype_id &&
+    return program->hash == map->text_hash && program->dtype == map->inputs->dtype_id &&
            program->form == map->function->form && program->arguments_size == sizes->arguments_size &&
            program->result_size == sizes->result_size && program->accumulator_size == sizes->accumulator_size &&
            strcmp(program->source, map->function->source) == 0;
@@ -134,7 +119,7 @@ bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
 /* The program that would be best for a map. */
 static wanted best_for(const rp_device *device, const rp_map *map)
 {
-    return (wanted){map, hash_of(map->function->source), rp_cl_is_blocky(device, map) ? map->inputs->width : 0};
+    return (wanted){map, rp_cl_is_blocky(device, map) ? map->inputs->width : 0};
 }
 
 /* The programs that serve a map, each NULL where there is none. */
@@ -185,7 +170,7 @@ static rowpool_status add_entry(rp_device *device, const wanted *what, size_t wi
     *fresh = (rp_cl_program){.next = state->programs,
                              .name = name,
                              .source = source,
-                             .hash = what->hash,
+                             .hash = map->text_hash,
                              .form = map->function->form,
                              .dtype = map->inputs->dtype_id,
                              .arguments_size = sizes->arguments_size,
@@ -208,48 +193,64 @@ void rp_cl_program_free(rp_cl_program *program, bool forked)
     free(program);
 }
 
-static void free_kernels(rp_cl_kernels *kernels, bool forked)
+static void put_aside(rp_cl_unused *unused, rp_cl_program *program)
 {
-    rp_cl_program *program = kernels->program;
-    for (int i = 0; !forked && i < RP_CL_KERNELS; i++)
-        if (kernels->kernel[i] != NULL)
-            clReleaseKernel(kernels->kernel[i]);
-    free(kernels);
-    if (--program->lanes == 0 && program->dropped)
-        rp_cl_program_free(program, forked);
+    program->next = unused->programs;
+    unused->programs = program;
 }
 
-void rp_cl_kernels_free(rp_cl_lane *lane, bool all, bool forked)
+void rp_cl_kernels_take(rp_cl_lane *lane, bool all, rp_cl_unused *unused)
 {
     rp_cl_kernels **link = &lane->kernels;
     while (*link != NULL) {
         rp_cl_kernels *kernels = *link;
-        if (all || kernels->program->dropped) {
-            *link = kernels->next;
-            free_kernels(kernels, forked);
-        } else {
+        rp_cl_program *program = kernels->program;
+        if (!all && !program->dropped) {
             link = &kernels->next;
+            continue;
         }
+        *link = kernels->next;
+        kernels->next = unused->kernels;
+        unused->kernels = kernels;
+        if (--program->lanes == 0 && program->dropped)
+            put_aside(unused, program);
+    }
+}
+
+void rp_cl_unused_free(rp_cl_unused *unused, bool forked)
+{
+    while (unused->kernels != NULL) {
+        rp_cl_kernels *kernels = unused->kernels;
+        unused->kernels = kernels->next;
+        for (int i = 0; !forked && i < RP_CL_KERNELS; i++)
+            if (kernels->kernel[i] != NULL)
+                clReleaseKernel(kernels->kernel[i]);
+        free(kernels);
+    }
+    while (unused->programs != NULL) {
+        rp_cl_program *program = unused->programs;
+        unused->programs = program->next;
+        rp_cl_program_free(program, forked);
     }
 }
 
 /* Lanes that are at work give its kernels back afterwards. */
-static void drop_program(rp_cl_device *state, rp_cl_program **link)
+static void drop_program(rp_cl_device *state, rp_cl_program **link, rp_cl_unused *unused)
 {
     rp_cl_program *program = *link;
     *link = program->next;
     state->n_programs--;
     if (program->lanes == 0) {
-        rp_cl_program_free(program, false);
+        put_aside(unused, program);
         return;
     }
     program->dropped = true;
     for (rp_cl_lane *lane = state->free; lane != NULL; lane = lane->next_free)
-        rp_cl_kernels_free(lane, false, false);
+        rp_cl_kernels_take(lane, false, unused);
 }
 
 /* Whoever makes functions as it runs would fill the device with them: those that were used longest ago go. */
-static void drop_oldest(rp_cl_device *state)
+static void drop_oldest(rp_cl_device *state, rp_cl_unused *unused)
 {
     while (state->n_programs > state->most_programs) {
         rp_cl_program **oldest = NULL;
@@ -258,7 +259,7 @@ static void drop_oldest(rp_cl_device *state)
                 oldest = link;
         if (oldest == NULL)
             return;
-        drop_program(state, oldest);
+        drop_program(state, oldest, unused);
     }
 }
 
@@ -373,6 +374,7 @@ bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
     if (state->build_waits)
         return true;
     const wanted best = best_for(device, map);
+    rp_cl_unused unused = {0};
     pthread_mutex_lock(&state->lock);
     choice found = find(state, &best);
     rp_cl_program *entry = found.best;
@@ -384,9 +386,10 @@ bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
         ready = entry->state == RP_CL_FAILED || (entry->state == RP_CL_BUILT && atomic_load(&entry->launched[form]));
         if (!ready && pays(entry, bytes) && entry->state != RP_CL_BUILDING)
             order(device, entry, form);
-        drop_oldest(state);
+        drop_oldest(state, &unused);
     }
     pthread_mutex_unlock(&state->lock);
+    rp_cl_unused_free(&unused, false);
     return ready;
 }
 
@@ -443,6 +446,7 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
 static rowpool_status get_program(rp_device *device, const rp_task *task, rp_cl_program **program, rowpool_error *error)
 {
     rp_cl_device *state = device->state;
+    rp_cl_unused unused = {0};
     pthread_mutex_lock(&state->lock);
     rowpool_status status = choose_program(device, task, program, error);
     const rowpool_error *failure = status == ROWPOOL_OK ? (*program)->failure : NULL;
@@ -450,8 +454,9 @@ static rowpool_status get_program(rp_device *device, const rp_task *task, rp_cl_
         status = rp_fail(error, failure->status, "%s", failure->message);
     if (status == ROWPOOL_OK)
         use(state, *program);
-    drop_oldest(state);
+    drop_oldest(state, &unused);
     pthread_mutex_unlock(&state->lock);
+    rp_cl_unused_free(&unused, false);
     return status;
 }
 

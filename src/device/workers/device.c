@@ -262,7 +262,7 @@ size_t rp_workers_pids(rp_device *device, pid_t *pids, size_t capacity)
     size_t n = 0;
     pthread_mutex_lock(&state->lock);
     for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state != RP_WORKERS_EMPTY) {
+        if (state->slots[i].state != RP_WORKERS_EMPTY && state->slots[i].greeted) {
             if (n < capacity)
                 pids[n] = state->slots[i].worker.pid;
             n++;

@@ -23,6 +23,7 @@ enum {
     SUBMITTING_LOOKS = 40,      /* and 10 s while a driver may be compiling: it would begin anew for the next call */
     DISMISS_MS = 1000,          /* what a worker has to end when it is told to, */
     DISMISS_PROGRAM_MS = 10000, /* and a program, which has to complete what it compiles */
+    GREETING_S = 30,            /* drivers may take a while to find their devices */
     EVENTS = 64,
     ROWS_TEXT = 96
 };
@@ -64,12 +65,26 @@ static void vacate(rp_workers *state, rp_workers_slot *slot)
     slot->state = RP_WORKERS_EMPTY;
     slot->stopped = 0;
     slot->unwanted = 0;
+    slot->greeted = false;
     slot->overdue = false;
     slot->interrupted = false;
     slot->broken = false;
 }
 
 /* ---- Starting workers ------------------------------------------------------------------------------------------- */
+
+static size_t index_of(const rp_workers *state, const rp_workers_slot *slot)
+{
+    return (size_t)(slot - state->slots);
+}
+
+static void make_ready(rp_workers *state, rp_workers_slot *slot)
+{
+    slot->state = RP_WORKERS_READY;
+    slot->greeted = true;
+    rp_log(RP_LOG_WORKER, "worker process %d started, %zu of %zu", (int)slot->worker.pid, index_of(state, slot) + 1,
+           state->workers);
+}
 
 static rowpool_status start(rp_workers *state, size_t index)
 {
@@ -89,7 +104,7 @@ static rowpool_status start(rp_workers *state, size_t index)
     }
     slot->worker = worker;
     slot->libraries = libraries;
-    slot->state = RP_WORKERS_READY;
+    slot->state = RP_WORKERS_STARTING;
     if (!listen_to(state, index, SOCKET, worker.socket) || !listen_to(state, index, PIDFD, worker.pidfd)) {
         status = rp_fail(&state->last_error, ROWPOOL_ESYSTEM, "cannot watch a worker process: %s", strerror(errno));
         rp_worker_end end;
@@ -98,8 +113,28 @@ static rowpool_status start(rp_workers *state, size_t index)
         vacate(state, slot);
         return status;
     }
-    rp_log(RP_LOG_WORKER, "worker process %d started, %zu of %zu", (int)worker.pid, index + 1, state->workers);
+    if (state->kind->greet == NULL) {
+        make_ready(state, slot);
+        return ROWPOOL_OK;
+    }
+    slot->deadline = rp_clock_after_ms(GREETING_S * 1000);
+    rp_workers_watch(state);
     return ROWPOOL_OK;
+}
+
+/* Takes what a program says first, if it has come. False: nothing will come, or nothing that will do. */
+static bool take_greeting(rp_workers *state, rp_workers_slot *slot)
+{
+    memset(&state->hello, 0, sizeof state->hello);
+    ssize_t bytes = rp_worker_receive(&slot->worker, &state->hello, sizeof state->hello);
+    if (bytes < 0)
+        return true;
+    if (bytes < (ssize_t)offsetof(rp_hello, status)) /* whichever version it is of */
+        return false;
+    slot->broken = state->kind->greet(state, index_of(state, slot), &state->last_error) != ROWPOOL_OK;
+    if (!slot->broken)
+        make_ready(state, slot);
+    return !slot->broken;
 }
 
 static bool too_many_losses(const rp_workers *state)
@@ -107,14 +142,12 @@ static bool too_many_losses(const rp_workers *state)
     return state->losses > state->kind->losses_for_worker * state->workers + state->kind->losses_more;
 }
 
-/* How many slots, from the first on, have a worker. */
-static size_t fill_slots(rp_workers *state)
+static void fill_slots(rp_workers *state)
 {
     size_t i = 0;
     while (i < state->workers && !state->stopping && !too_many_losses(state) &&
            (state->slots[i].state != RP_WORKERS_EMPTY || start(state, i) == ROWPOOL_OK))
         i++;
-    return i;
 }
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------- */
@@ -213,7 +246,7 @@ static bool is_to_blame(const rp_workers *state, const rp_workers_slot *slot)
 {
     /* One that ended before it came to its oldest task, in its sleep, was not ended by those rows. It may have gone
      * past them, its answer being lost or no answer; numbers only grow. */
-    if (slot->tasks == 0 || atomic_load(&state->marks[slot - state->slots].number) < slot->sent.first->number ||
+    if (slot->tasks == 0 || atomic_load(&state->marks[index_of(state, slot)].number) < slot->sent.first->number ||
         rp_workers_is_unwanted(slot->sent.first->task))
         return false;
     const rp_map *map = slot->sent.first->map->map;
@@ -241,12 +274,33 @@ static void lose_tasks(rp_workers *state, rp_workers_slot *slot, const char *how
     }
 }
 
+/* A program that ended before it was ready; what it said, if anything, is the reason. */
+static void lose_program(rp_workers *state, rp_workers_slot *slot, const rp_worker_end *end)
+{
+    char how[RP_WORKER_END_TEXT];
+    rp_worker_end_text(end, how);
+    if (slot->overdue)
+        snprintf(how, sizeof how, "said nothing for %d seconds, so a driver hangs, and was killed", GREETING_S);
+    if (!slot->broken)
+        rp_fail(&state->last_error, ROWPOOL_EDEVICE, "the helper process %d %s before it had a device",
+                (int)slot->worker.pid, how);
+    rp_log(RP_LOG_WORKER, "%s", state->last_error.message);
+    state->refused = true;
+    vacate(state, slot);
+}
+
 /* Buries a worker that has ended; does nothing when it has not, unless it is to be waited for. */
 static void bury(rp_workers *state, rp_workers_slot *slot, bool wait, rp_workers_list *done)
 {
     rp_worker_end end;
     if (slot->state == RP_WORKERS_EMPTY || !rp_worker_reap(&slot->worker, wait, &end))
         return;
+    if (slot->state == RP_WORKERS_STARTING)
+        take_greeting(state, slot);
+    if (!slot->greeted) {
+        lose_program(state, slot, &end);
+        return;
+    }
     take_answers(state, slot, done); /* those it sent before count */
     char text[RP_WORKER_END_TEXT], how[RP_WORKER_END_TEXT + 64];
     rp_worker_end_text(&end, text);
@@ -254,7 +308,7 @@ static void bury(rp_workers *state, rp_workers_slot *slot, bool wait, rp_workers
         snprintf(text, sizeof text, "stayed stopped by a signal and was therefore killed");
     if (slot->interrupted)
         snprintf(text, sizeof text, "was killed because its work was no longer wanted");
-    bool initialising = atomic_load(&state->marks[slot - state->slots].initialising);
+    bool initialising = atomic_load(&state->marks[index_of(state, slot)].initialising);
     snprintf(how, sizeof how, "worker process %d %s%s", (int)slot->worker.pid, text,
              initialising ? " in its initialiser" : "");
     rp_log(RP_LOG_WORKER, "%s; it had %zu tasks", how, slot->tasks);
@@ -277,7 +331,7 @@ static void hang_up(rp_workers *state, rp_workers_slot *slot, rp_workers_list *d
 /* Counts the looks that found a worker at the same unwanted task; true: it has had its time. */
 static bool outstays(const rp_workers *state, rp_workers_slot *slot)
 {
-    const bool submitting = atomic_load(&state->marks[slot - state->slots].submitting);
+    const bool submitting = atomic_load(&state->marks[index_of(state, slot)].submitting);
     const rp_workers_flight *oldest = slot->sent.first;
     if (slot->looked_at != oldest->number)
         slot->unwanted = 0;
@@ -286,9 +340,19 @@ static bool outstays(const rp_workers *state, rp_workers_slot *slot)
     return slot->unwanted >= (submitting ? SUBMITTING_LOOKS : UNWANTED_LOOKS);
 }
 
+static void look_at_start(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done)
+{
+    if (rp_clock_seconds(rp_clock_now(), slot->deadline) > 0)
+        return;
+    slot->overdue = true;
+    hang_up(state, slot, done);
+}
+
 /* Looks are counted, not seconds: while this process itself was stopped, with its workers, none passes. */
 static void look_at(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done)
 {
+    if (slot->state == RP_WORKERS_STARTING)
+        look_at_start(state, slot, done);
     if (slot->tasks == 0 || slot->state == RP_WORKERS_EMPTY)
         return;
     if (slot->worker.pidfd < 0) /* the socket may not tell: see stop_listening */
@@ -351,7 +415,8 @@ static void dismiss_outdated(rp_workers *state, rp_workers_list *done)
 static void replace_workers(rp_workers *state, rp_workers_list *done)
 {
     dismiss_outdated(state, done);
-    fill_slots(state);
+    if (!state->refused) /* else another one would be, again and again */
+        fill_slots(state);
     rp_workers_dispatch(state, done);
     if (state->queue.first != NULL)
         give_up(state, done);
@@ -367,11 +432,13 @@ static void handle_wake(rp_workers *state, rp_workers_list *done)
     if (read(state->timer, &times, sizeof times) != sizeof times)
         return;
     state->watching = false;
-    if (state->sent == 0)
-        return;
-    for (size_t i = 0; i < state->workers; i++)
+    bool starting = false;
+    for (size_t i = 0; i < state->workers; i++) {
         look_at(state, &state->slots[i], done);
-    rp_workers_watch(state);
+        starting |= state->slots[i].state == RP_WORKERS_STARTING;
+    }
+    if (state->sent > 0 || starting)
+        rp_workers_watch(state);
 }
 
 static void handle(rp_workers *state, uint64_t what, rp_workers_list *done)
@@ -385,7 +452,7 @@ static void handle(rp_workers *state, uint64_t what, rp_workers_list *done)
         return; /* buried by an earlier event of the same batch */
     if (what % 2 == PIDFD)
         bury(state, slot, false, done);
-    else if (!take_answers(state, slot, done))
+    else if (slot->state == RP_WORKERS_STARTING ? !take_greeting(state, slot) : !take_answers(state, slot, done))
         hang_up(state, slot, done);
 }
 
@@ -405,7 +472,9 @@ static bool ends_by_itself(const rp_worker *worker, struct timespec deadline, rp
 static void dismiss_workers(rp_workers *state)
 {
     for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state != RP_WORKERS_EMPTY)
+        if (state->slots[i].state == RP_WORKERS_STARTING) /* a driver may hang in it */
+            rp_worker_kill(&state->slots[i].worker);
+        else if (state->slots[i].state != RP_WORKERS_EMPTY)
             rp_worker_dismiss(&state->slots[i].worker);
     struct timespec deadline = rp_clock_after_ms(state->kind->program ? DISMISS_PROGRAM_MS : DISMISS_MS);
     for (size_t i = 0; i < state->workers; i++) {
@@ -424,12 +493,16 @@ static void dismiss_workers(rp_workers *state)
     }
 }
 
-/* Takes what has happened. True: there is work, or there was just now, so that workers which have gone are needed. */
-static bool handle_events(rp_workers *state, const struct epoll_event *events, int n)
+/* Waits until something happens, and takes it. True: there is work, or there was just now, so that workers which have
+ * gone are needed. */
+static bool handle_events(rp_workers *state)
 {
+    struct epoll_event events[EVENTS];
+    const int n = epoll_wait(state->events, events, EVENTS, -1);
     rp_workers_list done;
     rp_workers_list_init(&done);
     pthread_mutex_lock(&state->lock);
+    state->refused = false;
     for (int i = 0; i < n; i++)
         handle(state, events[i].data.u64, &done);
     rp_workers_dispatch(state, &done);
@@ -458,22 +531,36 @@ static bool is_stopping(rp_workers *state)
     return stopping;
 }
 
+/* One after the other, as far as they are to be had: the first program says how many there are to be. How many are. */
+static size_t open_slots(rp_workers *state)
+{
+    size_t i = 0;
+    for (; i < state->workers && start(state, i) == ROWPOOL_OK; i++) {
+        const rp_workers_slot *slot = &state->slots[i];
+        while (slot->state != RP_WORKERS_READY && slot->state != RP_WORKERS_EMPTY) {
+            pthread_mutex_unlock(&state->lock);
+            handle_events(state);
+            pthread_mutex_lock(&state->lock);
+        }
+        if (slot->state == RP_WORKERS_EMPTY)
+            break;
+    }
+    return i;
+}
+
 void *rp_workers_supervise(void *argument)
 {
     rp_workers *state = argument;
     pthread_mutex_lock(&state->lock);
-    const size_t started = fill_slots(state);
+    const size_t started = open_slots(state);
     state->missing = state->workers - started;
     state->workers = started; /* do with those, rather than try for more again and again */
     state->opened = true;
     pthread_cond_signal(&state->begun);
     pthread_mutex_unlock(&state->lock);
-    while (!is_stopping(state)) {
-        struct epoll_event events[EVENTS];
-        int n = epoll_wait(state->events, events, EVENTS, -1);
-        if (handle_events(state, events, n))
+    while (!is_stopping(state))
+        if (handle_events(state))
             handle_losses(state);
-    }
     pthread_mutex_lock(&state->lock);
     dismiss_workers(state);
     pthread_mutex_unlock(&state->lock);

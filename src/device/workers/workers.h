@@ -60,9 +60,10 @@ typedef struct {
 } rp_workers_list;
 
 typedef enum {
-    RP_WORKERS_EMPTY,  /* no worker */
-    RP_WORKERS_READY,  /* takes tasks */
-    RP_WORKERS_LEAVING /* its socket is closed, or it was killed: its end will be noticed */
+    RP_WORKERS_EMPTY,    /* no worker */
+    RP_WORKERS_STARTING, /* a program that has not said yet what it has */
+    RP_WORKERS_READY,    /* takes tasks */
+    RP_WORKERS_LEAVING   /* its socket is closed, or it was killed: its end will be noticed */
 } rp_workers_slot_state;
 
 /* The place of one worker, and of those that replace it. */
@@ -73,13 +74,15 @@ typedef struct {
     size_t tasks;         /* in `sent` */
     rp_workers_buffer *buffers;
     size_t n_buffers;
-    unsigned stopped;   /* consecutive looks that found it stopped */
-    unsigned unwanted;  /* consecutive looks that found it at the same unwanted task */
-    uint64_t looked_at; /* the number of the task that was last looked at */
-    bool overdue;       /* killed because it stayed stopped, */
-    bool interrupted;   /* or because the caller had enough */
-    bool broken;        /* sent what is no answer: nothing more is believed */
-    uint64_t libraries; /* as this process had them when the worker was forked */
+    unsigned stopped;         /* consecutive looks that found it stopped */
+    unsigned unwanted;        /* consecutive looks that found it at the same unwanted task */
+    uint64_t looked_at;       /* the number of the task that was last looked at */
+    struct timespec deadline; /* of a program that starts: for its greeting */
+    bool greeted;             /* it was ready once */
+    bool overdue;             /* killed because it stayed stopped, or was not ready in time, */
+    bool interrupted;         /* or because the caller had enough */
+    bool broken;              /* sent what is no answer, or no greeting that will do: nothing more is believed */
+    uint64_t libraries;       /* as this process had them when the worker was forked */
 } rp_workers_slot;
 
 typedef struct rp_workers rp_workers;
@@ -88,6 +91,10 @@ typedef struct rp_workers rp_workers;
 typedef struct {
     /* Starts the worker of a slot, in the supervisor's thread, without the lock. */
     rowpool_status (*start)(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error);
+
+    /* Takes the first message of a slot's program, state->hello, in the supervisor's thread, with the lock. Another
+     * status than ROWPOOL_OK: it is of no use, and ends. NULL: workers are ready as soon as they are started. */
+    rowpool_status (*greet)(rp_workers *state, size_t slot, rowpool_error *error);
 
     /* Workers may end in a row before they even begin a task: so many for each, and these. */
     size_t losses_for_worker, losses_more;
@@ -104,7 +111,8 @@ struct rp_workers {
     rp_region shared;    /* with the workers: */
     rp_work_mark *marks; /* one for each slot */
     void *context;       /* the kind's own; freed with free() */
-    rp_hello hello;      /* of a program: what it said last. The supervisor's */
+    rp_hello hello;      /* the supervisor's: what a program said first, */
+    bool refused;        /* and whether, in the events at hand, one ended before it was ready */
 
     pthread_mutex_t lock; /* everything below, and the slots. Never held during fork */
     pthread_cond_t begun;

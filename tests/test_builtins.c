@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "device/device.h"
-#include "sched/pool.h"
 #include "pools.h"
+#include "sched/pool.h"
 #include "support.h"
 
 /* ---- Exact sums ------------------------------------------------------------------------------------------------- */

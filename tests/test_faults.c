@@ -13,8 +13,8 @@
 
 #include "device/opencl/opencl.h"
 #include "faults.h"
-#include "sched/pool.h"
 #include "scenarios.h"
+#include "sched/pool.h"
 #include "support.h"
 
 static test_faults faults;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/builtin.h"
-#include "core/map.h"
+#include "core/operation.h"
 #include "core/range.h"
 #include "support.h"
 

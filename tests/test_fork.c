@@ -87,28 +87,29 @@ typedef struct {
 } drive_result;
 
 /* A part's accumulators, put behind those of the row so far; with the last one they become results. */
-static void combine_part(const rp_map *map, const job *done, char *so_far)
+static void combine_part(const rp_operation *map, const job *done, char *so_far)
 {
     const rowpool_compiled *fold = &map->code.compiled;
     const rp_chunk *chunk = &done->piece.chunk;
     if (chunk->begin == 0)
-        memcpy(so_far, done->part, rp_map_chunk_bytes(map, chunk));
+        memcpy(so_far, done->part, rp_operation_chunk_bytes(map, chunk));
     else
         fold->merge(so_far, done->part, map->arguments, map->columns);
     if (chunk->end == rp_rows_width(map->inputs, chunk->row))
-        fold->end(so_far, chunk->end, map->arguments, map->columns, map->results + chunk->row * rp_map_row_bytes(map));
+        fold->end(so_far, chunk->end, map->arguments, map->columns,
+                  map->results + chunk->row * rp_operation_row_bytes(map));
 }
 
 /* Parts of rows are done one after the other here, so that they can be combined as they come. */
-static rowpool_status drive(rp_device *device, const rp_map *map, const drive_options *options, drive_result *result,
-                            rowpool_error *error)
+static rowpool_status drive(rp_device *device, const rp_operation *map, const drive_options *options,
+                            drive_result *result, rowpool_error *error)
 {
     size_t work = options->chunk_bytes != 0 ? options->chunk_bytes : device->chunk_bytes;
     const rp_split_limits limits = {.work = work,
                                     .buffer = PTRDIFF_MAX,
                                     .rows = SIZE_MAX,
-                                    .result = rp_map_row_bytes(map),
-                                    .whole = !rp_map_splits(map)};
+                                    .result = rp_operation_row_bytes(map),
+                                    .whole = !rp_operation_splits(map)};
     size_t part_bytes = map->columns * map->code.compiled.accumulator_size + 1;
     char *so_far = malloc(part_bytes);
     rp_queue home;
@@ -134,11 +135,12 @@ static rowpool_status drive(rp_device *device, const rp_map *map, const drive_op
             char *part = job_of->part;
             parts = next.chunk.partial;
             *job_of = (job){.piece = next, .part = part};
-            job_of->task = (rp_task){.map = map,
+            job_of->task = (rp_task){.operation = map,
                                      .chunk = next.chunk,
                                      .device = device,
                                      .home = &home,
-                                     .results = parts ? part : map->results + next.chunk.row * rp_map_row_bytes(map)};
+                                     .results = parts ? part
+                                                      : map->results + next.chunk.row * rp_operation_row_bytes(map)};
             result->tasks++;
             in_flight++;
             status = rp_backend_fork.submit(device, &job_of->task, error);
@@ -181,7 +183,7 @@ static rowpool_status drive(rp_device *device, const rp_map *map, const drive_op
     return status;
 }
 
-static void drive_ok(rp_device *device, const rp_map *map, size_t chunk_bytes, drive_result *result)
+static void drive_ok(rp_device *device, const rp_operation *map, size_t chunk_bytes, drive_result *result)
 {
     drive_options options = {.chunk_bytes = chunk_bytes};
     drive_result unused;
@@ -245,7 +247,7 @@ static void free_memory(memory *m)
 
 /* Rows with their ranges, and what must come out. */
 typedef struct {
-    rp_map map;
+    rp_operation operation;
     memory data, offsets;
     void *arguments;
     test_counts counts;
@@ -267,7 +269,7 @@ static void *intervals(test_random *random, const rowpool_rows *rows, size_t col
 }
 
 /* Makes a map's function this one, for rows of this dtype. */
-static void set_function(rp_map *map, const rowpool_function *function, rowpool_dtype dtype)
+static void set_function(rp_operation *map, const rowpool_function *function, rowpool_dtype dtype)
 {
     map->function = function;
     map->name = function->name;
@@ -279,11 +281,11 @@ static void set_function(rp_map *map, const rowpool_function *function, rowpool_
 static test_map make_map(test_random *random, const rowpool_rows *given, memory_kind kind, size_t columns,
                          const rowpool_function *function)
 {
-    test_map t = {.map = {.columns = columns}};
+    test_map t = {.operation = {.columns = columns}};
     rowpool_error error;
-    set_function(&t.map, function, given->dtype);
-    assert_ok(rp_rows_check(given, UINT64_MAX, &t.map.inputs[0], &error), error);
-    rp_rows *rows = &t.map.inputs[0];
+    set_function(&t.operation, function, given->dtype);
+    assert_ok(rp_rows_check(given, UINT64_MAX, &t.operation.inputs[0], &error), error);
+    rp_rows *rows = &t.operation.inputs[0];
     rp_chunk whole = {.rows = rows->count};
     size_t first = rp_chunk_origin(rows, &whole), span = rp_chunk_span(rows, &whole);
     t.data = copy_to(kind, rows->data, span == 0 ? 0 : (first + span) * rows->dtype->size);
@@ -293,13 +295,13 @@ static test_map make_map(test_random *random, const rowpool_rows *given, memory_
         rows->offsets = (const int64_t *)(const void *)t.offsets.base;
     }
     t.arguments = intervals(random, given, columns);
-    t.map.arguments = t.arguments;
-    t.map.arguments_size = columns * 2 * rows->dtype->size;
-    t.bytes = rows->count * rp_map_row_bytes(&t.map);
+    t.operation.arguments = t.arguments;
+    t.operation.arguments_size = columns * 2 * rows->dtype->size;
+    t.bytes = rows->count * rp_operation_row_bytes(&t.operation);
     t.expected = calloc(1, t.bytes);
-    rp_map_compute(&t.map, &whole, t.expected);
-    t.counts = test_counts_make(rows->count * columns, t.map.code.compiled.result_size, 0);
-    t.map.results = t.counts.counts;
+    rp_operation_compute(&t.operation, &whole, t.expected);
+    t.counts = test_counts_make(rows->count * columns, t.operation.code.compiled.result_size, 0);
+    t.operation.results = t.counts.counts;
     return t;
 }
 
@@ -315,12 +317,12 @@ static void free_map(test_map *t)
 /* The results are right, the bytes around them untouched; then they are spoilt for the next time. */
 static void check_map(test_map *t)
 {
-    assert_memory_equal(t->map.results, t->expected, t->bytes);
+    assert_memory_equal(t->operation.results, t->expected, t->bytes);
     const unsigned char *first = t->counts.counts;
     for (const unsigned char *byte = t->counts.memory; byte < t->counts.memory + t->counts.bytes; byte++)
         if (byte < first || byte >= first + t->bytes)
             assert_int_equal(*byte, t->counts.memory[0]);
-    memset(t->map.results, 0xee, t->bytes);
+    memset(t->operation.results, 0xee, t->bytes);
 }
 
 /* Dense rows of int32, the usual case. */
@@ -356,7 +358,7 @@ TEST(every_layout_in_every_memory)
         test_array_free(&array);
         size_t most_tasks[] = {1, 2, 7, 100, 1000}; /* the last ones are parts of rows, down to single elements */
         size_t chunk = 1 + (t.bytes + t.data.length) / most_tasks[test_below(&random, COUNT_OF(most_tasks))];
-        drive_ok(&device, &t.map, chunk, NULL);
+        drive_ok(&device, &t.operation, chunk, NULL);
         check_map(&t);
         free_map(&t);
     }
@@ -373,7 +375,7 @@ TEST(large_arrays_in_every_memory)
             test_map t = make_map(&random, &array.rows, (memory_kind)kind, 2, &rp_builtin_count);
             test_array_free(&array);
             for (int time = 0; time < 2; time++) { /* the second finds mappings and buffers made by the first */
-                drive_ok(&device, &t.map, 500000, NULL);
+                drive_ok(&device, &t.operation, 500000, NULL);
                 check_map(&t);
             }
             free_map(&t);
@@ -401,9 +403,9 @@ TEST(rows_longer_than_a_piece)
         };
         for (size_t i = 0; i < COUNT_OF(cases); i++) {
             test_map t = make_map(&random, &cases[i], (memory_kind)kind, 3, &rp_builtin_count64);
-            drive_ok(&device, &t.map, (size_t)1 << 30, NULL);
+            drive_ok(&device, &t.operation, (size_t)1 << 30, NULL);
             check_map(&t);
-            drive_ok(&device, &t.map, 1000000, NULL); /* parts of rows */
+            drive_ok(&device, &t.operation, 1000000, NULL); /* parts of rows */
             check_map(&t);
             free_map(&t);
         }
@@ -426,11 +428,11 @@ TEST(what_lies_between_rows_may_be_missing)
     uint32_t counts[ROWS], expected[ROWS];
     const int32_t range[] = {4, 8};
     rowpool_rows rows = {.data = bytes, .dtype = ROWPOOL_INT32, .count = ROWS, .width = WIDTH, .stride = stride};
-    rp_map map = {.arguments = range, .arguments_size = sizeof range, .columns = 1, .results = (char *)counts};
+    rp_operation map = {.arguments = range, .arguments_size = sizeof range, .columns = 1, .results = (char *)counts};
     set_function(&map, &rp_builtin_count, ROWPOOL_INT32);
     assert_int_equal(rp_rows_check(&rows, UINT32_MAX, map.inputs, NULL), ROWPOOL_OK);
     rp_chunk whole = {.rows = ROWS};
-    rp_map_compute(&map, &whole, expected);
+    rp_operation_compute(&map, &whole, expected);
     rp_device device = open_workers(2);
     drive_ok(&device, &map, 0, NULL);
     assert_memory_equal(counts, expected, sizeof counts);
@@ -448,9 +450,9 @@ TEST(results_larger_than_the_data)
     rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT8, .count = 3000000, .width = 1};
     for (int kind = PRIVATE; kind < MEMORIES; kind++) {
         test_map t = make_map(&random, &rows, (memory_kind)kind, 4, &rp_builtin_count64); /* 96 MB */
-        drive_ok(&device, &t.map, 0, NULL);
+        drive_ok(&device, &t.operation, 0, NULL);
         check_map(&t);
-        drive_ok(&device, &t.map, (size_t)1 << 30, NULL); /* in one task */
+        drive_ok(&device, &t.operation, (size_t)1 << 30, NULL); /* in one task */
         check_map(&t);
         free_map(&t);
     }
@@ -469,9 +471,9 @@ TEST(many_columns)
         test_map b = make_map(&random, &array.rows, SHARED, columns[i], &rp_builtin_count); /* other ranges */
         test_array_free(&array);
         for (int time = 0; time < 2; time++) {
-            drive_ok(&device, &a.map, 3 * columns[i] * sizeof(uint32_t), NULL);
+            drive_ok(&device, &a.operation, 3 * columns[i] * sizeof(uint32_t), NULL);
             check_map(&a);
-            drive_ok(&device, &b.map, 3 * columns[i] * sizeof(uint32_t), NULL);
+            drive_ok(&device, &b.operation, 3 * columns[i] * sizeof(uint32_t), NULL);
             check_map(&b);
         }
         free_map(&a);
@@ -488,11 +490,11 @@ TEST(results_in_shared_memory_are_written_in_place)
         size_t before = 1000 * sizeof(uint32_t);
         char *shared = rowpool_alloc(before + t.bytes + 4096, NULL);
         memset(shared, 0x77, before + t.bytes + 4096);
-        t.map.results = shared + before;
+        t.operation.results = shared + before;
         for (int time = 0; time < 3; time++) {
-            memset(t.map.results, 0xee, t.bytes);
-            drive_ok(&device, &t.map, 10000, NULL);
-            assert_memory_equal(t.map.results, t.expected, t.bytes);
+            memset(t.operation.results, 0xee, t.bytes);
+            drive_ok(&device, &t.operation, 10000, NULL);
+            assert_memory_equal(t.operation.results, t.expected, t.bytes);
         }
         for (size_t i = 0; i < before; i++)
             assert_int_equal(shared[i], 0x77);
@@ -514,10 +516,10 @@ TEST(results_beside_shared_memory)
         char *of_map = way == 0 ? a : b, *of_task = way == 0 ? b : a; /* above, and below */
         memset(of_map, 0x11, t.bytes);
         memset(of_task, 0x22, t.bytes);
-        t.map.results = of_map;
+        t.operation.results = of_map;
         rp_queue home;
         rp_queue_init(&home);
-        rp_task task = {.map = &t.map, .chunk = {.rows = 500}, .home = &home, .results = of_task};
+        rp_task task = {.operation = &t.operation, .chunk = {.rows = 500}, .home = &home, .results = of_task};
         rowpool_error error;
         assert_ok(rp_backend_fork.submit(&device, &task, &error), error);
         assert_ptr_equal(rp_queue_pop(&home), &task.message.link);
@@ -544,7 +546,7 @@ TEST(memory_that_changes_between_maps)
     for (size_t i = 0; i < COUNT_OF(sets); i++)
         sets[i] = make_plain(100 + i, rows, width, (memory_kind)(i % MEMORIES));
     char *window = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    rp_map map = sets[0].map;
+    rp_operation map = sets[0].operation;
     test_random random = test_random_begin(8);
     for (int time = 0; time < 60; time++) {
         test_map *t = &sets[test_below(&random, COUNT_OF(sets))];
@@ -561,7 +563,7 @@ TEST(memory_that_changes_between_maps)
         if (t->data.kind != MAPPED)
             memcpy(window, t->data.base, bytes);
         map.arguments = t->arguments;
-        map.results = t->map.results;
+        map.results = t->operation.results;
         map.inputs[0].data = t->data.kind == SHARED ? t->data.base : window;
         drive_ok(&device, &map, 100000, NULL);
         check_map(t);
@@ -581,9 +583,9 @@ TEST(a_file_that_was_replaced)
     snprintf(other_path, sizeof other_path, "/tmp/rowpool-fork-%d-%p", (int)getpid(), (void *)other.data.base);
     for (int time = 0; time < 3; time++) { /* before it is mapped by a worker; then t's own, deleted, file is read */
         assert_true(time == 0 || rename(other_path, path) == 0 || errno == ENOENT);
-        drive_ok(&device, &t.map, 100000, NULL);
+        drive_ok(&device, &t.operation, 100000, NULL);
         check_map(&t);
-        drive_ok(&device, &other.map, 100000, NULL);
+        drive_ok(&device, &other.operation, 100000, NULL);
         check_map(&other);
     }
     unlink(path);
@@ -605,9 +607,9 @@ static void *submit_many(void *argument)
     submitter *s = argument;
     for (size_t i = 0; i < s->times; i++) {
         drive_options options = {.chunk_bytes = s->chunk_bytes};
-        s->wrong += drive(s->device, &s->map.map, &options, &s->result, NULL) != ROWPOOL_OK ||
-                    memcmp(s->map.map.results, s->map.expected, s->map.bytes) != 0;
-        memset(s->map.map.results, 0xee, s->map.bytes);
+        s->wrong += drive(s->device, &s->operation.operation, &options, &s->result, NULL) != ROWPOOL_OK ||
+                    memcmp(s->operation.operation.results, s->operation.expected, s->operation.bytes) != 0;
+        memset(s->operation.operation.results, 0xee, s->operation.bytes);
     }
     return NULL;
 }
@@ -619,7 +621,7 @@ TEST(several_threads_at_once)
     pthread_t threads[COUNT_OF(all)];
     for (size_t i = 0; i < COUNT_OF(all); i++)
         all[i] = (submitter){.device = &device,
-                             .map = make_plain(20 + i, 4000 + 100 * i, 100, (memory_kind)(i % MEMORIES)),
+                             .operation = make_plain(20 + i, 4000 + 100 * i, 100, (memory_kind)(i % MEMORIES)),
                              .times = 12,
                              .chunk_bytes = 20000 + 1000 * i};
     for (size_t i = 0; i < COUNT_OF(all); i++)
@@ -628,7 +630,7 @@ TEST(several_threads_at_once)
         pthread_join(threads[i], NULL);
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         assert_int_equal(all[i].wrong, 0);
-        free_map(&all[i].map);
+        free_map(&all[i].operation);
     }
     close_workers(&device);
 }
@@ -840,18 +842,18 @@ static const rowpool_function misbehaving = {
 
 enum { ROWS = 64 };
 
-static rp_map misdeeds(int32_t *rows, uint32_t *results)
+static rp_operation misdeeds(int32_t *rows, uint32_t *results)
 {
-    rp_map map = {.inputs = {{.data = (const char *)rows,
-                              .dtype = rp_dtype_of(ROWPOOL_INT32),
-                              .dtype_id = ROWPOOL_INT32,
-                              .count = ROWS,
-                              .width = 1,
-                              .stride = 1,
-                              .elements = ROWS}},
-                  .arguments = "",
-                  .columns = 1,
-                  .results = (char *)results};
+    rp_operation map = {.inputs = {{.data = (const char *)rows,
+                                    .dtype = rp_dtype_of(ROWPOOL_INT32),
+                                    .dtype_id = ROWPOOL_INT32,
+                                    .count = ROWS,
+                                    .width = 1,
+                                    .stride = 1,
+                                    .elements = ROWS}},
+                        .arguments = "",
+                        .columns = 1,
+                        .results = (char *)results};
     set_function(&map, &misbehaving, ROWPOOL_INT32);
     return map;
 }
@@ -876,7 +878,7 @@ TEST(a_crash_names_the_rows_and_the_signal)
         for (size_t bad = 0; bad < ROWS; bad += ROWS / 4) {
             int32_t rows[ROWS] = {0};
             uint32_t results[ROWS];
-            rp_map map = misdeeds(rows, results);
+            rp_operation map = misdeeds(rows, results);
             rows[bad + 3] = (int32_t)cases[i].what;
             drive_options options = {.chunk_bytes = 8 * 2 * sizeof(int32_t), .most_deaths = 2};
             drive_result result;
@@ -899,7 +901,7 @@ TEST(a_function_that_stops_its_own_worker)
     rp_device device = open_workers(1);
     int32_t rows[ROWS] = {[5] = STOP};
     uint32_t results[ROWS];
-    rp_map map = misdeeds(rows, results);
+    rp_operation map = misdeeds(rows, results);
     drive_options options = {.chunk_bytes = 1 << 20, .most_deaths = 2};
     drive_result result;
     rowpool_error error;
@@ -914,7 +916,7 @@ TEST(a_slow_function_is_given_its_time)
     rp_device device = open_workers(2);
     int32_t rows[ROWS] = {[5] = LINGER};
     uint32_t results[ROWS];
-    rp_map map = misdeeds(rows, results);
+    rp_operation map = misdeeds(rows, results);
     drive_result result;
     drive_ok(&device, &map, 100, &result);
     assert_int_equal(result.blamed + result.unblamed, 0);
@@ -965,7 +967,7 @@ static void check_surroundings(rp_device *device)
 {
     int32_t row = 0;
     uint32_t facts[FACTS];
-    rp_map map = misdeeds(&row, facts);
+    rp_operation map = misdeeds(&row, facts);
     set_function(&map, &looking, ROWPOOL_INT32);
     map.inputs[0].count = map.inputs[0].elements = 1;
     map.columns = FACTS;
@@ -1036,7 +1038,7 @@ TEST(kills_at_any_moment)
         size_t lost_before = lost;
         for (size_t i = 0; i < rounds || lost == lost_before; i++) { /* until a kill meets a task */
             drive_result result;
-            drive_ok(&device, &t.map, 30000 + 1000 * (i % 20), &result);
+            drive_ok(&device, &t.operation, 30000 + 1000 * (i % 20), &result);
             check_map(&t);
             lost += result.blamed + result.unblamed;
         }
@@ -1057,7 +1059,7 @@ TEST(kills_under_several_threads)
     killer k = {.device = &device, .salt = 40, .most_pause_us = 10000};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         all[i] = (submitter){.device = &device,
-                             .map = make_plain(41 + i, 20000, 40, (memory_kind)(i % MEMORIES)),
+                             .operation = make_plain(41 + i, 20000, 40, (memory_kind)(i % MEMORIES)),
                              .times = 20,
                              .chunk_bytes = 50000};
     assert_int_equal(pthread_create(&thread, NULL, kill_at_random, &k), 0);
@@ -1069,7 +1071,7 @@ TEST(kills_under_several_threads)
     pthread_join(thread, NULL);
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         assert_int_equal(all[i].wrong, 0);
-        free_map(&all[i].map);
+        free_map(&all[i].operation);
     }
     close_workers(&device);
 }
@@ -1086,7 +1088,7 @@ TEST(idle_workers_that_die_are_replaced)
         for (size_t p = 0; p < n && i % 2 == 0; p++) /* noticed before the next map, or only then */
             while (kill(pids[p], 0) == 0)
                 pause_us(1000);
-        drive_ok(&device, &t.map, 4000, NULL);
+        drive_ok(&device, &t.operation, 4000, NULL);
         check_map(&t);
     }
     free_map(&t);
@@ -1100,7 +1102,7 @@ TEST(a_stopped_worker_does_not_hold_the_map)
     pid_t stopped = first_worker(&device), pids[2];
     kill(stopped, SIGSTOP);
     drive_result result;
-    drive_ok(&device, &t.map, 4000, &result);
+    drive_ok(&device, &t.operation, 4000, &result);
     check_map(&t);
     assert_int_equal(result.blamed, 0);
     assert_true(result.unblamed > 0);
@@ -1111,7 +1113,7 @@ TEST(a_stopped_worker_does_not_hold_the_map)
     atomic_store(&seen->stopped_looks, 0);
     atomic_store(&seen->continued_after, 4);
     kill(pids[0], SIGSTOP);
-    drive_ok(&device, &t.map, 4000, &result);
+    drive_ok(&device, &t.operation, 4000, &result);
     check_map(&t);
     assert_int_equal(atomic_load(&seen->stopped_looks), 4);
     assert_int_equal(result.blamed + result.unblamed, 0);
@@ -1129,7 +1131,7 @@ TEST(the_application_ignores_its_children)
     rp_device device = open_workers(2);
     int32_t rows[ROWS] = {[5] = KILL_9};
     uint32_t results[ROWS];
-    rp_map map = misdeeds(rows, results);
+    rp_operation map = misdeeds(rows, results);
     drive_options options = {.chunk_bytes = 1 << 20, .most_deaths = 2};
     drive_result result;
     rowpool_error error;
@@ -1153,7 +1155,7 @@ TEST(unreadable_memory_is_an_error)
     assert_int_equal(mprotect(bytes + 17 * page, page, PROT_NONE), 0);
     uint32_t results[600];
     const int32_t range[] = {0, 0};
-    rp_map map = misdeeds((int32_t *)(void *)bytes, results);
+    rp_operation map = misdeeds((int32_t *)(void *)bytes, results);
     set_function(&map, &rp_builtin_count, ROWPOOL_INT32);
     map.arguments = range;
     map.arguments_size = sizeof range;
@@ -1173,7 +1175,7 @@ TEST(unreadable_memory_is_an_error)
     rp_queue home;
     rp_queue_init(&home);
     rp_task task = {
-        .map = &map, .chunk = {.row = page / sizeof *offsets, .rows = 1}, .home = &home, .results = results};
+        .operation = &map, .chunk = {.row = page / sizeof *offsets, .rows = 1}, .home = &home, .results = results};
     kill(before[0], SIGSTOP);
     kill(before[1], SIGSTOP);
     assert_ok(rp_backend_fork.submit(&device, &task, &error), error);
@@ -1235,7 +1237,7 @@ static void check_kills(rp_device *device, memory_kind kind)
     test_map t = make_plain(60, 4000, 100, kind);
     for (int i = 0; i < 6; i++) {
         kill(first_worker(device), SIGKILL);
-        drive_ok(device, &t.map, 20000, NULL);
+        drive_ok(device, &t.operation, 20000, NULL);
         check_map(&t);
     }
     free_map(&t);
@@ -1262,7 +1264,7 @@ TEST(memory_is_read_from_the_file_where_the_call_is_refused)
         test_array array = test_array_make(&random, ROWPOOL_FLOAT32, (test_layout)layout, 2000, 700, 0);
         test_map t = make_map(&random, &array.rows, PRIVATE, 2, &rp_builtin_count);
         test_array_free(&array);
-        drive_ok(&l.device, &t.map, 0, NULL);
+        drive_ok(&l.device, &t.operation, 0, NULL);
         check_map(&t);
         free_map(&t);
     }
@@ -1285,9 +1287,10 @@ TEST(shared_memory_is_not_copied)
             drive_result result;
             rowpool_error error;
             if (kind == PRIVATE) {
-                assert_refused(drive(&l.device, &t.map, &options, &result, &error), ROWPOOL_EINVAL, error, "read");
+                assert_refused(drive(&l.device, &t.operation, &options, &result, &error), ROWPOOL_EINVAL, error,
+                               "read");
             } else {
-                drive_ok(&l.device, &t.map, 0, NULL);
+                drive_ok(&l.device, &t.operation, 0, NULL);
                 check_map(&t);
             }
             free_map(&t);
@@ -1314,7 +1317,7 @@ TEST(more_workers_than_descriptors)
     assert_true(fd >= 0);
     close(fd);
     test_map t = make_plain(64, 1000, 10, SHARED);
-    drive_ok(&device, &t.map, 1000, NULL);
+    drive_ok(&device, &t.operation, 1000, NULL);
     check_map(&t);
     free_map(&t);
     close_workers(&device);
@@ -1338,10 +1341,10 @@ TEST(no_replacement_to_be_had)
     drive_options options = {0};
     drive_result result;
     rowpool_error error;
-    rowpool_status status = drive(&device, &t.map, &options, &result, &error);
+    rowpool_status status = drive(&device, &t.operation, &options, &result, &error);
     setrlimit(RLIMIT_NOFILE, &before);
     test_refused(status, ROWPOOL_ESYSTEM, &error, "cannot start a worker process", __LINE__);
-    drive_ok(&device, &t.map, 0, NULL); /* and later it is */
+    drive_ok(&device, &t.operation, 0, NULL); /* and later it is */
     check_map(&t);
     free_map(&t);
     close_workers(&device);
@@ -1367,7 +1370,7 @@ static void one_cycle(uint64_t salt, memory_kind kind)
     test_map t = make_plain(salt, 3000, 100, kind);
     if (test_chance(&random, 2))
         kill(first_worker(&device), SIGKILL);
-    drive_ok(&device, &t.map, 30000, NULL);
+    drive_ok(&device, &t.operation, 30000, NULL);
     check_map(&t);
     if (test_chance(&random, 2))
         kill(first_worker(&device), SIGKILL);
@@ -1401,7 +1404,7 @@ TEST(workers_do_not_collect)
     snprintf(path, sizeof path, "/proc/%d/maps", (int)first_worker(&device));
     for (uint64_t i = 0; i < 200; i++) {
         test_map t = make_plain(i, 200, 10, SHARED);
-        drive_ok(&device, &t.map, 0, NULL);
+        drive_ok(&device, &t.operation, 0, NULL);
         check_map(&t);
         free_map(&t);
     }
@@ -1426,8 +1429,8 @@ static void do_at_once(rp_device *device, size_t n, size_t rows)
     rp_queue_init(&home);
     for (size_t i = 0; i < n; i++) {
         const rp_chunk chunk = {.row = i * rows, .rows = rows};
-        tasks[i] = (rp_task){.map = &t.map, .chunk = chunk, .home = &home};
-        tasks[i].results = t.map.results + chunk.row * sizeof(uint64_t);
+        tasks[i] = (rp_task){.operation = &t.operation, .chunk = chunk, .home = &home};
+        tasks[i].results = t.operation.results + chunk.row * sizeof(uint64_t);
         assert_ok(rp_backend_fork.submit(device, &tasks[i], &error), error);
     }
     for (size_t i = 0; i < n; i++)
@@ -1514,7 +1517,7 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
 {
     rp_device device = open_workers(2);
     test_map t = make_plain(80, 3000, 100, SHARED);
-    drive_ok(&device, &t.map, 30000, NULL);
+    drive_ok(&device, &t.operation, 30000, NULL);
     check_map(&t);
     size_t descriptors = test_count_descriptors();
     fflush(NULL);
@@ -1536,10 +1539,10 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
         pause();
         _exit(0);
     }
-    drive_ok(&device, &t.map, 30000, NULL);
+    drive_ok(&device, &t.operation, 30000, NULL);
     check_map(&t);
     kill(first_worker(&device), SIGKILL);
-    drive_ok(&device, &t.map, 30000, NULL);
+    drive_ok(&device, &t.operation, 30000, NULL);
     check_map(&t);
     struct pollfd events = {.fd = ((const rp_workers *)device.state)->events, .events = POLLIN};
     while (poll(&events, 1, 0) != 0) /* for ever, were the end that the child holds open an event each time */

@@ -54,12 +54,12 @@ static simulated *simulated_of(const rp_device *device)
 
 static size_t elements_of(const rp_task *task)
 {
-    return rp_chunk_elements(task->map->inputs, &task->chunk);
+    return rp_chunk_elements(task->operation->inputs, &task->chunk);
 }
 
 static size_t bytes_of(const rp_task *task)
 {
-    return elements_of(task) * task->map->inputs->dtype->size;
+    return elements_of(task) * task->operation->inputs->dtype->size;
 }
 
 /* What a chunk costs beside its bytes. */
@@ -146,7 +146,7 @@ static void visit(const rp_task *task)
     uint32_t *results = task->results;
     if (task->chunk.partial)
         *results = (uint32_t)elements_of(task);
-    for (size_t row = 0; !task->chunk.partial && task->map->results != NULL && row < task->chunk.rows; row++)
+    for (size_t row = 0; !task->chunk.partial && task->operation->results != NULL && row < task->chunk.rows; row++)
         results[row]++;
 }
 
@@ -167,13 +167,14 @@ static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *er
     return ROWPOOL_OK;
 }
 
-static const char *lacks(const rp_device *device, const rp_map *map)
+static const char *unsupported_reason(const rp_device *device, const rp_operation *map)
 {
     (void)map;
     return device->info.type == ROWPOOL_DEVICE_HOST ? "it only stands by" : NULL;
 }
 
-static const rp_backend backend = {.name = "simulated", .submit = submit, .finish = finish, .lacks = lacks};
+static const rp_backend backend = {
+    .name = "simulated", .submit = submit, .finish = finish, .unsupported_reason = unsupported_reason};
 
 /* ---- A pool of them --------------------------------------------------------------------------------------------- */
 
@@ -225,9 +226,9 @@ static rp_task *next_to_end(const rp_run *run)
 }
 
 /* A map of so many rows; no element is ever read: there is no data. */
-static rp_map map_of(size_t rows, uint32_t *visits)
+static rp_operation map_of(size_t rows, uint32_t *visits)
 {
-    return (rp_map){
+    return (rp_operation){
         .name = "simulated",
         .code = {.compiled.result_size = sizeof *visits, .n_inputs = 1, .element = {1}},
         .inputs = {{.dtype = rp_dtype_of(ROWPOOL_UINT8),
@@ -268,14 +269,14 @@ static void begin_counting(simulation *own, const rp_run *run)
 }
 
 /* Does a map, or cancels it before the first chunk. stream NULL: its results go to its array. */
-static rowpool_status drive(simulation *own, const rp_map *map, const rp_stream *stream, bool cancelled)
+static rowpool_status drive(simulation *own, const rp_operation *map, const rp_stream *stream, bool cancelled)
 {
     rp_queue queue; /* nothing arrives there: the test itself says what completed */
     rp_run run;
     rowpool_error error;
     rp_queue_init(&queue);
     assert_ok(rp_run_init(&run, &own->pool, map, stream, &queue, &error), error);
-    atomic_store(&run.patience.cancelled, cancelled);
+    atomic_store(&run.cancellation.cancelled, cancelled);
     begin_counting(own, &run);
     rp_run_fill(&run);
     while (run.in_flight > 0) {
@@ -295,7 +296,7 @@ static rowpool_status drive(simulation *own, const rp_map *map, const rp_stream 
 
 static rowpool_status run_map(simulation *own, size_t rows, uint32_t *visits, bool cancelled)
 {
-    const rp_map map = map_of(rows, visits);
+    const rp_operation map = map_of(rows, visits);
     return drive(own, &map, NULL, cancelled);
 }
 
@@ -518,7 +519,7 @@ TEST(nobody_keeps_rows_before_all_rates_are_known)
         rp_run run;
         rowpool_error error;
         uint32_t visits;
-        const rp_map map = map_of(ROWS, &visits);
+        const rp_operation map = map_of(ROWS, &visits);
         open_pool(&own, devices, cases[i].count);
         for (size_t k = 0; k < cases[i].count; k++)
             own.devices[k].rate = cases[i].rates[k];
@@ -610,9 +611,9 @@ static void end_row(const void *accumulators, size_t width, const void *argument
 }
 
 /* One row, which may be split. */
-static rp_map map_of_row(size_t width, uint32_t *visits)
+static rp_operation map_of_row(size_t width, uint32_t *visits)
 {
-    rp_map map = map_of(1, visits);
+    rp_operation map = map_of(1, visits);
     rp_rows *row = &map.inputs[0];
     row->width = row->stride = row->elements = width;
     map.code.compiled.accumulator_size = sizeof *visits;
@@ -628,7 +629,7 @@ static void halve_row(size_t width, size_t too_many, bool late)
     simulated devices[] = {{.rate = fast, .too_many = too_many, .late = late}};
     uint32_t visits = 0;
     simulation own;
-    const rp_map map = map_of_row(width, &visits);
+    const rp_operation map = map_of_row(width, &visits);
     open_pool(&own, devices, 1);
     assert_int_equal(drive(&own, &map, NULL, false), too_many == 1 ? ROWPOOL_ENOMEM : ROWPOOL_OK);
     assert_int_equal(visits, too_many - 1);
@@ -661,7 +662,7 @@ TEST(a_map_whose_rows_kill_too_often_ends)
         uint32_t *visits = calloc(FEW_ROWS, sizeof *visits);
         simulation own;
         assert_non_null(visits);
-        rp_map map = map_of(FEW_ROWS, visits);
+        rp_operation map = map_of(FEW_ROWS, visits);
         map.chunk_rows = 1;
         open_pool(&own, devices, 1);
         assert_int_equal(drive(&own, &map, NULL, false), ROWPOOL_EWORKER);
@@ -692,7 +693,7 @@ TEST(only_so_many_chunks_wait_for_the_rows_before_them)
     size_t next = 0;
     const rp_stream stream = {.each = take_in_order, .order = ROWPOOL_IN_ORDER, .payload = &next};
     simulation own;
-    rp_map map = map_of(FEW_ROWS, NULL);
+    rp_operation map = map_of(FEW_ROWS, NULL);
     map.chunk_rows = 1;
     open_pool(&own, devices, 2);
     assert_int_equal(drive(&own, &map, &stream, false), ROWPOOL_OK);
@@ -715,7 +716,7 @@ static int cancel_at(size_t row, size_t rows, const void *results, void *payload
     (void)row, (void)results;
     stream->delivered += rows;
     if (stream->delivered == stream->end_at)
-        atomic_store(&stream->own->pool.runs->patience.cancelled, true);
+        atomic_store(&stream->own->pool.runs->cancellation.cancelled, true);
     return 0;
 }
 
@@ -740,7 +741,7 @@ TEST(an_ended_stream_is_right_only_where_every_row_was_delivered)
                 simulation own;
                 ended_stream ended = {.own = &own, .end_at = end_at};
                 const rp_stream stream = {timed ? delay : cancel_at, (rowpool_order)order, &ended};
-                rp_map map = map_of(STREAMED, NULL);
+                rp_operation map = map_of(STREAMED, NULL);
                 map.chunk_rows = 1;
                 map.timeout_ms = timed ? DEADLINE_MS : 0;
                 open_pool(&own, devices, 2);

@@ -59,7 +59,7 @@ rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error)
 rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error)
 {
     RP_TRY(check_job(job, error));
-    atomic_store(&job->run.patience.cancelled, true);
+    atomic_store(&job->run.cancellation.cancelled, true);
     return ROWPOOL_OK;
 }
 

@@ -12,7 +12,7 @@
 
 /* A call, checked and made into a map. */
 typedef struct {
-    rp_map map;
+    rp_operation operation;
     rp_arguments_store store;
 } checked_call;
 
@@ -62,10 +62,10 @@ static rowpool_status check_function(const rowpool_call *call, rowpool_error *er
     return ROWPOOL_OK;
 }
 
-static rowpool_status check_other_input(const rowpool_function *function, size_t i, const rp_map *map,
+static rowpool_status check_other_input(const rowpool_function *function, size_t i, const rp_operation *operation,
                                         rowpool_error *error)
 {
-    const rp_rows *first = &map->inputs[0], *rows = &map->inputs[i];
+    const rp_rows *first = &operation->inputs[0], *rows = &operation->inputs[i];
     int wanted = function->others[i - 1] == 0 ? (int)first->dtype_id : function->others[i - 1] - 1;
     if ((int)rows->dtype_id != wanted)
         return rp_fail(error, ROWPOOL_EINVAL, "%s: inputs[%zu] is of %s, but the function takes %s there",
@@ -76,22 +76,22 @@ static rowpool_status check_other_input(const rowpool_function *function, size_t
     return ROWPOOL_OK;
 }
 
-static rowpool_status take_inputs(const rowpool_call *call, rp_map *map, rowpool_error *error)
+static rowpool_status take_inputs(const rowpool_call *call, rp_operation *operation, rowpool_error *error)
 {
     /* A uint32 is what it counts in. */
     uint64_t longest = call->function == &rp_builtin_count ? UINT32_MAX : UINT64_MAX;
-    map->code.n_inputs = at_least_one(call->n_inputs);
-    for (size_t i = 0; i < map->code.n_inputs; i++) {
+    operation->code.n_inputs = at_least_one(call->n_inputs);
+    for (size_t i = 0; i < operation->code.n_inputs; i++) {
         rowpool_error inner;
-        rowpool_status status = rp_rows_check(&call->inputs[i], longest, &map->inputs[i], &inner);
+        rowpool_status status = rp_rows_check(&call->inputs[i], longest, &operation->inputs[i], &inner);
         if (status != ROWPOOL_OK && i > 0)
             return rp_fail(error, status, "inputs[%zu]: %.1000s", i, inner.message);
         if (status != ROWPOOL_OK)
             return rp_fail(error, status, "%s", inner.message);
-        map->code.dtype[i] = map->inputs[i].dtype_id;
-        map->code.element[i] = map->inputs[i].dtype->size;
+        operation->code.dtype[i] = operation->inputs[i].dtype_id;
+        operation->code.element[i] = operation->inputs[i].dtype->size;
         if (i > 0)
-            RP_TRY(check_other_input(call->function, i, map, error));
+            RP_TRY(check_other_input(call->function, i, operation, error));
     }
     return ROWPOOL_OK;
 }
@@ -123,28 +123,29 @@ static rowpool_status check_structs(const rowpool_function *function, const rowp
 }
 
 /* The function's form for the rows' dtype. */
-static rowpool_status take_function(const rowpool *pool, const rowpool_function *function, rp_map *map,
+static rowpool_status take_function(const rowpool *pool, const rowpool_function *function, rp_operation *operation,
                                     rowpool_error *error)
 {
-    const rowpool_compiled *compiled = rp_compiled_for(pool->cpu, function, map->inputs[0].dtype_id);
-    map->function = function;
-    map->name = function->name;
+    const rowpool_compiled *compiled = rp_compiled_for(pool->cpu, function, operation->inputs[0].dtype_id);
+    operation->function = function;
+    operation->name = function->name;
     if (compiled != NULL) {
-        map->code.compiled = *compiled;
+        operation->code.compiled = *compiled;
         return check_structs(function, compiled, error);
     }
     if (is_compiled(function))
-        return rp_fail(error, ROWPOOL_EINVAL, "%s is not for rows of %s", function->name, map->inputs[0].dtype->name);
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is not for rows of %s", function->name,
+                       operation->inputs[0].dtype->name);
     if (function->source == NULL && function->row == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "%s has neither text for OpenCL nor a C function", function->name);
     if (function->result_size == 0)
         return rp_fail(error, ROWPOOL_EINVAL, "%s: function.result_size is 0", function->name);
-    map->code.row = function->row;
-    map->code.compiled.arguments_size = at_least_one(function->arguments_size);
-    map->code.compiled.accumulator_size = function->accumulator_size;
-    map->code.compiled.result_size = function->result_size;
-    map->code.compiled.result_alignment = rp_min(function->result_size & -function->result_size, 8);
-    return check_structs(function, &map->code.compiled, error);
+    operation->code.row = function->row;
+    operation->code.compiled.arguments_size = at_least_one(function->arguments_size);
+    operation->code.compiled.accumulator_size = function->accumulator_size;
+    operation->code.compiled.result_size = function->result_size;
+    operation->code.compiled.result_alignment = rp_min(function->result_size & -function->result_size, 8);
+    return check_structs(function, &operation->code.compiled, error);
 }
 
 /* ---- Arguments -------------------------------------------------------------------------------------------------- */
@@ -153,9 +154,9 @@ static rowpool_status take_function(const rowpool *pool, const rowpool_function 
 static void *reserve_arguments(checked_call *checked)
 {
     rp_arguments_store *store = &checked->store;
-    size_t bytes = checked->map.arguments_size;
+    size_t bytes = checked->operation.arguments_size;
     char *place = bytes <= sizeof store->inside ? store->inside : (store->heap = calloc(1, bytes));
-    checked->map.arguments = place;
+    checked->operation.arguments = place;
     return place;
 }
 
@@ -163,22 +164,23 @@ static rowpool_status take_ranges(const rowpool_call *call, checked_call *checke
 {
     const rowpool_range usual = rowpool_range_i64(4, 8), *ranges = call->ranges;
     size_t n_ranges = call->n_ranges;
-    rp_map *map = &checked->map;
-    const rp_dtype *dtype = map->inputs[0].dtype;
+    rp_operation *operation = &checked->operation;
+    const rp_dtype *dtype = operation->inputs[0].dtype;
     if (ranges == NULL && n_ranges > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "ranges is NULL, but n_ranges is %zu", n_ranges);
     if (ranges != NULL && n_ranges == 0)
         return rp_fail(error, ROWPOOL_EINVAL, "n_ranges is 0, but ranges is not NULL");
     if (call->arguments != NULL)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s takes ranges, not arguments", map->name);
-    if (map->code.compiled.arguments_size != 2 * dtype->size)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s takes ranges, but its arguments_t is not two ordered_t", map->name);
+        return rp_fail(error, ROWPOOL_EINVAL, "%s takes ranges, not arguments", operation->name);
+    if (operation->code.compiled.arguments_size != 2 * dtype->size)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s takes ranges, but its arguments_t is not two ordered_t",
+                       operation->name);
     if (ranges == NULL) {
         ranges = &usual;
         n_ranges = 1;
     }
-    map->columns = n_ranges;
-    if (!rp_mul(n_ranges, 2 * dtype->size, &map->arguments_size) || map->arguments_size > PTRDIFF_MAX)
+    operation->columns = n_ranges;
+    if (!rp_mul(n_ranges, 2 * dtype->size, &operation->arguments_size) || operation->arguments_size > PTRDIFF_MAX)
         return rp_fail(error, ROWPOOL_EINVAL, "n_ranges is %zu: more than memory can hold", n_ranges);
     char *arguments = reserve_arguments(checked);
     if (arguments == NULL)
@@ -194,42 +196,42 @@ static rowpool_status take_ranges(const rowpool_call *call, checked_call *checke
 /* What a call's arguments are, copied where the call returns before they are used. */
 static rowpool_status take_arguments(const rowpool_call *call, bool later, checked_call *checked, rowpool_error *error)
 {
-    rp_map *map = &checked->map;
-    size_t each = map->code.compiled.arguments_size;
+    rp_operation *operation = &checked->operation;
+    size_t each = operation->code.compiled.arguments_size;
     if (call->function->ranges)
         return take_ranges(call, checked, error);
     if (call->ranges != NULL || call->n_ranges > 0)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s takes no ranges", map->name);
+        return rp_fail(error, ROWPOOL_EINVAL, "%s takes no ranges", operation->name);
     if (call->arguments == NULL && call->arguments_size > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "call.arguments is NULL, but call.arguments_size is %zu",
                        call->arguments_size);
     if (call->arguments != NULL && (call->arguments_size == 0 || call->arguments_size % each != 0))
         return rp_fail(error, ROWPOOL_EINVAL,
                        "call.arguments_size is %zu: it must be a multiple of the %zu bytes of an arguments_t of %s",
-                       call->arguments_size, each, map->name);
-    map->arguments = call->arguments;
-    map->arguments_size = call->arguments != NULL ? call->arguments_size : each;
-    map->columns = map->arguments_size / each;
+                       call->arguments_size, each, operation->name);
+    operation->arguments = call->arguments;
+    operation->arguments_size = call->arguments != NULL ? call->arguments_size : each;
+    operation->columns = operation->arguments_size / each;
     if (call->arguments != NULL && !later)
         return ROWPOOL_OK;
     void *place = reserve_arguments(checked);
     if (place == NULL)
-        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for %zu bytes of arguments", map->arguments_size);
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for %zu bytes of arguments", operation->arguments_size);
     if (call->arguments != NULL)
-        memcpy(place, call->arguments, map->arguments_size);
+        memcpy(place, call->arguments, operation->arguments_size);
     return ROWPOOL_OK;
 }
 
 /* ---- Results ---------------------------------------------------------------------------------------------------- */
 
-static rowpool_status take_results(const rowpool_call *call, rp_map *map, rowpool_error *error)
+static rowpool_status take_results(const rowpool_call *call, rp_operation *operation, rowpool_error *error)
 {
     const char *what = is_count(call) ? "counts" : "call.results";
-    size_t results, bytes, alignment = map->code.compiled.result_alignment;
-    if (!rp_mul(map->inputs->count, map->columns, &results) ||
-        !rp_mul(results, map->code.compiled.result_size, &bytes) || bytes > PTRDIFF_MAX)
+    size_t results, bytes, alignment = operation->code.compiled.result_alignment;
+    if (!rp_mul(operation->inputs->count, operation->columns, &results) ||
+        !rp_mul(results, operation->code.compiled.result_size, &bytes) || bytes > PTRDIFF_MAX)
         return rp_fail(error, ROWPOOL_EINVAL, "results of %zu rows, %zu of each, are more than memory can hold",
-                       map->inputs->count, map->columns);
+                       operation->inputs->count, operation->columns);
     if (call->results == NULL && results > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL: there is no place for %zu results", what, results);
     if ((uintptr_t)call->results % alignment != 0)
@@ -237,8 +239,9 @@ static rowpool_status take_results(const rowpool_call *call, rp_map *map, rowpoo
     if (call->results_size < bytes)
         return rp_fail(error, ROWPOOL_EINVAL,
                        "call.results_size is %zu: %zu rows with %zu results of %zu bytes each need %zu",
-                       call->results_size, map->inputs->count, map->columns, map->code.compiled.result_size, bytes);
-    map->results = call->results;
+                       call->results_size, operation->inputs->count, operation->columns,
+                       operation->code.compiled.result_size, bytes);
+    operation->results = call->results;
     return ROWPOOL_OK;
 }
 
@@ -256,20 +259,20 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
     if (call->size != sizeof *call && call->size != WITHOUT_FIRST_ROW)
         return rp_fail(error, ROWPOOL_EINVAL, "call.size is %zu; it must be sizeof(rowpool_call), %zu", call->size,
                        sizeof *call);
-    rp_map *map = &checked->map;
+    rp_operation *operation = &checked->operation;
     RP_TRY(check_function(call, error));
-    RP_TRY(take_inputs(call, map, error));
-    RP_TRY(take_function(pool, call->function, map, error));
+    RP_TRY(take_inputs(call, operation, error));
+    RP_TRY(take_function(pool, call->function, operation, error));
     RP_TRY(take_arguments(call, kind.later, checked, error));
-    map->host = rp_is_builtin(call->function) || call->allow_host;
-    map->first_row = call->size == sizeof *call ? call->first_row : 0;
-    if (map->first_row > SIZE_MAX - map->inputs->count)
+    operation->host = rp_is_builtin(call->function) || call->allow_host;
+    operation->first_row = call->size == sizeof *call ? call->first_row : 0;
+    if (operation->first_row > SIZE_MAX - operation->inputs->count)
         return rp_fail(error, ROWPOOL_EINVAL,
-                       "call.first_row is %zu: the indexes of %zu rows from there are beyond 64 bits", map->first_row,
-                       map->inputs->count);
-    map->chunk_rows = call->chunk_rows;
-    map->timeout_ms = call->timeout_ms;
-    return kind.stream ? ROWPOOL_OK : take_results(call, map, error);
+                       "call.first_row is %zu: the indexes of %zu rows from there are beyond 64 bits",
+                       operation->first_row, operation->inputs->count);
+    operation->chunk_rows = call->chunk_rows;
+    operation->timeout_ms = call->timeout_ms;
+    return kind.stream ? ROWPOOL_OK : take_results(call, operation, error);
 }
 
 static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_error *error)
@@ -279,7 +282,7 @@ static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp
     rp_zero(&checked, sizeof checked);
     rowpool_status status = check_call(pool, call, (call_kind){.stream = stream != NULL}, &checked, error);
     if (status == ROWPOOL_OK)
-        status = rp_map_now(pool, &checked.map, stream, error);
+        status = rp_execute(pool, &checked.operation, stream, error);
     free(checked.store.heap);
     return status;
 }
@@ -294,7 +297,7 @@ static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, const
         *job = NULL;
     rowpool_status status = check_call(pool, call, (call_kind){stream != NULL, true}, &checked, error);
     if (status == ROWPOOL_OK)
-        status = rp_map_later(pool, &checked.map, stream, &checked.store, done, payload, job, error);
+        status = rp_submit(pool, &checked.operation, stream, &checked.store, done, payload, job, error);
     free(checked.store.heap);
     return status;
 }
@@ -363,7 +366,7 @@ static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *functio
                                   rowpool_error *error)
 {
     static const rowpool_function nothing = {.size = sizeof nothing, .name = "apply"};
-    rp_map *map = &checked->map;
+    rp_operation *operation = &checked->operation;
     RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
     if (function == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "function is NULL");
@@ -371,7 +374,8 @@ static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *functio
         return rp_fail(error, ROWPOOL_EINVAL, "argument is NULL, but argument_size is %zu", argument_size);
     if (result == NULL && result_size > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "result is NULL, but result_size is %zu", result_size);
-    if (!rp_add(argument_size, sizeof(application), &map->arguments_size) || map->arguments_size > PTRDIFF_MAX)
+    if (!rp_add(argument_size, sizeof(application), &operation->arguments_size) ||
+        operation->arguments_size > PTRDIFF_MAX)
         return rp_fail(error, ROWPOOL_EINVAL, "argument_size is %zu: more than memory can hold", argument_size);
     if (result_size > PTRDIFF_MAX)
         return rp_fail(error, ROWPOOL_EINVAL, "result_size is %zu: more than memory can hold", result_size);
@@ -383,17 +387,17 @@ static rowpool_status check_apply(rowpool *pool, rowpool_apply_function *functio
     applied->result_size = result_size;
     if (argument_size > 0)
         memcpy(applied->argument, argument, argument_size);
-    map->function = &nothing;
-    map->name = nothing.name;
-    map->code.row = apply_row;
-    map->code.n_inputs = 1;
-    map->code.element[0] = 1;
-    map->code.compiled.arguments_size = map->arguments_size;
-    map->code.compiled.result_size = result_size;
-    map->inputs[0] = (rp_rows){.dtype = rp_dtype_of(ROWPOOL_INT8), .count = 1};
-    map->columns = 1;
-    map->results = result;
-    map->once = map->processes = true;
+    operation->function = &nothing;
+    operation->name = nothing.name;
+    operation->code.row = apply_row;
+    operation->code.n_inputs = 1;
+    operation->code.element[0] = 1;
+    operation->code.compiled.arguments_size = operation->arguments_size;
+    operation->code.compiled.result_size = result_size;
+    operation->inputs[0] = (rp_rows){.dtype = rp_dtype_of(ROWPOOL_INT8), .count = 1};
+    operation->columns = 1;
+    operation->results = result;
+    operation->once = operation->processes = true;
     return ROWPOOL_OK;
 }
 
@@ -405,7 +409,7 @@ rowpool_status rowpool_apply(rowpool *pool, rowpool_apply_function *function, co
     rp_zero(&checked, sizeof checked);
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
     if (status == ROWPOOL_OK)
-        status = rp_map_now(pool, &checked.map, NULL, error);
+        status = rp_execute(pool, &checked.operation, NULL, error);
     free(checked.store.heap);
     return status;
 }
@@ -421,7 +425,7 @@ rowpool_status rowpool_apply_async(rowpool *pool, rowpool_apply_function *functi
         *job = NULL;
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
     if (status == ROWPOOL_OK)
-        status = rp_map_later(pool, &checked.map, NULL, &checked.store, done, payload, job, error);
+        status = rp_submit(pool, &checked.operation, NULL, &checked.store, done, payload, job, error);
     free(checked.store.heap);
     return status;
 }

@@ -224,7 +224,7 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
     RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
     pthread_mutex_lock(&pool->lock);
     for (rp_run *run = pool->runs; run != NULL; run = run->next)
-        atomic_store(&run->patience.cancelled, true);
+        atomic_store(&run->cancellation.cancelled, true);
     for (size_t i = 0; i < pool->devices.count; i++) {
         rp_device *device = &pool->devices.items[i];
         if (device->lanes > 0 && device->backend->interrupt != NULL)

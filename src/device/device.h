@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/queue.h"
-#include "core/map.h"
+#include "core/operation.h"
 #include "core/split.h"
 
 typedef struct rp_backend rp_backend;
@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
     atomic_bool cancelled;
     _Atomic int64_t deadline; /* in rp_clock_ns; RP_NO_DEADLINE: none */
-} rp_patience;
+} rp_cancellation;
 
 #define RP_NO_DEADLINE INT64_MAX
 
@@ -56,15 +56,15 @@ static inline bool rp_is_past(int64_t deadline)
 }
 
 /* A copy of rows that stays on a device: the backend's. */
-typedef struct rp_kept rp_kept;
+typedef struct rp_device_copy rp_device_copy;
 
 /* One input of a task, where its rows are such as stay. */
 typedef struct {
-    rp_chunk tile; /* the rows of the copy: the task's chunk is among them */
-    rp_kept *copy; /* NULL: the device has none */
-    bool keep;     /* it has none and is to make one, of the whole tile: that stands in `copy` as soon as other tasks
+    rp_chunk tile;        /* the rows of the copy: the task's chunk is among them */
+    rp_device_copy *copy; /* NULL: the device has none */
+    bool keep; /* it has none and is to make one, of the whole tile: that stands in `copy` as soon as other tasks
                       may use it, after submit or after finish. NULL even then: there was no need of one */
-} rp_resident;
+} rp_partition_use;
 
 /* What arrives in a queue of the scheduler. Zero: a task that is complete. */
 typedef enum { RP_MESSAGE_TASK, RP_MESSAGE_JOB, RP_MESSAGE_STOP } rp_message_kind;
@@ -79,13 +79,13 @@ typedef struct rp_task {
     rp_message message; /* first: the queue's link is the task's */
 
     /* The scheduler sets these before submit. */
-    const rp_map *map;
+    const rp_operation *operation;
     rp_chunk chunk;
     rp_device *device;
-    void *results;  /* rp_map_chunk_bytes of them: rows x columns of the chunk; accumulators of a part of a row */
+    void *results;  /* rp_operation_chunk_bytes of them: rows x columns of the chunk; accumulators of a part of a row */
     rp_queue *home; /* pushed here when complete; NULL: nobody listens, finish waits */
-    const rp_patience *patience; /* once it has ended, the task may end with ECANCELED; NULL: it never does */
-    rp_resident resident[ROWPOOL_MOST_INPUTS]; /* all zero: the rows are the chunk's alone */
+    const rp_cancellation *cancellation; /* once it has ended, the task may end with ECANCELED; NULL: it never does */
+    rp_partition_use uses[ROWPOOL_MOST_INPUTS]; /* all zero: the rows are the chunk's alone */
 
     /* The backend sets these. */
     rowpool_status status;
@@ -132,16 +132,16 @@ struct rp_backend {
     rowpool_status (*finish)(rp_device *device, rp_task *task, rowpool_error *error);
 
     /* Required. Why the device cannot run a map's function at all; NULL: it can. */
-    const char *(*lacks)(const rp_device *device, const rp_map *map);
+    const char *(*unsupported_reason)(const rp_device *device, const rp_operation *operation);
 
     /* Frees a copy that no task uses any more; required of devices that keep some. Thread safe. device NULL: this is a
      * child of the process that made it, so drop memory and descriptors and touch nothing else. */
-    void (*drop)(rp_device *device, rp_kept *copy);
+    void (*drop)(rp_device *device, rp_device_copy *copy);
 
     /* Optional. Whether the device would begin a chunk of whole rows now. If not, for it would wait for a compiler, others
      * may do the map meanwhile: `bytes` of it since the last time that they asked, 0 at first. Once that is worth it, the
      * backend sees to it by itself that the device will be ready. Thread safe. */
-    bool (*ready)(rp_device *device, const rp_map *map, size_t bytes);
+    bool (*ready)(rp_device *device, const rp_operation *operation, size_t bytes);
 
     /* Optional. Ends soon what is in flight or is submitted from now on, and was cancelled. Thread safe. */
     void (*interrupt)(rp_device *device);

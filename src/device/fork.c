@@ -74,10 +74,10 @@ static void look(rp_device *device)
     device->info.units = (uint32_t)rp_count_cpus();
 }
 
-static const char *lacks(const rp_device *device, const rp_map *map)
+static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
 {
     (void)device;
-    return rp_code_is_there(&map->code) ? NULL : "it has no C form";
+    return rp_code_is_there(&operation->code) ? NULL : "it has no C form";
 }
 
 /* For copies of rows that this process has already. */
@@ -111,7 +111,7 @@ const rp_backend rp_backend_fork = {
     .close = rp_workers_close,
     .submit = rp_workers_submit,
     .finish = rp_workers_finish,
-    .lacks = lacks,
+    .unsupported_reason = unsupported_reason,
     .drop = rp_workers_drop_copy,
     .interrupt = rp_workers_interrupt,
     .waits = false,

@@ -38,7 +38,7 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
 {
     (void)device;
     (void)error;
-    rp_map_compute(task->map, &task->chunk, task->results);
+    rp_operation_compute(task->operation, &task->chunk, task->results);
     if (task->home != NULL)
         rp_queue_push(task->home, &task->message.link);
     return ROWPOOL_OK;
@@ -52,14 +52,14 @@ static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *er
     return ROWPOOL_OK;
 }
 
-static const char *lacks(const rp_device *device, const rp_map *map)
+static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
 {
     (void)device;
-    if (map->processes)
+    if (operation->processes)
         return "it is to run in a worker process";
-    if (!rp_code_is_there(&map->code))
+    if (!rp_code_is_there(&operation->code))
         return "it has no C form";
-    return map->host ? NULL : "the caller does not allow it in this process (allow_host)";
+    return operation->host ? NULL : "the caller does not allow it in this process (allow_host)";
 }
 
 const rp_backend rp_backend_host = {
@@ -69,6 +69,6 @@ const rp_backend rp_backend_host = {
     .close = close_device,
     .submit = submit,
     .finish = finish,
-    .lacks = lacks,
+    .unsupported_reason = unsupported_reason,
     .waits = true,
 };

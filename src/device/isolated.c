@@ -26,10 +26,10 @@ static bool is_program(const char *path)
 static void own_folder(char folder[PATH_MAX])
 {
     Dl_info info;
-    struct link_map *map = NULL;
-    bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&map, RTLD_DL_LINKMAP) != 0;
-    if (known && map->l_name[0] != '\0') {
-        snprintf(folder, PATH_MAX, "%s", map->l_name);
+    struct link_map *operation = NULL;
+    bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&operation, RTLD_DL_LINKMAP) != 0;
+    if (known && operation->l_name[0] != '\0') {
+        snprintf(folder, PATH_MAX, "%s", operation->l_name);
     } else { /* the program itself: argv[0], which dladdr would say, is the word of whoever started it */
         ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
         folder[length > 0 ? length : 0] = '\0';
@@ -179,10 +179,10 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     return ROWPOOL_OK;
 }
 
-static const char *lacks(const rp_device *device, const rp_map *map)
+static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
 {
     (void)device;
-    return rp_map_lacks_text(map);
+    return rp_operation_unsupported_reason(operation);
 }
 
 const rp_backend rp_backend_isolated = {
@@ -193,7 +193,7 @@ const rp_backend rp_backend_isolated = {
     .close = rp_workers_close,
     .submit = rp_workers_submit,
     .finish = rp_workers_finish,
-    .lacks = lacks,
+    .unsupported_reason = unsupported_reason,
     .interrupt = rp_workers_interrupt,
     .waits = false,
 };

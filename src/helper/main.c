@@ -106,48 +106,49 @@ static rp_chunk chunk_of(const rp_work *work, const rowpool_block *block)
 
 static uint64_t text_hash(executor *own, const rp_work *work, const char *text)
 {
-    if (own->hashed != work->map)
+    if (own->hashed != work->operation)
         own->text_hash = rp_text_hash(text);
-    own->hashed = work->map;
+    own->hashed = work->operation;
     return own->text_hash;
 }
 
-static rp_map map_of(executor *own, const rp_work *work, const rp_work_rows *rows, const rowpool_function *function)
+static rp_operation map_of(executor *own, const rp_work *work, const rp_work_rows *rows,
+                           const rowpool_function *function)
 {
-    rp_map map = {.function = function,
-                  .name = function->name,
-                  .text_hash = text_hash(own, work, function->source),
-                  .code = work->code,
-                  .arguments = rows->arguments,
-                  .arguments_size = work->arguments_size,
-                  .columns = work->columns,
-                  .first_row = rows->block.row};
+    rp_operation operation = {.function = function,
+                              .name = function->name,
+                              .text_hash = text_hash(own, work, function->source),
+                              .code = work->code,
+                              .arguments = rows->arguments,
+                              .arguments_size = work->arguments_size,
+                              .columns = work->columns,
+                              .first_row = rows->block.row};
     /* The functions are the other program's; their sizes hold here too. */
-    map.code.compiled.rows = NULL;
-    map.code.compiled.begin = NULL;
-    map.code.compiled.part = NULL;
-    map.code.compiled.merge = NULL;
-    map.code.compiled.end = NULL;
-    map.code.row = NULL;
+    operation.code.compiled.rows = NULL;
+    operation.code.compiled.begin = NULL;
+    operation.code.compiled.part = NULL;
+    operation.code.compiled.merge = NULL;
+    operation.code.compiled.end = NULL;
+    operation.code.row = NULL;
     for (size_t i = 0; i < work->code.n_inputs; i++)
-        map.inputs[i] = rows_of(work, &rows->block, i);
-    return map;
+        operation.inputs[i] = rows_of(work, &rows->block, i);
+    return operation;
 }
 
 /* Computes a chunk of a built-in function here, as the calling thread of a pool does while the device waits for a
  * compiler. False: the device is to do it. */
-static bool stand_in(executor *own, rp_map *map, const rp_chunk *chunk, void *results)
+static bool stand_in(executor *own, rp_operation *operation, const rp_chunk *chunk, void *results)
 {
-    const rowpool_function *builtin = rowpool_builtin(map->name);
-    const rp_rows *rows = map->inputs;
+    const rowpool_function *builtin = rowpool_builtin(operation->name);
+    const rp_rows *rows = operation->inputs;
     const size_t stood_in = own->stood_in;
     own->stood_in = 0;
-    if (!own->stands_in || builtin == NULL || strcmp(builtin->source, map->function->source) != 0 ||
-        own->device.backend->ready(&own->device, map, stood_in))
+    if (!own->stands_in || builtin == NULL || strcmp(builtin->source, operation->function->source) != 0 ||
+        own->device.backend->ready(&own->device, operation, stood_in))
         return false;
     own->stood_in = rp_chunk_elements(rows, chunk) * rows->dtype->size;
-    map->code.compiled = *rp_compiled_for(own->cpu, builtin, rows->dtype_id);
-    rp_map_compute(map, chunk, results);
+    operation->code.compiled = *rp_compiled_for(own->cpu, builtin, rows->dtype_id);
+    rp_operation_compute(operation, chunk, results);
     return true;
 }
 
@@ -160,13 +161,13 @@ static bool compute(rp_work_chunk *chunk, const rp_work *work, void *context)
         .size = sizeof function, .name = work->name, .form = work->form, .n_inputs = work->code.n_inputs};
     if (!rp_work_chunk_source(chunk, &function.source) || !rp_work_chunk_rows(chunk, &rows))
         return false;
-    rp_map map = map_of(own, work, &rows, &function);
+    rp_operation operation = map_of(own, work, &rows, &function);
     const rp_chunk whole = chunk_of(work, &rows.block);
-    if (stand_in(own, &map, &whole, rows.results)) {
+    if (stand_in(own, &operation, &whole, rows.results)) {
         rp_work_chunk_was_cold(chunk);
         return true;
     }
-    rp_task task = {.map = &map, .chunk = whole, .device = device, .results = rows.results};
+    rp_task task = {.operation = &operation, .chunk = whole, .device = device, .results = rows.results};
     rowpool_error error = {0};
     atomic_store(&own->mark->submitting, true);
     rowpool_status status = device->backend->submit(device, &task, &error);

@@ -89,10 +89,10 @@ rp_partition_rank rp_partition_rank_for(const rp_partition *partition, const rp_
     return may_keep(device, partition->bytes, max) ? RP_PARTITION_FREE_TO_KEEP : RP_PARTITION_FREE;
 }
 
-rp_resident rp_data_use(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t max)
+rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t max)
 {
     rp_partition *partition = device->keeps > 0 ? partition_of(data, chunk) : NULL;
-    rp_resident use = {0};
+    rp_partition_use use = {0};
     if (partition == NULL)
         return use;
     use.tile = partition->chunk;
@@ -117,7 +117,7 @@ static void forget(rp_partition *partition)
     partition->copy = NULL;
 }
 
-void rp_data_copied(rowpool_data *data, rp_resident *use)
+void rp_data_copied(rowpool_data *data, rp_partition_use *use)
 {
     if (!use->keep || use->copy == NULL)
         return;
@@ -127,7 +127,7 @@ void rp_data_copied(rowpool_data *data, rp_resident *use)
     use->keep = false;
 }
 
-void rp_data_task_ended(rowpool_data *data, rp_resident *use, rowpool_status status)
+void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_status status)
 {
     rp_data_copied(data, use);
     if (!use->keep)

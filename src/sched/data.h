@@ -9,7 +9,7 @@ typedef struct {
     size_t bytes;              /* of a copy */
     rp_device *device;         /* that keeps a copy, or is about to; NULL: none. Under the pool's lock from here on */
     const rp_backend *backend; /* the device's */
-    rp_kept *copy;             /* NULL: not made yet */
+    rp_device_copy *copy;      /* NULL: not made yet */
 } rp_partition;
 
 struct rowpool_data {
@@ -49,11 +49,11 @@ typedef enum {
 rp_partition_rank rp_partition_rank_for(const rp_partition *partition, const rp_device *device, size_t max);
 
 /* What a task needs to know of one input: where its device's copy is, or that it is to make one. */
-rp_resident rp_data_use(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t max);
+rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t max);
 
 /* After a task's submit, and after its end: records the copy that was made, or that none was. */
-void rp_data_copied(rowpool_data *data, rp_resident *use);
-void rp_data_task_ended(rowpool_data *data, rp_resident *use, rowpool_status status);
+void rp_data_copied(rowpool_data *data, rp_partition_use *use);
+void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_status status);
 
 /* The pool closes: its handles have no copies any more. Its lock is held. */
 void rp_data_leave_pool(rowpool *pool);

@@ -16,50 +16,52 @@
  * does several at once, at 500,000; at 4 MB where rows are so wide that the host counts as fast as the cache gives. */
 enum { SMALL_MAP = 20000, SMALL_COUNT = 200000, SMALL_WIDE_BYTES = 4 << 20, WIDE_ROW = 32 };
 
-static bool counts(const rp_map *map)
+static bool counts(const rp_operation *operation)
 {
-    return map->function->ranges && rp_is_builtin(map->function);
+    return operation->function->ranges && rp_is_builtin(operation->function);
 }
 
-static size_t most_of_small(const rp_map *map, size_t elements)
+static size_t most_of_small(const rp_operation *operation, size_t elements)
 {
-    if (!counts(map))
+    if (!counts(operation))
         return SMALL_MAP;
-    const bool wide = elements / WIDE_ROW >= map->inputs->count;
-    return rp_max(SMALL_COUNT, wide ? SMALL_WIDE_BYTES / map->inputs->dtype->size : 0);
+    const bool wide = elements / WIDE_ROW >= operation->inputs->count;
+    return rp_max(SMALL_COUNT, wide ? SMALL_WIDE_BYTES / operation->inputs->dtype->size : 0);
 }
 
-static bool is_small(const rowpool *pool, const rp_map *map)
+static bool is_small(const rowpool *pool, const rp_operation *operation)
 {
-    size_t elements = rp_map_elements(map), rows = map->inputs->count;
-    size_t largest = rp_max(elements, rows), most = most_of_small(map, elements);
-    return rows > 0 && pool->devices.automatic && map->host && map->results != NULL && rp_code_is_there(&map->code) &&
-           map->columns <= most && largest <= most / map->columns;
+    size_t elements = rp_operation_elements(operation), rows = operation->inputs->count;
+    size_t largest = rp_max(elements, rows), most = most_of_small(operation, elements);
+    return rows > 0 && pool->devices.automatic && operation->host && operation->results != NULL &&
+           rp_code_is_there(&operation->code) && operation->columns <= most && largest <= most / operation->columns;
 }
 
-static void compute_small(const rp_map *map)
+static void compute_small(const rp_operation *operation)
 {
-    const rp_chunk whole = {.rows = map->inputs->count};
-    rp_map_compute(map, &whole, map->results);
+    const rp_chunk whole = {.rows = operation->inputs->count};
+    rp_operation_compute(operation, &whole, operation->results);
 }
 
-static rowpool_status run_small(rowpool *pool, const rp_map *map)
+static rowpool_status run_small(rowpool *pool, const rp_operation *operation)
 {
     rp_pool_enter(pool);
-    compute_small(map);
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", map->name,
-           map->inputs->count, rp_map_elements(map), map->inputs->dtype->name, map->columns);
-    rp_pool_leave_with(pool, pool->host, map->inputs->count);
+    compute_small(operation);
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", operation->name,
+           operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
+           operation->columns);
+    rp_pool_leave_with(pool, pool->host, operation->inputs->count);
     return ROWPOOL_OK;
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------- */
 
-static rowpool_status run_large(rowpool *pool, const rp_map *map, const rp_stream *stream, rowpool_error *error)
+static rowpool_status run_large(rowpool *pool, const rp_operation *operation, const rp_stream *stream,
+                                rowpool_error *error)
 {
     rp_pool_enter(pool);
     rp_run run;
-    rowpool_status status = rp_run_init(&run, pool, map, stream, NULL, error);
+    rowpool_status status = rp_run_init(&run, pool, operation, stream, NULL, error);
     if (status == ROWPOOL_OK) {
         status = rp_run_whole(&run, error);
         rp_run_destroy(&run);
@@ -68,13 +70,13 @@ static rowpool_status run_large(rowpool *pool, const rp_map *map, const rp_strea
     return status;
 }
 
-rowpool_status rp_map_now(rowpool *pool, const rp_map *map, const rp_stream *stream, rowpool_error *error)
+rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp_stream *stream, rowpool_error *error)
 {
-    if (map->inputs->count == 0)
+    if (operation->inputs->count == 0)
         return ROWPOOL_OK;
-    if (is_small(pool, map))
-        return run_small(pool, map);
-    return run_large(pool, map, stream, error);
+    if (is_small(pool, operation))
+        return run_small(pool, operation);
+    return run_large(pool, operation, stream, error);
 }
 
 /* ---- Jobs ------------------------------------------------------------------------------------------------------- */
@@ -122,8 +124,8 @@ static void complete(rowpool_job *job)
 
 static void start(rowpool_job *job)
 {
-    if (is_small(job->pool, &job->run.map) && !rp_run_is_over(&job->run)) {
-        compute_small(&job->run.map);
+    if (is_small(job->pool, &job->run.operation) && !rp_run_is_over(&job->run)) {
+        compute_small(&job->run.operation);
         rp_pool_count(job->pool, job->pool->host, job->rows, 1, 0);
         rp_work_queue_drop(&job->run.work);
     }
@@ -232,16 +234,17 @@ void rp_dispatcher_stop(rowpool *pool)
 
 /* ---- Submit ----------------------------------------------------------------------------------------------------- */
 
-rowpool_status rp_map_later(rowpool *pool, const rp_map *map, const rp_stream *stream, rp_arguments_store *store,
-                            rowpool_done *done, void *payload, rowpool_job **job, rowpool_error *error)
+rowpool_status rp_submit(rowpool *pool, const rp_operation *operation, const rp_stream *stream,
+                         rp_arguments_store *store, rowpool_done *done, void *payload, rowpool_job **job,
+                         rowpool_error *error)
 {
     RP_TRY(start_dispatcher(pool, error));
     rowpool_job *fresh = calloc(1, sizeof *fresh);
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a job");
-    rp_map own = *map;
+    rp_operation own = *operation;
     fresh->store = *store;
-    if (map->arguments == store->inside)
+    if (operation->arguments == store->inside)
         own.arguments = fresh->store.inside;
     rowpool_status status = rp_run_init(&fresh->run, pool, &own, stream, &pool->dispatcher.queue, error);
     if (status != ROWPOOL_OK) {
@@ -256,7 +259,7 @@ rowpool_status rp_map_later(rowpool *pool, const rp_map *map, const rp_stream *s
     fresh->payload = payload;
     fresh->has_handle = job != NULL;
     fresh->references = fresh->has_handle ? 2 : 1;
-    fresh->rows = map->inputs->count;
+    fresh->rows = operation->inputs->count;
     fresh->begin.kind = RP_MESSAGE_JOB;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->finished);

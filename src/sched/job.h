@@ -31,11 +31,12 @@ struct rowpool_job {
 };
 
 /* Runs a map that is checked; stream NULL: none. */
-rowpool_status rp_map_now(rowpool *pool, const rp_map *map, const rp_stream *stream, rowpool_error *error);
+rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp_stream *stream, rowpool_error *error);
 
 /* The same as a job; store is moved into it. job NULL: nobody wants a handle. */
-rowpool_status rp_map_later(rowpool *pool, const rp_map *map, const rp_stream *stream, rp_arguments_store *store,
-                            rowpool_done *done, void *payload, rowpool_job **job, rowpool_error *error);
+rowpool_status rp_submit(rowpool *pool, const rp_operation *operation, const rp_stream *stream,
+                         rp_arguments_store *store, rowpool_done *done, void *payload, rowpool_job **job,
+                         rowpool_error *error);
 
 /* Gives up a reference; with the last one goes the memory. */
 void rp_job_release(rowpool_job *job);

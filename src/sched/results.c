@@ -9,12 +9,12 @@
 /* NULL: out of memory, and the run has failed. */
 static rp_result_buffer *new_buffer(rp_run *run, const rp_chunk *chunk)
 {
-    size_t bytes = rp_map_chunk_bytes(&run->map, chunk);
+    size_t bytes = rp_operation_chunk_bytes(&run->operation, chunk);
     rp_result_buffer *buffer = NULL;
     if (rp_add(bytes, sizeof *buffer + 63, &bytes))
         buffer = aligned_alloc(64, bytes / 64 * 64);
     if (buffer == NULL) {
-        const size_t row = rp_map_index(&run->map, chunk);
+        const size_t row = rp_operation_index(&run->operation, chunk);
         rowpool_error error;
         rp_fail(&error, ROWPOOL_ENOMEM, "out of memory for the results of rows %zu to %zu", row, row + chunk->rows - 1);
         rp_run_fail(run, &error);
@@ -54,7 +54,7 @@ void rp_results_free(rp_run *run)
 
 static char *array_at(const rp_run *run, size_t row)
 {
-    return run->map.results + row * rp_map_row_bytes(&run->map);
+    return run->operation.results + row * rp_operation_row_bytes(&run->operation);
 }
 
 bool rp_results_place(rp_run *run, rp_task *task)
@@ -81,13 +81,13 @@ static void make_ready(rp_run *run, rp_result_buffer *buffer)
 /* All parts of a row are merged in this one. Returns the rows that are answered: 1, or 0 after a failure. */
 static size_t finish_row(rp_run *run, const rp_result_buffer *part)
 {
-    const rp_map *map = &run->map;
+    const rp_operation *operation = &run->operation;
     const rp_chunk row = {.row = part->chunk.row, .rows = 1};
     rp_result_buffer *buffer = rp_run_is_stream(run) ? new_buffer(run, &row) : NULL;
     if (rp_run_is_stream(run) && buffer == NULL)
         return 0;
-    map->code.compiled.end(part->bytes, part->chunk.end, map->arguments, map->columns,
-                           buffer != NULL ? buffer->bytes : array_at(run, row.row));
+    operation->code.compiled.end(part->bytes, part->chunk.end, operation->arguments, operation->columns,
+                                 buffer != NULL ? buffer->bytes : array_at(run, row.row));
     if (buffer != NULL)
         make_ready(run, buffer);
     return 1;
@@ -96,11 +96,11 @@ static size_t finish_row(rp_run *run, const rp_result_buffer *part)
 /* Merges a part with the next one if nothing lies between them. */
 static bool merge_with_next(rp_run *run, rp_result_buffer *part)
 {
-    const rp_map *map = &run->map;
+    const rp_operation *operation = &run->operation;
     rp_result_buffer *next = part->next;
     if (next == NULL || next->chunk.row != part->chunk.row || next->chunk.begin != part->chunk.end)
         return false;
-    map->code.compiled.merge(part->bytes, next->bytes, map->arguments, map->columns);
+    operation->code.compiled.merge(part->bytes, next->bytes, operation->arguments, operation->columns);
     part->chunk.end = next->chunk.end;
     part->next = next->next;
     free(next);
@@ -121,7 +121,7 @@ static size_t take_part(rp_run *run, rp_result_buffer *part)
             place = before;
     }
     rp_result_buffer *merged = *place;
-    if (merged->chunk.begin > 0 || merged->chunk.end < rp_rows_width(run->map.inputs, merged->chunk.row))
+    if (merged->chunk.begin > 0 || merged->chunk.end < rp_rows_width(run->operation.inputs, merged->chunk.row))
         return 0;
     const size_t rows = finish_row(run, merged);
     *place = merged->next;
@@ -165,7 +165,7 @@ static void call_back(rp_run *run, const rp_result_buffer *buffer)
     rp_floating_default(&run->callers);
     if (ended == 0)
         return;
-    const size_t row = rp_map_index(&run->map, &buffer->chunk);
+    const size_t row = rp_operation_index(&run->operation, &buffer->chunk);
     rowpool_error error;
     rp_fail(&error, ROWPOOL_ECANCELED, "the callback ended the stream at rows %zu to %zu", row,
             row + buffer->chunk.rows - 1);
@@ -176,7 +176,7 @@ void rp_results_deliver(rp_run *run)
 {
     const delivery_frame frame = {.outer = delivering, .pool = run->pool};
     delivering = &frame;
-    while (run->ready != NULL && !run->stop && !atomic_load(&run->patience.cancelled)) {
+    while (run->ready != NULL && !run->stop && !atomic_load(&run->cancellation.cancelled)) {
         rp_result_buffer *first = run->ready;
         if (rp_run_is_in_order(run) && first->chunk.row != run->delivered)
             break;

@@ -28,8 +28,8 @@ static bool return_halves(rp_run *run, rp_chunk chunk)
         chunk.row += first.rows;
         chunk.rows -= first.rows;
     } else {
-        size_t width = chunk.partial ? chunk.end - chunk.begin : rp_rows_width(run->map.inputs, chunk.row);
-        if (!rp_map_splits(&run->map) || width < 2)
+        size_t width = chunk.partial ? chunk.end - chunk.begin : rp_rows_width(run->operation.inputs, chunk.row);
+        if (!rp_operation_splits(&run->operation) || width < 2)
             return false;
         first.partial = chunk.partial = true;
         first.end = chunk.begin = first.begin + width / 2;
@@ -51,7 +51,7 @@ static void give_up(rp_run *run, const rowpool_error *error)
 /* The backend replaces a dead worker, so the device stays. */
 static void worker_died(rp_run *run, rp_chunk chunk, bool blamed, const rowpool_error *error)
 {
-    const unsigned max_deaths = run->map.once ? 1 : MAX_DEATHS_OF_CHUNK;
+    const unsigned max_deaths = run->operation.once ? 1 : MAX_DEATHS_OF_CHUNK;
     chunk.deaths += blamed;
     run->deaths += blamed;
     run->barren += blamed;
@@ -77,7 +77,7 @@ static void exclude(rp_run *run, rp_participant *participant, const rowpool_erro
 void rp_retry(rp_run *run, rp_participant *participant, const rp_chunk *chunk, bool blamed, const rowpool_error *error)
 {
     const char *device = participant->device->info.index;
-    const size_t row = rp_map_index(&run->map, chunk);
+    const size_t row = rp_operation_index(&run->operation, chunk);
     if (error->status == ROWPOOL_ECANCELED) {
         rp_run_return(run, chunk);
         return;

@@ -34,8 +34,8 @@ static rowpool_status nobody_can(const rp_run *run, rowpool_error *error)
 {
     const rp_device_list *list = &run->pool->devices;
     const rp_device *device = list->used > 0 ? &list->items[0] : run->pool->host;
-    return rp_fail(error, ROWPOOL_ENODEVICE, "device %s cannot run %s: %s", device->info.index, run->map.name,
-                   device->backend->lacks(device, &run->map));
+    return rp_fail(error, ROWPOOL_ENODEVICE, "device %s cannot run %s: %s", device->info.index, run->operation.name,
+                   device->backend->unsupported_reason(device, &run->operation));
 }
 
 /* The pool's devices that can run the function. Where none can, and nobody named the devices, worker processes are
@@ -43,20 +43,21 @@ static rowpool_status nobody_can(const rp_run *run, rowpool_error *error)
 static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
 {
     rowpool *pool = run->pool;
-    const rp_map *map = &run->map;
-    if (map->inputs->count == 0)
+    const rp_operation *operation = &run->operation;
+    if (operation->inputs->count == 0)
         return ROWPOOL_OK; /* nobody is needed */
     for (size_t i = 0; i < pool->devices.used; i++) {
         rp_device *device = &pool->devices.items[i];
-        if (device->backend->lacks(device, map) == NULL)
+        if (device->backend->unsupported_reason(device, operation) == NULL)
             add_participant(run, device);
     }
-    if (run->n_participants == 0 && rp_code_is_there(&map->code) && (map->processes || pool->devices.automatic)) {
+    if (run->n_participants == 0 && rp_code_is_there(&operation->code) &&
+        (operation->processes || pool->devices.automatic)) {
         rp_device *processes;
         RP_TRY(rp_pool_processes(pool, &processes, error));
         add_participant(run, processes);
     }
-    if (pool->host->backend->lacks(pool->host, map) == NULL)
+    if (pool->host->backend->unsupported_reason(pool->host, operation) == NULL)
         add_host(run);
     return run->n_participants == 0 && run->host == NULL ? nobody_can(run, error) : ROWPOOL_OK;
 }
@@ -70,7 +71,7 @@ static rowpool_status no_memory(const rp_run *run, rowpool_error *error)
 
 void rp_run_release_data(rp_run *run)
 {
-    for (size_t i = 0; i < run->map.code.n_inputs; i++) {
+    for (size_t i = 0; i < run->operation.code.n_inputs; i++) {
         rp_data_release(run->data[i]);
         run->data[i] = NULL;
     }
@@ -87,14 +88,14 @@ static bool somebody_keeps_copies(const rp_run *run)
 /* Of several inputs that stay on devices the one with the most partitions says how the rows are cut. */
 static rowpool_status prepare_work(rp_run *run, rowpool_error *error)
 {
-    const rp_map *map = &run->map;
+    const rp_operation *operation = &run->operation;
     rowpool_data *finest = NULL;
-    for (size_t i = 0; somebody_keeps_copies(run) && i < map->code.n_inputs; i++) {
-        run->data[i] = rp_data_find(run->pool, &map->inputs[i], !rp_map_splits(map));
+    for (size_t i = 0; somebody_keeps_copies(run) && i < operation->code.n_inputs; i++) {
+        run->data[i] = rp_data_find(run->pool, &operation->inputs[i], !rp_operation_splits(operation));
         if (run->data[i] != NULL && (finest == NULL || run->data[i]->n_partitions > finest->n_partitions))
             finest = run->data[i];
     }
-    rowpool_status status = rp_work_queue_init(&run->work, map, finest, rp_run_is_in_order(run), error);
+    rowpool_status status = rp_work_queue_init(&run->work, operation, finest, rp_run_is_in_order(run), error);
     if (status != ROWPOOL_OK)
         rp_run_release_data(run);
     return status;
@@ -126,15 +127,15 @@ static void join_pool(rp_run *run)
     pthread_mutex_unlock(&pool->lock);
 }
 
-rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const rp_stream *stream, rp_queue *queue,
-                           rowpool_error *error)
+rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *operation, const rp_stream *stream,
+                           rp_queue *queue, rowpool_error *error)
 {
-    *run = (rp_run){.pool = pool, .map = *map, .queue = queue, .left = rp_map_bytes(map)};
-    run->map.text_hash = rp_text_hash(map->function->source);
+    *run = (rp_run){.pool = pool, .operation = *operation, .queue = queue, .left = rp_operation_bytes(operation)};
+    run->operation.text_hash = rp_text_hash(operation->function->source);
     if (stream != NULL)
         run->stream = *stream;
     run->begun = rp_clock_ns();
-    rp_run_timeout(run, map->timeout_ms > 0 ? map->timeout_ms : -1);
+    rp_run_timeout(run, operation->timeout_ms > 0 ? operation->timeout_ms : -1);
     run->participants = calloc(pool->devices.used + 2, sizeof *run->participants);
     rowpool_status status = run->participants == NULL ? no_memory(run, error) : choose_participants(run, error);
     if (status == ROWPOOL_OK)
@@ -167,7 +168,7 @@ void rp_run_destroy(rp_run *run)
 void rp_run_timeout(rp_run *run, int timeout_ms)
 {
     int64_t deadline = timeout_ms < 0 ? RP_NO_DEADLINE : rp_clock_ns() + (int64_t)timeout_ms * 1000000;
-    atomic_store(&run->patience.deadline, deadline);
+    atomic_store(&run->cancellation.deadline, deadline);
 }
 
 void rp_run_record(rp_run *run, const rowpool_error *error)
@@ -181,7 +182,7 @@ void rp_run_record(rp_run *run, const rowpool_error *error)
 void rp_run_stop(rp_run *run)
 {
     run->stop = true;
-    atomic_store(&run->patience.cancelled, true);
+    atomic_store(&run->cancellation.cancelled, true);
 }
 
 void rp_run_fail(rp_run *run, const rowpool_error *error)
@@ -198,21 +199,21 @@ static size_t rows_given(rp_run *run)
 
 bool rp_run_is_over(rp_run *run)
 {
-    if (run->stop || atomic_load_explicit(&run->patience.cancelled, memory_order_relaxed))
+    if (run->stop || atomic_load_explicit(&run->cancellation.cancelled, memory_order_relaxed))
         return true;
-    int64_t deadline = atomic_load_explicit(&run->patience.deadline, memory_order_relaxed);
+    int64_t deadline = atomic_load_explicit(&run->cancellation.deadline, memory_order_relaxed);
     if (!rp_is_past(deadline) || rp_work_queue_is_empty(&run->work))
         return false;
     rowpool_error error;
     rp_fail(&error, ROWPOOL_ETIMEDOUT, "the time of %lld ms is up after %zu of %zu rows",
-            (long long)(deadline - run->begun) / 1000000, rows_given(run), run->map.inputs->count);
+            (long long)(deadline - run->begun) / 1000000, rows_given(run), run->operation.inputs->count);
     rp_run_fail(run, &error);
     return true;
 }
 
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 {
-    const rp_rows *rows = run->map.inputs;
+    const rp_rows *rows = run->operation.inputs;
     rowpool_error ending;
     if (run->status == ROWPOOL_OK && (!rp_work_queue_is_empty(&run->work) || run->ready != NULL)) {
         rp_fail(&ending, ROWPOOL_ECANCELED, "cancelled after %zu of %zu rows", rows_given(run), rows->count);
@@ -223,8 +224,8 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->map.name, rows->count,
-           rp_map_elements(&run->map), rows->dtype->name, run->map.columns, run->chunks,
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->operation.name,
+           rows->count, rp_operation_elements(&run->operation), rows->dtype->name, run->operation.columns, run->chunks,
            run->status == ROWPOOL_OK ? "done" : run->error.message);
     if (run->status != ROWPOOL_OK && error != NULL)
         *error = run->error;
@@ -237,12 +238,12 @@ enum { CHUNK_TEXT = 256 };
 
 static void describe_chunk(const rp_run *run, const rp_chunk *chunk, char text[CHUNK_TEXT])
 {
-    const size_t row = rp_map_index(&run->map, chunk);
+    const size_t row = rp_operation_index(&run->operation, chunk);
     if (chunk->partial)
-        snprintf(text, CHUNK_TEXT, "%s: elements %zu to %zu of row %zu", run->map.name, chunk->begin, chunk->end - 1,
-                 row);
+        snprintf(text, CHUNK_TEXT, "%s: elements %zu to %zu of row %zu", run->operation.name, chunk->begin,
+                 chunk->end - 1, row);
     else
-        snprintf(text, CHUNK_TEXT, "%s: rows %zu to %zu", run->map.name, row, row + chunk->rows - 1);
+        snprintf(text, CHUNK_TEXT, "%s: rows %zu to %zu", run->operation.name, row, row + chunk->rows - 1);
 }
 
 static void trace_task(const rp_run *run, const rp_task *task)
@@ -280,9 +281,9 @@ static bool next_chunk(rp_run *run, rp_participant *participant, rp_chunk *chunk
         .device = device,
         .limits = {.work = rp_share_work(run, participant),
                    .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
-                   .rows = run->map.chunk_rows > 0 ? run->map.chunk_rows : SIZE_MAX,
-                   .result = rp_map_row_bytes(&run->map),
-                   .whole = !rp_map_splits(&run->map)},
+                   .rows = run->operation.chunk_rows > 0 ? run->operation.chunk_rows : SIZE_MAX,
+                   .result = rp_operation_row_bytes(&run->operation),
+                   .whole = !rp_operation_splits(&run->operation)},
         .max_partition = participant->max_partition,
         .whole_to_keep = whole,
         .whole_if_kept = whole && run->n_participants <= 1,
@@ -309,25 +310,25 @@ void rp_run_return(rp_run *run, const rp_chunk *chunk)
 
 static void use_copies(rp_run *run, rp_task *task)
 {
-    for (size_t i = 0; i < run->map.code.n_inputs; i++)
+    for (size_t i = 0; i < run->operation.code.n_inputs; i++)
         if (run->data[i] != NULL)
-            task->resident[i] = rp_data_use(run->data[i], task->device, &task->chunk, task->participant->max_partition);
+            task->uses[i] = rp_data_use(run->data[i], task->device, &task->chunk, task->participant->max_partition);
 }
 
 /* Whether a task made a copy of more rows than its own: its time says nothing about its device's rate. */
 static bool copied_more(const rp_run *run, const rp_task *task, size_t i)
 {
-    const rp_rows *rows = &run->map.inputs[i];
-    const rp_resident *use = &task->resident[i];
+    const rp_rows *rows = &run->operation.inputs[i];
+    const rp_partition_use *use = &task->uses[i];
     return use->keep && use->copy != NULL &&
            rp_chunk_elements(rows, &use->tile) > rp_chunk_elements(rows, &task->chunk);
 }
 
 static void record_copies(rp_run *run, rp_task *task)
 {
-    for (size_t i = 0; i < run->map.code.n_inputs; i++) {
+    for (size_t i = 0; i < run->operation.code.n_inputs; i++) {
         task->late |= copied_more(run, task, i);
-        rp_data_copied(run->data[i], &task->resident[i]);
+        rp_data_copied(run->data[i], &task->uses[i]);
     }
 }
 
@@ -335,10 +336,10 @@ static void record_copies(rp_run *run, rp_task *task)
 static bool settle_copies(rp_run *run, rp_task *task, rowpool_status status)
 {
     bool without = false;
-    for (size_t i = 0; i < run->map.code.n_inputs; i++) {
-        without |= task->resident[i].keep && status == ROWPOOL_ENOMEM;
+    for (size_t i = 0; i < run->operation.code.n_inputs; i++) {
+        without |= task->uses[i].keep && status == ROWPOOL_ENOMEM;
         task->late |= copied_more(run, task, i);
-        rp_data_task_ended(run->data[i], &task->resident[i], status);
+        rp_data_task_ended(run->data[i], &task->uses[i], status);
     }
     return without;
 }
@@ -349,11 +350,11 @@ static rp_task *take_task(rp_run *run, rp_participant *participant, const rp_chu
 {
     rp_task *task = run->free_tasks;
     run->free_tasks = task->next;
-    *task = (rp_task){.map = &run->map,
+    *task = (rp_task){.operation = &run->operation,
                       .chunk = *chunk,
                       .device = participant->device,
                       .home = run->queue,
-                      .patience = &run->patience,
+                      .cancellation = &run->cancellation,
                       .run = run,
                       .participant = participant,
                       .begin = rp_clock_now()};
@@ -489,7 +490,8 @@ static void ask_builders(rp_run *run)
     for (size_t i = 0; i < run->n_participants; i++) {
         rp_participant *participant = &run->participants[i];
         rp_device *device = participant->device;
-        if (participant->state == RP_PARTICIPANT_BUILDING && device->backend->ready(device, &run->map, run->stood_in))
+        if (participant->state == RP_PARTICIPANT_BUILDING &&
+            device->backend->ready(device, &run->operation, run->stood_in))
             participant->state = RP_PARTICIPANT_READY;
     }
     run->stood_in = 0;

@@ -38,7 +38,7 @@ typedef struct rp_participant {
 typedef struct rp_result_buffer {
     struct rp_result_buffer *next; /* in the order of rows and elements */
     rp_chunk chunk;
-    _Alignas(64) char bytes[]; /* rp_map_chunk_bytes */
+    _Alignas(64) char bytes[]; /* rp_operation_chunk_bytes */
 } rp_result_buffer;
 
 /* Where the results of a stream go. each NULL: to the map's array instead. */
@@ -52,11 +52,11 @@ typedef struct rp_run rp_run;
 struct rp_run {
     rp_run *next, **link; /* among the pool's */
     rowpool *pool;
-    rp_map map;
+    rp_operation operation;
     rp_stream stream;
     rp_floating callers; /* the floating-point environment of a stream's callback; all else runs in the default one */
     rp_queue *queue;     /* where complete tasks arrive; NULL: finish waits for them, in the order of submission */
-    rp_patience patience;
+    rp_cancellation cancellation;
     int64_t begun; /* in rp_clock_ns: messages count the time from it */
     atomic_size_t rows_done;
 
@@ -86,8 +86,8 @@ struct rp_run {
 /* ---- run.c ------------------------------------------------------------------------------------------------------ */
 
 /* Prepares a run; map and stream are copied. queue NULL: for rp_run_whole. ENODEVICE: no device can run the function. */
-rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_map *map, const rp_stream *stream, rp_queue *queue,
-                           rowpool_error *error);
+rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *operation, const rp_stream *stream,
+                           rp_queue *queue, rowpool_error *error);
 void rp_run_destroy(rp_run *run);
 
 /* Gives up data that stays, once the run is over. */

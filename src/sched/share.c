@@ -53,7 +53,7 @@ void rp_share_remember(const rp_run *run, const rp_participant *participant)
         device->rate = participant->rate;
         device->left_out = 0;
     } else if (others.rate > 0) {
-        device->left_out += (double)(rp_map_bytes(&run->map) - run->left) / others.rate;
+        device->left_out += (double)(rp_operation_bytes(&run->operation) - run->left) / others.rate;
     }
 }
 
@@ -62,8 +62,8 @@ void rp_share_remember(const rp_run *run, const rp_participant *participant)
 size_t rp_share_bytes(const rp_run *run, const rp_chunk *chunk)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < run->map.code.n_inputs; i++)
-        bytes += rp_chunk_elements(&run->map.inputs[i], chunk) * run->map.code.element[i];
+    for (size_t i = 0; i < run->operation.code.n_inputs; i++)
+        bytes += rp_chunk_elements(&run->operation.inputs[i], chunk) * run->operation.code.element[i];
     return bytes;
 }
 

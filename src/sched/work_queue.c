@@ -5,10 +5,10 @@
 #include "base/checked.h"
 #include "sched/pool.h"
 
-rowpool_status rp_work_queue_init(rp_work_queue *queue, const rp_map *map, rowpool_data *data, bool in_order,
-                                  rowpool_error *error)
+rowpool_status rp_work_queue_init(rp_work_queue *queue, const rp_operation *operation, rowpool_data *data,
+                                  bool in_order, rowpool_error *error)
 {
-    *queue = (rp_work_queue){.map = map, .in_order = in_order};
+    *queue = (rp_work_queue){.operation = operation, .in_order = in_order};
     if (data == NULL || data->n_partitions == 0)
         return ROWPOOL_OK;
     queue->data = data;
@@ -28,12 +28,12 @@ void rp_work_queue_destroy(rp_work_queue *queue)
 
 bool rp_work_queue_is_empty(const rp_work_queue *queue)
 {
-    return queue->cursor.row >= queue->map->inputs->count && queue->n_again == 0;
+    return queue->cursor.row >= queue->operation->inputs->count && queue->n_again == 0;
 }
 
 void rp_work_queue_drop(rp_work_queue *queue)
 {
-    queue->cursor.row = queue->map->inputs->count;
+    queue->cursor.row = queue->operation->inputs->count;
 }
 
 /* ---- Partitions ------------------------------------------------------------------------------------------------- */
@@ -81,8 +81,8 @@ static void take_from_partition(rp_work_queue *queue, const rp_take *take, rp_ch
         limits.work = rp_max(limits.work, 2 * partition->bytes);
     limits.rows = rp_min(limits.rows, partition->chunk.row + partition->chunk.rows - cursor->row);
     if (partition->chunk.partial)
-        limits.work = rp_min(limits.work, (partition->chunk.end - cursor->begin) * queue->map->code.element[0]);
-    rp_split_next(queue->map->inputs, queue->map->code.n_inputs, &limits, cursor, chunk);
+        limits.work = rp_min(limits.work, (partition->chunk.end - cursor->begin) * queue->operation->code.element[0]);
+    rp_split_next(queue->operation->inputs, queue->operation->code.n_inputs, &limits, cursor, chunk);
     while (queue->first_partition < queue->data->n_partitions && is_taken(queue, queue->first_partition))
         queue->first_partition++;
     if (queue->first_partition == queue->data->n_partitions)
@@ -93,13 +93,13 @@ static void take_from_partition(rp_work_queue *queue, const rp_take *take, rp_ch
 
 bool rp_work_queue_next(rp_work_queue *queue, const rp_take *take, rp_chunk *chunk)
 {
-    const rp_map *map = queue->map;
+    const rp_operation *operation = queue->operation;
     if (queue->n_again > 0) {
         *chunk = queue->again[--queue->n_again];
         return true;
     }
     if (queue->data == NULL)
-        return rp_split_next(map->inputs, map->code.n_inputs, &take->limits, &queue->cursor, chunk);
+        return rp_split_next(operation->inputs, operation->code.n_inputs, &take->limits, &queue->cursor, chunk);
     if (rp_work_queue_is_empty(queue))
         return false;
     take_from_partition(queue, take, chunk);

@@ -5,7 +5,7 @@
 #include "sched/data.h"
 
 typedef struct {
-    const rp_map *map;
+    const rp_operation *operation;
     rp_chunk *again; /* chunks to run again; they go first */
     size_t n_again, capacity;
     rp_cursor cursor;       /* where the next new chunk begins */
@@ -25,8 +25,8 @@ typedef struct {
 } rp_take;
 
 /* data NULL: no rows stay on devices. ENOMEM. */
-rowpool_status rp_work_queue_init(rp_work_queue *queue, const rp_map *map, rowpool_data *data, bool in_order,
-                                  rowpool_error *error);
+rowpool_status rp_work_queue_init(rp_work_queue *queue, const rp_operation *operation, rowpool_data *data,
+                                  bool in_order, rowpool_error *error);
 void rp_work_queue_destroy(rp_work_queue *queue);
 
 /* Takes the next chunk for a device; false when nothing is left. */

@@ -3,15 +3,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "device/opencl/opencl.h"
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/trace.h"
+#include "device/opencl/opencl.h"
 
 enum { MOST_EVENTS = 2 * ROWPOOL_MOST_INPUTS + 2 }; /* uploads, two kernels */
 
 /* A copy of a tile that stays: strided rows without the gaps between them. */
-struct rp_kept {
+struct rp_device_copy {
     rp_cl_buffer data, offsets;
 };
 
@@ -24,12 +24,12 @@ typedef struct {
     cl_mem arguments, results; /* these three are those of the lane or of a copy, or this chunk's own: */
     bool own_memory;           /* windows on the host's arrays */
     size_t result_bytes;
-    size_t stride[ROWPOOL_MOST_INPUTS];   /* of the rows as they lie in `data` */
-    cl_ulong first[ROWPOOL_MOST_INPUTS];  /* which element of `data` is the chunk's first, */
-    cl_ulong at_row[ROWPOOL_MOST_INPUTS]; /* and which of `offsets` */
-    rp_kept *made[ROWPOOL_MOST_INPUTS];   /* copies that came with this chunk */
-    rp_cl_guard *first_launch;            /* a driver compiles meanwhile, perhaps on a thread of its own */
-    bool launched[RP_CL_KERNELS];         /* forms that were enqueued for this chunk */
+    size_t stride[ROWPOOL_MOST_INPUTS];        /* of the rows as they lie in `data` */
+    cl_ulong first[ROWPOOL_MOST_INPUTS];       /* which element of `data` is the chunk's first, */
+    cl_ulong at_row[ROWPOOL_MOST_INPUTS];      /* and which of `offsets` */
+    rp_device_copy *made[ROWPOOL_MOST_INPUTS]; /* copies that came with this chunk */
+    rp_cl_guard *first_launch;                 /* a driver compiles meanwhile, perhaps on a thread of its own */
+    bool launched[RP_CL_KERNELS];              /* forms that were enqueued for this chunk */
     cl_event events[MOST_EVENTS]; /* of all that is enqueued before the read: an earlier failure need not show there */
     const char *what[MOST_EVENTS];
     size_t n_events;
@@ -101,17 +101,17 @@ static rowpool_status upload_packed(const rp_device *device, rp_cl_chunk *chunk,
 static rowpool_status place_arguments(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
     const rp_cl_device *state = device->state;
-    const rp_map *map = chunk->task->map;
+    const rp_operation *operation = chunk->task->operation;
     cl_int code;
-    chunk->arguments = clCreateBuffer(state->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, map->arguments_size,
-                                      (void *)(uintptr_t)map->arguments, &code);
+    chunk->arguments = clCreateBuffer(state->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                                      operation->arguments_size, (void *)(uintptr_t)operation->arguments, &code);
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clCreateBuffer", code, error);
 }
 
 static rowpool_status place_results(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
     const rp_cl_device *state = device->state;
-    chunk->result_bytes = rp_map_chunk_bytes(chunk->task->map, &chunk->task->chunk);
+    chunk->result_bytes = rp_operation_chunk_bytes(chunk->task->operation, &chunk->task->chunk);
     if (state->shared)
         return window(device, chunk->task->results, chunk->result_bytes, CL_MEM_READ_WRITE, &chunk->results, error);
     RP_TRY(reserve(device, &chunk->lane->results, chunk->result_bytes, error));
@@ -131,8 +131,8 @@ typedef struct {
 
 static source source_of(const rp_task *task, size_t i, const rp_chunk *chunk)
 {
-    const rp_rows *rows = &task->map->inputs[i];
-    const rowpool_block_input input = rp_map_block(task->map, chunk).input[i];
+    const rp_rows *rows = &task->operation->inputs[i];
+    const rowpool_block_input input = rp_operation_block(task->operation, chunk).input[i];
     return (source){.rows = rows,
                     .count = chunk->rows,
                     .data = input.data,
@@ -194,10 +194,10 @@ static rowpool_status place_on_device(const rp_device *device, rp_cl_chunk *chun
 }
 
 /* The chunk's rows in the copy of a tile. */
-static void place_in_copy(rp_cl_chunk *chunk, size_t i, const rp_kept *copy)
+static void place_in_copy(rp_cl_chunk *chunk, size_t i, const rp_device_copy *copy)
 {
-    const rp_rows *rows = &chunk->task->map->inputs[i];
-    const rp_chunk *tile = &chunk->task->resident[i].tile, *part = &chunk->task->chunk;
+    const rp_rows *rows = &chunk->task->operation->inputs[i];
+    const rp_chunk *tile = &chunk->task->uses[i].tile, *part = &chunk->task->chunk;
     chunk->data[i] = copy->data.memory;
     chunk->offsets[i] = part->partial ? NULL : copy->offsets.memory;
     chunk->stride[i] = rows->width;
@@ -207,8 +207,8 @@ static void place_in_copy(rp_cl_chunk *chunk, size_t i, const rp_kept *copy)
 
 static rowpool_status place_and_keep(const rp_device *device, rp_cl_chunk *chunk, size_t i, rowpool_error *error)
 {
-    const source from = source_of(chunk->task, i, &chunk->task->resident[i].tile);
-    rp_kept *copy = chunk->made[i] = calloc(1, sizeof *copy);
+    const source from = source_of(chunk->task, i, &chunk->task->uses[i].tile);
+    rp_device_copy *copy = chunk->made[i] = calloc(1, sizeof *copy);
     if (copy == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
     RP_TRY(bring(device, chunk, &copy->data, &copy->offsets, &from, error));
@@ -220,17 +220,18 @@ static rowpool_status place_input(const rp_device *device, rp_cl_chunk *chunk, s
 {
     const rp_cl_device *state = device->state;
     const rp_task *task = chunk->task;
-    if (task->resident[i].copy != NULL) {
-        place_in_copy(chunk, i, task->resident[i].copy);
+    if (task->uses[i].copy != NULL) {
+        place_in_copy(chunk, i, task->uses[i].copy);
         return ROWPOOL_OK;
     }
-    if (task->resident[i].keep)
+    if (task->uses[i].keep)
         return place_and_keep(device, chunk, i, error);
     const source from = source_of(task, i, &task->chunk);
     if (from.bytes > device->info.largest_buffer)
-        return rp_fail(error, task->chunk.rows > 1 || rp_map_splits(task->map) ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE,
-                       "device %s (%s): the rows from %zu on have %zu bytes, more than a buffer may have",
-                       device->info.index, device->info.name, rp_map_index(task->map, &task->chunk), from.bytes);
+        return rp_fail(
+            error, task->chunk.rows > 1 || rp_operation_splits(task->operation) ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE,
+            "device %s (%s): the rows from %zu on have %zu bytes, more than a buffer may have", device->info.index,
+            device->info.name, rp_operation_index(task->operation, &task->chunk), from.bytes);
     chunk->stride[i] = from.rows->stride;
     return (state->shared ? place_in_host_memory : place_on_device)(device, chunk, i, &from, error);
 }
@@ -241,7 +242,7 @@ static rowpool_status place(const rp_device *device, rp_cl_chunk *chunk, rowpool
     chunk->own_memory = state->shared;
     RP_TRY(place_arguments(device, chunk, error));
     RP_TRY(place_results(device, chunk, error));
-    for (size_t i = 0; i < chunk->task->map->code.n_inputs; i++)
+    for (size_t i = 0; i < chunk->task->operation->code.n_inputs; i++)
         RP_TRY(place_input(device, chunk, i, error));
     return ROWPOOL_OK;
 }
@@ -298,7 +299,7 @@ static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk,
             return rp_cl_fail(device, "clSetKernelArg", code, error);
     }
     const size_t local[2] = {group, 1};
-    size_t columns = chunk->task->map->columns;
+    size_t columns = chunk->task->operation->columns;
     const size_t global[2] = {launch_width(state, chunk, form, items, group),
                               rp_ceil_div(columns, columns_per_item(state, columns))};
     cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL,
@@ -315,8 +316,8 @@ static size_t rows_of_item(const rp_device *device, const rp_cl_chunk *chunk)
     if (!state->long_items)
         return 1;
     size_t rows = chunk->task->chunk.rows, elements = 0;
-    for (size_t i = 0; i < chunk->task->map->code.n_inputs; i++)
-        elements += rp_chunk_elements(&chunk->task->map->inputs[i], &chunk->task->chunk);
+    for (size_t i = 0; i < chunk->task->operation->code.n_inputs; i++)
+        elements += rp_chunk_elements(&chunk->task->operation->inputs[i], &chunk->task->chunk);
     size_t wanted = 32768 / (state->group * rp_max(1, elements / rp_max(1, rows)));
     size_t balanced = rows / (state->group * 4 * rp_max(1, device->info.units));
     return rp_max(rp_ceil_div(rows, MOST_LONG_ITEMS), rp_max(1, rp_min(rp_min(wanted, balanced), 64)));
@@ -333,7 +334,7 @@ enum { ITEM_BYTES = 128 << 10 }; /* of rows, for one long item: they outweigh it
 /* Rows of one width for a long item: a multiple of so many, and enough items to keep the units busy. */
 static size_t equal_rows_of_item(const rp_device *device, const rp_cl_chunk *chunk, size_t multiple)
 {
-    const rp_rows *rows = chunk->task->map->inputs;
+    const rp_rows *rows = chunk->task->operation->inputs;
     size_t wanted = ITEM_BYTES / (multiple * rows->dtype->size * rp_max(1, rows->width));
     size_t count = chunk->task->chunk.rows;
     size_t balanced = count / (multiple * 8 * rp_max(1, device->info.units));
@@ -343,9 +344,9 @@ static size_t equal_rows_of_item(const rp_device *device, const rp_cl_chunk *chu
 static rowpool_status launch_rows(const rp_device *device, rp_cl_chunk *chunk, rowpool_error *error)
 {
     const rp_cl_device *state = device->state;
-    const rp_map *map = chunk->task->map;
-    cl_ulong count = chunk->task->chunk.rows, width = map->inputs->width, stride = chunk->stride[0];
-    cl_ulong columns = map->columns, columns_each = columns_per_item(state, columns);
+    const rp_operation *operation = chunk->task->operation;
+    cl_ulong count = chunk->task->chunk.rows, width = operation->inputs->width, stride = chunk->stride[0];
+    cl_ulong columns = operation->columns, columns_each = columns_per_item(state, columns);
     cl_ulong rows_per_item = state->long_items ? equal_rows_of_item(device, chunk, 1) : 1;
     cl_mem data = memory_or(chunk->data[0], chunk);
     const argument arguments[] = {ARGUMENT(data),           ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
@@ -360,8 +361,9 @@ static rowpool_status launch_blocks(const rp_device *device, rp_cl_chunk *chunk,
 {
     enum { BLOCK = 64 }; /* rows */
     const rp_cl_device *state = device->state;
-    const rp_map *map = chunk->task->map;
-    cl_ulong count = chunk->task->chunk.rows, columns = map->columns, columns_each = columns_per_item(state, columns);
+    const rp_operation *operation = chunk->task->operation;
+    cl_ulong count = chunk->task->chunk.rows, columns = operation->columns,
+             columns_each = columns_per_item(state, columns);
     cl_ulong rows_per_item = equal_rows_of_item(device, chunk, BLOCK);
     cl_mem data = memory_or(chunk->data[0], chunk);
     const argument arguments[] = {ARGUMENT(data),           ARGUMENT(chunk->first[0]), ARGUMENT(chunk->arguments),
@@ -387,15 +389,15 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
 {
     const rp_cl_device *state = device->state;
     const rp_task *task = chunk->task;
-    const rp_rows *rows = task->map->inputs;
+    const rp_rows *rows = task->operation->inputs;
     size_t positions = rp_chunk_elements(rows, &task->chunk) + task->chunk.rows;
-    size_t carried = 2 * task->map->columns *
-                     rp_cl_accumulator_size(task->map->code.compiled.accumulator_size); /* head and tail */
+    size_t carried = 2 * task->operation->columns *
+                     rp_cl_accumulator_size(task->operation->code.compiled.accumulator_size); /* head and tail */
     size_t span = span_length(device, positions, rows->dtype->size, carried);
     size_t items = rp_max(1, rp_ceil_div(positions, span));
     RP_TRY(reserve(device, &chunk->lane->carry, items * carried, error));
 
-    cl_ulong count = task->chunk.rows, stride = chunk->stride[0], columns = task->map->columns, length = span;
+    cl_ulong count = task->chunk.rows, stride = chunk->stride[0], columns = task->operation->columns, length = span;
     cl_ulong columns_each = columns_per_item(state, columns), first = task->chunk.begin;
     cl_ulong width = task->chunk.partial ? rp_chunk_elements(rows, &task->chunk) : rows->width;
     cl_int ragged = chunk->offsets[0] != NULL, partial = task->chunk.partial;
@@ -444,9 +446,9 @@ static rowpool_status launch_spans(const rp_device *device, rp_cl_chunk *chunk, 
 static size_t longest_row(const rp_task *task)
 {
     size_t longest = 0;
-    for (size_t i = 0; i < task->map->code.n_inputs; i++)
+    for (size_t i = 0; i < task->operation->code.n_inputs; i++)
         for (size_t row = 0; row < task->chunk.rows; row++)
-            longest = rp_max(longest, rp_rows_width(&task->map->inputs[i], task->chunk.row + row));
+            longest = rp_max(longest, rp_rows_width(&task->operation->inputs[i], task->chunk.row + row));
     return longest;
 }
 
@@ -455,15 +457,16 @@ static rowpool_status launch_bodies(const rp_device *device, rp_cl_chunk *chunk,
     enum { MOST_RENDERED = 16384, FIXED = 7, EACH = 8 };
     const rp_cl_device *state = device->state;
     const rp_task *task = chunk->task;
-    const rp_map *map = task->map;
+    const rp_operation *operation = task->operation;
     if (rp_cl_is_renderer(device) && longest_row(task) > MOST_RENDERED)
         return rp_fail(error, ROWPOOL_EDEVICE,
                        "device %s (%s): it ends long loops early, and a row has more than %d "
                        "elements",
                        device->info.index, device->info.name, MOST_RENDERED);
-    cl_ulong count = task->chunk.rows, index = rp_map_index(map, &task->chunk), columns = map->columns;
+    cl_ulong count = task->chunk.rows, index = rp_operation_index(operation, &task->chunk),
+             columns = operation->columns;
     cl_ulong columns_each = columns_per_item(state, columns), rows_per_item = rows_of_item(device, chunk);
-    const rowpool_block block = rp_map_block(map, &task->chunk);
+    const rowpool_block block = rp_operation_block(operation, &task->chunk);
     struct {
         cl_mem data, offsets;
         cl_ulong width, stride;
@@ -490,15 +493,15 @@ static rowpool_status launch_bodies(const rp_device *device, rp_cl_chunk *chunk,
                          ARGUMENTS(arguments), error);
 }
 
-rp_cl_kernel rp_cl_form(const rp_device *device, const rp_map *map, size_t program_width, bool partial)
+rp_cl_kernel rp_cl_form(const rp_device *device, const rp_operation *operation, size_t program_width, bool partial)
 {
     enum { SHORT_ROW = 512 }; /* elements */
-    const rp_rows *rows = map->inputs;
-    if (map->function->form == ROWPOOL_BODY)
+    const rp_rows *rows = operation->inputs;
+    if (operation->function->form == ROWPOOL_BODY)
         return RP_CL_BODIES;
     if (rows->offsets != NULL || partial || rows->width > SHORT_ROW)
         return RP_CL_SPANS;
-    return rp_cl_is_blocky(device, map) && program_width == rows->width ? RP_CL_BLOCKS : RP_CL_ROWS;
+    return rp_cl_is_blocky(device, operation) && program_width == rows->width ? RP_CL_BLOCKS : RP_CL_ROWS;
 }
 
 static rowpool_status launch(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, rowpool_error *error)
@@ -556,7 +559,7 @@ static void release_memory(cl_mem memory)
         clReleaseMemObject(memory);
 }
 
-void rp_cl_drop(rp_device *device, rp_kept *copy)
+void rp_cl_drop(rp_device *device, rp_device_copy *copy)
 {
     if (copy != NULL && device != NULL) {
         release_memory(copy->data.memory);
@@ -630,7 +633,7 @@ static rowpool_status enqueue_guarded(const rp_device *device, rp_cl_chunk *chun
 {
     const bool *launched = chunk->kernels->launched;
     const rp_task *task = chunk->task;
-    rp_cl_kernel form = rp_cl_form(device, task->map, chunk->kernels->program->width, task->chunk.partial);
+    rp_cl_kernel form = rp_cl_form(device, task->operation, chunk->kernels->program->width, task->chunk.partial);
     if (launched[form] && (form != RP_CL_SPANS || launched[RP_CL_COMBINE]))
         return enqueue(device, chunk, form, listening, error);
     rp_cl_guard *guard = chunk->first_launch = malloc(sizeof *guard);
@@ -719,20 +722,20 @@ void rp_cl_rehearse(rp_device *device, rp_cl_program *program, unsigned forms)
 {
     const rowpool_function function = {.form = program->form};
     char *arguments = calloc(1, program->arguments_size);
-    const rp_map map = {.function = &function,
-                        .name = program->name,
-                        .code = {.compiled = {.arguments_size = program->arguments_size,
-                                              .result_size = program->result_size,
-                                              .accumulator_size = program->accumulator_size},
-                                 .n_inputs = 1},
-                        .inputs = {{.dtype = rp_dtype_of(program->dtype),
-                                    .dtype_id = program->dtype,
-                                    .width = program->width,
-                                    .stride = program->width}},
-                        .arguments = arguments,
-                        .arguments_size = program->arguments_size,
-                        .columns = 1};
-    rp_task task = {.map = &map, .device = device};
+    const rp_operation operation = {.function = &function,
+                                    .name = program->name,
+                                    .code = {.compiled = {.arguments_size = program->arguments_size,
+                                                          .result_size = program->result_size,
+                                                          .accumulator_size = program->accumulator_size},
+                                             .n_inputs = 1},
+                                    .inputs = {{.dtype = rp_dtype_of(program->dtype),
+                                                .dtype_id = program->dtype,
+                                                .width = program->width,
+                                                .stride = program->width}},
+                                    .arguments = arguments,
+                                    .arguments_size = program->arguments_size,
+                                    .columns = 1};
+    rp_task task = {.operation = &operation, .device = device};
     rowpool_error error;
     for (int form = 0; form < RP_CL_KERNELS; form++) {
         if ((forms & 1U << form) == 0)
@@ -767,7 +770,7 @@ static void trace_command(const rp_device *device, const rp_cl_chunk *chunk, cl_
     if (command_time(event, CL_PROFILING_COMMAND_START, &begin) &&
         command_time(event, CL_PROFILING_COMMAND_END, &end) && first <= begin && begin <= end)
         rp_trace_span(device->info.name, what, host_time(chunk, first, begin), host_time(chunk, first, end),
-                      chunk->task->map->name);
+                      chunk->task->operation->name);
 }
 
 /* What the device did and when: by its own clock, laid over the host's at the first command. */
@@ -796,7 +799,7 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *err
     }
     for (size_t i = 0; status == ROWPOOL_OK && i < ROWPOOL_MOST_INPUTS; i++)
         if (chunk->made[i] != NULL) {
-            task->resident[i].copy = chunk->made[i];
+            task->uses[i].copy = chunk->made[i];
             chunk->made[i] = NULL;
         }
     if (status == ROWPOOL_OK)

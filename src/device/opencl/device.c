@@ -9,10 +9,10 @@
 #include "base/thread.h"
 #include "base/trace.h"
 
-static const char *lacks(const rp_device *device, const rp_map *map)
+static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
 {
     (void)device;
-    return rp_map_lacks_text(map);
+    return rp_operation_unsupported_reason(operation);
 }
 
 size_t rp_cl_accumulator_size(size_t said)
@@ -28,7 +28,7 @@ const rp_backend rp_backend_opencl = {
     .close = rp_cl_close,
     .submit = rp_cl_submit,
     .finish = rp_cl_finish,
-    .lacks = lacks,
+    .unsupported_reason = unsupported_reason,
     .drop = rp_cl_drop,
     .ready = rp_cl_ready,
     .waits = true,

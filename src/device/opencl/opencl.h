@@ -136,7 +136,7 @@ void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane);
 /* ---- program.c -------------------------------------------------------------------------------------------------- */
 
 /* Whether a map's rows are such as rp_row_blocks takes. */
-bool rp_cl_is_blocky(const rp_device *device, const rp_map *map);
+bool rp_cl_is_blocky(const rp_device *device, const rp_operation *operation);
 
 /* The lane's kernels for a chunk, built when they are not there yet; their program is in use until rp_cl_program_leave.
  * EBUILD: with the beginning of the build log. What does not build is not tried again. */
@@ -164,7 +164,7 @@ void rp_cl_unused_free(rp_cl_unused *unused, bool forked);
 void rp_cl_program_free(rp_cl_program *program, bool forked);
 
 /* What rp_backend.ready is. */
-bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes);
+bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes);
 
 /* Does the next of what was ordered of the builder. The device's lock is held, and given up meanwhile. False: nothing is
  * left. */
@@ -202,10 +202,10 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *task, rowpool_error *err
 rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *error);
 
 /* The form in which a program does chunks of a map: whole rows, or parts of one. */
-rp_cl_kernel rp_cl_form(const rp_device *device, const rp_map *map, size_t program_width, bool partial);
+rp_cl_kernel rp_cl_form(const rp_device *device, const rp_operation *operation, size_t program_width, bool partial);
 
 /* Runs forms of a program, of which there is a bit each, on no rows: drivers compile at the first launch. */
 void rp_cl_rehearse(rp_device *device, rp_cl_program *program, unsigned forms);
-void rp_cl_drop(rp_device *device, rp_kept *copy);
+void rp_cl_drop(rp_device *device, rp_device_copy *copy);
 
 #endif

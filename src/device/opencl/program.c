@@ -93,33 +93,33 @@ static rowpool_status build(const rp_device *device, rp_cl_program *entry, rowpo
 
 /* What programs are looked up by. */
 typedef struct {
-    const rp_map *map;
+    const rp_operation *operation;
     size_t width; /* 0: none in particular */
 } wanted;
 
 /* The text decides, not whose it is: a function may be gone, and another one at its place. */
 static bool serves(const rp_cl_program *program, const wanted *what)
 {
-    const rp_map *map = what->map;
-    const rowpool_compiled *sizes = &map->code.compiled;
-    return program->hash == map->text_hash && program->dtype == map->inputs->dtype_id &&
-           program->form == map->function->form && program->arguments_size == sizes->arguments_size &&
+    const rp_operation *operation = what->operation;
+    const rowpool_compiled *sizes = &operation->code.compiled;
+    return program->hash == operation->text_hash && program->dtype == operation->inputs->dtype_id &&
+           program->form == operation->function->form && program->arguments_size == sizes->arguments_size &&
            program->result_size == sizes->result_size && program->accumulator_size == sizes->accumulator_size &&
-           strcmp(program->source, map->function->source) == 0;
+           strcmp(program->source, operation->function->source) == 0;
 }
 
-bool rp_cl_is_blocky(const rp_device *device, const rp_map *map)
+bool rp_cl_is_blocky(const rp_device *device, const rp_operation *operation)
 {
     const rp_cl_device *state = device->state;
-    const rp_rows *rows = map->inputs;
-    return state->long_items && map->function->form == ROWPOOL_FOLD && rows->offsets == NULL &&
+    const rp_rows *rows = operation->inputs;
+    return state->long_items && operation->function->form == ROWPOOL_FOLD && rows->offsets == NULL &&
            rows->stride == rows->width && rows->width > 0 && rows->width <= RP_CL_MOST_BLOCK_WIDTH;
 }
 
 /* The program that would be best for a map. */
-static wanted best_for(const rp_device *device, const rp_map *map)
+static wanted best_for(const rp_device *device, const rp_operation *operation)
 {
-    return (wanted){map, rp_cl_is_blocky(device, map) ? map->inputs->width : 0};
+    return (wanted){operation, rp_cl_is_blocky(device, operation) ? operation->inputs->width : 0};
 }
 
 /* The programs that serve a map, each NULL where there is none. */
@@ -157,9 +157,9 @@ static rowpool_status add_entry(rp_device *device, const wanted *what, size_t wi
                                 rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    const rp_map *map = what->map;
-    const rowpool_compiled *sizes = &map->code.compiled;
-    char *name = strdup(map->name), *source = strdup(map->function->source);
+    const rp_operation *operation = what->operation;
+    const rowpool_compiled *sizes = &operation->code.compiled;
+    char *name = strdup(operation->name), *source = strdup(operation->function->source);
     rp_cl_program *fresh = calloc(1, sizeof *fresh);
     if (fresh == NULL || name == NULL || source == NULL) {
         free(fresh);
@@ -170,9 +170,9 @@ static rowpool_status add_entry(rp_device *device, const wanted *what, size_t wi
     *fresh = (rp_cl_program){.next = state->programs,
                              .name = name,
                              .source = source,
-                             .hash = map->text_hash,
-                             .form = map->function->form,
-                             .dtype = map->inputs->dtype_id,
+                             .hash = operation->text_hash,
+                             .form = operation->function->form,
+                             .dtype = operation->inputs->dtype_id,
                              .arguments_size = sizes->arguments_size,
                              .accumulator_size = sizes->accumulator_size,
                              .result_size = sizes->result_size,
@@ -367,13 +367,13 @@ bool rp_cl_build_next(rp_device *device)
     return true;
 }
 
-bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
+bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
 {
     rp_cl_device *state = device->state;
     bool ready = true;
     if (state->build_waits)
         return true;
-    const wanted best = best_for(device, map);
+    const wanted best = best_for(device, operation);
     rp_cl_unused unused = {0};
     pthread_mutex_lock(&state->lock);
     choice found = find(state, &best);
@@ -382,7 +382,7 @@ bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
         entry = found.other;
     bool failed = found.plain != NULL && found.plain->state == RP_CL_FAILED; /* which is for submit to say */
     if (!failed && (entry != NULL || add_entry(device, &best, best.width, &entry, NULL) == ROWPOOL_OK)) {
-        rp_cl_kernel form = rp_cl_form(device, map, entry->width, false);
+        rp_cl_kernel form = rp_cl_form(device, operation, entry->width, false);
         ready = entry->state == RP_CL_FAILED || (entry->state == RP_CL_BUILT && atomic_load(&entry->launched[form]));
         if (!ready && pays(entry, bytes) && entry->state != RP_CL_BUILDING)
             order(device, entry, form);
@@ -399,7 +399,7 @@ bool rp_cl_ready(rp_device *device, const rp_map *map, size_t bytes)
 static void note_other(rp_device *device, const rp_task *task, const wanted *what, rp_cl_program *best)
 {
     rp_cl_device *state = device->state;
-    const rp_rows *rows = task->map->inputs;
+    const rp_rows *rows = task->operation->inputs;
     if (best == NULL && add_entry(device, what, what->width, &best, NULL) != ROWPOOL_OK)
         return;
     bool worth = pays(best, rp_chunk_elements(rows, &task->chunk) * rows->dtype->size);
@@ -408,7 +408,7 @@ static void note_other(rp_device *device, const rp_task *task, const wanted *wha
     if (state->build_waits)
         build_entry(device, best, 0, NULL);
     else
-        order(device, best, rp_cl_form(device, task->map, what->width, false));
+        order(device, best, rp_cl_form(device, task->operation, what->width, false));
 }
 
 /* The program that serves a chunk best, of those that are built; where none is, the one for no width, which is built
@@ -417,7 +417,7 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
                                      rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    const wanted best = best_for(device, task->map);
+    const wanted best = best_for(device, task->operation);
     for (bool noted = false;;) {
         choice found = find(state, &best);
         if (found.best != NULL && found.best->state == RP_CL_BUILT) {

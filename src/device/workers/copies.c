@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "device/workers/workers.h"
 #include "base/checked.h"
+#include "device/workers/workers.h"
 
 static void copy_rows(char *into, const rp_rows *rows, const rp_chunk *tile)
 {
@@ -25,16 +25,16 @@ static bool takes_too_many(int descriptor)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)descriptor >= limit.rlim_cur / 2;
 }
 
-static rowpool_status make_copy(const rp_rows *rows, const rp_chunk *tile, rp_kept **made, rowpool_error *error)
+static rowpool_status make_copy(const rp_rows *rows, const rp_chunk *tile, rp_device_copy **made, rowpool_error *error)
 {
     size_t bytes = rp_chunk_elements(rows, tile) * rows->dtype->size;
     size_t offsets_at = rp_ceil_div(bytes, sizeof *rows->offsets) * sizeof *rows->offsets;
     bool ragged = rows->offsets != NULL && !tile->partial;
     size_t offset_bytes = ragged ? (tile->rows + 1) * sizeof *rows->offsets : 0;
-    rp_kept *copy = malloc(sizeof *copy);
+    rp_device_copy *copy = malloc(sizeof *copy);
     if (copy == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    *copy = (rp_kept){.offsets_at = offsets_at};
+    *copy = (rp_device_copy){.offsets_at = offsets_at};
     if (rp_region_open(&copy->region, offsets_at + offset_bytes, error) != ROWPOOL_OK) {
         free(copy);
         return ROWPOOL_ENOMEM; /* or descriptors: it can do without */
@@ -52,7 +52,7 @@ static rowpool_status make_copy(const rp_rows *rows, const rp_chunk *tile, rp_ke
     return ROWPOOL_OK;
 }
 
-void rp_workers_drop_copy(rp_device *device, rp_kept *copy)
+void rp_workers_drop_copy(rp_device *device, rp_device_copy *copy)
 {
     (void)device;
     rp_region_close(&copy->region);
@@ -62,22 +62,22 @@ void rp_workers_drop_copy(rp_device *device, rp_kept *copy)
 rowpool_status rp_workers_make_copies(const rp_workers_flight *flight, rowpool_error *error)
 {
     rp_task *task = flight->task;
-    for (size_t i = 0; i < task->map->code.n_inputs; i++) {
-        rp_resident *resident = &task->resident[i];
-        if (resident->keep && flight->map->data[i].kind == RP_REACH_COPY)
-            RP_TRY(make_copy(&task->map->inputs[i], &resident->tile, &resident->copy, error));
+    for (size_t i = 0; i < task->operation->code.n_inputs; i++) {
+        rp_partition_use *uses = &task->uses[i];
+        if (uses->keep && flight->operation->data[i].kind == RP_REACH_COPY)
+            RP_TRY(make_copy(&task->operation->inputs[i], &uses->tile, &uses->copy, error));
     }
     return ROWPOOL_OK;
 }
 
 void rp_workers_look_in_copy(const rp_task *task, size_t i, rowpool_block_input *input)
 {
-    const rp_rows *rows = &task->map->inputs[i];
-    const rp_resident *resident = &task->resident[i];
-    char *base = resident->copy->region.base;
-    const int64_t *offsets = (const void *)(base + resident->copy->offsets_at);
-    input->data = base + rp_chunk_begin_in(rows, &resident->tile, &task->chunk) * rows->dtype->size;
+    const rp_rows *rows = &task->operation->inputs[i];
+    const rp_partition_use *uses = &task->uses[i];
+    char *base = uses->copy->region.base;
+    const int64_t *offsets = (const void *)(base + uses->copy->offsets_at);
+    input->data = base + rp_chunk_begin_in(rows, &uses->tile, &task->chunk) * rows->dtype->size;
     input->stride = rows->width;
     if (input->offsets != NULL)
-        input->offsets = offsets + (task->chunk.row - resident->tile.row);
+        input->offsets = offsets + (task->chunk.row - uses->tile.row);
 }

@@ -12,18 +12,18 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "base/checked.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "device/workers/workers.h"
 
 /* ---- Submit and finish ------------------------------------------------------------------------------------------ */
 
-static bool lacks_workers(const rp_workers *state, const rp_workers_map *map)
+static bool lacks_workers(const rp_workers *state, const rp_workers_map *operation)
 {
     for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state == RP_WORKERS_EMPTY || !rp_workers_serves(&state->slots[i], map))
+        if (state->slots[i].state == RP_WORKERS_EMPTY || !rp_workers_serves(&state->slots[i], operation))
             return true;
     return false;
 }
@@ -32,14 +32,14 @@ static bool lacks_workers(const rp_workers *state, const rp_workers_map *map)
 static rowpool_status enter(rp_workers *state, rp_workers_flight *flight, rowpool_error *error)
 {
     pthread_mutex_lock(&state->lock);
-    flight->map = rp_workers_enter_map(state, flight->task->map);
+    flight->operation = rp_workers_enter_map(state, flight->task->operation);
     pthread_mutex_unlock(&state->lock);
-    if (flight->map == NULL)
+    if (flight->operation == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     rowpool_status status = rp_workers_make_copies(flight, error);
     if (status != ROWPOOL_OK) {
         pthread_mutex_lock(&state->lock);
-        rp_workers_leave_map(state, flight->map);
+        rp_workers_leave_map(state, flight->operation);
         pthread_mutex_unlock(&state->lock);
     }
     return status;
@@ -65,7 +65,7 @@ rowpool_status rp_workers_submit(rp_device *device, rp_task *task, rowpool_error
     flight->number = ++state->numbers;
     rp_workers_list_push(&state->queue, flight);
     rp_workers_dispatch(state, &done);
-    if (lacks_workers(state, flight->map))
+    if (lacks_workers(state, flight->operation))
         rp_workers_wake(state);
     pthread_mutex_unlock(&state->lock);
     rp_workers_deliver(&done);
@@ -81,7 +81,7 @@ rowpool_status rp_workers_finish(rp_device *device, rp_task *task, rowpool_error
     pthread_mutex_lock(&state->lock);
     if (flight->buffer != NULL)
         rp_workers_give_buffer(state, flight->buffer);
-    rp_workers_leave_map(state, flight->map);
+    rp_workers_leave_map(state, flight->operation);
     pthread_mutex_unlock(&state->lock);
     free(flight);
     task->state = NULL;
@@ -236,9 +236,9 @@ static void drop(rp_workers *state)
     for (rp_workers_flight *flight; (flight = rp_workers_list_pop(&state->queue)) != NULL;)
         free(flight);
     while (state->maps != NULL) {
-        rp_workers_map *map = state->maps;
-        state->maps = map->next;
-        rp_workers_release_map(map);
+        rp_workers_map *operation = state->maps;
+        state->maps = operation->next;
+        rp_workers_release_map(operation);
     }
     pthread_mutex_unlock(&state->lock);
     destroy(state);

@@ -7,8 +7,8 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
-#include "device/workers/workers.h"
 #include "base/checked.h"
+#include "device/workers/workers.h"
 
 enum {
     BUFFER_LEAST = 64 << 10, /* bytes */
@@ -142,13 +142,13 @@ static rp_reach reach_of(const rp_region *region)
 
 size_t rp_workers_result_bytes(const rp_task *task)
 {
-    return rp_map_chunk_bytes(task->map, &task->chunk);
+    return rp_operation_chunk_bytes(task->operation, &task->chunk);
 }
 
 /* Whether the worker can write to task->results itself. */
 static bool in_place(const rp_workers_flight *flight)
 {
-    const rp_reach *reach = &flight->map->results;
+    const rp_reach *reach = &flight->operation->results;
     uint64_t address = (uintptr_t)flight->task->results, bytes = rp_workers_result_bytes(flight->task);
     return reach->kind == RP_REACH_REGION && address >= reach->address && bytes <= reach->bytes &&
            address - reach->address <= reach->bytes - bytes;
@@ -157,37 +157,37 @@ static bool in_place(const rp_workers_flight *flight)
 static void write_message(outgoing *message, const rp_workers_flight *flight)
 {
     const rp_task *task = flight->task;
-    const rp_map *map = task->map;
+    const rp_operation *operation = task->operation;
     rp_work *work = &message->work;
     *work = (rp_work){.number = flight->number,
-                      .map = flight->map->number,
-                      .code = map->code,
-                      .form = map->function->form,
-                      .block = rp_map_block(map, &task->chunk),
+                      .operation = flight->operation->number,
+                      .code = operation->code,
+                      .form = operation->function->form,
+                      .block = rp_operation_block(operation, &task->chunk),
                       .partial = task->chunk.partial,
-                      .columns = map->columns,
-                      .arguments = (uintptr_t)map->arguments,
-                      .arguments_size = map->arguments_size};
+                      .columns = operation->columns,
+                      .arguments = (uintptr_t)operation->arguments,
+                      .arguments_size = operation->arguments_size};
     message->n = 0;
-    if (flight->map->source_size > 0) {
-        snprintf(work->name, sizeof work->name, "%s", map->name);
-        work->source = (uintptr_t)map->function->source;
-        work->source_size = flight->map->source_size;
+    if (flight->operation->source_size > 0) {
+        snprintf(work->name, sizeof work->name, "%s", operation->name);
+        work->source = (uintptr_t)operation->function->source;
+        work->source_size = flight->operation->source_size;
     }
-    if (map->arguments_size <= RP_WORK_INLINE)
-        append(work, map->arguments, map->arguments_size);
-    for (size_t i = 0; i < map->code.n_inputs; i++) {
-        const rp_rows *rows = &map->inputs[i];
-        const rp_kept *copy = task->resident[i].copy;
+    if (operation->arguments_size <= RP_WORK_INLINE)
+        append(work, operation->arguments, operation->arguments_size);
+    for (size_t i = 0; i < operation->code.n_inputs; i++) {
+        const rp_rows *rows = &operation->inputs[i];
+        const rp_device_copy *copy = task->uses[i].copy;
         rowpool_block_input *input = &work->block.input[i];
         if (copy != NULL)
             rp_workers_look_in_copy(task, i, input);
         rp_reach whole = copy != NULL ? reach_of(&copy->region) : (rp_reach){0};
         size_t elements = copy != NULL ? rp_chunk_elements(rows, &task->chunk) : rp_chunk_span(rows, &task->chunk);
         size_t offsets = input->offsets == NULL ? 0 : (work->block.count + 1) * sizeof *input->offsets;
-        put_place(message, &work->data[i], copy != NULL ? &whole : &flight->map->data[i], input->data,
-                  elements * map->code.element[i]);
-        put_place(message, &work->offsets[i], copy != NULL ? &whole : &flight->map->offsets[i], input->offsets,
+        put_place(message, &work->data[i], copy != NULL ? &whole : &flight->operation->data[i], input->data,
+                  elements * operation->code.element[i]);
+        put_place(message, &work->offsets[i], copy != NULL ? &whole : &flight->operation->offsets[i], input->offsets,
                   offsets);
     }
     if (flight->buffer != NULL) {
@@ -195,18 +195,18 @@ static void write_message(outgoing *message, const rp_workers_flight *flight)
         rp_reach reach = reach_of(region);
         put_place(message, &work->results, &reach, region->base, rp_workers_result_bytes(task));
     } else {
-        put_place(message, &work->results, &flight->map->results, task->results, rp_workers_result_bytes(task));
+        put_place(message, &work->results, &flight->operation->results, task->results, rp_workers_result_bytes(task));
     }
 }
 
 /* ---- Dispatching: from the queue to the workers ----------------------------------------------------------------- */
 
-static rp_workers_slot *least_busy(const rp_workers *state, const rp_workers_map *map)
+static rp_workers_slot *least_busy(const rp_workers *state, const rp_workers_map *operation)
 {
     rp_workers_slot *least = NULL;
     for (size_t i = 0; i < state->workers; i++) {
         rp_workers_slot *slot = &state->slots[i];
-        if (slot->state == RP_WORKERS_READY && slot->tasks < RP_WORKERS_DEPTH && rp_workers_serves(slot, map) &&
+        if (slot->state == RP_WORKERS_READY && slot->tasks < RP_WORKERS_DEPTH && rp_workers_serves(slot, operation) &&
             (least == NULL || slot->tasks < least->tasks))
             least = slot;
     }
@@ -256,8 +256,9 @@ static sending send_to(rp_workers *state, rp_workers_slot *slot, rp_workers_flig
 
 bool rp_workers_is_unwanted(const rp_task *task)
 {
-    const rp_patience *patience = task->patience;
-    return patience != NULL && (atomic_load(&patience->cancelled) || rp_is_past(atomic_load(&patience->deadline)));
+    const rp_cancellation *cancellation = task->cancellation;
+    return cancellation != NULL &&
+           (atomic_load(&cancellation->cancelled) || rp_is_past(atomic_load(&cancellation->deadline)));
 }
 
 /* Takes tasks whose results were no longer wanted before they were sent off the head of the queue. */
@@ -276,7 +277,7 @@ void rp_workers_dispatch(rp_workers *state, rp_workers_list *done)
 {
     rp_workers_slot *slot;
     drop_unwanted(state, done);
-    while (state->queue.first != NULL && (slot = least_busy(state, state->queue.first->map)) != NULL) {
+    while (state->queue.first != NULL && (slot = least_busy(state, state->queue.first->operation)) != NULL) {
         switch (send_to(state, slot, state->queue.first)) {
         case SENT:
             rp_workers_list_push(&slot->sent, rp_workers_list_pop(&state->queue));
@@ -300,7 +301,8 @@ void rp_workers_dispatch(rp_workers *state, rp_workers_list *done)
 void rp_workers_deliver(rp_workers_list *done)
 {
     for (rp_workers_flight *flight; (flight = rp_workers_list_pop(done)) != NULL;)
-        rp_queue_push(flight->task->home, &flight->task->message.link); /* it may be finished, and freed, from here on */
+        rp_queue_push(flight->task->home,
+                      &flight->task->message.link); /* it may be finished, and freed, from here on */
 }
 
 void rp_workers_wake(const rp_workers *state)

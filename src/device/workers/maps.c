@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/workers/workers.h"
 #include "core/builtin.h"
+#include "device/workers/workers.h"
 
 enum {
     REACH_FILES = 1 << 20 /* arrays from this size on are looked up in /proc/self/maps: smaller ones are copied in the
@@ -31,33 +31,33 @@ uint64_t rp_workers_libraries(void)
 
 static void find_arrays(rp_workers_map *known)
 {
-    const rp_map *map = known->map;
-    rp_chunk whole = {.rows = map->inputs->count};
-    rowpool_block block = rp_map_block(map, &whole);
-    for (size_t i = 0; i < map->code.n_inputs; i++) {
-        const rp_rows *rows = &map->inputs[i];
+    const rp_operation *operation = known->operation;
+    rp_chunk whole = {.rows = operation->inputs->count};
+    rowpool_block block = rp_operation_block(operation, &whole);
+    for (size_t i = 0; i < operation->code.n_inputs; i++) {
+        const rp_rows *rows = &operation->inputs[i];
         size_t data = rp_chunk_span(rows, &whole) * rows->dtype->size;
         size_t offsets = rows->offsets == NULL ? 0 : (rows->count + 1) * sizeof *rows->offsets;
         rp_reach_find(block.input[i].data, data, data >= REACH_FILES, &known->data[i]);
         rp_reach_find(block.input[i].offsets, offsets, offsets >= REACH_FILES, &known->offsets[i]);
     }
-    size_t results = map->results == NULL ? 0 : whole.rows * rp_map_row_bytes(map);
-    rp_reach_find(map->results, results, false, &known->results);
+    size_t results = operation->results == NULL ? 0 : whole.rows * rp_operation_row_bytes(operation);
+    rp_reach_find(operation->results, results, false, &known->results);
 }
 
-rp_workers_map *rp_workers_enter_map(rp_workers *state, const rp_map *map)
+rp_workers_map *rp_workers_enter_map(rp_workers *state, const rp_operation *operation)
 {
     rp_workers_map *known = state->maps;
-    while (known != NULL && known->map != map)
+    while (known != NULL && known->operation != operation)
         known = known->next;
     if (known == NULL) {
         known = calloc(1, sizeof *known);
         if (known == NULL)
             return NULL;
-        known->map = map;
+        known->operation = operation;
         known->number = ++state->numbers;
-        known->source_size = state->kind->program ? strlen(map->function->source) + 1 : 0;
-        known->libraries = state->kind->program || rp_is_builtin(map->function) ? 0 : rp_workers_libraries();
+        known->source_size = state->kind->program ? strlen(operation->function->source) + 1 : 0;
+        known->libraries = state->kind->program || rp_is_builtin(operation->function) ? 0 : rp_workers_libraries();
         find_arrays(known);
         known->next = state->maps;
         state->maps = known;
@@ -68,7 +68,7 @@ rp_workers_map *rp_workers_enter_map(rp_workers *state, const rp_map *map)
 
 void rp_workers_release_map(rp_workers_map *known)
 {
-    for (size_t i = 0; i < known->map->code.n_inputs; i++) {
+    for (size_t i = 0; i < known->operation->code.n_inputs; i++) {
         rp_reach_release(&known->data[i]);
         rp_reach_release(&known->offsets[i]);
     }

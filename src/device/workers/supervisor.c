@@ -11,11 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/trace.h"
 #include "core/builtin.h"
+#include "device/workers/workers.h"
 
 enum {
     STOPPED_LOOKS = 8,          /* a worker found stopped so many times in a row, 250 ms apart, is given up, */
@@ -31,7 +31,7 @@ enum {
 static void rows_text(const rp_task *task, char text[ROWS_TEXT])
 {
     const rp_chunk *chunk = &task->chunk;
-    const size_t row = rp_map_index(task->map, chunk);
+    const size_t row = rp_operation_index(task->operation, chunk);
     if (chunk->partial)
         snprintf(text, ROWS_TEXT, "elements %zu to %zu of row %zu", chunk->begin, chunk->end - 1, row);
     else if (chunk->rows == 1)
@@ -189,7 +189,7 @@ static void trace_answer(const rp_workers_slot *slot, const rp_task *task, const
         return;
     snprintf(track, sizeof track, "worker process %d", (int)slot->worker.pid);
     rows_text(task, rows);
-    rp_trace_span(track, task->map->name, answer->begin, answer->end, rows);
+    rp_trace_span(track, task->operation->name, answer->begin, answer->end, rows);
 }
 
 /* Takes the oldest of a slot's tasks off it. */
@@ -249,14 +249,14 @@ static bool is_to_blame(const rp_workers *state, const rp_workers_slot *slot)
     if (slot->tasks == 0 || atomic_load(&state->marks[index_of(state, slot)].number) < slot->sent.first->number ||
         rp_workers_is_unwanted(slot->sent.first->task))
         return false;
-    const rp_map *map = slot->sent.first->map->map;
+    const rp_operation *operation = slot->sent.first->operation->operation;
     if (slot->interrupted)
-        return map->once; /* it was killed for an earlier task, but had begun this one */
-    if (state->kind->program && rp_is_builtin(map->function)) /* it is the driver that ended the program */
+        return operation->once; /* it was killed for an earlier task, but had begun this one */
+    if (state->kind->program && rp_is_builtin(operation->function)) /* it is the driver that ended the program */
         return false;
     /* Whoever stops a process is mostly someone outside, and the rows have nothing to do with it; but a row function
      * may stop its own process. So the rows are blamed when this is not the first time in a row. */
-    return !slot->overdue || state->stops > 0 || map->once;
+    return !slot->overdue || state->stops > 0 || operation->once;
 }
 
 static void lose_tasks(rp_workers *state, rp_workers_slot *slot, const char *how, rp_workers_list *done)
@@ -402,7 +402,8 @@ static void dismiss_outdated(rp_workers *state, rp_workers_list *done)
 {
     for (size_t i = 0; state->queue.first != NULL && i < state->workers; i++) {
         rp_workers_slot *slot = &state->slots[i];
-        if (slot->state != RP_WORKERS_READY || slot->tasks > 0 || rp_workers_serves(slot, state->queue.first->map))
+        if (slot->state != RP_WORKERS_READY || slot->tasks > 0 ||
+            rp_workers_serves(slot, state->queue.first->operation))
             continue;
         rp_log(RP_LOG_WORKER, "worker process %d lacks a library that was loaded since: another takes its place",
                (int)slot->worker.pid);

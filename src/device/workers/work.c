@@ -63,16 +63,17 @@ static bool copied(rp_work_chunk *chunk, int failure, uint64_t address)
 /* ---- Arguments and text ----------------------------------------------------------------------------------------- */
 
 /* Bytes at an address in the parent, copied once for all chunks of a map. */
-static bool fetch_once(rp_work_chunk *chunk, rp_view_scratch *scratch, uint64_t *map, uint64_t address, size_t bytes)
+static bool fetch_once(rp_work_chunk *chunk, rp_view_scratch *scratch, uint64_t *operation, uint64_t address,
+                       size_t bytes)
 {
-    if (*map == chunk->work->map)
+    if (*operation == chunk->work->operation)
         return true;
-    *map = 0;
+    *operation = 0;
     if (rp_view_scratch_of(scratch, bytes) == NULL)
         return fail(chunk, RP_ANSWER_NO_MEMORY, 0);
     if (!copied(chunk, rp_view_copy(&chunk->memory->parent, scratch->base, address, bytes), address))
         return false;
-    *map = chunk->work->map;
+    *operation = chunk->work->operation;
     return true;
 }
 

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "core/map.h"
+#include "core/operation.h"
 #include "process/reach.h"
 #include "process/worker.h"
 
@@ -34,7 +34,7 @@ enum {
 
 typedef struct {
     uint64_t number;     /* the answer says it again */
-    uint64_t map;        /* tasks with the same one have the same arguments */
+    uint64_t operation;  /* tasks with the same one have the same arguments */
     rp_code code;        /* a worker that is a fork has the function at the same address; */
     rowpool_form form;   /* a program of its own needs its text: */
     uint64_t source;     /* the address in the parent, 0: it has none, */

@@ -31,7 +31,7 @@ enum {
  * them, and map something else there before the next map. */
 typedef struct rp_workers_map {
     struct rp_workers_map *next;
-    const rp_map *map;
+    const rp_operation *operation;
     uint64_t number;
     size_t tasks, source_size; /* bytes of the function's text */
     rp_reach data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], results;
@@ -50,7 +50,7 @@ typedef struct rp_workers_buffer {
 typedef struct rp_workers_flight {
     struct rp_workers_flight *next; /* in one list: the queue, a slot's, or those completed */
     rp_task *task;
-    rp_workers_map *map;
+    rp_workers_map *operation;
     rp_workers_buffer *buffer; /* NULL: not sent yet, or the worker writes to task->results itself */
     uint64_t number;
 } rp_workers_flight;
@@ -166,9 +166,9 @@ void rp_workers_deliver(rp_workers_list *done);
 void rp_workers_watch(rp_workers *state);
 
 /* Whether a slot's worker has all that a map needs. */
-static inline bool rp_workers_serves(const rp_workers_slot *slot, const rp_workers_map *map)
+static inline bool rp_workers_serves(const rp_workers_slot *slot, const rp_workers_map *operation)
 {
-    return slot->libraries >= map->libraries;
+    return slot->libraries >= operation->libraries;
 }
 
 /* Wakes the supervisor: there is work for a slot without a worker, or it is to stop. */
@@ -186,21 +186,21 @@ void rp_workers_free_buffer(rp_workers_buffer *buffer);
 uint64_t rp_workers_libraries(void);
 
 /* The entry of a map, made when this is its first task; it goes with its last. The lock is held. NULL: out of memory. */
-rp_workers_map *rp_workers_enter_map(rp_workers *state, const rp_map *map);
+rp_workers_map *rp_workers_enter_map(rp_workers *state, const rp_operation *operation);
 void rp_workers_leave_map(rp_workers *state, rp_workers_map *known);
 void rp_workers_release_map(rp_workers_map *known);
 
 /* ---- copies.c --------------------------------------------------------------------------------------------------- */
 
 /* A tile of private rows, once more in shared memory: strided rows without the gaps between them, then offsets. */
-struct rp_kept {
+struct rp_device_copy {
     rp_region region;
     size_t offsets_at;
 };
 
 /* Makes the copies that are to stay: of what workers would otherwise copy themselves. */
 rowpool_status rp_workers_make_copies(const rp_workers_flight *flight, rowpool_error *error);
-void rp_workers_drop_copy(rp_device *device, rp_kept *copy);
+void rp_workers_drop_copy(rp_device *device, rp_device_copy *copy);
 
 /* The chunk's rows as they lie in a copy: this process has it too, so that a worker that cannot map it can read it. */
 void rp_workers_look_in_copy(const rp_task *task, size_t i, rowpool_block_input *input);

@@ -1,6 +1,6 @@
 /* A map: which function over which rows, and where the results go. */
-#ifndef RP_CORE_MAP_H
-#define RP_CORE_MAP_H
+#ifndef RP_CORE_OPERATION_H
+#define RP_CORE_OPERATION_H
 
 #include "core/split.h"
 
@@ -39,46 +39,47 @@ typedef struct {
     bool host;                           /* it may run in this process */
     bool once;                           /* it must not run again where a worker died in it */
     bool processes;                      /* in a worker process, or not at all */
-} rp_map;
+} rp_operation;
 
 /* Bytes of one row's results. */
-static inline size_t rp_map_row_bytes(const rp_map *map)
+static inline size_t rp_operation_row_bytes(const rp_operation *operation)
 {
-    return map->columns * map->code.compiled.result_size;
+    return operation->columns * operation->code.compiled.result_size;
 }
 
 /* What functions and messages call the first row of a chunk. */
-static inline size_t rp_map_index(const rp_map *map, const rp_chunk *chunk)
+static inline size_t rp_operation_index(const rp_operation *operation, const rp_chunk *chunk)
 {
-    return map->first_row + chunk->row;
+    return operation->first_row + chunk->row;
 }
 
 /* Whether parts of a row can be put together. */
-static inline bool rp_map_splits(const rp_map *map)
+static inline bool rp_operation_splits(const rp_operation *operation)
 {
-    return map->code.compiled.part != NULL;
+    return operation->code.compiled.part != NULL;
 }
 
 /* Bytes of a chunk's results: of a part of a row, its accumulators. */
-static inline size_t rp_map_chunk_bytes(const rp_map *map, const rp_chunk *chunk)
+static inline size_t rp_operation_chunk_bytes(const rp_operation *operation, const rp_chunk *chunk)
 {
-    return chunk->partial ? map->columns * map->code.compiled.accumulator_size : chunk->rows * rp_map_row_bytes(map);
+    return chunk->partial ? operation->columns * operation->code.compiled.accumulator_size
+                          : chunk->rows * rp_operation_row_bytes(operation);
 }
 
 /* Elements and bytes of all inputs together. */
-size_t rp_map_elements(const rp_map *map);
-size_t rp_map_bytes(const rp_map *map);
+size_t rp_operation_elements(const rp_operation *operation);
+size_t rp_operation_bytes(const rp_operation *operation);
 
 /* What tells texts apart quickly. */
 uint64_t rp_text_hash(const char *text);
 
 /* Why OpenCL cannot run its function; NULL: it can. */
-const char *rp_map_lacks_text(const rp_map *map);
+const char *rp_operation_unsupported_reason(const rp_operation *operation);
 
 /* A chunk where it lies. */
-rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk);
+rowpool_block rp_operation_block(const rp_operation *operation, const rp_chunk *chunk);
 
 /* Computes a chunk in the calling thread, in the default floating-point environment. */
-void rp_map_compute(const rp_map *map, const rp_chunk *chunk, void *results);
+void rp_operation_compute(const rp_operation *operation, const rp_chunk *chunk, void *results);
 
 #endif

@@ -1,4 +1,4 @@
-#include "core/map.h"
+#include "core/operation.h"
 
 #include <string.h>
 
@@ -34,19 +34,19 @@ void rp_code_rows(const rp_code *code, const rowpool_block *block, const void *a
     }
 }
 
-size_t rp_map_elements(const rp_map *map)
+size_t rp_operation_elements(const rp_operation *operation)
 {
     size_t elements = 0;
-    for (size_t i = 0; i < map->code.n_inputs; i++)
-        elements += map->inputs[i].elements;
+    for (size_t i = 0; i < operation->code.n_inputs; i++)
+        elements += operation->inputs[i].elements;
     return elements;
 }
 
-size_t rp_map_bytes(const rp_map *map)
+size_t rp_operation_bytes(const rp_operation *operation)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < map->code.n_inputs; i++)
-        bytes += map->inputs[i].elements * map->inputs[i].dtype->size;
+    for (size_t i = 0; i < operation->code.n_inputs; i++)
+        bytes += operation->inputs[i].elements * operation->inputs[i].dtype->size;
     return bytes;
 }
 
@@ -65,11 +65,11 @@ uint64_t rp_text_hash(const char *text)
     return hash;
 }
 
-const char *rp_map_lacks_text(const rp_map *map)
+const char *rp_operation_unsupported_reason(const rp_operation *operation)
 {
-    if (map->processes)
+    if (operation->processes)
         return "it is to run in a worker process";
-    return map->function->source != NULL ? NULL : "it has no text for OpenCL";
+    return operation->function->source != NULL ? NULL : "it has no text for OpenCL";
 }
 
 static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
@@ -85,34 +85,34 @@ static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
     };
 }
 
-static void make_block(const rp_map *map, const rp_chunk *chunk, rowpool_block *block)
+static void make_block(const rp_operation *operation, const rp_chunk *chunk, rowpool_block *block)
 {
     rp_zero(block, sizeof *block);
     block->count = chunk->rows;
-    block->row = rp_map_index(map, chunk);
+    block->row = rp_operation_index(operation, chunk);
     block->first = chunk->begin;
-    for (size_t i = 0; i < map->code.n_inputs; i++)
-        block->input[i] = input_of(&map->inputs[i], chunk);
+    for (size_t i = 0; i < operation->code.n_inputs; i++)
+        block->input[i] = input_of(&operation->inputs[i], chunk);
 }
 
-rowpool_block rp_map_block(const rp_map *map, const rp_chunk *chunk)
+rowpool_block rp_operation_block(const rp_operation *operation, const rp_chunk *chunk)
 {
     rowpool_block block;
-    make_block(map, chunk, &block);
+    make_block(operation, chunk, &block);
     return block;
 }
 
-void rp_map_compute(const rp_map *map, const rp_chunk *chunk, void *results)
+void rp_operation_compute(const rp_operation *operation, const rp_chunk *chunk, void *results)
 {
     rowpool_block block;
     rp_floating before;
-    make_block(map, chunk, &block);
+    make_block(operation, chunk, &block);
     rp_floating_default(&before);
     if (chunk->partial) {
-        map->code.compiled.begin(map->arguments, map->columns, results);
-        map->code.compiled.part(&block, map->arguments, map->columns, results);
+        operation->code.compiled.begin(operation->arguments, operation->columns, results);
+        operation->code.compiled.part(&block, operation->arguments, operation->columns, results);
     } else {
-        rp_code_rows(&map->code, &block, map->arguments, map->columns, results);
+        rp_code_rows(&operation->code, &block, operation->arguments, operation->columns, results);
     }
     rp_floating_restore(&before);
 }

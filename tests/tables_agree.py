@@ -155,10 +155,13 @@ def find_header(row, case):
     return False, []
 
 
-def find_columns(names, columns, text):
+def find_columns(names, columns, text, notes):
     found = [i for i, name in enumerate(names) if name == text]
-    if not found and text.isdigit() and 1 <= int(text) <= columns:
-        found = [int(text) - 1]
+    numbered = int(text) - 1 if text.isdigit() and 1 <= int(text) <= columns else None
+    if found and numbered is not None and numbered not in found and names:
+        notes.append("which has that name")
+    if not found and numbered is not None:
+        found = [numbered]
     if not found:
         raise Refused("there is no such column")
     return found
@@ -250,14 +253,16 @@ def read_reference(case):
         names = [""] + names
         columns += 1
         notes.append("column 1 is unnamed")
+    if case.get("separator_line") and columns == 1:
+        notes.append("says what separates cells")
     if "g" not in case and columns > 1 and None in data:
         raise Refused("an empty line")
     data = [row if row is not None else [] if "g" in case else [""] for row in data]
 
-    skipped = {i for item in case["k"].split(",") for i in find_columns(names, columns, item)} if "k" in case else set()
+    skipped = {i for item in case["k"].split(",") for i in find_columns(names, columns, item, notes)} if "k" in case else set()
     labels, rule = None, None
     if case.get("L", "none") != "none":
-        found = find_columns(names, columns, case["L"])
+        found = find_columns(names, columns, case["L"], notes)
         if len(found) > 1:
             raise Refused("labels of one name")
         labels = found[0]
@@ -477,7 +482,7 @@ def same_numbers(a, b):
 
 NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 is unnamed", "holds row numbers",
          "left out", "is rounded", "becomes 0", "over a line end",
-         "is taken as a row"]
+         "is taken as a row", "which has that name", "says what separates cells"]
 
 
 def difference(case, answer, note):

@@ -2,6 +2,7 @@
  * right at every moment, and neither close nor the end of the process comes while one is at work. */
 #include <ftw.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -430,6 +431,12 @@ TEST(a_process_may_end_while_one_builds)
         }
 }
 
+/* A build that is done no sooner than exit() has begun. */
+TEST(exit_waits_for_a_build_under_way)
+{
+    assert_int_equal(run_and_end("gate", 0), 0);
+}
+
 /* Ends that nobody in the thread which ends the process has prepared: the pool is another's, jobs are the dispatcher's,
  * the pool is opened as the process or a thread ends. */
 TEST(a_process_may_end_wherever_one_builds)
@@ -536,6 +543,49 @@ static int open_with_small_default(void)
     return 0;
 }
 
+static atomic_bool building, ending, built;
+
+/* As the builder: from before the end until it has begun. */
+static void *build_into_the_end(void *unused)
+{
+    if (!rp_cl_build_begin(true))
+        _exit(2);
+    atomic_store(&building, true);
+    while (!atomic_load(&ending))
+        usleep(1000);
+    atomic_store(&built, true);
+    rp_cl_build_end(false);
+    return unused;
+}
+
+/* No build begins any more once the process ends. */
+static void *notice_the_end(void *unused)
+{
+    while (rp_cl_build_begin(false)) {
+        rp_cl_build_end(false);
+        usleep(1000);
+    }
+    atomic_store(&ending, true);
+    return unused;
+}
+
+/* Where what a compiler needs is destroyed. */
+static void check_built(void)
+{
+    _exit(atomic_load(&built) ? 0 : 1);
+}
+
+static int end_while_one_builds(void)
+{
+    pthread_t thread;
+    assert_int_equal(atexit(check_built), 0);
+    assert_int_equal(pthread_create(&thread, NULL, build_into_the_end, NULL), 0);
+    while (!atomic_load(&building))
+        usleep(1000);
+    assert_int_equal(pthread_create(&thread, NULL, notice_the_end, NULL), 0);
+    exit(0);
+}
+
 static int end_unprepared(const char *how, int milliseconds)
 {
     const bool again = strstr(how, "-again") != NULL;
@@ -594,6 +644,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(small_stacks_hurt_nobody_else),
         cmocka_unit_test(close_waits_for_the_builder),
         cmocka_unit_test(a_forked_child_does_not),
+        cmocka_unit_test(exit_waits_for_a_build_under_way),
         cmocka_unit_test(a_process_may_end_while_one_builds),
         cmocka_unit_test(a_process_may_end_wherever_one_builds),
     };
@@ -608,6 +659,8 @@ int main(int argc, char **argv)
     }
     if (argc > 2 && strcmp(argv[1], "refused") == 0)
         return fork_after_refusal();
+    if (argc > 2 && strcmp(argv[1], "gate") == 0)
+        return end_while_one_builds();
     if (argc > 2 && strcmp(argv[1], "small-default") == 0)
         return open_with_small_default();
     if (argc > 2)

@@ -86,6 +86,23 @@ TEST(groups_of_version_1)
     assert_int_equal(rowpool_cpu_count(), 1);
 }
 
+/* A group that allows more than the one above it does not have more. */
+TEST(the_smallest_of_all_groups_counts)
+{
+    no_groups();
+    put_file("/proc/self/cgroup", "4:cpu:/v1/deeper\n0::/v2/deeper\n");
+    put_file("/sys/fs/cgroup/v2/cpu.max", "100000 100000\n");
+    put_file("/sys/fs/cgroup/v2/deeper/cpu.max", "6400000 100000\n");
+    assert_int_equal(rowpool_cpu_count(), 1);
+    no_groups();
+    put_file("/proc/self/cgroup", "4:cpu:/v1/deeper\n0::/v2/deeper\n");
+    put_file("/sys/fs/cgroup/cpu/v1/cpu.cfs_quota_us", "100000\n");
+    put_file("/sys/fs/cgroup/cpu/v1/cpu.cfs_period_us", "100000\n");
+    put_file("/sys/fs/cgroup/cpu/v1/deeper/cpu.cfs_quota_us", "6400000\n");
+    put_file("/sys/fs/cgroup/cpu/v1/deeper/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(rowpool_cpu_count(), 1);
+}
+
 TEST(lines_that_are_none)
 {
     const size_t all = at_most(SIZE_MAX);
@@ -98,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_of_version_2),
         cmocka_unit_test(groups_of_version_1),
+        cmocka_unit_test(the_smallest_of_all_groups_counts),
         cmocka_unit_test(lines_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,9 @@ TEST(reads_numbers)
         {"7", "int64 1x1 | 7", {{0}}},
         {"-9223372036854775808,9223372036854775807\n", "int64 1x2 | -9223372036854775808 9223372036854775807", {{0}}},
         {"+5,-0,007\n", "int64 1x3 | 5 0 7", {{0}}},
+        {"0x1F,-0Xa\n", "int64 1x2 | 31 -10", {{0}}},
+        {"0x1F,-0Xa\n", "float32 1x2 | 31 -10", {{'T', "float32"}}},
+        {"0x1F,0x1.8p3\n", "float64 1x2 | 31 12", {{0}}},
         {"1,2.5\n3,4\n", "float64 2x2 | 1 2.5 | 3 4", {{0}}},
         {"1,2\n3,4e0\n5,6\n", "float64 3x2 | 1 2 | 3 4 | 5 6", {{0}}},
         {"nan,inf\n-inf,1e308\n", "float64 2x2 | nan inf | -inf 1e+308", {{0}}},
@@ -733,6 +736,18 @@ TEST(tells_columns_of_one_name_apart)
         {"a,b,a\n1,2,3\n", "int64 1x1 | 2", {{'k', "a"}}},
         {"a,b,a\n1,2,3\n", "int64 1x2 | 1 2", {{'k', "3"}}},
         {"a,b,a\n1,2,3\n", "int64 1x2 (a) | 3: 1 2", {{'L', "3"}}},
+        {"id,0,1\n5,6,7\n",
+         "int64 1x2 <--skip 1 takes column 3, which has that name; --skip 01 takes column 1> | 5 6",
+         {{'k', "1"}, {'H', "yes"}}},
+        {"id,0,1\n5,6,7\n",
+         "int64 1x2 <--labels 1 takes column 3, which has that name; --labels 01 takes column 1> (1) | 7: 5 6",
+         {{'L', "1"}, {'H', "yes"}}},
+        {"id,0,1\n5,6,7\n", "int64 1x2 (id) | 5: 6 7", {{'L', "01"}, {'H', "yes"}}},
+        {"1,2010\n5,6\n", "int64 1x1 | 6", {{'k', "1"}, {'H', "yes"}}},
+        {"id,2010\n5,6\n", "int64 1x1 | 5", {{'k', "2010"}, {'H', "yes"}}},
+        {"2,1,1\n5,6,7\n",
+         "int64 1x1 <--skip 1 takes column 2, which has that name; --skip 01 takes column 1> | 5",
+         {{'k', "1"}, {'H', "yes"}}},
     };
     static const text_case refused[] = {
         {"b,a,a\n1,2,3\n",
@@ -841,6 +856,16 @@ TEST(reads_other_ways_to_write_numbers)
          {{0}}},
         {"\"sep=\t\"\r\n1\t2\r\n", "int64 1x2 | 1 2", {{0}}},
         {"sep=;\n1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
+        {"sep=x\n1\n2\n",
+         "int64 2x1 <the first line, sep=x, says what separates cells and is no row; behind an empty line it is one> | "
+         "1 "
+         "| 2",
+         {{0}}},
+        {"sep=x\n1\n",
+         "int64 1x1 <the first line, sep=x, says what separates cells and is no row; behind an empty line it is one> | "
+         "1",
+         {{'D', ","}}},
+        {"\nsep=x\n1\n", "int64 1x1 | 1", {{0}}},
         {"sep=,x\n1,2\n", "int64 1x1 | 1", {{'H', "yes"}, {'k', "x"}}},
     };
     static const text_case refused[] = {
@@ -849,6 +874,9 @@ TEST(reads_other_ways_to_write_numbers)
          "line 1, column 2: '1\xe2\x80\xaf"
          "000' is no number; --skip 2 leaves the column out, --header yes takes this row "
          "as names",
+         {{0}}},
+        {"sep=x",
+         "the file is empty: there is not even a header, only a first line, sep=x, that says what separates cells",
          {{0}}},
         {"sep=;\n1;2\n3\n", "line 3 has 1 cell where the first row has 2; --ragged takes rows of any length", {{0}}},
     };
@@ -990,6 +1018,9 @@ TEST(refuses_bad_text_with_its_place)
          "line 1, column 2: '2,5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
          {{0}}},
         {"1\n0x\n", "line 2, column 1: '0x' is no number", {{0}}},
+        {"1\nnan(0x7)\n", "line 2, column 1: 'nan(0x7)' is no number", {{0}}},
+        {"1\n-NaN()\n", "line 2, column 1: '-NaN()' is no float32", {{'T', "float32"}}},
+        {"0x1F\n0x1.8p3\n", "line 2, column 1: '0x1.8p3' is no int64", {{'T', "int64"}}},
         {"1\n\" 2\"\n", "line 2, column 1: ' 2' is no number", {{0}}},
         {"1,2\n3,\n",
          "line 2, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",

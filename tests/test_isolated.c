@@ -17,6 +17,7 @@
 #include "device/workers/workers.h"
 #include "longest_run.h"
 #include "sched/pool.h"
+#include "spacious.h"
 #include "support.h"
 
 enum { ROWS = 150000, WIDTH = 7 };
@@ -386,49 +387,36 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
-/* Structs as large as they may be, of a long row, which needs most of them at once. */
-static const rowpool_function spacious = {
-    .size = sizeof spacious,
-    .name = "spacious",
-    .source = "typedef struct { uint32_t x[4096]; } arguments_t;\n"
-              "typedef arguments_t accumulator_t, result_t;\n"
-              "static accumulator_t identity(arguments_t args)\n{\n"
-              "    for (int i = 0; i < 4096; i++)\n        args.x[i] = 0;\n"
-              "    return args;\n}\n"
-              "static accumulator_t element(accumulator_t a, element_t x, size_t index, arguments_t args)\n{\n"
-              "    a.x[index % 4096] += (uint)x + args.x[index % 4096];\n"
-              "    return a;\n}\n"
-              "static accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t args)\n{\n"
-              "    for (int i = 0; i < 4096; i++)\n        a.x[i] += b.x[i];\n"
-              "    return a;\n}\n"
-              "static result_t finish(accumulator_t a, size_t width, arguments_t args)\n{\n"
-              "    return a;\n}\n",
-    .arguments_size = ROWPOOL_MOST_STRUCT_BYTES,
-    .accumulator_size = ROWPOOL_MOST_STRUCT_BYTES,
-    .result_size = ROWPOOL_MOST_STRUCT_BYTES};
-
+/* Of a long row, which needs most of them at once; and on every kind of device, since it is one limit. */
 TEST(structs_as_large_as_they_may_be)
 {
-    enum { LONG = 20 * 4096, FIELDS = 4096 };
-    int32_t *data = malloc(LONG * sizeof *data);
-    uint32_t *results = malloc(FIELDS * sizeof *results);
-    assert_true(data != NULL && results != NULL);
+    enum { LONG = 4 * 4096, FIELDS = ROWPOOL_MOST_STRUCT_BYTES / sizeof(uint32_t) };
+    static const char *const words[] = {"isolated", "cpu", "fork", "host"};
+    static int32_t data[LONG];
+    static uint32_t arguments[FIELDS], results[FIELDS];
     for (size_t i = 0; i < LONG; i++)
         data[i] = (int32_t)(i % FIELDS);
+    for (uint32_t i = 0; i < FIELDS; i++)
+        arguments[i] = i % 3;
     const rowpool_rows row = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = LONG};
     const rowpool_call call = {.size = sizeof call,
                                .function = &spacious,
                                .inputs = &row,
+                               .arguments = arguments,
+                               .arguments_size = sizeof arguments,
                                .results = results,
-                               .results_size = FIELDS * sizeof *results};
-    rowpool_error error;
-    rowpool *pool = open_isolated();
-    assert_ok(rowpool_map(pool, &call, &error), error);
-    for (uint32_t i = 0; i < FIELDS; i++)
-        assert_int_equal(results[i], LONG / FIELDS * i);
-    rowpool_close(pool);
-    free(data);
-    free(results);
+                               .results_size = sizeof results,
+                               .allow_host = true};
+    for (size_t k = 0; k < COUNT_OF(words); k++) {
+        rowpool_error error;
+        rowpool *pool = open_with(words[k], 0, ROWPOOL_ISOLATE_NEVER);
+        memset(results, 0xff, sizeof results);
+        assert_ok(rowpool_map(pool, &call, &error), error);
+        for (uint32_t i = 0; i < FIELDS; i++)
+            assert_int_equal(results[i], LONG / FIELDS * (i + i % 3));
+        assert_int_equal(failures_of(pool), 0);
+        rowpool_close(pool);
+    }
 }
 
 static const rowpool_function endless = {.size = sizeof endless,
@@ -478,6 +466,114 @@ TEST(a_function_that_never_ends_in_the_helper)
         rowpool_job_release(jobs[i]);
     }
     assert_false(test_has_child());
+}
+
+/* While a driver may be compiling it is given more time; where it is not, it has had it. */
+TEST(a_helper_that_compiles_is_given_its_time)
+{
+    enum { LOOKS = 7 }; /* more than another one is given */
+    const int32_t data[1] = {0};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 1};
+    uint32_t result;
+    const rowpool_call call = {
+        .size = sizeof call, .function = &endless, .inputs = &rows, .results = &result, .results_size = sizeof result};
+    rowpool *pool = open_isolated();
+    rp_workers *workers = pool->devices.items[0].state;
+    rowpool_job *job;
+    rowpool_error error;
+    assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
+    while (atomic_load(&workers->marks[0].number) == 0)
+        usleep(1000);
+    assert_ok(rowpool_job_timeout(job, 0, &error), error);
+    rp_workers_slot_state now = RP_WORKERS_READY;
+    for (unsigned looks = 0; looks < LOOKS && now == RP_WORKERS_READY;) {
+        atomic_store(&workers->marks[0].submitting, true); /* as it says itself while it builds */
+        usleep(1000);
+        pthread_mutex_lock(&workers->lock);
+        looks = workers->slots[0].unwanted;
+        now = workers->slots[0].state;
+        pthread_mutex_unlock(&workers->lock);
+    }
+    assert_int_equal(now, RP_WORKERS_READY);
+    assert_int_equal(rowpool_job_poll(job, NULL), ROWPOOL_ENOTREADY);
+    atomic_store(&workers->marks[0].submitting, false);
+    assert_int_equal(rowpool_job_wait(job, -1, NULL), ROWPOOL_ETIMEDOUT);
+    rowpool_job_release(job);
+    rowpool_close(pool);
+}
+
+/* Where a function that runs in this process's memory says that it has begun, waits, and says that it has ended. */
+typedef struct {
+    atomic_uint begun, goes, ended;
+} signs;
+
+static const rowpool_function patient = {.size = sizeof patient,
+                                         .name = "patient",
+                                         .form = ROWPOOL_BODY,
+                                         .source = "typedef struct { ulong signs; } arguments_t;\n"
+                                                   "typedef uint32_t result_t;\n"
+                                                   "ROW_BODY\n{\n"
+                                                   "    volatile __global uint *signs = (volatile __global uint "
+                                                   "*)args.signs;\n"
+                                                   "    signs[0] = 1;\n"
+                                                   "    while (signs[1] == 0)\n"
+                                                   "        ;\n"
+                                                   "    signs[2] = 1;\n"
+                                                   "    return (uint32_t)index;\n}\n",
+                                         .arguments_size = 8,
+                                         .result_size = 4};
+
+static void *close_pool(void *pool)
+{
+    rowpool_close(pool);
+    return NULL;
+}
+
+/* With OpenCL in this process nothing stops a chunk that runs, and all that ends a map waits for it. */
+TEST(in_this_process_a_function_comes_to_its_end)
+{
+    enum { CANCEL, DEADLINE, TERMINATE, CLOSE, WAYS };
+    enum { FEW = 8 }; /* not all of them are under way at once */
+    const int32_t data[FEW] = {0};
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = FEW, .width = 1};
+    for (int how = 0; how < WAYS; how++) {
+        static signs own;
+        const uint64_t argument = (uintptr_t)&own;
+        uint32_t results[FEW];
+        const rowpool_call call = {.size = sizeof call,
+                                   .function = &patient,
+                                   .inputs = &rows,
+                                   .arguments = &argument,
+                                   .arguments_size = sizeof argument,
+                                   .results = results,
+                                   .results_size = sizeof results,
+                                   .chunk_rows = 1};
+        rowpool *pool = open_with("cpu", 0, ROWPOOL_ISOLATE_NEVER);
+        rowpool_job *job;
+        rowpool_error error;
+        pthread_t closes;
+        atomic_store(&own.begun, 0);
+        atomic_store(&own.goes, 0);
+        atomic_store(&own.ended, 0);
+        assert_ok(rowpool_map_async(pool, &call, NULL, NULL, &job, &error), error);
+        while (atomic_load(&own.begun) == 0)
+            usleep(1000);
+        if (how == CANCEL)
+            assert_ok(rowpool_job_cancel(job, &error), error);
+        else if (how == DEADLINE)
+            assert_ok(rowpool_job_timeout(job, 0, &error), error);
+        else if (how == TERMINATE)
+            assert_ok(rowpool_terminate(pool, &error), error);
+        assert_int_equal(pthread_create(&closes, NULL, close_pool, pool), 0);
+        assert_int_equal(rowpool_job_poll(job, NULL), ROWPOOL_ENOTREADY);
+        assert_int_equal(atomic_load(&own.ended), 0);
+        atomic_store(&own.goes, 1);
+        pthread_join(closes, NULL);
+        assert_int_equal(atomic_load(&own.ended), 1);
+        const rowpool_status status = rowpool_job_poll(job, NULL);
+        assert_int_equal(status, how == CLOSE ? ROWPOOL_OK : how == DEADLINE ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
+        rowpool_job_release(job);
+    }
 }
 
 /* A helper that gets so much address space, in KiB; its path, to be unlinked. */
@@ -965,6 +1061,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_function_that_always_crashes),
         cmocka_unit_test(structs_as_large_as_they_may_be),
         cmocka_unit_test(a_function_that_never_ends_in_the_helper),
+        cmocka_unit_test(a_helper_that_compiles_is_given_its_time),
+        cmocka_unit_test(in_this_process_a_function_comes_to_its_end),
         cmocka_unit_test(a_driver_that_never_gets_far),
         cmocka_unit_test(a_helper_dies_with_its_application),
         cmocka_unit_test(a_forked_child_leaves_it_alone),

@@ -246,7 +246,7 @@ TEST(refuses_what_is_no_bound)
         {"nan", "NaN"},
         {"NaN", "NaN"},
         {"-nan", "NaN"},
-        {"nan(1)", "NaN"},
+        {"nan(1)", "no number"},
         {" 4", "no number"},
         {"\t4.5", "no number"},
         {"4 ", "no number"},

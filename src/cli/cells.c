@@ -303,6 +303,7 @@ static void take_separator_line(cell_reader *r)
         return;
     r->at = (size_t)(at - r->bytes);
     skip_line_end(r);
+    r->separator = (char)delimiter;
     if (!r->dialect.delimiter_given)
         r->dialect.delimiter = delimiter;
 }

@@ -33,6 +33,7 @@ typedef struct {
     size_t row_line;      /* at which the last row begins, from 1 */
     size_t comments;      /* lines that were skipped before the first row */
     size_t first_comment; /* the line of the first of them */
+    char separator;       /* that a first line sep=C says; '\0': there is none */
     bool like_comment;    /* the last row begins as a line that is skipped before the first row */
     size_t spread_line;   /* of the first quoted cell of QUOTES_BEFORE that goes over a line end; 0: there is none */
     size_t spread_column; /* of that cell, from 0 */

@@ -239,11 +239,24 @@ static bool has_name(const char *name, const char *text, size_t length)
     return strlen(name) == length && memcmp(name, text, length) == 0;
 }
 
+/* The column of that number, from 0; SIZE_MAX: there is none. */
+static size_t find_number(const table *t, const char *text, size_t length)
+{
+    size_t column = 0;
+    for (size_t i = 0; i < length && text[i] >= '0' && text[i] <= '9' && column <= t->columns; i++)
+        column = 10 * column + (size_t)(text[i] - '0');
+    const bool is_number = length > 0 && strspn(text, "0123456789") >= length;
+    return is_number && column >= 1 && column <= t->columns ? column - 1 : SIZE_MAX;
+}
+
 /* Marks the columns of that name, or the one of that number; false after a failure. *column: the first of them. */
 static bool find_columns(table *t, bool *found, size_t *column, size_t *count, const char *option, const char *text,
                          size_t length)
 {
     const char *name = t->names.bytes;
+    const size_t numbered = find_number(t, text, length);
+    const bool other = numbered != SIZE_MAX && numbered < t->names.count &&
+                       !has_name(text_at(&t->names, numbered), text, length);
     *count = 0;
     for (size_t i = 0; i < t->names.count; i++, name = next_text(name)) {
         if (!has_name(name, text, length))
@@ -252,12 +265,13 @@ static bool find_columns(table *t, bool *found, size_t *column, size_t *count, c
         found[i] = true;
     }
     if (*count > 0)
-        return true;
-    *column = 0;
-    for (size_t i = 0; i < length && text[i] >= '0' && text[i] <= '9' && *column <= t->columns; i++)
-        *column = 10 * *column + (size_t)(text[i] - '0');
-    if (length > 0 && strspn(text, "0123456789") >= length && *column >= 1 && --*column < t->columns)
-        return found[*column] = true;
+        return !other ||
+               add_note(t->in, "%s %.*s takes column %zu, which has that name; %s 0%.*s takes column %zu", option,
+                        (int)length, text, *column + 1, option, (int)length, text, numbered + 1) ||
+               out_of_memory(t);
+    *column = numbered;
+    if (numbered != SIZE_MAX)
+        return found[numbered] = true;
     t->status = fail(t->error, ROWPOOL_EINVAL, "%s: there is no column '%.*s'; there are 1 to %zu%s", option,
                      length < 100 ? (int)length : 100, text, t->columns,
                      t->names.count > 0 ? ", and the names in the header" : " and no header");

@@ -324,6 +324,11 @@ static bool note_reading(table *t)
         !add_note(t->in, "line %zu begins with %c and is taken as a row; --comment '%c' skips such lines", t->hash_line,
                   r->dialect.comment, r->dialect.comment))
         return out_of_memory(t);
+    if (r->separator != '\0' && t->columns == 1 &&
+        !add_note(t->in,
+                  "the first line, sep=%c, says what separates cells and is no row; behind an empty line it is one",
+                  r->separator))
+        return out_of_memory(t);
     return r->spread_line == 0 ||
            add_note(
                t->in,
@@ -351,14 +356,22 @@ static bool note_losses(table *t)
             note_loss(t, &t->vanished, "becomes 0", widest ? "" : "; --type float64 holds smaller numbers"));
 }
 
+static bool refuse_empty_file(table *t)
+{
+    char more[96] = "";
+    if (t->reader.comments > 0)
+        (void)snprintf(more, sizeof more, ", only lines that are skipped; --comment none takes them as rows");
+    else if (t->reader.separator != '\0')
+        (void)snprintf(more, sizeof more, ", only a first line, sep=%c, that says what separates cells",
+                       t->reader.separator);
+    t->status = fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header%s", more);
+    return false;
+}
+
 static bool end_file(table *t)
 {
-    if (t->columns == 0) {
-        t->status = fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header%s",
-                         t->reader.comments > 0 ? ", only lines that are skipped; --comment none takes them as rows"
-                                                : "");
-        return false;
-    }
+    if (t->columns == 0)
+        return refuse_empty_file(t);
     if ((!t->begun && !begin_columns(t, false)) ||
         (t->rule == LABELS_UNDECIDED && !settle(t, t->begins_with_0 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
         return false;

@@ -102,7 +102,7 @@ static parse_outcome parse_real(double *value, const char *text, bool single)
         return PARSED_NOTHING;
     char *end;
     *value = read_real(text, single, &end);
-    if (*end != '\0' || end == text)
+    if (*end != '\0' || end == text || end[-1] == ')') /* nan(...) */
         return PARSED_NOTHING;
     return isinf(*value) && errno == ERANGE ? PARSED_BEYOND : PARSED;
 }

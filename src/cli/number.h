@@ -8,7 +8,7 @@
 #include "rowpool.h"
 
 /* Reads the whole text as a bound. [+-]digits and [+-]0xdigits are integers, exact within int64 and uint64; all else
- * that strtod knows is the nearest double. Returns NULL, or what is wrong with the text. */
+ * that strtod knows is the nearest double, but nan(...) is no number. Returns NULL, or what is wrong with the text. */
 const char *number_parse(rowpool_number *number, const char *text);
 
 /* Below zero, zero or above zero as a < b, a == b, a > b; exact between kinds. Neither is a NaN. */

@@ -533,10 +533,10 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map_stream(rowpool *pool, con
  *     rowpool_range_count(pool, rowpool_data_rows(data), &range, 1, counts, &error);
  *
  * Each part is on one device, by the devices' shares of the first maps. Devices that work in the host's memory need no
- * copies; worker processes have theirs in shared memory, unless the rows are there already (rowpool_alloc, mapped
- * files). On a device copies take up to 3/4 of its memory, for worker processes a quarter of the machine's; what is
- * beyond, or finds no memory, is brought anew by each map, as without a handle. So are all rows where they cannot be
- * split (in a free body, or as one of several inputs) and are too long for one part, and on isolated devices. */
+ * copies. Worker processes and isolated devices keep none: for them rowpool_alloc has memory that is reached without a
+ * copy. On a device copies take up to 3/4 of its memory; what is beyond, or finds no memory, is brought anew by each map,
+ * as without a handle. So are all rows where they cannot be split (in a free body, or as one of several inputs) and are
+ * too long for one part. */
 typedef struct rowpool_data rowpool_data;
 
 /* data and offsets are borrowed, and must not change, until rowpool_data_close and as long as a map on them is under

@@ -6,12 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "compare.h"
-#include "device/workers/workers.h"
 #include "entries.h"
 #include "faults.h"
 #include "longest_run.h"
@@ -326,10 +324,8 @@ static void bring_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
     long each_time = uploads_of(pool, &count, WAITING);
     rowpool_data *data = open_data(pool, rows);
     long first = uploads_of(pool, &count, WAITING);
-    if (is_opencl(pool)) {
-        assert_int_equal(first, bytes);
-        assert_true(each_time >= first); /* the offset between two chunks is in both */
-    }
+    assert_int_equal(first, bytes);
+    assert_true(each_time >= first); /* the offset between two chunks is in both */
     assert_int_equal(bytes_kept(pool), bytes);
     for (size_t i = 0; i < COUNT_OF(others); i++)
         for (int how = 0; how < WAYS; how++) {
@@ -338,8 +334,7 @@ static void bring_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
         }
     rowpool_data_close(data);
     assert_int_equal(bytes_kept(pool), 0);
-    if (is_opencl(pool))
-        assert_int_equal(uploads_of(pool, &count, WAITING), each_time);
+    assert_int_equal(uploads_of(pool, &count, WAITING), each_time);
 }
 
 TEST(what_stays_is_brought_once)
@@ -463,24 +458,6 @@ TEST(rows_find_no_copies_of_others)
     free(zeros);
 }
 
-/* Rows in memory from rowpool_alloc: workers map it, nothing is copied. */
-TEST(shared_memory_is_not_copied)
-{
-    rowpool *pool = open_pool("fork");
-    rowpool_error error;
-    int32_t *elements = make_elements(), *shared = rowpool_alloc(ELEMENTS * sizeof *shared, &error);
-    assert_non_null(shared);
-    memcpy(shared, elements, ELEMENTS * sizeof *shared);
-    const rowpool_rows rows = {.data = shared, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
-    rowpool_data *data = open_data(pool, &rows);
-    check(pool, rowpool_builtin("count"), &rows, WAITING, "fork");
-    assert_int_equal(bytes_kept(pool), 0);
-    rowpool_data_close(data);
-    rowpool_close(pool);
-    rowpool_free(shared);
-    free(elements);
-}
-
 /* ---- More than there is memory for -------------------------------------------------------------------------------- */
 
 TEST(what_is_beyond_the_budget_streams)
@@ -520,62 +497,7 @@ TEST(what_is_beyond_the_budget_streams)
     free(elements);
 }
 
-/* How many files can be opened still. */
-static size_t count_free_descriptors(void)
-{
-    static int opened[4096];
-    size_t n = 0;
-    while (n < COUNT_OF(opened) && (opened[n] = dup(STDERR_FILENO)) >= 0)
-        n++;
-    for (size_t i = 0; i < n; i++)
-        close(opened[i]);
-    return n;
-}
-
-/* Lowers the limit on open files until in the lower half of it just so many are free; says how many are in the upper.
- * Returns what it was. */
-static struct rlimit limit_files(size_t lower, size_t *upper)
-{
-    struct rlimit before, low;
-    int half = 0;
-    for (size_t n = 0; n < lower; half++)
-        n += fcntl(half, F_GETFD) < 0;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    low = (struct rlimit){.rlim_cur = 2 * (rlim_t)half, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-    *upper = count_free_descriptors() - lower;
-    return before;
-}
-
-/* Each copy for worker processes is an open file: half of those that may be open stay the application's. */
-TEST(copies_leave_half_of_the_descriptors)
-{
-    enum { LOWER = 60, TILE = 2000, TILES = ELEMENTS * 4 / TILE, BUFFERS = 2 * (RP_WORKERS_DEPTH + 1) };
-    int32_t *elements = make_elements();
-    const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
-    size_t descriptors = test_count_descriptors(), upper;
-    struct rlimit before = limit_files(LOWER, &upper);
-    rowpool_options options = {.size = sizeof options, .device = "fork", .workers = 2, .chunk_bytes = TILE};
-    rowpool *pool;
-    rowpool_error error;
-    assert_ok(rowpool_open(&pool, &options, &error), error);
-    rowpool_data *data = open_data(pool, &rows);
-    assert_int_equal(data->n_partitions, TILES);
-    for (int how = 0; how < WAYS; how++) {
-        check(pool, how % 2 == 0 ? rowpool_builtin("count") : &entries, &rows, (way)how, "fork");
-        size_t copies = bytes_kept(pool) / TILE;
-        assert_true(copies > LOWER / 2 && copies < LOWER);
-        assert_true(count_free_descriptors() + BUFFERS >= upper);
-    }
-    rowpool_data_close(data);
-    assert_true(count_free_descriptors() > upper + LOWER / 2);
-    rowpool_close(pool);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_int_equal(test_count_descriptors(), descriptors);
-    free(elements);
-}
-
-/* ---- Devices and workers that fail -------------------------------------------------------------------------------- */
+/* ---- Devices that fail ----------------------------------------------------------------------------------------------- */
 
 /* One map on a fresh handle with the n-th OpenCL call failing, and one after it. False: it makes fewer calls. */
 static bool map_with_fault(rowpool *pool, const rowpool_rows *rows, long n, bool sticky, bool memory)
@@ -619,7 +541,7 @@ TEST(faults_lose_nothing)
 TEST(a_copy_for_which_there_is_no_memory_is_done_without)
 {
     rowpool *pool = open_pool(first_device);
-    if (!is_opencl(pool) || !keeps(pool)) {
+    if (!keeps(pool)) {
         rowpool_close(pool);
         skip_since("%s is no OpenCL device that keeps a copy", first_device);
     }
@@ -648,7 +570,7 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
 TEST(a_copy_that_failed_does_not_stay)
 {
     rowpool *pool = open_pool(first_device);
-    if (!is_opencl(pool) || !keeps(pool)) {
+    if (!keeps(pool)) {
         rowpool_close(pool);
         skip_since("%s is no OpenCL device that keeps a copy", first_device);
     }
@@ -671,25 +593,6 @@ TEST(a_copy_that_failed_does_not_stay)
             break;
     }
     assert_true(failed > 5);
-    rowpool_close(pool);
-    free(elements);
-}
-
-TEST(workers_that_die_leave_the_copies)
-{
-    rowpool *pool = open_pool("fork");
-    int32_t *elements = make_elements();
-    const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = 3, .stride = WIDTH};
-    rowpool_data *data = open_data(pool, &rows);
-    for (size_t turn = 0; turn < 5; turn++) {
-        check(pool, &entries, &rows, turn % 2 == 0 ? WAITING : JOB, "fork");
-        assert_int_equal(bytes_kept(pool), COUNT * 3 * sizeof *elements);
-        pid_t pids[2];
-        size_t n = rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
-        for (size_t i = 0; i < n && i < COUNT_OF(pids); i++)
-            kill(pids[i], SIGKILL);
-    }
-    rowpool_data_close(data);
     rowpool_close(pool);
     free(elements);
 }
@@ -913,13 +816,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(parts_stay_on_several_devices),
         cmocka_unit_test(copies_are_what_maps_work_on),
         cmocka_unit_test(rows_find_no_copies_of_others),
-        cmocka_unit_test(shared_memory_is_not_copied),
         cmocka_unit_test(what_is_beyond_the_budget_streams),
-        cmocka_unit_test(copies_leave_half_of_the_descriptors),
         cmocka_unit_test(faults_lose_nothing),
         cmocka_unit_test(a_copy_for_which_there_is_no_memory_is_done_without),
         cmocka_unit_test(a_copy_that_failed_does_not_stay),
-        cmocka_unit_test(workers_that_die_leave_the_copies),
         cmocka_unit_test(a_handle_is_closed_while_jobs_run),
         cmocka_unit_test(a_handle_is_closed_while_its_pool_closes),
         cmocka_unit_test(a_handle_may_outlive_its_pool),

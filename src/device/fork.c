@@ -80,13 +80,6 @@ static const char *unsupported_reason(const rp_device *device, const rp_operatio
     return rp_code_is_there(&operation->code) ? NULL : "it has no C form";
 }
 
-/* For copies of rows that this process has already. */
-static size_t quarter_of_memory(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? (size_t)pages / 4 * (size_t)page : 0;
-}
-
 static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
     enum { CHUNK_BYTES = 4 << 20 }; /* a task costs some 20 microseconds besides its work, this much of it 300 or so */
@@ -99,7 +92,6 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     size_t workers = options->workers != 0 ? options->workers : rp_count_cpus();
     RP_TRY(rp_workers_open(device, &forks, workers, init, options, error));
     device->info.units = (uint32_t)device->parallel;
-    device->keeps = quarter_of_memory();
     return ROWPOOL_OK;
 }
 
@@ -112,7 +104,6 @@ const rp_backend rp_backend_fork = {
     .submit = rp_workers_submit,
     .finish = rp_workers_finish,
     .unsupported_reason = unsupported_reason,
-    .drop = rp_workers_drop_copy,
     .interrupt = rp_workers_interrupt,
     .waits = false,
 };

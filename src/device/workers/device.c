@@ -34,15 +34,7 @@ static rowpool_status enter(rp_workers *state, rp_workers_flight *flight, rowpoo
     pthread_mutex_lock(&state->lock);
     flight->operation = rp_workers_enter_map(state, flight->task->operation);
     pthread_mutex_unlock(&state->lock);
-    if (flight->operation == NULL)
-        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    rowpool_status status = rp_workers_make_copies(flight, error);
-    if (status != ROWPOOL_OK) {
-        pthread_mutex_lock(&state->lock);
-        rp_workers_leave_map(state, flight->operation);
-        pthread_mutex_unlock(&state->lock);
-    }
-    return status;
+    return flight->operation != NULL ? ROWPOOL_OK : rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
 }
 
 rowpool_status rp_workers_submit(rp_device *device, rp_task *task, rowpool_error *error)

@@ -178,17 +178,11 @@ static void write_message(outgoing *message, const rp_workers_flight *flight)
         append(work, operation->arguments, operation->arguments_size);
     for (size_t i = 0; i < operation->code.n_inputs; i++) {
         const rp_rows *rows = &operation->inputs[i];
-        const rp_device_copy *copy = task->uses[i].copy;
-        rowpool_block_input *input = &work->block.input[i];
-        if (copy != NULL)
-            rp_workers_look_in_copy(task, i, input);
-        rp_reach whole = copy != NULL ? reach_of(&copy->region) : (rp_reach){0};
-        size_t elements = copy != NULL ? rp_chunk_elements(rows, &task->chunk) : rp_chunk_span(rows, &task->chunk);
+        const rowpool_block_input *input = &work->block.input[i];
         size_t offsets = input->offsets == NULL ? 0 : (work->block.count + 1) * sizeof *input->offsets;
-        put_place(message, &work->data[i], copy != NULL ? &whole : &flight->operation->data[i], input->data,
-                  elements * operation->code.element[i]);
-        put_place(message, &work->offsets[i], copy != NULL ? &whole : &flight->operation->offsets[i], input->offsets,
-                  offsets);
+        put_place(message, &work->data[i], &flight->operation->data[i], input->data,
+                  rp_chunk_span(rows, &task->chunk) * operation->code.element[i]);
+        put_place(message, &work->offsets[i], &flight->operation->offsets[i], input->offsets, offsets);
     }
     if (flight->buffer != NULL) {
         const rp_region *region = &flight->buffer->region;

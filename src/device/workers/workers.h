@@ -190,19 +190,4 @@ rp_workers_map *rp_workers_enter_map(rp_workers *state, const rp_operation *oper
 void rp_workers_leave_map(rp_workers *state, rp_workers_map *known);
 void rp_workers_release_map(rp_workers_map *known);
 
-/* ---- copies.c --------------------------------------------------------------------------------------------------- */
-
-/* A tile of private rows, once more in shared memory: strided rows without the gaps between them, then offsets. */
-struct rp_device_copy {
-    rp_region region;
-    size_t offsets_at;
-};
-
-/* Makes the copies that are to stay: of what workers would otherwise copy themselves. */
-rowpool_status rp_workers_make_copies(const rp_workers_flight *flight, rowpool_error *error);
-void rp_workers_drop_copy(rp_device *device, rp_device_copy *copy);
-
-/* The chunk's rows as they lie in a copy: this process has it too, so that a worker that cannot map it can read it. */
-void rp_workers_look_in_copy(const rp_task *task, size_t i, rowpool_block_input *input);
-
 #endif

@@ -5,7 +5,6 @@
 
 #include "base/checked.h"
 #include "base/thread.h"
-#include "base/zero.h"
 #include "core/builtin.h"
 #include "core/range.h"
 #include "sched/job.h"
@@ -16,9 +15,11 @@ typedef struct {
     rp_arguments_store store;
 } checked_call;
 
-/* How the results are taken, and when. */
+/* What is known of a call besides its struct. */
 typedef struct {
-    bool stream, later;
+    bool stream; /* the results go to a callback */
+    bool later;  /* the call returns before its arguments are used */
+    bool counts; /* it is one of the range counts: only the caller knows how long the array of counts is */
 } call_kind;
 
 /* ---- Function and rows ------------------------------------------------------------------------------------------ */
@@ -28,13 +29,7 @@ static size_t at_least_one(size_t n)
     return n == 0 ? 1 : n;
 }
 
-/* Whether the call is one of the range counts': that their array of counts is long enough only its owner can know. */
-static bool is_count(const rowpool_call *call)
-{
-    return call->results_size == SIZE_MAX;
-}
-
-static rowpool_status check_function(const rowpool_call *call, rowpool_error *error)
+static rowpool_status check_function(const rowpool_call *call, call_kind kind, rowpool_error *error)
 {
     const rowpool_function *function = call->function;
     if (function == NULL)
@@ -58,7 +53,7 @@ static rowpool_status check_function(const rowpool_call *call, rowpool_error *er
         return rp_fail(error, ROWPOOL_EINVAL, "%s takes %zu inputs, but call.n_inputs is %zu", function->name, takes,
                        given);
     if (call->inputs == NULL)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL", is_count(call) ? "rows" : "call.inputs");
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL", kind.counts ? "rows" : "call.inputs");
     return ROWPOOL_OK;
 }
 
@@ -224,9 +219,10 @@ static rowpool_status take_arguments(const rowpool_call *call, bool later, check
 
 /* ---- Results ---------------------------------------------------------------------------------------------------- */
 
-static rowpool_status take_results(const rowpool_call *call, rp_operation *operation, rowpool_error *error)
+static rowpool_status take_results(const rowpool_call *call, call_kind kind, rp_operation *operation,
+                                   rowpool_error *error)
 {
-    const char *what = is_count(call) ? "counts" : "call.results";
+    const char *what = kind.counts ? "counts" : "call.results";
     size_t results, bytes, alignment = operation->code.compiled.result_alignment;
     if (!rp_mul(operation->inputs->count, operation->columns, &results) ||
         !rp_mul(results, operation->code.compiled.result_size, &bytes) || bytes > PTRDIFF_MAX)
@@ -236,7 +232,7 @@ static rowpool_status take_results(const rowpool_call *call, rp_operation *opera
         return rp_fail(error, ROWPOOL_EINVAL, "%s is NULL: there is no place for %zu results", what, results);
     if ((uintptr_t)call->results % alignment != 0)
         return rp_fail(error, ROWPOOL_EINVAL, "%s is not aligned to %zu bytes", what, alignment);
-    if (call->results_size < bytes)
+    if (!kind.counts && call->results_size < bytes)
         return rp_fail(error, ROWPOOL_EINVAL,
                        "call.results_size is %zu: %zu rows with %zu results of %zu bytes each need %zu",
                        call->results_size, operation->inputs->count, operation->columns,
@@ -260,7 +256,7 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
         return rp_fail(error, ROWPOOL_EINVAL, "call.size is %zu; it must be sizeof(rowpool_call), %zu", call->size,
                        sizeof *call);
     rp_operation *operation = &checked->operation;
-    RP_TRY(check_function(call, error));
+    RP_TRY(check_function(call, kind, error));
     RP_TRY(take_inputs(call, operation, error));
     RP_TRY(take_function(pool, call->function, operation, error));
     RP_TRY(take_arguments(call, kind.later, checked, error));
@@ -272,30 +268,30 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
                        operation->first_row, operation->inputs->count);
     operation->chunk_rows = call->chunk_rows;
     operation->timeout_ms = call->timeout_ms;
-    return kind.stream ? ROWPOOL_OK : take_results(call, operation, error);
+    return kind.stream ? ROWPOOL_OK : take_results(call, kind, operation, error);
 }
 
-static rowpool_status run_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_error *error)
+static rowpool_status run_call(rowpool *pool, const rowpool_call *call, call_kind kind, const rp_stream *stream,
+                               rowpool_error *error)
 {
     RP_NO_CANCEL;
-    checked_call checked;
-    rp_zero(&checked, sizeof checked);
-    rowpool_status status = check_call(pool, call, (call_kind){.stream = stream != NULL}, &checked, error);
+    checked_call checked = {0};
+    rowpool_status status = check_call(pool, call, kind, &checked, error);
     if (status == ROWPOOL_OK)
         status = rp_execute(pool, &checked.operation, stream, error);
     free(checked.store.heap);
     return status;
 }
 
-static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, const rp_stream *stream, rowpool_done *done,
-                                  void *payload, rowpool_job **job, rowpool_error *error)
+static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, call_kind kind, const rp_stream *stream,
+                                  rowpool_done *done, void *payload, rowpool_job **job, rowpool_error *error)
 {
     RP_NO_CANCEL;
-    checked_call checked;
-    rp_zero(&checked, sizeof checked);
+    checked_call checked = {0};
     if (job != NULL)
         *job = NULL;
-    rowpool_status status = check_call(pool, call, (call_kind){stream != NULL, true}, &checked, error);
+    kind.later = true;
+    rowpool_status status = check_call(pool, call, kind, &checked, error);
     if (status == ROWPOOL_OK)
         status = rp_submit(pool, &checked.operation, stream, &checked.store, done, payload, job, error);
     free(checked.store.heap);
@@ -304,13 +300,13 @@ static rowpool_status submit_call(rowpool *pool, const rowpool_call *call, const
 
 rowpool_status rowpool_map(rowpool *pool, const rowpool_call *call, rowpool_error *error)
 {
-    return run_call(pool, call, NULL, error);
+    return run_call(pool, call, (call_kind){0}, NULL, error);
 }
 
 rowpool_status rowpool_map_async(rowpool *pool, const rowpool_call *call, rowpool_done *done, void *payload,
                                  rowpool_job **job, rowpool_error *error)
 {
-    return submit_call(pool, call, NULL, done, payload, job, error);
+    return submit_call(pool, call, (call_kind){0}, NULL, done, payload, job, error);
 }
 
 /* ---- Streams ---------------------------------------------------------------------------------------------------- */
@@ -330,7 +326,7 @@ rowpool_status rowpool_map_stream(rowpool *pool, const rowpool_call *call, rowpo
 {
     const rp_stream stream = {each, order, payload};
     RP_TRY(check_stream(order, each, error));
-    return run_call(pool, call, &stream, error);
+    return run_call(pool, call, (call_kind){.stream = true}, &stream, error);
 }
 
 rowpool_status rowpool_map_stream_async(rowpool *pool, const rowpool_call *call, rowpool_order order,
@@ -341,7 +337,7 @@ rowpool_status rowpool_map_stream_async(rowpool *pool, const rowpool_call *call,
     if (job != NULL)
         *job = NULL;
     RP_TRY(check_stream(order, each, error));
-    return submit_call(pool, call, &stream, done, payload, job, error);
+    return submit_call(pool, call, (call_kind){.stream = true}, &stream, done, payload, job, error);
 }
 
 /* ---- One function in a worker process --------------------------------------------------------------------------- */
@@ -405,8 +401,7 @@ rowpool_status rowpool_apply(rowpool *pool, rowpool_apply_function *function, co
                              size_t argument_size, void *result, size_t result_size, rowpool_error *error)
 {
     RP_NO_CANCEL;
-    checked_call checked;
-    rp_zero(&checked, sizeof checked);
+    checked_call checked = {0};
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
     if (status == ROWPOOL_OK)
         status = rp_execute(pool, &checked.operation, NULL, error);
@@ -419,8 +414,7 @@ rowpool_status rowpool_apply_async(rowpool *pool, rowpool_apply_function *functi
                                    void *payload, rowpool_job **job, rowpool_error *error)
 {
     RP_NO_CANCEL;
-    checked_call checked;
-    rp_zero(&checked, sizeof checked);
+    checked_call checked = {0};
     if (job != NULL)
         *job = NULL;
     rowpool_status status = check_apply(pool, function, argument, argument_size, result, result_size, &checked, error);
@@ -440,22 +434,21 @@ static rowpool_call call_count(const rowpool_function *function, const rowpool_r
                           .inputs = rows,
                           .ranges = ranges,
                           .n_ranges = n_ranges,
-                          .results = counts,
-                          .results_size = SIZE_MAX};
+                          .results = counts};
 }
 
 rowpool_status rowpool_range_count(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
                                    size_t n_ranges, uint32_t *counts, rowpool_error *error)
 {
     const rowpool_call call = call_count(&rp_builtin_count, rows, ranges, n_ranges, counts);
-    return run_call(pool, &call, NULL, error);
+    return run_call(pool, &call, (call_kind){.counts = true}, NULL, error);
 }
 
 rowpool_status rowpool_range_count_u64(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
                                        size_t n_ranges, uint64_t *counts, rowpool_error *error)
 {
     const rowpool_call call = call_count(&rp_builtin_count64, rows, ranges, n_ranges, counts);
-    return run_call(pool, &call, NULL, error);
+    return run_call(pool, &call, (call_kind){.counts = true}, NULL, error);
 }
 
 rowpool_status rowpool_range_count_async(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
@@ -463,7 +456,7 @@ rowpool_status rowpool_range_count_async(rowpool *pool, const rowpool_rows *rows
                                          rowpool_job **job, rowpool_error *error)
 {
     const rowpool_call call = call_count(&rp_builtin_count, rows, ranges, n_ranges, counts);
-    return submit_call(pool, &call, NULL, done, payload, job, error);
+    return submit_call(pool, &call, (call_kind){.counts = true}, NULL, done, payload, job, error);
 }
 
 rowpool_status rowpool_range_count_u64_async(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges,
@@ -471,7 +464,7 @@ rowpool_status rowpool_range_count_u64_async(rowpool *pool, const rowpool_rows *
                                              rowpool_job **job, rowpool_error *error)
 {
     const rowpool_call call = call_count(&rp_builtin_count64, rows, ranges, n_ranges, counts);
-    return submit_call(pool, &call, NULL, done, payload, job, error);
+    return submit_call(pool, &call, (call_kind){.counts = true}, NULL, done, payload, job, error);
 }
 
 rowpool_status rowpool_histogram(rowpool *pool, const rowpool_rows *rows, const rowpool_number *edges, size_t n_edges,

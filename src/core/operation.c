@@ -4,7 +4,6 @@
 
 #include "base/checked.h"
 #include "base/floating.h"
-#include "base/zero.h"
 
 static rowpool_row row_of(const rp_code *code, const rowpool_block *block, size_t input, size_t r)
 {
@@ -87,10 +86,7 @@ static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
 
 static void make_block(const rp_operation *operation, const rp_chunk *chunk, rowpool_block *block)
 {
-    rp_zero(block, sizeof *block);
-    block->count = chunk->rows;
-    block->row = rp_operation_index(operation, chunk);
-    block->first = chunk->begin;
+    *block = (rowpool_block){.count = chunk->rows, .row = rp_operation_index(operation, chunk), .first = chunk->begin};
     for (size_t i = 0; i < operation->code.n_inputs; i++)
         block->input[i] = input_of(&operation->inputs[i], chunk);
 }

@@ -228,8 +228,10 @@ static rp_slot *next_to_end(const rp_run *run)
 /* A map of so many rows; no element is ever read: there is no data. */
 static rp_map map_of(size_t rows, uint32_t *visits)
 {
+    static const rowpool_function simulated_function = {.size = sizeof simulated_function, .name = "simulated"};
     return (rp_map){
-        .name = "simulated",
+        .function = &simulated_function,
+        .name = simulated_function.name,
         .code = {.compiled.result_size = sizeof *visits, .n_inputs = 1, .element = {1}},
         .inputs = {{.dtype = rp_dtype_of(ROWPOOL_UINT8),
                     .dtype_id = ROWPOOL_UINT8,

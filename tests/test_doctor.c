@@ -181,7 +181,7 @@ TEST(a_driver_that_ends_its_process)
 static int hanging = -1;
 
 int __real_poll(struct pollfd *ends, nfds_t n, int milliseconds);
-int __wrap_poll(struct pollfd *ends, nfds_t n, int milliseconds);
+__attribute__((visibility("default"))) int __wrap_poll(struct pollfd *ends, nfds_t n, int milliseconds);
 int __wrap_poll(struct pollfd *ends, nfds_t n, int milliseconds)
 {
     struct pollfd both[] = {{.fd = ends[0].fd, .events = POLLIN}, {.fd = hanging, .events = POLLIN}};

@@ -69,7 +69,7 @@ static inline size_t rp_map_chunk_bytes(const rp_map *map, const rp_chunk *chunk
 size_t rp_map_elements(const rp_map *map);
 size_t rp_map_bytes(const rp_map *map);
 
-/* What tells texts apart quickly. */
+/* A hash of a text; NULL is an empty one. */
 uint64_t rp_text_hash(const char *text);
 
 /* Why OpenCL cannot run its function; NULL: it can. */

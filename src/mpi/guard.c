@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -14,7 +16,7 @@ typedef struct {
     const char *path;
 } watch;
 
-/* While it opens a file, Open MPI has another beside it: NAME-JOB-PROCESS.lock. */
+/* While Open MPI opens a file it keeps another beside it: NAME-JOB-PROCESS.lock. */
 static bool is_lock_of(const char *entry, const char *name)
 {
     const size_t length = strlen(entry), prefix = strlen(name);
@@ -27,14 +29,12 @@ static void remove_files(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
-    char folder[4096] = ".";
+    char folder[PATH_MAX] = ".";
     if (name[0] == '\0')
         return;
     unlink(path);
-    if (slash != NULL && (size_t)(slash - path) + 2 <= sizeof folder) {
-        memcpy(folder, path, (size_t)(slash - path) + 1);
-        folder[slash - path + 1] = '\0';
-    }
+    if (slash != NULL)
+        snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
     DIR *entries = opendir(folder);
     for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
         if (is_lock_of(entry->d_name, name))

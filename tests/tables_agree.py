@@ -254,7 +254,7 @@ def read_reference(case):
         columns += 1
         notes.append("column 1 is unnamed")
     if case.get("separator_line") and columns == 1:
-        notes.append("says what separates cells")
+        notes.append("names the separator")
     if "g" not in case and columns > 1 and None in data:
         raise Refused("an empty line")
     data = [row if row is not None else [] if "g" in case else [""] for row in data]
@@ -482,7 +482,7 @@ def same_numbers(a, b):
 
 NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 is unnamed", "holds row numbers",
          "left out", "is rounded", "becomes 0", "over a line end",
-         "is taken as a row", "which has that name", "says what separates cells"]
+         "is taken as a row", "which has that name", "names the separator"]
 
 
 def difference(case, answer, note):

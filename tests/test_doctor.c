@@ -1,5 +1,7 @@
 /* rowpool doctor: each thing that can be wrong is told, with what mends it, and a healthy machine is left alone. */
+#include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "doctor.h"
 #include "support.h"
 
 static char folder[] = "/tmp/rowpool-test-doctor-XXXXXX"; /* the working directory */
@@ -174,6 +177,56 @@ TEST(a_driver_that_ends_its_process)
     free(text);
 }
 
+/* The doctor's patience ends when the driver says that it hangs, and no sooner. */
+static int hanging = -1;
+
+int __real_poll(struct pollfd *ends, nfds_t n, int milliseconds);
+__attribute__((visibility("default"))) int __wrap_poll(struct pollfd *ends, nfds_t n, int milliseconds);
+int __wrap_poll(struct pollfd *ends, nfds_t n, int milliseconds)
+{
+    struct pollfd both[] = {{.fd = ends[0].fd, .events = POLLIN}, {.fd = hanging, .events = POLLIN}};
+    char said;
+    if (hanging < 0 || n != 1)
+        return __real_poll(ends, n, milliseconds);
+    while (__real_poll(both, 2, -1) < 0)
+        ;
+    ends[0].revents = both[0].revents;
+    if (both[0].revents != 0)
+        return 1;
+    assert_int_equal(read(hanging, &said, 1), 1);
+    return 0;
+}
+
+/* Each child that asks it is given up, and what was found before is told. */
+TEST(a_driver_that_hangs)
+{
+    need_opencl();
+    assert_int_equal(mkdir("hanging", 0777), 0);
+    write_file("hanging/1.icd", getenv("ROWPOOL_TEST_HANGING_DRIVER"));
+    assert_int_equal(mkfifo("hangs", 0666), 0);
+    char *vendors = strdup(getenv("OCL_ICD_VENDORS"));
+    (void)setenv("OCL_ICD_VENDORS", "hanging", 1);
+    (void)setenv("ROWPOOL_TEST_HANGS", "hangs", 1);
+    hanging = open("hangs", O_RDWR | O_CLOEXEC); /* so that it never ends */
+    assert_true(hanging >= 0);
+    finding_list list = {0};
+    assert_true(examine_drivers(&list));
+    (void)close(hanging);
+    hanging = -1;
+    size_t loaded = 0, given_up = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        loaded += list.items[i].kind == FINDING_OK && strstr(list.items[i].text, "hanging/1.icd: ") != NULL;
+        given_up += list.items[i].kind == FINDING_WRONG &&
+                    strcmp(list.items[i].text, "a driver did not answer for a minute") == 0;
+    }
+    assert_int_equal(loaded, 1);
+    assert_int_equal(given_up, 2);
+    free_findings(&list);
+    (void)unsetenv("ROWPOOL_TEST_HANGS");
+    (void)setenv("OCL_ICD_VENDORS", vendors, 1);
+    free(vendors);
+}
+
 /* ---- The rest --------------------------------------------------------------------------------------------------- */
 
 TEST(a_cache_that_cannot_be_written)
@@ -296,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_driver_that_is_not_there),
         cmocka_unit_test(drivers_without_a_device),
         cmocka_unit_test(a_driver_that_ends_its_process),
+        cmocka_unit_test(a_driver_that_hangs),
         cmocka_unit_test(a_cache_that_cannot_be_written),
         cmocka_unit_test(no_linker),
         cmocka_unit_test(a_cache_that_is_damaged),

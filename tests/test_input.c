@@ -857,12 +857,12 @@ TEST(reads_other_ways_to_write_numbers)
         {"\"sep=\t\"\r\n1\t2\r\n", "int64 1x2 | 1 2", {{0}}},
         {"sep=;\n1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
         {"sep=x\n1\n2\n",
-         "int64 2x1 <the first line, sep=x, says what separates cells and is no row; behind an empty line it is one> | "
+         "int64 2x1 <the first line, sep=x, names the separator and is not a row; below an empty line it is one> | "
          "1 "
          "| 2",
          {{0}}},
         {"sep=x\n1\n",
-         "int64 1x1 <the first line, sep=x, says what separates cells and is no row; behind an empty line it is one> | "
+         "int64 1x1 <the first line, sep=x, names the separator and is not a row; below an empty line it is one> | "
          "1",
          {{'D', ","}}},
         {"\nsep=x\n1\n", "int64 1x1 | 1", {{0}}},
@@ -876,7 +876,7 @@ TEST(reads_other_ways_to_write_numbers)
          "as names",
          {{0}}},
         {"sep=x",
-         "the file is empty: there is not even a header, only a first line, sep=x, that says what separates cells",
+         "the file is empty: there is not even a header, only a first line, sep=x, that names the separator",
          {{0}}},
         {"sep=;\n1;2\n3\n", "line 3 has 1 cell where the first row has 2; --ragged takes rows of any length", {{0}}},
     };
@@ -1079,15 +1079,14 @@ TEST(refuses_bytes_that_are_no_text)
 /* A name that says csv is no proof. */
 TEST(recognises_what_is_no_text_table)
 {
-    static const char UTF16[] = "the file is text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read";
-    static const char UTF32[] = "the file is text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read";
+    static const char UTF16[] = "the file is UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8";
+    static const char UTF32[] = "the file is UTF-32 text; convert it with iconv -f UTF-32 -t UTF-8";
     static const struct {
         const char *bytes;
         size_t size;
         const char *message;
     } cases[] = {
-        {"\x1f\x8b\x08\0\0", 5,
-         "the file is compressed by gzip; it is decompressed where its name ends in .gz, or by gzip -dc"},
+        {"\x1f\x8b\x08\0\0", 5, "the file is compressed by gzip; give it a name that ends in .gz, or use gzip -dc"},
         {"PK\3\4\0", 5, "the file is a zip archive, as .xlsx and .npz files are; save a spreadsheet as CSV"},
         {"\xff\xfe\061\0,\0", 6, UTF16},
         {"\xfe\xff\0\061\0,", 6, UTF16},

@@ -68,7 +68,10 @@ static void be_killed_as_a_group(const scene *it)
     setpgid(0, 0);
     if (rp_mpi_guard(&guard, it->shared, NULL) != ROWPOOL_OK)
         _exit(1);
+    char lock[sizeof it->path + 32];
+    snprintf(lock, sizeof lock, "%s-1-%ld.lock", it->path, (long)getpid());
     strcpy(it->shared, it->path);
+    create(lock);
     create(it->path);
     kill(0, SIGKILL);
 }

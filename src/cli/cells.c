@@ -140,7 +140,7 @@ static bool ends_cell(const cell_reader *r, int c)
     return is_line_end(c) || c == r->dialect.delimiter || (r->dialect.delimiter == RUNS_OF_BLANKS && is_blank(c));
 }
 
-/* `line`: at which the quoted cell begins. */
+/* line: the one on which the quoted cell begins. */
 static bool take_quoted_line_end(cell_reader *r, text_list *cells, size_t line)
 {
     if (r->dialect.quotes == QUOTES_BEFORE && r->spread_line == 0) {
@@ -262,7 +262,7 @@ static bool begins_with(const cell_reader *r, const char *text)
     return r->end - r->at >= length && strncasecmp(r->bytes + r->at, text, length) == 0;
 }
 
-/* What is no text as it is, by its first bytes; the longer ones first. */
+/* Refuses files that are not plain text, by their first bytes. UTF-32 stands before UTF-16, whose mark it begins with. */
 static bool check_signature(cell_reader *r)
 {
     static const struct {
@@ -270,12 +270,12 @@ static bool check_signature(cell_reader *r)
         size_t size;
         const char *what;
     } signatures[] = {
-        {"\x1f\x8b", 2, "compressed by gzip; it is decompressed where its name ends in .gz, or by gzip -dc"},
+        {"\x1f\x8b", 2, "compressed by gzip; give it a name that ends in .gz, or use gzip -dc"},
         {"PK\3\4", 4, "a zip archive, as .xlsx and .npz files are; save a spreadsheet as CSV"},
-        {"\xff\xfe\0\0", 4, "text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read"},
-        {"\0\0\xfe\xff", 4, "text in UTF-32; iconv -f UTF-32 -t UTF-8 makes of it what is read"},
-        {"\xff\xfe", 2, "text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read"},
-        {"\xfe\xff", 2, "text in UTF-16; iconv -f UTF-16 -t UTF-8 makes of it what is read"},
+        {"\xff\xfe\0\0", 4, "UTF-32 text; convert it with iconv -f UTF-32 -t UTF-8"},
+        {"\0\0\xfe\xff", 4, "UTF-32 text; convert it with iconv -f UTF-32 -t UTF-8"},
+        {"\xff\xfe", 2, "UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8"},
+        {"\xfe\xff", 2, "UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8"},
     };
     for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
         if (r->end < signatures[i].size || memcmp(r->bytes, signatures[i].bytes, signatures[i].size) != 0)

@@ -50,7 +50,7 @@ __attribute__((format(printf, 2, 3))) static void add_hint(char hints[HINTS], co
     va_end(arguments);
 }
 
-/* Whether it would be a number with a decimal comma. Where memory is out it is none. */
+/* Whether it would be a number with a decimal comma; false when out of memory, too. */
 static bool has_decimal_comma(table *t, const char *cell)
 {
     if (t->options->decimal == ',' || t->reader.dialect.delimiter == ',' || strchr(cell, ',') == NULL)
@@ -364,7 +364,7 @@ bool take_as_labels(table *t, label_rule rule)
             out_of_memory(t));
 }
 
-/* "Berlin;20" of Berlin;20,5: what separates cells is not the comma, which is the decimal one. */
+/* Refuses a label such as Berlin;20 in Berlin;20,5: the separator is the semicolon, and the comma a decimal one. */
 static bool check_separators(table *t, const char *label)
 {
     char hints[HINTS];

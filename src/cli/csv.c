@@ -12,7 +12,7 @@
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
-/* As a double; of integers int64 alone. */
+/* An element as a double; the only integer type here is int64. */
 static double real_of(rowpool_dtype dtype, const void *element)
 {
     int64_t integer;
@@ -35,12 +35,22 @@ static double real_of(rowpool_dtype dtype, const void *element)
     }
 }
 
-/* Keeps in mind the first of each loss. Where nobody chose a type, integers may yet turn into doubles. */
+/* Most numbers: a float of the type holds every integer up to here, and is not 0. */
+static bool loses_nothing(rowpool_dtype dtype, double real)
+{
+    const double integers = dtype == ROWPOOL_FLOAT16 ? 0x1p11 : dtype == ROWPOOL_FLOAT32 ? 0x1p24 : 0x1p53;
+    return real != 0 && real > -integers && real < integers;
+}
+
+/* Records the first of each loss. Without --type integers may yet turn into doubles. */
 static void watch_losses(table *t, size_t column, const char *text, const void *element, bool missing)
 {
     if (t->options->type_given && t->dtype < ROWPOOL_FLOAT16)
         return;
-    const parse_loss loss = loss_of(text, real_of(t->dtype, element));
+    const double real = real_of(t->dtype, element);
+    if (loses_nothing(t->dtype, real))
+        return;
+    const parse_loss loss = loss_of(text, real);
     lost_cell *cell = loss == LOSS_ROUNDED ? &t->rounded : &t->vanished;
     if (loss == LOSS_NONE || cell->line != 0)
         return;
@@ -315,7 +325,7 @@ static bool refuse_cells(table *t)
     return t->reader.problem != NULL && refuse(t, t->cells.count, "%s", t->reader.problem);
 }
 
-/* What the reader took otherwise than somebody may have meant it. */
+/* Notes on lines and cells that may have been meant differently. */
 static bool note_reading(table *t)
 {
     const cell_reader *r = &t->reader;
@@ -325,8 +335,7 @@ static bool note_reading(table *t)
                   r->dialect.comment, r->dialect.comment))
         return out_of_memory(t);
     if (r->separator != '\0' && t->columns == 1 &&
-        !add_note(t->in,
-                  "the first line, sep=%c, says what separates cells and is no row; behind an empty line it is one",
+        !add_note(t->in, "the first line, sep=%c, names the separator and is not a row; below an empty line it is one",
                   r->separator))
         return out_of_memory(t);
     return r->spread_line == 0 ||
@@ -362,8 +371,7 @@ static bool refuse_empty_file(table *t)
     if (t->reader.comments > 0)
         (void)snprintf(more, sizeof more, ", only lines that are skipped; --comment none takes them as rows");
     else if (t->reader.separator != '\0')
-        (void)snprintf(more, sizeof more, ", only a first line, sep=%c, that says what separates cells",
-                       t->reader.separator);
+        (void)snprintf(more, sizeof more, ", only a first line, sep=%c, that names the separator", t->reader.separator);
     t->status = fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header%s", more);
     return false;
 }

@@ -274,7 +274,7 @@ int number_compare(const rowpool_number *a, const rowpool_number *b)
 
 /* ---- What is lost ---------------------------------------------------------------------------------------------- */
 
-/* Of a number: whether there is a digit but 0 before its exponent. */
+/* Whether the number has a digit other than 0 before its exponent. */
 static bool has_nonzero_digit(const char *text)
 {
     text += *text == '-' || *text == '+';
@@ -283,16 +283,16 @@ static bool has_nonzero_digit(const char *text)
     return strchr(hexadecimal ? "pP" : "eE", text[strspn(text, "0.")]) == NULL;
 }
 
-/* Whether it is that value however doubles are rounded. */
+/* Whether the text is exactly that value: rounding it down and up gives the same. */
 static bool is_exactly(const char *text, double value)
 {
-    const int usual = fegetround();
+    const int callers = fegetround();
     char *end;
     (void)fesetround(FE_DOWNWARD);
     const double below = read_real(text, false, &end);
     (void)fesetround(FE_UPWARD);
     const double above = read_real(text, false, &end);
-    (void)fesetround(usual);
+    (void)fesetround(callers);
     return below == value && above == value;
 }
 

@@ -29,9 +29,13 @@ typedef enum {
 } parse_outcome;
 parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text);
 
-/* What became of the text that parse_element has read as that value of a float dtype: kept is whatever is no integer and
- * not 0 either, for fractions are rounded as a matter of course. */
-typedef enum { LOSS_NONE, LOSS_ROUNDED /* another integer */, LOSS_ALL /* 0, which the text is not */ } parse_loss;
+/* What is lost where parse_element reads the text as that value of a float dtype. A fraction is rounded as a matter of
+ * course: that is no loss. */
+typedef enum {
+    LOSS_NONE,
+    LOSS_ROUNDED /* an integer becomes another one */,
+    LOSS_ALL /* a number that is not 0 becomes 0 */
+} parse_loss;
 parse_loss loss_of(const char *text, double value);
 
 /* The value of a float16. */

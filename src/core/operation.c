@@ -49,7 +49,7 @@ size_t rp_operation_bytes(const rp_operation *operation)
     return bytes;
 }
 
-/* Eight bytes at a time: a text has thousands. */
+/* Eight bytes at a time, for texts of thousands of bytes. */
 uint64_t rp_text_hash(const char *text)
 {
     const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);

@@ -70,7 +70,7 @@ static inline size_t rp_operation_chunk_bytes(const rp_operation *operation, con
 size_t rp_operation_elements(const rp_operation *operation);
 size_t rp_operation_bytes(const rp_operation *operation);
 
-/* What tells texts apart quickly. */
+/* A hash of a text; NULL is an empty one. */
 uint64_t rp_text_hash(const char *text);
 
 /* Why OpenCL cannot run its function; NULL: it can. */

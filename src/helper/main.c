@@ -18,8 +18,6 @@ typedef struct {
     rp_device device;
     bool stands_in;  /* built-in functions are computed here until their kernels are built */
     size_t stood_in; /* bytes of the last chunk that was */
-    uint64_t hashed; /* the map whose text has this hash: */
-    uint64_t text_hash;
     const rp_cpu *cpu;
     rp_work_mark *mark;
 } executor;
@@ -104,20 +102,11 @@ static rp_chunk chunk_of(const rp_work *work, const rowpool_block *block)
     return chunk;
 }
 
-static uint64_t text_hash(executor *own, const rp_work *work, const char *text)
-{
-    if (own->hashed != work->operation)
-        own->text_hash = rp_text_hash(text);
-    own->hashed = work->operation;
-    return own->text_hash;
-}
-
-static rp_operation map_of(executor *own, const rp_work *work, const rp_work_rows *rows,
-                           const rowpool_function *function)
+static rp_operation map_of(const rp_work *work, const rp_work_rows *rows, const rowpool_function *function)
 {
     rp_operation operation = {.function = function,
                               .name = function->name,
-                              .text_hash = text_hash(own, work, function->source),
+                              .text_hash = rp_text_hash(function->source),
                               .code = work->code,
                               .arguments = rows->arguments,
                               .arguments_size = work->arguments_size,
@@ -161,7 +150,7 @@ static bool compute(rp_work_chunk *chunk, const rp_work *work, void *context)
         .size = sizeof function, .name = work->name, .form = work->form, .n_inputs = work->code.n_inputs};
     if (!rp_work_chunk_source(chunk, &function.source) || !rp_work_chunk_rows(chunk, &rows))
         return false;
-    rp_operation operation = map_of(own, work, &rows, &function);
+    rp_operation operation = map_of(work, &rows, &function);
     const rp_chunk whole = chunk_of(work, &rows.block);
     if (stand_in(own, &operation, &whole, rows.results)) {
         rp_work_chunk_was_cold(chunk);

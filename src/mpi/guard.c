@@ -1,7 +1,11 @@
 #include "mpi/guard.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -11,6 +15,33 @@ typedef struct {
     pid_t parent;
     const char *path;
 } watch;
+
+/* While Open MPI opens a file it keeps another beside it: NAME-JOB-PROCESS.lock. */
+static bool is_lock_of(const char *entry, const char *name)
+{
+    const size_t length = strlen(entry), prefix = strlen(name);
+    return length > prefix + strlen("-.lock") && strncmp(entry, name, prefix) == 0 && entry[prefix] == '-' &&
+           strcmp(entry + length - strlen(".lock"), ".lock") == 0;
+}
+
+/* The file and its locks; "": there is none. */
+static void remove_files(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    char folder[PATH_MAX] = ".";
+    if (name[0] == '\0')
+        return;
+    unlink(path);
+    if (slash != NULL)
+        snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
+        if (is_lock_of(entry->d_name, name))
+            unlinkat(dirfd(entries), entry->d_name, 0);
+    if (entries != NULL)
+        closedir(entries);
+}
 
 /* In a session of its own: what launchers send to a rank's group of processes is not for this one. */
 static int run(void *argument, int pipe)
@@ -28,7 +59,7 @@ static int run(void *argument, int pipe)
         return 1;
     while (getppid() == watched->parent) /* somebody else may send the signal, too */
         sigwait(&end, &which);
-    unlink(watched->path);
+    remove_files(watched->path);
     return 0;
 }
 

@@ -29,7 +29,6 @@ typedef struct {
     cl_ulong at_row[ROWPOOL_MOST_INPUTS];      /* and which of `offsets` */
     rp_device_copy *made[ROWPOOL_MOST_INPUTS]; /* copies that came with this chunk */
     rp_cl_guard *first_launch;                 /* a driver compiles meanwhile, perhaps on a thread of its own */
-    bool launched[RP_CL_KERNELS];              /* forms that were enqueued for this chunk */
     cl_event events[MOST_EVENTS]; /* of all that is enqueued before the read: an earlier failure need not show there */
     const char *what[MOST_EVENTS];
     size_t n_events;
@@ -280,12 +279,12 @@ static size_t launch_width(const rp_cl_device *state, const rp_cl_chunk *chunk, 
     return rp_ceil_div(rp_max(items, first && state->widest_first ? MOST_LONG_ITEMS : 1), group) * group;
 }
 
-/* After a chunk's commands: its kernels are loaded, and as wide as any. */
-static void note_launches(const rp_cl_chunk *chunk)
+/* After a chunk's commands, when nothing that its lane launched is under way. */
+static void note_launches(const rp_cl_kernels *kernels)
 {
     for (size_t form = 0; form < RP_CL_KERNELS; form++)
-        if (chunk->launched[form])
-            atomic_store_explicit(&chunk->kernels->program->launched[form], true, memory_order_relaxed);
+        if (kernels->launched[form])
+            atomic_store_explicit(&kernels->program->launched[form], true, memory_order_relaxed);
 }
 
 static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk, rp_cl_kernel form, size_t items,
@@ -305,7 +304,6 @@ static rowpool_status launch_kernel(const rp_device *device, rp_cl_chunk *chunk,
     cl_int code = clEnqueueNDRangeKernel(chunk->lane->queue, kernel, 2, NULL, global, local, 0, NULL,
                                          next_event(chunk, "kernel"));
     chunk->kernels->launched[form] |= code == CL_SUCCESS;
-    chunk->launched[form] |= code == CL_SUCCESS;
     return code == CL_SUCCESS ? ROWPOOL_OK : rp_cl_fail(device, "clEnqueueNDRangeKernel", code, error);
 }
 
@@ -712,7 +710,8 @@ static rowpool_status rehearse(rp_device *device, rp_cl_program *program, rp_cl_
         status = launch(device, chunk, form, error);
     if (chunk->lane != NULL)
         clFinish(chunk->lane->queue);
-    note_launches(chunk);
+    if (chunk->kernels != NULL)
+        note_launches(chunk->kernels);
     rp_cl_guard_leave(&guard);
     release(device, chunk);
     return status;
@@ -803,7 +802,7 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *task, rowpool_error *err
             chunk->made[i] = NULL;
         }
     if (status == ROWPOOL_OK)
-        note_launches(chunk);
+        note_launches(chunk->kernels);
     trace_commands(device, chunk);
     release(device, chunk);
     task->state = NULL;

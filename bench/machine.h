@@ -14,10 +14,7 @@ typedef struct {
 
 void bench_machine_read(bench_machine *machine);
 
-/* Bytes that can be had without swapping or being ended by a limit; SIZE_MAX where the system does not say. */
+/* Bytes available without swapping and within the limit of the control group; SIZE_MAX where the system does not say. */
 size_t bench_memory_free(void);
-
-/* The compiler of this program and what the peers in C were built with. */
-const char *bench_compiler(void);
 
 #endif

@@ -24,23 +24,6 @@ def by_numpy(data, lo, hi):
     return lambda: ((data >= lo) & (data <= hi)).sum(1)
 
 
-def by_numba(data, lo, hi):
-    import numba
-    import numpy
-
-    @numba.njit(parallel=True)
-    def count(data, lo, hi):
-        counts = numpy.empty(data.shape[0], numpy.uint32)
-        for i in numba.prange(data.shape[0]):
-            inside = 0
-            for j in range(data.shape[1]):
-                inside += lo <= data[i, j] <= hi
-            counts[i] = inside
-        return counts
-
-    return lambda: count(data, lo, hi)
-
-
 def by_pool(data, lo, hi):
     """The row function's defaults are the range; the processes are there before the time is taken."""
     assert (lo, hi) == (4, 8)
@@ -54,7 +37,7 @@ def main(kind, data_path, counts_path, dtype, rows, width, lo, hi):
 
     data = numpy.fromfile(data_path, dtype).reshape(int(rows), int(width))
     counts = numpy.memmap(counts_path, numpy.uint32, "r+", shape=(int(rows),))
-    count = {"numpy": by_numpy, "numba": by_numba, "pool": by_pool}[kind](data, int(lo), int(hi))
+    count = {"numpy": by_numpy, "pool": by_pool}[kind](data, int(lo), int(hi))
     print("ready", flush=True)
     for line in sys.stdin:
         begin = time.perf_counter()

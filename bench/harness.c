@@ -150,40 +150,22 @@ static rowpool_status timed_rounds(bench_results *results, const stage *on)
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------- */
 
-static rowpool_status profile(bench_peer *peer, const stage *on, bench_stages taken[PROFILES])
+/* Those of the call whose kernel was the fastest. */
+static rowpool_status profile(bench_result *result, const stage *on)
 {
+    bench_peer *peer = result->peer;
     const bench_result once = {.peer = peer, .iterations = 1};
+    bench_stages taken;
 
-    for (size_t i = 0; i < PROFILES; i++) {
+    result->stages = (bench_stages){NAN, NAN, NAN};
+    for (size_t i = 0; i < PROFILES && peer->type->profile != NULL; i++) {
         spoil(&once, on);
-        const rowpool_status status = peer->type->profile(peer, on->work, on->counts, &taken[i], on->error);
+        const rowpool_status status = peer->type->profile(peer, on->work, on->counts, &taken, on->error);
         if (status != ROWPOOL_OK)
             return blame(peer, on, status);
         BENCH_TRY(verify(&once, on));
-    }
-    return ROWPOOL_OK;
-}
-
-static double median_stage(const bench_stages taken[PROFILES], size_t member)
-{
-    double values[PROFILES];
-
-    for (size_t i = 0; i < PROFILES; i++)
-        memcpy(&values[i], (const char *)&taken[i] + member, sizeof *values);
-    return isnan(values[0]) ? NAN : bench_median(values, PROFILES);
-}
-
-static rowpool_status profile_all(bench_results *results, const stage *on)
-{
-    for (size_t i = 0; i < results->count; i++) {
-        bench_result *result = &results->items[i];
-        bench_stages taken[PROFILES] = {{NAN, NAN, NAN}};
-
-        if (result->peer->type->profile != NULL)
-            BENCH_TRY(profile(result->peer, on, taken));
-        result->stages = (bench_stages){median_stage(taken, offsetof(bench_stages, upload)),
-                                        median_stage(taken, offsetof(bench_stages, kernel)),
-                                        median_stage(taken, offsetof(bench_stages, read))};
+        if (i == 0 || taken.kernel < result->stages.kernel)
+            result->stages = taken;
     }
     return ROWPOOL_OK;
 }
@@ -267,6 +249,8 @@ static void clean_up(bench_peer *peer)
 {
     if (peer->type->cleanup != NULL)
         peer->type->cleanup(peer);
+    free(peer->state);
+    peer->state = NULL;
 }
 
 static rowpool_status prepare(bench_results *results, bench_peer *peer, const stage *on)
@@ -275,8 +259,11 @@ static rowpool_status prepare(bench_results *results, bench_peer *peer, const st
     bench_sample *samples = calloc(rounds, sizeof *samples);
     rowpool_status status = ROWPOOL_OK;
 
-    if (samples == NULL)
+    peer->state = calloc(1, peer->type->state_size + 1);
+    if (samples == NULL || peer->state == NULL) {
+        free(samples);
         return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
+    }
     if (peer->type->prepare != NULL)
         status = peer->type->prepare(peer, on->work, on->error);
     if (status == ROWPOOL_OK) {
@@ -301,7 +288,9 @@ static rowpool_status measure_all(bench_peers *peers, bench_results *results, co
     BENCH_TRY(first_calls(results, on));
     BENCH_TRY(warm_up(results, on));
     BENCH_TRY(timed_rounds(results, on));
-    return profile_all(results, on);
+    for (size_t i = 0; i < results->count; i++)
+        BENCH_TRY(profile(&results->items[i], on));
+    return ROWPOOL_OK;
 }
 
 rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,

@@ -29,7 +29,8 @@ extern const bench_loops bench_loops_own;
 /* The same file by clang; only where BENCH_HAVE_CLANG is defined. */
 extern const bench_loops bench_loops_clang;
 
-/* The int32 loop that is written for this processor by hand; NULL where there is none. *name: the instructions. */
-bench_loop *bench_intrinsics(const char **name);
+/* The int32 loop that is written by hand for the processor of the build, NULL where there is none; its instructions. */
+extern bench_loop *const bench_intrinsics;
+extern const char *const bench_instructions;
 
 #endif

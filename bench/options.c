@@ -104,13 +104,13 @@ static bool read_dtype(const char *entry, void *place)
 
 static bool read_layout(const char *name, bench_layout *layout)
 {
-    for (int i = 0; bench_layout_names[i] != NULL; i++) {
+    int i = 0;
+
+    while (bench_layout_names[i] != NULL && strcmp(bench_layout_names[i], name) != 0)
+        i++;
+    if (bench_layout_names[i] != NULL)
         *layout = (bench_layout)i;
-        if (strcmp(bench_layout_names[i], name) == 0)
-            return true;
-    }
-    *layout = BENCH_DENSE;
-    return false;
+    return bench_layout_names[i] != NULL;
 }
 
 static bool read_shape(const char *entry, void *place)

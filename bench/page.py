@@ -45,9 +45,9 @@ def check(condition, where, what):
         raise Refused(f"{where} {what}")
 
 
-def check_number(entry, name, where, min_value):
+def check_number(entry, name, where, low):
     value = entry.get(name)
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and min_value <= value <= MAX
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= MAX
     check(good, where, f"has no {name} that could be")
 
 
@@ -157,18 +157,6 @@ def look(peers):
     return styles
 
 
-def bars(on, names, parts, colours, label):
-    """Stacked from the left; parts: of each kind a value for each name. The first name is the topmost."""
-    edges = [0.0] * len(names)
-    for kind, values in parts.items():
-        on.barh(range(len(names)), values, left=edges, height=0.7, color=colours[kind], label=kind)
-        edges = [edge + value for edge, value in zip(edges, values)]
-    on.set_yticks(range(len(names)), names)
-    on.invert_yaxis()
-    on.grid(False, axis="y")
-    on.set_xlabel(label)
-
-
 # ---- What is drawn of the results: a drawing, and sentences below it ------------------------------------------------
 
 
@@ -179,8 +167,7 @@ def unique(values):
 def most_varied(entries, key, varies):
     """Those entries that are equal in the key and have the most values of what varies; of equals the largest."""
     kinds = Counter(kind for kind, _ in {(key(entry), entry[varies]) for entry in entries})
-    best = max(kinds, key=lambda kind: (kinds[kind], kind))
-    return [entry for entry in entries if key(entry) == best]
+    return [entry for entry in entries if key(entry) == max(kinds, key=lambda kind: (kinds[kind], kind))]
 
 
 def curves_of(entries, x, y):
@@ -272,20 +259,34 @@ def size_plot(title, entries, styles):
     return svg(figure, title, f"time of a call by each peer, {size(first)} to {size(last)} of data, both scales log"), notes
 
 
+def bars(title, what, names, parts, label):
+    """Stacked from the left; parts: of each kind a value for each name. The first name is the topmost."""
+    figure, on = canvas(0.5 + 0.3 * len(names))
+    edges = [0.0] * len(names)
+    for (kind, values), colour in zip(parts.items(), SERIES * len(parts)):
+        on.barh(range(len(names)), values, left=edges, height=0.7, color=colour, label=kind)
+        edges = [edge + value for edge, value in zip(edges, values)]
+    on.set_yticks(range(len(names)), names)
+    on.invert_yaxis()
+    on.grid(False, axis="y")
+    on.set_xlabel(label)
+    legend(on)
+    return svg(figure, title, what)
+
+
 def shares_plot(title, entries, _):
     entries = [entry for entry in entries if entry.get("shares")]
     if not entries:
         return None
+    names = [
+        f"{entry['rows']} × {entry['width']}" + (f", {entry['efficiency']:.2f}" if "efficiency" in entry else "")
+        for entry in entries
+    ]
     devices = unique(device for entry in entries for device in entry["shares"])
-    names = [f"{entry['rows']} × {entry['width']}" for entry in entries]
-    figure, on = canvas(0.5 + 0.3 * len(names))
     parts = {device: [100 * entry["shares"].get(device, 0) for entry in entries] for device in devices}
-    bars(on, names, parts, dict(zip(devices, SERIES * len(devices))), "rows, %; on the right the efficiency")
-    for i, entry in enumerate(entries):
-        on.annotate(f"{entry['efficiency']:.2f}" if "efficiency" in entry else "", (102, i), va="center")
-    legend(on)
     what = "the part of the rows that each device answered, a stacked bar for each shape"
-    return svg(figure, title, what), ["Efficiency is the rate together over the sum of the rates alone: 1 is ideal."]
+    notes = "Rows × width, and the efficiency: the rate together over the sum of the rates alone; 1 is ideal."
+    return bars(title, what, names, parts, "rows, %"), [notes]
 
 
 def stages_plot(title, entries, _):
@@ -294,13 +295,11 @@ def stages_plot(title, entries, _):
         return None
     entries, reads = by_width(entries)
     entries.sort(key=lambda entry: (entry["peer"], entry["width"]))
-    figure, on = canvas(0.5 + 0.25 * len(entries))
-    parts = {name.split("_")[0]: [entry.get(name, 0) / 1e6 for entry in entries] for name in STAGES}
     names = [f"{entry['peer']}, {entry['width']}" for entry in entries]
-    bars(on, names, parts, dict(zip(parts, SERIES)), "ms; a bar for each number of elements in a row")
-    legend(on)
+    parts = {name.split("_")[0]: [entry.get(name, 0) / 1e6 for entry in entries] for name in STAGES}
+    what = "milliseconds of each stage, a stacked bar for each device and number of elements in a row"
     notes = f"{reads} The device's own clock, in calls apart from those timed; one in the host's memory has no upload."
-    return svg(figure, title, "milliseconds of each stage, a stacked bar for each device and width"), [notes]
+    return bars(title, what, names, parts, "ms"), [notes]
 
 
 # Title, drawing, and what is said where there is nothing to draw.
@@ -315,11 +314,8 @@ PLOTS = [
 
 STYLE = """
 body{margin:0 auto;max-width:70rem;padding:1rem;font:1rem/1.5 system-ui,sans-serif;overflow-wrap:break-word}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dd{margin:0;overflow-wrap:anywhere}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2rem;align-items:start}
 figure{margin:0}figure svg{width:100%;max-width:34rem;height:auto}.scroll{overflow-x:auto}
-table{border-collapse:collapse;font-size:.875rem}caption{text-align:left}
-th,td{padding:.2rem .7rem .2rem 0;border-bottom:1px solid #d8dce1;text-align:left;vertical-align:top;white-space:nowrap}
+table{border-collapse:collapse;font-size:.875rem}th,td{padding:.2rem .7rem;text-align:left;white-space:nowrap}
 """
 
 
@@ -348,7 +344,7 @@ def plots_of(dtype, medians):
     entries = [entry for entry in medians if entry["dtype"] == dtype]
     styles = look(unique(entry["peer"] for entry in entries))
     sections = (section(title, make(f"{title}, {dtype}", entries, styles), missing) for title, make, missing in PLOTS)
-    return f'<h2>{escape(dtype)}</h2>\n<div class="plots">\n{"".join(sections)}</div>\n'
+    return f'<h2>{escape(dtype)}</h2>\n{"".join(sections)}'
 
 
 def every_result(medians):

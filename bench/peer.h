@@ -32,7 +32,7 @@ typedef struct {
     /* Optional. Whether the peer is meant for the case; where it is not, it is left out silently. */
     bool (*applies)(const bench_peer *peer, const bench_case *work);
 
-    /* Optional. Prepares one case; not timed. cleanup follows whether it fails or not. */
+    /* Optional. Prepares one case; not timed. peer->state is zeroed. cleanup follows whether it fails or not. */
     rowpool_status (*prepare)(bench_peer *peer, const bench_case *work, rowpool_error *error);
 
     /* Required. Counts once; timed. */
@@ -49,6 +49,7 @@ typedef struct {
     /* Optional. Releases what prepare took. */
     void (*cleanup)(bench_peer *peer);
 
+    size_t state_size; /* of peer->state */
     bench_reference reference;
     bench_counts counts;
     bool times_itself; /* run sets peer->seconds to the time that counts */
@@ -81,9 +82,9 @@ struct bench_peer {
     size_t share_count;
 
     /* Of the type. */
-    char argument[64];
+    char argument[1024];
     int variant;
-    void *state;
+    void *state; /* from before prepare until after cleanup */
 };
 
 enum { BENCH_PEERS_MAX = 96 };
@@ -114,9 +115,9 @@ rowpool_status bench_peers_add(bench_peers *peers, const bench_peer *peer, rowpo
 /* Whether it is rowpool on one OpenCL device, with the caller's memory. */
 bool bench_is_rowpool_device(const bench_peer *peer);
 
-extern const bench_peer_type bench_peer_serial;     /* and all loops in C */
-extern const bench_peer_type bench_peer_rowpool;    /* and what is a map in another way */
-extern const bench_peer_type bench_peer_subprocess; /* Python, and a process for each map */
+extern const bench_peer_type bench_peer_serial;  /* and all loops in C */
+extern const bench_peer_type bench_peer_rowpool; /* and what is a map in another way */
+extern const bench_peer_type bench_peer_process; /* a process for each map, also of Python */
 
 /* What a process for each map does: it counts the data in descriptor 3 and leaves the counts in 4. what: "opencl:INDEX",
  * "rowpool:", "rowpool:FOLDER" with the drivers' caches in this folder. */

@@ -85,14 +85,12 @@ static bench_loop *loop_of_width(const bench_peer *peer, const bench_case *work,
 
 static rowpool_status serial_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    (void)error;
     count_rows(&(task){work, loop_of_width(peer, work, 0), counts}, 0, 1);
     return ROWPOOL_OK;
 }
 
 static rowpool_status openmp_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    (void)error;
     run_team(count_rows, &(task){work, loop_of_width(peer, work, 0), counts});
     return ROWPOOL_OK;
 }
@@ -104,24 +102,18 @@ static bool width_applies(const bench_peer *peer, const bench_case *work)
 
 static rowpool_status width_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    (void)error;
     run_team(count_rows, &(task){work, loop_of_width(peer, work, work->shape.width), counts});
     return ROWPOOL_OK;
 }
 
 static bool intrinsics_applies(const bench_peer *peer, const bench_case *work)
 {
-    (void)peer;
     return work->dtype == ROWPOOL_INT32;
 }
 
 static rowpool_status intrinsics_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    const char *name;
-
-    (void)peer;
-    (void)error;
-    run_team(count_rows, &(task){work, bench_intrinsics(&name), counts});
+    run_team(count_rows, &(task){work, bench_intrinsics, counts});
     return ROWPOOL_OK;
 }
 
@@ -145,13 +137,11 @@ static void count_parts(const task *own, size_t thread, size_t threads)
 
 static bool split_applies(const bench_peer *peer, const bench_case *work)
 {
-    (void)peer;
     return work->shape.rows <= 1024; /* with more there is nothing to gain */
 }
 
 static rowpool_status split_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    (void)error;
     memset(counts, 0, work->counts * sizeof *counts);
     run_team(count_parts, &(task){work, loop_of_width(peer, work, 0), counts});
     return ROWPOOL_OK;
@@ -217,8 +207,6 @@ static void sweep(const task *own, size_t thread, size_t threads)
 
 static rowpool_status limit_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    (void)peer;
-    (void)error;
     run_team(sweep, &(task){work, NULL, counts});
     return ROWPOOL_OK;
 }
@@ -256,13 +244,12 @@ static rowpool_status loops_available(bench_peers *peers, rowpool_error *error)
         const bench_peer_type *type;
         const char *name;
     } by_compiler[] = {{&openmp, "openmp/"}, {&width, "openmp-width/"}, {&split, "openmp-split/"}};
-    const char *instructions;
 
     BENCH_TRY(add(peers, &bench_peer_serial, 0, "serial", "", error));
     for (size_t i = 0; i < sizeof by_compiler / sizeof *by_compiler; i++)
         for (int compiler = 0; compiler < COMPILERS; compiler++)
             BENCH_TRY(add(peers, by_compiler[i].type, compiler, by_compiler[i].name, "", error));
-    if (bench_intrinsics(&instructions) != NULL)
-        BENCH_TRY(add(peers, &intrinsics, 0, "intrinsics", instructions, error));
+    if (bench_intrinsics != NULL)
+        BENCH_TRY(add(peers, &intrinsics, 0, "intrinsics", bench_instructions, error));
     return add(peers, &limit, 0, "limit", "only reading and writing", error);
 }

@@ -19,7 +19,7 @@ enum {
 
 typedef enum { UPLOAD, KERNEL, READ, STAGES } stage_of_call;
 
-/* bench_peer.state, from prepare to cleanup. */
+/* bench_peer.state */
 typedef struct {
     const bench_peer *peer;
     cl_device_id device;
@@ -102,7 +102,6 @@ static void close_device(session *own)
 
 static bool opencl_applies(const bench_peer *peer, const bench_case *work)
 {
-    (void)peer;
     return work->shape.width <= WIDTH_MAX;
 }
 
@@ -161,10 +160,8 @@ static rowpool_status opencl_prepare(bench_peer *peer, const bench_case *work, r
 {
     const bench_range range = bench_case_range(work, 0);
     char ends[2 * sizeof(uint64_t)];
-    session *own = peer->state = calloc(1, sizeof *own);
+    session *own = peer->state;
 
-    if (own == NULL)
-        return bench_fail(error, ROWPOOL_ENOMEM, "no memory for an OpenCL program");
     own->peer = peer;
     BENCH_TRY(open_device(own, error));
     BENCH_TRY(read_device(own, work, error));
@@ -180,10 +177,7 @@ static rowpool_status opencl_prepare(bench_peer *peer, const bench_case *work, r
 
 static void opencl_cleanup(bench_peer *peer)
 {
-    if (peer->state != NULL)
-        close_device(peer->state);
-    free(peer->state);
-    peer->state = NULL;
+    close_device(peer->state);
 }
 
 /* ---- The part that is timed ------------------------------------------------------------------------------------- */
@@ -299,8 +293,6 @@ static rowpool_status opening_run(bench_peer *peer, const bench_case *work, uint
     session own = {.peer = peer};
     const rowpool_status status = open_device(&own, error);
 
-    (void)work;
-    (void)counts;
     close_device(&own);
     return status;
 }
@@ -342,5 +334,6 @@ const bench_peer_type bench_peer_opencl = {
     .run = opencl_run,
     .profile = opencl_profile,
     .cleanup = opencl_cleanup,
+    .state_size = sizeof(session),
     .reference = BENCH_RAW_OPENCL,
 };

@@ -14,7 +14,7 @@ enum {
     RESIDENT_DATA,  /* the caller's, but after the first run on the device too */
 };
 
-/* bench_peer.state, from prepare to cleanup. */
+/* bench_peer.state */
 typedef struct {
     rowpool *pool;
     void *memory;       /* the copy in ROWPOOL_MEMORY, or NULL */
@@ -205,10 +205,8 @@ static rowpool_status copy_data(session *own, const bench_case *work, rowpool_er
 
 static rowpool_status pool_prepare(bench_peer *peer, const bench_case *work, rowpool_error *error)
 {
-    session *own = peer->state = calloc(1, sizeof *own);
+    session *own = peer->state;
 
-    if (own == NULL)
-        return bench_fail(error, ROWPOOL_ENOMEM, "no memory for a pool");
     memset(peer->shares, 0, sizeof peer->shares);
     own->rows = bench_case_rows(work);
     for (size_t k = 0; k < work->shape.ranges; k++) {
@@ -257,15 +255,11 @@ static void pool_cleanup(bench_peer *peer)
 {
     session *own = peer->state;
 
-    if (own == NULL)
-        return;
     if (own->pool != NULL)
         note_shares(peer);
     rowpool_data_close(own->data);
     rowpool_close(own->pool);
     rowpool_free(own->memory);
-    free(own);
-    peer->state = NULL;
 }
 
 const bench_peer_type bench_peer_rowpool = {
@@ -274,6 +268,7 @@ const bench_peer_type bench_peer_rowpool = {
     .run = pool_run,
     .settle = note_shares,
     .cleanup = pool_cleanup,
+    .state_size = sizeof(session),
     .ragged = true,
     .many_ranges = true,
 };
@@ -282,7 +277,6 @@ const bench_peer_type bench_peer_rowpool = {
 
 static bool passes_applies(const bench_peer *peer, const bench_case *work)
 {
-    (void)peer;
     return work->shape.ranges > 1;
 }
 
@@ -301,6 +295,7 @@ static const bench_peer_type passes = {
     .prepare = pool_prepare,
     .run = passes_run,
     .cleanup = pool_cleanup,
+    .state_size = sizeof(session),
     .counts = BENCH_BY_RANGE,
     .ragged = true,
     .many_ranges = true,
@@ -308,7 +303,6 @@ static const bench_peer_type passes = {
 
 static bool dense_applies(const bench_peer *peer, const bench_case *work)
 {
-    (void)peer;
     return work->offsets != NULL;
 }
 
@@ -327,6 +321,7 @@ static const bench_peer_type dense = {
     .prepare = dense_prepare,
     .run = pool_run,
     .cleanup = pool_cleanup,
+    .state_size = sizeof(session),
     .counts = BENCH_NOT_COUNTED,
     .ragged = true,
     .many_ranges = true,
@@ -337,8 +332,6 @@ static rowpool_status opening_run(bench_peer *peer, const bench_case *work, uint
     rowpool *pool;
     const rowpool_status status = open_pool(&pool, peer->argument, error);
 
-    (void)work;
-    (void)counts;
     rowpool_close(pool);
     return status;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const bench_peer_type *const types[] = {
-    &bench_peer_serial, &bench_peer_rowpool, &bench_peer_subprocess,
+    &bench_peer_serial, &bench_peer_rowpool, &bench_peer_process,
 #ifdef BENCH_HAVE_OPENCL
     &bench_peer_opencl, /* after rowpool: on the devices found there */
 #endif

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,71 +96,161 @@ static void print_shares(const bench_peer *peer)
 
 /* ---- The context ------------------------------------------------------------------------------------------------ */
 
-typedef void line_function(void *to, const char *name, const char *value);
-
-static void describe(const bench_context *context, line_function *line, void *to)
+/* Text from outside: of what is no UTF-8 the ASCII characters are kept. */
+static json_t *text_of(const char *from)
 {
-    const time_t now = time(NULL);
-    bench_machine machine;
-    char text[128];
+    json_t *string = json_string(from);
+    char *copy = string == NULL ? strdup(from) : NULL;
 
-    bench_machine_read(&machine);
-    if (context->command != NULL)
-        line(to, "command", context->command);
-    (void)strftime(text, sizeof text, "%FT%TZ", gmtime(&now));
-    line(to, "date", text);
-    line(to, "processor", machine.cpu);
-    BENCH_PRINT(text, "%zu cores, %zu usable", machine.cores, machine.usable);
-    line(to, "cores", text);
-    BENCH_PRINT(text, "%.1f GB, transparent huge pages: %s", (double)machine.memory / 1e9, machine.huge_pages);
-    line(to, "memory", text);
-    line(to, "compiler", bench_loops_own.version);
-    line(to, "rowpool", rowpool_version());
-    BENCH_PRINT(text, "range count 4..8 of digits 0..9 from SplitMix64, seed %" PRIu64, BENCH_SEED);
-    line(to, "work", text);
-    BENCH_PRINT(text, "%zu, interleaved; every result verified", context->rounds);
-    line(to, "rounds", text);
+    for (char *at = copy; at != NULL && *at != '\0'; at++)
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    if (copy != NULL)
+        string = json_string(copy);
+    free(copy);
+    return string;
 }
 
-/* ---- Table ------------------------------------------------------------------------------------------------------ */
-
-static void table_line(void *to, const char *name, const char *value)
+static void set_text(json_t *object, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void set_text(json_t *object, const char *name, const char *format, ...)
 {
-    (void)to;
-    printf("%-11s%s\n", name, value);
+    char *text = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) >= 0)
+        (void)json_object_set_new(object, name, text_of(text));
+    va_end(arguments);
+    free(text);
+}
+
+json_t *bench_record_new(const bench_context *context)
+{
+#ifdef NDEBUG
+    static const char build[] = "release";
+#else
+    static const char build[] = "debug";
+#endif
+    const time_t now = time(NULL);
+    char date[32];
+    bench_machine machine;
+    json_t *about;
+
+    bench_machine_read(&machine);
+    (void)strftime(date, sizeof date, "%FT%TZ", gmtime(&now));
+    about = json_pack("{s:s, s:s, s:I}", "executable", BENCH_PROGRAM, "library_build_type", build, "num_cpus",
+                      (json_int_t)machine.cores);
+    set_text(about, "command", "%s", context->command);
+    set_text(about, "date", "%s", date);
+    set_text(about, "processor", "%s", machine.cpu);
+    set_text(about, "cores", "%zu cores, %zu usable", machine.cores, machine.usable);
+    set_text(about, "memory", "%.1f GB, transparent huge pages: %s", (double)machine.memory / 1e9, machine.huge_pages);
+    set_text(about, "compiler", "%s", bench_loops_own.version);
+    set_text(about, "rowpool", "%s", rowpool_version());
+    set_text(about, "work", "range count 4..8 of digits 0..9 from SplitMix64, seed %" PRIu64, BENCH_SEED);
+    set_text(about, "rounds", "%zu, interleaved; every result verified", context->rounds);
+    return json_pack("{s:o, s:[]}", "context", about, "benchmarks");
+}
+
+/* ---- Table and Markdown: the same, put differently -------------------------------------------------------------- */
+
+/* Characters that Markdown takes for its own are escaped. */
+static void print_text(const char *text, bool markdown)
+{
+    for (; *text != '\0'; text++)
+        printf("%s%c", markdown && strchr("|\\", *text) != NULL ? "\\" : "", *text);
+}
+
+static void print_context(const bench_context *context, bool markdown)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(json_object_get(context->record, "context"), name, value)
+    {
+        const char *text = json_string_value(value);
+
+        /* What only the JSON has: Google Benchmark's members. */
+        if (text == NULL || strcmp(name, "executable") == 0 || strcmp(name, "library_build_type") == 0)
+            continue;
+        printf(markdown ? "- %s: " : "%-11s", name);
+        print_text(text, markdown);
+        putchar('\n');
+    }
+    if (markdown)
+        puts("\n| peer | device | driver |\n|---|---|---|");
+    for (size_t i = 0; i < context->peers->count; i++) {
+        const bench_peer *peer = &context->peers->items[i];
+
+        if (markdown)
+            printf("| %s | ", peer->label);
+        else
+            printf("%-11s%-20s ", i > 0 ? "" : "peers", peer->label);
+        print_text(peer->device, markdown);
+        fputs(markdown ? " | " : "; ", stdout);
+        print_text(peer->driver, markdown);
+        puts(markdown ? " |" : "");
+    }
+}
+
+/* The heads, or the figures of a result. */
+static void print_cells(const bench_result *result, bool markdown)
+{
+    for (size_t k = 0; k < FIGURES; k++) {
+        char text[24];
+        const char *cell = figures[k].head;
+
+        if (cell == NULL)
+            continue;
+        if (result != NULL)
+            cell = show(text, figures[k].unit, figure_of(result, k), markdown ? "" : "-");
+        printf(markdown ? " %*s |" : " %*s", markdown ? 0 : figures[k].width, cell);
+    }
 }
 
 static void table_begin(const bench_context *context)
 {
-    describe(context, table_line, NULL);
-    for (size_t i = 0; i < context->peers->count; i++) {
-        const bench_peer *peer = &context->peers->items[i];
-
-        printf("%-11s%-20s %s; %s\n", i > 0 ? "" : "peers", peer->label, peer->device, peer->driver);
-    }
+    print_context(context, false);
 }
 
 static void table_results(const bench_case *work, const bench_results *results)
 {
-    char shape[BENCH_SHAPE_SIZE], text[24];
+    char shape[BENCH_SHAPE_SIZE];
 
     bench_shape_print(&work->shape, shape);
-    printf("\n%s %s, %zu rows of %zu, %.6g MB\n%-20s", rowpool_dtype_name(work->dtype), shape, work->shape.rows,
-           work->shape.width, (double)work->bytes / 1e6, "peer");
-    for (size_t k = 0; k < FIGURES; k++)
-        if (figures[k].head != NULL)
-            printf(" %*s", figures[k].width, figures[k].head);
+    printf("\n%s, %s, %.6g MB\n%-20s", rowpool_dtype_name(work->dtype), shape, (double)work->bytes / 1e6, "peer");
+    print_cells(NULL, false);
     putchar('\n');
     for (size_t i = 0; i < results->count; i++) {
-        const bench_result *result = &results->items[i];
+        const bench_peer *peer = results->items[i].peer;
 
-        printf("%-20s", result->peer->label);
-        for (size_t k = 0; k < FIGURES; k++)
-            if (figures[k].head != NULL)
-                printf(" %*s", figures[k].width, show(text, figures[k].unit, figure_of(result, k), "-"));
-        fputs(result->peer->parts > 0 ? "\n  rows of each       " : "", stdout);
-        print_shares(result->peer);
+        printf("%-20s", peer->label);
+        print_cells(&results->items[i], false);
+        fputs(peer->parts > 0 ? "\n  rows of each       " : "", stdout);
+        print_shares(peer);
         putchar('\n');
+    }
+}
+
+static void markdown_begin(const bench_context *context)
+{
+    print_context(context, true);
+    fputs("\n| type | shape | peer |", stdout);
+    print_cells(NULL, true);
+    puts(" rows of each |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
+}
+
+static void markdown_results(const bench_case *work, const bench_results *results)
+{
+    char shape[BENCH_SHAPE_SIZE];
+
+    bench_shape_print(&work->shape, shape);
+    for (size_t i = 0; i < results->count; i++) {
+        printf("| %s | %s | %s |", rowpool_dtype_name(work->dtype), shape, results->items[i].peer->label);
+        print_cells(&results->items[i], true);
+        putchar(' ');
+        print_shares(results->items[i].peer);
+        puts(" |");
     }
 }
 
@@ -175,7 +266,6 @@ static void csv_text(const char *text)
 
 static void csv_begin(const bench_context *context)
 {
-    (void)context;
     fputs("peer,device,driver,type,rows,width,bytes,rounds,iterations,", stdout);
     for (size_t k = 0; k < FIGURES; k++)
         printf("%s,", figures[k].csv);
@@ -208,96 +298,7 @@ static void csv_results(const bench_case *work, const bench_results *results)
     }
 }
 
-/* ---- Markdown --------------------------------------------------------------------------------------------------- */
-
-static void markdown_text(const char *text)
-{
-    for (; *text != '\0'; text++)
-        printf("%s%c", *text == '|' || *text == '\\' ? "\\" : "", *text);
-}
-
-static void markdown_line(void *to, const char *name, const char *value)
-{
-    (void)to;
-    printf("- %s: ", name);
-    markdown_text(value);
-    putchar('\n');
-}
-
-static void markdown_begin(const bench_context *context)
-{
-    describe(context, markdown_line, NULL);
-    puts("\n| peer | device | driver |\n|---|---|---|");
-    for (size_t i = 0; i < context->peers->count; i++) {
-        printf("| %s | ", context->peers->items[i].label);
-        markdown_text(context->peers->items[i].device);
-        fputs(" | ", stdout);
-        markdown_text(context->peers->items[i].driver);
-        puts(" |");
-    }
-    fputs("\n| type | shape | peer |", stdout);
-    for (size_t k = 0; k < FIGURES; k++)
-        if (figures[k].head != NULL)
-            printf(" %s |", figures[k].head);
-    puts(" rows of each |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
-}
-
-static void markdown_results(const bench_case *work, const bench_results *results)
-{
-    char shape[BENCH_SHAPE_SIZE], text[24];
-
-    bench_shape_print(&work->shape, shape);
-    for (size_t i = 0; i < results->count; i++) {
-        const bench_result *result = &results->items[i];
-
-        printf("| %s | %s | %s |", rowpool_dtype_name(work->dtype), shape, result->peer->label);
-        for (size_t k = 0; k < FIGURES; k++)
-            if (figures[k].head != NULL)
-                printf(" %s |", show(text, figures[k].unit, figure_of(result, k), ""));
-        putchar(' ');
-        print_shares(result->peer);
-        puts(" |");
-    }
-}
-
 /* ---- JSON: all of it at the end --------------------------------------------------------------------------------- */
-
-/* Text from outside: of what is no UTF-8 the ASCII characters are kept. */
-static json_t *text_of(const char *from)
-{
-    json_t *string = json_string(from);
-    char *copy = string == NULL ? strdup(from) : NULL;
-
-    for (char *at = copy; at != NULL && *at != '\0'; at++)
-        if ((unsigned char)*at >= 0x80)
-            *at = '?';
-    if (copy != NULL)
-        string = json_string(copy);
-    free(copy);
-    return string;
-}
-
-static void json_line(void *to, const char *name, const char *value)
-{
-    (void)json_object_set_new(to, name, text_of(value));
-}
-
-json_t *bench_record_new(const bench_context *context)
-{
-#ifdef NDEBUG
-    static const char build[] = "release";
-#else
-    static const char build[] = "debug";
-#endif
-    bench_machine machine;
-    json_t *about;
-
-    bench_machine_read(&machine);
-    about = json_pack("{s:s, s:s, s:I}", "executable", BENCH_PROGRAM, "library_build_type", build, "num_cpus",
-                      (json_int_t)machine.cores);
-    describe(context, json_line, about);
-    return json_pack("{s:o, s:[]}", "context", about, "benchmarks");
-}
 
 /* What is no number is left out. */
 static void set_number(json_t *entry, const char *name, double value)

@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 
 #include "dtypes.h"
-#include "machine.h"
 
 enum {
     DIGITS_PER_DRAW = 8,

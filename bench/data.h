@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "error.h"
+#include "support.h"
 
 /* The seed of the generator (SplitMix64): every run on every machine counts the same numbers. */
 #define BENCH_SEED UINT64_C(20190601)

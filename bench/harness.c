@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "timing.h"
-
 enum {
     WARM_UP_ROUNDS = 2,
     PROFILES = 5,                       /* calls whose stages are asked for */
@@ -262,6 +260,7 @@ static rowpool_status prepare(bench_results *results, bench_peer *peer, const st
     peer->state = calloc(1, peer->type->state_size + 1);
     if (samples == NULL || peer->state == NULL) {
         free(samples);
+        free(peer->state);
         return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
     }
     if (peer->type->prepare != NULL)

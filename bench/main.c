@@ -14,6 +14,11 @@
 
 enum { EXIT_USAGE = 2 };
 
+/* Where the program of a rank is installed, from this one's folder. */
+#ifndef BENCH_RANK_FROM_PROGRAM
+#define BENCH_RANK_FROM_PROGRAM "."
+#endif
+
 /* An OpenMP team that waits by spinning takes the cores from the peer whose turn is next. The runtime reads its setting
  * before main begins, so the program starts itself again with the right one. */
 static bool wait_without_spinning(char **argv)
@@ -82,7 +87,7 @@ static rowpool_status find_peers(const bench_options *options, bench_peers *peer
 static rowpool_status sweep_together(const bench_options *options, const bench_context *context, bench_peers *peers,
                                      rowpool_error *error)
 {
-    char devices[64] = "";
+    char devices[16 * BENCH_PEERS_MAX] = "";
 
     for (size_t i = 0; i < peers->count; i++) {
         const size_t used = strlen(devices);
@@ -174,6 +179,7 @@ static int scale(const bench_options *options, bench_context *context, const cha
     const bench_shape *shape = options->shapes.items;
     char rows[24], width[24], rounds[24];
     const char *const arguments[] = {program,
+                                     BENCH_RANK_FROM_PROGRAM,
                                      options->launcher,
                                      options->ranks,
                                      rowpool_dtype_name(options->dtypes[0]),

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "error.h"
+#include "support.h"
 
 typedef struct bench_page bench_page;
 

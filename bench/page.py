@@ -165,7 +165,7 @@ def unique(values):
 
 
 def most_varied(entries, key, varies):
-    """Those entries that are equal in the key and have the most values of what varies; of equals the largest."""
+    """Those entries that are equal in the key and have the max number of values of what varies; of equals the largest."""
     kinds = Counter(kind for kind, _ in {(key(entry), entry[varies]) for entry in entries})
     return [entry for entry in entries if key(entry) == max(kinds, key=lambda kind: (kinds[kind], kind))]
 

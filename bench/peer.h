@@ -90,7 +90,8 @@ struct bench_peer {
 enum { BENCH_PEERS_MAX = 96 };
 
 struct bench_peers {
-    const char *wanted;  /* comma-separated patterns of labels. rowpool's devices are always wanted */
+    /* Comma-separated patterns of labels. rowpool's devices are always wanted. After a minus: not wanted, not even those. */
+    const char *wanted;
     const char *devices; /* of rowpool, comma-separated; NULL: all */
     bool balance;        /* each device alone, and all together */
     bench_peer items[BENCH_PEERS_MAX];

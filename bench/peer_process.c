@@ -10,7 +10,6 @@
 
 #include "peer.h"
 #include "process.h"
-#include "timing.h"
 
 enum { MB = 1 << 20, DATA_FD = 3, COUNTS_FD };
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine.h"
 #include "peer.h"
 
 /* bench_peer.variant: where the data lies. */

@@ -51,7 +51,7 @@ rowpool_status bench_peers_check_wanted(const bench_peers *peers, rowpool_error 
 
         while (i < peers->count && !fits(at, peers->items[i].label))
             i++;
-        if (i == peers->count)
+        if (i == peers->count && at[0] != '-')
             return bench_fail(error, ROWPOOL_EINVAL, "--peers: there is no '%.*s' on this machine (see --help)",
                               (int)strcspn(at, ","), at);
     }
@@ -74,10 +74,26 @@ rowpool_status bench_peers_add(bench_peers *peers, const bench_peer *peer, rowpo
     return ROWPOOL_OK;
 }
 
+/* Removes what fits a pattern after a minus, also rowpool's devices: other peers were found by them. */
+static void leave_out(bench_peers *peers)
+{
+    for (const char *at = peers->wanted; at != NULL; at = next_pattern(at)) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < peers->count && at[0] == '-'; i++)
+            if (!fits(at + 1, peers->items[i].label))
+                peers->items[kept++] = peers->items[i];
+        if (at[0] == '-')
+            peers->count = kept;
+    }
+}
+
 rowpool_status bench_peers_find(bench_peers *peers, rowpool_error *error)
 {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         BENCH_TRY(types[i]->available(peers, error));
+    if (!peers->balance)
+        leave_out(peers);
     return ROWPOOL_OK;
 }
 

@@ -9,8 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "machine.h"
-
 /* ---- Children --------------------------------------------------------------------------------------------------- */
 
 rowpool_status bench_start(pid_t *child, const char *const *argv, const int *descriptors, size_t count,

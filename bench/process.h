@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "error.h"
+#include "support.h"
 
 /* Starts a program. descriptors[i] becomes the child's descriptor i; -1: /dev/null. */
 rowpool_status bench_start(pid_t *child, const char *const *argv, const int *descriptors, size_t count,

@@ -12,7 +12,6 @@
 #include <rowpool_mpi.h>
 
 #include "data.h"
-#include "timing.h"
 
 enum { AGREEMENTS = 64, WARM_UPS = 2 };
 
@@ -131,7 +130,7 @@ static rowpool_status verify(const ranked *own, rowpool_error *error)
     return rowpool_mpi_agree(own->cluster, status, error);
 }
 
-/* Ranks for each processor, where they are the most; above 1 they wait for each other. */
+/* The max over the nodes; above 1 ranks wait for each other. */
 static double ranks_per_processor(void)
 {
     MPI_Comm node;

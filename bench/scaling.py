@@ -1,9 +1,9 @@
 """How the count scales over the ranks of MPI jobs, the model that fits, and what it says of more; rowpool-bench --ranks
 starts this.
 
-    scaling.py PROGRAM LAUNCHER RANKS TYPE ROWS LENGTH ROUNDS FORMAT < results.json
+    scaling.py PROGRAM FOLDER LAUNCHER RANKS TYPE ROWS LENGTH ROUNDS FORMAT < results.json
 
-PROGRAM is rowpool-bench; the program of a rank lies beside it, or in ../libexec. results.json has the context of the run.
+PROGRAM is rowpool-bench; the program of a rank lies beside it, or in FOLDER from there. results.json has the context of the run.
 FORMAT is table or json.
 """
 
@@ -37,9 +37,9 @@ def point(scaling, ranks, rows, width, size):
 # ---- Jobs -----------------------------------------------------------------------------------------------------------
 
 
-def rank_program(program):
-    folder = os.path.dirname(program)
-    for path in (f"{folder}/rowpool-bench-rank", f"{folder}/../libexec/rowpool-bench-rank"):
+def rank_program(program, installed):
+    for folder in (".", installed):
+        path = os.path.join(os.path.dirname(program), folder, "rowpool-bench-rank")
         if os.access(path, os.X_OK):
             return path
     raise Failure("--ranks: rowpool-bench-rank is not there: it is built where there is MPI", 1)
@@ -161,7 +161,7 @@ def print_table(context, points, model, predicted):
         )
 
 
-def run(program, launcher, ranks, dtype, rows, width, rounds, form):
+def run(program, folder, launcher, ranks, dtype, rows, width, rounds, form):
     shape = int(rows), int(width), SIZES.get(dtype, 1)
     for number in ranks.split(","):
         if not re.fullmatch("[0-9]+", number) or not 1 <= int(number) <= 65536:
@@ -171,7 +171,7 @@ def run(program, launcher, ranks, dtype, rows, width, rounds, form):
     several = [int(number) for number in ranks.split(",") if int(number) > 1]
     jobs = [point("strong", 1, *shape)]
     jobs += [point(scaling, count, *shape) for count in several for scaling in ("strong", "weak")]
-    points = measure(jobs, int(rounds), launcher.split(), rank_program(program), dtype)
+    points = measure(jobs, int(rounds), launcher.split(), rank_program(program, folder), dtype)
     model, predicted = fit(points), []
     if model.latency is not None and model.bandwidth is not None:
         predicted = [point(scaling, RANKS_PREDICTED, *shape) for scaling in ("strong", "weak")]

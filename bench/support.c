@@ -1,9 +1,30 @@
-#include "machine.h"
+#include "support.h"
 
-#include <rowpool.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
+
+rowpool_status bench_fail(rowpool_error *error, rowpool_status status, const char *format, ...)
+{
+    va_list arguments;
+
+    error->status = status;
+    va_start(arguments, format);
+    (void)vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+void bench_complain(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs(BENCH_PROGRAM ": ", stderr);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
 
 /* Finds the first line that begins with the key; returns what follows the key, ':' and spaces, "" where there is none. */
 static const char *find_line(const char *path, const char *key, char *line, int size)

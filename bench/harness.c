@@ -1,11 +1,8 @@
 #include "harness.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-#include "clock.h"
 
 enum {
     WARM_UP_ROUNDS = 2,
@@ -17,80 +14,85 @@ enum {
 /* A turn lasts at least this long: reading the clock is then lost in it. */
 static const double turn_seconds = 100e-6;
 
-/* What a turn needs beside the peer. Each call of a turn has counts of its own, so that each can be verified. */
+/* What all turns on a case share. Each call of a turn has counts of its own, so that each can be verified. */
 typedef struct {
+    const bench_case *work;
+    size_t rounds;
     uint32_t *counts;
     size_t capacity; /* counts that there is room for */
+    double *scratch; /* a value for each round, or profile */
     rowpool_error *error;
 } stage;
+
+/* ---- One turn --------------------------------------------------------------------------------------------------- */
+
+static rowpool_status verify_call(const bench_peer *peer, const stage *on, const uint32_t *counts)
+{
+    const bench_case *work = on->work;
+    const size_t rows = work->shape.rows, ranges = work->shape.ranges;
+    const bool by_range = peer->type->counts == BENCH_BY_RANGE;
+
+    if (!by_range && memcmp(counts, work->expected, work->counts * sizeof *counts) == 0)
+        return ROWPOOL_OK;
+    for (size_t i = 0; i < work->counts; i++) {
+        const uint32_t count = counts[by_range ? i % ranges * rows + i / ranges : i];
+
+        if (count != work->expected[i])
+            return bench_fail(on->error, ROWPOOL_EDEVICE, "%s is wrong: %s, shape %zu:%zu: row %zu has %u, not %u",
+                              peer->label, rowpool_dtype_name(work->dtype), rows, work->shape.width, i / ranges, count,
+                              work->expected[i]);
+    }
+    return ROWPOOL_OK;
+}
+
+static rowpool_status verify(const bench_result *result, const stage *on)
+{
+    for (size_t i = 0; i < result->iterations && result->peer->type->counts != BENCH_NOT_COUNTED; i++)
+        BENCH_TRY(verify_call(result->peer, on, on->counts + i * on->work->counts));
+    return ROWPOOL_OK;
+}
+
+/* The error names the peer, whoever wrote it. */
+static rowpool_status blame(const bench_peer *peer, const stage *on, rowpool_status status)
+{
+    const rowpool_error cause = *on->error;
+
+    return bench_fail(on->error, status, "%s: %s, shape %zu:%zu: %.900s", peer->label,
+                      rowpool_dtype_name(on->work->dtype), on->work->shape.rows, on->work->shape.width, cause.message);
+}
 
 static void idle(void)
 {
     struct timespec left = {.tv_nsec = IDLE_NANOSECONDS};
 
-    while (nanosleep(&left, &left))
+    while (nanosleep(&left, &left) != 0)
         continue;
 }
 
-/* ---- One turn --------------------------------------------------------------------------------------------------- */
-
-static rowpool_status verify_call(const bench_result *result, const stage *on, const uint32_t *counts)
-{
-    const bench_case *work = result->work;
-    size_t i = 0;
-
-    if (!memcmp(counts, work->expected, bench_case_counts(work) * sizeof *counts))
-        return ROWPOOL_OK;
-    while (counts[i] == work->expected[i])
-        i++;
-    return bench_fail(on->error, ROWPOOL_EDEVICE, "%s is wrong: %s, shape %zu:%zu: row %zu has %u, not %u",
-                      result->peer->label, rowpool_dtype_name(work->dtype), work->rows, work->width, i / work->columns,
-                      counts[i], work->expected[i]);
-}
-
-static rowpool_status verify(const bench_result *result, const stage *on)
-{
-    rowpool_status status = ROWPOOL_OK;
-
-    for (size_t i = 0; i < result->iterations && !status && !result->peer->type->no_counts; i++)
-        status = verify_call(result, on, on->counts + i * bench_case_counts(result->work));
-    return status;
-}
-
-/* The error names the peer, whoever wrote it. */
-static rowpool_status blame(const bench_result *result, const stage *on, rowpool_status status)
-{
-    rowpool_error cause = *on->error;
-
-    return bench_fail(on->error, status, "%s: %s, shape %zu:%zu: %.900s", result->peer->label,
-                      rowpool_dtype_name(result->work->dtype), result->work->rows, result->work->width, cause.message);
-}
-
-/* The counts are spoilt before each turn, so that a peer that writes nothing is not taken for right. */
+/* The counts are overwritten first: a peer that writes nothing must not pass for right. */
 static void spoil(const bench_result *result, const stage *on)
 {
-    memset(on->counts, 0xff, bench_case_counts(result->work) * result->iterations * sizeof *on->counts);
+    memset(on->counts, 0xff, on->work->counts * result->iterations * sizeof *on->counts);
 }
 
 /* Calls the peer result->iterations times and sets the time of one call. */
 static rowpool_status take_turn(const bench_result *result, const stage *on, bench_sample *sample)
 {
     bench_peer *peer = result->peer;
-    const size_t counts = bench_case_counts(result->work);
     rowpool_status status = ROWPOOL_OK;
     double own = 0;
 
     spoil(result, on);
     idle();
     double cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID), real = bench_seconds(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < result->iterations && !status; i++) {
-        status = peer->type->run(peer, result->work, on->counts + i * counts, on->error);
+    for (size_t i = 0; i < result->iterations && status == ROWPOOL_OK; i++) {
+        status = peer->type->run(peer, on->work, on->counts + i * on->work->counts, on->error);
         own += peer->seconds;
     }
     real = bench_seconds(CLOCK_MONOTONIC) - real;
     cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    if (status)
-        return blame(result, on, status);
+    if (status != ROWPOOL_OK)
+        return blame(peer, on, status);
     sample->real = (peer->type->times_itself ? own : real) / (double)result->iterations;
     sample->cpu = cpu / (double)result->iterations;
     return verify(result, on);
@@ -100,318 +102,217 @@ static rowpool_status take_turn(const bench_result *result, const stage *on, ben
 
 static rowpool_status first_calls(bench_results *results, const stage *on)
 {
-    rowpool_status status = ROWPOOL_OK;
+    for (size_t i = 0; i < results->count; i++) {
+        bench_sample sample;
 
-    for (size_t i = 0; i < results->count && !status; i++) {
-        bench_sample sample = {0, 0};
-
-        status = take_turn(&results->items[i], on, &sample);
+        BENCH_TRY(take_turn(&results->items[i], on, &sample));
         results->items[i].first = sample.real;
     }
-    return status;
+    return ROWPOOL_OK;
 }
 
 /* Raises the number of calls until a turn is long enough. */
 static rowpool_status calibrate(bench_result *result, const stage *on)
 {
-    const size_t most = on->capacity / bench_case_counts(result->work);
-    bench_sample sample = {0, 0};
-    rowpool_status status = take_turn(result, on, &sample);
+    const size_t max = on->capacity / on->work->counts;
+    bench_sample sample;
 
-    while (!status && sample.real * (double)result->iterations < turn_seconds && result->iterations <= most / 2) {
+    BENCH_TRY(take_turn(result, on, &sample));
+    while (sample.real * (double)result->iterations < turn_seconds && result->iterations <= max / 2) {
         result->iterations *= 2;
-        status = take_turn(result, on, &sample);
+        BENCH_TRY(take_turn(result, on, &sample));
     }
-    return status;
+    return ROWPOOL_OK;
 }
 
 static rowpool_status warm_up(bench_results *results, const stage *on)
 {
-    rowpool_status status = ROWPOOL_OK;
-
     for (size_t round = 0; round < WARM_UP_ROUNDS; round++)
-        for (size_t i = 0; i < results->count && !status; i++)
-            if (results->items[i].peer->most_rounds == 0)
-                status = calibrate(&results->items[i], on);
-    return status;
-}
-
-static void settle_all(bench_results *results)
-{
+        for (size_t i = 0; i < results->count; i++)
+            if (results->items[i].peer->rounds == 0)
+                BENCH_TRY(calibrate(&results->items[i], on));
     for (size_t i = 0; i < results->count; i++)
         if (results->items[i].peer->type->settle != NULL)
             results->items[i].peer->type->settle(results->items[i].peer);
+    return ROWPOOL_OK;
 }
 
-static rowpool_status timed_rounds(bench_results *results, const stage *on, size_t rounds)
+static rowpool_status timed_rounds(bench_results *results, const stage *on)
 {
-    rowpool_status status = ROWPOOL_OK;
-
-    for (size_t round = 0; round < rounds; round++)
-        for (size_t i = 0; i < results->count && !status; i++)
+    for (size_t round = 0; round < on->rounds; round++)
+        for (size_t i = 0; i < results->count; i++)
             if (round < results->items[i].rounds)
-                status = take_turn(&results->items[i], on, &results->items[i].samples[round]);
-    return status;
-}
-
-/* ---- Figures ---------------------------------------------------------------------------------------------------- */
-
-/* The least value that at least 95 % of all do not exceed. */
-static double p95_of(const double *sorted, size_t count)
-{
-    return sorted[count - 1 - count / 20];
+                BENCH_TRY(take_turn(&results->items[i], on, &results->items[i].samples[round]));
+    return ROWPOOL_OK;
 }
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------- */
 
-static double median_or_none(double *values, size_t count)
-{
-    return isnan(values[0]) ? NAN : bench_median(values, count);
-}
-
+/* Those of the call whose kernel was the fastest. */
 static rowpool_status profile(bench_result *result, const stage *on)
 {
-    double upload[PROFILES], kernel[PROFILES], read[PROFILES];
     bench_peer *peer = result->peer;
-    const bench_result once = {.peer = peer, .work = result->work, .iterations = 1};
-    rowpool_status status = ROWPOOL_OK;
+    const bench_result once = {.peer = peer, .iterations = 1};
+    bench_stages taken;
 
-    for (size_t i = 0; i < PROFILES; i++) {
-        bench_stages stages = {NAN, NAN, NAN};
-
+    result->stages = (bench_stages){NAN, NAN, NAN};
+    for (size_t i = 0; i < PROFILES && peer->type->profile != NULL; i++) {
         spoil(&once, on);
-        status = peer->type->profile(peer, result->work, on->counts, &stages, on->error);
-        if (status)
-            return blame(result, on, status);
-        status = verify(&once, on);
-        if (status)
-            return status;
-        upload[i] = stages.upload;
-        kernel[i] = stages.kernel;
-        read[i] = stages.read;
+        const rowpool_status status = peer->type->profile(peer, on->work, on->counts, &taken, on->error);
+        if (status != ROWPOOL_OK)
+            return blame(peer, on, status);
+        BENCH_TRY(verify(&once, on));
+        if (i == 0 || taken.kernel < result->stages.kernel)
+            result->stages = taken;
     }
-    result->stages = (bench_stages){median_or_none(upload, PROFILES), median_or_none(kernel, PROFILES),
-                                    median_or_none(read, PROFILES)};
     return ROWPOOL_OK;
-}
-
-static rowpool_status profile_all(bench_results *results, const stage *on)
-{
-    rowpool_status status = ROWPOOL_OK;
-
-    for (size_t i = 0; i < results->count && !status; i++) {
-        bench_result *result = &results->items[i];
-
-        result->stages = (bench_stages){NAN, NAN, NAN};
-        if (result->peer->type->profile != NULL)
-            status = profile(result, on);
-    }
-    return status;
 }
 
 /* ---- Peers beside each other ------------------------------------------------------------------------------------ */
 
-/* The result of the raw OpenCL program on the same device; NULL where there is none. */
-static const bench_result *raw_twin(const bench_results *results, const bench_result *result)
+/* The result that others refer to; of the raw OpenCL programs that of the same device. NULL where there is none. */
+static const bench_result *find_reference(const bench_results *results, bench_reference kind, const char *index)
 {
-    const bench_peer *peer = result->peer;
-
     for (size_t i = 0; i < results->count; i++) {
-        const bench_peer *other = results->items[i].peer;
+        const bench_peer *peer = results->items[i].peer;
 
-        if (peer->index[0] && other->type->raw && results->items[i].work == result->work &&
-            !strcmp(other->index, peer->index))
+        if (peer->type->reference == kind && (kind != BENCH_RAW_OPENCL || strcmp(peer->index, index) == 0))
             return &results->items[i];
     }
     return NULL;
 }
 
-/* The sweep over the same data; NULL where there is none. */
-static const bench_result *limit_of(const bench_results *results, const bench_result *result)
+/* The median of one's time / other's time, round by round; NAN where one of them is not there. */
+static double time_ratio(const bench_result *one, const bench_result *other, const stage *on)
 {
-    for (size_t i = 0; i < results->count; i++)
-        if (results->items[i].peer->type == &bench_peer_limit && results->items[i].work == result->work)
-            return &results->items[i];
-    return NULL;
+    size_t rounds = 0;
+
+    for (; one != NULL && other != NULL && rounds < one->rounds && rounds < other->rounds; rounds++)
+        on->scratch[rounds] = one->samples[rounds].real / other->samples[rounds].real;
+    return rounds > 0 ? bench_median(on->scratch, rounds) : NAN;
 }
 
-static double part_of_limit(const bench_result *result, const bench_result *limit, double *scratch)
-{
-    for (size_t i = 0; i < result->rounds; i++)
-        scratch[i] = limit->samples[i].real / result->samples[i].real;
-    return bench_median(scratch, result->rounds);
-}
-
-static double overhead_of(const bench_result *result, const bench_result *raw, double *scratch)
-{
-    for (size_t i = 0; i < result->rounds; i++)
-        scratch[i] = result->samples[i].real / raw->samples[i].real - 1;
-    return bench_median(scratch, result->rounds);
-}
-
-/* The parts are the results just before this one. */
-static double efficiency_of(const bench_result *result, double *scratch)
+/* The devices alone are the results just before this one. */
+static double efficiency_of(const bench_result *result, const stage *on)
 {
     for (size_t i = 0; i < result->rounds; i++) {
         double alone = 0;
 
         for (size_t part = 1; part <= result->peer->parts; part++)
             alone += 1 / (result - part)->samples[i].real;
-        scratch[i] = 1 / (result->samples[i].real * alone);
+        on->scratch[i] = 1 / (result->samples[i].real * alone);
     }
-    return bench_median(scratch, result->rounds);
+    return bench_median(on->scratch, result->rounds);
 }
 
-static void compare_peers(bench_results *results, bench_result *result, double *scratch)
+static void summarise(bench_result *result, const stage *on)
 {
-    const bench_result *raw = raw_twin(results, result), *limit = limit_of(results, result);
-    const bool has_serial = results->items[0].peer->type == &bench_peer_serial;
-
-    result->ratio = has_serial ? results->items[0].median / result->median : NAN;
-    result->of_limit = limit ? part_of_limit(result, limit, scratch) : NAN;
-    result->overhead = raw && result->peer->type == &bench_peer_rowpool ? overhead_of(result, raw, scratch) : NAN;
-    result->efficiency = result->peer->parts ? efficiency_of(result, scratch) : NAN;
-}
-
-static void summarise(bench_result *result, double *scratch)
-{
-    const bench_case *work = result->work;
     const size_t rounds = result->rounds;
 
     for (size_t i = 0; i < rounds; i++)
-        scratch[i] = result->samples[i].cpu;
-    result->cpu_median = bench_median(scratch, rounds);
-
+        on->scratch[i] = result->samples[i].cpu;
+    result->cpu = bench_median(on->scratch, rounds);
     for (size_t i = 0; i < rounds; i++)
-        scratch[i] = result->samples[i].real;
-    result->median = bench_median(scratch, rounds);
-    result->min = scratch[0];
-    result->p95 = p95_of(scratch, rounds);
-    result->bytes_per_second = (double)work->bytes / result->median;
-    result->rows_per_second = (double)work->rows / result->median;
+        on->scratch[i] = result->samples[i].real;
+    result->median = bench_median(on->scratch, rounds);
+    result->min = on->scratch[0];
+    result->p95 = on->scratch[rounds - 1 - rounds / 20]; /* at least 95 % are not longer */
+    result->bytes_per_second = (double)on->work->bytes / result->median;
+    result->rows_per_second = (double)on->work->shape.rows / result->median;
 }
 
-static rowpool_status summarise_all(bench_results *results, const stage *on, size_t rounds)
+static void compare(const bench_results *results, bench_result *result, const stage *on)
 {
-    double *scratch = calloc(rounds, sizeof *scratch);
+    const bench_peer *peer = result->peer;
+    const bench_result *serial = find_reference(results, BENCH_SERIAL, NULL);
+    const bench_result *limit = find_reference(results, BENCH_LIMIT, NULL);
+    const bench_result *raw = find_reference(results, BENCH_RAW_OPENCL, peer->index);
 
-    if (!scratch)
-        return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
-    for (size_t i = 0; i < results->count; i++)
-        summarise(&results->items[i], scratch);
-    for (size_t i = 0; i < results->count; i++)
-        compare_peers(results, &results->items[i], scratch);
-    free(scratch);
-    return ROWPOOL_OK;
+    result->ratio = serial != NULL ? serial->median / result->median : NAN;
+    result->of_limit = time_ratio(limit, result, on);
+    result->overhead = peer->type == &bench_peer_rowpool ? time_ratio(result, raw, on) - 1 : NAN;
+    result->efficiency = peer->parts > 0 ? efficiency_of(result, on) : NAN;
 }
 
 /* ---- All of it -------------------------------------------------------------------------------------------------- */
 
-static bool applies(const bench_entry *entry)
+static bool applies(const bench_peer *peer, const bench_case *work)
 {
-    const bench_peer_type *type = entry->peer->type;
-
-    if ((entry->work->offsets && !type->ragged) || (entry->work->columns > 1 && !type->columns))
+    if ((work->offsets != NULL && !peer->type->ragged) || (work->shape.ranges > 1 && !peer->type->many_ranges))
         return false;
-    return type->applies == NULL || type->applies(entry->peer, entry->work);
+    return peer->type->applies == NULL || peer->type->applies(peer, work);
 }
 
-static size_t rounds_for(const bench_peer *peer, size_t rounds)
+static void clean_up(bench_peer *peer)
 {
-    return peer->most_rounds && peer->most_rounds < rounds ? peer->most_rounds : rounds;
+    if (peer->type->cleanup != NULL)
+        peer->type->cleanup(peer);
+    free(peer->state);
+    peer->state = NULL;
 }
 
-static rowpool_status prepare_peer(bench_results *results, const bench_entry *entry, size_t rounds, const stage *on)
+static rowpool_status prepare(bench_results *results, bench_peer *peer, const stage *on)
 {
-    bench_peer *peer = entry->peer;
-    bench_result result = {.peer = peer, .work = entry->work, .rounds = rounds_for(peer, rounds), .iterations = 1};
-    rowpool_status status;
+    const size_t rounds = peer->rounds > 0 && peer->rounds < on->rounds ? peer->rounds : on->rounds;
+    bench_sample *samples = calloc(rounds, sizeof *samples);
+    rowpool_status status = ROWPOOL_OK;
 
-    if (!applies(entry))
-        return ROWPOOL_OK;
-    result.samples = calloc(rounds, sizeof *result.samples);
-    if (!result.samples)
+    peer->state = calloc(1, peer->type->state_size + 1);
+    if (samples == NULL || peer->state == NULL) {
+        free(samples);
+        free(peer->state);
         return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
-    status = peer->type->prepare == NULL ? ROWPOOL_OK : peer->type->prepare(peer, entry->work, on->error);
-    if (!status) {
-        results->items[results->count++] = result;
+    }
+    if (peer->type->prepare != NULL)
+        status = peer->type->prepare(peer, on->work, on->error);
+    if (status == ROWPOOL_OK) {
+        results->items[results->count++] = (bench_result){
+            .peer = peer, .rounds = rounds, .iterations = 1, .samples = samples};
         return ROWPOOL_OK;
     }
-    free(result.samples);
-    status = blame(&result, on, status);
+    clean_up(peer);
+    free(samples);
+    status = blame(peer, on, status);
     if (peer->required)
         return status;
     bench_complain("left out: %s", on->error->message);
     return ROWPOOL_OK;
 }
 
-static rowpool_status prepare_all(bench_results *results, const bench_entry *entries, size_t count, size_t rounds,
-                                  const stage *on)
+static rowpool_status measure_all(bench_peers *peers, bench_results *results, const stage *on)
 {
-    rowpool_status status = ROWPOOL_OK;
-
-    for (size_t i = 0; i < count && !status; i++)
-        status = prepare_peer(results, &entries[i], rounds, on);
-    return status;
-}
-
-static void cleanup_all(bench_results *results)
-{
+    for (size_t i = 0; i < peers->count; i++)
+        if (applies(&peers->items[i], on->work))
+            BENCH_TRY(prepare(results, &peers->items[i], on));
+    BENCH_TRY(first_calls(results, on));
+    BENCH_TRY(warm_up(results, on));
+    BENCH_TRY(timed_rounds(results, on));
     for (size_t i = 0; i < results->count; i++)
-        if (results->items[i].peer->type->cleanup != NULL)
-            results->items[i].peer->type->cleanup(results->items[i].peer);
-}
-
-static rowpool_status all_turns(bench_results *results, const stage *on, size_t rounds)
-{
-    rowpool_status status = first_calls(results, on);
-
-    if (!status)
-        status = warm_up(results, on);
-    settle_all(results);
-    if (!status)
-        status = timed_rounds(results, on, rounds);
-    return status ? status : profile_all(results, on);
-}
-
-static size_t counts_of_largest(const bench_entry *entries, size_t count)
-{
-    size_t largest = SLOTS;
-
-    for (size_t i = 0; i < count; i++)
-        if (bench_case_counts(entries[i].work) > largest)
-            largest = bench_case_counts(entries[i].work);
-    return largest;
-}
-
-rowpool_status bench_measure_entries(const bench_entry *entries, size_t count, size_t rounds, bench_results *results,
-                                     rowpool_error *error)
-{
-    stage on = {.capacity = counts_of_largest(entries, count), .error = error};
-    rowpool_status status;
-
-    results->count = 0;
-    on.counts = bench_counts_new(on.capacity, error);
-    if (!on.counts)
-        return ROWPOOL_ENOMEM;
-    status = prepare_all(results, entries, count, rounds, &on);
-    if (!status)
-        status = all_turns(results, &on, rounds);
-    cleanup_all(results);
-    if (!status && results->count)
-        status = summarise_all(results, &on, rounds);
-    bench_counts_free(on.counts, on.capacity);
-    return status;
+        BENCH_TRY(profile(&results->items[i], on));
+    return ROWPOOL_OK;
 }
 
 rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,
                              rowpool_error *error)
 {
-    bench_entry entries[BENCH_PEERS_MAX];
+    stage on = {
+        .work = work, .rounds = rounds, .capacity = work->counts > SLOTS ? work->counts : SLOTS, .error = error};
+    rowpool_status status = ROWPOOL_ENOMEM;
 
-    for (size_t i = 0; i < peers->count; i++)
-        entries[i] = (bench_entry){&peers->items[i], work};
-    return bench_measure_entries(entries, peers->count, rounds, results, error);
+    results->count = 0;
+    on.counts = bench_pages_new(on.capacity * sizeof *on.counts, error);
+    on.scratch = bench_pages_new(rounds * sizeof *on.scratch, error);
+    if (on.counts != NULL && on.scratch != NULL)
+        status = measure_all(peers, results, &on);
+    for (size_t i = 0; i < results->count; i++)
+        clean_up(results->items[i].peer);
+    for (size_t i = 0; i < results->count && status == ROWPOOL_OK; i++)
+        summarise(&results->items[i], &on);
+    for (size_t i = 0; i < results->count && status == ROWPOOL_OK; i++)
+        compare(results, &results->items[i], &on);
+    bench_pages_free(on.counts, on.capacity * sizeof *on.counts);
+    bench_pages_free(on.scratch, rounds * sizeof *on.scratch);
+    return status;
 }
 
 void bench_results_free(bench_results *results)

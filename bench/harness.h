@@ -2,7 +2,6 @@
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
-#include "median.h"
 #include "peer.h"
 
 /* Seconds of one call in one round. cpu is that of this process, all threads; worker processes are not in it. */
@@ -13,20 +12,17 @@ typedef struct {
 /* What one peer did on one case; times in seconds for one call. */
 typedef struct {
     bench_peer *peer;
-    const bench_case *work;
     size_t rounds;
     size_t iterations;     /* calls in each round: more than one where a call is too short for the clock */
     bench_sample *samples; /* one for each round, in order */
     double first;          /* the very first call after prepare */
-    double median, min, p95, cpu_median;
-    double bytes_per_second; /* of data read, by the median */
-    double rows_per_second;
-    double ratio;        /* how many times as fast as the serial loop; NAN where that is not the first peer */
-    bench_stages stages; /* medians */
+    double median, min, p95, cpu;
+    double bytes_per_second, rows_per_second; /* of data read, by the median */
+    bench_stages stages;                      /* of the fastest of several calls */
 
-    /* Medians over the rounds, each of what was measured in one and the same round; NAN where there is nothing to
-     * compare with. */
-    double of_limit;   /* the rate, as a part of that of the sweep which only reads and writes: the limit */
+    /* Medians over the rounds, each of what was measured in the same round; NAN where there is nothing to compare with. */
+    double ratio;      /* how many times as fast as the serial loop, by the medians */
+    double of_limit;   /* the rate, as a part of the limit's */
     double overhead;   /* one device: the time beyond that of the raw OpenCL program on it, as a part of the latter */
     double efficiency; /* devices together: the rate, as a part of the sum of their rates alone */
 } bench_result;
@@ -36,20 +32,11 @@ typedef struct {
     size_t count;
 } bench_results;
 
-/* Runs all peers on one case: a first call each, warm-up rounds, then the timed rounds, in each of which every peer has
- * one turn after an idle moment, so that a slow minute of the machine meets all of them alike. The counts of
- * every call are compared with those expected after each turn. Peers that cannot be prepared and are not required are
- * left out. Free the results whether it fails or not. */
+/* Runs all peers on one case: a first call each, warm-up rounds, then the timed rounds. In each round every peer has one
+ * turn after an idle moment, so that a slow minute of the machine meets all alike. The counts of every call are verified
+ * after each turn. Free the results whether it fails or not. */
 rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,
                              rowpool_error *error);
-
-/* The same for peers with a case for each. A peer may be there once only: copy it for a second case. */
-typedef struct {
-    bench_peer *peer;
-    const bench_case *work;
-} bench_entry;
-rowpool_status bench_measure_entries(const bench_entry *entries, size_t count, size_t rounds, bench_results *results,
-                                     rowpool_error *error);
 void bench_results_free(bench_results *results);
 
 #endif

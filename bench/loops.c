@@ -1,51 +1,44 @@
-/* Built once for each compiler. BENCH_LOOPS: the name of the table. BENCH_PEER_FLAGS: what this is built with. */
+/* Built once by each compiler. BENCH_LOOPS: the name of the table. BENCH_PEER_FLAGS: the compiler's flags. */
 #include "loops.h"
 
-#include "compiler.h"
-#include "dtypes.h"
+#define AS_TEXT_(token) #token
+#define AS_TEXT(token) AS_TEXT_(token)
 
-#define LOOP(name, type, kind)                                                                                \
-    static void loop_##name(const void *data, size_t rows, size_t width, int low, int high, uint32_t *counts) \
-    {                                                                                                         \
-        const type *row = data;                                                                               \
-        const type lo = BENCH_KEY_##kind(BENCH_FROM_##kind(type, low));                                       \
-        const type hi = BENCH_KEY_##kind(BENCH_FROM_##kind(type, high));                                      \
-                                                                                                              \
-        for (size_t i = 0; i < rows; i++)                                                                     \
-            counts[i] = bench_row_##name(row + i * width, width, lo, hi);                                     \
-    }
-BENCH_DTYPES(LOOP)
-#undef LOOP
+#if defined(__clang__)
+#define COMPILER "clang"
+#define VERSION AS_TEXT(__clang_major__) "." AS_TEXT(__clang_minor__) "." AS_TEXT(__clang_patchlevel__)
+#else
+#define COMPILER "gcc"
+#define VERSION __VERSION__
+#endif
 
-#define LOOP_OF_WIDTH(fixed, name, type, kind)                                                        \
+#define LOOP(fixed, name, type, kind)                                                                 \
     static void loop_##name##_##fixed(const void *data, size_t rows, size_t width, int low, int high, \
                                       uint32_t *counts)                                               \
     {                                                                                                 \
         const type *row = data;                                                                       \
         const type lo = BENCH_KEY_##kind(BENCH_FROM_##kind(type, low));                               \
         const type hi = BENCH_KEY_##kind(BENCH_FROM_##kind(type, high));                              \
+        const size_t length = fixed > 0 ? fixed : width;                                              \
                                                                                                       \
-        (void)width;                                                                                  \
-        for (size_t i = 0; i < rows; i++)                                                             \
-            counts[i] = bench_row_##name(row + i * fixed, fixed, lo, hi);                             \
+        for (size_t i = 0; i < rows; i++) {                                                           \
+            uint32_t count = 0;                                                                       \
+                                                                                                      \
+            for (size_t j = 0; j < length; j++) {                                                     \
+                const type key = BENCH_KEY_##kind(row[i * length + j]);                               \
+                count += key >= lo && key <= hi;                                                      \
+            }                                                                                         \
+            counts[i] = count;                                                                        \
+        }                                                                                             \
     }
-#define LOOPS_OF_WIDTHS(name, type, kind) BENCH_WIDTHS(LOOP_OF_WIDTH, name, type, kind)
-BENCH_DTYPES(LOOPS_OF_WIDTHS)
+#define LOOPS(fixed) BENCH_DTYPES(LOOP, fixed)
+BENCH_WIDTHS(LOOPS)
 
-_Static_assert((int)ROWPOOL_FLOAT64 < (int)BENCH_LOOP_DTYPES, "the tables have room for every element type");
-
-#define ENTRY(name, type, kind) [ROWPOOL_##name] = loop_##name,
-#define ENTRY_3(name, type, kind) [ROWPOOL_##name] = loop_##name##_3,
-#define ENTRY_5(name, type, kind) [ROWPOOL_##name] = loop_##name##_5,
-#define ENTRY_8(name, type, kind) [ROWPOOL_##name] = loop_##name##_8,
-#define ENTRY_64(name, type, kind) [ROWPOOL_##name] = loop_##name##_64,
+#define ENTRY(fixed, name, type, kind) [ROWPOOL_##name] = loop_##name##_##fixed,
+#define ENTRIES(fixed) {fixed, {BENCH_DTYPES(ENTRY, fixed)}},
 
 const bench_loops BENCH_LOOPS = {
-    .compiler = BENCH_COMPILER_NAME,
-    .version = BENCH_COMPILER " " BENCH_PEER_FLAGS,
-    .any_width = {BENCH_DTYPES(ENTRY)},
-    .of_width = {{3, {BENCH_DTYPES(ENTRY_3)}},
-                 {5, {BENCH_DTYPES(ENTRY_5)}},
-                 {8, {BENCH_DTYPES(ENTRY_8)}},
-                 {64, {BENCH_DTYPES(ENTRY_64)}}},
+    .compiler = COMPILER,
+    .version = COMPILER " " VERSION " " BENCH_PEER_FLAGS,
+    .loops = {BENCH_WIDTHS(ENTRIES)},
 };

@@ -1,40 +1,36 @@
-/* Row loops in plain C, for a part of the rows, by each compiler that the build found: the same file, built by each.
- * They know no threads, since the runtimes of two compilers do not bear each other in one process. */
+/* Row loops in C. They know no threads: the OpenMP runtimes of two compilers do not work in one process. */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
 
-#include <rowpool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-/* Counts the elements in [lo, hi] of so many rows. */
+#include "dtypes.h"
+
+/* Counts the elements in [lo, hi] of each of these rows. */
 typedef void bench_loop(const void *data, size_t rows, size_t width, int lo, int hi, uint32_t *counts);
 
-/* The widths that there are loops for with the width compiled in. */
-#define BENCH_WIDTHS(X, ...) X(3, __VA_ARGS__) X(5, __VA_ARGS__) X(8, __VA_ARGS__) X(64, __VA_ARGS__)
+/* Loops that have their width compiled in: X(width). 0: the width is known when the program runs. */
+#define BENCH_WIDTHS(X) X(0) X(3) X(5) X(8) X(64)
+enum { BENCH_WIDTH_COUNT = 5 };
 
-enum {
-    BENCH_LOOP_DTYPES = 16, /* loops stand at the library's numbers of the element types */
-    BENCH_LOOP_WIDTHS = 4
-};
-
+/* The loops of one compiler. */
 typedef struct {
     const char *compiler; /* "gcc", "clang" */
-    const char *version;  /* and its flags */
-    bench_loop *any_width[BENCH_LOOP_DTYPES];
+    const char *version;  /* with its flags */
     struct {
         size_t width;
-        bench_loop *loops[BENCH_LOOP_DTYPES];
-    } of_width[BENCH_LOOP_WIDTHS];
+        bench_loop *by_dtype[BENCH_DTYPE_COUNT];
+    } loops[BENCH_WIDTH_COUNT];
 } bench_loops;
 
-/* The last entry is NULL. */
-extern const bench_loops *const bench_all_loops[];
+/* By the compiler of this program; all of the program that is compared with rowpool is built with its flags. */
+extern const bench_loops bench_loops_own;
 
-/* The loop for just that width; NULL where there is none. */
-bench_loop *bench_loop_of_width(const bench_loops *loops, rowpool_dtype dtype, size_t width);
+/* The same file by clang; only where BENCH_HAVE_CLANG is defined. */
+extern const bench_loops bench_loops_clang;
 
-extern const bench_loops bench_loops_own;   /* by the compiler of this program */
-extern const bench_loops bench_loops_clang; /* only where BENCH_HAVE_CLANG is defined */
+/* The int32 loop that is written by hand for the processor of the build, NULL where there is none; its instructions. */
+extern bench_loop *const bench_intrinsics;
+extern const char *const bench_instructions;
 
 #endif

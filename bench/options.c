@@ -8,19 +8,17 @@
 
 enum { ROUNDS_DEFAULT = 7, ROUNDS_MAX = 100000 };
 
-static const char types_default[] = "int32";
 static const char shapes_default[] = "200000:5,1000000:64,65536:1024", shapes_of_ranks[] = "12800000:5";
 
-/* Where no shape is given a plot has 2^24 elements in rows of every width, and a report also 256 to 2^26 in rows of 5. */
+/* Without --shape: a plot has 2^24 elements in rows of every width, a report also 256 to 2^26 in rows of 5. */
 #define WIDTHS                                                                           \
     "16777216:1,8388608:2,5592405:3,3355443:5,2097152:8,1048576:16,524288:32,262144:64," \
     "131072:128,65536:256,32768:512,16384:1024"
 static const char shapes_of_plot[] = WIDTHS;
 static const char shapes_of_report[] = WIDTHS ",51:5,205:5,819:5,3277:5,13107:5,52429:5,209715:5,838861:5,13421773:5";
-#undef WIDTHS
 static const char shapes_together[] = "209715:5,3355443:5,13421773:5,262144:64,16384:1024";
 
-const char bench_help[] =
+static const char help[] =
     "Usage: rowpool-bench [OPTION]...\n"
     "Times the range count of rowpool on every device beside loops in C, all in one run,\n"
     "rounds interleaved, every result verified.\n"
@@ -28,49 +26,29 @@ const char bench_help[] =
     "  --device LIST        devices of rowpool, each measured by itself: P:D as `rowpool devices`\n"
     "                       prints them, fork, host, auto, cpu, gpu, accelerator, all\n"
     "                       (default: every OpenCL device, fork, host)\n"
-    "  --balance LIST       devices of rowpool, each measured alone and all of them together: how\n"
-    "                       well they share the work (efficiency: the rate together over the sum\n"
-    "                       of those alone), and what the scheduler costs beside a raw OpenCL\n"
-    "                       program (overhead)\n"
-    "  --peers LIST         what runs beside rowpool's devices: names or their beginnings, also with\n"
-    "                       wildcards, or all, or none (default: serial,openmp/,limit,opencl/)\n"
-    "                         serial          a loop on one core\n"
-    "                         openmp/         the loop on all cores, by each compiler\n"
-    "                         openmp-width/   with the width compiled in (3, 5, 8, 64)\n"
-    "                         openmp-split/   with each row cut up (at most 1024 rows)\n"
-    "                         intrinsics      int32 by AVX2 or AVX-512, on all cores\n"
-    "                         limit           reads and writes as many bytes without counting: what\n"
-    "                                         the column '% limit' refers to\n"
-    "                         process/        a process that maps once: rowpool, with empty caches\n"
-    "                                         too, and a raw OpenCL program (at most 64 MB)\n"
-    "                         python/         NumPy, Numba, multiprocessing.Pool, where they are there\n"
-    "                         opencl/         a raw OpenCL program on the same devices\n"
+    "  --balance LIST       devices of rowpool, each measured alone and all together\n"
+    "  --peers LIST         what runs beside them: names or their beginnings, also with wildcards,\n"
+    "                       or all, or none (default: serial,openmp/,limit,opencl/). There are\n"
+    "                         serial, openmp/, openmp-width/, openmp-split/, intrinsics, limit,\n"
+    "                         opencl/, process/, python/, passes/, dense/, open/\n"
     "  --type LIST|all      element types: int8 int16 int32 int64 uint8 uint16 uint32 uint64\n"
     "                       float16 float32 float64 (default: int32)\n"
-    "  --shape R:C,...      rows and their length (default: 200000:5,1000000:64,65536:1024)\n"
+    "  --shape R:C,...      rows and their length, also R:C:zipf, giant or empties for rows of\n"
+    "                       unequal length, R:C:N for N ranges at once\n"
+    "                       (default: 200000:5,1000000:64,65536:1024)\n"
     "  --rounds N           timed rounds (default: 7)\n"
     "  --format FORMAT      table, csv, json (as Google Benchmark writes it) or markdown\n"
     "                       (default: table)\n"
-    "  --report FILE        a page with plots and tables as well, in one file of HTML; without --shape of\n"
-    "                       rows of 1 to 1024, of 1 KB to 256 MB (int32), and of devices that share a\n"
-    "                       map where there are two: some two minutes\n"
-    "  --plot FILE          the first of these plots alone, the throughput by row width, as SVG\n"
-    "  --from FILE          with --report or --plot: nothing is measured, the results are those that an\n"
-    "                       earlier run wrote with --format json\n"
-    "  --check[=LIST]       instead of all this: what rowpool is meant to reach, beside what it reaches\n"
-    "                       here; a line for each, with 'pass' or 'short' at its end. LIST: only these\n"
-    "                       of rows-5 rows-3 rows-8 widths 200000 width-known intrinsics-5 intrinsics limit\n"
-    "                       one-row seven-rows rows-1 ragged-zipf ragged-giant ragged-empties\n"
-    "                       ranges-16 small-1 small-10000 small-100000 fork-alloc fork-private numpy\n"
-    "                       python-pool open first first-cold. Exit status 0 also where it falls short\n"
-    "  --width-step N       with --check: of the widths 1 to 64 only each N-th\n"
-    "  --scale F            with --check: F times as many rows, to see it run; --rounds may then be\n"
-    "                       less than 7\n"
-    "  --ranks LIST         instead of all this: how the first type and shape scale over so many ranks of\n"
-    "                       an MPI job, as in 1,2,4: the same rows for all (strong) and for each (weak),\n"
-    "                       the model that fits, and what it says of 1024; as table or json\n"
-    "  --launcher COMMAND   with --ranks: what starts a job, as in 'mpirun --bind-to core' (default:\n"
-    "                       mpirun); '-n N PROGRAM' is put behind it\n"
+    "  --report FILE        a page with plots and tables as well, in one file of HTML; without\n"
+    "                       --shape rows of 1 to 1024 and data of 1 KB to 256 MB: two minutes\n"
+    "  --plot FILE          the first of these plots alone, as SVG\n"
+    "  --from FILE          with --report, --plot or --check: nothing is measured, the results are\n"
+    "                       those that an earlier run wrote with --format json\n"
+    "  --check[=LIST]       what rowpool is meant to reach, all or only these targets, beside what\n"
+    "                       it reaches here: a line for each, pass or short\n"
+    "  --ranks LIST         how the first type and shape scale over so many ranks of an MPI job,\n"
+    "                       as in 1,2,4, and a model; as table or json\n"
+    "  --launcher COMMAND   with --ranks: what starts a job, as in 'mpirun --bind-to core' (default: mpirun)\n"
     "  --help               print this and exit\n"
     "  --version            print the version and exit\n"
     "\n"
@@ -78,19 +56,15 @@ const char bench_help[] =
 
 /* ---- Numbers and lists ------------------------------------------------------------------------------------------ */
 
-/* A decimal number that is nothing else: no sign, no space, nothing behind it. */
+/* Whether the text is a decimal number from 1 on, and nothing else. */
 static bool read_size(const char *text, size_t *value)
 {
     char *end;
 
-    if (text[0] < '0' || text[0] > '9')
-        return false;
     errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno || *end || number > SIZE_MAX)
-        return false;
+    const unsigned long long number = strtoull(text, &end, 10);
     *value = (size_t)number;
-    return true;
+    return text[0] >= '0' && text[0] <= '9' && number > 0 && errno == 0 && *end == '\0';
 }
 
 /* Reads one entry of a list to its place; says what is wrong. */
@@ -100,35 +74,26 @@ typedef bool entry_function(const char *entry, void *place);
 static void *read_list(const char *list, size_t size, size_t *count, entry_function *read_entry)
 {
     char *copy = strdup(list), *rest = copy, *entry;
-    char *array = NULL;
-    size_t capacity = 1, used = 0;
-    bool good = true;
+    char *array = copy != NULL ? calloc(strlen(list) / 2 + 1, size) : NULL;
+    bool good = array != NULL;
 
-    for (const char *at = list; *at; at++)
-        capacity += *at == ',';
-    if (copy)
-        array = calloc(capacity, size);
-    if (!array)
+    if (!good)
         bench_complain("no memory for the arguments");
-    while (array && good && (entry = strsep(&rest, ",")))
-        good = read_entry(entry, array + used++ * size);
+    for (*count = 0; good && (entry = strsep(&rest, ",")) != NULL; ++*count)
+        good = read_entry(entry, array + *count * size);
     free(copy);
-    if (good) {
-        *count = used;
+    if (good)
         return array;
-    }
     free(array);
     return NULL;
 }
-
-/* ---- Each option ------------------------------------------------------------------------------------------------ */
 
 static bool read_dtype(const char *entry, void *place)
 {
     const char *name;
 
-    for (int dtype = 0; (name = rowpool_dtype_name((rowpool_dtype)dtype)); dtype++) {
-        if (!strcmp(name, entry)) {
+    for (int dtype = 0; (name = rowpool_dtype_name((rowpool_dtype)dtype)) != NULL; dtype++) {
+        if (strcmp(name, entry) == 0) {
             *(rowpool_dtype *)place = (rowpool_dtype)dtype;
             return true;
         }
@@ -137,370 +102,261 @@ static bool read_dtype(const char *entry, void *place)
     return false;
 }
 
-static bool set_types(bench_options *options, const char *list)
+static bool read_layout(const char *name, bench_layout *layout)
 {
-    if (!strcmp(list, "all"))
-        list = "int8,int16,int32,int64,uint8,uint16,uint32,uint64,float16,float32,float64";
-    free(options->dtypes);
-    options->dtypes = read_list(list, sizeof *options->dtypes, &options->dtype_count, read_dtype);
-    return options->dtypes;
+    int i = 0;
+
+    while (bench_layout_names[i] != NULL && strcmp(bench_layout_names[i], name) != 0)
+        i++;
+    if (bench_layout_names[i] != NULL)
+        *layout = (bench_layout)i;
+    return bench_layout_names[i] != NULL;
 }
 
 static bool read_shape(const char *entry, void *place)
 {
     bench_shape *shape = place;
-    char rows[24] = "";
-    const char *colon = strchr(entry, ':');
+    char copy[BENCH_SHAPE_SIZE], *rest = copy, *field;
+    bool good = strlen(entry) < sizeof copy;
+    int fields = 0;
 
-    /* No size_t has as many digits as fill the buffer; leading zeros beyond it are refused with the rest. */
-    if (colon && (size_t)(colon - entry) < sizeof rows)
-        memcpy(rows, entry, (size_t)(colon - entry));
-    if (!colon || !read_size(rows, &shape->rows) || !read_size(colon + 1, &shape->width) || !shape->rows ||
-        !shape->width) {
-        bench_complain("--shape: '%s' is no shape: give ROWS:LENGTH, two whole numbers from 1 on", entry);
-        return false;
-    }
-    return true;
-}
-
-static bool set_shapes(bench_options *options, const char *list)
-{
-    free(options->shapes);
-    options->shapes = read_list(list, sizeof *options->shapes, &options->shape_count, read_shape);
-    return options->shapes;
-}
-
-static bool set_rounds(bench_options *options, const char *text)
-{
-    if (read_size(text, &options->rounds) && options->rounds >= 1 && options->rounds <= ROUNDS_MAX)
+    *shape = (bench_shape){.ranges = 1};
+    BENCH_PRINT(copy, "%s", entry);
+    for (; good && (field = strsep(&rest, ":")) != NULL; fields++)
+        good = fields == 0   ? read_size(field, &shape->rows)
+               : fields == 1 ? read_size(field, &shape->width)
+                             : read_layout(field, &shape->layout) ||
+                                   (read_size(field, &shape->ranges) && shape->ranges <= BENCH_RANGES_MAX);
+    if (good && fields >= 2)
         return true;
-    bench_complain("--rounds: '%s' is no whole number from 1 to %d", text, ROUNDS_MAX);
+    bench_complain("--shape: '%s' is no shape: give ROWS:LENGTH, two whole numbers from 1 on", entry);
     return false;
 }
 
-static bool set_format(bench_options *options, const char *name)
+/* ---- The options ------------------------------------------------------------------------------------------------ */
+
+/* What each option goes with. */
+enum { MEASURE = 1 << BENCH_MEASURE, FROM = 1 << BENCH_FROM, CHECK = 1 << BENCH_CHECK, RANKS = 1 << BENCH_RANKS };
+
+typedef enum {
+    DEVICE,
+    BALANCE,
+    PEERS,
+    TYPE,
+    SHAPE,
+    ROUNDS,
+    FORMAT,
+    REPORT,
+    PLOT,
+    FROM_FILE,
+    CHECK_LIST,
+    RANK_LIST,
+    LAUNCHER,
+    FIRST,
+    OPTIONS
+} option_index;
+
+static const struct {
+    const char *name;
+    int has_argument, actions;
+} table[OPTIONS] = {
+    [DEVICE] = {"device", required_argument, MEASURE},
+    [BALANCE] = {"balance", required_argument, MEASURE},
+    [PEERS] = {"peers", required_argument, MEASURE},
+    [TYPE] = {"type", required_argument, MEASURE | RANKS},
+    [SHAPE] = {"shape", required_argument, MEASURE | RANKS},
+    [ROUNDS] = {"rounds", required_argument, MEASURE | CHECK | RANKS},
+    [FORMAT] = {"format", required_argument, MEASURE | RANKS},
+    [REPORT] = {"report", required_argument, MEASURE | FROM},
+    [PLOT] = {"plot", required_argument, MEASURE | FROM},
+    [FROM_FILE] = {"from", required_argument, FROM | CHECK},
+    [CHECK_LIST] = {"check", optional_argument, CHECK},
+    [RANK_LIST] = {"ranks", required_argument, RANKS},
+    [LAUNCHER] = {"launcher", required_argument, RANKS},
+    [FIRST] = {"first", required_argument, MEASURE}, /* not in the help: a process/ peer starts it */
+};
+
+#define REFUSE_IF(condition, ...)        \
+    do {                                 \
+        if (condition) {                 \
+            bench_complain(__VA_ARGS__); \
+            return false;                \
+        }                                \
+    } while (0)
+
+/* Whether the options go together. given[i]: the text of an option; NULL: it was not there. */
+static bool options_suit(bench_options *options, const char *const given[OPTIONS])
 {
-    for (const bench_format *const *format = bench_formats; *format; format++) {
-        if (!strcmp((*format)->name, name)) {
-            options->format = *format;
-            return true;
-        }
+    static const option_index excluded[][2] = {{DEVICE, BALANCE}, {REPORT, PLOT}};
+    const option_index by = given[CHECK_LIST] != NULL  ? CHECK_LIST
+                            : given[RANK_LIST] != NULL ? RANK_LIST
+                            : given[FROM_FILE] != NULL ? FROM_FILE
+                                                       : FIRST;
+    const char *format = given[FORMAT];
+
+    options->action = by == CHECK_LIST       ? BENCH_CHECK
+                      : by == RANK_LIST      ? BENCH_RANKS
+                      : by == FROM_FILE      ? BENCH_FROM
+                      : given[FIRST] != NULL ? BENCH_FIRST
+                                             : BENCH_MEASURE;
+    for (size_t i = 0; i < sizeof excluded / sizeof *excluded; i++)
+        REFUSE_IF(given[excluded[i][0]] != NULL && given[excluded[i][1]] != NULL, "--%s and --%s exclude each other",
+                  table[excluded[i][0]].name, table[excluded[i][1]].name);
+    for (int i = 0; i < OPTIONS && options->action != BENCH_FIRST; i++) {
+        if (given[i] == NULL || table[i].actions & 1 << options->action)
+            continue;
+        REFUSE_IF(by != FIRST, "--%s and --%s exclude each other", table[i].name, table[by].name);
+        REFUSE_IF(true, "--%s needs --ranks", table[i].name);
     }
+    REFUSE_IF(by == FROM_FILE && given[REPORT] == NULL && given[PLOT] == NULL,
+              "--from needs --report, --plot or --check");
+    REFUSE_IF(by == RANK_LIST && format != NULL && strcmp(format, "table") != 0 && strcmp(format, "json") != 0,
+              "--format: with --ranks it is table or json");
+    return true;
+}
+
+static bool read_peers(bench_options *options, const char *list)
+{
+    const bool all = strcmp(list, "all") == 0, none = strcmp(list, "none") == 0;
+
+    REFUSE_IF(list[0] == '\0', "--peers: no peer is named; 'none' stands for none");
+    options->peers = all ? bench_peers_all : none ? "" : list;
+    options->peers_named = !all && !none;
+    return true;
+}
+
+static bool read_format(bench_options *options, const char *name)
+{
+    for (options->format = bench_formats; options->format->name != NULL; options->format++)
+        if (strcmp(options->format->name, name) == 0)
+            return true;
     bench_complain("--format: '%s' is none of table, csv, json, markdown", name);
     return false;
 }
 
-static bool set_devices(bench_options *options, const char *list)
+static bool read_shapes(bench_shapes *shapes, const char *list)
 {
-    if (!*list)
-        bench_complain("--device: no device is named");
-    else if (options->balance)
-        bench_complain("--device and --balance exclude each other");
-    options->devices = list;
-    return *list && !options->balance;
+    shapes->items = read_list(list, sizeof *shapes->items, &shapes->count, read_shape);
+    return shapes->items != NULL;
 }
 
-static bool set_balance(bench_options *options, const char *list)
+/* Types and shapes, and whether memory can have them. */
+static bool read_cases(bench_options *options, const char *types, const char *shapes)
 {
-    const bool is_free = !options->devices || options->balance;
+    const bool report = options->page_kind != NULL && strcmp(options->page_kind, "report") == 0;
 
-    if (!is_free)
-        bench_complain("--device and --balance exclude each other");
-    else if (!strchr(list, ','))
-        bench_complain("--balance: '%s' is one device: name two or more, with commas between", list);
-    options->devices = list;
-    options->balance = true;
-    return is_free && strchr(list, ',');
-}
+    if (types == NULL)
+        types = "int32";
+    else if (strcmp(types, "all") == 0)
+        types = "int8,int16,int32,int64,uint8,uint16,uint32,uint64,float16,float32,float64";
+    if (shapes == NULL && report && !options->balance && !read_shapes(&options->together, shapes_together))
+        return false;
+    if (shapes == NULL)
+        shapes = options->action == BENCH_RANKS ? shapes_of_ranks
+                 : report                       ? shapes_of_report
+                 : options->page_kind != NULL   ? shapes_of_plot
+                                                : shapes_default;
+    options->dtypes = read_list(types, sizeof *options->dtypes, &options->dtype_count, read_dtype);
+    if (options->dtypes == NULL || !read_shapes(&options->shapes, shapes))
+        return false;
+    for (size_t i = 0; i < options->dtype_count * options->shapes.count; i++) {
+        rowpool_error error;
+        bench_case work;
 
-static bool set_peers(bench_options *options, const char *list)
-{
-    if (!*list)
-        bench_complain("--peers: no peer is named; 'none' stands for none");
-    options->peers_named = strcmp(list, "all") && strcmp(list, "none");
-    options->peers = !strcmp(list, "all") ? bench_peers_all : !strcmp(list, "none") ? "" : list;
-    return *list;
-}
-
-/* Kinds of page. */
-static const char report[] = "report", plot[] = "plot";
-
-static bool set_page(bench_options *options, const char *kind, const char *path)
-{
-    if (!*path)
-        bench_complain("--%s: no file is named", kind);
-    else if (options->page_kind && options->page_kind != kind)
-        bench_complain("--report and --plot exclude each other: the other can be made --from the results");
-    else {
-        options->page_kind = kind;
-        options->page = path;
-        return true;
+        REFUSE_IF(bench_case_describe(&work, options->dtypes[i % options->dtype_count],
+                                      &options->shapes.items[i / options->dtype_count], &error) != ROWPOOL_OK,
+                  "--shape: %s", error.message);
     }
-    return false;
-}
-
-static bool set_report(bench_options *options, const char *path)
-{
-    return set_page(options, report, path);
-}
-
-static bool set_plot(bench_options *options, const char *path)
-{
-    return set_page(options, plot, path);
-}
-
-static bool set_from(bench_options *options, const char *path)
-{
-    options->from = path;
     return true;
 }
 
-/* Not in the help: it is what a process/ peer starts. */
-static bool set_first(bench_options *options, const char *text)
+static bool interpret(bench_options *options, const char *const given[OPTIONS])
 {
-    options->is_first = bench_first_read(&options->first, text);
-    if (!options->is_first)
-        bench_complain("--first: '%s' is nothing that another rowpool-bench would say", text);
-    return options->is_first;
+    const char *rounds = given[ROUNDS];
+
+    options->balance = given[BALANCE] != NULL;
+    options->devices = options->balance ? given[BALANCE] : given[DEVICE];
+    options->page = given[REPORT] != NULL ? given[REPORT] : given[PLOT];
+    options->page_kind = given[REPORT] != NULL ? "report" : given[PLOT] != NULL ? "plot" : NULL;
+    options->from = given[FROM_FILE];
+    options->check = given[CHECK_LIST];
+    options->ranks = given[RANK_LIST];
+    options->first = given[FIRST];
+    if (given[LAUNCHER] != NULL)
+        options->launcher = given[LAUNCHER];
+    REFUSE_IF(options->devices != NULL && options->devices[0] == '\0', "--device: no device is named");
+    REFUSE_IF(options->balance && strchr(options->devices, ',') == NULL,
+              "--balance: '%s' is one device: name two or more, with commas between", options->devices);
+    REFUSE_IF(options->page != NULL && options->page[0] == '\0', "--%s: no file is named", options->page_kind);
+    REFUSE_IF(rounds != NULL && (!read_size(rounds, &options->rounds) || options->rounds > ROUNDS_MAX),
+              "--rounds: '%s' is no whole number from 1 to %d", given[ROUNDS], ROUNDS_MAX);
+    return (given[PEERS] == NULL || read_peers(options, given[PEERS])) &&
+           (given[FORMAT] == NULL || read_format(options, given[FORMAT])) &&
+           read_cases(options, given[TYPE], given[SHAPE]);
 }
 
-static bool set_check(bench_options *options, const char *list)
+static bench_action read_arguments(bench_options *options, int argc, char **argv)
 {
-    options->is_check = true;
-    options->check.names = list;
-    return !list || bench_check_names_are_known(list);
-}
-
-static bool set_scale(bench_options *options, const char *text)
-{
-    char *end;
-
-    options->check.scale = strtod(text, &end);
-    if (end != text && !*end && options->check.scale > 0 && options->check.scale <= 1)
-        return true;
-    bench_complain("--scale: '%s' is no number above 0 and up to 1", text);
-    return false;
-}
-
-static bool set_width_step(bench_options *options, const char *text)
-{
-    if (read_size(text, &options->check.width_step) && options->check.width_step >= 1 &&
-        options->check.width_step <= 64)
-        return true;
-    bench_complain("--width-step: '%s' is no whole number from 1 to 64", text);
-    return false;
-}
-
-static bool read_ranks(const char *entry, void *place)
-{
-    enum { RANKS_MAX = 65536 };
-    size_t *ranks = place;
-
-    if (read_size(entry, ranks) && *ranks >= 1 && *ranks <= RANKS_MAX)
-        return true;
-    bench_complain("--ranks: '%s' is no whole number from 1 to %d", entry, RANKS_MAX);
-    return false;
-}
-
-static bool set_ranks(bench_options *options, const char *list)
-{
-    free(options->ranks);
-    options->ranks = read_list(list, sizeof *options->ranks, &options->rank_count, read_ranks);
-    return options->ranks;
-}
-
-static bool set_launcher(bench_options *options, const char *text)
-{
-    options->launcher = text;
-    return true;
-}
-
-/* ---- All of them ------------------------------------------------------------------------------------------------ */
-
-/* Options that take a value, in the order of the codes that getopt_long returns for them. */
-typedef bool setter(bench_options *options, const char *text);
-
-/* What each option goes with: a run that measures, --check, --from, --ranks. */
-enum { OF_RUN = 1, OF_CHECK = 2, OF_FROM = 4, OF_RANKS = 8 };
-
-static const struct {
-    const char *name;
-    int has_argument;
-    setter *set;
-    int uses;
-} table[] = {
-    {"device", required_argument, set_devices, OF_RUN},
-    {"type", required_argument, set_types, OF_RUN | OF_RANKS},
-    {"shape", required_argument, set_shapes, OF_RUN | OF_RANKS},
-    {"rounds", required_argument, set_rounds, OF_RUN | OF_CHECK | OF_RANKS},
-    {"format", required_argument, set_format, OF_RUN | OF_RANKS},
-    {"balance", required_argument, set_balance, OF_RUN},
-    {"peers", required_argument, set_peers, OF_RUN},
-    {"first", required_argument, set_first, OF_RUN},
-    {"report", required_argument, set_report, OF_RUN | OF_FROM},
-    {"plot", required_argument, set_plot, OF_RUN | OF_FROM},
-    {"from", required_argument, set_from, OF_FROM},
-    {"check", optional_argument, set_check, OF_CHECK},
-    {"scale", required_argument, set_scale, OF_CHECK},
-    {"width-step", required_argument, set_width_step, OF_CHECK},
-    {"ranks", required_argument, set_ranks, OF_RANKS},
-    {"launcher", required_argument, set_launcher, OF_RANKS},
-};
-enum { SETTERS = sizeof table / sizeof table[0], CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
-
-/* As getopt_long wants them; codes from CODE_SET on are places in the table. */
-static void list_names(struct option names[SETTERS + 3])
-{
-    for (int i = 0; i < SETTERS; i++)
-        names[i] = (struct option){table[i].name, table[i].has_argument, NULL, CODE_SET + i};
-    names[SETTERS] = (struct option){"help", no_argument, NULL, CODE_HELP};
-    names[SETTERS + 1] = (struct option){"version", no_argument, NULL, CODE_VERSION};
-    names[SETTERS + 2] = (struct option){NULL, 0, NULL, 0};
-}
-
-/* What is to be done, and the option that says so; NULL: none does. */
-static int use_of(const bench_options *options, const char **name)
-{
-    *name = options->is_check ? "check" : options->ranks ? "ranks" : options->from ? "from" : NULL;
-    return options->is_check ? OF_CHECK : options->ranks ? OF_RANKS : options->from ? OF_FROM : OF_RUN;
-}
-
-/* Whether all options given go with it. */
-static bool options_suit(const bench_options *options, const bool given[SETTERS])
-{
-    const char *name;
-    const int use = use_of(options, &name);
-
-    for (int i = 0; i < SETTERS; i++) {
-        if (!given[i] || table[i].uses & use)
-            continue;
-        if (name)
-            bench_complain("--%s and --%s exclude each other", table[i].name, name);
-        else
-            bench_complain("--%s needs --%s", table[i].name, table[i].uses & OF_RANKS ? "ranks" : "check");
-        return false;
-    }
-    if (options->from && !options->page_kind) {
-        bench_complain("--from needs --report or --plot");
-        return false;
-    }
-    if (options->ranks && strcmp(options->format->name, "table") != 0 && strcmp(options->format->name, "json") != 0) {
-        bench_complain("--format: with --ranks it is table or json");
-        return false;
-    }
-    if (!options->is_check || options->check.scale < 1 || options->rounds >= ROUNDS_DEFAULT)
-        return true;
-    bench_complain("--check takes medians of at least %d rounds, but for --scale", ROUNDS_DEFAULT);
-    return false;
-}
-
-static bench_request read_arguments(bench_options *options, int argc, char **argv)
-{
-    struct option names[SETTERS + 3];
-    bool given[SETTERS] = {false};
+    enum { CODE_SET = 256, CODE_HELP = 512, CODE_VERSION };
+    struct option names[OPTIONS + 3] = {[OPTIONS] = {"help", no_argument, NULL, CODE_HELP},
+                                        {"version", no_argument, NULL, CODE_VERSION}};
+    const char *given[OPTIONS] = {NULL};
     int code;
 
-    list_names(names);
+    for (int i = 0; i < OPTIONS; i++)
+        names[i] = (struct option){table[i].name, table[i].has_argument, NULL, CODE_SET + i};
     while ((code = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (code == CODE_HELP)
-            return BENCH_HELP;
+            fputs(help, stdout);
         if (code == CODE_VERSION)
-            return BENCH_VERSION;
+            printf("%s %s\n", BENCH_PROGRAM, rowpool_version());
+        if (code == CODE_HELP || code == CODE_VERSION)
+            return BENCH_HELP;
         /* '?': getopt_long has said what is wrong. */
-        if (code < CODE_SET || !table[code - CODE_SET].set(options, optarg))
+        if (code < CODE_SET)
             return BENCH_USAGE;
-        given[code - CODE_SET] = true;
+        given[code - CODE_SET] = optarg != NULL ? optarg : "";
     }
-    if (optind == argc)
-        return options_suit(options, given) ? BENCH_RUN : BENCH_USAGE;
-    bench_complain("'%s' is not an option (see --help)", argv[optind]);
-    return BENCH_USAGE;
+    if (optind < argc)
+        bench_complain("'%s' is not an option (see --help)", argv[optind]);
+    return optind == argc && options_suit(options, given) && interpret(options, given) ? options->action : BENCH_USAGE;
 }
 
-/* What depends on several options at once. */
-static bool sizes_are_possible(const bench_options *options)
-{
-    rowpool_error error;
-    size_t bytes;
-
-    for (size_t i = 0; i < options->dtype_count; i++) {
-        for (size_t j = 0; j < options->shape_count; j++) {
-            if (bench_case_size(options->dtypes[i], &options->shapes[j], &bytes, &error)) {
-                bench_complain("--shape: %s", error.message);
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* Where no shape is given. */
-static bool set_usual_shapes(bench_options *options)
-{
-    const bool is_report = options->page_kind == report;
-
-    if (options->shapes)
-        return true;
-    if (is_report && !options->balance) {
-        options->together = read_list(shapes_together, sizeof *options->together, &options->together_count, read_shape);
-        if (!options->together)
-            return false;
-    }
-    if (options->ranks)
-        return set_shapes(options, shapes_of_ranks);
-    return set_shapes(options, is_report ? shapes_of_report : options->page_kind ? shapes_of_plot : shapes_default);
-}
-
-/* The arguments side by side, quoted where the shell would not take them for words; NULL where there is no memory. */
+/* The arguments side by side, quoted where a shell would not take them for words; NULL where there is no memory. */
 static char *command_of(int argc, char **argv)
 {
-    static const char plain_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,-./:=@_";
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,-./:=@_";
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
 
-    for (int i = 0; i < argc && out; i++) {
-        const bool plain = argv[i][0] && !argv[i][strspn(argv[i], plain_characters)];
+    for (int i = 0; i < argc && out != NULL; i++) {
+        const bool quoted = argv[i][0] == '\0' || argv[i][strspn(argv[i], plain)] != '\0';
 
-        fputs(i ? " " : "", out);
-        if (plain) {
-            fputs(argv[i], out);
-            continue;
-        }
-        fputc('\'', out);
-        for (const char *at = argv[i]; *at; at++)
+        fprintf(out, "%s%s", i > 0 ? " " : "", quoted ? "'" : "");
+        for (const char *at = argv[i]; *at != '\0'; at++)
             fputs(*at == '\'' ? "'\\''" : (const char[]){*at, '\0'}, out);
-        fputc('\'', out);
+        fputs(quoted ? "'" : "", out);
     }
-    if (out)
+    if (out != NULL)
         fclose(out);
     return text;
 }
 
-bench_request bench_options_read(bench_options *options, int argc, char **argv)
+bench_action bench_options_read(bench_options *options, int argc, char **argv)
 {
-    bench_request request;
-
-    *options = (bench_options){.format = bench_formats[0],
+    *options = (bench_options){.format = bench_formats,
                                .rounds = ROUNDS_DEFAULT,
-                               .peers = bench_peers_usual,
+                               .peers = bench_peers_default,
                                .launcher = "mpirun",
-                               .check = {.scale = 1, .width_step = 1},
                                .command = command_of(argc, argv)};
-    if (!set_types(options, types_default))
-        return BENCH_USAGE;
-    request = read_arguments(options, argc, argv);
-    options->check.rounds = options->rounds;
-    if (request == BENCH_RUN && !set_usual_shapes(options))
-        return BENCH_USAGE;
-    return request == BENCH_RUN && !sizes_are_possible(options) ? BENCH_USAGE : request;
+    return read_arguments(options, argc, argv);
 }
 
 void bench_options_free(bench_options *options)
 {
     free(options->command);
     free(options->dtypes);
-    free(options->shapes);
-    free(options->together);
-    free(options->ranks);
+    free(options->shapes.items);
+    free(options->together.items);
 }

@@ -1,127 +1,63 @@
 #include "page.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "files/replace.h"
-#include "python.h"
+#include "process.h"
 
 struct bench_page {
-    const char *kind, *path, *python;
-    char script[1024];
+    const char *kind, *path;
+    bench_script script;
     replacement file;
 };
 
-/* The oldest matplotlib that has what page.py asks for: 3.6. */
-static const char imports[] = "import matplotlib; matplotlib.rcParams['text.parse_math']";
-
-static bool find_tools(bench_page *page)
-{
-    if (!bench_python_script("page.py", page->script, sizeof page->script))
-        bench_complain("--%s: %s: %s; install rowpool, or build it again", page->kind, page->script, strerror(errno));
-    else if (!(page->python = bench_python_with(imports)))
-        bench_complain("--%s needs Python with matplotlib from 3.6 on: apt-get install python3-matplotlib", page->kind);
-    return page->python;
-}
-
-static bool open_file(bench_page *page)
-{
-    rowpool_error error;
-
-    if (replace_begin(&page->file, page->path, &error) == ROWPOOL_OK)
-        return true;
-    bench_complain("--%s: %s: %s", page->kind, page->path, error.message);
-    return false;
-}
-
 bench_page *bench_page_begin(const char *kind, const char *path)
 {
+    /* The oldest matplotlib that has what page.py asks for: 3.6. */
+    static const char imports[] = "import matplotlib; matplotlib.rcParams['text.parse_math']";
     bench_page *page = calloc(1, sizeof *page);
+    rowpool_error error;
+    rowpool_status status;
 
-    if (!page) {
+    if (page == NULL) {
         bench_complain("no memory for the %s", kind);
         return NULL;
     }
     *page = (bench_page){.kind = kind, .path = path, .file.fd = -1};
-    if (find_tools(page) && open_file(page))
+    status = bench_script_find(&page->script, "page.py", imports, &error);
+    if (status == ROWPOOL_ENODEVICE)
+        bench_complain("--%s needs Python with matplotlib from 3.6 on: apt-get install python3-matplotlib", kind);
+    else if (status != ROWPOOL_OK)
+        bench_complain("--%s: %s", kind, error.message);
+    else if (replace_begin(&page->file, path, &error) != ROWPOOL_OK)
+        bench_complain("--%s: %s: %s", kind, path, error.message);
+    else
         return page;
     bench_page_end(page);
     return NULL;
 }
 
-/* json: at its beginning; name: what errors call it. The script has said itself what it refuses. */
-static bool draw(bench_page *page, int json, const char *name)
+bool bench_page_draw(bench_page *page, FILE *record, const char *path)
 {
-    char *argv[] = {strdup(page->python), page->script, strdup(page->kind), strdup(name), NULL};
-    bool good = argv[0] && argv[2] && argv[3];
-    rowpool_error error = {.message = "no memory for its arguments"};
-    pid_t child;
+    const char *const arguments[] = {page->kind, path, NULL};
+    rowpool_error error;
+    int code = 0;
+    rowpool_status status = bench_script_run(&page->script, arguments, record != NULL ? fileno(record) : -1,
+                                             page->file.fd, &code, &error);
 
-    if (good) {
-        const int code = bench_process_start(&child, argv, json, page->file.fd, false);
-
-        good = code == 0 && bench_process_status(child) == 0;
-        (void)snprintf(error.message, sizeof error.message, "%s %s", argv[0], code ? strerror(code) : "has failed");
-    }
-    good = good && replace_commit(&page->file, &error) == ROWPOOL_OK;
-    if (!good)
+    /* The script has said itself what it refuses. */
+    if (status == ROWPOOL_OK && code != 0)
+        status = bench_fail(&error, ROWPOOL_EINVAL, "%s has failed", page->script.python);
+    if (status == ROWPOOL_OK)
+        status = replace_commit(&page->file, &error);
+    if (status != ROWPOOL_OK)
         bench_complain("%s is not written: %s", page->path, error.message);
-    free(argv[0]);
-    free(argv[2]);
-    free(argv[3]);
-    return good;
-}
-
-bool bench_page_of_record(bench_page *page, const json_t *record)
-{
-    FILE *json = tmpfile();
-    bool good = json && bench_record_write(record, json) && fseek(json, 0, SEEK_SET) == 0;
-
-    if (good)
-        good = draw(page, fileno(json), "the results");
-    else
-        bench_complain("%s is not written: no temporary file for the results: %s", page->path, strerror(errno));
-    if (json)
-        fclose(json);
-    return good;
-}
-
-/* -1, with errno set, where it is nothing to be read. */
-static int open_record(const char *path)
-{
-    const int json = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat about;
-
-    if (json >= 0 && fstat(json, &about) == 0 && !S_ISDIR(about.st_mode))
-        return json;
-    if (json >= 0) {
-        close(json);
-        errno = EISDIR;
-    }
-    return -1;
-}
-
-bool bench_page_of_file(bench_page *page, const char *path)
-{
-    const int json = open_record(path);
-    bool good;
-
-    if (json < 0) {
-        bench_complain("--from: %s: %s", path, strerror(errno));
-        return false;
-    }
-    good = draw(page, json, path);
-    close(json);
-    return good;
+    return status == ROWPOOL_OK;
 }
 
 void bench_page_end(bench_page *page)
 {
-    if (page)
+    if (page != NULL)
         replace_discard(&page->file);
     free(page);
 }

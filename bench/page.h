@@ -1,21 +1,23 @@
-/* A page or a plot of what was measured. page.py draws it, a function of the record alone; the file appears complete or
- * not at all. Functions that fail say why. */
+/* A page or a plot of what was measured. page.py draws it, from the record alone; the file appears complete or not at all.
+ * Functions that fail say why. */
 #ifndef BENCH_PAGE_H
 #define BENCH_PAGE_H
 
-#include "record.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "support.h"
 
 typedef struct bench_page bench_page;
 
-/* Before anything is measured: what the page needs is looked for, and its file can be written. kind: "report" or "plot".
- * NULL after a failure. */
+/* Before anything is measured: finds what the page needs, and opens its file. kind: "report" or "plot". NULL after a
+ * failure. */
 bench_page *bench_page_begin(const char *kind, const char *path);
 
-/* Makes it of a record, or of a file that one was written to. */
-bool bench_page_of_record(bench_page *page, const json_t *record);
-bool bench_page_of_file(bench_page *page, const char *path);
+/* Makes it of a record: an open file, or NULL and the path of one. */
+bool bench_page_draw(bench_page *page, FILE *record, const char *path);
 
-/* Without a page made nothing is left. NULL is fine. */
+/* Leaves nothing behind of a page that was not drawn. NULL is fine. */
 void bench_page_end(bench_page *page);
 
 #endif

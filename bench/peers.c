@@ -5,95 +5,68 @@
 #include <string.h>
 
 static const bench_peer_type *const types[] = {
-    &bench_peer_serial,       &bench_peer_openmp,  &bench_peer_openmp_width, &bench_peer_openmp_split,
-    &bench_peer_intrinsics,   &bench_peer_limit,   &bench_peer_rowpool,      &bench_peer_passes,
-    &bench_peer_rowpool_open, &bench_peer_process, &bench_peer_python,
+    &bench_peer_serial, &bench_peer_rowpool, &bench_peer_process,
 #ifdef BENCH_HAVE_OPENCL
-    &bench_peer_opencl, /* after rowpool: for the OpenCL devices there */
-    &bench_peer_opencl_open,
+    &bench_peer_opencl, /* after rowpool: on the devices found there */
 #endif
 };
-enum { TYPES = sizeof types / sizeof types[0] };
 
-const char bench_peers_usual[] = "serial,openmp/,limit,opencl/";
-const char bench_peers_all[] = "serial,openmp,intrinsics,limit,opencl/,passes/,process/,python/";
+const char bench_peers_default[] = "serial,openmp/,limit,opencl/";
+const char bench_peers_all[] = "serial,openmp,intrinsics,limit,opencl/,passes/,dense/,process/,python/";
 
 /* ---- Which are wanted ------------------------------------------------------------------------------------------- */
 
-/* The beginning of a list's first entry, whose length is set, and the rest of the list. */
-static const char *next_entry(const char **list, size_t *length)
+/* Whether the label fits the first pattern of the list. */
+static bool fits(const char *patterns, const char *label)
 {
-    const char *entry = *list;
+    const size_t length = strcspn(patterns, ",");
+    char *pattern = strndup(patterns, length);
+    const bool good = length > 0 && pattern != NULL &&
+                      (strncmp(label, pattern, length) == 0 || fnmatch(pattern, label, 0) == 0);
 
-    *length = strcspn(entry, ",");
-    *list = entry + *length + (entry[*length] == ',');
-    return entry;
-}
-
-static bool fits(const char *pattern, size_t length, const char *label)
-{
-    char *copy = strndup(pattern, length);
-    bool good = copy && (!strncmp(label, copy, length) || fnmatch(copy, label, 0) == 0);
-
-    free(copy);
+    free(pattern);
     return good;
 }
 
-bool bench_label_fits(const char *patterns, const char *label)
+/* The list after its first pattern; NULL at the end. */
+static const char *next_pattern(const char *patterns)
 {
-    bool good = false;
+    const char *comma = strchr(patterns, ',');
 
-    while (!good && *patterns) {
-        size_t length;
-        const char *pattern = next_entry(&patterns, &length);
-
-        good = fits(pattern, length, label);
-    }
-    return good;
+    return comma != NULL ? comma + 1 : NULL;
 }
 
 bool bench_peers_want(const bench_peers *peers, const char *label)
 {
-    return bench_label_fits(peers->wanted, label);
-}
-
-static bool fits_any(const bench_peers *peers, const char *pattern, size_t length)
-{
-    for (size_t i = 0; i < peers->count; i++)
-        if (fits(pattern, length, peers->items[i].label))
+    for (const char *at = peers->wanted; at != NULL; at = next_pattern(at))
+        if (fits(at, label))
             return true;
     return false;
 }
 
 rowpool_status bench_peers_check_wanted(const bench_peers *peers, rowpool_error *error)
 {
-    for (const char *rest = peers->wanted; *rest;) {
-        size_t length;
-        const char *pattern = next_entry(&rest, &length);
+    for (const char *at = peers->wanted; at != NULL; at = next_pattern(at)) {
+        size_t i = 0;
 
-        if (length == 0 || !fits_any(peers, pattern, length))
+        while (i < peers->count && !fits(at, peers->items[i].label))
+            i++;
+        if (i == peers->count && at[0] != '-')
             return bench_fail(error, ROWPOOL_EINVAL, "--peers: there is no '%.*s' on this machine (see --help)",
-                              (int)length, pattern);
+                              (int)strcspn(at, ","), at);
     }
     return ROWPOOL_OK;
 }
 
 /* ---- The list --------------------------------------------------------------------------------------------------- */
 
-bool bench_peers_have(const bench_peers *peers, const char *label)
-{
-    for (size_t i = 0; i < peers->count; i++)
-        if (!strcmp(peers->items[i].label, label))
-            return true;
-    return false;
-}
-
 rowpool_status bench_peers_add(bench_peers *peers, const bench_peer *peer, rowpool_error *error)
 {
     if (peer->type != &bench_peer_rowpool && !bench_peers_want(peers, peer->label))
         return ROWPOOL_OK;
-    if (bench_peers_have(peers, peer->label))
-        return bench_fail(error, ROWPOOL_EINVAL, "%s is named twice", peer->label);
+    for (size_t i = 0; i < peers->count; i++)
+        if (strcmp(peers->items[i].label, peer->label) == 0)
+            return bench_fail(error, ROWPOOL_EINVAL, "%s is named twice", peer->label);
     if (peers->count == BENCH_PEERS_MAX)
         return bench_fail(error, ROWPOOL_EINVAL, "more than %d peers: name fewer with --device and --peers",
                           BENCH_PEERS_MAX);
@@ -101,26 +74,31 @@ rowpool_status bench_peers_add(bench_peers *peers, const bench_peer *peer, rowpo
     return ROWPOOL_OK;
 }
 
-rowpool_status bench_peers_find(bench_peers *peers, const char *devices, rowpool_error *error)
+/* Removes what fits a pattern after a minus, also rowpool's devices: other peers were found by them. */
+static void leave_out(bench_peers *peers)
 {
-    rowpool_status status = ROWPOOL_OK;
+    for (const char *at = peers->wanted; at != NULL; at = next_pattern(at)) {
+        size_t kept = 0;
 
-    peers->count = 0;
-    for (size_t i = 0; i < TYPES && !status; i++)
-        status = types[i]->available(peers, devices, error);
-    return status;
+        for (size_t i = 0; i < peers->count && at[0] == '-'; i++)
+            if (!fits(at + 1, peers->items[i].label))
+                peers->items[kept++] = peers->items[i];
+        if (at[0] == '-')
+            peers->count = kept;
+    }
 }
 
-rowpool_status bench_peers_find_balance(bench_peers *peers, const char *devices, rowpool_error *error)
+rowpool_status bench_peers_find(bench_peers *peers, rowpool_error *error)
 {
-    rowpool_status status = ROWPOOL_OK;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        BENCH_TRY(types[i]->available(peers, error));
+    if (!peers->balance)
+        leave_out(peers);
+    return ROWPOOL_OK;
+}
 
-    peers->count = 0;
-    for (size_t i = 0; i < TYPES && !status; i++) {
-        if (types[i] == &bench_peer_rowpool)
-            status = bench_rowpool_balance(peers, devices, error);
-        else
-            status = types[i]->available(peers, devices, error);
-    }
-    return status;
+bool bench_is_rowpool_device(const bench_peer *peer)
+{
+    return peer->type == &bench_peer_rowpool && strchr(peer->index, ':') != NULL &&
+           strcmp(peer->label + strcspn(peer->label, "/") + 1, peer->index) == 0;
 }

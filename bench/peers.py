@@ -1,14 +1,16 @@
-"""Range counts by Python, for rowpool-bench, which starts this and talks to it in lines.
+"""A range count by Python, for rowpool-bench, which starts this for each map.
 
-    peers.py KIND DATA COUNTS DTYPE ROWS WIDTH LO HI
+    peers.py KIND DTYPE ROWS:WIDTH LO:HI 3<data 4<>counts
 
-DATA and COUNTS are files of plain numbers, the latter uint32. It says "ready"; to each line "run" it answers with the
-seconds that the count itself took, after the counts have been written. It ends with its standard input.
+Descriptor 4 has the counts, uint32, and behind them a double: the seconds that the second of two calls took.
 """
 
 import multiprocessing
+import struct
 import sys
 import time
+
+import numpy
 
 
 def howmany_within_range_rowonly(row, minimum=4, maximum=8):
@@ -24,23 +26,6 @@ def by_numpy(data, lo, hi):
     return lambda: ((data >= lo) & (data <= hi)).sum(1)
 
 
-def by_numba(data, lo, hi):
-    import numba
-    import numpy
-
-    @numba.njit(parallel=True)
-    def count(data, lo, hi):
-        counts = numpy.empty(data.shape[0], numpy.uint32)
-        for i in numba.prange(data.shape[0]):
-            inside = 0
-            for j in range(data.shape[1]):
-                inside += lo <= data[i, j] <= hi
-            counts[i] = inside
-        return counts
-
-    return lambda: count(data, lo, hi)
-
-
 def by_pool(data, lo, hi):
     """The row function's defaults are the range; the processes are there before the time is taken."""
     assert (lo, hi) == (4, 8)
@@ -49,19 +34,15 @@ def by_pool(data, lo, hi):
     return lambda: pool.map(howmany_within_range_rowonly, rows)
 
 
-def main(kind, data_path, counts_path, dtype, rows, width, lo, hi):
-    import numpy
-
-    data = numpy.fromfile(data_path, dtype).reshape(int(rows), int(width))
-    counts = numpy.memmap(counts_path, numpy.uint32, "r+", shape=(int(rows),))
-    count = {"numpy": by_numpy, "numba": by_numba, "pool": by_pool}[kind](data, int(lo), int(hi))
-    print("ready", flush=True)
-    for line in sys.stdin:
-        begin = time.perf_counter()
-        result = count()
-        seconds = time.perf_counter() - begin
-        counts[:] = result
-        print(f"{seconds:.9f}", flush=True)
+def main(kind, dtype, shape, ends):
+    data = numpy.fromfile("/proc/self/fd/3", dtype).reshape([int(size) for size in shape.split(":")])
+    count = {"python/numpy": by_numpy, "python/pool": by_pool}[kind](data, *map(int, ends.split(":")))
+    count()
+    begin = time.perf_counter()
+    result = count()
+    seconds = time.perf_counter() - begin
+    with open("/proc/self/fd/4", "r+b") as file:
+        file.write(numpy.asarray(result, numpy.uint32).tobytes() + struct.pack("d", seconds))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,17 @@
-/* What was measured, written to standard output in one of several formats. */
+/* What was measured: standard output in one of several formats, and the same as JSON. */
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
 
 #include <jansson.h>
 
 #include "harness.h"
-#include "machine.h"
 
 /* What holds for the whole run. */
 typedef struct {
-    bench_machine machine;
     const bench_peers *peers;
     size_t rounds;
-    const char *command; /* NULL: not told */
-    json_t *record;      /* all results so far: record.h */
+    const char *command;
+    json_t *record; /* the context and all results so far, as --format json writes them */
 } bench_context;
 
 /* One format; slots that are NULL write nothing. results: one call for each case, in order. */
@@ -24,17 +22,16 @@ typedef struct {
     void (*end)(const bench_context *context);
 } bench_format;
 
-/* Gives names and values, both of them text, of what was measured on. */
-typedef void bench_line(void *to, const char *name, const char *value);
-void bench_describe(const bench_context *context, bench_line *line, void *to);
+/* The first is the default; the last has no name. */
+extern const bench_format bench_formats[];
 
-/* The part of the rows that a device of a peer's has answered. */
-double bench_share_of(const bench_peer *peer, size_t i);
+/* The record without results; NULL where there is no memory. Free with json_decref. */
+json_t *bench_record_new(const bench_context *context);
 
-/* What the table begins with: the machine, the compiler, the work. */
-void bench_print_machine(const bench_context *context);
+/* Adds the results of a case; false where there is no memory. */
+bool bench_record_add(json_t *record, const bench_case *work, const bench_results *results);
 
-/* The first is the default; the list ends in NULL. */
-extern const bench_format *const bench_formats[];
+/* Whether all of it could be written. */
+bool bench_record_write(const json_t *record, FILE *file);
 
 #endif

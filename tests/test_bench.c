@@ -21,29 +21,34 @@ typedef struct {
 } outcome;
 
 /* In the child: becomes the program, or leaves with a status that the program never has. */
-static void become_program(const char *const *arguments, int out, int err)
+static void become_program(const char *path, const char *const *arguments, int out, int err)
 {
-    const char *argv[32] = {"rowpool-bench"};
+    const char *argv[32] = {path};
     (void)dup2(out, STDOUT_FILENO);
     (void)dup2(err, STDERR_FILENO);
     for (size_t i = 0; arguments[i] != NULL && i + 2 < COUNT_OF(argv); i++)
         argv[i + 1] = arguments[i];
-    (void)execv(program, (char *const *)(uintptr_t)argv);
+    (void)execvp(path, (char *const *)(uintptr_t)argv);
     _exit(111);
 }
 
-static outcome run(const char *const *arguments)
+static outcome run_other(const char *path, const char *const *arguments)
 {
     int out = test_open_nameless(), err = test_open_nameless(), status;
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        become_program(arguments, out, err);
+        become_program(path, arguments, out, err);
     assert_int_equal(waitpid(child, &status, 0), child);
     outcome result = {WIFEXITED(status) ? WEXITSTATUS(status) : -1, test_read_all(out), test_read_all(err)};
     assert_int_equal(close(out), 0);
     assert_int_equal(close(err), 0);
     return result;
+}
+
+static outcome run(const char *const *arguments)
+{
+    return run_other(program, arguments);
 }
 
 static void release(outcome *result)
@@ -70,30 +75,27 @@ static void wrong_usage_is_refused(void **state)
         {{"--peers", ""}, "--peers: no peer is named"},
         {{"--peers", "nobody", "--device", "host"}, "there is no 'nobody'"},
         {{"--peers", "serial,,limit", "--device", "host"}, "there is no ''"},
-        {{"--check=nothing"}, "--check: there is no 'nothing'"},
+        {{"--check=nothing"}, "--check: there is no 'nothing', but rows-5"},
         {{"--check=open,"}, "--check: there is no ''"},
         {{"--check", "--shape", "5:5"}, "--shape and --check exclude each other"},
         {{"--check", "--format", "json"}, "--format and --check exclude each other"},
         {{"--check", "--peers", "all"}, "--peers and --check exclude each other"},
-        {{"--check", "--rounds", "3"}, "at least 7 rounds"},
-        {{"--scale", "0.1"}, "--scale needs --check"},
         {{"--ranks", "1,0"}, "--ranks: '0' is no whole number from 1 to 65536"},
         {{"--ranks", ""}, "--ranks: '' is no whole number"},
         {{"--ranks", "2", "--peers", "all"}, "--peers and --ranks exclude each other"},
         {{"--ranks", "2", "--check"}, "--ranks and --check exclude each other"},
         {{"--ranks", "2", "--format", "csv"}, "with --ranks it is table or json"},
         {{"--launcher", "mpirun"}, "--launcher needs --ranks"},
-        {{"--check", "--scale", "2"}, "--scale: '2'"},
-        {{"--check", "--scale", "nan"}, "--scale: 'nan'"},
-        {{"--check", "--width-step", "0"}, "--width-step: '0'"},
-        {{"--first", "rowpool"}, "--first: 'rowpool'"},
         {{"--report", ""}, "--report: no file is named"},
         {{"--report", "a", "--plot", "b"}, "--report and --plot exclude each other"},
-        {{"--from", "a"}, "--from needs --report or --plot"},
+        {{"--from", "a"}, "--from needs --report, --plot or --check"},
         {{"--from", "a", "--report", "b", "--rounds", "3"}, "--rounds and --from exclude each other"},
-        {{"--check", "--from", "a"}, "--from and --check exclude each other"},
         {{"--check", "--plot", "a"}, "--plot and --check exclude each other"},
         {{"--shape", "5"}, "--shape: '5' is no shape"},
+        {{"--shape", "5:5:"}, "--shape: '5:5:' is no shape"},
+        {{"--shape", "5:5:17"}, "--shape: '5:5:17' is no shape"},
+        {{"--shape", "5:5:zip"}, "--shape: '5:5:zip' is no shape"},
+        {{"--shape", "5:5:zipf5"}, "--shape: '5:5:zipf5' is no shape"},
         {{"--rounds", "-1"}, "--rounds: '-1'"},
         {{"more"}, "'more' is not an option"},
     };
@@ -104,22 +106,6 @@ static void wrong_usage_is_refused(void **state)
             fail_msg("case %zu: exit status %d: %s%s", i, result.exit_status, result.err, result.out);
         release(&result);
     }
-}
-
-static void help_names_every_check(void **state)
-{
-    static const char *const names[] = {"rows-5",     "widths",       "width-known",  "intrinsics-5", "limit",
-                                        "one-row",    "seven-rows",   "ragged-zipf",  "ranges-16",    "small-1",
-                                        "fork-alloc", "fork-private", "numpy",        "python-pool",  "open",
-                                        "first-cold", "small-10000",  "small-100000", "rows-3",       "rows-8",
-                                        "rows-1",     "ragged-giant"};
-    outcome result = RUN("--help");
-    (void)state;
-    succeeds(&result);
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (!strstr(result.out, names[i]))
-            fail_msg("the help lacks %s", names[i]);
-    release(&result);
 }
 
 /* ---- Reports ---------------------------------------------------------------------------------------------------- */
@@ -195,6 +181,20 @@ static void every_dtype_is_counted_by_every_peer(void **state)
     release(&result);
 }
 
+static void ragged_rows_and_several_ranges_are_verified(void **state)
+{
+    outcome result = RUN("--rounds", "1", "--type", "int8,float64", "--shape",
+                         "1000:7:zipf,300:9:giant,55:3:empties:5,40:6:16", "--device", "host", "--peers",
+                         "dense,passes", "--format", "json");
+    (void)state;
+    succeeds(&result);
+    /* The device alone, dense rows beside ragged ones, passes beside several ranges. */
+    assert_int_equal(occurrences(result.out, "\"run_type\": \"aggregate\""), 2 * (2 + 2 + 3 + 2));
+    assert_int_equal(occurrences(result.out, "\"layout\": \"zipf\""), 2 * 2 * 2);
+    assert_true(occurrences(result.out, "/40:6:16/passes/rowpool\"") > 0);
+    release(&result);
+}
+
 static void peers_none_leaves_the_devices(void **state)
 {
     outcome result = RUN("--rounds", "1", "--shape", "100:5", "--device", "host", "--peers", "none");
@@ -253,28 +253,48 @@ static size_t judge_table(char *out, size_t *lines)
     return measured;
 }
 
+/* The script itself, on small cases. */
 static void all_checks_give_a_verdict(void **state)
 {
-    outcome result = RUN("--check", "--scale", "0.0005", "--rounds", "1", "--width-step", "21");
+    const char *const python = "python3", *script = getenv("ROWPOOL_BENCH_CHECK");
     size_t lines;
     (void)state;
+    assert_non_null(script);
+    outcome result = run_other(python, (const char *const[]){script, "--quick", "--rounds", "1", "", program, NULL});
     succeeds(&result);
     size_t measured = judge_table(result.out, &lines);
-    /* 22 for int32 alone, and 4 for each of 11 types; without OpenCL, OpenMP or NumPy fewer are measured. */
-    assert_true(lines >= 22 + 4 * 11 - 1);
+    /* 22 for int32 alone, and 4 for each of two types; without OpenCL, OpenMP or NumPy fewer are measured. */
+    assert_true(lines >= 22 + 4 * 2);
     assert_true(measured >= 8);
     release(&result);
 }
 
-static void checks_are_picked_by_name(void **state)
+static void checks_are_picked_by_name_and_judged_again(void **state)
 {
-    outcome result = RUN("--check=small-1,small-10000", "--scale", "0.1", "--rounds", "2");
+    char folder[] = "/tmp/rowpool-test-bench-XXXXXX", results[sizeof folder + 8];
     size_t lines;
     (void)state;
+    outcome result = RUN("--check=small-1,small-10000", "--rounds", "2");
     succeeds(&result);
     assert_int_equal(judge_table(result.out, &lines), 2);
     assert_int_equal(lines, 2);
     release(&result);
+
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(results, sizeof results, "%s/results", folder);
+    result = RUN("--device", "auto", "--peers", "serial", "--shape", "1:5", "--rounds", "1", "--format", "json");
+    succeeds(&result);
+    FILE *file = fopen(results, "w");
+    assert_non_null(file);
+    assert_true(fputs(result.out, file) >= 0 && fclose(file) == 0);
+    release(&result);
+    result = RUN("--check=small-1,small-10000", "--from", results);
+    succeeds(&result);
+    assert_int_equal(judge_table(result.out, &lines), 1); /* the others were not measured */
+    assert_int_equal(lines, 3);
+    release(&result);
+    assert_int_equal(unlink(results), 0);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 /* ---- Ranks of an MPI job ---------------------------------------------------------------------------------------- */
@@ -341,14 +361,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_usage_is_refused),
-        cmocka_unit_test(help_names_every_check),
         cmocka_unit_test(csv_lines_have_all_fields),
         cmocka_unit_test(json_has_its_members),
         cmocka_unit_test(every_dtype_is_counted_by_every_peer),
+        cmocka_unit_test(ragged_rows_and_several_ranges_are_verified),
         cmocka_unit_test(peers_none_leaves_the_devices),
         cmocka_unit_test(a_page_without_matplotlib_names_the_package),
         cmocka_unit_test(all_checks_give_a_verdict),
-        cmocka_unit_test(checks_are_picked_by_name),
+        cmocka_unit_test(checks_are_picked_by_name_and_judged_again),
         cmocka_unit_test(ranks_scale_both_ways),
         cmocka_unit_test(jobs_that_fail_are_told),
     };

@@ -60,7 +60,7 @@ pkg-config file.")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME rowpool)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION utils)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")
-set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS python3-numpy)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS "python3-numpy, python3-matplotlib")
 set(CPACK_DEBIAN_TOOLS_DESCRIPTION "maps a function over rows on every device - programs
 The program rowpool counts, sums and maps over the rows of NumPy's .npy files
 on OpenCL devices and worker processes, lists the devices, and tells what is

@@ -607,9 +607,9 @@ static void *submit_many(void *argument)
     submitter *s = argument;
     for (size_t i = 0; i < s->times; i++) {
         drive_options options = {.chunk_bytes = s->chunk_bytes};
-        s->wrong += drive(s->device, &s->operation.operation, &options, &s->result, NULL) != ROWPOOL_OK ||
-                    memcmp(s->operation.operation.results, s->operation.expected, s->operation.bytes) != 0;
-        memset(s->operation.operation.results, 0xee, s->operation.bytes);
+        s->wrong += drive(s->device, &s->map.operation, &options, &s->result, NULL) != ROWPOOL_OK ||
+                    memcmp(s->map.operation.results, s->map.expected, s->map.bytes) != 0;
+        memset(s->map.operation.results, 0xee, s->map.bytes);
     }
     return NULL;
 }
@@ -621,7 +621,7 @@ TEST(several_threads_at_once)
     pthread_t threads[COUNT_OF(all)];
     for (size_t i = 0; i < COUNT_OF(all); i++)
         all[i] = (submitter){.device = &device,
-                             .operation = make_plain(20 + i, 4000 + 100 * i, 100, (memory_kind)(i % MEMORIES)),
+                             .map = make_plain(20 + i, 4000 + 100 * i, 100, (memory_kind)(i % MEMORIES)),
                              .times = 12,
                              .chunk_bytes = 20000 + 1000 * i};
     for (size_t i = 0; i < COUNT_OF(all); i++)
@@ -630,7 +630,7 @@ TEST(several_threads_at_once)
         pthread_join(threads[i], NULL);
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         assert_int_equal(all[i].wrong, 0);
-        free_map(&all[i].operation);
+        free_map(&all[i].map);
     }
     close_workers(&device);
 }
@@ -1059,7 +1059,7 @@ TEST(kills_under_several_threads)
     killer k = {.device = &device, .salt = 40, .most_pause_us = 10000};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         all[i] = (submitter){.device = &device,
-                             .operation = make_plain(41 + i, 20000, 40, (memory_kind)(i % MEMORIES)),
+                             .map = make_plain(41 + i, 20000, 40, (memory_kind)(i % MEMORIES)),
                              .times = 20,
                              .chunk_bytes = 50000};
     assert_int_equal(pthread_create(&thread, NULL, kill_at_random, &k), 0);
@@ -1071,7 +1071,7 @@ TEST(kills_under_several_threads)
     pthread_join(thread, NULL);
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         assert_int_equal(all[i].wrong, 0);
-        free_map(&all[i].operation);
+        free_map(&all[i].map);
     }
     close_workers(&device);
 }

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "device/opencl/opencl.h"
 #include "base/settings.h"
-#include "sched/pool.h"
+#include "device/opencl/opencl.h"
 #include "pools.h"
+#include "sched/pool.h"
 #include "support.h"
 
 enum { MOST_ROWS = 20011, RANGES = 6 }; /* four of which are counted abreast */

@@ -6,8 +6,8 @@
 
 #define RP_VERSION_TEXT_(x) #x
 #define RP_VERSION_TEXT(x) RP_VERSION_TEXT_(x)
-#define RP_VERSION                                                                                                     \
-    RP_VERSION_TEXT(ROWPOOL_VERSION_MAJOR)                                                                             \
+#define RP_VERSION                         \
+    RP_VERSION_TEXT(ROWPOOL_VERSION_MAJOR) \
     "." RP_VERSION_TEXT(ROWPOOL_VERSION_MINOR) "." RP_VERSION_TEXT(ROWPOOL_VERSION_PATCH)
 
 #endif

@@ -114,10 +114,10 @@ static rowpool_status drive(rp_device *device, const rp_operation *map, const dr
     char *so_far = malloc(part_bytes);
     rp_queue home;
     rp_queue_init(&home);
-    job *jobs = calloc(device->lanes, sizeof *jobs), **idle = calloc(device->lanes, sizeof *idle);
-    piece *again = calloc(device->lanes, sizeof *again);
+    job *jobs = calloc(device->queue_depth, sizeof *jobs), **idle = calloc(device->queue_depth, sizeof *idle);
+    piece *again = calloc(device->queue_depth, sizeof *again);
     size_t n_idle = 0, n_again = 0, in_flight = 0;
-    for (size_t i = 0; i < device->lanes; i++) {
+    for (size_t i = 0; i < device->queue_depth; i++) {
         jobs[i].part = malloc(part_bytes);
         idle[n_idle++] = &jobs[i];
     }
@@ -173,7 +173,7 @@ static rowpool_status drive(rp_device *device, const rp_operation *map, const dr
         }
         idle[n_idle++] = done;
     }
-    for (size_t i = 0; i < device->lanes; i++)
+    for (size_t i = 0; i < device->queue_depth; i++)
         free(jobs[i].part);
     free(so_far);
     free(jobs);
@@ -1562,7 +1562,7 @@ TEST(what_the_device_says)
     assert_int_equal(device.info.type, ROWPOOL_DEVICE_FORK);
     assert_int_equal(device.info.units, 3);
     assert_true(device.available && device.info.shared_memory);
-    assert_int_equal(device.lanes, 6);
+    assert_int_equal(device.queue_depth, 6);
     assert_int_equal(device.parallel, 3);
     assert_true(device.chunk_bytes > 0 && device.info.largest_buffer > (uint64_t)1 << 60);
     assert_false(rp_backend_fork.waits);

@@ -200,7 +200,7 @@ static void open_pool(simulation *own, simulated *devices, size_t count)
         devices[i].parallel += devices[i].parallel == 0;
         *device = (rp_device){.backend = &backend, .id = {(uintptr_t)&devices[i]}, .available = true};
         device->parallel = devices[i].parallel;
-        device->lanes = 2 * device->parallel;
+        device->queue_depth = 2 * device->parallel;
         device->chunk_bytes = CHUNK_BYTES;
         device->info.largest_buffer = UINT64_MAX;
         device->info.index[0] = (char)('0' + i);

@@ -77,7 +77,7 @@ static void close_devices(rowpool *pool, bool forked)
 {
     for (size_t i = 0; i < pool->devices.count; i++) {
         rp_device *device = &pool->devices.items[i];
-        if (device->lanes > 0)
+        if (device->queue_depth > 0)
             device->backend->close(device, forked);
     }
     free(pool->devices.items);
@@ -101,7 +101,7 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
     for (size_t i = 0; i < list->count; i++) {
         rp_device *device = &list->items[i];
         rowpool_error why;
-        if (!is_needed(device) || device->lanes > 0)
+        if (!is_needed(device) || device->queue_depth > 0)
             continue;
         rowpool_status status = device->backend->open(device, &pool->options, &why);
         if (status == ROWPOOL_OK)
@@ -227,7 +227,7 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
         atomic_store(&run->cancellation.cancelled, true);
     for (size_t i = 0; i < pool->devices.count; i++) {
         rp_device *device = &pool->devices.items[i];
-        if (device->lanes > 0 && device->backend->interrupt != NULL)
+        if (device->queue_depth > 0 && device->backend->interrupt != NULL)
             device->backend->interrupt(device);
     }
     pthread_mutex_unlock(&pool->lock);

@@ -49,7 +49,7 @@ static void collect(void *argument, const rp_device *device)
 
 void rp_look(rp_device *device)
 {
-    if (!device->looked && device->lanes == 0 && device->backend->look != NULL)
+    if (!device->looked && device->queue_depth == 0 && device->backend->look != NULL)
         device->backend->look(device);
     device->looked = true;
 }

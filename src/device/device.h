@@ -21,7 +21,7 @@ typedef struct rp_device {
     unsigned rank;      /* of those, the one with the highest is used */
     bool available;     /* false: info.reason says why not */
     bool looked;        /* look was called */
-    size_t lanes;       /* open: how many chunks it wants in flight, */
+    size_t queue_depth;       /* open: how many chunks it wants in flight, */
     size_t parallel;    /* and how many of them it works on at the same time */
     size_t chunk_bytes; /* and the most bytes in one */
     size_t keeps;       /* and the most bytes of copies that may stay on it; 0: it needs none */

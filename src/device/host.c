@@ -22,7 +22,7 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 {
     enum { CHUNK_BYTES = 4 << 20 }; /* a millisecond or so between looks at cancel */
     (void)error;
-    device->lanes = 1;
+    device->queue_depth = 1;
     device->parallel = 1;
     device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : CHUNK_BYTES;
     return ROWPOOL_OK;

@@ -67,7 +67,7 @@ rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_erro
     *device = processes;
     pthread_mutex_lock(&pool->lock);
     rowpool_status status = ROWPOOL_OK;
-    if (processes->lanes == 0)
+    if (processes->queue_depth == 0)
         status = processes->backend->open(processes, &pool->options, error);
     pthread_mutex_unlock(&pool->lock);
     return status;

@@ -14,7 +14,7 @@
 static void add_participant(rp_run *run, rp_device *device)
 {
     run->participants[run->n_participants++] = (rp_participant){.device = device, .max_chunk = device->chunk_bytes};
-    run->n_tasks += device->lanes;
+    run->n_tasks += device->queue_depth;
 }
 
 /* The host stands behind the last participant and is not counted. Where nobody named the devices it stands in while they
@@ -479,7 +479,7 @@ static bool has_work(rp_run *run)
 static void fill_participant(rp_run *run, rp_participant *participant)
 {
     rp_chunk chunk;
-    while (participant->state == RP_PARTICIPANT_READY && participant->in_flight < participant->device->lanes &&
+    while (participant->state == RP_PARTICIPANT_READY && participant->in_flight < participant->device->queue_depth &&
            rp_share_helps(run, participant) && next_chunk(run, participant, &chunk))
         submit(run, participant, &chunk);
 }

@@ -201,7 +201,7 @@ rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, s
     }
     if (missing > 0)
         rp_log(RP_LOG_WORKER, "only %zu of %zu worker processes could be started", started, started + missing);
-    device->lanes = RP_WORKERS_DEPTH * started;
+    device->queue_depth = RP_WORKERS_DEPTH * started;
     device->parallel = started;
     device->chunk_bytes = options->chunk_bytes != 0 ? options->chunk_bytes : kind->chunk_bytes;
     device->state = state;

@@ -179,7 +179,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->built, NULL);
     device->state = state;
-    device->lanes = 2;
+    device->queue_depth = 2;
     device->parallel = 1;
     device->chunk_bytes = chunk_bytes(device, state, options);
     device->keeps = state->shared ? 0 : (size_t)(device->info.memory / 4 * 3); /* the rest is for chunks and results */

@@ -70,8 +70,11 @@ static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
         return ROWPOOL_OK; /* nobody is needed */
     for (size_t i = 0; i < pool->devices.used; i++) {
         rp_device *device = &pool->devices.items[i];
-        if (device->backend->unsupported_reason(device, operation) == NULL)
+        const char *reason = device->backend->unsupported_reason(device, operation);
+        if (reason == NULL)
             add_device(run, device);
+        else
+            rp_log(RP_LOG_RUN, "%s: device %s had no part: %s", operation->name, device->info.index, reason);
     }
     if (run->n_participants == 0 && rp_code_is_there(&operation->code) &&
         (operation->processes || pool->devices.automatic)) {
@@ -231,6 +234,32 @@ bool rp_run_is_over(rp_run *run)
     return true;
 }
 
+static void log_participant(const rp_run *run, const rp_participant *participant)
+{
+    const char *name = run->operation.name, *device = participant->device->info.index;
+    const double rate = 1e-9 * participant->rate;
+    if (participant->chunks > 0)
+        rp_log(RP_LOG_RUN, "%s: device %s did %zu rows in %zu chunks", name, device, participant->rows,
+               participant->chunks);
+    else if (participant->state == RP_PARTICIPANT_BUILDING)
+        rp_log(RP_LOG_RUN, "%s: device %s had no part: its kernel is not built yet", name, device);
+    else if (participant->state == RP_PARTICIPANT_READY && rate > 0)
+        rp_log(RP_LOG_RUN, "%s: device %s had no part: at its rate, %.3g GB/s, it would hold up the others", name,
+               device, rate);
+}
+
+static void log_run(const rp_run *run)
+{
+    const rp_rows *rows = run->operation.inputs;
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->operation.name,
+           rows->count, rp_operation_elements(&run->operation), rows->dtype->name, run->operation.columns, run->chunks,
+           run->status == ROWPOOL_OK ? "done" : run->error.message);
+    for (size_t i = 0; i < run->n_participants; i++)
+        log_participant(run, &run->participants[i]);
+    if (run->host != NULL && run->host->chunks > 0)
+        log_participant(run, run->host);
+}
+
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 {
     const rp_rows *rows = run->operation.inputs;
@@ -244,9 +273,8 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->operation.name,
-           rows->count, rp_operation_elements(&run->operation), rows->dtype->name, run->operation.columns, run->chunks,
-           run->status == ROWPOOL_OK ? "done" : run->error.message);
+    if (rp_log_on(RP_LOG_RUN))
+        log_run(run);
     if (run->status != ROWPOOL_OK && error != NULL)
         *error = run->error;
     return run->status;
@@ -453,6 +481,8 @@ static void task_succeeded(rp_run *run, rp_task *task)
     if (rp_trace_on())
         trace_task(run, task);
     const size_t rows = task->buffer != NULL ? rp_results_take(run, task) : task->chunk.rows;
+    task->participant->rows += rows;
+    task->participant->chunks++;
     run->chunks++;
     run->barren = 0;
     atomic_fetch_add_explicit(&run->rows_done, rows, memory_order_relaxed);

@@ -31,6 +31,7 @@ typedef struct rp_participant {
     size_t max_chunk;           /* bytes; halved when the device's memory runs out */
     size_t max_partition;       /* bytes of the largest partition that it may keep from now on */
     double rate;                /* bytes a second: recent, or else of earlier runs; 0: unknown */
+    size_t rows, chunks;        /* done */
     double left_out;            /* seconds of earlier runs since it last took part */
     double bytes, busy;         /* recent work and the seconds it took; older work counts for less */
     struct timespec busy_since; /* while in_flight > 0: the time that `busy` does not contain yet */

@@ -18,7 +18,6 @@ typedef struct {
     double first;          /* the very first call after prepare */
     double median, min, p95, cpu;
     double bytes_per_second, rows_per_second; /* of data read, by the median */
-    bench_stages stages;                      /* of the fastest of several calls */
 
     /* Medians over the rounds, each of what was measured in the same round; NAN where there is nothing to compare with. */
     double ratio;      /* how many times as fast as the serial loop, by the medians */

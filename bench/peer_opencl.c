@@ -2,8 +2,6 @@
  * cost of its scheduler. No other file of the benchmark knows OpenCL or the internals of the library. */
 #include <CL/cl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/kernels.h"

@@ -8,7 +8,7 @@ from collections import Counter
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter
 
 from results import parser, read, run_or_exit, say_and_exit
 
@@ -19,12 +19,22 @@ SHAPES += [f"{2**exponent // 5}:5" for exponent in range(8, 27, 2)]
 matplotlib.rcParams.update({"text.parse_math": False, "svg.fonttype": "none", "axes.grid": True})
 
 
-def curves_of(entries, x, y):
-    """The points of each peer; of several results for one point the first."""
-    curves = {}
+def most_varied(entries, key, varies):
+    """The entries that are equal in the key and differ most in what varies."""
+    kinds = Counter(kind for kind, _ in {(key(entry), entry[varies]) for entry in entries})
+    return [entry for entry in entries if key(entry) == max(kinds, key=lambda kind: (kinds[kind], kind))]
+
+
+def draw(on, entries, x, y, format_x, format_y):
+    """Returns the points and the line of each peer; of several results for one point the first counts."""
+    curves = {entry["peer"]: {} for entry in entries}
     for entry in sorted(entries, key=lambda entry: entry[x]):
-        curves.setdefault(entry["peer"], {}).setdefault(entry[x], y(entry))
-    return curves
+        curves[entry["peer"]].setdefault(entry[x], y(entry))
+    on.set(xscale="log", yscale="log")
+    on.xaxis.set_major_formatter(format_x)
+    on.yaxis.set_major_formatter(format_y)
+    style = {peer: "o-" if peer.startswith("rowpool/") else ".--" for peer in curves}
+    return {peer: (at, on.plot(list(at), list(at.values()), style[peer])[0]) for peer, at in curves.items()}
 
 
 def crossing(times, host):
@@ -38,34 +48,26 @@ def crossing(times, host):
     return None
 
 
-def draw(on, curves, xlabel, ylabel):
-    for peer, points in curves.items():
-        on.plot(list(points), list(points.values()), "o-" if peer.startswith("rowpool/") else ".--", label=peer)
-    on.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
-
-
 def figure_of(entries):
-    """Of the first element type."""
-    figure = Figure(figsize=(13, 6), layout="constrained")
+    """Of the first element type, and of dense rows and one range."""
+    figure = Figure(figsize=(14, 6), layout="constrained")
     widths, sizes = figure.subplots(1, 2)
-    entries = [entry for entry in entries if entry.get("run_type") == "aggregate"]
+    entries = [entry for entry in entries if "repetition_index" not in entry and not {"layout", "ranges"} & set(entry)]
     entries = [entry for entry in entries if entry["dtype"] == entries[0]["dtype"]]
-    largest = max(entry["bytes"] for entry in entries)
-    alike = [entry for entry in entries if 2 * entry["bytes"] > largest]
-    curves = curves_of(alike, "width", lambda entry: entry["bytes"] / entry["real_time"])
-    draw(widths, curves, "elements in a row", "GB/s (higher is better)")
-    width = Counter(entry["width"] for entry in entries).most_common(1)[0][0]
-    alike = [entry for entry in entries if entry["width"] == width]
-    curves = curves_of(alike, "bytes", lambda entry: entry["real_time"] / 1e9)
-    draw(sizes, curves, f"bytes in rows of {width}", "time of a call (lower is better)")
-    sizes.xaxis.set_major_formatter(EngFormatter("B"))
-    sizes.yaxis.set_major_formatter(EngFormatter("s"))
-    for (peer, times), line in zip(curves.items(), sizes.get_lines()):
-        at = crossing(times, curves.get("rowpool/host", {}))
-        if at and peer.startswith("rowpool/"):
-            line.set_label(f"{peer}, faster than the host from {EngFormatter('B', places=0)(at)}")
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    alike = most_varied(entries, lambda entry: round(math.log2(entry["bytes"])), "width")
+    draw(widths, alike, "width", lambda entry: entry["bytes"] / entry["real_time"], plain, plain)
+    widths.set(xlabel="elements in a row", ylabel="GB/s (higher is better)")
+    alike = most_varied(entries, lambda entry: entry["width"], "bytes")
+    engineers = EngFormatter("B"), EngFormatter("s")
+    curves = draw(sizes, alike, "bytes", lambda entry: entry["real_time"] / 1e9, *engineers)
+    sizes.set(xlabel=f"size in rows of {alike[0]['width']}", ylabel="time of a call (lower is better)")
+    for peer, (times, line) in curves.items():
+        at = crossing(times, curves.get("rowpool/host", [{}])[0]) if peer.startswith("rowpool/") else None
+        line.set_label(peer + (f", faster than the host from {EngFormatter('B', places=0)(at)}" if at else ""))
+        if at:
             sizes.axvline(at, color=line.get_color(), linestyle=":")
-    sizes.legend(loc="upper left")
+    sizes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

@@ -124,10 +124,8 @@ void bench_table_add(const bench_case *work, const bench_results *results)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-static void set_text(json_t *object, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* Text from outside: a byte of what is not UTF-8 is replaced. */
-static void set_text(json_t *object, const char *name, const char *format, ...)
+/* Text from outside: where it is not UTF-8 only its ASCII characters are kept. */
+__attribute__((format(printf, 3, 4))) static void set_text(json_t *object, const char *name, const char *format, ...)
 {
     char *text = NULL;
     va_list arguments;

@@ -22,9 +22,10 @@ FASTER = Measure(lambda own, peer: peer / own, True, "{:.4g} x")
 TIME = Measure(lambda own, peer: own / peer, False, "{:.4g} x")
 BEYOND = Measure(lambda own, peer: own - peer, False, "{:.0f} ns")
 
-# subject: its label. peers: beginnings of labels; the fastest of them counts. Every case must reach the target; the worst is
-# shown. A case is a shape as --shape takes it, "WIDTH@MB" with as many rows as make up the megabytes, or "ROWS/MB" with
-# rows as long. PLAIN: beside the subject itself on the same shape without what follows ROWS:WIDTH, once for each range.
+# subject: a label. peers: the beginning of labels; the fastest of these peers counts. PLAIN instead of peers: the
+# subject itself on the shape ROWS:WIDTH, once for each range of the case.
+# Every case must reach the target; the worst is shown. A case is a shape as --shape takes it, "WIDTH@MB" with as many
+# rows as make up the megabytes, or "ROWS/MB" with rows as long.
 Target = namedtuple("Target", "name subject measure target peers cases dtypes", defaults=[["int32"]])
 PLAIN = "plain shape"
 

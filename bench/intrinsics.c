@@ -1,5 +1,5 @@
-/* What a C programmer writes who has the processor's manual at hand: int32 rows by AVX-512 or AVX2, where the build is for
- * one of them (ROWPOOL_BENCH_NATIVE). */
+/* int32 rows by AVX-512 or AVX2, as a C programmer with the CPU's manual writes it, where the build is for one of them
+ * (ROWPOOL_BENCH_NATIVE). */
 #include "loops.h"
 
 #if defined(__AVX512F__)

@@ -21,7 +21,7 @@ typedef struct {
     /* Required. Counts once; timed. */
     rowpool_status (*run)(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error);
 
-    /* Optional. The warm-up is over: notes what timed calls do not tell, stages or shares, in one more call if need be. */
+    /* Optional. The warm-up is over: notes what timed calls do not tell, stages or shares; may count once more. */
     rowpool_status (*settle)(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error);
 
     /* Optional. Releases what prepare took. */

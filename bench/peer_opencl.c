@@ -1,5 +1,5 @@
-/* A raw OpenCL program: rowpool's own kernels, started by hand on one device. The time that rowpool takes beyond it is the
- * cost of its scheduler. No other file of the benchmark knows OpenCL or the internals of the library. */
+/* A raw OpenCL program: rowpool's own kernels, started by hand on one device. The time that rowpool takes beyond it is
+ * the cost of its scheduler. No other file of the benchmark knows OpenCL or the internals of the library. */
 #include <CL/cl.h>
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,8 @@
 
     peers.py KIND DTYPE ROWS WIDTH LO HI 3<>file
 
-The file has room for the counts (uint32) and the seconds (double) that the second of two calls takes; then it has the data.
+The file has room for the counts (uint32), then for the seconds (double) that the second of two calls takes; the data
+follows.
 """
 
 import multiprocessing

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loops.h"
 
@@ -151,19 +152,20 @@ json_t *bench_record_new(const char *command, size_t rounds)
     static const char build[] = "debug";
 #endif
     const time_t now = time(NULL);
-    char date[32];
-    bench_machine machine;
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    char date[32], cpu[BENCH_CPU_SIZE];
     json_t *about;
 
-    bench_machine_read(&machine);
+    bench_cpu_name(cpu);
     (void)strftime(date, sizeof date, "%FT%TZ", gmtime(&now));
     about = json_pack("{s:s, s:s, s:I}", "executable", BENCH_PROGRAM, "library_build_type", build, "num_cpus",
-                      (json_int_t)machine.cores);
+                      (json_int_t)cores);
     set_text(about, "command", "%s", command);
     set_text(about, "date", "%s", date);
-    set_text(about, "processor", "%s", machine.cpu);
-    set_text(about, "cores", "%zu cores, %zu usable", machine.cores, (size_t)rowpool_cpu_count());
-    set_text(about, "memory", "%.1f GB", (double)machine.memory / 1e9);
+    set_text(about, "processor", "%s", cpu);
+    set_text(about, "cores", "%ld cores, %zu usable", cores, (size_t)rowpool_cpu_count());
+    set_text(about, "memory", "%.1f GB", memory / 1e9);
     set_text(about, "compiler", "%s", bench_loops_own.version);
     set_text(about, "rowpool", "%s", rowpool_version());
     set_text(about, "work", "range count 4..8 of digits 0..9 from SplitMix64, seed %" PRIu64, BENCH_SEED);

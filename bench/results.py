@@ -1,5 +1,5 @@
-"""What the scripts share: rowpool-bench starts them as `SCRIPT PROGRAM LIBEXEC OPTION...`, and they run it in turn, or read
-what an earlier run wrote with --format json."""
+"""What the scripts share: rowpool-bench starts them as `SCRIPT PROGRAM LIBEXEC OPTION...`, and they run it in turn, or
+read what an earlier run wrote with --format json."""
 
 import argparse
 import json

@@ -93,7 +93,8 @@ def rates_of(job, one):
 
 
 def print_table(jobs, model, predicted):
-    print(f"\nscaling  ranks {'rows x width':>27}{'MB':>11}  median ms    GB/s  efficiency  model ms  agree us  gather ms")
+    print(f"\nscaling  ranks {'rows x width':>27}{'MB':>11}  median ms    GB/s", end="")
+    print("  efficiency  model ms  agree us  gather ms")
     for job in jobs:
         rate, efficiency = rates_of(job, jobs[0])
         print(

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 static int compare_doubles(const void *left, const void *right)
 {
@@ -40,7 +39,7 @@ bool bench_read_size(const char *text, size_t *value)
     return text[0] >= '0' && text[0] <= '9' && *value > 0 && errno == 0 && *end == '\0';
 }
 
-/* Finds the first line that begins with the key; returns what follows the key, ':' and spaces, "" where there is none. */
+/* What follows the key, ':' and blanks in the first line that begins with it; "" where there is none. */
 static const char *find_line(const char *path, const char *key, char line[static 512])
 {
     const char *value = "";
@@ -56,7 +55,7 @@ static const char *find_line(const char *path, const char *key, char line[static
     return value;
 }
 
-void bench_machine_read(bench_machine *machine)
+void bench_cpu_name(char name[BENCH_CPU_SIZE])
 {
     char line[512];
     /* Other architectures than x86 name the field differently, or not at all. */
@@ -64,10 +63,7 @@ void bench_machine_read(bench_machine *machine)
 
     if (cpu[0] == '\0')
         cpu = find_line("/proc/cpuinfo", "Model", line);
-    BENCH_PRINT(machine->cpu, "%s", cpu[0] != '\0' ? cpu : "unknown processor");
-
-    machine->cores = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
-    machine->memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    (void)snprintf(name, BENCH_CPU_SIZE, "%s", cpu[0] != '\0' ? cpu : "unknown processor");
 }
 
 rowpool_status bench_memory_check(double bytes, const char *what, rowpool_error *error)

@@ -1,4 +1,4 @@
-/* What all files share: the clock, the median, the machine. */
+/* What all files share: the clock, the median, names and numbers, the machine. */
 #ifndef BENCH_SUPPORT_H
 #define BENCH_SUPPORT_H
 
@@ -41,13 +41,9 @@ bool bench_find_dtype(const char *name, rowpool_dtype *dtype);
 /* Whether the text is a decimal number from 1 on, and nothing else. */
 bool bench_read_size(const char *text, size_t *value);
 
-typedef struct {
-    char cpu[128]; /* the model, as the kernel gives it */
-    size_t cores;  /* logical processors that are online */
-    size_t memory; /* bytes */
-} bench_machine;
-
-void bench_machine_read(bench_machine *machine);
+/* The model of the CPU, as the kernel gives it. */
+enum { BENCH_CPU_SIZE = 128 };
+void bench_cpu_name(char name[BENCH_CPU_SIZE]);
 
 /* ENOMEM where the system or the control group has fewer bytes available without swapping. Linux grants memory that it
  * does not have, and ends the process later. `what` begins the message. */

@@ -60,7 +60,6 @@ forbid("^src/" "^src/(mpi|cli)/" "${include}(mpi|rowpool_mpi)\\.h" "MPI stays in
 forbid("^src/cli/" "${none}" "${include}(core|process|device|sched|api)/" "the program is a user of the library")
 forbid("^bench/" "^bench/peer_opencl\\.c$" "${include}(CL/|OpenCL/|base/|core/|process/|device/|sched/|api/)"
   "the benchmark is a user of the library, but for the raw OpenCL program")
-forbid("^bench/" "^bench/page\\.c$" "${include}(files|cli)/" "the benchmark has only the program's writer of files, for pages")
 
 # A header says what a layer may know; the linker's symbols say what it does know.
 set(layers base core process device sched api)

@@ -12,7 +12,7 @@ set(nightly_only
   map-dtypes map-rusticl oclgrind-dtypes
   mpi-openmpi-[134] mpi-mpich-[134] mpi-.*-devices-[134] mpi-.*-whole mpi-mpich-devices-2 mpi-mpich-no-device
   mpi-program-openmpi-[124] mpi-program-mpich-[134]
-  packages consumer-packages page numpy-dtypes npy-numpy-many tables-many)
+  packages consumer-packages plot numpy-dtypes npy-numpy-many tables-many)
 
 # A sanitizer's build runs these: what parses, what shares memory between threads and processes, what cleans up after
 # faults, and the contract once on each backend.

@@ -230,7 +230,7 @@ static int first(const bench_options *options)
 {
     rowpool_error error;
 
-    unsetenv("ROWPOOL_BUILD_WAIT");
+    unsetenv("ROWPOOL_TEST");
     if (bench_first_run(options->first, options->dtypes[0], options->shapes.items, &error) == ROWPOOL_OK)
         return EXIT_SUCCESS;
     bench_complain("%s", error.message);
@@ -282,7 +282,7 @@ int main(int argc, char **argv)
     if (!wait_without_spinning(argv))
         return EXIT_FAILURE;
     /* What is timed is a device that has its kernels, not the host that would serve until they are built. */
-    setenv("ROWPOOL_BUILD_WAIT", "1", 0);
+    setenv("ROWPOOL_TEST", "build-wait", 0);
     /* A closed pipe then is an error that can be reported. */
     signal(SIGPIPE, SIG_IGN);
     /* getopt_long begins its messages with it. */

@@ -168,7 +168,7 @@ int main(int argc, char **argv)
     rowpool_status status;
     int provided;
 
-    setenv("ROWPOOL_BUILD_WAIT", "1", 0);
+    setenv("ROWPOOL_TEST", "build-wait", 0);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &own.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &own.ranks);

@@ -66,6 +66,8 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         options->device = "auto";
     if (options->workers == 0)
         RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
+    rp_test_setting test;
+    RP_TRY(rp_setting_test(&test, error));
     RP_TRY(read_isolate(&options->isolate, error));
     options->strict |= rp_setting_text(RP_SETTING_STRICT) != NULL;
     if (options->chunk_bytes == 0)

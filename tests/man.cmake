@@ -1,9 +1,10 @@
-# The man pages are well formed, and tell what the programs, the header, the table of variables and the source tell:
+# The man pages are well formed; their options, calls, statuses and messages are those of the programs, the headers and
+# the source; and the commands that they show run:
 #   cmake -D ROOT=... -D PAGES="a.1;b.3" -D GUIDE=c.7 -D PROGRAM=rowpool [-D BENCH=rowpool-bench] -D OPENCL=ON|OFF
 #         -D WORK=... -D MAN=man -D MANDOC=mandoc -P man.cmake
 cmake_minimum_required(VERSION 3.25)
 
-# ---- Both formatters find nothing to say ------------------------------------------------------------------------------
+# ---- Neither formatter has a warning -----------------------------------------------------------------------------------
 foreach(page IN LISTS PAGES GUIDE)
   if(MAN)
     execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=80 ${MAN} --warnings -E UTF-8 -l -Tutf8 -Z ${page}
@@ -20,8 +21,8 @@ foreach(page IN LISTS PAGES GUIDE)
   endif()
 endforeach()
 
-# ---- The same words in both -------------------------------------------------------------------------------------------
-# The text of a page without marks, in which an option's hyphens are such.
+# ---- The same words in the page and the program ------------------------------------------------------------------------
+# The text of a page without roff's escapes.
 function(read_page page result)
   if(NOT IS_ABSOLUTE ${page})
     set(page ${ROOT}/src/man/${page})
@@ -71,7 +72,7 @@ foreach(command IN LISTS commands)
 endforeach()
 compare("${option}" "the options of rowpool" "${helps}" "${page}")
 
-# The page has what is not as rowpool(1) says; the options are the same.
+# rowpool-mpi has the options of rowpool; its page describes only those that differ.
 if(MPI)
   set(shared)
   set(helps)
@@ -119,14 +120,8 @@ endfunction()
 check_calls(rowpool.3 rowpool.h rowpool/arrow.h)
 check_calls(rowpool-mpi.3 rowpool_mpi.h)
 
-read_page(rowpool.3 page)
-output_of(variables ${PROGRAM} environment)
-string(REGEX MATCHALL "\n[A-Z][A-Z_]+ " variables "\n${variables}")
-string(REGEX MATCH "\n\\.SH ENVIRONMENT.*\n\\.SH NOTES" environment "${page}")
-string(REGEX REPLACE "\n\\.SH [A-Z]+" "" environment "${environment}")
-compare("[A-Z][A-Z_]+[A-Z]" "the variables" "${variables}" "${environment}")
-
 # Each status with what it means, in that order.
+read_page(rowpool.3 page)
 file(READ ${ROOT}/include/rowpool.h header)
 string(REGEX MATCHALL "X\\([A-Z]+, +\"[^\"]+\"\\)" statuses "${header}")
 list(TRANSFORM statuses REPLACE "X\\(([A-Z]+), +\"([^\"]+)\"\\)" ".TP\n.B ROWPOOL_\\1\n\\2\n")
@@ -168,7 +163,7 @@ foreach(message IN LISTS messages)
   string(REGEX REPLACE "^\n\\.B \"|\"$" "" message "${message}")
   string(FIND "${code}" "${message}" at)
   if(at EQUAL -1)
-    message(SEND_ERROR "the guide has a message that nobody writes: ${message}")
+    message(SEND_ERROR "the guide has a message that is not in the source: ${message}")
   endif()
 endforeach()
 if(NOT messages)

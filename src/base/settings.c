@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-/* README.md has the same table. */
+/* rowpool(3) has the same texts. */
 static const struct {
     const char *name, *option, *meaning;
 } variables[RP_SETTINGS] = {

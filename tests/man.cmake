@@ -118,7 +118,7 @@ function(check_calls name)
   endforeach()
 endfunction()
 check_calls(rowpool.3 rowpool.h rowpool/arrow.h)
-check_calls(rowpool-mpi.3 rowpool_mpi.h)
+check_calls(rowpool-mpi.3 rowpool.h rowpool_mpi.h)
 
 # Each status with what it means, in that order.
 read_page(rowpool.3 page)

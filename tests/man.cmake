@@ -4,7 +4,7 @@
 #         -D WORK=... -D MAN=man -D MANDOC=mandoc -P man.cmake
 cmake_minimum_required(VERSION 3.25)
 
-# ---- Neither formatter has a warning -----------------------------------------------------------------------------------
+# ---- Neither formatter has a warning ---------------------------------------------------------------------------------
 foreach(page IN LISTS PAGES GUIDE)
   if(MAN)
     execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=80 ${MAN} --warnings -E UTF-8 -l -Tutf8 -Z ${page}
@@ -21,7 +21,7 @@ foreach(page IN LISTS PAGES GUIDE)
   endif()
 endforeach()
 
-# ---- The same words in the page and the program ------------------------------------------------------------------------
+# ---- The same words in the page and the program ----------------------------------------------------------------------
 # The text of a page without roff's escapes.
 function(read_page page result)
   if(NOT IS_ABSOLUTE ${page})
@@ -33,13 +33,13 @@ function(read_page page result)
   set(${result} "${text}" PARENT_SCOPE)
 endfunction()
 
-# What a program writes for some arguments.
+# Runs a command; result: its standard output.
 function(output_of result)
   execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
   set(${result} "${output}" PARENT_SCOPE)
 endfunction()
 
-# Each word of a pattern that is in one text is in the other.
+# Fails unless the words that match the pattern are the same in both texts.
 function(compare pattern what first second)
   string(REGEX MATCHALL "${pattern}" in_first "${first}")
   string(REGEX MATCHALL "${pattern}" in_second "${second}")
@@ -100,7 +100,7 @@ if(BENCH)
   compare("${option}" "the options of rowpool-bench" "${help}" "${page}")
 endif()
 
-# Calls that a page names are in one of its headers.
+# Every call that a page names is declared in one of the headers.
 function(check_calls name)
   set(headers)
   foreach(header IN LISTS ARGN)
@@ -131,8 +131,8 @@ if(at EQUAL -1 OR NOT statuses)
   message(SEND_ERROR "the statuses of rowpool.3 are not\n${statuses}")
 endif()
 
-# ---- The guide ----------------------------------------------------------------------------------------------------------
-# What it shows is readable as it stands, but for how far it is indented.
+# ---- The guide -------------------------------------------------------------------------------------------------------
+# The files that it shows are rendered as they are, but for their indentation.
 if(MANDOC)
   output_of(guide ${MANDOC} -T ascii -O width=200 ${GUIDE})
   string(REGEX REPLACE "\n *" "\n" guide "${guide}")
@@ -149,7 +149,7 @@ if(MANDOC)
   endforeach()
 endif()
 
-# Its messages are in the source. A string there may be on several lines.
+# Its messages are in the source, where a string may be on several lines.
 file(GLOB_RECURSE files ${ROOT}/src/*.c)
 set(code)
 foreach(file IN LISTS files)
@@ -170,7 +170,7 @@ if(NOT messages)
   message(SEND_ERROR "the guide has no messages")
 endif()
 
-# ---- Commands that a page shows can be given --------------------------------------------------------------------------
+# ---- Commands that a page shows run ----------------------------------------------------------------------------------
 file(MAKE_DIRECTORY ${WORK})
 configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/temperatures.npy COPYONLY)
 foreach(program ${PROGRAM} ${BENCH} ${MPI})

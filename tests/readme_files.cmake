@@ -1,5 +1,5 @@
-# What the README shows is true: files are as they stand, commands run, tests that it names exist; and the jobs for hosted
-# CI run its commands:
+# What the README shows is true: files are as they stand, commands run, tests that it names exist; and the jobs for
+# hosted CI run its commands:
 #   cmake -D ROOT=... -D PROGRAM=rowpool -D MPI=rowpool-mpi -D WORK=... -P readme_files.cmake
 file(READ ${ROOT}/README.md readme)
 set(found 0)

@@ -48,8 +48,8 @@ static void flush_both(void)
 
 /* ---- Starting --------------------------------------------------------------------------------------------------- */
 
-/* Held while the writing end of a pipe is open in this process: a child that is forked meanwhile, also by the application,
- * would inherit it, and the pipe would not end before that child does. */
+/* Held while there is the writing end of a pipe here: a child that was forked then would have it as well, and the pipe
+ * would not end before that child does. The application's forks wait too. */
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local bool is_starting;
 

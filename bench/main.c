@@ -168,7 +168,7 @@ int main(int argc, char **argv)
     if (!wait_without_spinning(argv))
         return EXIT_FAILED;
     /* What is timed is a device that has its kernels, not the host that would serve until they are built. */
-    setenv("ROWPOOL_BUILD_WAIT", "1", 0);
+    setenv("ROWPOOL_TEST", "build-wait", 0);
     /* A closed pipe then is an error that can be reported. */
     signal(SIGPIPE, SIG_IGN);
     /* getopt_long begins its messages with it. */

@@ -126,7 +126,7 @@ int main(int argc, char **argv)
     rowpool_error error;
     int provided;
 
-    setenv("ROWPOOL_BUILD_WAIT", "1", 0);
+    setenv("ROWPOOL_TEST", "build-wait", 0);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank.number);
     MPI_Comm_size(MPI_COMM_WORLD, &rank.ranks);

@@ -780,10 +780,7 @@ test_verdict test_scenario_run(const test_scenario *scenario, bool strict, test_
                                .chunk_bytes = scenario->chunk_bytes,
                                .strict = strict};
     *attempt = (test_attempt){.pool = NULL};
-    if (scenario->copy)
-        setenv("ROWPOOL_COPY", "1", 1);
-    else
-        unsetenv("ROWPOOL_COPY");
+    setenv("ROWPOOL_TEST", scenario->copy ? "copy,build-wait" : "build-wait", 1);
     if (scenario->device != NULL) {
         rowpool_status status = rowpool_open(&attempt->pool, &options, &attempt->error);
         if (status != ROWPOOL_OK)

@@ -1429,9 +1429,9 @@ TEST(the_flagship_goes_to_opencl)
 {
     if (!has_opencl())
         skip_since("there is no OpenCL device");
-    setenv("ROWPOOL_BUILD_WAIT", "1", 1);
+    setenv("ROWPOOL_TEST", "build-wait", 1);
     rowpool *pool = open_pool("auto", 0);
-    unsetenv("ROWPOOL_BUILD_WAIT");
+    unsetenv("ROWPOOL_TEST");
     uint64_t opencl, host;
     for (int async = 0; async < 2; async++) {
         count_rows(pool, 200000, 5, async != 0, &opencl, &host);

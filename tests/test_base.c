@@ -158,6 +158,41 @@ TEST(sizes_are_whole_numbers)
     unsetenv("ROWPOOL_WORKERS");
 }
 
+TEST(words_for_tests_are_checked)
+{
+    static const char *const bad[] = {"1",
+                                      "copy,",
+                                      ",copy",
+                                      "Copy",
+                                      "build",
+                                      "mpi-piece-bytes=",
+                                      "mpi-piece-bytes=0",
+                                      "mpi-piece-bytes=2147483648",
+                                      "copy,mpi-piece-bytes=1x"};
+    rp_test_setting test;
+    rowpool_error error;
+    unsetenv("ROWPOOL_TEST");
+    assert_ok(rp_setting_test(&test, &error), error);
+    assert_false(test.copy || test.build_wait);
+    assert_int_equal(test.mpi_piece_bytes, 1 << 30);
+    setenv("ROWPOOL_TEST", "build-wait", 1);
+    assert_ok(rp_setting_test(&test, &error), error);
+    assert_true(test.build_wait && !test.copy);
+    setenv("ROWPOOL_TEST", "mpi-piece-bytes=7,copy", 1);
+    assert_ok(rp_setting_test(&test, &error), error);
+    assert_true(test.copy && !test.build_wait);
+    assert_int_equal(test.mpi_piece_bytes, 7);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        setenv("ROWPOOL_TEST", bad[i], 1);
+        assert_refused(rp_setting_test(&test, &error), ROWPOOL_EINVAL, error, "ROWPOOL_TEST has the word '");
+    }
+    setenv("ROWPOOL_TEST", "copy,typo,build-wait", 1);
+    rowpool *pool = NULL;
+    assert_refused(rowpool_open(&pool, NULL, &error), ROWPOOL_EINVAL, error,
+                   "ROWPOOL_TEST has the word 'typo'; it takes");
+    unsetenv("ROWPOOL_TEST");
+}
+
 /* ---- Checked sizes, the clock ----------------------------------------------------------------------------------- */
 
 TEST(sizes_never_wrap)
@@ -401,6 +436,7 @@ int main(void)
         cmocka_unit_test(settings_have_their_names),
         cmocka_unit_test(an_empty_setting_is_none),
         cmocka_unit_test(sizes_are_whole_numbers),
+        cmocka_unit_test(words_for_tests_are_checked),
         cmocka_unit_test(sizes_never_wrap),
         cmocka_unit_test(small_arithmetic),
         cmocka_unit_test(the_clock_goes_forward),

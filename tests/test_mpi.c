@@ -246,7 +246,7 @@ static void a_child_has_no_part_in_it(void)
     rowpool_process_close(child);
 }
 
-/* ---- Gathering and writing: in pieces, as ROWPOOL_MPI_PIECE_BYTES says ------------------------------------------ */
+/* ---- Gathering and writing: in pieces, as mpi-piece-bytes of ROWPOOL_TEST says ------------------------------------- */
 
 /* Rank r has 13 r bytes; so they are numbered through. */
 static size_t bytes_of(int r)

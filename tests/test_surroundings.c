@@ -262,7 +262,7 @@ static int enter(void **state)
     if (enter_folder(state) != 0 || readlink("/proc/self/exe", self, sizeof self - 1) < 0 ||
         getcwd(folder, sizeof folder) == NULL)
         return -1;
-    (void)setenv("ROWPOOL_BUILD_WAIT", "1", 1);
+    (void)setenv("ROWPOOL_TEST", "build-wait", 1);
     (void)setenv("ROWPOOL_WORKERS", "1", 1);
     write_rows();
     return 0;

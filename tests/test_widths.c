@@ -1,5 +1,5 @@
 /* Programs built for the width of the rows, once rows of that width have come often enough: each width and element type
- * in a pool of its own, and other widths beside it. Who needs one waits for it (ROWPOOL_BUILD_WAIT). */
+ * in a pool of its own, and other widths beside it. Who needs one waits for it (ROWPOOL_TEST=build-wait). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -267,7 +267,7 @@ int main(void)
         cmocka_unit_test(a_width_is_built_when_it_pays),
         cmocka_unit_test(windows_begin_where_drivers_do_not_copy),
     };
-    setenv(rp_setting_name(RP_SETTING_BUILD_WAIT), "1", 1);
+    setenv("ROWPOOL_TEST", "build-wait", 1);
     rowpool *pool = open_pool();
     bool blocky = pool != NULL && ((const rp_cl_device *)pool->devices.items[0].state)->long_items;
     rowpool_close(pool);

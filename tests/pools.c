@@ -19,7 +19,7 @@ bool test_pool_fits(const test_pool *asked, size_t elements)
     return elements <= asked->most && elements <= test_setting("ROWPOOL_TEST_ELEMENTS", SIZE_MAX);
 }
 
-static size_t seen; /* cases that fit since the test began */
+static size_t seen; /* cases that fit since the last test_pools_again */
 
 void test_pools_again(void)
 {
@@ -56,7 +56,7 @@ rowpool_dtype test_dtype_turn(size_t turn)
     return due[turn % n];
 }
 
-/* Whether the surroundings ask for a form of the built-in functions that this CPU does not have. */
+/* Whether the pool was refused because this CPU lacks what ROWPOOL_CPU asks for. */
 static bool cpu_lacks(const char *message)
 {
     return strstr(message, "ROWPOOL_CPU") != NULL;

@@ -23,7 +23,7 @@ const circumstances DEFAULT_DEVICE = {.standard_input = -1,
                                       .standard_error = -1,
                                       .environment = (const char *const[]){"ROWPOOL_DEVICE=", NULL}};
 
-/* In the child: becomes the program, or leaves with a status that the program never has. */
+/* In the child: runs the program, or exits with a status that the program never uses. */
 static void become_program(const char *const *arguments, const circumstances *with, int out, int err)
 {
     int in = with->standard_input >= 0 ? with->standard_input : open("/dev/null", O_RDONLY);
@@ -53,7 +53,7 @@ pid_t start_program(const char *const *arguments, const circumstances *with, int
     return child;
 }
 
-/* The thread sanitizer mistakes a thread that is started in a forked child for one of the parent's, and ends the child. */
+/* The thread sanitizer may take a thread started in a forked child for one of the parent's. Removes that warning. */
 static void drop_sanitizers_words(char *text)
 {
     const char *words = strstr(text, "ThreadSanitizer: dup thread with used id");

@@ -15,16 +15,16 @@
 
 /* ---- Data --------------------------------------------------------------------------------------------------------- */
 
-/* What a scenario runs on. Its data are made once: small numbers, of which each row's results are known. */
+/* What the scenarios run on. The data are made once, from small numbers whose results are known. */
 enum {
     ROWS = 3000,
     WIDTH = 7,
     LONG = 90000,
-    FILE_ROWS = 40000, /* more than a megabyte: the mappings of less are not looked for */
+    FILE_ROWS = 40000, /* more than 1 MB: smaller arrays are copied without looking up their mapping */
     FEW = 40,
-    MANY = 200, /* ranges, of more bytes than travel in a message to a worker process */
+    MANY = 200, /* ranges; their arguments are too large for a message to a worker process */
     BINS = 3,
-    WAIT_MS = 600000 /* no job takes so long */
+    WAIT_MS = 600000 /* longer than any job takes */
 };
 static int32_t small[ROWS * WIDTH], wide[LONG];
 static int32_t *mapped; /* FILE_ROWS x WIDTH in a file */
@@ -284,7 +284,7 @@ static void note_done(rowpool_job *job, rowpool_status status, const rowpool_err
     atomic_fetch_add(&noted->calls, 1);
 }
 
-/* Jobs whose callbacks note how they ended; the first failure to submit one. */
+/* Submits jobs whose callbacks record how they ended; returns the first failure to submit one. */
 static rowpool_status submit(test_attempt *a, outcome *outcomes, size_t n, bool submitted[])
 {
     rowpool_status first = ROWPOOL_OK;
@@ -303,7 +303,8 @@ static rowpool_status submit(test_attempt *a, outcome *outcomes, size_t n, bool 
     return first;
 }
 
-/* Closes the pool with jobs under way: each callback comes, once, and what it calls right is right. */
+/* Closes the pool while jobs run: each callback is called exactly once, and a job that reports success has right
+ * results. */
 static test_verdict close_in_flight(test_attempt *a)
 {
     enum { JOBS = 3 };
@@ -320,7 +321,7 @@ static test_verdict close_in_flight(test_attempt *a)
     return all;
 }
 
-/* Ends two jobs and nothing else: the pool goes on. */
+/* Terminates two jobs; the pool stays usable. */
 static test_verdict terminate(test_attempt *a)
 {
     static uint32_t counts[2][ROWS];
@@ -357,7 +358,7 @@ static test_verdict count_in_time(test_attempt *a, const rowpool_rows *rows, int
 
 /* ---- Worker processes --------------------------------------------------------------------------------------------- */
 
-/* A plain C function: for worker processes and the calling thread. */
+/* A plain C function, for worker processes and the calling thread. */
 static void sum_row(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     (void)index;
@@ -608,14 +609,14 @@ static test_verdict long_ordered_fold(test_attempt *a)
     return fold_in_order(a, &single);
 }
 
-/* Twice: what the first map left behind serves the second. */
+/* Maps twice: the second map reuses what the first one left behind. */
 static test_verdict twice(test_attempt *a)
 {
     test_verdict first = count(a, &dense, 1);
     return first.status != ROWPOOL_OK ? first : count(a, &ragged, 1);
 }
 
-/* Rows that stay on the devices: the first map leaves copies, the others use what there is of them. */
+/* Rows that are kept on the devices: the first map leaves copies, the others use them. */
 static test_verdict maps_on(test_attempt *a, const rowpool_rows *rows)
 {
     rowpool_data *data;

@@ -14,8 +14,8 @@
 
 /* ---- The process ------------------------------------------------------------------------------------------------ */
 
-/* A shell starts what runs in its background with SIGINT and SIGQUIT ignored, nohup with SIGHUP ignored, and programs
- * that a test starts would inherit that. */
+/* A shell starts background jobs with SIGINT and SIGQUIT ignored, nohup ignores SIGHUP, and the programs that a test
+ * starts would inherit that. */
 __attribute__((constructor)) static void expect_signals(void)
 {
     static const int expected[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
@@ -84,7 +84,7 @@ static const struct {
     const char *name;
     size_t size;
     element_kind kind;
-    int fraction, bias; /* of a float: bits of its fraction, and what its exponent field is beyond the exponent */
+    int fraction, bias; /* floats only: bits of the fraction, exponent bias */
 } types[TEST_DTYPES] = {
     [ROWPOOL_INT8] = {"int8", 1, SIGNED_INTEGER, 0, 0},       [ROWPOOL_INT16] = {"int16", 2, SIGNED_INTEGER, 0, 0},
     [ROWPOOL_INT32] = {"int32", 4, SIGNED_INTEGER, 0, 0},     [ROWPOOL_INT64] = {"int64", 8, SIGNED_INTEGER, 0, 0},
@@ -142,7 +142,7 @@ static int64_t sign_extended(rowpool_dtype dtype, uint64_t bits)
     return (int64_t)((bits ^ sign) - sign);
 }
 
-/* A float's parts. */
+/* Splits a float into its parts. */
 static void take_apart(rowpool_dtype dtype, uint64_t bits, bool *negative, int *field, uint64_t *fraction)
 {
     unsigned width = bits_of(dtype), low = (unsigned)types[dtype].fraction;
@@ -197,9 +197,9 @@ static uint64_t special_float(test_random *random, rowpool_dtype dtype)
     case 3:
         return sign | infinity | 1; /* a signalling NaN */
     case 4:
-        return sign | infinity | least_normal >> 1; /* the usual NaN */
+        return sign | infinity | least_normal >> 1; /* the default NaN */
     case 5:
-        return sign | infinity | (test_below(random, least_normal - 1) + 1); /* some NaN */
+        return sign | infinity | (test_below(random, least_normal - 1) + 1); /* any NaN */
     case 6:
         return sign | 1; /* the smallest subnormal */
     case 7:
@@ -207,7 +207,7 @@ static uint64_t special_float(test_random *random, rowpool_dtype dtype)
     case 8:
         return sign | least_normal;
     default:
-        return sign | test_below(random, least_normal); /* some subnormal */
+        return sign | test_below(random, least_normal); /* any subnormal */
     }
 }
 
@@ -239,7 +239,8 @@ static test_place place_of(bool negative, uint64_t size, int exponent)
     if (size == 0)
         return 0;
     int shift = __builtin_clzll(size);
-    test_place power = exponent - shift + 1200; /* positive for every double: the least is 2^-1074, shift at most 63 */
+    /* positive for every double: the smallest is 2^-1074, shift is at most 63 */
+    test_place power = exponent - shift + 1200;
     test_place place = (power << 64) + (size << shift);
     return negative ? -place : place;
 }
@@ -264,7 +265,7 @@ bool test_place_element(rowpool_dtype dtype, uint64_t bits, test_place *place)
     uint64_t fraction;
     take_apart(dtype, bits, &negative, &field, &fraction);
     if (field == 2 * types[dtype].bias + 1) {
-        *place = place_of(negative, 1, 4000); /* infinity, beyond every other */
+        *place = place_of(negative, 1, 4000); /* infinity: larger than any other value */
         return fraction == 0;
     }
     if (field != 0)
@@ -383,12 +384,12 @@ static rowpool_number any_number(test_random *random)
         double value = test_value(ROWPOOL_FLOAT64, test_element(random, ROWPOOL_FLOAT64));
         return test_f64(isnan(value) ? 0.5 : value);
     }
-    default: /* of the size of small elements, whole or not */
+    default: /* about as large as small elements, with or without a fraction */
         return test_f64(((double)test_below(random, 4096) - 2048) / 8);
     }
 }
 
-/* The neighbour on the number line of doubles, by its bits: nextafter obeys the flush-to-zero setting. */
+/* The next double up or down, by its bits: nextafter depends on the flush-to-zero setting. */
 static double neighbour(double value, uint64_t steps)
 {
     uint64_t bits;
@@ -406,7 +407,7 @@ static rowpool_number near_integer(test_random *random, rowpool_dtype dtype, uin
     return is_unsigned && (element > INT64_MAX || test_chance(random, 2)) ? test_u64(near) : test_i64((int64_t)near);
 }
 
-/* The whole number towards zero, where an int64 or a uint64 holds it. */
+/* Rounds towards zero, if the result fits in an int64 or a uint64. */
 static rowpool_number near_whole(test_random *random, double value)
 {
     uint64_t step = test_below(random, 3) - 1;
@@ -468,7 +469,7 @@ rowpool_range test_range_for(test_random *random, const rowpool_rows *rows)
         range.hi = swapped;
     }
     if (test_chance(random, 10))
-        range.hi = range.lo; /* one value: everything hangs on the closure */
+        range.hi = range.lo; /* a single value: the closure decides */
     return range;
 }
 
@@ -482,7 +483,7 @@ static void *allocate(size_t bytes)
     return memory;
 }
 
-/* Numbers 0 to 9, anything at all, or copies of few values: so that ranges hold none, some and all of them. */
+/* Numbers 0 to 9, anything, or copies of a few values, so that ranges hold none, some and all of them. */
 static void fill(test_random *random, rowpool_dtype dtype, void *data, size_t n)
 {
     uint64_t few[4];
@@ -517,12 +518,12 @@ static size_t make_offsets(test_random *random, test_array *array, size_t width)
         at += width != 0 ? ragged_width(random, width) : 0;
         array->offsets[i + 1] = (int64_t)at;
     }
-    if (count > 0 && test_chance(random, 4)) { /* an empty row last */
+    if (count > 0 && test_chance(random, 4)) { /* an empty last row */
         array->offsets[count] = array->offsets[count - 1];
         at = (size_t)array->offsets[count];
     }
     array->rows.offsets = array->offsets;
-    array->rows.width = test_chance(random, 2) ? at : 0; /* both are legal: the capacity, or nothing said */
+    array->rows.width = test_chance(random, 2) ? at : 0; /* both are valid: the capacity, or unknown */
     return at;
 }
 
@@ -668,7 +669,7 @@ size_t test_count_descriptors(void)
     return n;
 }
 
-/* The limit of a control group, up to `limit`. */
+/* The limit of a control group, at most `limit`. */
 static size_t group_limit(const char *folder, const char *file, size_t limit)
 {
     char path[5000];
@@ -697,7 +698,7 @@ size_t test_memory(void)
         int root = snprintf(folder, sizeof folder, "/sys/fs/cgroup%s", unified ? "" : "/memory");
         snprintf(folder + root, sizeof folder - (size_t)root, "%s", path);
         for (char *end = folder + strlen(folder); end >= folder + root; end = strrchr(folder, '/')) {
-            *end = '\0'; /* the groups above limit it too */
+            *end = '\0'; /* the parent groups limit it too */
             limit = group_limit(folder, unified ? "memory.max" : "memory.limit_in_bytes", limit);
         }
     }

@@ -1,4 +1,4 @@
-/* Arrow arrays as rows: structs made by hand, each as a producer may give it, and each as none may. */
+/* Arrow arrays as rows: structs made by hand, valid and invalid ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 /* ---- Arrays made by hand ---------------------------------------------------------------------------------------- */
 
-/* Of lists, and what they are lists of. The pointers lead from one member to another: it must stay where it is. */
+/* An array of lists and its elements. It contains pointers to its own members: do not move it. */
 typedef struct {
     struct ArrowSchema schema, element_schema, *schemas[1];
     struct ArrowArray array, elements, *arrays[1];
@@ -70,7 +70,7 @@ static void make_list(made *m, const char *format, const void *offsets)
     m->element_buffers[1] = numbers;
 }
 
-/* Copies, so that a sanitizer sees what is read beyond. */
+/* Copies, so that a sanitizer detects a read past the end. */
 static void *copy_of(const void *from, size_t bytes)
 {
     void *copy = malloc(bytes);
@@ -101,7 +101,7 @@ static void refused(const made *m, const char *text)
     assert_memory_equal(&before, m, sizeof before);
 }
 
-/* The elements of the rows one after the other, with -1 after each row. */
+/* expected: the elements of all rows, with -1 after each row. */
 static void assert_rows(const made *m, const int *expected)
 {
     rowpool_arrow *arrow = taken(m);
@@ -191,7 +191,7 @@ TEST(a_list_is_ragged_rows_with_offsets_of_its_own)
     make_list(&m, "+l", offsets);
     assert_rows(&m, all_ragged);
     rowpool_arrow *arrow = taken(&m);
-    free(offsets); /* they are not needed any more */
+    free(offsets); /* they are no longer needed */
     assert_ptr_equal(rowpool_arrow_rows(arrow)->data, numbers);
     assert_int_equal(rowpool_arrow_rows(arrow)->offsets[4], 12);
     rowpool_arrow_close(arrow);
@@ -275,7 +275,7 @@ TEST(elements_without_a_buffer_are_refused)
     make_dense(&m);
     m.element_buffers[1] = NULL;
     refused(&m, "rows.data is NULL, but the rows have 12 elements");
-    m.elements.offset = 4; /* which added to NULL would look like an address */
+    m.elements.offset = 4; /* adding this to NULL would give a non-null address */
     refused(&m, "rows.data is NULL, but the rows have 12 elements");
 }
 
@@ -295,7 +295,7 @@ TEST(null_rows_are_refused)
     m.array.length = 3;
     refused(&m, "the Arrow array: row 1 is null");
     m.array.offset = 0;
-    m.array.length = 2; /* the null is no part of it */
+    m.array.length = 2; /* the null lies outside the array */
     assert_rows(&m, all_dense);
     make_list(&m, "+l", offsets_32);
     m.array.null_count = -1;
@@ -319,7 +319,7 @@ TEST(null_elements_are_refused)
     m.array.length = 2;
     refused(&m, "the Arrow array: element 1 of row 1 is null");
     m.array.offset = 0;
-    m.array.length = 3; /* the null is in none of its rows */
+    m.array.length = 3; /* the null lies in none of the array's rows */
     assert_rows(&m, all_dense);
     make_list(&m, "+L", offsets_64);
     m.elements.null_count = 1;
@@ -337,7 +337,7 @@ TEST(null_elements_are_refused)
     refused(&m, "the Arrow array: element 5 of row 2 is null");
 }
 
-/* The place of the one bit that is not set, of every place and beginning. */
+/* One null at every position, for every offset. */
 TEST(a_null_is_found_wherever_it_is)
 {
     enum { ROWS = 40 };
@@ -573,7 +573,7 @@ TEST(lengths_that_cannot_be_are_refused)
     refused(&m, "are more than memory can hold");
     make_dense(&m);
     m.array.offset = INT64_MAX / 8 - 4;
-    m.schema.format = "+w:4611686018427387904"; /* times it wraps */
+    m.schema.format = "+w:4611686018427387904"; /* the product wraps */
     refused(&m, "do not fit");
 }
 

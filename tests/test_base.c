@@ -1,4 +1,4 @@
-/* The ground floor: errors, settings, checked sizes, the clock, the queue, threads, the log. */
+/* The base layer: errors, settings, checked sizes, the clock, the queue, threads, the log. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 
 /* ---- This process ----------------------------------------------------------------------------------------------- */
 
-/* A child of vfork is in its parent's memory: what it asks there must not change the parent's answer. */
+/* A child of vfork shares its parent's memory: asking for its own id must not change what the parent sees. */
 TEST(a_child_in_the_same_memory_changes_nothing)
 {
     rp_self_watch();
@@ -204,7 +204,7 @@ TEST(the_clock_goes_forward)
 /* ---- The queue -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    rp_link link; /* first: the cast back is its address */
+    rp_link link; /* first: a cast converts the link to the item */
     unsigned pusher, number;
 } item;
 
@@ -253,7 +253,7 @@ TEST(many_push_one_pops)
     unsigned next[PUSHERS] = {0};
     for (size_t i = 0; i < (size_t)PUSHERS * ITEMS; i++) {
         item *popped = (item *)(void *)rp_queue_pop(&queue);
-        assert_int_equal(popped->number, next[popped->pusher]++); /* each pusher's own order is kept */
+        assert_int_equal(popped->number, next[popped->pusher]++); /* each thread's items stay in order */
     }
     for (size_t i = 0; i < PUSHERS; i++)
         pthread_join(threads[i], NULL);
@@ -298,7 +298,7 @@ TEST(threads_leave_signals_to_the_application)
 
 /* ---- The log ---------------------------------------------------------------------------------------------------- */
 
-/* The setting is read once in a process: each case has one of its own. Its standard error comes back as text. */
+/* Logs in a child process, since the setting is read once for each process, and returns its standard error. */
 static void logged(const char *setting, char *text, size_t size)
 {
     int ends[2];
@@ -363,14 +363,14 @@ TEST(an_unknown_category_gets_the_list)
         assert_non_null(strstr(text, "  worker "));
         assert_non_null(strstr(text, "  all "));
     }
-    assert_non_null(strstr(text, "rowpool: run: chunks many\n")); /* the known word beside it holds */
+    assert_non_null(strstr(text, "rowpool: run: chunks many\n")); /* the valid category beside it is on */
     assert_non_null(strstr(text, "rowpool: ROWPOOL_LOG: there is no category 'devices'\n"));
     assert_null(strstr(text, "'help'"));
 }
 
 /* ---- Text from files -------------------------------------------------------------------------------------------- */
 
-/* In the #line, a quote that belongs to the path must not look like the end of it, even to who knows no escapes. */
+/* A quote in the path must not end the string in the #line, even for a reader that knows no escapes. */
 TEST(a_path_with_quotes_is_one_string)
 {
     char path[] = "/tmp/rowpool \\042 \"a\\b\" XXXXXX";

@@ -1,5 +1,5 @@
-/* Programs that are built in the background: nobody waits for a compiler who did not name the device, the answers are
- * right at every moment, and neither close nor the end of the process comes while one is at work. */
+/* Kernels are built in the background: nobody waits for a compiler unless the caller named the device, the answers are right at
+ * all times, and neither rowpool_close nor the end of the process interrupts a build. */
 #include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,7 +33,7 @@ static rowpool *open_pool(const char *device)
     return pool;
 }
 
-/* What the pool's OpenCL devices and the host did. */
+/* Rows answered by the pool's OpenCL devices and by the host. */
 static void rows_done(rowpool *pool, uint64_t *opencl, uint64_t *host)
 {
     *opencl = *host = 0;
@@ -74,7 +74,7 @@ TEST(the_host_serves_until_the_device_is_ready)
     rowpool *pool = open_pool("auto");
     uint32_t *counts = new_counts();
     uint64_t opencl, host;
-    count_once(pool, counts); /* not worth a build: nobody begins one */
+    count_once(pool, counts); /* too small to start a build */
     rows_done(pool, &opencl, &host);
     assert_int_equal(opencl, 0);
     assert_int_equal(host, COUNT);
@@ -88,7 +88,7 @@ TEST(the_host_serves_until_the_device_is_ready)
         if (opencl == 0)
             usleep(10000);
     }
-    count_once(pool, counts); /* from then on it has all of it */
+    count_once(pool, counts); /* from then on the device takes all rows */
     uint64_t before = host;
     rows_done(pool, &opencl, &host);
     assert_int_equal(host, before);
@@ -96,11 +96,12 @@ TEST(the_host_serves_until_the_device_is_ready)
     rowpool_close(pool);
 }
 
-/* Another form of the same program: built, but its first launch would take a compiler's time. */
+/* Another kernel of a built program: its first launch would take as long as compiling. */
 TEST(a_form_that_never_ran_is_rehearsed)
 {
     rowpool *pool = open_pool("auto");
-    const rowpool_range twice[] = {rowpool_range_i64(4, 8), rowpool_range_i64(4, 8)}; /* more than a small map */
+    /* too much work for a small map */
+    const rowpool_range twice[] = {rowpool_range_i64(4, 8), rowpool_range_i64(4, 8)};
     uint32_t *counts = new_counts(), both[2];
     uint64_t opencl = 0, host;
     while (opencl == 0) {
@@ -128,7 +129,7 @@ TEST(a_form_that_never_ran_is_rehearsed)
 
 /* ---- The first launches ----------------------------------------------------------------------------------------- */
 
-/* Items of each launch, in the order of the calls. The linker leads the library's calls here. */
+/* Work items of each launch, in order. The linker redirects the library's calls here. */
 enum { LAUNCHES = 16 };
 static size_t items[LAUNCHES];
 static atomic_size_t launches;
@@ -157,8 +158,8 @@ static const rp_cl_device *opencl_state(const rowpool *pool)
     return device->state;
 }
 
-/* PoCL ends the process where a wider launch follows a narrow one that is not complete: two chunks are submitted before
- * the first of them is waited for. */
+/* PoCL aborts if a wider launch follows a narrow one that is not complete, and two chunks are submitted before the
+ * first is waited for. */
 TEST(launches_are_as_wide_as_any_until_one_is_complete)
 {
     rowpool *pool = open_pool("cpu");
@@ -218,7 +219,7 @@ static rowpool_status map_entries(rowpool *pool, const rowpool_function *functio
     return rowpool_map(pool, &call, error);
 }
 
-/* One's own function runs where its owner allows it: then the host serves, else the device is waited for. */
+/* If the function's owner allows the host it serves meanwhile; otherwise the map waits for the device. */
 TEST(the_host_serves_only_where_it_may)
 {
     for (int allow_host = 0; allow_host < 2; allow_host++) {
@@ -235,7 +236,7 @@ TEST(the_host_serves_only_where_it_may)
     }
 }
 
-/* What the builder could not build is found out, and said, by the map that comes after. */
+/* A failed build is detected and reported by the next map. */
 TEST(a_text_that_does_not_build_leaves_the_host)
 {
     rowpool_function broken = entries;
@@ -313,7 +314,7 @@ static void *use_small_stack(void *argument)
     return NULL;
 }
 
-/* Drivers would run over the end of it. On a strict pool nobody does the rows instead. */
+/* Drivers would overflow the stack. On a strict pool the host must not take the rows. */
 TEST(a_thread_with_a_small_stack_uses_no_driver)
 {
     enum { STACK = 96 << 10 };
@@ -365,7 +366,7 @@ TEST(a_forked_child_does_not)
     if (child == 0) {
         alarm(600); /* a hang is a failure too */
         rowpool_close(pool);
-        exit(7); /* with all its handlers */
+        exit(7); /* runs all exit handlers */
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -382,7 +383,7 @@ static int remove_one(const char *path, const struct stat *information, int flag
     return remove(path);
 }
 
-/* The pools that end with the process have threads that nobody joins: that is no fault to the thread sanitizer. */
+/* Pools that are still open at exit have threads that nobody joins: tells the thread sanitizer to ignore them. */
 static void leave_threads(void)
 {
     char options[1024];
@@ -391,7 +392,7 @@ static void leave_threads(void)
     setenv("TSAN_OPTIONS", options, 1);
 }
 
-/* The program once more, with nothing built yet: it orders a build and ends that many milliseconds later. */
+/* Runs this program again with an empty cache: it starts a build and ends that many milliseconds later. */
 static int run_and_end(const char *how, int milliseconds)
 {
     char folder[] = "/tmp/rowpool-test-builder-XXXXXX", time[32];
@@ -431,14 +432,14 @@ TEST(a_process_may_end_while_one_builds)
         }
 }
 
-/* A build that is done no sooner than exit() has begun. */
+/* The build finishes only after exit() has begun. */
 TEST(exit_waits_for_a_build_under_way)
 {
     assert_int_equal(run_and_end("gate", 0), 0);
 }
 
-/* Ends that nobody in the thread which ends the process has prepared: the pool is another's, jobs are the dispatcher's,
- * the pool is opened as the process or a thread ends. */
+/* The exiting thread has not prepared the library for these ends: another thread opened the pool, jobs run on the
+ * dispatcher, or the pool is opened in an exit handler or a thread's destructor. */
 TEST(a_process_may_end_wherever_one_builds)
 {
     static const char *const ways[] = {"another's", "jobs", "handler", "handler-again", "key", "key-again"};
@@ -457,7 +458,7 @@ static void *exit_from_here(void *argument)
     exit(0);
 }
 
-/* These are left to the end of the process: not closed, but not lost either. volatile: though nobody reads it. */
+/* Left open until the process ends. volatile keeps them reachable for the leak checker. */
 static rowpool *volatile left, *volatile last;
 
 static void *open_and_build(void *argument)
@@ -490,7 +491,7 @@ static void order_build_by_job(void)
 static void open_at_the_end(void)
 {
     last = open_pool("auto");
-    order_build(last); /* it has other devices, or a driver that is still there */
+    order_build(last); /* it has other devices, or its driver is still loaded */
 }
 
 static void key_ends(void *value)
@@ -499,7 +500,7 @@ static void key_ends(void *value)
     open_at_the_end();
 }
 
-/* argument: it has used a pool before. */
+/* argument: whether the thread has used a pool before. */
 static void *end_with_key(void *argument)
 {
     pthread_key_t key;
@@ -510,7 +511,7 @@ static void *end_with_key(void *argument)
     return NULL;
 }
 
-/* A thread that is refused for its small stack has used no driver: a child that is forked later may. */
+/* A thread that is refused for its small stack has used no driver: a child forked later may use one. */
 static int fork_after_refusal(void)
 {
     enum { STACK = 96 << 10 };
@@ -530,7 +531,7 @@ static int fork_after_refusal(void)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
 }
 
-/* Threads of the library's own have a stack that is large enough, whatever the default is. */
+/* The library's own threads have a large enough stack, whatever the default is. */
 static int open_with_small_default(void)
 {
     enum { STACK = 96 << 10 };
@@ -545,7 +546,7 @@ static int open_with_small_default(void)
 
 static atomic_bool building, ending, built;
 
-/* As the builder: from before the end until it has begun. */
+/* Builds like the builder thread: begins before exit() and finishes after it has begun. */
 static void *build_into_the_end(void *unused)
 {
     if (!rp_cl_build_begin(true))
@@ -558,7 +559,7 @@ static void *build_into_the_end(void *unused)
     return unused;
 }
 
-/* No build begins any more once the process ends. */
+/* No build begins once the process is ending. */
 static void *notice_the_end(void *unused)
 {
     while (rp_cl_build_begin(false)) {
@@ -569,7 +570,7 @@ static void *notice_the_end(void *unused)
     return unused;
 }
 
-/* Where what a compiler needs is destroyed. */
+/* Runs where a compiler's own data would be destroyed. */
 static void check_built(void)
 {
     _exit(atomic_load(&built) ? 0 : 1);
@@ -610,7 +611,7 @@ static int end_unprepared(const char *how, int milliseconds)
 
 static int end(const char *how, int milliseconds)
 {
-    static rowpool *pool; /* never closed, but not lost either */
+    static rowpool *pool; /* never closed, but still reachable */
     pthread_t thread;
     pool = open_pool("auto");
     if (strcmp(how, "thread") == 0 && pthread_create(&thread, NULL, exit_from_here, pool) == 0)

@@ -1,10 +1,8 @@
-/* The contract of the built-in row functions: each on every device and backend, against references that are exact.
- *
- *     test_builtins [DEVICE...]     all devices, or those named as ROWPOOL_DEVICE names them
- *
- * ROWPOOL_TEST_CASES is the number of random arrays, ROWPOOL_TEST_SEED where they begin. Each pair of a function and a
- * dtype is a program to be built, half a second where the driver does not know it yet: an OpenCL device takes each
- * ROWPOOL_TEST_PAIRS-th pair, the first of them being ROWPOOL_TEST_PAIRS_FROM. pools.h says what else can be set. */
+/* The contract of the built-in row functions: each on every device and backend, checked against exact references.
+ *     test_builtins [DEVICE...]     all devices, or those named as in ROWPOOL_DEVICE
+ * ROWPOOL_TEST_CASES is the number of random arrays, ROWPOOL_TEST_SEED their seed. A program is built for each pair of
+ * a function and a dtype, which takes half a second if the driver has not cached it. An OpenCL device therefore runs
+ * only every ROWPOOL_TEST_PAIRS-th pair, starting at ROWPOOL_TEST_PAIRS_FROM. pools.h lists the other variables. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +19,7 @@
 __extension__ typedef __int128 whole;
 __extension__ typedef unsigned __int128 product;
 
-/* Any sum of doubles, exactly: a number of fixed point in two's complement, whose lowest bit is the least double. */
+/* An exact sum of doubles: a fixed-point number in two's complement whose lowest bit is the smallest double. */
 enum { EXACT_WORDS = 36, EXACT_ONE = 1074 }; /* 2^-1074 ... 2^1229; the bit of 1.0 */
 typedef struct {
     uint64_t word[EXACT_WORDS];
@@ -97,14 +95,14 @@ static bool exact_at_most(exact a, exact b)
 
 /* ---- The reference ---------------------------------------------------------------------------------------------- */
 
-/* All that a function may have to know of a row. */
+/* Everything that the functions can depend on in a row. */
 typedef struct {
     size_t width;
     int64_t first_least, first_largest; /* -1: there is no number */
     uint64_t least, largest;            /* bits; -0.0 is less than +0.0 */
-    bool nan, above, below;             /* whether a NaN or an infinity is among the elements */
+    bool nan, above, below;             /* whether the row has a NaN, +infinity, -infinity */
     whole sum;                          /* of integers */
-    exact total, size;                  /* the sum of floats that are finite, and that of their magnitudes */
+    exact total, size;                  /* sum of the finite floats, and of their magnitudes */
 } row_facts;
 
 static size_t row_begin(const rowpool_rows *rows, size_t i)
@@ -172,7 +170,7 @@ static void find_facts(const rowpool_rows *rows, size_t i, row_facts *row)
 
 /* ---- What is right ---------------------------------------------------------------------------------------------- */
 
-/* inside: how many elements of the row lie in the range, of functions that take ranges. */
+/* inside: the number of elements in the range, for functions that take ranges. */
 typedef bool judge(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result);
 
 static bool equals(rowpool_dtype dtype, const void *result, uint64_t bits)
@@ -218,7 +216,7 @@ static bool fraction_is_right(const row_facts *row, rowpool_dtype dtype, uint64_
     return row->width == 0 ? isnan(share) != 0 : share == (double)inside / (double)row->width;
 }
 
-/* Whether a partial sum, in whatever order, might overflow. */
+/* Whether a partial sum could overflow, in any order. */
 static bool may_overflow(const row_facts *row)
 {
     exact near_largest = {0};
@@ -226,8 +224,8 @@ static bool may_overflow(const row_facts *row)
     return exact_at_most(near_largest, row->size);
 }
 
-/* Whether value * times is the sum of floats, off by at most the rounding of each addition and of `divisions` that may
- * underflow. */
+/* Whether value * times is the sum of the floats, within the rounding error of each addition and of `divisions`
+ * divisions that may underflow. */
 static bool float_sum_is_right(const row_facts *row, double value, uint64_t times, uint64_t divisions)
 {
     if (row->nan || (row->above && row->below))
@@ -240,7 +238,7 @@ static bool float_sum_is_right(const row_facts *row, double value, uint64_t time
         return false;
     exact off = row->total, most = exact_times(row->size, row->width);
     exact_add(&off, -value, times);
-    exact_add_bits(&most, 52, divisions, false); /* half of the least double, as often; all of it times 2^53 */
+    exact_add_bits(&most, 52, divisions, false); /* half of the smallest double for each; times 2^53 */
     return exact_at_most(exact_times(off, UINT64_C(1) << 53), most);
 }
 
@@ -252,7 +250,7 @@ static bool sum_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t ins
     return float_sum_is_right(row, double_at(result), 1, 0);
 }
 
-/* Within 2^-51 of its own magnitude: multiplied by the width. */
+/* Whether the error is at most 2^-51 of the mean's magnitude; everything is multiplied by the width. */
 static bool integer_mean_is_right(const row_facts *row, double mean)
 {
     if (!isfinite(mean))
@@ -274,7 +272,7 @@ static bool mean_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t in
                                 : integer_mean_is_right(row, mean);
 }
 
-/* The bits of the largest and of the least number that there can be. */
+/* The bits of the largest and the smallest number of the type. */
 static uint64_t utmost(rowpool_dtype dtype, bool least)
 {
     unsigned bits = 8 * (unsigned)test_size(dtype);
@@ -313,7 +311,7 @@ static bool argmax_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t 
 
 /* ---- The functions ---------------------------------------------------------------------------------------------- */
 
-enum { AS_ELEMENTS = -1, BY_KIND = -2 }; /* the element's own dtype; the widest of its kind */
+enum { AS_ELEMENTS = -1, BY_KIND = -2 }; /* the element's dtype; the widest dtype of its kind */
 
 static const struct {
     const char *name;
@@ -353,12 +351,12 @@ typedef enum {
     ANYTHING,
     FINITE,    /* no NaN, no infinity */
     ALIKE,     /* of similar size, both signs: their sum nearly cancels */
-    SKEWED,    /* one value nearly everywhere, another here and there */
-    ZEROS,     /* of both signs, and what is next to them */
-    NO_NUMBER, /* NaNs, perhaps a number somewhere */
-    INFINITE,  /* infinities among others, of one sign or of both */
-    EXTREME,   /* the largest there are: sums wrap, or overflow */
-    STAIRS,    /* up or down by steps: the extremes have many that equal them */
+    SKEWED,    /* nearly all one value, a few others */
+    ZEROS,     /* of both signs, and their neighbours */
+    NO_NUMBER, /* NaNs, perhaps one number */
+    INFINITE,  /* infinities of one sign or both, among others */
+    EXTREME,   /* the largest values: sums wrap or overflow */
+    STAIRS,    /* ascending or descending steps: the extremes occur several times */
     FLAVOURS
 } flavour;
 
@@ -443,7 +441,7 @@ static void fill_row(test_random *random, rowpool_dtype dtype, void *data, size_
     }
 }
 
-/* Most arrays get rows that each have a flavour of their own. */
+/* In most arrays each row has a flavour of its own. */
 static void fill(test_random *random, const test_array *array)
 {
     const rowpool_rows *rows = &array->rows;
@@ -460,10 +458,10 @@ enum { MOST_RANGES = 40 };
 
 typedef struct {
     test_array array;
-    row_facts *facts; /* of each row */
+    row_facts *facts; /* for each row */
     rowpool_range ranges[MOST_RANGES];
     size_t n_ranges;  /* 0: the default range */
-    uint64_t *inside; /* of each row and range */
+    uint64_t *inside; /* for each row and range */
 } subject;
 
 static void *allocate(size_t n, size_t size)
@@ -474,7 +472,7 @@ static void *allocate(size_t n, size_t size)
     return memory;
 }
 
-/* The array is the subject's from now on. */
+/* Takes ownership of the array. */
 static subject make_subject(test_random *random, test_array array, size_t n_ranges)
 {
     const rowpool_rows *rows = &array.rows;
@@ -511,7 +509,7 @@ static size_t cases, wrong;
 
 static void begin(question *q, test_random *random, const subject *about, rowpool *pool, size_t function, bool async)
 {
-    static const unsigned char nothing[3]; /* argument structs of those that have no arguments */
+    static const unsigned char nothing[3]; /* argument structs for functions without arguments */
     const rowpool_rows *rows = &about->array.rows;
     const rowpool_function *code = rowpool_builtin(builtins[function].name);
     *q = (question){.function = function, .columns = 1, .error = test_error_fresh()};
@@ -575,7 +573,7 @@ static bool results_are_right(const question *q, const subject *about, const cha
             return false;
         }
     }
-    test_counts guards = q->results; /* the results were judged: what is around them must be untouched */
+    test_counts guards = q->results; /* the results are checked already: now their guards */
     uint64_t *same = allocate(guards.n, sizeof *same);
     for (size_t i = 0; i < guards.n; i++)
         memcpy(&same[i], (const char *)guards.counts + i * guards.size, guards.size);
@@ -603,7 +601,7 @@ static void end(question *q, const subject *about, const test_pool *asked)
     test_counts_free(&q->results);
 }
 
-/* A summary of the cases since the last one, and the verdict on them. */
+/* Prints the number of cases since the last call and fails if any was wrong. */
 static void conclude(const char *what)
 {
     printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
@@ -641,7 +639,7 @@ static bool is_in_share(size_t pair)
     return pair % one_in == from;
 }
 
-/* Whether one of the pool's devices builds programs: in this process, or in a helper. */
+/* Whether a device of the pool builds programs, in this process or in a helper. */
 static bool is_opencl(const test_pool *asked)
 {
     rowpool_device devices[64];
@@ -654,8 +652,8 @@ static bool is_opencl(const test_pool *asked)
     return false;
 }
 
-/* Whether a pool is asked for this function of this dtype. An OpenCL device builds a program for each such pair; pools
- * of the same device, which differ in their chunks alone, take turns with those of the first. */
+/* Whether to test this function and dtype on a pool. An OpenCL device builds a program for each pair; further pools on
+ * the same device, which differ in chunk size only, share the pairs of the first. */
 static bool is_taken(size_t s, size_t function, rowpool_dtype dtype)
 {
     static char known[MOST_POOLS]; /* 'o' OpenCL, 'n' not */
@@ -673,7 +671,7 @@ static bool takes_some(size_t s, rowpool_dtype dtype)
     return f < BUILTINS;
 }
 
-/* All functions of one array, one after the other or all in flight at once. */
+/* Calls all functions on one array, one at a time or all in flight at once. */
 static void ask(test_random *random, const subject *about, size_t s, bool async)
 {
     const test_pool *asked = test_pool_at(s);
@@ -693,7 +691,7 @@ static void ask(test_random *random, const subject *about, size_t s, bool async)
         end(&questions[i], about, asked);
 }
 
-/* An array for each pool that is due, the same for all: its answers are found once. */
+/* Tests one array on every pool that is due; the reference is computed once. */
 static void ask_pools(test_random *random, test_array array, const bool *due, size_t turn)
 {
     static const size_t range_counts[] = {1, 0, 2, 7, 1, 3, MOST_RANGES};
@@ -749,7 +747,7 @@ TEST(what_they_give_is_said)
 static const size_t widths[] = {0, 1, 2, 3, 5, 8, 17, 24, 25, 33, 64, 127, 255, 256, 513, 1000, 4097, 20000, 70000};
 static const size_t row_counts[] = {0, 1, 2, 3, 64, 65, 300};
 
-/* Pools for this array, in turn: every one would take minutes. */
+/* Selects pools for this array in turn: all of them would take minutes. */
 static bool find_due(bool *due, rowpool_dtype dtype, size_t elements, size_t turn)
 {
     bool some = false;
@@ -780,12 +778,12 @@ TEST(given_shapes)
     conclude("given shapes");
 }
 
-/* Ragged rows that are all of one sort, or of two that differ much. */
+/* Ragged rows of one width only, or of two very different ones. */
 TEST(ragged_extremes)
 {
     enum { ROWS = 700 };
     static const struct {
-        size_t count, usual, every, other; /* each `every`-th row has `other` elements, the rest `usual` */
+        size_t count, usual, every, other; /* every `every`-th row has `other` elements, the rest `usual` */
     } patterns[] = {{ROWS, 0, 1000, 0}, {ROWS, 0, 100, 1}, {ROWS, 1, 2, 0}, {ROWS, 0, 350, 30000}, {3, 0, 3, 70000},
                     {ROWS, 5, 7, 0},    {64, 64, 8, 1000}, {65, 0, 64, 1},  {2, 0, 2, 100},        {1, 0, 10, 0},
                     {33, 3, 33, 65536}, {12, 1, 12, 2},    {20, 0, 19, 3}};
@@ -799,7 +797,7 @@ TEST(ragged_extremes)
                 given[i] = (i + 1) % patterns[p].every == 0 ? patterns[p].other : patterns[p].usual;
                 elements += given[i];
             }
-            /* Empty rows are work too where chunks are tiny. */
+            /* With tiny chunks empty rows take time too. */
             if (!find_due(due, (rowpool_dtype)d, elements + patterns[p].count / 4, turn++))
                 continue;
             ask_pools(&random, test_array_of_widths(&random, (rowpool_dtype)d, given, patterns[p].count, turn % 3), due,
@@ -810,11 +808,11 @@ TEST(ragged_extremes)
 
 /* ---- Huge rows -------------------------------------------------------------------------------------------------- */
 
-/* On every pool that is not for small arrays. */
+/* On every pool that takes large arrays. */
 TEST(huge_rows)
 {
     static const struct {
-        int dtype; /* -1: each */
+        int dtype; /* -1: all */
         size_t widths[3];
     } shapes[] = {{-1, {100003, 0, 150000}}, {ROWPOOL_INT8, {5000011, 1, 0}}, {ROWPOOL_FLOAT32, {7, 3000017, 0}}};
     test_random random = test_random_begin(33);
@@ -839,7 +837,7 @@ TEST(huge_rows)
 
 /* ---- Rows of one width again and again -------------------------------------------------------------------------- */
 
-/* The first dtype of which the function is among the pairs that OpenCL devices take; TEST_DTYPES: there is none. */
+/* The first dtype for which OpenCL devices run this function; TEST_DTYPES: none. */
 static int dtype_in_share(size_t function)
 {
     int dtype = 0;
@@ -848,7 +846,7 @@ static int dtype_in_share(size_t function)
     return dtype;
 }
 
-/* The last case is no small map, which the host would do. */
+/* The last case is too large for the host shortcut. */
 static void ask_widths(test_random *random, const test_pool *asked, size_t function, rowpool_dtype dtype, size_t width)
 {
     static const size_t counts[] = {1, 64, 129, 6000, 40001};
@@ -862,8 +860,8 @@ static void ask_widths(test_random *random, const test_pool *asked, size_t funct
     }
 }
 
-/* A device may build a program for a width that it has met often enough: after so many bytes of zeros it is there. The
- * devices take turns with the functions, in pools that wait for what they build. */
+/* A device may build a program for a width that it has met often enough: enough bytes of zeros make it do so. The
+ * functions are divided among the devices; the pools wait for what they build. */
 TEST(a_width_that_comes_again)
 {
     enum { BYTES = 9000000, WIDTH = 5, RESULT = 8 };
@@ -932,7 +930,7 @@ static int compare_edges(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* By the definition: in [edges[k], edges[k + 1]), or at the very end. */
+/* By definition: bin k is [edges[k], edges[k + 1]), the last bin is closed. */
 static void expect_bins(const rowpool_rows *rows, const rowpool_number *edges, size_t n_edges, uint64_t *expected)
 {
     size_t bins = n_edges - 1;
@@ -955,7 +953,7 @@ static void check_histogram(const test_pool *asked, const rowpool_rows *rows, co
 {
     uint64_t *expected = allocate(rows->count * (n_edges - 1), sizeof *expected);
     test_counts counts = test_counts_make(rows->count * (n_edges - 1), sizeof(uint32_t), shift);
-    rowpool_range bins[MOST_RANGES]; /* for what is printed where it goes wrong */
+    rowpool_range bins[MOST_RANGES]; /* for messages only */
     rowpool_error error = test_error_fresh();
     for (size_t k = 0; k + 1 < n_edges; k++)
         bins[k] = (rowpool_range){edges[k], edges[k + 1], k + 2 < n_edges ? ROWPOOL_CLOSED_LEFT : ROWPOOL_CLOSED_BOTH};
@@ -992,7 +990,7 @@ TEST(histograms)
             edges[k] = k > 0 && test_chance(&random, 5) ? edges[k - 1] : near.lo;
         }
         qsort(edges, n_edges, sizeof *edges, compare_edges);
-        if (is_taken(s, 0, dtype)) /* it is a count of several ranges */
+        if (is_taken(s, 0, dtype)) /* a histogram is a count of several ranges */
             check_histogram(asked, &array.rows, edges, n_edges, i % 4);
         test_array_free(&array);
     }
@@ -1013,7 +1011,7 @@ static void never(rowpool_job *job, rowpool_status status, const rowpool_error *
     *(bool *)payload = true;
 }
 
-/* Both forms of the call refuse alike, with an error and without, and write nothing. */
+/* Both forms of the call refuse it alike, with an error struct and without, and write nothing. */
 static void refused_on(rowpool *pool, const rowpool_call *call, const char *text)
 {
     rowpool_error error;
@@ -1036,7 +1034,7 @@ static void refused(const rowpool_call *call, const char *text)
         refused_on(test_pool_at(s)->pool, call, text);
 }
 
-/* A call that is right in all. */
+/* A valid call. */
 static rowpool_call good_call(const char *name)
 {
     return (rowpool_call){.size = sizeof(rowpool_call),
@@ -1046,7 +1044,7 @@ static rowpool_call good_call(const char *name)
                           .results_size = PLACE};
 }
 
-/* The call that is refused for what is changed in it would else do; and the pool still works. */
+/* The calls below are refused for what they change: unchanged, the call succeeds, and the pool still works. */
 TEST(a_good_call_is_not_refused)
 {
     for (size_t s = 0; s < test_pools(); s++)
@@ -1268,7 +1266,7 @@ TEST(results_out_of_line_are_refused)
         }
 }
 
-/* The addresses are never read: each is refused before. */
+/* The addresses are never read: the calls are refused before. */
 TEST(sizes_beyond_memory_are_refused)
 {
     rowpool_rows rows = {.data = digits, .dtype = ROWPOOL_INT8, .count = 1, .width = (size_t)UINT32_MAX + 1};
@@ -1335,7 +1333,7 @@ static bool builds_programs(const rowpool *pool)
     return false;
 }
 
-/* A device that builds programs, whatever it is called, was asked for its share of the pairs and no more. */
+/* Devices that build programs, whatever their name, ran their share of the pairs and no more. */
 TEST(devices_that_build_are_asked_for_their_share)
 {
     size_t share = 0;

@@ -1,9 +1,6 @@
-/* The contract: the same cases on every device and backend, each against the exact reference.
- *
- *     test_contract [DEVICE...]     all devices, or those named as ROWPOOL_DEVICE names them
- *
- * ROWPOOL_TEST_CASES is the number of random cases, ROWPOOL_TEST_SEED where they begin. pools.h says what else can be
- * set. */
+/* The contract: the same cases on every device and backend, checked against the exact reference.
+ *     test_contract [DEVICE...]     all devices, or those named as in ROWPOOL_DEVICE
+ * ROWPOOL_TEST_CASES is the number of random cases, ROWPOOL_TEST_SEED their seed. pools.h lists the other variables. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +27,7 @@ typedef struct {
 
 static size_t cases, wrong;
 
-/* Chooses the rest at random and calls the pool; the array is the case's from now on. */
+/* Chooses everything else at random and calls the pool; takes ownership of the array. */
 static void begin(test_case *c, test_random *random, const test_pool *asked, test_array array, size_t n_ranges,
                   bool wide, bool async)
 {
@@ -80,7 +77,7 @@ static void end(test_case *c)
     c->subject = NULL;
 }
 
-/* A summary of the cases since the last one, and the verdict on them. */
+/* Prints the number of cases since the last call and fails if any was wrong. */
 static void conclude(const char *what)
 {
     printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
@@ -98,7 +95,7 @@ static const size_t widths[] = {0,   1,   2,   3,   4,    5,    6,    7,    8,  
                                 257, 511, 512, 513, 1000, 4095, 4096, 4097, 5000, 65536, 70000};
 static const size_t row_counts[] = {0, 1, 2, 3, 7, 63, 64, 65, 1000};
 
-/* What changes from case to case in turn, so that every value meets every shape sooner or later. */
+/* Varies the rest in turn, so that every value meets every shape sooner or later. */
 static void shape(test_random *random, const test_pool *asked, rowpool_dtype dtype, test_layout layout, size_t count,
                   size_t width, size_t turn)
 {
@@ -129,12 +126,12 @@ TEST(given_shapes)
     conclude("given shapes");
 }
 
-/* Ragged rows that are all of one sort, or of two that differ much. */
+/* Ragged rows of one width only, or of two very different ones. */
 TEST(ragged_extremes)
 {
     enum { ROWS = 700 };
     static const struct {
-        size_t count, usual, every, other; /* each `every`-th row has `other` elements, the rest `usual` */
+        size_t count, usual, every, other; /* every `every`-th row has `other` elements, the rest `usual` */
     } patterns[] = {
         {ROWS, 0, 1000, 0},   {ROWS, 0, 100, 1}, {ROWS, 1, 2, 0},    {ROWS, 0, 350, 30000}, {3, 0, 3, 70000},
         {1, 0, 1, 100000},    {ROWS, 5, 7, 0},   {64, 64, 8, 1000},  {65, 0, 64, 1},        {2, 0, 2, 100},
@@ -164,8 +161,8 @@ TEST(ragged_extremes)
     conclude("ragged extremes");
 }
 
-/* Ranges by the dozen, as a histogram has them. A work item then loops far more often than there are elements, and
- * there are devices on which that is a limit. */
+/* Dozens of ranges, as a histogram has. A work item then loops far more often than there are elements; some devices
+ * limit that. */
 TEST(many_ranges)
 {
     static const struct {
@@ -193,7 +190,8 @@ TEST(many_ranges)
 
 /* ---- Random cases ----------------------------------------------------------------------------------------------- */
 
-/* Several are in flight at a time, on one pool or many: ROWPOOL_TEST_IN_FLIGHT, for drivers that bear only one. */
+/* Several cases are in flight at a time, on one pool or several: ROWPOOL_TEST_IN_FLIGHT, for drivers that can only take
+ * one. */
 TEST(random_cases)
 {
     enum { MOST_IN_FLIGHT = 5 };

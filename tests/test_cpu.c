@@ -1,5 +1,5 @@
-/* How many CPUs there are for this process, where control groups allow fewer than the machine has. The linker leads
- * rowpool's fopen here (--wrap), so that the groups are those that a test sets up. */
+/* The number of CPUs available to this process when control groups allow fewer than the machine has. The linker
+ * redirects rowpool's fopen (--wrap), so that the test provides the groups' files. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +41,7 @@ FILE *__wrap_fopen(const char *path, const char *mode)
     return NULL;
 }
 
-/* What the affinity mask allows, or fewer. */
+/* What the affinity mask allows, at most `limit`. */
 static size_t at_most(size_t limit)
 {
     no_groups();
@@ -51,7 +51,7 @@ static size_t at_most(size_t limit)
 
 /* ---- The tests -------------------------------------------------------------------------------------------------- */
 
-/* Part of a CPU is one, and the tightest group counts, which may be one above the process's own. */
+/* A fraction of a CPU counts as one. The tightest group decides; it may be a parent of the process's own. */
 TEST(groups_of_version_2)
 {
     const size_t all = at_most(SIZE_MAX), two = at_most(2);
@@ -78,15 +78,15 @@ TEST(groups_of_version_1)
     put_file("/sys/fs/cgroup/cpu/there/cpu.cfs_period_us", "100000\n");
     assert_int_equal(rowpool_cpu_count(), all);
     put_file("/sys/fs/cgroup/cpu/here/cpu.cfs_quota_us", "100001\n");
-    assert_int_equal(rowpool_cpu_count(), all); /* of which period is not said */
+    assert_int_equal(rowpool_cpu_count(), all); /* a quota without a period */
     put_file("/sys/fs/cgroup/cpu/here/cpu.cfs_period_us", "100000\n");
     assert_int_equal(rowpool_cpu_count(), two);
-    put_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* of the first group, which a container has alone */
+    put_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* the root group: a container sees only this one */
     put_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     assert_int_equal(rowpool_cpu_count(), 1);
 }
 
-/* A group that allows more than the one above it does not have more. */
+/* A group cannot use more than its parent allows. */
 TEST(the_smallest_of_all_groups_counts)
 {
     no_groups();

@@ -1,5 +1,5 @@
-/* Data that stays: maps on a handle give what maps on the rows give, whatever has a copy of what; and what was brought
- * once is not brought again. The arguments name devices, as ROWPOOL_DEVICE does. */
+/* Data handles: maps on a handle give the same results as maps on the rows, whatever copies the devices have; and data
+ * that was uploaded once is not uploaded again. The arguments name devices as in ROWPOOL_DEVICE. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -17,7 +17,7 @@
 #include "sched/pool.h"
 #include "support.h"
 
-static test_faults faults; /* the OpenCL layer counts here what is uploaded */
+static test_faults faults; /* the OpenCL layer counts uploads here */
 static rowpool *host;      /* the reference */
 
 /* ---- Maps --------------------------------------------------------------------------------------------------------- */
@@ -61,7 +61,7 @@ static rowpool_status wait_for(rowpool_job *job, rowpool_error *error)
     return status;
 }
 
-/* The results of a call in one of the ways; to be freed. */
+/* Makes the call in one of the ways; returns its results, to be freed. */
 static char *results_of(rowpool *pool, rowpool_call call, way how)
 {
     size_t bytes = call.inputs->count * result_size(&call);
@@ -126,7 +126,7 @@ static void check(rowpool *pool, const rowpool_function *function, const rowpool
     check_call(pool, &call, how, what);
 }
 
-/* The range count, with ranges near the rows' own elements, against an independent reference. */
+/* The range count, for ranges near the rows' elements, checked against an independent reference. */
 static void check_count(rowpool *pool, test_random *random, const rowpool_rows *rows, const char *what)
 {
     rowpool_range ranges[3];
@@ -198,7 +198,7 @@ typedef struct {
     int64_t last;
 } compare_result;
 
-/* Four inputs, of which each may or may not stay. Their parts do not begin at the same rows. */
+/* Four inputs, any of which may be handles. Their partitions do not begin at the same rows. */
 static void check_zipped(const test_pool *asked, test_random *random, rowpool_dtype dtype, unsigned stay)
 {
     enum { COUNT = 33 };
@@ -254,13 +254,13 @@ TEST(inputs_are_zipped_whichever_of_them_stay)
 /* ---- Brought once ------------------------------------------------------------------------------------------------- */
 
 enum {
-    COUNT = 70000, /* more elements than the calling thread does by itself, in three ranges even with all in one row */
+    COUNT = 70000, /* too many elements for the calling thread alone, even in one row with three ranges */
     WIDTH = 5,
     ELEMENTS = COUNT * WIDTH,
-    CHUNK = 175000 /* bytes: eight parts of 8750 rows of int32 */
+    CHUNK = 175000 /* bytes: eight partitions of 8750 rows of int32 */
 };
 
-/* A pool of the first device named, with parts that small. */
+/* A pool on the first device named, with partitions of CHUNK bytes. */
 static rowpool *open_pool(const char *device)
 {
     rowpool_options options = {.size = sizeof options, .device = device, .workers = 2, .chunk_bytes = CHUNK};
@@ -289,7 +289,7 @@ static int32_t *make_elements(void)
 
 static const char *first_device = "auto";
 
-/* What is on the pool's devices. */
+/* Bytes that the pool's devices keep. */
 static size_t bytes_kept(rowpool *pool)
 {
     size_t bytes = 0;
@@ -315,7 +315,7 @@ static long uploads_of(rowpool *pool, const rowpool_call *call, way how)
     return atomic_load(&faults.uploads);
 }
 
-/* Several maps of several kinds on a handle: only the first brings the rows, just once. */
+/* Several maps of different kinds on a handle: only the first one uploads the rows. */
 static void bring_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
 {
     rowpool_call count = call_of(rowpool_builtin("count"), rows),
@@ -356,7 +356,7 @@ TEST(what_stays_is_brought_once)
     bring_once(pool, &dense, ELEMENTS * sizeof *elements);
     bring_once(pool, &strided, COUNT * 3 * sizeof *elements);
     bring_once(pool, &single, ELEMENTS * sizeof *elements);
-    rowpool_data *data = open_data(pool, &ragged); /* each part has an offset more than rows */
+    rowpool_data *data = open_data(pool, &ragged); /* each partition has one more offset than rows */
     size_t bytes = ELEMENTS * sizeof *elements + (COUNT + data->n_partitions) * sizeof *offsets;
     rowpool_data_close(data);
     bring_once(pool, &ragged, bytes);
@@ -365,7 +365,7 @@ TEST(what_stays_is_brought_once)
     free(offsets);
 }
 
-/* A map with small chunks, or in order, has the rows stay as well. */
+/* Maps with small chunks and ordered streams also leave copies. */
 TEST(small_chunks_and_streams_find_and_leave_copies)
 {
     rowpool *pool = open_pool(first_device);
@@ -386,7 +386,7 @@ TEST(small_chunks_and_streams_find_and_leave_copies)
     free(elements);
 }
 
-/* Several devices: each part stays on one of them at most, wherever it is mapped. */
+/* With several devices each partition is kept on at most one of them, whichever maps it. */
 TEST(parts_stay_on_several_devices)
 {
     rowpool *pool = open_pool(first_device);
@@ -408,7 +408,7 @@ TEST(parts_stay_on_several_devices)
     free(elements);
 }
 
-/* Users must not change the rows: here it tells whether copies are used. */
+/* Users must not change the rows; the test does, to see whether the copies are used. */
 TEST(copies_are_what_maps_work_on)
 {
     rowpool *pool = open_pool(first_device);
@@ -433,7 +433,7 @@ TEST(copies_are_what_maps_work_on)
     free(elements);
 }
 
-/* Rows of one shape in two places: each handle's copies are those of its own. */
+/* Rows of the same shape at two addresses: each handle uses its own copies. */
 TEST(rows_find_no_copies_of_others)
 {
     rowpool *pool = open_pool(first_device);
@@ -483,7 +483,7 @@ TEST(what_is_beyond_the_budget_streams)
         if (is_opencl(pool))
             assert_int_equal(brought, bytes / 8 * 3);
     }
-    second = open_data(pool, &half); /* the budget is one for all handles */
+    second = open_data(pool, &half); /* all handles share one budget */
     check_call(pool, &other, WAITING, first_device);
     if (keeps(pool))
         assert_int_equal(bytes_kept(pool), bytes / 8 * 5);
@@ -499,7 +499,7 @@ TEST(what_is_beyond_the_budget_streams)
 
 /* ---- Devices that fail ----------------------------------------------------------------------------------------------- */
 
-/* One map on a fresh handle with the n-th OpenCL call failing, and one after it. False: it makes fewer calls. */
+/* One map on a fresh handle with the n-th OpenCL call failing, then one without. False: it makes fewer calls. */
 static bool map_with_fault(rowpool *pool, const rowpool_rows *rows, long n, bool sticky, bool memory)
 {
     rowpool_data *data = open_data(pool, rows);
@@ -537,7 +537,7 @@ TEST(faults_lose_nothing)
     free(elements);
 }
 
-/* A device without memory for a copy has some for a chunk: it is used all the same. */
+/* A device without memory for a copy still has some for a chunk: it is used all the same. */
 TEST(a_copy_for_which_there_is_no_memory_is_done_without)
 {
     rowpool *pool = open_pool(first_device);
@@ -548,17 +548,17 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
     rowpool_call call = call_of(rowpool_builtin("count"), &rows);
-    check_call(pool, &call, WAITING, first_device); /* builds */
+    check_call(pool, &call, WAITING, first_device); /* builds the kernel */
     uint64_t failures = pool->devices.items[0].info.failures, answered = pool->devices.items[0].info.rows;
     rowpool_data *data = open_data(pool, &rows);
-    test_faults_arm(&faults, 2, false, true); /* after the arguments: the first copy's memory */
+    test_faults_arm(&faults, 2, false, true); /* the memory of the first copy; the first call is for the arguments */
     check_call(pool, &call, WAITING, first_device);
     test_faults_disarm(&faults);
     assert_int_equal(atomic_load(&faults.injected), 1);
     assert_int_equal(pool->devices.items[0].info.failures, failures);
     assert_int_equal(pool->devices.items[0].info.rows, answered + COUNT);
     rowpool_data_close(data);
-    data = open_data(pool, &rows); /* and later there may be memory again */
+    data = open_data(pool, &rows); /* later there may be memory again */
     check_call(pool, &call, WAITING, first_device);
     assert_int_equal(bytes_kept(pool), ELEMENTS * sizeof *elements);
     rowpool_data_close(data);
@@ -566,7 +566,7 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
     free(elements);
 }
 
-/* Whatever command of a chunk fails: what came with it is no copy. */
+/* Whichever command of a chunk fails, the rows uploaded with it are not kept as a copy. */
 TEST(a_copy_that_failed_does_not_stay)
 {
     rowpool *pool = open_pool(first_device);
@@ -577,7 +577,7 @@ TEST(a_copy_that_failed_does_not_stay)
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = 2500, .width = WIDTH};
     rowpool_call call = call_of(rowpool_builtin("count"), &rows);
-    check_call(pool, &call, WAITING, first_device); /* builds */
+    check_call(pool, &call, WAITING, first_device); /* builds the kernel */
     const uint64_t *failures = &pool->devices.items[0].info.failures;
     size_t failed = 0;
     for (long n = 1;; n++) {
@@ -650,7 +650,7 @@ TEST(many_threads_map_one_handle)
     free(elements);
 }
 
-/* Closed while jobs run on it: they end as they would have, and then the copies go. */
+/* The handle is closed while jobs use it: the jobs end normally, then the copies are freed. */
 TEST(a_handle_is_closed_while_jobs_run)
 {
     enum { JOBS = 6 };
@@ -683,13 +683,13 @@ TEST(a_handle_is_closed_while_jobs_run)
 
 enum { HANDLES = 3 };
 
-/* Closes the handles once the pool is about to be closed. */
+/* Closes the handles at the same time as the pool is closed. */
 typedef struct {
     atomic_int *ready;
     rowpool_data *handles[HANDLES];
 } closer;
 
-/* Neither of two threads goes on before the other is here. */
+/* A barrier for two threads. */
 static void meet(atomic_int *ready)
 {
     atomic_fetch_add(ready, 1);
@@ -706,7 +706,7 @@ static void *close_handles(void *argument)
     return NULL;
 }
 
-/* The rows' copies go once, whichever of the two comes to them first. delay: of the pool's closing. */
+/* The copies are freed once, whichever thread closes first. delay: before the pool is closed. */
 static void close_together(rowpool *pool, const int32_t *elements, size_t delay)
 {
     enum { EACH = COUNT - HANDLES }; /* they overlap, so that no map of one is small */
@@ -777,7 +777,7 @@ TEST(handles_in_a_forked_child)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    check(pool, rowpool_builtin("argmax"), &rows, WAITING, first_device); /* the parent's are as they were */
+    check(pool, rowpool_builtin("argmax"), &rows, WAITING, first_device); /* the parent's copies are unchanged */
     rowpool_data_close(second);
     rowpool_data_close(data);
     rowpool_close(pool);

@@ -1,4 +1,4 @@
-/* rowpool doctor: each thing that can be wrong is told, with what mends it, and a healthy machine is left alone. */
+/* rowpool doctor reports every fault that it knows, with a remedy, and reports no fault on a healthy machine. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
@@ -17,7 +17,7 @@ static bool has_opencl;
 
 /* ---- Running it ------------------------------------------------------------------------------------------------- */
 
-/* Runs a line of the shell's, in which $D is the program; what it writes, to be freed. */
+/* Runs a shell command in which $D is the program; returns its output, to be freed. */
 static char *run(const char *line, int expected_status)
 {
     char command[1024], *text;
@@ -47,7 +47,7 @@ static void assert_lacks(const char *text, const char *part)
         fail_msg("'%s' is in\n%s", part, text);
 }
 
-/* Runs it where something is wrong: the line that tells, and the one below with the remedy. */
+/* Runs a command that finds a fault: expects the line that reports it and the remedy below. */
 static void wrong(const char *line, const char *told)
 {
     char *text = run(line, 1);
@@ -146,7 +146,7 @@ TEST(a_driver_that_is_not_there)
     assert_lacks(text, "3.txt");
     assert_has(text, "\n2 wrong, ");
     free(text);
-    /* The others are told as they are. */
+    /* The other drivers are reported as usual. */
     text = run("cp /etc/OpenCL/vendors/pocl.icd vendors; OCL_ICD_VENDORS=vendors \"$D\" doctor", 1);
     assert_has(text, "\nok     OpenCL driver     vendors/pocl.icd: libpocl");
     assert_has(text, "\nwrong  OpenCL driver     vendors/1.icd: ");
@@ -162,7 +162,7 @@ TEST(drivers_without_a_device)
           "\nwrong  OpenCL device     the drivers have none that rowpool can use\n" MEND "mend what else is wrong");
 }
 
-/* What was found before it is told, and what comes after it too. */
+/* Findings before and after the driver are reported too. */
 TEST(a_driver_that_ends_its_process)
 {
     need_opencl();
@@ -177,7 +177,7 @@ TEST(a_driver_that_ends_its_process)
     free(text);
 }
 
-/* The doctor's patience ends when the driver says that it hangs, and no sooner. */
+/* The doctor's poll times out as soon as the driver reports that it hangs, and no sooner. */
 static int hanging = -1;
 
 int __real_poll(struct pollfd *ends, nfds_t n, int milliseconds);
@@ -197,7 +197,7 @@ int __wrap_poll(struct pollfd *ends, nfds_t n, int milliseconds)
     return 0;
 }
 
-/* Each child that asks it is given up, and what was found before is told. */
+/* Every child that asks the driver is killed, and earlier findings are reported. */
 TEST(a_driver_that_hangs)
 {
     need_opencl();
@@ -207,7 +207,7 @@ TEST(a_driver_that_hangs)
     char *vendors = strdup(getenv("OCL_ICD_VENDORS"));
     (void)setenv("OCL_ICD_VENDORS", "hanging", 1);
     (void)setenv("ROWPOOL_TEST_HANGS", "hangs", 1);
-    hanging = open("hangs", O_RDWR | O_CLOEXEC); /* so that it never ends */
+    hanging = open("hangs", O_RDWR | O_CLOEXEC); /* keeps the pipe open, so that the driver never returns */
     assert_true(hanging >= 0);
     finding_list list = {0};
     assert_true(examine_drivers(&list));
@@ -242,7 +242,7 @@ TEST(a_cache_that_cannot_be_written)
 
 /* ---- Kernels that a driver aborts on ----------------------------------------------------------------------------- */
 
-/* PoCL links them with ld, which it looks up. */
+/* PoCL links kernels with ld, which it finds through PATH. */
 TEST(no_linker)
 {
     need_opencl();
@@ -252,7 +252,7 @@ TEST(no_linker)
           MEND "apt-get install binutils: a driver links kernels with ld, found by PATH\n");
 }
 
-/* Its first line is about the file, the others are not. */
+/* The first line of the message names the file. */
 TEST(a_cache_that_is_damaged)
 {
     need_opencl();
@@ -294,7 +294,7 @@ TEST(variables_that_mean_nothing)
           "rowpool environment\n");
 }
 
-/* Nothing that a variable or a file holds reaches the terminal as it is. */
+/* Control characters from variables and files never reach the terminal. */
 TEST(control_characters_are_not_printed)
 {
     need_opencl();

@@ -1,4 +1,4 @@
-/* The environment variables: one table of them, which the program prints and the README has. */
+/* The environment variables: one table, which the program prints and the README repeats. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +51,7 @@ TEST(the_log_has_the_categories_that_its_variable_names)
 
 /* ---- The README ------------------------------------------------------------------------------------------------- */
 
-/* The table as the README has it, but for the marks of what is code. */
+/* The table as in the README, without its code marks. */
 static char *expected_table(void)
 {
     char *text;
@@ -68,7 +68,7 @@ static char *expected_table(void)
     return text;
 }
 
-/* A file's text without its backquotes. */
+/* A file's text without backquotes. */
 static char *read_plain(const char *path)
 {
     char *text;
@@ -96,7 +96,7 @@ TEST(the_readme_has_the_same_table)
 
 /* ---- The program ------------------------------------------------------------------------------------------------ */
 
-/* What the program writes; words that were wrapped stand on one line again. */
+/* What the program prints, with wrapped lines joined. */
 static char *environment_text(void)
 {
     char *text;

@@ -1,8 +1,8 @@
-/* A fault in every OpenCL call that a map makes, one after the other: the answer is right all the same or, on a strict
- * pool, the error is clear; nothing hangs, and the next map on the same pool succeeds.
+/* A fault in every OpenCL call that a map makes, one at a time: the results are still right or, on a strict pool, the
+ * error is clear; nothing hangs, and the next map on the same pool succeeds.
  *
- * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it no longer makes so many: once, and for ever
- * from then on. ROWPOOL_TEST_ONE_IN takes only each so-manieth n. */
+ * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it makes fewer than n calls: once with that call
+ * alone and once with all later calls failing too. ROWPOOL_TEST_ONE_IN=N runs every Nth of them. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -49,7 +49,7 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, si
     return injected;
 }
 
-/* How many calls a run without a fault makes; it must be right. */
+/* How many calls a run without a fault makes; its results must be right. */
 static long count_calls(const test_scenario *scenario)
 {
     test_attempt a;
@@ -62,7 +62,8 @@ static long count_calls(const test_scenario *scenario)
     return calls;
 }
 
-/* Each so-manieth call of all scenarios together, for many make fewer than that; or all, until there are no more. */
+/* Every Nth call of all scenarios together, since many make fewer than N; with N = 1 all calls, until there are no
+ * more. */
 static size_t try_calls(const test_scenario *scenario, manner how, long calls, size_t *wrong)
 {
     static long next = 1;
@@ -92,8 +93,8 @@ TEST(a_fault_in_every_call)
     assert_true(injected > 0);
 }
 
-/* A strict pool ends a map with the failure of whatever command of it fails, however the driver tells: when it is
- * enqueued, by the status of its event, or to a callback. After a failed flush the results may come all the same. */
+/* On a strict pool the map fails if any of its commands fails, however the driver reports it: when the command is
+ * enqueued, in the status of its event, or to a callback. After a failed flush the results may still arrive. */
 static void check_noticed(test_cl_call kind)
 {
     size_t noticed = 0;
@@ -129,7 +130,7 @@ TEST(each_kind_of_failure_is_noticed)
         check_noticed(kinds[k]);
 }
 
-/* A chunk that was given up, since its flush failed, and of which the driver then tells that it is complete. */
+/* A chunk was abandoned because its flush failed; later the driver reports that it is complete. */
 TEST(a_callback_that_comes_late_changes_nothing)
 {
     const test_scenario *scenario = test_scenarios;
@@ -143,14 +144,14 @@ TEST(a_callback_that_comes_late_changes_nothing)
     assert_int_equal(atomic_load(&faults.injected), 1);
     test_faults_disarm(&faults);
     assert_true(said.status == ROWPOOL_OK && said.right);
-    for (int i = 0; i < 2; i++) { /* it comes with the first */
+    for (int i = 0; i < 2; i++) { /* the late callback arrives during the first */
         said = test_scenario_again(scenario, &a);
         assert_true(said.status == ROWPOOL_OK && said.right);
     }
     rowpool_close(a.pool);
 }
 
-/* Each of a row's parts leaves an accumulator for each range: parts are longer where those would take too much. */
+/* Each part of a row leaves one accumulator for each range: with many ranges the parts are longer, to limit memory. */
 TEST(many_ranges_of_a_long_row_take_little_memory)
 {
     enum { WIDTH = 16384, RANGES = 600000, MOST_BYTES = 64 << 20 };
@@ -180,7 +181,7 @@ TEST(many_ranges_of_a_long_row_take_little_memory)
 
 enum { MADE_ROWS = 64 };
 
-/* Maps the n-th function, and says whether its results are right. */
+/* Maps the n-th function; returns whether its results are right. */
 static bool map_made(rowpool *pool, uint32_t n)
 {
     static const int32_t data[MADE_ROWS] = {[MADE_ROWS - 1] = 7};
@@ -236,20 +237,20 @@ TEST(functions_made_at_run_time_do_not_pile_up)
     assert_ok(rowpool_open(&pool, &options, &error), error);
     rp_cl_device *device = pool->devices.items[0].state;
     assert_int_equal(device->most_programs, RP_CL_MOST_PROGRAMS);
-    device->most_programs = MOST; /* so that it takes less time */
+    device->most_programs = MOST; /* a small limit makes the test fast */
     atomic_store(&faults.lock, &device->lock);
     for (uint32_t n = 0; n < MADE; n++) {
         assert_true(map_made(pool, n));
         assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
     }
-    atomic_store(&faults.lock, NULL); /* other threads may hold it by right */
+    atomic_store(&faults.lock, NULL); /* other threads may hold it from here on */
     assert_int_equal(atomic_load(&faults.locked), 0);
     const rp_cl_program *oldest = device->programs;
     while (oldest->next != NULL)
         oldest = oldest->next;
-    assert_true(map_made(pool, MADE - MOST)); /* it is still there, and then the last to go */
+    assert_true(map_made(pool, MADE - MOST)); /* still cached; now the most recently used */
     assert_ptr_equal(device->programs, oldest);
-    assert_true(map_made(pool, 0)); /* it went, and is built again */
+    assert_true(map_made(pool, 0)); /* it was evicted and is built again */
     assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
     maker makers[MAKERS];
     pthread_t threads[MAKERS];
@@ -263,11 +264,11 @@ TEST(functions_made_at_run_time_do_not_pile_up)
     }
     assert_true(map_made(pool, 0));
     assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MOST); /* one in each lane */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MOST); /* one in each slot */
     rowpool_close(pool);
 }
 
-/* A call that rowpool has ceased to make, or that the layer does not see, would be tried by nobody. */
+/* Detects calls that rowpool no longer makes or that the layer does not intercept. */
 TEST(each_call_is_reached)
 {
     for (size_t s = 0; s < test_scenario_count; s++)

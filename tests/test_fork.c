@@ -1,5 +1,5 @@
-/* The fork backend by itself: a small driver plays the pool. What workers answer is compared with the same fold in this
- * process; workers are killed, stopped, crashed and starved while they work. */
+/* The fork backend alone: a small driver takes the place of the pool. The workers' results are compared with the same
+ * fold in this process; workers are killed, stopped, crashed and denied resources while they work. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -71,22 +71,22 @@ typedef struct {
 } piece;
 
 typedef struct {
-    rp_task task; /* first: the queue's link is the job's */
+    rp_task task; /* first: the queue links the task */
     piece piece;
-    char *part; /* the results of a part of a row */
+    char *part; /* results of a part of a row */
 } job;
 
 typedef struct {
     size_t chunk_bytes;   /* 0: the device's */
-    unsigned most_deaths; /* of workers on the same rows; 0: no end to it */
+    unsigned most_deaths; /* on the same rows; 0: no limit */
 } drive_options;
 
 typedef struct {
-    size_t tasks, blamed, unblamed; /* tasks in all, and those lost with their worker */
-    rowpool_error lost;             /* what the last of these said */
+    size_t tasks, blamed, unblamed; /* all tasks; those lost with their worker */
+    rowpool_error lost;             /* the error of the last lost task */
 } drive_result;
 
-/* A part's accumulators, put behind those of the row so far; with the last one they become results. */
+/* Appends a part's accumulators to the row's so far; the last part completes the result. */
 static void combine_part(const rp_operation *map, const job *done, char *so_far)
 {
     const rowpool_compiled *fold = &map->code.compiled;
@@ -100,7 +100,7 @@ static void combine_part(const rp_operation *map, const job *done, char *so_far)
                   map->results + chunk->row * rp_operation_row_bytes(map));
 }
 
-/* Parts of rows are done one after the other here, so that they can be combined as they come. */
+/* Runs parts of rows one at a time, so that they can be combined in order. */
 static rowpool_status drive(rp_device *device, const rp_operation *map, const drive_options *options,
                             drive_result *result, rowpool_error *error)
 {
@@ -195,7 +195,7 @@ static void drive_ok(rp_device *device, const rp_operation *map, size_t chunk_by
 
 typedef enum { PRIVATE, SHARED, MAPPED, MEMORIES } memory_kind;
 
-/* Bytes in memory of one kind. */
+/* Bytes in one kind of memory. */
 typedef struct {
     memory_kind kind;
     char *base;
@@ -217,7 +217,7 @@ static memory copy_to(memory_kind kind, const void *bytes, size_t n)
         assert_int_equal(ftruncate(fd, (off_t)n), 0);
         m.base = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         assert_true(m.base != MAP_FAILED);
-        /* The file keeps its name: it is what a worker opens. */
+        /* The file keeps its name: workers open it by name. */
         char final[64];
         snprintf(final, sizeof final, "/tmp/rowpool-fork-%d-%p", (int)getpid(), (void *)m.base);
         assert_int_equal(rename(path, final), 0);
@@ -245,7 +245,7 @@ static void free_memory(memory *m)
     m->base = NULL;
 }
 
-/* Rows with their ranges, and what must come out. */
+/* Rows with their ranges and the expected results. */
 typedef struct {
     rp_operation operation;
     memory data, offsets;
@@ -268,7 +268,7 @@ static void *intervals(test_random *random, const rowpool_rows *rows, size_t col
     return pairs;
 }
 
-/* Makes a map's function this one, for rows of this dtype. */
+/* Sets an operation's function, for rows of this dtype. */
 static void set_function(rp_operation *map, const rowpool_function *function, rowpool_dtype dtype)
 {
     map->function = function;
@@ -277,7 +277,7 @@ static void set_function(rp_operation *map, const rowpool_function *function, ro
         .compiled = *function->compiled[dtype], .n_inputs = 1, .dtype = {dtype}, .element = {rp_dtype_of(dtype)->size}};
 }
 
-/* Takes the rows' values; the array may be freed. */
+/* Copies the rows; the caller may free them. */
 static test_map make_map(test_random *random, const rowpool_rows *given, memory_kind kind, size_t columns,
                          const rowpool_function *function)
 {
@@ -314,7 +314,7 @@ static void free_map(test_map *t)
     test_counts_free(&t->counts);
 }
 
-/* The results are right, the bytes around them untouched; then they are spoilt for the next time. */
+/* Checks the results and the guard bytes around them, then overwrites the results for the next run. */
 static void check_map(test_map *t)
 {
     assert_memory_equal(t->operation.results, t->expected, t->bytes);
@@ -325,7 +325,7 @@ static void check_map(test_map *t)
     memset(t->operation.results, 0xee, t->bytes);
 }
 
-/* Dense rows of int32, the usual case. */
+/* Dense rows of int32. */
 static test_map make_plain(uint64_t salt, size_t count, size_t width, memory_kind kind)
 {
     test_random random = test_random_begin(salt);
@@ -356,7 +356,7 @@ TEST(every_layout_in_every_memory)
         test_map t = make_map(&random, &array.rows, kind, columns,
                               test_chance(&random, 2) ? &rp_builtin_count64 : &rp_builtin_count);
         test_array_free(&array);
-        size_t most_tasks[] = {1, 2, 7, 100, 1000}; /* the last ones are parts of rows, down to single elements */
+        size_t most_tasks[] = {1, 2, 7, 100, 1000}; /* the last ones give parts of rows, down to single elements */
         size_t chunk = 1 + (t.bytes + t.data.length) / most_tasks[test_below(&random, COUNT_OF(most_tasks))];
         drive_ok(&device, &t.operation, chunk, NULL);
         check_map(&t);
@@ -374,7 +374,7 @@ TEST(large_arrays_in_every_memory)
             test_array array = test_array_make(&random, ROWPOOL_INT16, (test_layout)layout, 150000, 20, 1);
             test_map t = make_map(&random, &array.rows, (memory_kind)kind, 2, &rp_builtin_count);
             test_array_free(&array);
-            for (int time = 0; time < 2; time++) { /* the second finds mappings and buffers made by the first */
+            for (int time = 0; time < 2; time++) { /* the second run uses the mappings and buffers of the first */
                 drive_ok(&device, &t.operation, 500000, NULL);
                 check_map(&t);
             }
@@ -396,7 +396,8 @@ TEST(rows_longer_than_a_piece)
         const rowpool_rows cases[] = {
             {.data = data, .dtype = ROWPOOL_FLOAT64, .count = 3, .width = 900001},
             {.data = data, .dtype = ROWPOOL_FLOAT64, .count = 8, .width = 200000, .stride = 371234},
-            {.data = data, .dtype = ROWPOOL_FLOAT64, .count = 50, .width = 32768, .stride = 32769}, /* just a piece */
+            /* as much as is copied at once */
+            {.data = data, .dtype = ROWPOOL_FLOAT64, .count = 50, .width = 32768, .stride = 32769},
             {.data = data, .dtype = ROWPOOL_FLOAT64, .count = 50, .width = 32769},
             {.data = data, .dtype = ROWPOOL_FLOAT64, .count = 300, .width = 3, .stride = 9000},
             {.data = data, .dtype = ROWPOOL_FLOAT64, .count = COUNT_OF(offsets) - 1, .offsets = offsets},
@@ -464,7 +465,7 @@ TEST(many_columns)
 {
     rp_device device = open_workers(2);
     test_random random = test_random_begin(6);
-    const size_t columns[] = {64, 65, 128, 129, 5000, 70000}; /* 1024 bytes of arguments travel in the message */
+    const size_t columns[] = {64, 65, 128, 129, 5000, 70000}; /* up to 1024 bytes of arguments travel in the message */
     for (size_t i = 0; i < COUNT_OF(columns); i++) {
         test_array array = test_array_make(&random, ROWPOOL_INT64, TEST_RAGGED, 20, 30, 0);
         test_map a = make_map(&random, &array.rows, PRIVATE, columns[i], &rp_builtin_count);
@@ -506,14 +507,14 @@ TEST(results_in_shared_memory_are_written_in_place)
     close_workers(&device);
 }
 
-/* A task's results need not be where the map's are. */
+/* A task's results may be at another place than the operation's. */
 TEST(results_beside_shared_memory)
 {
     rp_device device = open_workers(1);
     test_map t = make_plain(11, 1000, 7, PRIVATE);
     char *a = rowpool_alloc(t.bytes, NULL), *b = rowpool_alloc(t.bytes, NULL);
     for (int way = 0; way < 2; way++) {
-        char *of_map = way == 0 ? a : b, *of_task = way == 0 ? b : a; /* above, and below */
+        char *of_map = way == 0 ? a : b, *of_task = way == 0 ? b : a; /* above and below */
         memset(of_map, 0x11, t.bytes);
         memset(of_task, 0x22, t.bytes);
         t.operation.results = of_map;
@@ -537,12 +538,12 @@ TEST(results_beside_shared_memory)
     close_workers(&device);
 }
 
-/* The caller may put something else at the same address, in the same map struct, for the next map. */
+/* The next map may use the same operation struct and the same address for other memory. */
 TEST(memory_that_changes_between_maps)
 {
     rp_device device = open_workers(2);
     test_map sets[2 * MEMORIES];
-    size_t rows = 3000, width = 200, bytes = rows * width * sizeof(int32_t); /* large enough to look for files */
+    size_t rows = 3000, width = 200, bytes = rows * width * sizeof(int32_t); /* large enough to look up its file */
     for (size_t i = 0; i < COUNT_OF(sets); i++)
         sets[i] = make_plain(100 + i, rows, width, (memory_kind)(i % MEMORIES));
     char *window = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -581,7 +582,8 @@ TEST(a_file_that_was_replaced)
     char path[64], other_path[64];
     snprintf(path, sizeof path, "/tmp/rowpool-fork-%d-%p", (int)getpid(), (void *)t.data.base);
     snprintf(other_path, sizeof other_path, "/tmp/rowpool-fork-%d-%p", (int)getpid(), (void *)other.data.base);
-    for (int time = 0; time < 3; time++) { /* before it is mapped by a worker; then t's own, deleted, file is read */
+    /* before a worker maps it; after that, t's own file is deleted but still read */
+    for (int time = 0; time < 3; time++) {
         assert_true(time == 0 || rename(other_path, path) == 0 || errno == ENOENT);
         drive_ok(&device, &t.operation, 100000, NULL);
         check_map(&t);
@@ -637,7 +639,7 @@ TEST(several_threads_at_once)
 
 /* ---- A worker alone: messages, and its end ---------------------------------------------------------------------- */
 
-/* Answers one message with its own bytes, reads no other, and never ends. */
+/* Answers one message with the same bytes, reads no more, and never exits. */
 static void answer_once(const rp_worker_self *self)
 {
     char message[16];
@@ -657,7 +659,8 @@ TEST(an_answer_outlives_its_worker)
     assert_ok(rp_worker_start(&worker, answer_once, NULL, &error), error);
     assert_int_equal(rp_worker_receive(&worker, message, sizeof message), -1); /* nothing yet */
     assert_int_equal(rp_worker_send(&worker, "first", 6, NULL, 0), 0);
-    assert_int_equal(rp_worker_send(&worker, "second", 7, NULL, 0), 0); /* never read: so the end is a reset */
+    /* never read, so the socket is reset at the end */
+    assert_int_equal(rp_worker_send(&worker, "second", 7, NULL, 0), 0);
     struct pollfd wait = {.fd = worker.socket, .events = POLLIN};
     assert_int_equal(poll(&wait, 1, -1), 1);
     assert_false(rp_worker_reap(&worker, false, &end));
@@ -676,7 +679,7 @@ TEST(an_answer_outlives_its_worker)
 
 /* ---- Descriptors of the application's ---------------------------------------------------------------------------- */
 
-/* What a worker's first steps may do, and did. */
+/* System calls that are refused at a worker's start; descriptors that it closed. */
 static bool lacks_close_range, lacks_proc;
 static atomic_size_t closed;
 
@@ -698,7 +701,7 @@ int __wrap_close(int descriptor)
     return __real_close(descriptor);
 }
 
-/* Tells how many descriptors it tried to close, or that one of the application's is still open. */
+/* Answers with the number of descriptors that it tried to close, or that one of the application's is still open. */
 static void count_closed(const rp_worker_self *self)
 {
     const int *open_before = self->context;
@@ -723,7 +726,7 @@ static size_t closed_by_worker(int descriptors[3])
     return answer;
 }
 
-/* A container may allow 2^30 of them: what is open is closed, and nothing else is tried. */
+/* A container may allow 2^30 descriptors: the worker closes those that are open and tries no others. */
 TEST(a_worker_closes_what_is_open)
 {
     struct rlimit before, high;
@@ -755,12 +758,12 @@ static void pause_us(uint64_t us)
     nanosleep(&pause, NULL);
 }
 
-/* What the supervisor finds when it looks whether workers are stopped. Shared with the workers. */
+/* Controls and counts the supervisor's checks for stopped workers. Shared with the workers. */
 typedef struct {
     atomic_int lingering;        /* a worker that waits */
-    atomic_uint looks;           /* for so many more looks at it */
-    atomic_uint stopped_looks;   /* looks that found a worker stopped, */
-    atomic_uint continued_after; /* and after how many of them it is continued; 0: never */
+    atomic_uint looks;           /* for this number of further checks */
+    atomic_uint stopped_looks;   /* checks that found a worker stopped */
+    atomic_uint continued_after; /* continue the worker after this number of them; 0: never */
 } looks;
 static looks *seen;
 
@@ -777,7 +780,7 @@ bool __wrap_rp_worker_is_stopped(const rp_worker *worker)
     return stopped;
 }
 
-/* In a worker: a stopped one would have been given up meanwhile. */
+/* In a worker: waits longer than a stopped worker would be tolerated. */
 static void linger(void)
 {
     atomic_store(&seen->looks, 12);
@@ -790,7 +793,7 @@ static void linger(void)
 
 typedef enum { BEHAVE, EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, CLOSE_ALL, BABBLE, FORGE, LINGER } misdeed;
 
-/* The first element of a row says what to do in it; the result is the element. */
+/* A row's first element says what the function does; the result is the element. */
 static void misbehave(const rowpool_block *block, const void *arguments, size_t columns, void *results)
 {
     (void)arguments;
@@ -819,7 +822,7 @@ static void misbehave(const rowpool_block *block, const void *arguments, size_t 
         case CLOSE_ALL:
             syscall(SYS_close_range, 3, ~0u, 0);
             break;
-        case FORGE: /* an answer to a task that there never was */
+        case FORGE: /* an answer to a task that does not exist */
             for (int fd = 3; fd < 20; fd++)
                 if (write(fd, &(rp_answer){0}, rp_answer_size(&(rp_answer){0})) > 0)
                     break;
@@ -889,7 +892,7 @@ TEST(a_crash_names_the_rows_and_the_signal)
             if (strstr(error.message, cases[i].how) == NULL)
                 fail_msg("'%s' does not say '%s'", error.message, cases[i].how);
             assert_int_equal(result.blamed, 2);
-            rows[bad + 3] = 0; /* and the device stays usable */
+            rows[bad + 3] = 0; /* the device stays usable */
             drive_ok(&device, &map, 1, &result);
             assert_int_equal(result.blamed + result.unblamed, 0);
         }
@@ -906,7 +909,7 @@ TEST(a_function_that_stops_its_own_worker)
     drive_result result;
     rowpool_error error;
     assert_refused(drive(&device, &map, &options, &result, &error), ROWPOOL_EWORKER, error, "stopped by a signal");
-    assert_int_equal(result.unblamed, 1); /* the first time it could be anyone */
+    assert_int_equal(result.unblamed, 1); /* at first it could be any row of the task */
     assert_int_equal(result.blamed, 2);
     close_workers(&device);
 }
@@ -972,7 +975,7 @@ static void check_surroundings(rp_device *device)
     map.inputs[0].count = map.inputs[0].elements = 1;
     map.columns = FACTS;
     drive_ok(device, &map, 0, NULL);
-    assert_int_equal(facts[OPEN_DESCRIPTORS], 2); /* its socket, and the way to this process's memory */
+    assert_int_equal(facts[OPEN_DESCRIPTORS], 2); /* its socket, and the descriptor for this process's memory */
     assert_int_equal(facts[BLOCKED_SIGNALS], 0);
     assert_int_equal(facts[HANDLED_SIGNALS], 0);
     assert_int_equal(facts[IGNORES_INT], 1);
@@ -990,7 +993,7 @@ TEST(a_worker_has_nothing_of_the_application)
     high = fcntl(ends[0], F_DUPFD, 1000);
     rp_device device = open_workers(2);
     check_surroundings(&device);
-    kill(first_worker(&device), SIGKILL); /* nor has one that replaced another */
+    kill(first_worker(&device), SIGKILL); /* nor has its replacement */
     for (int i = 0; i < 4; i++)
         check_surroundings(&device);
     close_workers(&device);
@@ -1036,7 +1039,7 @@ TEST(kills_at_any_moment)
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, kill_at_random, &k), 0);
         size_t lost_before = lost;
-        for (size_t i = 0; i < rounds || lost == lost_before; i++) { /* until a kill meets a task */
+        for (size_t i = 0; i < rounds || lost == lost_before; i++) { /* until a kill hits a task */
             drive_result result;
             drive_ok(&device, &t.operation, 30000 + 1000 * (i % 20), &result);
             check_map(&t);
@@ -1085,7 +1088,7 @@ TEST(idle_workers_that_die_are_replaced)
         size_t n = rp_workers_pids(&device, pids, 2);
         for (size_t p = 0; p < n; p++)
             kill(pids[p], SIGKILL);
-        for (size_t p = 0; p < n && i % 2 == 0; p++) /* noticed before the next map, or only then */
+        for (size_t p = 0; p < n && i % 2 == 0; p++) /* noticed before the next map, or only by it */
             while (kill(pids[p], 0) == 0)
                 pause_us(1000);
         drive_ok(&device, &t.operation, 4000, NULL);
@@ -1109,7 +1112,7 @@ TEST(a_stopped_worker_does_not_hold_the_map)
     assert_non_null(strstr(result.lost.message, "stayed stopped"));
     assert_int_equal(rp_workers_pids(&device, pids, 2), 2);
     assert_true(pids[0] != stopped && pids[1] != stopped);
-    /* One that goes on in time is left alone. */
+    /* A worker that continues in time is left alone. */
     atomic_store(&seen->stopped_looks, 0);
     atomic_store(&seen->continued_after, 4);
     kill(pids[0], SIGSTOP);
@@ -1119,7 +1122,7 @@ TEST(a_stopped_worker_does_not_hold_the_map)
     assert_int_equal(result.blamed + result.unblamed, 0);
     assert_int_equal(first_worker(&device), pids[0]);
     free_map(&t);
-    /* One that is stopped while idle does not hold up the close for long. */
+    /* A worker that is stopped while idle delays close only briefly. */
     kill(pids[0], SIGSTOP);
     close_workers(&device);
 }
@@ -1139,7 +1142,7 @@ TEST(the_application_ignores_its_children)
     close_workers(&device);
     struct sigaction after;
     sigaction(SIGCHLD, &before, &after);
-    assert_true(after.sa_handler == SIG_IGN); /* nobody changed it */
+    assert_true(after.sa_handler == SIG_IGN); /* the library did not change it */
 }
 
 /* ---- Memory that cannot be read --------------------------------------------------------------------------------- */
@@ -1167,7 +1170,7 @@ TEST(unreadable_memory_is_an_error)
     assert_refused(drive(&device, &map, &options, &result, &error), ROWPOOL_EINVAL, error,
                    "rows 16 to 19 cannot be read");
     assert_int_equal(result.blamed + result.unblamed, 0);
-    /* Offsets: the splitter reads them here, so they go only then. One row for each task, and one worker at work. */
+    /* The splitter reads the offsets here, so they are unmapped only afterwards. One row for each task, one worker. */
     map.inputs[0].offsets = offsets;
     map.inputs[0].count = 2 * page / sizeof *offsets - 1;
     map.inputs[0].width = map.inputs[0].stride = 0;
@@ -1187,14 +1190,14 @@ TEST(unreadable_memory_is_an_error)
     munmap(offsets, 2 * page);
     rp_queue_destroy(&home);
     assert_int_equal(rp_workers_pids(&device, after, 2), 2);
-    assert_memory_equal(before, after, sizeof before); /* both live */
+    assert_memory_equal(before, after, sizeof before); /* both are alive */
     close_workers(&device);
 }
 
 /* ---- A kernel that has less, or allows less: system calls refused to the threads of one device ------------------ */
 
 typedef struct {
-    int calls[4], failure[4]; /* a call, and what it fails with */
+    int calls[4], failure[4]; /* system calls and the errno each fails with */
     size_t n;
     rp_device device;
     rowpool_status status;
@@ -1222,7 +1225,7 @@ static void *open_limited(void *argument)
     return NULL;
 }
 
-/* Skips the test where this machine has no seccomp to try it with. */
+/* Skips the test if this machine has no seccomp. */
 static void with_limits(limited *l)
 {
     pthread_t thread;
@@ -1271,7 +1274,7 @@ TEST(memory_is_read_from_the_file_where_the_call_is_refused)
     close_workers(&l.device);
 }
 
-/* Where nothing can be copied, shared memory is reached all the same: so it is really mapped. */
+/* Copying is refused, yet shared memory works: it is mapped, not copied. */
 TEST(shared_memory_is_not_copied)
 {
     limited l = {.calls = {SYS_process_vm_readv, SYS_pread64}, .failure = {EPERM, EIO}, .n = 2};
@@ -1300,7 +1303,7 @@ TEST(shared_memory_is_not_copied)
 
 TEST(no_process_to_be_had)
 {
-    limited l = {.calls = {SYS_clone}, .failure = {EAGAIN}, .n = 1}; /* threads come from clone3 */
+    limited l = {.calls = {SYS_clone}, .failure = {EAGAIN}, .n = 1}; /* threads are started by clone3 */
     with_limits(&l);
     test_refused(l.status, ROWPOOL_ESYSTEM, &l.error, "cannot start", __LINE__);
 }
@@ -1344,7 +1347,7 @@ TEST(no_replacement_to_be_had)
     rowpool_status status = drive(&device, &t.operation, &options, &result, &error);
     setrlimit(RLIMIT_NOFILE, &before);
     test_refused(status, ROWPOOL_ESYSTEM, &error, "cannot start a worker process", __LINE__);
-    drive_ok(&device, &t.operation, 0, NULL); /* and later it is */
+    drive_ok(&device, &t.operation, 0, NULL); /* later it can */
     check_map(&t);
     free_map(&t);
     close_workers(&device);
@@ -1396,7 +1399,7 @@ TEST(nothing_is_left_behind)
     assert_int_equal(count_lines("/proc/self/status", "Threads:\t1\n"), threads);
 }
 
-/* Within one device, too: a worker keeps what it maps and is given, but only so much of it. */
+/* Within one device too: a worker keeps mappings and descriptors, up to a limit. */
 TEST(workers_do_not_collect)
 {
     rp_device device = open_workers(1);
@@ -1413,8 +1416,8 @@ TEST(workers_do_not_collect)
     close_workers(&device);
 }
 
-/* Does so many tasks of equally many rows at once, one byte of data and eight of results each; all are done before the
- * first is finished, so that each has a buffer of its own. */
+/* Runs n tasks with the same number of rows at once, each row with one byte of data and eight of results. All are done
+ * before the first is finished, so that each has its own result buffer. */
 static void do_at_once(rp_device *device, size_t n, size_t rows)
 {
     enum { MOST = 10 };
@@ -1442,7 +1445,7 @@ static void do_at_once(rp_device *device, size_t n, size_t rows)
     free_map(&t);
 }
 
-/* Buffers of results are kept for the next tasks: a few for each worker, and none that is larger than 16 MB. */
+/* Result buffers are kept for later tasks: a few for each worker, none larger than 16 MB. */
 TEST(only_so_much_is_kept_for_results)
 {
     static const struct {
@@ -1459,7 +1462,7 @@ TEST(only_so_much_is_kept_for_results)
     }
 }
 
-/* One that was kept, if only just too small, is not taken. */
+/* A kept buffer that is slightly too small is not reused. */
 TEST(a_kept_buffer_is_large_enough)
 {
     rp_device device = open_workers(1);
@@ -1487,7 +1490,7 @@ TEST(workers_die_with_their_parent)
             raise(SIGKILL);
         _exit(1);
     }
-    close(ends[1]); /* so that reading ends when the child has */
+    close(ends[1]); /* so that reading ends when the child has ended */
     pid_t pids[3];
     assert_non_null(read_pids(ends[0], pids, 3));
     int status;
@@ -1496,13 +1499,14 @@ TEST(workers_die_with_their_parent)
     for (size_t i = 0; i < 3; i++) {
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/status", (int)pids[i]);
-        while (kill(pids[i], 0) == 0 && count_lines(path, "State:\tZ") == 0) /* or a zombie that init has not met yet */
+        /* or a zombie that init has not reaped yet */
+        while (kill(pids[i], 0) == 0 && count_lines(path, "State:\tZ") == 0)
             pause_us(10000);
     }
     close(ends[0]);
 }
 
-/* The clock of the library: it can stand still, so that no time is ever up. */
+/* The library's clock; it can be stopped, so that no timeout expires. */
 static atomic_bool clock_stands;
 
 struct timespec __real_rp_clock_now(void);
@@ -1532,10 +1536,10 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    /* A child that keeps every descriptor open must not keep the workers from hearing of their end, either. */
+    /* A child that keeps every descriptor open must not hide the pool's end from the workers. */
     child = fork();
     if (child == 0) {
-        alarm(600); /* should the test fail before it comes to kill this */
+        alarm(600); /* in case the test fails before it kills this child */
         pause();
         _exit(0);
     }
@@ -1545,9 +1549,10 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
     drive_ok(&device, &t.operation, 30000, NULL);
     check_map(&t);
     struct pollfd events = {.fd = ((const rp_workers *)device.state)->events, .events = POLLIN};
-    while (poll(&events, 1, 0) != 0) /* for ever, were the end that the child holds open an event each time */
+    /* this would never end if the descriptor that the child holds were an event each time */
+    while (poll(&events, 1, 0) != 0)
         pause_us(1000);
-    atomic_store(&clock_stands, true); /* told to end, they end; none is killed because its time is up */
+    atomic_store(&clock_stands, true); /* workers end when told to: none is killed for taking too long */
     close_workers(&device);
     atomic_store(&clock_stands, false);
     kill(child, SIGKILL);
@@ -1579,7 +1584,7 @@ int main(void)
     seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (seen == MAP_FAILED)
         return 1;
-    alarm((unsigned)test_setting("ROWPOOL_TEST_SECONDS", 600)); /* never a hang */
+    alarm((unsigned)test_setting("ROWPOOL_TEST_SECONDS", 600)); /* a hang is a failure */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_device_says),
         cmocka_unit_test(every_layout_in_every_memory),

@@ -1,5 +1,5 @@
-/* The program with files other than .npy on both ends, what it prints for other programs, and what it shows to people:
- * progress, colours, the end by Ctrl-C. */
+/* The program with input and output formats other than .npy, its JSON for other programs, and what it shows to people:
+ * progress, colours, interruption by Ctrl-C. */
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
@@ -30,7 +30,7 @@ static char *read_file(const char *path)
     return text;
 }
 
-/* The file is there as a whole, with this in it; it goes. */
+/* Expects a complete file with this content, then removes it. */
 static void check_file(const char *path, const char *expected, int line)
 {
     char *text = read_file(path);
@@ -42,7 +42,7 @@ static void check_file(const char *path, const char *expected, int line)
 }
 #define assert_file(path, expected) check_file(path, expected, __LINE__)
 
-/* Runs the program with the text as its standard input. */
+/* Runs the program with this text as its standard input. */
 static outcome run_on_input(const char *text, const char *const *arguments)
 {
     circumstances with = USUAL;
@@ -182,7 +182,7 @@ TEST(divides_one_row_into_ragged_ones)
                   "");
     assert_file("out.csv", "row,count 3:5,count 5:9\n0,2,1\n1,0,0\n2,0,1\n3,0,3\n");
     assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy", "--output", "out.npy"), "");
-    assert_prints(RUN("map", "--function", "max", "out.npy"), "2\n"); /* one axis */
+    assert_prints(RUN("map", "--function", "max", "out.npy"), "2\n"); /* one dimension */
     assert_int_equal(unlink("out.npy"), 0);
 
     outcome result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--verbose");
@@ -201,7 +201,7 @@ TEST(divides_one_row_into_ragged_ones)
     assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy"), "");
 }
 
-/* As NumPy stores them on other machines. */
+/* As NumPy stores them on machines of the other byte order. */
 TEST(reads_offsets_of_foreign_bytes)
 {
     write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
@@ -289,7 +289,7 @@ TEST(writes_text_tables)
     assert_file("out.csv", "row,count\n0,2\n1,1\n");
 }
 
-/* A name that says nothing is one of a .npy file; one that says another format is none. */
+/* A name with an unknown suffix is a .npy file; a name of another known format is refused. */
 TEST(writes_no_format_under_the_name_of_another)
 {
     static const char *const foreign[] = {"o.npz",     "o.gz", "o.npy.gz", "o.CSV.bz2", "o.xlsx", "o.XLS",  "o.ods",
@@ -311,7 +311,7 @@ TEST(writes_no_format_under_the_name_of_another)
     }
 }
 
-/* Row numbers that were written are no numbers to count. */
+/* The row numbers that were written are read as labels, not as data. */
 TEST(reads_its_own_tables)
 {
     write_text("numbers.txt", "  1  2\n 30  4\n");
@@ -329,7 +329,7 @@ TEST(reads_its_own_tables)
     assert_file("again.tsv", "row\trow\tsum\n0\t0\t2\n1\t1\t30\n");
 }
 
-/* What is written is read back as it was. */
+/* Labels are read back as they were written. */
 TEST(quotes_labels_where_need_be)
 {
     static const char text[] = "\"a \"\"name\"\"\",x\n\"b, c\",4\n\"d\ne\",5\n\" f \",6\ng h,7\nend;,8\n";
@@ -356,7 +356,7 @@ TEST(leaves_no_half_written_table)
     assert_int_equal(fclose(file), 0);
     write_text("old.csv", "precious");
     circumstances with = USUAL;
-    with.largest_file = 9 * ROWS; /* the numbers alone still fit, also where memory is a file */
+    with.largest_file = 9 * ROWS; /* the numbers alone would still fit, even if a file in memory is counted */
     assert_fails(RUN_WITH(&with, "map", "--function", "max", "many.csv", "--output", "out.csv"),
                  "rowpool: out.csv: ", "File too large");
     assert_no_output("out.csv");
@@ -381,7 +381,7 @@ static json_t *parse(outcome result)
     return value;
 }
 
-/* The member is what the text says. */
+/* Expects this value in the member. */
 static void check_member(const json_t *object, const char *name, const char *expected, int line)
 {
     char *text = json_dumps(json_object_get(object, name), JSON_ENCODE_ANY | JSON_COMPACT);
@@ -428,7 +428,7 @@ TEST(prints_results_as_json)
     assert_file("out.csv", "row,day,count\n0,mon,2\n1,tue,1\n2,wed,0\n");
 }
 
-/* The whole of what --json prints; parse() sees that nothing else is said. */
+/* All that --json prints; parse() checks that nothing follows. */
 TEST(writes_results_as_json)
 {
     write_text("weather.csv", WEATHER);
@@ -450,7 +450,7 @@ TEST(writes_results_as_json)
     assert_int_equal(leftovers(), 0);
 }
 
-/* Of a machine whose cache folder cannot be written, so that something is wrong. */
+/* The cache folder cannot be written, so that there is a fault to report. */
 TEST(prints_what_it_knows_of_the_machine_as_json)
 {
     static const char *const surroundings[] = {"POCL_CACHE_DIR=/proc/nowhere", "ROWPOOL_WORKERS=1\n2", NULL};
@@ -569,7 +569,7 @@ TEST(notices_where_json_cannot_be_written)
 
 /* ---- For people ------------------------------------------------------------------------------------------------- */
 
-/* A terminal, of which the program has the one end. */
+/* A terminal; the program gets one end of it. */
 typedef struct {
     int ours, theirs;
 } terminal;
@@ -586,20 +586,20 @@ static terminal open_terminal(unsigned short columns)
     return t;
 }
 
-/* What was written to the terminal; it is closed. */
+/* Closes the terminal; returns what was written to it. */
 static char *read_terminal(terminal *t)
 {
     char *text = calloc(1, 65536);
     assert_non_null(text);
     size_t used = 0;
     assert_int_equal(close(t->theirs), 0);
-    for (ssize_t got; (got = read(t->ours, text + used, 65535 - used)) > 0;) /* fails once nobody has the other end */
+    for (ssize_t got; (got = read(t->ours, text + used, 65535 - used)) > 0;) /* fails when the other end is closed */
         used += (size_t)got;
     assert_int_equal(close(t->ours), 0);
     return text;
 }
 
-/* What the program writes to standard error, or output, where that is a terminal. */
+/* What the program writes to standard error, or standard output, on a terminal. */
 static char *show_on_terminal(bool output, const char *const *environment, const char *const *arguments)
 {
     terminal t = open_terminal(80);
@@ -661,7 +661,8 @@ TEST(shows_progress_where_it_is_wanted)
     check_shown(NULL, ARGUMENTS("count", "--progress", "weather.csv"), false, "\r100 % [####", "\n", __LINE__);
     check_shown(NULL, ARGUMENTS("count", "--progress", "weather.csv"), false, "\r" ESCAPE "K", NULL, __LINE__);
     check_shown(NULL, ARGUMENTS("count", "--no-progress", "weather.csv"), false, NULL, "%", __LINE__);
-    check_shown(NULL, ARGUMENTS("count", "weather.csv"), false, NULL, "%", __LINE__); /* that was no moment */
+    /* it ends too soon to show progress */
+    check_shown(NULL, ARGUMENTS("count", "weather.csv"), false, NULL, "%", __LINE__);
     assert_prints(RUN("count", "--no-progress", "--progress", "--no-progress", "weather.csv"), "2\n1\n0\n");
     write_text("header.csv", "a,b\n");
     result = RUN("count", "--progress", "header.csv");
@@ -682,7 +683,7 @@ TEST(gives_hints)
     result = RUN_WITH(&DEFAULT_DEVICE, "devices");
     const bool has_device = strstr(result.out, "0:0") != NULL;
     release(&result);
-    result = RUN("devices", "--device", "host"); /* does not ask OpenCL */
+    result = RUN("devices", "--device", "host"); /* does not use OpenCL */
     assert_true((strstr(result.out, hint) == NULL) == has_device);
     release(&result);
     write_text("weather.csv", WEATHER);
@@ -692,7 +693,7 @@ TEST(gives_hints)
                  "rowpool: width.cl: ", hint);
     if (built_without)
         return;
-    /* The helper is asked, not a child of the program, which has threads. */
+    /* The helper is asked, not a forked child: the program has threads. */
     write_text("helper", "#!/bin/sh\n: > asked\n");
     assert_int_equal(chmod("helper", 0700), 0);
     with.environment = ARGUMENTS("ROWPOOL_HELPER=./helper", "ROWPOOL_DEVICE=fork");
@@ -705,7 +706,7 @@ TEST(gives_hints)
 
 enum { RANGES = TEST_SANITIZED ? 2000 : 20000 };
 
-/* Rows and ranges that take longer than any test: whoever does not cancel does not end. The file is one large hole. */
+/* Rows and ranges that take longer than any test, unless cancelled. The file is one large hole. Returns the ranges. */
 static char *write_long(void)
 {
     write_npy("long.npy", "|i1", false, "(20, 100000000)", "", 0);
@@ -720,7 +721,7 @@ static char *write_long(void)
     return ranges;
 }
 
-/* Reads until the text is there; NULL: until the end. */
+/* Reads until the text appears; NULL: until the end. */
 static char *read_until(int fd, const char *text)
 {
     char *found = calloc(1, 65536);
@@ -736,7 +737,7 @@ static char *read_until(int fd, const char *text)
     return found;
 }
 
-/* Interrupts a map that has begun; *told is what it says then, at once if it is interrupted twice. */
+/* Interrupts a map after it has begun, once or twice; *told is what it prints then. Returns the wait status. */
 static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal_number, bool twice, char **told)
 {
     char chunks[64];
@@ -763,7 +764,7 @@ static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal
     return status;
 }
 
-/* It ends by the signal, which a shell shows as 130 for Ctrl-C, and that is how a loop in a script knows. */
+/* The program ends by the signal itself: shells show 130 for Ctrl-C, and loops in scripts stop. */
 TEST(cancels_when_interrupted)
 {
     char *ranges = write_long();
@@ -777,7 +778,7 @@ TEST(cancels_when_interrupted)
     free(ranges);
 }
 
-/* Whoever sends these does not send them twice, or waits for less than a chunk takes: here there is but one. */
+/* Senders of these signals do not send them twice, or wait less than one chunk takes: here there is only one chunk. */
 TEST(ends_at_once_when_told_to)
 {
     char *ranges = write_long();
@@ -793,7 +794,7 @@ TEST(ends_at_once_when_told_to)
     free(ranges);
 }
 
-/* The first is waited for to no avail: there is but one chunk. */
+/* The first signal only ends the map between chunks, and here there is only one. */
 TEST(ends_at_once_when_interrupted_twice)
 {
     char *ranges = write_long();
@@ -805,7 +806,7 @@ TEST(ends_at_once_when_interrupted_twice)
     free(ranges);
 }
 
-/* The first process of a container, whose own signals do not end it; the exit status that a shell shows. */
+/* As the first process of a container, whose own signals do not end it; checks the exit status that a shell shows. */
 static void interrupt_first_process(const char *ranges, int signal_number, bool twice)
 {
     circumstances with = USUAL;
@@ -851,7 +852,7 @@ TEST(ends_as_the_first_process_of_a_container)
     free(ranges);
 }
 
-/* Nobody asked for it: it is there on a terminal, after a moment, and nowhere else. */
+/* Without --progress, progress appears on a terminal only, after a moment. */
 TEST(shows_progress_of_long_maps_on_terminals_alone)
 {
     char *ranges = write_long();
@@ -860,7 +861,7 @@ TEST(shows_progress_of_long_maps_on_terminals_alone)
     with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000");
     int out = test_open_nameless(), err = test_open_nameless();
     terminal t = open_terminal(80);
-    pid_t elsewhere = start_program(arguments, &with, out, err); /* before the other, and so at least as far */
+    pid_t elsewhere = start_program(arguments, &with, out, err); /* started first, so at least as far as the other */
     pid_t child = start_program(arguments, &with, out, t.theirs);
     char *shown = read_until(t.ours, "%");
     assert_int_equal(kill(child, SIGKILL), 0);

@@ -1,7 +1,7 @@
-/* 12 GiB on each kind of worker, or on those that the arguments name: exact, and in little memory. The array is never
- * written, but for marks where chunks are likely to meet, so it costs nothing itself: what the process and its workers
- * ever had resident is the counts and what rowpool and the drivers took. Skipped where less memory than 16 GiB would
- * make that no feat, or a sanitizer takes memory of its own. */
+/* 12 GiB on each kind of worker, or on those named by the arguments: exact results in little memory. The array is never
+ * written except for marks where chunks are likely to meet, so it takes no memory: all that may be resident is the
+ * counts and what rowpool and the drivers take. Skipped with less than 16 GiB of memory and under sanitizers, which
+ * take memory of their own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static char **names;
 
 /* ---- Marks ------------------------------------------------------------------------------------------------------ */
 
-/* Writes the elements on both sides of each boundary; nothing else of the array is ever written. */
+/* Writes the elements on both sides of each boundary; the rest of the array is never written. */
 static void set_marks(rowpool_dtype dtype, uint64_t value)
 {
     for (size_t at = MARKS_APART; at < bytes; at += MARKS_APART) {
@@ -30,7 +30,7 @@ static void set_marks(rowpool_dtype dtype, uint64_t value)
     }
 }
 
-/* Takes the marks off the counts; how many are then not 0. */
+/* Subtracts the marks from the counts; returns how many are then not 0. */
 static size_t count_wrong(rowpool_dtype dtype, uint32_t *counts, size_t rows)
 {
     size_t wrong = 0;
@@ -45,8 +45,8 @@ static size_t count_wrong(rowpool_dtype dtype, uint32_t *counts, size_t rows)
 
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
-/* The most that a process ever had resident: anonymous, shared, and of files, among them those of the drivers. Of
- * workers it counts twice what they share with the parent: it can only be too much. */
+/* A process's peak resident memory: anonymous, shared, and files, including the drivers'. Memory that workers share
+ * with the parent is counted twice, so the figure can only be too large. */
 static size_t most_resident(const char *process)
 {
     char path[64], line[256];
@@ -62,7 +62,7 @@ static size_t most_resident(const char *process)
     return kib << 10;
 }
 
-/* From here on, the most is what is resident now. */
+/* Resets the peak to what is resident now. */
 static void forget_most_resident(void)
 {
     FILE *file = fopen("/proc/self/clear_refs", "we");
@@ -113,7 +113,8 @@ static void map_all(rowpool *pool, const char *device, rowpool_dtype dtype)
 
 TEST(much_data_in_little_memory)
 {
-    static const char *const all[] = {"fork", "host", "cpu"}; /* workers begin with what OpenCL took */
+    /* fork comes first: workers inherit the memory that OpenCL takes */
+    static const char *const all[] = {"fork", "host", "cpu"};
     size_t found = 0;
     for (size_t i = 0; i < (named > 0 ? (size_t)named : COUNT_OF(all)); i++) {
         rowpool *pool;
@@ -153,7 +154,7 @@ int main(int argc, char **argv)
         perror("mmap");
         return 1;
     }
-    madvise(data, bytes, MADV_NOHUGEPAGE); /* a mark costs a page, not a huge one */
+    madvise(data, bytes, MADV_NOHUGEPAGE); /* a mark takes a page, not a huge page */
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     munmap(data, bytes);
     return failures;

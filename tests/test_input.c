@@ -1,5 +1,5 @@
-/* What the program reads beside .npy files: text tables, members of archives, raw files; and that whatever else is in
- * such a file is refused with its place, or read as what it says. */
+/* Input formats other than .npy: text tables, members of archives, raw files. Anything else in such a file is refused
+ * with its position, or read as exactly what it says. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
@@ -19,7 +19,7 @@
 
 /* ---- Reading bytes as a format ---------------------------------------------------------------------------------- */
 
-/* Option letters with their values, the format first. */
+/* Option letters and their values; the format comes first. */
 typedef struct {
     char letter;
     const char *value;
@@ -60,7 +60,7 @@ static rowpool_status read_as(input *in, const void *bytes, size_t size, const i
     return read_descriptor_as(in, open_nameless_with(bytes, size), options, error);
 }
 
-/* Through a pipe, which holds as much. */
+/* Through a pipe, which must hold all of it. */
 static rowpool_status read_stream_as(input *in, const void *bytes, size_t size, const input_options *options,
                                      rowpool_error *error)
 {
@@ -141,7 +141,7 @@ static void check_text(const char *format, const text_case *c, int line)
     }
 }
 
-/* It is refused with exactly that message, and nothing is left to be freed. */
+/* Expects exactly this message, and nothing left to free. */
 static void check_refused(const char *format, const char *bytes, size_t size, const text_case *c, int line)
 {
     const input_options options = options_of(format, c->settings);
@@ -282,7 +282,7 @@ TEST(reads_other_separators)
         {"1 2\n3 4\n", "int64 2x2 | 1 2 | 3 4", {{'D', " "}}},
         {"1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
     };
-    /* What separates cells already is no hint. */
+    /* No hint if the file already has a separator. */
     static const text_case refused_tabs[] = {
         {"a\tb\n1\t\"2\t3\"\n", "line 2, column 2 (b): '2\t3' is no number; --skip 2 leaves the column out", {{0}}},
         {"\"2\t3;4\"\n",
@@ -347,7 +347,7 @@ TEST(reads_the_type_that_is_asked_for)
 
 /* ---- What could be taken for something else ---------------------------------------------------------------------- */
 
-/* A first column is one of labels where no cell of it, in all rows, is a number, or may be meant as one. */
+/* A first column holds labels if no cell in any row is a number or could be meant as one. */
 TEST(takes_labels_where_no_cell_is_a_number)
 {
     static const text_case cases[] = {
@@ -416,7 +416,8 @@ TEST(takes_labels_where_no_cell_is_a_number)
     CHECK_ALL_REFUSED(refused, "csv");
 }
 
-/* With --missing they are all the same; without it the first one is refused, whatever the others in its column are. */
+/* With --missing all of these are missing values; without it the first one is refused, whatever else is in its column.
+ */
 TEST(knows_missing_cells_and_damaged_numbers)
 {
     static const char *const missing[] = {"",     "NA",   "N/A",  "n/a", "#N/A", "<NA>", "NULL",
@@ -477,7 +478,7 @@ TEST(knows_missing_cells_and_damaged_numbers)
         }
     }
     for (size_t i = 0; i < COUNT_OF(damaged); i++) {
-        for (int rows = 1; rows <= 2; rows++) { /* other cells may be damaged, too */
+        for (int rows = 1; rows <= 2; rows++) { /* other cells may be damaged too */
             (void)snprintf(text, sizeof text, "a,b\n%s,2\n%s,4\n", damaged[i], rows == 1 ? damaged[i] : "3");
             char cell[32];
             (void)snprintf(cell, sizeof cell, "%s", damaged[i] + (damaged[i][0] == '"'));
@@ -493,7 +494,7 @@ TEST(knows_missing_cells_and_damaged_numbers)
     }
 }
 
-/* pandas writes the first column without a name, R without even a separator for it, and rowpool as row. */
+/* pandas leaves the first column's name empty, R even leaves out its separator, and rowpool calls it row. */
 TEST(takes_first_columns_without_a_name_as_labels)
 {
     static const text_case cases[] = {
@@ -653,7 +654,7 @@ TEST(reads_decimal_commas)
     CHECK_ALL_REFUSED(refused, "csv");
 }
 
-/* 2^53 is the last that has all below it. */
+/* 2^53 is the largest integer with no gaps below it. */
 TEST(warns_of_integers_that_are_rounded)
 {
     static const text_case cases[] = {
@@ -805,7 +806,7 @@ TEST(takes_quotes_as_they_are_meant)
         {"5\" disk\t1\n\"x\ty\"\t2\n", "int64 2x1 | 5\" disk: 1 | x\ty: 2", {{'L', "1"}}},
         {"\"x\t1\n\"\"\t2\n", "int64 2x1 | \"x: 1 | \"\": 2", {{'Q', "none"}}},
     };
-    /* What a program without quotes of tsv writes; of others a quoted cell may have lines of its own. */
+    /* Programs that do not quote tsv write these; with others a quoted cell may contain line ends. */
     static const text_case lines[] = {
         {"a\tb\nx\t1\n\"y\t2\nz\"\t3\n\"p\nq\"\t4\n",
          "int64 3x1 <line 3, column 1 (a): the quoted cell goes over a line end; --quote none takes quotes as they "
@@ -884,7 +885,7 @@ TEST(reads_other_ways_to_write_numbers)
     CHECK_ALL_REFUSED(refused, "csv");
 }
 
-/* In the forms that their manuals tell: pandas, R, NumPy, PostgreSQL, LibreOffice, Excel. */
+/* In the forms that their manuals document: pandas, R, NumPy, PostgreSQL, LibreOffice, Excel. */
 TEST(reads_what_others_write)
 {
     static const struct {
@@ -930,26 +931,26 @@ TEST(reads_what_others_write)
          {"name,x,day\nalpha,1,2020-01-31\n\"be,ta\",,2020-02-01\n",
           "int64 2x1 <column 3 (day) holds words and is left out> (name) | alpha: 1 | be,ta: -1",
           {{'i', "-1"}}}},
-        /* LibreOffice, German (Germany), fields between semicolons */
+        /* LibreOffice, German (Germany), semicolons between fields */
         {"csv",
          {"Tag;Wert;Anteil\n01.02.2020;1,5;-0,25\n02.02.2020;1000,5;3\n",
           "float64 2x2 (Tag) | 01.02.2020: 1.5 -0.25 | 02.02.2020: 1000.5 3",
           {{'D', ";"}, {'N', ","}}}},
-        /* Excel, a list separator that is a semicolon */
+        /* Excel with a semicolon as list separator */
         {"csv", {"\xef\xbb\xbfsep=;\r\nName;\"A; B\"\r\nx;1\r\ny;2\r\n", "int64 2x1 (Name) | x: 1 | y: 2", {{0}}}},
     };
     static const struct {
         const char *format;
         text_case c;
     } refused[] = {
-        /* LibreOffice, without a word of its decimal comma */
+        /* LibreOffice, with nothing that tells of the decimal comma */
         {"csv",
          {"Wert;Anteil\n1,5;2\n3,5;4\n",
           "line 2, column 1 (Wert): '1,5' is no number; --decimal , takes the comma as the decimal point, --labels 1 "
           "takes "
           "the column as labels, --skip 1 leaves the column out",
           {{'D', ";"}}}},
-        /* R's numbers with signs between thousands, format(x, big.mark = ",") */
+        /* numbers from R with thousands separators, format(x, big.mark = ",") */
         {"csv",
          {"\"\",\"x\"\n\"1\",\"1,234\"\n",
           "line 2, column 2 (x): '1,234' is no number; --skip 2 leaves the column out",
@@ -1076,7 +1077,7 @@ TEST(refuses_bytes_that_are_no_text)
         __LINE__);
 }
 
-/* A name that says csv is no proof. */
+/* A name that ends in .csv proves nothing. */
 TEST(recognises_what_is_no_text_table)
 {
     static const char UTF16[] = "the file is UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8";
@@ -1103,7 +1104,7 @@ TEST(recognises_what_is_no_text_table)
     check_text("csv", &(text_case){"PK,\xff\n\x1f,1\n", "int64 1x1 (PK) | \x1f: 1", {{0}}}, __LINE__);
 }
 
-/* A quote that is not closed would keep all the rest. */
+/* A quote that is never closed would swallow the rest of the file. */
 TEST(refuses_endless_cells)
 {
     enum { SIZE = 3 << 20 };
@@ -1120,7 +1121,7 @@ TEST(refuses_endless_cells)
     free(text);
 }
 
-/* The file is read in pieces: no matter where they are cut, line ends, quotes and marks are what they are. */
+/* The file is read in blocks: line ends, quotes and byte-order marks are recognised wherever a block ends. */
 TEST(reads_across_pieces)
 {
     enum { PIECE = 64 * 1024, ROWS = 4 };
@@ -1152,7 +1153,7 @@ TEST(reads_across_pieces)
     }
 }
 
-/* Only the very beginning of a file may hold a byte-order mark: where a later piece begins, it belongs to a cell. */
+/* Only the beginning of a file can have a byte-order mark; at the beginning of a later block it is part of a cell. */
 TEST(drops_no_mark_behind_the_beginning)
 {
     enum { PIECE = 64 * 1024 };
@@ -1175,7 +1176,7 @@ TEST(drops_no_mark_behind_the_beginning)
     }
 }
 
-/* More elements than one block holds, integers that turn into doubles at the very end. */
+/* More elements than fit in a block; integers that become doubles at the very end. */
 TEST(reads_many_numbers)
 {
     enum { ROWS = 100000, WIDTH = 3, LONGEST = 64 };
@@ -1205,7 +1206,7 @@ TEST(reads_many_numbers)
     free(text);
 }
 
-/* Every half is read back as what it is printed as; and halfway between two, the even one. */
+/* Every float16 is read back from its printed form; a value halfway between two becomes the even one. */
 TEST(reads_every_half)
 {
     for (uint32_t bits = 0; bits < 0x10000; bits++) {
@@ -1340,7 +1341,8 @@ TEST(refuses_members_that_are_not_there)
     check_npz(&(file_bytes){.size = 0}, NULL, "the file is empty; a .npz file was expected");
 }
 
-/* As NumPy does: what begins as one is an array, and a whole name goes before one that is shorter by .npy. */
+/* As in NumPy: a member is an array if its content begins as one, and an exact name takes precedence over one without
+ * .npy. */
 TEST(reads_members_of_any_name)
 {
     static const member plain[] = {{"notes.txt", false, NULL, 0}, {"folder/a", true, "(2, 3)", 6}};
@@ -1372,7 +1374,7 @@ TEST(refuses_wrong_arrays_in_archives)
     }
 }
 
-/* 0, 2, 2, 6 */
+/* The offsets 0, 2, 2, 6. */
 static int open_offsets_of(rowpool_dtype dtype)
 {
     char bytes[NPY_MAX_WRITTEN + 32];
@@ -1384,7 +1386,7 @@ static int open_offsets_of(rowpool_dtype dtype)
     return open_nameless_with(bytes, header + 4 * test_size(dtype));
 }
 
-/* SciPy's are int32 as long as that will do. */
+/* SciPy's offsets are int32 if that is large enough. */
 TEST(divides_members_of_archives)
 {
     static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
@@ -1420,7 +1422,7 @@ TEST(divides_members_of_archives)
     assert_int_equal(close(fd), 0);
 }
 
-/* A file that is cut short, and one of which a bit is not what it was: refused, or the same array all the same. */
+/* A truncated archive, or one with a flipped bit, is refused or gives the same array. */
 TEST(refuses_damaged_archives)
 {
     for (int compressed = 0; compressed < 2; compressed++) {
@@ -1443,7 +1445,7 @@ TEST(refuses_damaged_archives)
                 assert_int_equal(((const int32_t *)rows.data)[i], i);
             close_input(&in);
         }
-        assert_in_range(refused, whole.size, 8 * whole.size - 1); /* dates and the like are nobody's business */
+        assert_in_range(refused, whole.size, 8 * whole.size - 1); /* times and similar fields do not matter */
     }
 }
 
@@ -1490,7 +1492,7 @@ TEST(reads_raw_files_of_just_that_size)
 
 /* ---- Compressed files ------------------------------------------------------------------------------------------- */
 
-/* One member. */
+/* A gzip file with one member. */
 static void append_gzip(file_bytes *file, const void *bytes, size_t size)
 {
     z_stream stream = {0};
@@ -1504,7 +1506,7 @@ static void append_gzip(file_bytes *file, const void *bytes, size_t size)
     assert_int_equal(deflateEnd(&stream), Z_OK);
 }
 
-/* Reads a file of that name by its name; settings may be NULL. */
+/* Reads a file through its name; settings may be NULL. */
 static rowpool_status read_named(input *in, const char *name, const file_bytes *file, const setting *settings,
                                  rowpool_error *error)
 {
@@ -1579,7 +1581,7 @@ TEST(reads_compressed_offsets)
     assert_int_equal(unlink(path), 0);
 }
 
-/* As cat makes of several, and tapes add zeros. */
+/* Several members, as cat concatenates them, and trailing zeros, as tapes add them. */
 TEST(reads_all_members_of_compressed_files)
 {
     file_bytes file = {.size = 0};
@@ -1619,7 +1621,7 @@ TEST(refuses_damaged_compressed_files)
             refused++;
             continue;
         }
-        char *found = describe(&in); /* what was changed is a date or the like */
+        char *found = describe(&in); /* the change was in a time or a similar field */
         assert_string_equal(found, "int64 6x2 | 1 2 | 3 4 | 5 6 | 1 2 | 3 4 | 5 6");
         free(found);
         close_input(&in);
@@ -1645,7 +1647,7 @@ TEST(notes_that_other_arrays_follow)
 
 /* ---- Anything at all -------------------------------------------------------------------------------------------- */
 
-/* Whatever was accepted hangs together. */
+/* Whatever was accepted is consistent. */
 static void check_sound(const input *in)
 {
     const rowpool_rows rows = rows_of(in);
@@ -1709,7 +1711,7 @@ TEST(reads_or_refuses_any_text)
     assert_in_range(accepted, cases / 100, cases);
 }
 
-/* Several bytes of an archive that are not what they were. */
+/* Several bytes of an archive changed at random. */
 TEST(reads_or_refuses_any_archive)
 {
     const size_t cases = test_setting("ROWPOOL_TEST_CASES", TEST_SANITIZED ? 5000 : 20000);

@@ -1,5 +1,5 @@
-/* OpenCL in a helper process: the same answers as anywhere, from memory of every kind; a helper that dies, by whatever
- * hand, costs a restart and no row; a program that is no helper is told from one. */
+/* OpenCL in a helper process: the same results as elsewhere, from memory of every kind; a helper that dies for any
+ * reason costs a restart and no row; a program that is not a helper is recognised. */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@
 
 enum { ROWS = 150000, WIDTH = 7 };
 
-static const char *helper; /* as the surroundings name it */
+static const char *helper; /* as ROWPOOL_HELPER names it */
 
 /* ---- Pools, data and what must come of them --------------------------------------------------------------------- */
 
@@ -140,7 +140,7 @@ TEST(private_shared_and_mapped_memory)
     rowpool_free(counts[1]);
 }
 
-/* Rows so far apart that what lies between them is not copied: it may not even be there. */
+/* Rows so far apart that the gaps are not copied; the gaps are not even mapped. */
 TEST(what_lies_between_rows_may_be_missing)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 50;
@@ -176,7 +176,7 @@ TEST(memory_that_cannot_be_read_is_an_error)
     munmap(memory, page);
 }
 
-/* Arguments and text that do not fit a message. */
+/* Arguments and source text that do not fit into a message. */
 TEST(many_ranges_and_a_function_of_ones_own)
 {
     enum { RANGES = 700, FEW = 300 };
@@ -307,7 +307,7 @@ TEST(a_helper_that_is_killed_costs_no_row)
     free(counts);
 }
 
-/* A driver that is out of memory in the helper ends it, or fails; the host does the rest. */
+/* A driver that is out of memory in the helper aborts or fails; the host does the rest. */
 TEST(a_helper_without_memory)
 {
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
@@ -337,7 +337,7 @@ static const rowpool_function crash = {.size = sizeof crash,
                                        .arguments_size = 4,
                                        .result_size = 4};
 
-/* A function of the user's that ends the helper: the row is found and named, all others are answered. */
+/* A user's function that kills the helper: the row is found and named, all others are answered. */
 TEST(a_function_that_crashes_in_the_helper)
 {
     enum { FEW = 40, BAD = 23 };
@@ -362,7 +362,7 @@ TEST(a_function_that_crashes_in_the_helper)
     rowpool_close(pool);
 }
 
-/* Where every row does it the search soon ends. */
+/* If every row crashes the search ends soon. */
 TEST(a_function_that_always_crashes)
 {
     enum { MANY = 5000 };
@@ -379,7 +379,7 @@ TEST(a_function_that_always_crashes)
     rowpool_error error;
     rowpool *pool = open_isolated();
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EWORKER, error, "5000 rows have no result");
-    assert_in_range(failures_of(pool), 2, 100); /* each death takes the task that waited along */
+    assert_in_range(failures_of(pool), 2, 100); /* each death also loses the task that was waiting */
     memset(data, 0, MANY * sizeof *data);
     assert_ok(rowpool_map(pool, &call, &error), error);
     rowpool_close(pool);
@@ -387,7 +387,7 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
-/* Of a long row, which needs most of them at once; and on every kind of device, since it is one limit. */
+/* In a long row, which needs most copies of the struct at once; on every kind of device, since all share one limit. */
 TEST(structs_as_large_as_they_may_be)
 {
     enum { LONG = 4 * 4096, FIELDS = ROWPOOL_MOST_STRUCT_BYTES / sizeof(uint32_t) };
@@ -432,8 +432,8 @@ static const rowpool_function endless = {.size = sizeof endless,
                                          .arguments_size = 4,
                                          .result_size = 4};
 
-/* A function of the user's that never ends: the helper is ended, a second after nobody wants it any more or, where all
- * is, at once. */
+/* A user's function that never returns: the helper is killed a second after the job was cancelled or timed out, or at
+ * once if the pool is terminated. */
 TEST(a_function_that_never_ends_in_the_helper)
 {
     enum { WAYS = 3 };
@@ -454,7 +454,7 @@ TEST(a_function_that_never_ends_in_the_helper)
     }
     for (size_t i = 0; i < WAYS; i++) {
         const rp_workers *workers = pools[i]->devices.items[0].state;
-        while (atomic_load(&workers->marks[0].number) == 0) /* it has not begun it */
+        while (atomic_load(&workers->marks[0].number) == 0) /* the task has not begun */
             usleep(1000);
     }
     assert_ok(rowpool_job_cancel(jobs[0], &error), error);
@@ -468,10 +468,10 @@ TEST(a_function_that_never_ends_in_the_helper)
     assert_false(test_has_child());
 }
 
-/* While a driver may be compiling it is given more time; where it is not, it has had it. */
+/* A driver that may be compiling gets more time; one that is not has had its time. */
 TEST(a_helper_that_compiles_is_given_its_time)
 {
-    enum { LOOKS = 7 }; /* more than another one is given */
+    enum { LOOKS = 7 }; /* more than any other task gets */
     const int32_t data[1] = {0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 1};
     uint32_t result;
@@ -487,7 +487,7 @@ TEST(a_helper_that_compiles_is_given_its_time)
     assert_ok(rowpool_job_timeout(job, 0, &error), error);
     rp_workers_slot_state now = RP_WORKERS_READY;
     for (unsigned looks = 0; looks < LOOKS && now == RP_WORKERS_READY;) {
-        atomic_store(&workers->marks[0].submitting, true); /* as it says itself while it builds */
+        atomic_store(&workers->marks[0].submitting, true); /* as the helper itself sets it while it builds */
         usleep(1000);
         pthread_mutex_lock(&workers->lock);
         looks = workers->slots[0].unwanted;
@@ -502,7 +502,7 @@ TEST(a_helper_that_compiles_is_given_its_time)
     rowpool_close(pool);
 }
 
-/* Where a function that runs in this process's memory says that it has begun, waits, and says that it has ended. */
+/* Shared flags: the function sets begun, waits for goes, and sets ended. */
 typedef struct {
     atomic_uint begun, goes, ended;
 } signs;
@@ -529,11 +529,11 @@ static void *close_pool(void *pool)
     return NULL;
 }
 
-/* With OpenCL in this process nothing stops a chunk that runs, and all that ends a map waits for it. */
+/* With OpenCL in this process nothing stops a running chunk, so everything that ends a map waits for it. */
 TEST(in_this_process_a_function_comes_to_its_end)
 {
     enum { CANCEL, DEADLINE, TERMINATE, CLOSE, WAYS };
-    enum { FEW = 8 }; /* not all of them are under way at once */
+    enum { FEW = 8 }; /* not all of them are in flight at once */
     const int32_t data[FEW] = {0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = FEW, .width = 1};
     for (int how = 0; how < WAYS; how++) {
@@ -576,7 +576,7 @@ TEST(in_this_process_a_function_comes_to_its_end)
     }
 }
 
-/* A helper that gets so much address space, in KiB; its path, to be unlinked. */
+/* Writes a helper whose address space is limited, in KiB. */
 static void write_limited_helper(const char *path, size_t limit)
 {
     FILE *file = fopen(path, "w");
@@ -586,7 +586,7 @@ static void write_limited_helper(const char *path, size_t limit)
     assert_int_equal(fclose(file), 0);
 }
 
-/* With as little memory as its driver can begin with; what a driver needs only to begin differs. */
+/* With about the least memory with which the driver starts; drivers differ in how much that is. */
 static rowpool *open_barely(const char *path)
 {
     enum { LEAST = 300000, STEP = 25000, MOST = 8000000 };
@@ -600,8 +600,8 @@ static rowpool *open_barely(const char *path)
     return pool;
 }
 
-/* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. Kernels that
- * it built before it might load in less. */
+/* A driver that runs out of memory at every build and aborts or fails: the host does the rows. Kernels built earlier
+ * might load with less memory. */
 TEST(a_driver_that_never_gets_far)
 {
     if (TEST_SANITIZED)
@@ -618,8 +618,8 @@ TEST(a_driver_that_never_gets_far)
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
     check_counts(pool, &rows, counts);
-    /* Two helpers that end with two tasks each; before, where the driver takes so much that rows find no room either,
-     * chunks of half the size a few times. */
+    /* Two helpers die with two tasks each; before that, if the driver leaves no room for the rows either, chunks are
+     * halved a few times. */
     const uint64_t failures = failures_of(pool);
     assert_in_range(failures, 0, 16);
     rowpool_close(pool);
@@ -631,7 +631,7 @@ TEST(a_driver_that_never_gets_far)
         skip_since("what this driver needs to begin with is enough for it");
 }
 
-/* Whoever inherits a process that has ended has to wait for it: until then it is a zombie. */
+/* A process that ended is a zombie until whoever inherits it waits for it. */
 static bool is_running(pid_t pid)
 {
     char path[64], letter = 'Z';
@@ -704,7 +704,7 @@ static void check_program(const char *path, rowpool_status status, const char *t
     assert_refused(rowpool_open(&pool, &options, &error), status, error, text);
     assert_int_equal(test_count_descriptors(), descriptors);
     assert_false(test_has_child());
-    /* Where it is not asked for by name, processes stand in. */
+    /* If the device is not named, worker processes take over. */
     pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS);
     assert_string_equal(pool->devices.items[0].info.index, "fork");
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
@@ -724,7 +724,7 @@ TEST(a_program_that_is_none)
     check_program("/", ROWPOOL_ESYSTEM, "cannot start");
 }
 
-/* This program as the helper: one whose rowpool is another, in what the variable names. */
+/* This program as the helper of a different rowpool; `what` names the difference. */
 static int be_another_helper(int argc, char **argv, const char *what)
 {
     static rp_hello hello;
@@ -754,7 +754,7 @@ TEST(a_helper_of_another_rowpool)
     unsetenv("ROWPOOL_TEST_OTHER");
 }
 
-static atomic_int hours; /* that have passed besides */
+static atomic_int hours; /* hours added to the clock */
 static atomic_bool passes, stands;
 
 struct timespec __real_rp_clock_now(void);
@@ -770,7 +770,7 @@ struct timespec __wrap_rp_clock_now(void)
     return now;
 }
 
-/* A driver that hangs there is given up, and said to; then there is no OpenCL. */
+/* A helper whose driver hangs is killed and reported; then there is no OpenCL. */
 TEST(a_helper_that_says_nothing)
 {
     char self[4096] = "";
@@ -812,7 +812,7 @@ TEST(a_helper_that_finds_no_device)
     assert_false(test_has_child());
 }
 
-/* Started by hand it says what it is. */
+/* Started by hand, the helper says what it is. */
 TEST(the_helper_by_hand)
 {
     int ends[2], status;
@@ -843,7 +843,7 @@ static size_t helpers_of(rowpool *pool)
     return rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
 }
 
-/* Whatever names OpenCL devices names those of the helper, and no driver is asked here. */
+/* Every word for OpenCL devices means the helper's, and no driver is used in this process. */
 TEST(every_word_for_a_device)
 {
     static const char *const words[] = {"auto", "cpu", "all", "0:0", "isolated", "cpu,fork", "auto,host"};
@@ -867,7 +867,7 @@ TEST(every_word_for_a_device)
     setenv("ROWPOOL_HELPER", helper, 1);
 }
 
-/* A helper that ends at once where it is asked for the second device. */
+/* Writes a helper that exits at once when asked for the second device. */
 static void write_helper_of_the_first(const char *path)
 {
     FILE *file = fopen(path, "w");
@@ -876,7 +876,7 @@ static void write_helper_of_the_first(const char *path)
     assert_int_equal(fclose(file), 0);
 }
 
-/* Each device has a helper of its own; each dies and comes again as itself. */
+/* Each device has a helper of its own; each is restarted for the same device. */
 TEST(several_devices)
 {
     setenv("POCL_DEVICES", "pthread basic", 1);
@@ -906,7 +906,7 @@ TEST(several_devices)
     assert_refused(rowpool_open(&pool, &named, &error), ROWPOOL_EDEVICE, error, "before it had a device");
     setenv("ROWPOOL_HELPER", helper, 1);
     unlink(path);
-    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS); /* the same cores twice */
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS); /* both devices have the same cores */
     assert_int_equal(helpers_of(pool), 1);
     rowpool_close(pool);
     unsetenv("POCL_DEVICES");
@@ -938,7 +938,7 @@ static void kill_and_wait(rp_workers *workers, size_t slot, pid_t pid)
         usleep(1000);
 }
 
-/* It is tried once for a map, and the host does the rows; the next map tries it again. */
+/* One restart is tried for each map, and the host does the rows. */
 TEST(a_helper_that_does_not_start_again)
 {
     char path[] = "/tmp/rowpool-helper-XXXXXX", itself[4200];
@@ -966,7 +966,7 @@ TEST(a_helper_that_does_not_start_again)
     free(counts);
 }
 
-/* A helper that says nothing where it is started again for the second device, once the flag is there. */
+/* Writes a helper that hangs when restarted for the second device, once the flag exists. */
 static void write_helper_that_hangs_later(const char *path, const char *flag)
 {
     char self[4096] = "";
@@ -979,7 +979,8 @@ static void write_helper_that_hangs_later(const char *path, const char *flag)
     write_script(path, text);
 }
 
-/* Answers of one helper are taken while another one starts. No time passes: that one is not given up. */
+/* Answers from one helper are read while another one starts. The clock stands still, so that start does not time out.
+ */
 TEST(a_helper_that_starts_holds_up_no_other)
 {
     char path[] = "/tmp/rowpool-helper-XXXXXX", flag[] = "/tmp/rowpool-helper-XXXXXX";
@@ -1005,7 +1006,7 @@ TEST(a_helper_that_starts_holds_up_no_other)
         assert_int_equal(state_of(device->state, 1), RP_WORKERS_STARTING);
         assert_int_equal(failures_of(pool), 0);
     }
-    rowpool_close(pool); /* which gives no time to a helper that starts */
+    rowpool_close(pool); /* close does not wait for a helper that is starting */
     atomic_store(&stands, false);
     assert_false(test_has_child());
     unlink(path);
@@ -1021,7 +1022,7 @@ TEST(isolating_is_an_option_and_a_variable)
     rowpool *pool = open_with(NULL, 0, ROWPOOL_ISOLATE_ALWAYS);
     assert_string_equal(pool->devices.items[0].info.index, "isolated");
     for (size_t i = 0; i < pool->devices.count; i++)
-        assert_null(strchr(pool->devices.items[i].info.index, ':')); /* OpenCL was not even asked here */
+        assert_null(strchr(pool->devices.items[i].info.index, ':')); /* OpenCL was not used in this process */
     rowpool_close(pool);
     setenv("ROWPOOL_ISOLATE", "always", 1);
     pool = open_with("auto", 0, ROWPOOL_ISOLATE_NEVER);
@@ -1046,7 +1047,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "ROWPOOL_HELPER has to name the program\n");
         return 1;
     }
-    alarm(600); /* never a hang */
+    alarm(600); /* a hang is a failure */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_device_says),
         cmocka_unit_test(private_shared_and_mapped_memory),

@@ -1,5 +1,5 @@
-/* Worker processes that are killed at any moment of a map, one or all of them at once: the map returns, exactly right,
- * the pool goes on, and nothing is left behind. ROWPOOL_TEST_KILLS: how many are killed. */
+/* Worker processes are killed at any moment of a map, one at a time or all at once: the map returns exact results, the
+ * pool stays usable, and nothing is left behind. ROWPOOL_TEST_KILLS: how many to kill. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,10 +22,10 @@ static uint32_t *counts, *expected;
 typedef struct {
     rowpool *pool;
     test_random random;
-    atomic_int allowed; /* times to kill during this map: rows that a worker dies on again and again are given up */
+    atomic_int allowed; /* kills left during this map: rows on which workers die again and again are given up */
     atomic_size_t killed;
     atomic_bool stop;
-    pid_t last[4 * WORKERS]; /* one that is dead already does not count */
+    pid_t last[4 * WORKERS]; /* one that is already dead does not count */
 } murder;
 
 static void sleep_us(uint64_t us)
@@ -42,7 +42,7 @@ static bool is_dead(const murder *plan, pid_t pid)
     return false;
 }
 
-/* A worker that is stopped costs seconds until it is given up. */
+/* A stopped worker is tolerated for seconds before it is killed. */
 static int signal_for(murder *plan)
 {
     return atomic_load(&plan->killed) % 1000 == 99 ? SIGSTOP : test_chance(&plan->random, 3) ? SIGSEGV : SIGKILL;
@@ -61,7 +61,7 @@ static void kill_some(murder *plan)
     }
 }
 
-/* At moments of no meaning: a map takes a few milliseconds. */
+/* At arbitrary moments: a map takes a few milliseconds. */
 static void *kill_now_and_then(void *argument)
 {
     murder *plan = argument;
@@ -102,7 +102,7 @@ static void as_jobs(rowpool *pool)
     }
 }
 
-/* Adds: a row that comes twice shows. */
+/* Adds the results, so that a row delivered twice is noticed. */
 static int take(size_t row, size_t rows, const void *results, void *payload)
 {
     const uint32_t *from = results;
@@ -139,7 +139,8 @@ static void count_part(const void *argument, size_t argument_size, void *result,
     }
 }
 
-/* A function runs at most once: killed in it, it has no result, and says so. The rows are then counted again. */
+/* A function runs at most once: if it is killed there is no result, and the error says so. Its rows are then counted
+ * again. */
 static void as_applies(rowpool *pool)
 {
     rowpool_error error;
@@ -163,7 +164,7 @@ static void as_applies(rowpool *pool)
     }
 }
 
-/* Every way in turn; the counts of a stream are one more each. */
+/* All ways in turn; counts from a stream are one higher each. */
 static size_t run_and_check(rowpool *pool, size_t turn)
 {
     bool stream = turn % WAYS >= 3;
@@ -190,7 +191,7 @@ static size_t run_and_check(rowpool *pool, size_t turn)
     return wrong;
 }
 
-/* Opens a pool, kills so many of its workers, closes it. */
+/* Opens a pool, kills this many of its workers, closes the pool. */
 static void kill_in_one_pool(size_t kills)
 {
     rowpool_error error;
@@ -215,12 +216,12 @@ static void kill_in_one_pool(size_t kills)
 
 static void map_while_killing(void)
 {
-    kill_in_one_pool(1); /* what is taken once */
+    kill_in_one_pool(1); /* allocations that are made only once */
     size_t descriptors = test_count_descriptors(), mappings = test_count_mappings();
-    kill_in_one_pool(test_setting("ROWPOOL_TEST_KILLS", 240) / 2); /* this is one of two tests */
+    kill_in_one_pool(test_setting("ROWPOOL_TEST_KILLS", 240) / 2); /* half for each of the two tests */
     assert_int_equal(test_count_descriptors(), descriptors);
-    if (!TEST_SANITIZED)                                         /* it maps as it likes */
-        assert_in_range(test_count_mappings(), 0, mappings + 8); /* the C library's arenas and stacks come and go */
+    if (!TEST_SANITIZED)                                         /* sanitizers map memory of their own */
+        assert_in_range(test_count_mappings(), 0, mappings + 8); /* the C library's arenas and stacks vary */
 }
 
 /* ---- The two sorts of memory ------------------------------------------------------------------------------------ */

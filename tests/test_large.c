@@ -1,6 +1,6 @@
-/* 3 GB of int8, more than the largest buffer that PoCL gives, on the devices that rowpool_open takes: rows by the
- * million, and one row of all the elements. Element i is i mod 11, so the answers are known without another loop over
- * the data. Skipped where the machine, or the process's control group, has less memory than 7 GiB. */
+/* 3 GB of int8, more than PoCL's largest buffer, on the default devices: millions of rows, and one row of all elements.
+ * Element i is i mod 11, so the results are known without another pass over the data. Skipped if the machine or the
+ * process's control group has less than 7 GiB of memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,7 @@ TEST(many_rows_in_usual_chunks)
     rowpool_close(pool);
 }
 
-/* Nothing but the device's own limit cuts the data. */
+/* Only the device's limit splits the data. */
 TEST(many_rows_in_the_largest_chunks)
 {
     rowpool *pool = open_pool(SIZE_MAX);

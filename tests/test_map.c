@@ -1,4 +1,4 @@
-/* Maps of a user's own row functions: the same results on every device, as streams too; what is refused. */
+/* Maps of user-defined row functions: the same results on every device, streams, and what is refused. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +79,7 @@ static ends_result expect_ends(const rowpool_rows *rows, size_t row)
 /* ---- Calls --------------------------------------------------------------------------------------------------------
  */
 
-/* A map synchronously, or as a job that is waited for. */
+/* A synchronous map, or a job that is waited for. */
 static rowpool_status map(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error)
 {
     if (!async)
@@ -143,7 +143,7 @@ static void check_ranged(const test_pool *asked, test_random *random, const rowp
     free(results);
 }
 
-/* The struct that ends.cl gives for elements of so many bytes: two indices, two elements, and what C pads. */
+/* Reads the struct of ends.cl for elements of this size: two indices, two elements, and padding. */
 static ends_result read_ends(const char *results, size_t row, rowpool_dtype dtype, size_t each)
 {
     ends_result read;
@@ -281,7 +281,7 @@ TEST(rows_of_four_inputs_with_structs)
             call.n_inputs = 4;
             call.arguments = arguments;
             call.arguments_size = sizeof arguments;
-            /* A part of more rows; or a program that knows nothing of that. */
+            /* A window of a longer array; or a caller built before first_row existed. */
             const size_t first_row = turn % 3 != 0 ? turn * 5000000000 : 0;
             call.first_row = turn % 3 != 0 ? first_row : 77;
             if (turn % 3 == 0)
@@ -388,7 +388,7 @@ static void check_stream(const test_pool *asked, const rowpool_call *call, rowpo
     free_taker(&state);
 }
 
-/* Rows of differing lengths, the longest split over chunks on some of the pools. */
+/* Rows of different lengths; on some pools the longest are split. */
 TEST(a_stream_brings_every_row_once)
 {
     test_random random = test_random_begin(24);
@@ -457,8 +457,7 @@ static int take_slowly(size_t row, size_t rows, const void *results, void *paylo
     return 0;
 }
 
-/* 64 MB of results from 1 MB of rows: were they all kept until they are taken, they would show. A sanitizer keeps what
- * was freed. */
+/* 64 MB of results from 1 MB of rows: keeping them all until delivery would show. Sanitizers keep freed memory. */
 TEST(a_slow_callback_keeps_memory_bounded)
 {
     enum { ROWS = 1 << 20, COLUMNS = 8, CHUNK = 10000, WORKERS = 3, MOST_CHUNKS = 5 * WORKERS, MOST_KIB = 40 << 10 };
@@ -480,7 +479,7 @@ TEST(a_slow_callback_keeps_memory_bounded)
             call.ranges = ranges;
             call.n_ranges = COLUMNS;
             call.chunk_rows = CHUNK;
-            call.inputs = &first; /* a compiler's memory is not what is looked at */
+            call.inputs = &first; /* without the compiler's memory */
             assert_ok(rowpool_map_stream(slow.pool, &call, (rowpool_order)order, take_slowly, &slow, &error), error);
             call.inputs = &rows;
             slow.most_kib = 0;
@@ -523,7 +522,7 @@ typedef struct {
     rowpool_status inner;
 } nested;
 
-/* Calls on the same pool are fine in a stream's callback; closing it is not, and does nothing. */
+/* A stream callback may use the pool; closing the pool there is refused. */
 static int call_inside(size_t row, size_t rows, const void *results, void *payload)
 {
     nested *state = payload;
@@ -589,13 +588,13 @@ static bool is_opencl(rowpool *pool)
     return found;
 }
 
-/* A function without a C form runs on OpenCL devices, and is refused elsewhere. */
+/* A function without a C form runs on OpenCL devices and is refused elsewhere. */
 TEST(text_without_a_c_form)
 {
     const int16_t data[] = {1, 2, 3, 4, 5, 6};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT16, .count = 3, .width = 2};
     for (size_t s = 0; s < test_pools(); s++) {
-        /* Each time another object with another text at the same place, as a program that makes them has. */
+        /* Each time a new object with another text at the same address, as in a program that generates them. */
         char text[sizeof last_text + 32];
         snprintf(text, sizeof text, "%s// %zu\n", last_text, s % 2);
         const rowpool_function last = {
@@ -697,7 +696,7 @@ static void write_pid(const rowpool_row *row, size_t index, const void *argument
     *(int64_t *)result = getpid();
 }
 
-/* Small as the map is, a function of the caller's stays out of this process unless it is let in. */
+/* Even for a small map, a user's function stays out of this process unless it is allowed in. */
 TEST(a_function_is_let_into_the_process)
 {
     const int32_t data[2] = {0};
@@ -759,7 +758,7 @@ TEST(functions_that_do_not_match_are_refused)
     call.results_size = sizeof results - 1;
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "call.results_size is 15");
     call.results_size = sizeof results;
-    call.first_row = SIZE_MAX - 1; /* two rows: the end would be 0 */
+    call.first_row = SIZE_MAX - 1; /* two rows: the end would wrap to 0 */
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "call.first_row is");
     assert_true(results[0] == 1 && results[1] == 2);
 

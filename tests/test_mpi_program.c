@@ -1,5 +1,5 @@
-/* rowpool-mpi on so many ranks as ROWPOOL_TEST_RANKS says: what it prints and writes is, byte for byte, what rowpool
- * does; what it refuses, it refuses once; whoever is killed, it ends and leaves nothing. */
+/* rowpool-mpi on ROWPOOL_TEST_RANKS ranks: what it prints and writes equals what rowpool gives, byte for byte; it
+ * reports each error once; if any rank is killed all end and leave nothing behind. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static size_t append(const char **to, size_t used, const char *const *arguments)
     return used;
 }
 
-/* What starts it on `n` ranks, with room for arguments. */
+/* The command that starts it on `n` ranks; returns its length. */
 static size_t launch(const char **command, const char *n)
 {
     static const char *const bind[] = {"--bind-to", "-bind-to"};
@@ -83,7 +83,7 @@ static void check_same_file(const char *path, const char *expected, int line)
     assert_int_equal(leftovers(), 0);
 }
 
-/* Both give the same; output: the file that they write, or NULL. */
+/* Expects the same from both; output: the file that they write, or NULL. */
 static void check_same(const circumstances *with, const char *output, const char *const *arguments, int line)
 {
     char expected_path[64] = "", path[64] = "";
@@ -123,7 +123,7 @@ static void write_array(const char *path, rowpool_dtype dtype, const void *data,
     write_npy(path, CODES[dtype], false, shape, data, rows * width * test_size(dtype));
 }
 
-/* Of elements, and where rows begin. */
+/* Writes the elements and the offsets. */
 static void write_ragged(const rowpool_rows *rows)
 {
     char shape[64];
@@ -185,7 +185,7 @@ TEST(reads_and_writes_every_format)
     write_file("ragged.tsv", "1\t2\t5\n\n4\n8\t7\n", 13);
     write_file("rows.bin", SMALL, sizeof SMALL);
     write_npy("order.npy", ">i4", true, "(4, 3)", SMALL, sizeof SMALL);
-    /* On 1 to 4 ranks each one is written of each. */
+    /* From 1 to 4 ranks, each input is written in each format. */
     static const char *const outputs[] = {"out.csv", "out.tsv", "out.txt", "out.npy"};
     const size_t i = (size_t)atoi(ranks);
     assert_same_file(outputs[i % 4], "count", "table.csv", "--bins", "0,5,10");
@@ -194,7 +194,7 @@ TEST(reads_and_writes_every_format)
     assert_same_file(outputs[(i + 3) % 4], "map", "order.npy", "--function", "mean");
 }
 
-/* On 1 to 4 ranks all of them. */
+/* Every function is tested on one of 1 to 4 ranks. */
 TEST(maps_every_built_in_function)
 {
     test_random random = test_random_begin(0x6d706932);
@@ -206,7 +206,7 @@ TEST(maps_every_built_in_function)
     test_array_free(&array);
 }
 
-/* Functions see the number of their row among all. */
+/* Functions see a row's number among all rows. */
 TEST(numbers_rows_throughout)
 {
     static const char text[] = "typedef struct { char nothing; } arguments_t;\ntypedef uint64_t result_t;\n"
@@ -222,7 +222,7 @@ TEST(numbers_rows_throughout)
                __LINE__);
 }
 
-/* More than goes from rank to rank at once. */
+/* More than the ranks exchange in one message. */
 TEST(prints_many_results)
 {
     enum { ROWS = 2000000 };
@@ -237,7 +237,7 @@ TEST(prints_many_results)
     assert_same_file("counts.csv", "count", "rows.npy");
 }
 
-/* Sparse, so that it takes no disk; of holes there are pages in memory, which the system takes back when it needs them. */
+/* Sparse, so that it takes no disk space; the pages of holes in memory are reclaimed when needed. */
 TEST(counts_more_than_4_gigabytes)
 {
     enum { ROWS = 5 };
@@ -259,7 +259,7 @@ TEST(counts_more_than_4_gigabytes)
     struct stat entry;
     assert_int_equal(fstat(fd, &entry), 0);
     assert_int_equal(close(fd), 0);
-    if (entry.st_blocks < (1 << 20)) { /* the folder knows holes */
+    if (entry.st_blocks < (1 << 20)) { /* the file system supports holes */
         outcome result = RUN_RANKS("count", "large.bin", "--type", "int8", "--shape", "5:1073741824");
         assert_string_equal(result.err, "");
         assert_string_equal(result.out, "1\n2\n3\n4\n5\n");
@@ -270,7 +270,7 @@ TEST(counts_more_than_4_gigabytes)
 
 /* ---- What it tells ---------------------------------------------------------------------------------------------- */
 
-/* Beside devices and times the same object. */
+/* The same object except for devices and times. */
 TEST(prints_json)
 {
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
@@ -344,7 +344,7 @@ TEST(helps)
 
 /* ---- What it refuses -------------------------------------------------------------------------------------------- */
 
-/* One message of the program's, however many of the launcher's. */
+/* The program prints its message once; the launcher may add any number. */
 static void check_refused(outcome result, const char *begin, const char *text, int line)
 {
     size_t said = 0;
@@ -403,7 +403,7 @@ TEST(refuses_bad_files)
     assert_int_equal(rmdir("folder"), 0);
 }
 
-/* Only the rank that has the rows sees it. */
+/* Only the rank that has the rows notices it. */
 TEST(refuses_wrong_offsets_of_the_last_rank)
 {
     write_npy("rows.npy", "<i4", false, "(12,)", SMALL, sizeof SMALL);
@@ -452,8 +452,8 @@ static size_t read_process(char *text, size_t size, const char *pid, const char 
     return got;
 }
 
-/* The processes that run the program and have that file mapped: they have come through MPI_Init. What a launcher does
- * when it loses a rank before that is its own. */
+/* The processes that run the program and have the file mapped: they have passed MPI_Init. What a launcher does when it
+ * loses a rank earlier is its own affair. */
 static size_t find_ranks(pid_t *found, size_t most, const char *argument)
 {
     static char text[1 << 20];
@@ -475,8 +475,8 @@ static void sleep_ms(long ms)
     (void)nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
-/* Kills a rank, or ends the launcher, so long after all ranks are there. The file appears whole or not at all; returns
- * whether not at all. */
+/* Kills a rank, or signals the launcher, that long after all ranks have started. The file must appear complete or not
+ * at all; returns whether it did not appear. */
 static bool check_killed(const char *argument, int which, int signal_number, long ms)
 {
     enum { MOST_RANKS = 16 };
@@ -487,7 +487,7 @@ static bool check_killed(const char *argument, int which, int signal_number, lon
     with.program = launcher;
     int out = test_open_nameless(), err = test_open_nameless();
     pid_t job = start_program(command, &with, out, err);
-    (void)setpgid(job, job); /* a launcher may signal its whole group */
+    (void)setpgid(job, job); /* a launcher may signal its whole process group */
     pid_t found[MOST_RANKS];
     size_t count = 0;
     while (count < (size_t)atoi(ranks)) {
@@ -498,7 +498,7 @@ static bool check_killed(const char *argument, int which, int signal_number, lon
     int status;
     assert_int_equal(waitpid(job, &status, 0), job);
     char *messages = test_read_all(err);
-    char *printed = test_read_all(out); /* where MPICH's launcher says it */
+    char *printed = test_read_all(out); /* MPICH's launcher reports it here */
     const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!done && which >= 0 && messages[0] == '\0' && printed[0] == '\0')
         fail_msg("after %ld ms signal %d: it said nothing", ms, signal_number);
@@ -506,7 +506,7 @@ static bool check_killed(const char *argument, int which, int signal_number, lon
     free(printed);
     assert_int_equal(close(out), 0);
     assert_int_equal(close(err), 0);
-    /* What removes the temporary file may take a moment more than the launcher; so may a rank that is ending. */
+    /* The process that removes the temporary file, and ranks that are ending, may outlive the launcher briefly. */
     while (leftovers() > 0 || find_ranks(found, MOST_RANKS, argument) > 0)
         sleep_ms(10);
     const bool written = exists("out.csv");

@@ -1,5 +1,5 @@
-/* Without any OpenCL device: run with OCL_ICD_VENDORS at an empty folder. The default is processes then, and nobody
- * need change a line; who insists on OpenCL is told what to do. */
+/* Without any OpenCL device: run with OCL_ICD_VENDORS at an empty folder. Worker processes are then the default and no
+ * program needs a change; who asks for OpenCL is told what to do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ TEST(processes_answer_instead)
             test_array_free(&array);
         }
     assert_ok(rowpool_devices(pool, found, MOST_DEVICES, &count, &error), error);
-    assert_int_equal(found[0].rows, TEST_DTYPES * counts[1]); /* the small maps ran on the host */
+    assert_int_equal(found[0].rows, TEST_DTYPES * counts[1]); /* the host did the small maps */
     rowpool_close(pool);
 }
 
@@ -54,8 +54,8 @@ TEST(who_insists_is_told_what_to_do)
         snprintf(quoted, sizeof quoted, "'%s'", word != NULL ? word + 1 : words[i]);
         assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_ENODEVICE, error, quoted);
         assert_null(pool);
-        assert_non_null(strstr(error.message, "fork")); /* what there is */
-        /* And what to do: install a driver, or a library that was built with OpenCL. */
+        assert_non_null(strstr(error.message, "fork")); /* what is available */
+        /* And what to do: install a driver, or use a library built with OpenCL. */
         assert_true(strstr(error.message, "install") != NULL || strstr(error.message, "built without") != NULL);
     }
 }

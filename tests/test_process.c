@@ -1,4 +1,4 @@
-/* Process objects: beginning, end, signals, the pipe; and the example of two processes started and joined in turn. */
+/* Process objects: start, end, signals, the pipe; and the example of two processes started and joined in turn. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -34,7 +34,7 @@ static rowpool_process_state joined(rowpool_process *process)
     return how;
 }
 
-/* Reads all that the child wrote; its length. */
+/* Reads all that the child wrote; returns its length. */
 static size_t read_all(const rowpool_process *process, char *text, size_t size)
 {
     size_t length = 0;
@@ -69,7 +69,7 @@ static int nothing(void *argument, int pipe)
     return 0;
 }
 
-/* The application's handlers have no business in a child, however early the signal comes. */
+/* The application's handlers never run in a child, however early the signal comes. */
 TEST(a_signal_at_once_finds_no_handler)
 {
     struct sigaction ours = {.sa_handler = handle}, before;
@@ -139,7 +139,7 @@ static int refuse(void *argument)
     return 7;
 }
 
-/* Ends of pipes that can be written to, beyond the standard streams. */
+/* Counts the writable pipe ends, except for the standard streams. */
 static int count_writing_ends(void)
 {
     enum { ENOUGH = 256 };
@@ -159,7 +159,7 @@ static int tell_writing_ends(void *argument, int pipe)
     return count_writing_ends();
 }
 
-/* Where handlers note that they ran; NULL: what comes is the test's own end. Shared with children. */
+/* Counts handlers that ran; NULL: the test itself exits. Shared with children. */
 static volatile int *exits;
 
 static void note_exit(void)
@@ -183,7 +183,7 @@ static int print_word(void *argument, int pipe)
     return printf("child ") < 0;
 }
 
-/* exit() in the child is as if the function had returned. */
+/* exit() in the child has the same effect as returning from the function. */
 TEST(a_child_that_calls_exit_runs_no_handler)
 {
     char text[16];
@@ -227,7 +227,7 @@ static void *read_a_line(void *argument)
     return NULL;
 }
 
-/* A thread waits for input, and has the stream's lock meanwhile. */
+/* A thread waits for input and holds the stream's lock meanwhile. */
 TEST(a_thread_that_reads_is_not_waited_for)
 {
     int ends[2], before = dup(STDIN_FILENO);
@@ -235,7 +235,7 @@ TEST(a_thread_that_reads_is_not_waited_for)
     assert_int_equal(pipe(ends), 0);
     assert_true(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
     assert_int_equal(pthread_create(&reader, NULL, read_a_line, NULL), 0);
-    while (ftrylockfile(stdin) == 0) { /* it has not got there yet */
+    while (ftrylockfile(stdin) == 0) { /* the thread does not hold it yet */
         funlockfile(stdin);
         sched_yield();
     }
@@ -250,7 +250,7 @@ TEST(a_thread_that_reads_is_not_waited_for)
     close(ends[1]);
 }
 
-/* What another thread is about to print stays that thread's: the child neither waits for it nor prints it too. */
+/* What another thread is about to print stays with that thread: the child neither waits for it nor prints it again. */
 TEST(a_thread_that_prints_is_not_waited_for)
 {
     fflush(stdout);
@@ -295,7 +295,7 @@ static void *start_some(void *argument)
     return NULL;
 }
 
-/* A pipe ends when its child does: no other child has the end that is written to. */
+/* A pipe ends when its child does: no other child has its write end. */
 TEST(a_child_has_no_pipe_but_its_own)
 {
     enum { THREADS = 4 };
@@ -375,7 +375,7 @@ TEST(join_gives_up_in_time_and_terminate_ends)
     how = joined(process);
     assert_int_equal(how.end_signal, SIGTERM);
     assert_int_equal(how.exit_code, -1);
-    assert_int_equal(rowpool_process_terminate(process, NULL), ROWPOOL_OK); /* nobody is hit */
+    assert_int_equal(rowpool_process_terminate(process, NULL), ROWPOOL_OK); /* no other process gets the signal */
     rowpool_process_close(process);
 }
 
@@ -456,7 +456,7 @@ TEST(misuse_is_refused)
     assert_int_equal(rowpool_process_pipe(NULL), -1);
 }
 
-/* In a child the parent's object is refused, and closing it harms nobody. */
+/* In a child the parent's object is refused, and closing it has no effect on the parent. */
 static int use_parents_object(void *argument, int pipe)
 {
     rowpool_process *other = argument;
@@ -514,7 +514,7 @@ TEST(a_cancelled_thread_leaves_no_lock)
     void *result;
     assert_int_equal(pthread_create(&thread, NULL, look_while_cancelled, process), 0);
     pthread_join(thread, &result);
-    assert_null(result); /* or it ended within a call, with the lock */
+    assert_null(result); /* not cancelled within a call, with the lock held */
     assert_int_equal(joined(process).exit_code, 0);
     rowpool_process_close(process);
 }

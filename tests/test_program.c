@@ -43,7 +43,7 @@ static void write_rows(const char *path, const rowpool_rows *rows)
               rows->count * rows->width * test_size(rows->dtype));
 }
 
-/* Three rows of five: with the default range 4..8 the counts are 2, 5 and 0. */
+/* Three rows of five elements: with the default range 4..8 the counts are 2, 5 and 0. */
 static const int32_t SMALL[15] = {0, 4, 8, 9, 3, 4, 5, 6, 7, 8, -4, 9, 1, 2, 3};
 #define SMALL_COUNTS "2\n5\n0\n"
 
@@ -54,7 +54,7 @@ static void write_small(const char *path)
 
 /* ---- Counting --------------------------------------------------------------------------------------------------- */
 
-/* The bound as an argument that is exactly it. */
+/* Prints the bound as an argument that is exactly its value. */
 static void format_bound(char text[64], rowpool_number bound)
 {
     if (bound.kind == ROWPOOL_NUMBER_I64)
@@ -83,7 +83,7 @@ static char *expected_text(const rowpool_rows *rows, const rowpool_range *ranges
 
 static const char *const CLOSED[] = {"both", "left", "right", "neither"};
 
-/* Counts rows.npy, which holds the rows, with the options that ask for the ranges. device NULL: the default. */
+/* Counts rows.npy, which holds the rows, with options for the ranges. device NULL: the default. */
 static void check_options(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges,
                           const char *const *options, const char *device, bool async)
 {
@@ -134,7 +134,7 @@ TEST(counts_every_dtype_on_the_host)
     }
 }
 
-/* More elements than are counted in the program itself unless it is asked to. */
+/* Too many elements for the host shortcut. */
 TEST(counts_every_dtype_on_the_default_device)
 {
     test_random random = test_random_begin(0x64656661);
@@ -180,7 +180,7 @@ TEST(closes_the_range_as_asked)
     assert_prints(RUN("count", "--closed", "neither", "small.npy"), "0\n3\n0\n");
 }
 
-/* One row; the count of a range in it. */
+/* Writes one row and counts a range in it. */
 static void check_range(const char *lo, const char *hi, const char *count)
 {
     check_prints(RUN("count", "--device", "host", "--min", lo, "--max", hi, "row.npy"), count, __LINE__);
@@ -207,8 +207,8 @@ TEST(takes_integers_exactly)
     check_range("-Infinity", "INFINITY", "9\n");
     check_range("-0.5", "0.5", "1\n");
     check_range("-0", "0", "1\n");
-    check_range("1e-400", ".5e1", "1\n");          /* rounds to 0, and 0 lies in it */
-    check_range("010", "9007199254740992", "1\n"); /* decimal, whatever begins it */
+    check_range("1e-400", ".5e1", "1\n");          /* rounds to 0, which the range includes */
+    check_range("010", "9007199254740992", "1\n"); /* decimal, even with a leading 0 */
 
     static const uint64_t naturals[] = {0, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX - 1, UINT64_MAX};
     write_npy("row.npy", "<u8", false, "(5,)", naturals, sizeof naturals);
@@ -411,7 +411,7 @@ TEST(counts_bins)
     assert_prints(RUN("count", "--bins", "0,9223372036854775807,9223372036854775808", "row.npy"), "3 1\n");
 }
 
-/* As long as one argument may be. */
+/* As long as one argument can be. */
 TEST(counts_as_many_ranges_as_are_listed)
 {
     enum { RANGES = 30000 };
@@ -605,7 +605,7 @@ TEST(prints_large_counts)
     assert_prints(RUN("count", "--bins", "0,1,2", "--head", "2", "a.npy"), "0 11\n1 10\n");
 }
 
-/* Rows of more than 2^32 - 1 elements: a file with a hole, so that it takes no disk. */
+/* Rows of more than 2^32 - 1 elements: a file with a hole, so that it takes no disk space. */
 TEST(counts_wider_rows_than_uint32_holds)
 {
     write_npy("wide.npy", "|i1", false, "(1, 4294967296)", "", 0);
@@ -623,8 +623,8 @@ TEST(counts_wider_rows_than_uint32_holds)
 
 /* ---- Standard input --------------------------------------------------------------------------------------------- */
 
-/* Runs the program on what a pipe brings, in two pieces. */
-/* Until the pipe is empty, or nobody is there to read it. */
+/* Runs the program with input from a pipe, written in two parts. */
+/* Until the pipe is empty or nobody reads it. */
 static void wait_until_read(int end)
 {
     struct pollfd reader = {.fd = end};
@@ -672,7 +672,7 @@ TEST(reads_standard_input)
     circumstances with = USUAL;
     with.standard_input = open("small.npy", O_RDONLY);
     assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS);
-    assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS); /* it was mapped, not read */
+    assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS); /* mapped, not read */
     assert_int_equal(close(with.standard_input), 0);
 
     assert_fails(RUN("count", "-"), "rowpool: standard input: ", "is empty");
@@ -680,7 +680,7 @@ TEST(reads_standard_input)
     assert_fails(run_on_pipe("text", ARGUMENTS("count", "-")), "rowpool: standard input: ", "not a .npy file");
 }
 
-/* Whatever was read before belongs to someone else; the data need not be aligned then. */
+/* What was read earlier belongs to someone else; the data need not be aligned then. */
 TEST(reads_standard_input_from_where_it_stands)
 {
     write_small("small.npy");
@@ -764,7 +764,7 @@ TEST(refuses_to_guess_huge_memory)
     write_npy("bad.npy", "<i4", false, "(1152921504606846976, 1)", "", 0);
     assert_fails(run_on_pipe("bad.npy", ARGUMENTS("count", "-")), "rowpool: standard input: ", "");
 
-    /* Their counts, or the bytes of these, would be 2^64. */
+    /* The number of counts, or of their bytes, would be 2^64. */
     write_npy("bad.npy", "<i4", false, "(4611686018427387904, 0)", "", 0);
     assert_fails(RUN("count", "--bins", "0,1,2,3,4", "bad.npy"), "rowpool: bad.npy: ", "no memory for the results");
     write_npy("bad.npy", "<i4", false, "(1152921504606846976, 0)", "", 0);
@@ -810,7 +810,7 @@ TEST(refuses_unknown_devices)
     for (size_t i = 0; i < COUNT_OF(words); i++)
         assert_usage(RUN("count", "--device", words[i], "small.npy", "--output", "out.npy"), "unknown device");
     assert_usage(RUN("devices", "--device", "bogus"), "unknown device 'bogus'");
-    /* What reads like a device may still not be there. */
+    /* A well-formed device name may still name no device. */
     assert_fails(RUN("count", "--device", "99:0", "small.npy", "--output", "out.npy"), "rowpool: ", "");
     assert_fails(RUN("count", "--device", "99999999999999999999:0", "small.npy", "--output", "out.npy"),
                  "rowpool: ", "");
@@ -871,7 +871,7 @@ TEST(writes_the_leading_shape)
     assert_prints(RUN("count", "a.npy", "--output", "out.npy"), "");
     check_output("out.npy", NULL, (const size_t[]){0, 7}, 2);
 
-    /* One row has one count: an array of no dimension, which is more than our own reader takes. */
+    /* One row has one count: an array of no dimensions, which rowpool's own reader refuses. */
     write_npy("a.npy", "<i4", false, "(15,)", SMALL, sizeof SMALL);
     assert_prints(RUN("count", "a.npy", "--output", "out.npy"), "");
     int fd = open("out.npy", O_RDONLY);
@@ -1007,7 +1007,7 @@ static void check_named(const char *content)
     assert_int_equal(leftovers(), 0);
 }
 
-/* As where the file system has none without, and where others write it too. */
+/* As on a file system without unnamed files, and with an output file that others write too. */
 TEST(takes_unfinished_files_away)
 {
     replacement file;
@@ -1038,7 +1038,8 @@ TEST(takes_unfinished_files_away)
 
 /* ---- Files that cannot be replaced ------------------------------------------------------------------------------ */
 
-/* Runs it in a child, which it leaves by its return: 0 where all is right, TEST_SKIPPED where it may not be tried. */
+/* Runs the scene in a child, which exits with what it returns: 0 if all is right, TEST_SKIPPED if it may not be tried
+ * here. */
 static void check_in_child(int (*scene)(void))
 {
     (void)fflush(NULL);
@@ -1054,7 +1055,7 @@ static void check_in_child(int (*scene)(void))
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* Counts to a file that is there. The number of a line here that is wrong, or 0. */
+/* Counts to an existing file; `why` it cannot be replaced. Returns 0, or the number of the check that failed. */
 static int copies_to(const char *path, const char *why)
 {
     outcome result = RUN("count", "small.npy", "--output", path);
@@ -1076,7 +1077,7 @@ static int copies_to(const char *path, const char *why)
     return right ? 0 : 2;
 }
 
-/* Mounts of its own, which go with it; false where it may have none. */
+/* Gives this process a private mount namespace; false if that is not allowed. */
 static bool begin_mounts(void)
 {
     const uid_t user = geteuid();
@@ -1093,7 +1094,7 @@ static bool begin_mounts(void)
     return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
-/* As copies_to does, of a file that others write too. */
+/* The same as copies_to for a temporary file with a name. */
 static int copies_named(const char *path)
 {
     replacement file;
@@ -1189,8 +1190,8 @@ TEST(follows_links)
     assert_fails(RUN("count", "small.npy", "--output", "circle.npy"), "rowpool: circle.npy: ", "");
 }
 
-/* Makes a device of our own, with the number of /dev/null or /dev/full. The machine's are never named as an output: run
- * by root, a program that renames over them would break everything else. False where we may not have one. */
+/* Makes a device file with the number of /dev/null or /dev/full. The machine's own are never used as output: as root, a
+ * program that renames over them would break the system. False if it is not allowed. */
 static bool make_device(const char *path, unsigned minor_number)
 {
     if (mknod(path, S_IFCHR | 0600, makedev(1, minor_number)) != 0)
@@ -1242,7 +1243,7 @@ TEST(refuses_outputs_that_cannot_be)
 
 /* ---- Mapping built-in functions --------------------------------------------------------------------------------- */
 
-/* What a function gives for a file, on every kind of worker. */
+/* Expects these results of a function for a file, on every kind of worker. */
 static void check_function(const char *function, const char *path, const char *expected)
 {
     static const char *const devices[] = {"host", "fork", "auto"};
@@ -1318,7 +1319,7 @@ TEST(maps_with_the_options_of_count)
     assert_prints(RUN("map", "--function", "mean", "a.npy"), "");
 }
 
-/* The values of a file, one on each line: the largest element of each row of one. */
+/* The values of a one-column file, one on each line: the largest element of each row. */
 static char *print_values(const char *descr, const void *values, size_t count, size_t bytes)
 {
     char shape[64];
@@ -1330,7 +1331,7 @@ static char *print_values(const char *descr, const void *values, size_t count, s
     return result.out;
 }
 
-/* How many digits stand between the first and the last that is no zero. */
+/* The number of digits from the first to the last non-zero digit. */
 static size_t significant_digits(const char *text)
 {
     size_t digits = 0, zeros = 0;
@@ -1413,7 +1414,7 @@ static double half_value(uint16_t bits)
     return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-/* Each half there is: what is printed lies nearer to it than to its neighbours. */
+/* Every float16: the printed number is closer to it than to its neighbours. */
 TEST(prints_every_half)
 {
     enum { INFINITE = 0x7c00 };
@@ -1583,7 +1584,7 @@ static void write_text(const char *path, const char *text)
     write_file(path, text, strlen(text));
 }
 
-/* The sum of factor * x, and more; what ROW_BODY and ROW_RANGES are named in is no code. */
+/* The sum of factor * x, plus an offset; the ROW_BODY and ROW_RANGES in comments are not code. */
 static const char FOLD[] =
     "/* Not a ROW_BODY.\n"
     "#define ROW_RANGES */ // ROW_BODY \\\n"
@@ -1630,7 +1631,7 @@ static const char RUNS[] = "#  define ROW_RANGES /* here it is */\n"
                            "    return longest;\n"
                            "}\n";
 
-/* There is a CPU that OpenCL knows; else the rest of the test is skipped. */
+/* Skips the rest of the test unless there is an OpenCL CPU device. */
 static void need_opencl(void)
 {
     outcome result = RUN("devices", "--device", "cpu");
@@ -1706,7 +1707,7 @@ TEST(includes_files_beside_the_text)
                  "rowpool: parts/second.cl:3: ", "parts/missing.cl: No such file or directory");
 }
 
-/* A driver's compiler may say something of its own, too: the last line is ours. */
+/* A driver's compiler may print messages too: the last line is rowpool's. */
 static void check_build_fails(outcome result, const char *begin, const char *text, int line)
 {
     size_t length = strlen(result.err);
@@ -1834,7 +1835,8 @@ TEST(notices_a_full_disk)
     assert_int_equal(close(with.standard_output), 0);
 }
 
-/* As a disk that fills up while the output is written: the counts alone still fit, also where memory is a file. */
+/* As on a disk that fills up while the output is written: the counts alone still fit, even if a file in memory is
+ * counted. */
 TEST(leaves_no_half_written_file)
 {
     enum { ROWS = 65536 };
@@ -1883,7 +1885,7 @@ TEST(ends_quietly_where_nobody_reads)
     check_ends_by_pipe(RUN_WITH(&with, "devices"));
     assert_no_output("out.npy");
 
-    /* Who ignores the signal wants to be told. */
+    /* A program that ignores the signal wants the error. */
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     assert_fails(RUN_WITH(&with, "count", "small.npy"), "rowpool: standard output: ", "Broken pipe");
     assert_fails(RUN_WITH(&with, "count", "--help"), "rowpool: standard output: ", "Broken pipe");
@@ -1906,7 +1908,8 @@ TEST(notices_that_standard_output_is_closed)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-/* The program waits for a reader of its standard output, with the output file not yet in place. */
+/* The signal arrives while the program waits for a reader of its standard output; the output file is not yet in place.
+ */
 static void interrupt_with(int signal_number)
 {
     int ends[2];
@@ -1917,7 +1920,7 @@ static void interrupt_with(int signal_number)
         err);
     assert_int_equal(close(ends[1]), 0);
     char first;
-    assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so it is past everything else */
+    assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so the map is done */
     assert_int_equal(leftovers(), has_nameless_files() ? 0 : 1);
     assert_int_equal(kill(child, signal_number), 0);
     int status;
@@ -1949,7 +1952,7 @@ TEST(leaves_nothing_when_interrupted)
 
 enum { CUT_ELEMENTS = 4 << 20 };
 
-/* The file is mapped when the program waits for the offsets, and is cut then. */
+/* The program has mapped the file and waits for the offsets; then the file is truncated. */
 static void check_cut(const char *device, off_t left)
 {
     assert_int_equal(truncate("cut.npy", 128 + CUT_ELEMENTS), 0);
@@ -1986,8 +1989,8 @@ TEST(notices_that_its_input_is_cut)
     assert_int_equal(mkfifo("offsets", 0600), 0);
     static const char *const devices[] = {"host", "fork", "fork,host", "auto"};
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
-        check_cut(devices[i], 128 + CUT_ELEMENTS - 1); /* what was cut off reads as zeros */
-        check_cut(devices[i], 4096);                   /* it is a bus error */
+        check_cut(devices[i], 128 + CUT_ELEMENTS - 1); /* the missing part of the last page reads as zeros */
+        check_cut(devices[i], 4096);                   /* a bus error */
     }
     assert_int_equal(unlink("offsets"), 0);
     assert_int_equal(unlink("cut.npy"), 0);
@@ -2078,7 +2081,7 @@ TEST(lists_devices)
     release(&result);
 }
 
-/* The devices that are there help to choose another. */
+/* The list of devices helps to choose another. */
 TEST(lists_devices_even_when_the_wanted_one_is_missing)
 {
     outcome result = RUN("devices", "--device", "99:0");

@@ -1,4 +1,4 @@
-/* Rows as a caller gives them: what is refused, with which member and index, and what is taken. */
+/* Rows as a caller passes them: which are refused, with which member and index, and which are accepted. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "support.h"
 
 static int32_t numbers[16];
-static const uint64_t any = UINT64_MAX; /* elements that a row may have */
+static const uint64_t any = UINT64_MAX; /* max elements of a row */
 
 static rowpool_rows dense(size_t count, size_t width)
 {
@@ -132,7 +132,7 @@ TEST(decreasing_offsets_are_refused_by_index)
     refused(&given, any, "rows.offsets[1] is 3"); /* the first wrong one */
 }
 
-/* The check reads many offsets at once; the index must still be the first wrong one, wherever it lies. */
+/* The check reads many offsets at a time; the index must still be the first wrong one, wherever it is. */
 TEST(a_wrong_offset_is_found_everywhere)
 {
     enum { ROWS = 70 };
@@ -160,7 +160,7 @@ TEST(a_negative_first_offset_is_refused)
     refused(&given, any, "rows.offsets[0]");
 }
 
-/* Differences of the farthest offsets wrap around. */
+/* The difference of two extreme offsets wraps around. */
 TEST(a_negative_offset_after_the_largest_is_refused)
 {
     static const int64_t least[] = {0, INT64_MAX, INT64_MIN}, back[] = {0, INT64_MAX, INT64_MIN, INT64_MAX},
@@ -180,7 +180,7 @@ TEST(width_is_the_capacity_of_ragged_rows)
     assert_int_equal(taken(&given, any).elements, 16);
     given.width = 15;
     refused(&given, any, "rows.offsets[4] is 16");
-    given.width = 9; /* offsets[3] lies just at the end */
+    given.width = 9; /* offsets[3] is exactly the end */
     refused(&given, any, "rows.offsets[4] is 16");
     given.width = 8;
     refused(&given, any, "rows.offsets[3] is 9");
@@ -246,7 +246,7 @@ TEST(a_row_too_long_for_its_count_is_refused)
     given.width = UINT32_MAX;
     taken(&given, UINT32_MAX);
     given.width = (size_t)UINT32_MAX + 1;
-    given.count = 0; /* no row is too long where there is none */
+    given.count = 0; /* without rows no row is too long */
     taken(&given, UINT32_MAX);
 
     int64_t offsets[] = {0, 5, 5 + (int64_t)UINT32_MAX, 6 + 2 * (int64_t)UINT32_MAX};
@@ -266,7 +266,7 @@ TEST(sizes_that_overflow_are_refused)
     refused(&given, any, text);
     given = dense(half, half / 2); /* 2^63 elements of 4 bytes: the bytes wrap */
     refused(&given, any, text);
-    given = dense(half, half / 8); /* 2^61 elements of 4 bytes: one byte more than a pointer difference holds */
+    given = dense(half, half / 8); /* 2^61 elements of 4 bytes: one byte more than a pointer difference can hold */
     refused(&given, any, text);
     given = dense(SIZE_MAX, 1);
     refused(&given, any, text);
@@ -281,7 +281,7 @@ TEST(sizes_that_overflow_are_refused)
     given = dense(2, 2);
     given.stride = SIZE_MAX;
     refused(&given, any, text);
-    given = dense(1, 2); /* one row has no stride to take */
+    given = dense(1, 2); /* with a single row the stride is not used */
     given.stride = SIZE_MAX;
     taken(&given, any);
 
@@ -290,7 +290,7 @@ TEST(sizes_that_overflow_are_refused)
     taken(&given, any);
     given.count++;
     refused(&given, any, text);
-    given = dense(SIZE_MAX, 0); /* many rows of nothing hold nothing */
+    given = dense(SIZE_MAX, 0); /* any number of empty rows fits */
     assert_int_equal(taken(&given, any).elements, 0);
 }
 

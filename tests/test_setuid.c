@@ -1,5 +1,5 @@
-/* A program with more rights than whoever starts it: what that one's environment names is not loaded. The program is this
- * one, once more: of root, and started by nobody. */
+/* A program with more privileges than the user who starts it: it does not load drivers named by that user's
+ * environment. The program is this one, set-user-ID root and started by nobody. */
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -17,7 +17,7 @@ enum { NOBODY = 65534, OPENED = 0, FAILED, UNPRIVILEGED };
 static char folder[] = "/tmp/rowpool-test-setuid-XXXXXX";
 static char program[sizeof folder + 16], vendors[sizeof folder + 16];
 
-/* What the program does. The driver that the environment names ends whoever loads it. */
+/* What the program does. The driver that the environment names ends the process that loads it. */
 static int open_pool(const char *device)
 {
     const rowpool_options options = {.size = sizeof options, .device = device[0] != '\0' ? device : NULL};
@@ -35,7 +35,7 @@ static int open_pool(const char *device)
     return count == 1 ? OPENED : FAILED;
 }
 
-/* How that ends, as wait tells it. */
+/* Runs the program as nobody; returns its wait status. */
 static int run_as_nobody(const char *device)
 {
     int status;
@@ -101,7 +101,7 @@ TEST(drivers_of_the_environment_are_not_loaded)
     }
 }
 
-/* The program asks for OpenCL, so it gets it: the driver, that is. */
+/* The program itself names an OpenCL device, so the driver is loaded. */
 TEST(but_where_the_program_names_a_device)
 {
     if (geteuid() != 0)

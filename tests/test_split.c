@@ -1,5 +1,4 @@
-/* Splitting: whatever the rows and the limits, the chunks are every element exactly once, in order, within the limits.
- */
+/* Splitting: for any rows and limits, the chunks contain every element exactly once, in order, within the limits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +13,7 @@ static rp_rows checked(const rowpool_rows *given)
     return rows;
 }
 
-/* The bytes of whole rows [row, row + n), said anew. */
+/* Whether the whole rows [row, row + n) are within the limits, computed independently. */
 static bool keeps(const rp_rows *rows, const rp_split_limits *limits, size_t row, size_t n)
 {
     size_t size = rows->dtype->size, elements = 0;
@@ -50,12 +49,12 @@ static void check_whole(const rp_rows *rows, const rp_split_limits *limits, cons
         assert_int_equal(rp_chunk_span(rows, chunk), (chunk->rows - 1) * rows->stride + rows->width);
     else
         assert_int_equal(rp_chunk_span(rows, chunk), 0);
-    /* One row alone may pass the limits by its results and offsets, which cannot be split; never by its elements. */
+    /* A single row may exceed the limits by its results and offsets, which cannot be split, but not by its elements. */
     if (chunk->rows == 1)
         assert_true(elements <= part_most(rows, limits));
     else
         assert_true(keeps(rows, limits, chunk->row, chunk->rows));
-    /* No smaller than it has to be: one more row would not fit. */
+    /* As large as possible: one more row would not fit. */
     if (chunk->row + chunk->rows < rows->count)
         assert_false(keeps(rows, limits, chunk->row, chunk->rows + 1));
 }
@@ -67,7 +66,7 @@ static void check_part(const rp_rows *rows, const rp_split_limits *limits, const
     assert_true(chunk->end <= rp_rows_width(rows, chunk->row));
     size_t elements = chunk->end - chunk->begin;
     assert_true(elements <= part_most(rows, limits));
-    assert_true(elements < rp_rows_width(rows, chunk->row)); /* a part is not the whole */
+    assert_true(elements < rp_rows_width(rows, chunk->row)); /* a part is not the whole row */
     assert_int_equal(rp_chunk_elements(rows, chunk), elements);
     assert_int_equal(rp_chunk_span(rows, chunk), elements);
     assert_int_equal(rp_chunk_origin(rows, chunk), rp_rows_begin(rows, chunk->row) + chunk->begin);
@@ -81,7 +80,8 @@ static rp_split_limits random_limits(test_random *random)
     return limits;
 }
 
-/* Splits to the end; returns the number of chunks. random: other limits for each chunk, as devices differ; or NULL. */
+/* Splits everything; returns the number of chunks. random: different limits for each chunk, as devices differ; or NULL.
+ */
 static size_t check_with(const rp_rows *rows, rp_split_limits given, test_random *random)
 {
     const rp_split_limits *limits = &given;
@@ -172,7 +172,7 @@ TEST(empty_rows_are_chunks_of_their_own)
         rp_split_limits least = {.work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4};
         assert_int_equal(check(&rows, &least), 100);
     }
-    /* Results alone: 40 bytes of them are 10 rows. */
+    /* Limited by results alone: 40 bytes of results are 10 rows. */
     rp_rows rows = checked(&given[0]);
     rp_split_limits limits = {.work = 40, .buffer = 1000, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 10);
@@ -187,7 +187,7 @@ TEST(results_limit_too)
     rp_rows rows = checked(&given);
     rp_split_limits limits = {.work = SIZE_MAX, .buffer = 256, .rows = SIZE_MAX, .result = 64};
     assert_int_equal(check(&rows, &limits), 16);
-    limits.result = 257; /* not even one row's results fit: a row at a time all the same */
+    limits.result = 257; /* not even one row's results fit: still one row at a time */
     assert_int_equal(check(&rows, &limits), 64);
     limits.result = SIZE_MAX / 2; /* a product that overflows does not fit either */
     assert_int_equal(check(&rows, &limits), 64);
@@ -216,7 +216,7 @@ TEST(giant_rows_are_cut)
     rp_split_limits limits = {.work = 2000, .buffer = SIZE_MAX, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 1 + 10 + 1);
     limits = (rp_split_limits){
-        .work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4}; /* less than an element: one at a time */
+        .work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4}; /* less than one element: one element at a time */
     assert_int_equal(check(&rows, &limits), 2 + 1 + GIANT + 1 + 3 + 1);
 }
 
@@ -266,7 +266,7 @@ TEST(whole_rows_are_never_cut)
     assert_false(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
 }
 
-/* Of several inputs the work adds up, and each array must fit. */
+/* With several inputs their work adds up, and each array must fit. */
 TEST(inputs_are_split_together)
 {
     static const int32_t narrow[100], broad[1000];
@@ -278,7 +278,7 @@ TEST(inputs_are_split_together)
     static const struct {
         size_t inputs, work, buffer, first;
     } cases[] = {
-        {1, 36, SIZE_MAX, 3}, /* 8 bytes and 4 of results for each row */
+        {1, 36, SIZE_MAX, 3}, /* 8 bytes of elements and 4 of results for each row */
         {2, 412, SIZE_MAX, 1},          {2, 823, SIZE_MAX, 1},
         {2, 824, SIZE_MAX, 2},          {2, SIZE_MAX, 1199, 2},
         {2, SIZE_MAX, 1200, 3},         {3, SIZE_MAX, SIZE_MAX, 10},
@@ -295,7 +295,7 @@ TEST(inputs_are_split_together)
     }
 }
 
-/* Nothing is allocated or visited row by row: this ends at once. */
+/* Nothing is allocated or visited for each row: this ends at once. */
 TEST(sizes_beyond_memory_are_split)
 {
     rowpool_rows given = {.data = (const void *)(uintptr_t)4096,

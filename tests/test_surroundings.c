@@ -1,5 +1,5 @@
-/* The program where something is missing that drivers, threads or processes need: it answers all the same, and a driver
- * that hangs does not keep it from ending. */
+/* The program where something is missing that drivers, threads or processes need: it still answers, and a driver that
+ * hangs does not prevent it from ending. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -20,12 +20,12 @@
 
 #include "program.h"
 
-/* More elements than are counted on the host however it is asked: the kernel is waited for. */
+/* Too many elements for the host in any case: the map waits for the kernel. */
 enum { ROWS = 150000, WIDTH = 2, REFUSED = 77 };
 
 /* ---- What is missing ---------------------------------------------------------------------------------------------- */
 
-/* This program once more, in the place of rowpool: it takes away what ROWPOOL_TEST_WITHOUT names, and becomes it. */
+/* This program is run in place of rowpool: it takes away what ROWPOOL_TEST_WITHOUT names, then becomes rowpool. */
 static void refuse_call(struct sock_filter *filter, size_t *n, long number, int code)
 {
     filter[(*n)++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1);
@@ -49,7 +49,7 @@ static bool refuse_calls(const char *names)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* A limit on descriptors, of which the program inherits some. */
+/* Limits descriptors, some of which the program inherits. */
 static bool limit_files(rlim_t most)
 {
     const struct rlimit limit = {most, most};
@@ -96,7 +96,8 @@ static void write_rows(void)
     }
 }
 
-/* Counts with these variables, and without what one of them names; the device's word is to be in what it tells. */
+/* Counts with these variables, and without what the first of them names; the report must name the device and contain
+ * `told`. */
 static void check(const char *const *environment, const char *device, const char *told, int line)
 {
     circumstances with = USUAL;
@@ -175,7 +176,7 @@ static int cut_library(const char *path, const struct stat *entry, int kind, __a
     return 0;
 }
 
-/* A file that was cut to nothing is refused by the loader of libraries, one that lacks its end gives a bus error. */
+/* The loader of libraries refuses an empty file; a file whose end is missing gives a bus error. */
 TEST(a_cache_that_is_damaged)
 {
     need_opencl();
@@ -190,7 +191,7 @@ TEST(a_cache_that_is_damaged)
     }
 }
 
-/* Who wants it has the driver in the program itself. */
+/* If asked to, the program uses the driver in its own process. */
 TEST(in_the_program_where_it_is_wanted)
 {
     need_opencl();
@@ -204,7 +205,7 @@ TEST(in_the_program_where_it_is_wanted)
 
 /* ---- Drivers that hang -------------------------------------------------------------------------------------------- */
 
-/* A driver was asked and is not coming back: one signal ends the program, and whoever asked the driver with it. */
+/* A driver was called and does not return: one signal ends the program, and the process that called the driver too. */
 static void check_hang(const char *const *arguments)
 {
     circumstances with = DEFAULT_DEVICE;
@@ -236,7 +237,7 @@ TEST(a_driver_that_hangs)
 
 /* ---- What the system refuses -------------------------------------------------------------------------------------- */
 
-/* The calling thread needs none of it. */
+/* Work on the calling thread needs none of these calls. */
 TEST(calls_that_a_sandbox_refuses)
 {
     static const char *const without[] = {"memfd", "clone3", "clone3 processes", "memfd clone3 processes"};

@@ -1,9 +1,8 @@
-/* A fault in every call that rowpool itself makes for memory, descriptors, processes and threads, one after the other:
- * the answer is right all the same or the error is clear; nothing hangs or leaks, and the next call on the same pool
- * succeeds.
+/* A fault in every call that rowpool itself makes for memory, descriptors, processes and threads, one at a time: the
+ * results are still right or the error is clear; nothing hangs or leaks, and the next call on the same pool succeeds.
  *
- * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it no longer makes so many: once, and for ever
- * from then on. ROWPOOL_TEST_ONE_IN takes only each so-manieth n. */
+ * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it makes fewer than n calls: once with that call
+ * alone and once with all later calls failing too. ROWPOOL_TEST_ONE_IN=N runs every Nth of them. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -25,7 +24,7 @@ typedef struct {
 
 typedef struct {
     size_t scenarios, injected, right, refused, wrong;
-    double longest; /* run, seconds */
+    double longest; /* seconds for one run */
 } tally;
 
 /* ---- Hangs -------------------------------------------------------------------------------------------------------- */
@@ -81,7 +80,7 @@ static const char *left_behind(const possessions *before)
 
 /* ---- One run ------------------------------------------------------------------------------------------------------ */
 
-/* Whether an error says the truth: a resource was refused, and why. */
+/* Whether the error reports that a resource was refused, and why. */
 static bool is_clear(const rowpool_error *error)
 {
     static const int reasons[] = {ENOMEM, EAGAIN, EMFILE, ENOSPC, ENOBUFS};
@@ -139,8 +138,8 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, ta
 
 /* ---- All of them -------------------------------------------------------------------------------------------------- */
 
-/* How many calls a run without a fault makes; 0 also where its device is not there. It must be right; and what drivers
- * keep is held from here on. */
+/* How many calls a run without a fault makes; 0 also if its device is missing. Its results must be right. What drivers
+ * keep is allocated by then. */
 static long count_calls(const test_scenario *scenario, bool in_workers)
 {
     test_attempt a;
@@ -157,7 +156,8 @@ static long count_calls(const test_scenario *scenario, bool in_workers)
     return calls;
 }
 
-/* Each so-manieth call of all scenarios together, for most make fewer than that; or all, until there are no more. */
+/* Every Nth call of all scenarios together, since most make fewer than N; with N = 1 all calls, until there are no
+ * more. */
 static void try_calls(const test_scenario *scenario, manner how, long calls, tally *sum)
 {
     static long next = 1;
@@ -195,13 +195,13 @@ TEST(a_fault_in_every_call)
     assert_true(sum.injected > 0);
 }
 
-/* A call that rowpool has ceased to make, or that is not led here, would be tried by nobody. */
+/* Detects calls that rowpool no longer makes or that are not redirected. */
 TEST(each_call_is_reached)
 {
     for (size_t s = 0; s < test_scenario_count; s++)
         if (!test_scenario_is_due(&test_scenarios[s]))
             skip_since("ROWPOOL_TEST_SCENARIO leaves scenarios out");
-    const bool helper = getenv("ROWPOOL_HELPER") != NULL; /* not where there is no OpenCL */
+    const bool helper = getenv("ROWPOOL_HELPER") != NULL; /* false without OpenCL */
     for (int call = 0; call < TEST_SYSTEM_TOTAL; call++)
         if (test_system_seen((test_system_call)call) == 0 && (helper || call != TEST_SYSTEM_posix_spawn))
             fail_msg("no scenario comes to %s", test_system_name((test_system_call)call));

@@ -1,6 +1,6 @@
 /* Many threads, one pool: every kind of map in every way to run it, mixed, with jobs that are cancelled, that time out,
- * that other threads look at, that callbacks submit. Every result that should be there is exactly right. The thread
- * sanitizer is who reads this with the most attention. ROWPOOL_TEST_JOBS: jobs of each thread. */
+ * that other threads query, that callbacks submit. Every result that should be there is exactly right. Most useful
+ * under the thread sanitizer. ROWPOOL_TEST_JOBS: jobs of each thread. */
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -24,15 +24,15 @@ typedef struct work {
     rowpool_call call;
     test_counts results;
     uint64_t *expected;
-    rowpool_order order; /* of a stream, */
-    size_t taken;        /* the rows that it brought, */
-    bool disorder;       /* and whether not in order */
-    sem_t called;        /* done came, */
+    rowpool_order order; /* streams: delivery order */
+    size_t taken;        /* streams: rows delivered so far */
+    bool disorder;       /* streams: whether a row came out of order */
+    sem_t called;        /* posted by the done callback */
     rowpool_status status;
-    struct work *next; /* and submits this one */
+    struct work *next; /* submitted by the done callback */
 } work;
 
-/* A plain C function of a row: the place of every element and the row's index show in the result. */
+/* A plain C function of a row: the result depends on every element's position and on the row's index. */
 static void weigh(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     const uint64_t *salt = arguments;
@@ -158,7 +158,7 @@ static void done(rowpool_job *job, rowpool_status status, const rowpool_error *e
 
 /* ---- Jobs that other threads look at ---------------------------------------------------------------------------- */
 
-/* A thread's job, as long as it is there: others hold the lock for reading while they use it. */
+/* A thread's current job. Other threads hold the lock for reading while they use it. */
 typedef struct {
     pthread_rwlock_t lock;
     rowpool_job *job;
@@ -232,7 +232,7 @@ typedef enum {
 
 typedef struct {
     rowpool *pool;
-    size_t number, wrong, ran[WAYS], ended; /* ended: by a cancel or by the time */
+    size_t number, wrong, ran[WAYS], ended; /* ended: cancelled or timed out */
     test_random random;
 } user;
 
@@ -252,7 +252,7 @@ static rowpool_status as_stream(work *w)
     return w->disorder || w->taken != w->array.rows.count ? ROWPOOL_ESYSTEM : status;
 }
 
-/* Shows the job to the others until it is done. */
+/* Lets the other threads see the job until it is done. */
 static rowpool_status await(user *u, rowpool_job *job, size_t rows)
 {
     show(u->number, job, rows);
@@ -461,7 +461,7 @@ enum { WIDE = 1000, MOST_WIDE = 1000, WIDE_MAPS = 400 };
 
 typedef struct {
     rowpool *pool;
-    const int32_t *elements; /* MOST_WIDE rows of WIDE, of which each begins with as many 4s as its index says */
+    const int32_t *elements; /* MOST_WIDE rows of WIDE; row i begins with i 4s */
     size_t number, wrong;
 } launcher;
 

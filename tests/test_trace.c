@@ -1,5 +1,5 @@
-/* Leaves a trace behind, at the path in ROWPOOL_TRACE, of maps on every kind of device and of a worker that dies:
- * trace.cmake reads it. */
+/* Writes a trace, to the path in ROWPOOL_TRACE, of maps on every kind of device and of a worker that dies: trace.cmake
+ * checks the file. */
 #include <locale.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,7 +27,7 @@ static rowpool *open_pool(const char *device)
     return pool;
 }
 
-/* A row function's name is any text: it must not spoil the file. */
+/* A row function's name may be any text: it must not break the file. */
 static void die_once(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     atomic_bool *const *died = arguments;
@@ -37,7 +37,7 @@ static void die_once(const rowpool_row *row, size_t index, const void *arguments
     *(uint32_t *)result = (uint32_t)index;
 }
 
-/* The application's locale for the rest of this program: numbers have a comma. The file is JSON all the same. */
+/* A locale with a decimal comma for the rest of this program: the file must still be JSON. */
 TEST(a_locale_with_a_decimal_comma)
 {
     static const char source[] = "LC_NUMERIC\ndecimal_point \"<U002C>\"\nthousands_sep \"<U002E>\"\ngrouping 3\n"
@@ -49,7 +49,7 @@ TEST(a_locale_with_a_decimal_comma)
     FILE *definer = popen(command, "w");
     assert_non_null(definer);
     fputs(source, definer);
-    pclose(definer); /* it complains of the categories that there are not */
+    pclose(definer); /* localedef complains about the missing categories */
     setenv("LOCPATH", folder, 1);
     const char *found = setlocale(LC_NUMERIC, "comma");
     (void)snprintf(command, sizeof command, "rm -r %s", folder);
@@ -100,7 +100,7 @@ TEST(a_worker_that_dies)
     rowpool_free(died);
 }
 
-/* Of three spans in one track the first two overlap: there are two of the track's name. */
+/* The first two of three spans in a track overlap: the track is split in two of the same name. */
 TEST(spans_that_overlap_have_tracks_of_their_own)
 {
     const struct timespec at[] = {{1, 0}, {2, 0}, {3, 0}, {4, 0}};
@@ -116,7 +116,7 @@ static off_t trace_size(void)
     return file.st_size;
 }
 
-/* What is a child's own does not come between the parent's lines. */
+/* What a child traces must not appear between the parent's lines. */
 TEST(a_forked_child_writes_nothing)
 {
     const off_t before = trace_size();

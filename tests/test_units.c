@@ -1,4 +1,4 @@
-/* Small parts of the program: amounts as it shows them, and the file that it writes. */
+/* Small parts of the program: formatted amounts, and the output file. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -50,7 +50,7 @@ TEST(seconds_are_shown_as_long_as_they_are)
     check_amount(format_seconds, 3725.9, "62 min 05 s");
 }
 
-/* What is printed where a standard stream is closed would be written to the file. */
+/* If a standard stream were closed the file could get its descriptor, and messages would be written to the file. */
 TEST(a_file_has_no_descriptor_of_a_standard_stream)
 {
     int status;
@@ -73,7 +73,7 @@ TEST(a_file_has_no_descriptor_of_a_standard_stream)
 
 /* ---- A file that is written to in place -------------------------------------------------------------------------- */
 
-static size_t copied_at_once, copies_left; /* of sendfile: bytes, and calls until it finds an end */
+static size_t copied_at_once, copies_left; /* of sendfile: bytes for each call; calls before it finds the end */
 
 ssize_t __real_sendfile(int to, int from, off_t *at, size_t bytes);
 ssize_t __wrap_sendfile(int to, int from, off_t *at, size_t bytes);

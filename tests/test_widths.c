@@ -1,5 +1,5 @@
-/* Programs built for the width of the rows, once rows of that width have come often enough: each width and element type
- * in a pool of its own, and other widths beside it. Who needs one waits for it (ROWPOOL_BUILD_WAIT). */
+/* Programs specialised for a row width, built once rows of that width have come often enough: each width and element
+ * type in a pool of its own, mixed with other widths. The maps wait for the builds (ROWPOOL_BUILD_WAIT). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #include "sched/pool.h"
 #include "support.h"
 
-enum { MOST_ROWS = 20011, RANGES = 6 }; /* four of which are counted abreast */
+enum { MOST_ROWS = 20011, RANGES = 6 }; /* the kernel counts four ranges at a time */
 
 static rowpool *open_pool(void)
 {
@@ -41,7 +41,7 @@ static size_t wrong_in_rows(rowpool *pool, rowpool_rows rows, size_t n_ranges)
     return wrong;
 }
 
-/* The program for a width; NULL: nobody has asked for it. */
+/* The program for a width; NULL: not requested. */
 static rp_cl_program *program_of(const rp_cl_device *device, size_t width)
 {
     rp_cl_program *program = device->programs;
@@ -65,7 +65,7 @@ static size_t wrong_counts(rowpool *pool, rowpool_dtype dtype, void *data, size_
 
 static size_t checked; /* widths and types since the test began */
 
-/* Where each test ends. */
+/* Prints the number of cases since the test began, and resets it. */
 static void conclude(void)
 {
     size_t n = checked;
@@ -97,7 +97,7 @@ static void check_width(rowpool_dtype dtype, size_t width)
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += RANGES - 1)
             wrong += wrong_counts(pool, dtype, data, counts[i], width, n_ranges);
-    /* The kernel in question was there, and other widths still go well beside it. */
+    /* The kernel was built, and other widths still work beside it. */
     assert_int_equal(program_of(device, width)->state, RP_CL_BUILT);
     for (size_t other = 1; other < width; other += 3)
         wrong += wrong_counts(pool, dtype, data, 500, other, 1);
@@ -115,7 +115,7 @@ TEST(every_dtype)
     conclude();
 }
 
-/* About the lines of memory and the words of bits. */
+/* Near the size of a cache line and the bits of a word. */
 TEST(widths_of_other_dtypes)
 {
     check_width(ROWPOOL_INT8, 63);
@@ -136,8 +136,8 @@ TEST(many_widths)
 
 /* ---- Rows whose elements all count: nothing that adds up narrow may overflow ------------------------------------- */
 
-/* Lengths about those at which a kernel goes on to the next vector, line, byte, word, lane or slice; between any two of
- * them so many empty rows that most are short ones. */
+/* Lengths around those at which a kernel moves on to the next vector, line, byte, word, lane or slice. EMPTY_BETWEEN
+ * empty rows between any two of them make most rows short. */
 enum { EMPTY_BETWEEN = 40 };
 static const size_t lengths[] = {1,    3,    4,    5,    7,    8,     9,     15,    16,   17,   23,   24,
                                  31,   32,   33,   56,   57,   58,    63,    64,    65,   111,  112,  113,
@@ -151,7 +151,7 @@ static void check_full_rows(rowpool_dtype dtype, size_t empty_between)
     static int64_t offsets[ROWS + 1];
     rowpool *pool = open_pool();
     size_t count = 0, wrong = 0;
-    offsets[0] = 1; /* off the alignment of vectors */
+    offsets[0] = 1; /* misaligned for vectors */
     for (size_t i = 0; i < COUNT_OF(lengths); i++)
         for (size_t empty = 0; empty <= empty_between; empty++, count++)
             offsets[count + 1] = offsets[count] + (empty == 0 ? (int64_t)lengths[i] : 0);
@@ -185,7 +185,7 @@ TEST(full_rows)
     conclude();
 }
 
-/* Rows count towards their own width, and a width that does not build goes without: no other suffers. */
+/* Rows count towards their own width only; a width that fails to build falls back without affecting the others. */
 TEST(a_width_is_built_when_it_pays)
 {
     rowpool *pool = open_pool();
@@ -219,7 +219,7 @@ static size_t windows, unaligned;
 cl_mem __real_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code);
 cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code);
 
-/* The linker leads rowpool's calls here. */
+/* The linker redirects rowpool's calls here. */
 cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code)
 {
     if (flags == (CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR)) {
@@ -229,7 +229,7 @@ cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size
     return __real_clCreateBuffer(context, flags, size, host, code);
 }
 
-/* Drivers copy a window that begins elsewhere, and need twice the memory. */
+/* Drivers copy a window that begins at another address, which needs twice the memory. */
 TEST(windows_begin_where_drivers_do_not_copy)
 {
     enum { COUNT = 300, WIDTH = 7, MOST_SHIFT = 40 };

@@ -1,5 +1,5 @@
-/* Functions of the user's in worker processes: how they die and what becomes of the map, rowpool_apply, initialisers,
- * rowpool_terminate, libraries loaded late. Only what rowpool.h says is used, and what /proc shows. */
+/* Row functions in worker processes: how they die and what becomes of the map, rowpool_apply, initialisers,
+ * rowpool_terminate, libraries loaded late. Uses only what rowpool.h says and what /proc shows. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,18 +20,18 @@
 
 /* ---- What is shared with the workers ---------------------------------------------------------------------------- */
 
-/* In memory from rowpool_alloc, which is there before any pool is opened: a worker inherits it at the same address. */
+/* In memory from rowpool_alloc, allocated before any pool is opened: workers inherit it at the same address. */
 typedef struct {
-    atomic_bool done;   /* what happens once only has happened */
+    atomic_bool done;   /* something that happens only once has happened */
     atomic_uint begun;  /* functions begun */
     atomic_uint inits;  /* initialisers begun */
-    atomic_bool hold;   /* functions wait as long as it is set */
-    atomic_uint worked; /* rows that the function of the timeouts has been through */
+    atomic_bool hold;   /* functions wait while it is set */
+    atomic_uint worked; /* rows processed by the function of the timeout tests */
 } control;
 
 enum { CONTROLS = 64 };
-static control *controls; /* one for each of what runs at the same time */
-static char *forbidden;   /* a page that may not be touched */
+static control *controls; /* one for each concurrent run */
+static char *forbidden;   /* a page that may not be accessed */
 
 static control *fresh_control(size_t i)
 {
@@ -79,7 +79,7 @@ static const char *const every_device[] = {"fork", "host", "auto"};
 
 /* ---- What must not be left behind ------------------------------------------------------------------------------- */
 
-/* A worker that has just died may take a moment to be noticed. */
+/* It may take a moment until a worker's death is noticed. */
 static void await_no_zombie(void)
 {
     while (test_has_zombie())
@@ -91,7 +91,7 @@ static void await_no_zombie(void)
 typedef enum { EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, DEEDS } deed;
 
 static const struct {
-    const char *name, *how; /* what the message says of it */
+    const char *name, *how; /* how: the text in the message */
 } deeds[DEEDS] = {
     [EXIT_0] = {"exit 0", "ended with exit status 0"},
     [EXIT_1] = {"exit 1", "ended with exit status 1"},
@@ -126,7 +126,7 @@ static void commit(deed what)
 typedef enum { INITIALISER, FIRST_ROW, MID_ROW, AFTER_RESULT, APPLY, MOMENTS } moment;
 static const char *const moments[MOMENTS] = {"initialiser", "first row", "mid row", "after the result", "apply"};
 
-/* What is to happen, and when. */
+/* What a function does, and when. */
 typedef struct {
     deed what;
     moment when;
@@ -224,7 +224,7 @@ static void set_bad(answers *a, size_t row, bool bad)
 
 static rowpool_status run_answers(rowpool *pool, answers *a, rowpool_error *error)
 {
-    a->call.inputs = &a->rows; /* here: a may have been moved */
+    a->call.inputs = &a->rows; /* here, since `a` may have been moved */
     memset(a->results, 0xee, a->rows.count * sizeof *a->results);
     return rowpool_map(pool, &a->call, error);
 }
@@ -254,16 +254,16 @@ static void assert_answers_ok(rowpool *pool, answers *a)
 
 /* ---- The death matrix ------------------------------------------------------------------------------------------- */
 
-/* What became of one plan, on a pool of its own. Without assertions: it may run in a thread. */
+/* The outcome of one plan on its own pool. Without assertions, since it may run in a thread. */
 typedef struct {
     plan plan;
-    rowpool_error error; /* of the map, or the apply */
+    rowpool_error error; /* of the map or the apply */
     rowpool_status status, again;
     rowpool_error again_error;
-    size_t row; /* the bad one */
+    size_t row; /* the bad row */
     tally tally, tally_again;
     uint32_t applied;
-    unsigned times; /* that the applied function was begun */
+    unsigned times; /* how often the applied function began */
     double seconds;
 } outcome;
 
@@ -271,7 +271,7 @@ enum { MATRIX_ROWS = 600, FEW_ROWS = 6 };
 
 static void run_rows(outcome *o, rowpool *pool)
 {
-    /* A worker that stops itself takes seconds to be noticed: no search among rows then. */
+    /* A stopped worker is noticed after seconds: few rows, one in each chunk, so that no row is searched for. */
     size_t count = o->plan.what == STOP ? FEW_ROWS : MATRIX_ROWS, chunk = o->plan.what == STOP ? 1 : 150;
     answers a = answers_make(count, 2, &o->plan, chunk);
     o->row = o->plan.when == FIRST_ROW ? 0 : o->plan.when == MID_ROW ? count / 2 + 1 : count - 1;
@@ -279,7 +279,7 @@ static void run_rows(outcome *o, rowpool *pool)
     o->status = run_answers(pool, &a, &o->error);
     o->tally = count_answers(&a);
     set_bad(&a, o->row, false);
-    o->plan.once = true; /* for the initialiser: it has happened */
+    o->plan.once = true; /* for the initialiser: it has acted already */
     atomic_store(&o->plan.control->done, true);
     o->again = run_answers(pool, &a, &o->again_error);
     o->tally_again = count_answers(&a);
@@ -300,7 +300,7 @@ static void *run_plan(void *argument)
 {
     outcome *o = argument;
     rowpool *pool;
-    /* The initialiser sees the plan as it is when the worker is forked. */
+    /* Workers see the plan as it is when they are forked. */
     rowpool_options options = {
         .size = sizeof options, .device = "fork", .workers = 2, .init = act_in_initialiser, .init_argument = &o->plan};
     double begin = now();
@@ -360,7 +360,7 @@ TEST(every_way_to_die_at_every_moment)
     pthread_t threads[2 * MOMENTS];
     size_t n = 0, threaded = 0;
     memset(outcomes, 0, sizeof outcomes);
-    for (int stop = 1; stop >= 0; stop--) /* those that take seconds, all at the same time; then the others */
+    for (int stop = 1; stop >= 0; stop--) /* first those that take seconds, all concurrently; then the others */
         for (int what = stop ? STOP : 0; what < (stop ? DEEDS : STOP); what++)
             for (int when = 0; when < MOMENTS; when++)
                 for (int once = 0; once < 2; once++, n++) {
@@ -377,7 +377,7 @@ TEST(every_way_to_die_at_every_moment)
     assert_false(test_has_child());
 }
 
-/* A result of the initialiser is an exit status. */
+/* What an initialiser returns becomes the exit status. */
 static int return_argument(void *argument)
 {
     return *(const int *)argument;
@@ -400,7 +400,7 @@ TEST(an_initialiser_that_fails_is_reported)
         uint32_t one = 0;
         assert_refused(rowpool_apply(pool, apply_plan, &harmless, sizeof harmless, &one, sizeof one, &error),
                        ROWPOOL_ESYSTEM, error, cases[i].how);
-        result = 0; /* and the pool is usable as soon as it does not fail any more */
+        result = 0; /* the pool is usable as soon as the initialiser succeeds */
         assert_answers_ok(pool, &a);
         rowpool_close(pool);
         answers_free(&a);
@@ -434,7 +434,7 @@ TEST(deaths_leave_nothing_behind)
         }
     }
     assert_int_equal(test_count_descriptors(), descriptors);
-    assert_in_range(test_count_mappings(), 0, mappings + 2); /* the C library's arenas come and go */
+    assert_in_range(test_count_mappings(), 0, mappings + 2); /* the C library's arenas vary */
 }
 
 /* The same within one pool. */
@@ -448,7 +448,7 @@ TEST(deaths_do_not_pile_up_in_a_pool)
     set_bad(&a, 0, true);
     for (size_t i = 0; i < cycles; i++) {
         rowpool_error error;
-        p.what = (deed)(i % STOP); /* nothing is ever done in between */
+        p.what = (deed)(i % STOP); /* no map succeeds in between */
         assert_refused(run_answers(pool, &a, &error), ROWPOOL_EWORKER, error, deeds[p.what].how);
         await_no_zombie();
         if (i == 1) {
@@ -484,7 +484,7 @@ TEST(one_bad_row_among_many_is_named)
             set_bad(&a, positions[i], true);
             snprintf(row, sizeof row, "%s while it had row %zu", deeds[p.what].how, positions[i]);
             assert_refused(run_answers(pool, &a, &error), ROWPOOL_EWORKER, error, row);
-            assert_string_equal(strstr(error.message, row), row); /* and nothing after it */
+            assert_string_equal(strstr(error.message, row), row); /* and no text after it */
             assert_int_equal(count_answers(&a).right, MANY - 1);
             set_bad(&a, positions[i], false);
         }
@@ -504,7 +504,7 @@ static void answer_byte(const rowpool_row *row, size_t index, const void *argume
     *(uint8_t *)result = (uint8_t)(value + 1);
 }
 
-/* Short rows, many of them in a chunk: the search has the most steps, and with one worker none succeeds in between. */
+/* A chunk of many short rows: the longest search, and with one worker no task succeeds in between. */
 TEST(one_bad_row_in_the_largest_of_chunks)
 {
     enum { ROWS = 4 << 20 };
@@ -535,7 +535,7 @@ TEST(one_bad_row_in_the_largest_of_chunks)
     free(results);
 }
 
-/* How many rows the message says have no result: "in all, N rows". */
+/* How many rows have no result, according to the message: "in all, N rows". */
 static size_t rows_lost(const rowpool_error *error)
 {
     const char *text = strstr(error->message, "in all, ");
@@ -582,7 +582,7 @@ static void check_mostly_bad(size_t every, size_t chunk_rows)
     print_message("  each %zu bad, chunks of %zu: %.1f s, %zu rows right: %s\n", every, chunk_rows, now() - begin,
                   t.right, error.message);
     assert_int_equal(t.wrong, 0);
-    assert_true(rows_lost(&error) >= MANY - t.right - chunk_rows); /* of a lost chunk some were written */
+    assert_true(rows_lost(&error) >= MANY - t.right - chunk_rows); /* a lost chunk may have written some */
     assert_true(rows_lost(&error) >= (MANY + every - 1) / every);
     for (size_t i = 0; i < MANY; i += every)
         set_bad(&a, i, false);
@@ -652,7 +652,7 @@ TEST(a_stream_passes_over_rows_that_kill)
 
 /* ---- One function in a worker process --------------------------------------------------------------------------- */
 
-/* The process, as far as there is room, then the argument's bytes changed by their place. */
+/* The result: the process id, as far as it fits, then the argument's bytes, each changed by its position. */
 static void mix(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     unsigned char *bytes = result;
@@ -728,7 +728,7 @@ TEST(apply_runs_once)
     }
 }
 
-/* However often in a row. */
+/* However often it is repeated. */
 TEST(apply_runs_at_most_once_when_it_dies)
 {
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
@@ -822,7 +822,7 @@ TEST(apply_without_waiting)
         assert_int_equal(atomic_load(&c.control->begun), 1);
         rowpool_job_release(job);
 
-        /* Detached, and dying. */
+        /* Detached, and the worker dies. */
         plan p = {.what = SEGFAULT, .when = APPLY, .control = fresh_control(0)};
         n = (notice){.pool = pool};
         assert_ok(rowpool_apply_async(pool, apply_plan, &p, sizeof p, result, sizeof result, notify, &n, NULL, &error),
@@ -861,7 +861,7 @@ TEST(many_applies_at_once)
     rowpool_close(pool);
 }
 
-/* A worker has two applies; the others wait for it, the last of them before they begin at all. */
+/* A worker is sent two applies and the others wait; the last of them time out before they begin. */
 TEST(an_apply_whose_time_is_up_does_not_run)
 {
     enum { JOBS = 12, SENT = 2 };
@@ -934,8 +934,8 @@ TEST(apply_refuses_what_is_wrong)
     rowpool_close(pool);
 }
 
-/* exit() in a worker is the worker's end alone: neither handlers of the application or of a driver run there, nor is what
- * the application has not written yet written twice. */
+/* exit() in a worker only ends the worker: it runs no handler of the application or a driver, and the application's
+ * buffered output is not written twice. */
 static void exit_properly(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     (void)argument_size;
@@ -944,7 +944,7 @@ static void exit_properly(const void *argument, size_t argument_size, void *resu
     exit(*(const int *)argument);
 }
 
-static control *at_exit; /* NULL: what comes is the test's own end */
+static control *at_exit; /* NULL: the test itself exits */
 
 static void note_exit(void)
 {
@@ -983,7 +983,7 @@ TEST(a_function_may_call_exit)
 
 /* ---- No standard streams ---------------------------------------------------------------------------------------- */
 
-/* Standard streams of this process that are open, and of which it cannot be a driver that opened them. */
+/* The number of this process's standard streams that were opened by the library and not by a driver. */
 static int count_kept_low(void)
 {
     static const char *const kinds[] = {"/memfd:rowpool", "socket:", "pipe:", "anon_inode:", "mem", "trace"};
@@ -1015,7 +1015,7 @@ static int count_in_process(void *argument, int pipe)
     return n;
 }
 
-/* Whether the standard error of a child, the helper program, is /dev/null: a driver's words go there. */
+/* Whether the standard error of a child, the helper program, is /dev/null: drivers write there. */
 static bool child_has_nowhere(pid_t child)
 {
     char name[32], target[16] = "";
@@ -1042,7 +1042,8 @@ static bool children_have_nowhere(void)
     return all;
 }
 
-/* Everything that needs descriptors, and after each of them how many are out of place: the parts of the answer. */
+/* Uses everything that needs descriptors; adds up a digit for each step, the number of misplaced descriptors after it.
+ */
 static int use_descriptors(const char *device)
 {
     const rowpool_options options = {.size = sizeof options, .device = device, .workers = 2};
@@ -1083,7 +1084,7 @@ static int use_descriptors(const char *device)
     return 0;
 }
 
-/* What such a program prints must not be written over rows, or to a worker. */
+/* What such a program prints must not end up in rows or at a worker. */
 TEST(standard_streams_that_are_closed_stay_so)
 {
 #if defined(__SANITIZE_THREAD__)
@@ -1133,14 +1134,14 @@ static const rowpool_function sleeping = {.size = sizeof sleeping,
 typedef struct {
     rowpool *pool;
     control *control;
-    size_t count; /* 0: an apply instead */
+    size_t count; /* 0: an apply */
     uint32_t results[64];
     rowpool_job *job;
     rowpool_status status;
     rowpool_error error;
 } sleeper;
 
-/* Begins a map, or an apply, that ends no sooner than it is let; as a job, or here. */
+/* Runs a map or an apply that waits in the function while `hold` is set; as a job or synchronously. */
 static void sleep_in_map(sleeper *s, bool as_job)
 {
     counted c = {s->control, ""};
@@ -1168,7 +1169,7 @@ static void *sleep_in_thread(void *argument)
     return NULL;
 }
 
-/* One thread's map or apply, and jobs, of which most only wait for a worker. */
+/* One thread runs a map or an apply; jobs follow, most of which wait for a worker. */
 static void check_terminate(rowpool *pool, const size_t *counts, size_t n)
 {
     sleeper sleepers[8];
@@ -1187,7 +1188,7 @@ static void check_terminate(rowpool *pool, const size_t *counts, size_t n)
         await_begun(c, 1);
     }
     await_begun(c, n < 2 ? 1 : 2);
-    assert_ok(rowpool_terminate(pool, &error), error); /* nothing else ends what is held */
+    assert_ok(rowpool_terminate(pool, &error), error); /* nothing else ends the functions that wait */
     pthread_join(thread, NULL);
     for (size_t i = 0; i < n; i++) {
         sleeper *s = &sleepers[i];
@@ -1211,7 +1212,7 @@ TEST(terminate_ends_maps_that_never_would)
     static const size_t one[] = {1}, many[] = {40}, applies[] = {0, 0, 0, 0, 0}, all[] = {40, 0, 1, 40, 0, 40, 1, 40};
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
         if (strcmp(every_device[d], "host") == 0)
-            continue; /* it cannot run these */
+            continue; /* it does not run applies */
         rowpool *pool = open_pool(every_device[d]);
         check_terminate(pool, one, COUNT_OF(one));
         check_terminate(pool, many, COUNT_OF(many));
@@ -1234,8 +1235,8 @@ static int end_at_once(size_t row, size_t rows, const void *results, void *paylo
     return 1;
 }
 
-/* A map and an apply each that are cancelled and whose time is up, and a stream whose callback has had enough: what
- * never ends is ended with its worker, so that close does not wait for ever. */
+/* A map and an apply that are cancelled, the same that time out, and a stream whose callback ends it: functions that
+ * never return are killed with their workers, so that close does not hang. */
 TEST(a_function_that_nobody_wants_is_ended)
 {
     enum { SLEEPERS = 4 };
@@ -1276,7 +1277,7 @@ TEST(a_function_that_nobody_wants_is_ended)
     assert_false(test_has_child());
 }
 
-/* In this process nothing can end a function: what was asked for holds once it returns. */
+/* Nothing can interrupt a function in this process: a cancel takes effect when it returns. */
 TEST(on_the_host_a_function_comes_to_its_end)
 {
     rowpool *pool = open_pool("host");
@@ -1312,7 +1313,7 @@ TEST(on_the_host_a_function_comes_to_its_end)
     rowpool_close(pool);
 }
 
-/* Nothing is done in between: what is lost by termination is nobody's fault. */
+/* No map succeeds in between: workers lost by termination do not count as failures. */
 TEST(terminate_again_and_again)
 {
     const unsigned times = 40;
@@ -1334,13 +1335,13 @@ TEST(terminate_again_and_again)
         if (i == 1)
             descriptors = test_count_descriptors();
     }
-    /* One lost each time would be twice as many; how many workers are there again is a matter of the moment. */
+    /* One leaked each time would be twice as many; how many workers have restarted varies. */
     assert_in_range(test_count_descriptors(), 0, descriptors + times / 2);
     rowpool_close(pool);
     assert_false(test_has_child());
 }
 
-/* Terminated at any moment, a call ends: as usual, or cancelled. */
+/* If the pool is terminated at any moment a call ends with success or as cancelled. */
 typedef struct {
     rowpool *pool;
     size_t ok, cancelled, other;
@@ -1442,12 +1443,12 @@ TEST(terminate_with_nothing_to_end)
 
 /* ---- Initialisers ----------------------------------------------------------------------------------------------- */
 
-static int set_up; /* by the initialiser, in each worker */
+static int set_up; /* set by the initialiser in each worker */
 
 static int set_up_worker(void *argument)
 {
     const plan *p = argument;
-    pause_ms(20); /* rows come meanwhile */
+    pause_ms(20); /* rows arrive meanwhile */
     set_up++;
     atomic_fetch_add(&p->control->inits, 1);
     return 0;
@@ -1510,19 +1511,19 @@ TEST(the_initialiser_runs_once_in_each_worker)
     rowpool *pool = open_with("fork", 3, set_up_worker, &p);
     check_set_up(pool, results);
     await_inits(p.control, 3);
-    for (unsigned i = 1; i <= 5; i++) { /* and in one that takes another's place */
+    for (unsigned i = 1; i <= 5; i++) { /* and in a replacement */
         kill(results[0].pid, SIGKILL);
         pid_t before = results[0].pid;
         while (kill(before, 0) == 0)
-            pause_ms(2); /* until it is noticed: workers are replaced by the next map */
+            pause_ms(2); /* until it is noticed: the next map replaces workers */
         check_set_up(pool, results);
         await_inits(p.control, 3 + i);
         for (size_t k = 0; k < SEEN; k++)
             assert_true(results[k].pid != before);
     }
-    assert_int_equal(set_up, 0); /* here */
+    assert_int_equal(set_up, 0); /* in this process */
     rowpool_close(pool);
-    assert_int_equal(atomic_load(&p.control->inits), 8); /* no more than these */
+    assert_int_equal(atomic_load(&p.control->inits), 8); /* no further ones */
 }
 
 TEST(the_initialiser_runs_in_processes_only)
@@ -1565,18 +1566,18 @@ TEST(an_initialiser_that_never_ends)
 {
     plan p = {.control = fresh_control(0)};
     atomic_store(&p.control->hold, true);
-    rowpool *pool = open_with("fork", 2, sleep_in_initialiser, &p); /* does not wait for it */
+    rowpool *pool = open_with("fork", 2, sleep_in_initialiser, &p); /* does not wait for the initialiser */
     sleeper s = {.pool = pool, .control = fresh_control(1), .count = 10};
     pthread_t thread;
     rowpool_error error;
     assert_int_equal(pthread_create(&thread, NULL, sleep_in_thread, &s), 0);
     await_begun(p.control, 2);
-    do { /* until the map is under way, and so ended */
+    do { /* until the map has begun and was ended */
         assert_ok(rowpool_terminate(pool, &error), error);
         pause_ms(5);
     } while (pthread_tryjoin_np(thread, NULL) != 0);
     assert_int_equal(s.status, ROWPOOL_ECANCELED);
-    rowpool_close(pool); /* does not wait for it either */
+    rowpool_close(pool); /* does not wait for the initialiser either */
     assert_false(test_has_child());
 }
 
@@ -1647,7 +1648,7 @@ TEST(a_library_loaded_after_the_pool_was_opened)
     assert_false(test_has_child());
 }
 
-/* While workers have something else to do. */
+/* While workers are busy. */
 TEST(a_library_loaded_while_a_map_runs)
 {
     rowpool *pool = open_pool("fork");
@@ -1712,7 +1713,7 @@ TEST(a_map_ends_when_its_time_is_up)
         }
         unsigned worked = atomic_load(&c->worked);
         assert_true(worked < ROWS);
-        if (worked == 0) { /* a busy machine */
+        if (worked == 0) { /* the machine is busy: try again with more time */
             call.timeout_ms *= 2;
             async--;
             continue;
@@ -1728,7 +1729,7 @@ TEST(a_map_ends_when_its_time_is_up)
         a.call.timeout_ms = INT_MAX;
         assert_answers_ok(pool, &a);
         answers_free(&a);
-        assert_int_equal(atomic_load(&c->worked), worked); /* nothing went on behind the caller's back */
+        assert_int_equal(atomic_load(&c->worked), worked); /* nothing runs on after the call has returned */
     }
     rowpool_close(pool);
 }
@@ -1747,7 +1748,7 @@ typedef struct {
     pid_t pid;
 } scaled;
 
-/* Of int32 rows, float64 rows and uint8 rows: sums, weighted. */
+/* Weighted sums of int32 rows, float64 rows and uint8 rows. */
 static void scale_rows(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     const scale *by = arguments;
@@ -1850,7 +1851,8 @@ TEST(zipped_inputs_with_argument_structs)
         check_zip(z, false);
         call.allow_host = true;
         memset(z->results, 0, sizeof z->results);
-        assert_ok(rowpool_map(fork_pool, &call, &error), error); /* fork was asked for: it is used */
+        /* fork was named: the workers do it even though it is small */
+        assert_ok(rowpool_map(fork_pool, &call, &error), error);
         check_zip(z, false);
         memset(z->results, 0, sizeof z->results);
         assert_ok(rowpool_map(host_pool, &call, &error), error);
@@ -1899,13 +1901,14 @@ TEST(small_maps_stay_out_of_this_process)
 
 int main(void)
 {
-    alarm((unsigned)test_setting("ROWPOOL_TEST_SECONDS", 600)); /* never a hang */
+    alarm((unsigned)test_setting("ROWPOOL_TEST_SECONDS", 600)); /* a hang is a failure */
     controls = rowpool_alloc(CONTROLS * sizeof *controls, NULL);
     forbidden = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (controls == NULL || forbidden == MAP_FAILED)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(standard_streams_that_are_closed_stay_so), /* its children are the first to use OpenCL */
+        /* first: its children use OpenCL before this process does */
+        cmocka_unit_test(standard_streams_that_are_closed_stay_so),
         cmocka_unit_test(every_way_to_die_at_every_moment),
         cmocka_unit_test(an_initialiser_that_fails_is_reported),
         cmocka_unit_test(deaths_leave_nothing_behind),

@@ -213,7 +213,7 @@ typedef struct notification {
     struct notification *next;
 } notification;
 
-static _Atomic(notification *) kept_back;
+static _Atomic(notification *) delayed;
 
 static void pass_on(notification *passed)
 {
@@ -230,8 +230,8 @@ static void CL_CALLBACK notify_failed(cl_event event, cl_int status, void *data)
         pass_on(passed);
         return;
     }
-    passed->next = atomic_load(&kept_back);
-    while (!atomic_compare_exchange_weak(&kept_back, &passed->next, passed))
+    passed->next = atomic_load(&delayed);
+    while (!atomic_compare_exchange_weak(&delayed, &passed->next, passed))
         ;
 }
 
@@ -239,7 +239,7 @@ static CL_API_ENTRY cl_int CL_API_CALL set_callback(cl_event event, cl_int type,
                                                     void(CL_CALLBACK *notify)(cl_event, cl_int, void *), void *data)
 {
     if (!atomic_load(&faults->late))
-        for (notification *late = atomic_exchange(&kept_back, NULL), *after; late != NULL; late = after) {
+        for (notification *late = atomic_exchange(&delayed, NULL), *after; late != NULL; late = after) {
             after = late->next;
             pass_on(late);
         }

@@ -15,7 +15,7 @@
 typedef struct {
     char what[64], device[24];
     rowpool *pool;
-    size_t most; /* max elements of a case: tiny chunks are slow */
+    size_t max_elements; /* max elements of a case: tiny chunks are slow */
 } test_pool;
 
 /* Opens pools on the devices that the program's arguments name, in the syntax of ROWPOOL_DEVICE; without arguments, on
@@ -29,8 +29,8 @@ const test_pool *test_pool_at(size_t i);
 
 /* test_pool_fits: whether a case of this size suits the pool. test_pool_due: whether to run this fixed case; after
  * test_pools_again the next one always runs. */
-bool test_pool_fits(const test_pool *asked, size_t elements);
-bool test_pool_due(const test_pool *asked, size_t elements);
+bool test_pool_fits(const test_pool *target, size_t elements);
+bool test_pool_due(const test_pool *target, size_t elements);
 void test_pools_again(void);
 bool test_dtype_due(rowpool_dtype dtype);
 rowpool_dtype test_dtype_turn(size_t turn); /* cycles through the dtypes that are due */

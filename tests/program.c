@@ -11,12 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- Running the program ---------------------------------------------------------------------------------------- */
+/* ---- Running the program ----------------------------------------------------------------------------------------- */
 
 static char program[PATH_MAX];
 static char folder[] = "/tmp/rowpool-test-program-XXXXXX"; /* the working directory of every run */
 
-const circumstances USUAL = {.standard_input = -1, .standard_output = -1, .standard_error = -1};
+const circumstances DEFAULTS = {.standard_input = -1, .standard_output = -1, .standard_error = -1};
 
 const circumstances DEFAULT_DEVICE = {.standard_input = -1,
                                       .standard_output = -1,
@@ -91,7 +91,7 @@ void release(outcome *result)
     free(result->err);
 }
 
-/* ---- Judging a run ---------------------------------------------------------------------------------------------- */
+/* ---- Checking a run ---------------------------------------------------------------------------------------------- */
 
 void show(const outcome *result, int line)
 {
@@ -124,7 +124,7 @@ void check_refuses(outcome result, int exit_status, const char *begin, const cha
     release(&result);
 }
 
-void check_tells(const char *text, const char *part)
+void check_contains(const char *text, const char *part)
 {
     if (strstr(text, part) == NULL)
         fail_msg("'%s' is missing in:\n%s", part, text);
@@ -159,7 +159,7 @@ void assert_no_output(const char *path)
     assert_int_equal(leftovers(), 0);
 }
 
-/* ---- Making files ----------------------------------------------------------------------------------------------- */
+/* ---- Making files ------------------------------------------------------------------------------------------------ */
 
 void write_file(const char *path, const void *bytes, size_t size)
 {
@@ -187,13 +187,13 @@ void write_npy(const char *path, const char *descr, bool fortran, const char *sh
     assert_int_equal(fclose(file), 0);
 }
 
-/* ---- The folder ------------------------------------------------------------------------------------------------- */
+/* ---- The folder -------------------------------------------------------------------------------------------------- */
 
 int enter_folder(__attribute__((unused)) void **state)
 {
     const char *given = getenv("ROWPOOL_PROGRAM");
     if (given == NULL || realpath(given, program) == NULL) {
-        print_error("ROWPOOL_PROGRAM names no program\n");
+        print_error("ROWPOOL_PROGRAM must name the program\n");
         return -1;
     }
     if (mkdtemp(folder) == NULL || chdir(folder) != 0)

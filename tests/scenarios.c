@@ -13,7 +13,7 @@
 #include "longest_run.h"
 #include "support.h"
 
-/* ---- Data --------------------------------------------------------------------------------------------------------- */
+/* ---- Data -------------------------------------------------------------------------------------------------------- */
 
 /* What the scenarios run on. The data are made once, from small numbers whose results are known. */
 enum {
@@ -88,7 +88,7 @@ void test_scenarios_end(void)
     unlink(file);
 }
 
-/* ---- What must come out ------------------------------------------------------------------------------------------- */
+/* ---- Expected results -------------------------------------------------------------------------------------------- */
 
 static const int32_t *row_of(const rowpool_rows *rows, size_t row, size_t *width)
 {
@@ -267,7 +267,7 @@ static test_verdict cancel(test_attempt *a)
                           ended && (status == ROWPOOL_ECANCELED || counts_are_right(&dense, counts, 1))};
 }
 
-/* ---- Ends in the middle ------------------------------------------------------------------------------------------- */
+/* ---- Maps that are ended early ----------------------------------------------------------------------------------- */
 
 typedef struct {
     uint32_t counts[ROWS];
@@ -356,7 +356,7 @@ static test_verdict count_in_time(test_attempt *a, const rowpool_rows *rows, int
     return (test_verdict){status, counts_are_right(rows, counts, 1)};
 }
 
-/* ---- Worker processes --------------------------------------------------------------------------------------------- */
+/* ---- Worker processes -------------------------------------------------------------------------------------------- */
 
 /* A plain C function, for worker processes and the calling thread. */
 static void sum_row(const rowpool_row *row, size_t index, const void *arguments, void *result)
@@ -436,9 +436,9 @@ static test_verdict out_of_time(test_attempt *a)
     return count_in_time(a, &rows, 1);
 }
 
-/* ---- The rest of the interface ------------------------------------------------------------------------------------ */
+/* ---- The rest of the API ----------------------------------------------------------------------------------------- */
 
-static int say_and_end(void *argument, int descriptor)
+static int write_and_end(void *argument, int descriptor)
 {
     (void)argument;
     return write(descriptor, "done", 4) == 4 ? 3 : 4;
@@ -448,18 +448,18 @@ static test_verdict process(test_attempt *a)
 {
     rowpool_process *child = NULL;
     rowpool_process_state state = {0};
-    char said[8] = "";
-    rowpool_status status = rowpool_process_start(&child, say_and_end, NULL, NULL, &a->error);
+    char verdict[8] = "";
+    rowpool_status status = rowpool_process_start(&child, write_and_end, NULL, NULL, &a->error);
     if (status != ROWPOOL_OK)
         return (test_verdict){status, false};
     size_t bytes = 0;
-    for (ssize_t got; (got = read(rowpool_process_pipe(child), said + bytes, sizeof said - bytes)) > 0;)
+    for (ssize_t got; (got = read(rowpool_process_pipe(child), verdict + bytes, sizeof verdict - bytes)) > 0;)
         bytes += (size_t)got;
     status = rowpool_process_join(child, WAIT_MS, &a->error);
     if (status == ROWPOOL_OK)
         status = rowpool_process_status(child, &state, &a->error);
     rowpool_process_close(child);
-    return (test_verdict){status, bytes == 4 && memcmp(said, "done", 4) == 0 && state.known && state.exit_code == 3};
+    return (test_verdict){status, bytes == 4 && memcmp(verdict, "done", 4) == 0 && state.known && state.exit_code == 3};
 }
 
 static test_verdict memory(test_attempt *a)
@@ -505,11 +505,11 @@ static test_verdict histogram(test_attempt *a)
 
 static test_verdict devices_of(test_attempt *a, rowpool *pool)
 {
-    enum { MOST = 16 };
-    rowpool_device devices[MOST];
+    enum { MAX = 16 };
+    rowpool_device devices[MAX];
     size_t n = 0, host = 0;
-    rowpool_status status = rowpool_devices(pool, devices, MOST, &n, &a->error);
-    for (size_t i = 0; status == ROWPOOL_OK && i < n && i < MOST; i++)
+    rowpool_status status = rowpool_devices(pool, devices, MAX, &n, &a->error);
+    for (size_t i = 0; status == ROWPOOL_OK && i < n && i < MAX; i++)
         host += strcmp(devices[i].index, "host") == 0;
     return (test_verdict){status, host == 1};
 }
@@ -524,17 +524,17 @@ static test_verdict job_descriptor(test_attempt *a)
         return (test_verdict){status, false};
     rowpool_error no_descriptor;
     struct pollfd wait = {.fd = rowpool_job_descriptor(job, &no_descriptor), .events = POLLIN};
-    bool told = wait.fd < 0 || poll(&wait, 1, WAIT_MS) == 1;
+    bool notified = wait.fd < 0 || poll(&wait, 1, WAIT_MS) == 1;
     status = rowpool_job_wait(job, WAIT_MS, &a->error);
     if (status == ROWPOOL_OK && wait.fd < 0) {
         status = no_descriptor.status;
         a->error = no_descriptor;
     }
     rowpool_job_release(job);
-    return (test_verdict){status, told && counts_are_right(&dense, counts, 1)};
+    return (test_verdict){status, notified && counts_are_right(&dense, counts, 1)};
 }
 
-/* ---- The table ---------------------------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
 static test_verdict dense_rows(test_attempt *a)
 {
@@ -620,16 +620,16 @@ static test_verdict twice(test_attempt *a)
 static test_verdict maps_on(test_attempt *a, const rowpool_rows *rows)
 {
     rowpool_data *data;
-    test_verdict said = {rowpool_data_open(&data, a->pool, rows, &a->error), false};
-    if (said.status != ROWPOOL_OK)
-        return said;
-    said = count(a, rowpool_data_rows(data), 1);
-    if (said.status == ROWPOOL_OK && said.right)
-        said = stream(a, rowpool_data_rows(data), ROWPOOL_IN_ORDER, true);
-    if (said.status == ROWPOOL_OK && said.right)
-        said = sum(a, rowpool_data_rows(data));
+    test_verdict verdict = {rowpool_data_open(&data, a->pool, rows, &a->error), false};
+    if (verdict.status != ROWPOOL_OK)
+        return verdict;
+    verdict = count(a, rowpool_data_rows(data), 1);
+    if (verdict.status == ROWPOOL_OK && verdict.right)
+        verdict = stream(a, rowpool_data_rows(data), ROWPOOL_IN_ORDER, true);
+    if (verdict.status == ROWPOOL_OK && verdict.right)
+        verdict = sum(a, rowpool_data_rows(data));
     rowpool_data_close(data);
-    return said;
+    return verdict;
 }
 
 static test_verdict dense_data(test_attempt *a)
@@ -759,12 +759,12 @@ const test_scenario test_scenarios[] = {
 };
 const size_t test_scenario_count = COUNT_OF(test_scenarios);
 
-/* ---- Running one -------------------------------------------------------------------------------------------------- */
+/* ---- Running a scenario ------------------------------------------------------------------------------------------ */
 
 bool test_scenario_is_due(const test_scenario *scenario)
 {
-    const char *asked = getenv("ROWPOOL_TEST_SCENARIO");
-    return asked == NULL || strstr(scenario->name, asked) != NULL;
+    const char *wanted = getenv("ROWPOOL_TEST_SCENARIO");
+    return wanted == NULL || strstr(scenario->name, wanted) != NULL;
 }
 
 test_verdict test_scenario_again(const test_scenario *scenario, test_attempt *attempt)

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- The process ------------------------------------------------------------------------------------------------ */
+/* ---- The process ------------------------------------------------------------------------------------------------- */
 
 /* A shell starts background jobs with SIGINT and SIGQUIT ignored, nohup ignores SIGHUP, and the programs that a test
  * starts would inherit that. */
@@ -26,7 +26,7 @@ __attribute__((constructor)) static void expect_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* ---- Random numbers --------------------------------------------------------------------------------------------- */
+/* ---- Random numbers ---------------------------------------------------------------------------------------------- */
 
 uint64_t test_seed(void)
 {
@@ -76,7 +76,7 @@ size_t test_setting(const char *variable, size_t otherwise)
     return text != NULL && *text != '\0' ? (size_t)strtoull(text, NULL, 10) : otherwise;
 }
 
-/* ---- Elements --------------------------------------------------------------------------------------------------- */
+/* ---- Elements ---------------------------------------------------------------------------------------------------- */
 
 typedef enum { SIGNED_INTEGER, UNSIGNED_INTEGER, IEEE } element_kind;
 
@@ -186,7 +186,7 @@ static uint64_t special_float(test_random *random, rowpool_dtype dtype)
     unsigned fraction = (unsigned)types[dtype].fraction;
     uint64_t infinity = (uint64_t)(2 * types[dtype].bias + 1) << fraction;
     uint64_t sign = test_next(random) << (bits_of(dtype) - 1) & low_bits(bits_of(dtype));
-    uint64_t least_normal = UINT64_C(1) << fraction;
+    uint64_t smallest_normal = UINT64_C(1) << fraction;
     switch (test_below(random, 10)) {
     case 0:
         return sign; /* a zero */
@@ -197,17 +197,17 @@ static uint64_t special_float(test_random *random, rowpool_dtype dtype)
     case 3:
         return sign | infinity | 1; /* a signalling NaN */
     case 4:
-        return sign | infinity | least_normal >> 1; /* the default NaN */
+        return sign | infinity | smallest_normal >> 1; /* the default NaN */
     case 5:
-        return sign | infinity | (test_below(random, least_normal - 1) + 1); /* any NaN */
+        return sign | infinity | (test_below(random, smallest_normal - 1) + 1); /* any NaN */
     case 6:
         return sign | 1; /* the smallest subnormal */
     case 7:
-        return sign | (least_normal - 1); /* the largest subnormal */
+        return sign | (smallest_normal - 1); /* the largest subnormal */
     case 8:
-        return sign | least_normal;
+        return sign | smallest_normal;
     default:
-        return sign | test_below(random, least_normal); /* any subnormal */
+        return sign | test_below(random, smallest_normal); /* any subnormal */
     }
 }
 
@@ -231,7 +231,7 @@ uint64_t test_element(test_random *random, rowpool_dtype dtype)
     }
 }
 
-/* ---- The reference ---------------------------------------------------------------------------------------------- */
+/* ---- The reference ----------------------------------------------------------------------------------------------- */
 
 /* (-1)^negative * size * 2^exponent. */
 static test_place place_of(bool negative, uint64_t size, int exponent)
@@ -330,14 +330,14 @@ size_t test_elements(const rowpool_rows *rows)
 
 void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges, uint64_t *expected)
 {
-    enum { MOST = 256 }; /* ranges */
+    enum { MAX = 256 }; /* ranges */
     static const rowpool_range four_to_eight = {
         {ROWPOOL_NUMBER_I64, {4}}, {ROWPOOL_NUMBER_I64, {8}}, ROWPOOL_CLOSED_BOTH};
     size_t columns = n_ranges != 0 ? n_ranges : 1;
-    test_place lo[MOST], hi[MOST];
+    test_place lo[MAX], hi[MAX];
     if (n_ranges == 0)
         ranges = &four_to_eight;
-    if (columns > MOST)
+    if (columns > MAX)
         abort();
     for (size_t k = 0; k < columns; k++)
         if (!test_place_number(ranges[k].lo, &lo[k]) || !test_place_number(ranges[k].hi, &hi[k]))
@@ -356,7 +356,7 @@ void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n
     }
 }
 
-/* ---- Ranges ----------------------------------------------------------------------------------------------------- */
+/* ---- Ranges ------------------------------------------------------------------------------------------------------ */
 
 rowpool_number test_i64(int64_t value)
 {
@@ -473,7 +473,7 @@ rowpool_range test_range_for(test_random *random, const rowpool_rows *rows)
     return range;
 }
 
-/* ---- Arrays ----------------------------------------------------------------------------------------------------- */
+/* ---- Arrays ------------------------------------------------------------------------------------------------------ */
 
 static void *allocate(size_t bytes)
 {
@@ -489,11 +489,11 @@ static void fill(test_random *random, rowpool_dtype dtype, void *data, size_t n)
     uint64_t few[4];
     for (size_t i = 0; i < COUNT_OF(few); i++)
         few[i] = test_element(random, dtype);
-    unsigned flavour = (unsigned)test_below(random, 3);
+    unsigned choice = (unsigned)test_below(random, 3);
     for (size_t i = 0; i < n; i++) {
-        uint64_t bits = flavour == 0   ? test_small(dtype, (unsigned)test_below(random, 10))
-                        : flavour == 1 ? test_element(random, dtype)
-                                       : few[test_below(random, COUNT_OF(few))];
+        uint64_t bits = choice == 0   ? test_small(dtype, (unsigned)test_below(random, 10))
+                        : choice == 1 ? test_element(random, dtype)
+                                      : few[test_below(random, COUNT_OF(few))];
         test_store(dtype, data, i, bits);
     }
 }
@@ -641,13 +641,13 @@ bool test_counts_right(const test_counts *counts, const uint64_t *expected, cons
     for (const unsigned char *byte = counts->memory; byte < counts->memory + counts->bytes; byte++)
         if ((byte < first || byte >= end) && *byte != GUARD_BYTE) {
             print_case(what, rows, ranges);
-            fprintf(stderr, "a byte %td from the counts was written\n", byte - first);
+            fprintf(stderr, "the guard byte at offset %td was overwritten\n", byte - first);
             return false;
         }
     return true;
 }
 
-/* ---- What must not be left behind ------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------- */
 
 bool test_has_child(void)
 {
@@ -717,7 +717,7 @@ size_t test_count_mappings(void)
     return n;
 }
 
-/* ---- What programs write ---------------------------------------------------------------------------------------- */
+/* ---- Output of programs ------------------------------------------------------------------------------------------ */
 
 int test_open_nameless(void)
 {
@@ -739,7 +739,7 @@ char *test_read_all(int fd)
     return text;
 }
 
-/* ---- Errors ----------------------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
 rowpool_error test_error_fresh(void)
 {
@@ -764,7 +764,7 @@ void test_refused(rowpool_status status, rowpool_status expected, const rowpool_
     if (error->status != expected)
         fail_msg("line %d: the error's status is %d", line, (int)error->status);
     if (strstr(error->message, text) == NULL)
-        fail_msg("line %d: '%s' does not say '%s'", line, error->message, text);
+        fail_msg("line %d: '%s' does not contain '%s'", line, error->message, text);
     if (strchr(error->message, '\n') != NULL)
         fail_msg("line %d: '%s' is more than one line", line, error->message);
 }

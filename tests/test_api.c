@@ -56,7 +56,7 @@ static bool pool_works(rowpool *pool)
     return rowpool_range_count(pool, &digit_rows, NULL, 0, counts, NULL) == ROWPOOL_OK && digits_right(counts);
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------------------------- */
+/* ---- Opening ----------------------------------------------------------------------------------------------------- */
 
 TEST(the_version_is_the_headers)
 {
@@ -65,7 +65,7 @@ TEST(the_version_is_the_headers)
     assert_string_equal(rowpool_version(), text);
 }
 
-TEST(null_is_fine_where_it_says_so)
+TEST(null_is_accepted_where_documented)
 {
     rowpool_close(NULL);
     rowpool_job_release(NULL);
@@ -76,7 +76,7 @@ TEST(null_is_fine_where_it_says_so)
     rowpool_close(pool);
 }
 
-TEST(open_needs_a_place_for_the_handle)
+TEST(open_needs_a_pointer_for_the_handle)
 {
     rowpool_error error;
     assert_refused(rowpool_open(NULL, NULL, &error), ROWPOOL_EINVAL, error, "pool is NULL");
@@ -103,7 +103,7 @@ TEST(options_of_another_size_are_refused)
     }
 }
 
-TEST(device_words_that_mean_nothing_are_refused)
+TEST(unknown_device_words_are_refused)
 {
     static const char *const words[] = {"",
                                         "nonsense",
@@ -131,7 +131,7 @@ TEST(device_words_that_mean_nothing_are_refused)
     }
 }
 
-TEST(a_device_that_is_not_there_is_refused)
+TEST(a_missing_device_is_refused)
 {
     static const char *const words[] = {"9:9", "0:999", "999999:0", "host,9:9", "fork,63:63"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
@@ -150,7 +150,7 @@ static size_t find_devices(rowpool *pool, rowpool_device *found, size_t capacity
     return count;
 }
 
-enum { MOST_DEVICES = 64 };
+enum { MAX_DEVICES = 64 };
 
 static const rowpool_device *device_of(const rowpool_device *found, size_t count, rowpool_device_type type)
 {
@@ -160,10 +160,10 @@ static const rowpool_device *device_of(const rowpool_device *found, size_t count
     return NULL;
 }
 
-TEST(a_type_that_is_not_there_is_refused)
+TEST(a_missing_device_type_is_refused)
 {
-    rowpool_device found[MOST_DEVICES];
-    size_t count = find_devices(NULL, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    size_t count = find_devices(NULL, found, MAX_DEVICES);
     static const struct {
         const char *word;
         rowpool_device_type type;
@@ -213,7 +213,7 @@ TEST(bad_variables_are_refused_by_name)
 }
 
 /* This variable has no option. */
-TEST(a_wrong_kind_of_cpu_is_refused)
+TEST(an_unknown_cpu_variant_is_refused)
 {
     setenv("ROWPOOL_CPU", "nonsense", 1);
     open_refused(NULL, ROWPOOL_EINVAL, "ROWPOOL_CPU is 'nonsense'");
@@ -223,15 +223,15 @@ TEST(a_wrong_kind_of_cpu_is_refused)
     unsetenv("ROWPOOL_CPU");
 }
 
-TEST(variables_hold_where_options_are_zero)
+TEST(variables_apply_where_options_are_zero)
 {
     setenv("ROWPOOL_DEVICE", "fork", 1);
     setenv("ROWPOOL_WORKERS", "3", 1);
     rowpool *pool;
     rowpool_error error;
     assert_ok(rowpool_open(&pool, NULL, &error), error);
-    rowpool_device found[MOST_DEVICES];
-    find_devices(pool, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    find_devices(pool, found, MAX_DEVICES);
     assert_int_equal(found[0].type, ROWPOOL_DEVICE_FORK);
     assert_true(found[0].in_use);
     assert_int_equal(found[0].units, 3);
@@ -255,7 +255,7 @@ TEST(an_empty_variable_is_unset)
     unsetenv("ROWPOOL_CHUNK_BYTES");
 }
 
-/* ---- What a map refuses ----------------------------------------------------------------------------------------- */
+/* ---- What a map refuses ------------------------------------------------------------------------------------------ */
 
 static void never(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
 {
@@ -343,7 +343,7 @@ TEST(wrong_ranges_are_refused)
     rowpool_close(pool);
 }
 
-TEST(counts_out_of_line_are_refused)
+TEST(misaligned_counts_are_refused)
 {
     rowpool *pool = open_pool("host", 0);
     rowpool_error error;
@@ -396,7 +396,7 @@ TEST(a_row_that_uint32_cannot_count_is_refused)
     rowpool_close(pool);
 }
 
-TEST(no_rows_need_nothing)
+TEST(maps_without_rows_need_no_pointers)
 {
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
@@ -426,7 +426,7 @@ TEST(lo_above_hi_is_empty)
     }
 }
 
-/* ---- Jobs ------------------------------------------------------------------------------------------------------- */
+/* ---- Jobs -------------------------------------------------------------------------------------------------------- */
 
 TEST(missing_jobs_are_refused)
 {
@@ -592,7 +592,7 @@ TEST(rows_and_ranges_are_copied)
     }
 }
 
-/* ---- The dispatcher held back: what can be said of a job that has not begun ------------------------------------- */
+/* ---- The dispatcher is blocked: jobs that have not begun --------------------------------------------------------- */
 
 /* A callback that blocks until it is released: until then no other job of the pool can begin or end. */
 typedef struct {
@@ -726,7 +726,7 @@ TEST(an_unfinished_job_times_out)
     }
 }
 
-TEST(a_cancelled_job_ends_so)
+TEST(a_cancelled_job_says_so)
 {
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
@@ -826,7 +826,7 @@ TEST(a_deadline_can_be_moved)
         }
 }
 
-/* ---- A job under way -------------------------------------------------------------------------------------------- */
+/* ---- Running jobs ------------------------------------------------------------------------------------------------ */
 
 enum { MANY_ROWS = 40000 };
 
@@ -902,17 +902,17 @@ static void end_under_way(rowpool_status ending)
     free(expected);
 }
 
-TEST(a_job_cancelled_under_way_ends)
+TEST(a_running_job_can_be_cancelled)
 {
     end_under_way(ROWPOOL_ECANCELED);
 }
 
-TEST(a_job_under_way_ends_when_its_time_is_up)
+TEST(a_running_job_ends_at_its_deadline)
 {
     end_under_way(ROWPOOL_ETIMEDOUT);
 }
 
-/* ---- Inside a callback ------------------------------------------------------------------------------------------ */
+/* ---- Inside a callback ------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool, *other;
@@ -1104,7 +1104,7 @@ TEST(a_callback_within_a_callback_may_not_close_the_outer_pool)
     rowpool_close(own.outer);
 }
 
-/* ---- Many threads ----------------------------------------------------------------------------------------------- */
+/* ---- Many threads ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     rowpool *pool;
@@ -1180,7 +1180,7 @@ TEST(many_threads_share_a_pool)
     }
 }
 
-/* ---- A forked child --------------------------------------------------------------------------------------------- */
+/* ---- A forked child ---------------------------------------------------------------------------------------------- */
 
 /* 0 if the child refuses every call on the parent's handles as the header says; otherwise the number of the call that
  * it did not refuse. */
@@ -1253,7 +1253,7 @@ static pid_t fork_as(fork_kind kind)
     return kind == FORK ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
-static void keep_child_out(fork_kind kind)
+static void refuse_child(fork_kind kind)
 {
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
@@ -1282,21 +1282,21 @@ static void keep_child_out(fork_kind kind)
     }
 }
 
-TEST(a_forked_child_is_kept_out)
+TEST(a_forked_child_is_refused)
 {
-    keep_child_out(FORK);
+    refuse_child(FORK);
 }
 
-TEST(so_is_one_that_nobody_was_told_of)
+TEST(a_child_without_atfork_handlers_is_refused)
 {
 #if defined(__SANITIZE_THREAD__)
-    skip_since("the thread sanitizer is not told of the child, and takes it for another thread");
+    skip_since("the thread sanitizer does not notice the fork and takes the child for a thread");
 #endif
-    keep_child_out(BARE_FORK);
-    keep_child_out(CLONE);
+    refuse_child(BARE_FORK);
+    refuse_child(CLONE);
 }
 
-/* ---- Devices ---------------------------------------------------------------------------------------------------- */
+/* ---- Devices ----------------------------------------------------------------------------------------------------- */
 
 TEST(devices_are_listed_within_capacity)
 {
@@ -1328,7 +1328,7 @@ TEST(devices_are_listed_within_capacity)
     }
 }
 
-TEST(devices_need_a_place_for_the_number)
+TEST(devices_needs_a_pointer_for_the_count)
 {
     rowpool_error error;
     size_t count;
@@ -1342,8 +1342,8 @@ TEST(a_named_device_is_in_use_alone)
     static const char *const names[] = {"host", "fork"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         rowpool *pool = open_pool(names[i], 0);
-        rowpool_device found[MOST_DEVICES];
-        size_t count = find_devices(pool, found, MOST_DEVICES), used = 0;
+        rowpool_device found[MAX_DEVICES];
+        size_t count = find_devices(pool, found, MAX_DEVICES), used = 0;
         for (size_t d = 0; d < count; d++)
             used += found[d].in_use;
         assert_int_equal(used, 1);
@@ -1374,8 +1374,8 @@ TEST(cpus_are_counted_by_affinity)
 /* Rows answered so far by OpenCL devices and by the host. */
 static void rows_by(rowpool *pool, uint64_t *opencl, uint64_t *host)
 {
-    rowpool_device found[MOST_DEVICES];
-    size_t count = find_devices(pool, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    size_t count = find_devices(pool, found, MAX_DEVICES);
     *opencl = *host = 0;
     for (size_t i = 0; i < count; i++) {
         if (found[i].type == ROWPOOL_DEVICE_HOST)
@@ -1388,8 +1388,8 @@ static void rows_by(rowpool *pool, uint64_t *opencl, uint64_t *host)
 
 static bool has_opencl(void)
 {
-    rowpool_device found[MOST_DEVICES];
-    return find_devices(NULL, found, MOST_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER;
+    rowpool_device found[MAX_DEVICES];
+    return find_devices(NULL, found, MAX_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER;
 }
 
 /* Counts rows of 0..9 on a pool and reports who answered them. */
@@ -1465,8 +1465,8 @@ TEST(a_named_device_takes_small_maps_too)
 {
     if (!has_opencl())
         skip_since("there is no OpenCL device");
-    rowpool_device found[MOST_DEVICES];
-    find_devices(NULL, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    find_devices(NULL, found, MAX_DEVICES);
     const char *const names[] = {found[0].index, "all"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         rowpool *pool = open_pool(names[i], 0);
@@ -1480,19 +1480,19 @@ TEST(a_named_device_takes_small_maps_too)
     }
 }
 
-/* ---- The end of a stream ---------------------------------------------------------------------------------------- */
+/* ---- Streams that are ended -------------------------------------------------------------------------------------- */
 
-enum { MOST_KINDS = 4 };
+enum { MAX_KINDS = 4 };
 
 /* The device words of one pool of each kind available here; returns their number. */
-static size_t every_kind(char words[MOST_KINDS][16])
+static size_t every_kind(char words[MAX_KINDS][16])
 {
     static const char *const always[] = {"host", "fork"};
-    rowpool_device found[MOST_DEVICES];
+    rowpool_device found[MAX_DEVICES];
     size_t n = 0;
     for (; n < COUNT_OF(always); n++)
         snprintf(words[n], sizeof words[n], "%s", always[n]);
-    if (find_devices(NULL, found, MOST_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER) {
+    if (find_devices(NULL, found, MAX_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER) {
         snprintf(words[n++], sizeof words[0], "%s", found[0].index);
         snprintf(words[n++], sizeof words[0], "isolated");
     }
@@ -1548,9 +1548,9 @@ static void check_ended_stream(rowpool *pool, ending how, rowpool_order order, b
     assert_true(pool_works(pool));
 }
 
-TEST(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered)
+TEST(an_ended_stream_succeeds_only_if_every_row_was_delivered)
 {
-    char words[MOST_KINDS][16];
+    char words[MAX_KINDS][16];
     const size_t kinds = every_kind(words);
     for (size_t i = 0; i < kinds; i++) {
         rowpool *pool = open_pool(words[i], 0);
@@ -1564,7 +1564,7 @@ TEST(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered)
     }
 }
 
-/* ---- No rows ---------------------------------------------------------------------------------------------------- */
+/* ---- Zero rows --------------------------------------------------------------------------------------------------- */
 
 typedef enum {
     AS_MAP,
@@ -1582,7 +1582,7 @@ typedef enum {
 static int take_none(size_t row, size_t rows, const void *results, void *payload)
 {
     (void)row, (void)rows, (void)results, (void)payload;
-    fail_msg("there is no row to take");
+    fail_msg("called although there are no rows");
     return 1;
 }
 
@@ -1627,7 +1627,7 @@ static void take_no_row(const rowpool_row *row, size_t index, const void *argume
 }
 
 /* Each kind of pool has one of these functions that it cannot run: without rows that does not matter. */
-TEST(every_form_of_a_call_takes_no_rows_alike)
+TEST(every_form_of_a_call_accepts_zero_rows)
 {
     static const rowpool_function functions[] = {
         {.size = sizeof *functions, .name = "in C alone", .row = take_no_row, .result_size = 4},
@@ -1637,7 +1637,7 @@ TEST(every_form_of_a_call_takes_no_rows_alike)
          .source = "no C\n",
          .result_size = 4},
     };
-    char words[MOST_KINDS][16];
+    char words[MAX_KINDS][16];
     const size_t kinds = every_kind(words);
     const rowpool_rows none = {.dtype = ROWPOOL_INT32, .width = WIDTH};
     for (size_t i = 0; i < kinds; i++) {
@@ -1659,19 +1659,19 @@ TEST(every_form_of_a_call_takes_no_rows_alike)
     }
 }
 
-/* ---- Large structs ---------------------------------------------------------------------------------------------- */
+/* ---- Large structs ----------------------------------------------------------------------------------------------- */
 
 /* One of the three is a byte too large. A function with only a plain C form has no limit. */
 TEST(structs_too_large_for_a_device_are_refused_everywhere)
 {
-    enum { MOST = ROWPOOL_MOST_STRUCT_BYTES };
+    enum { MAX = ROWPOOL_MOST_STRUCT_BYTES };
     static const struct {
         const char *name;
         size_t arguments, accumulator, result;
-    } cases[] = {{"arguments_t", MOST + 1, 8, 8}, {"accumulator_t", 8, MOST + 1, 8}, {"result_t", 8, 8, MOST + 1}};
-    static char results[MOST + 1];
+    } cases[] = {{"arguments_t", MAX + 1, 8, 8}, {"accumulator_t", 8, MAX + 1, 8}, {"result_t", 8, 8, MAX + 1}};
+    static char results[MAX + 1];
     const rowpool_rows row = {.data = digits, .dtype = ROWPOOL_INT32, .count = 1, .width = WIDTH};
-    char words[MOST_KINDS][16];
+    char words[MAX_KINDS][16];
     const size_t kinds = every_kind(words);
     for (size_t i = 0; i < kinds; i++) {
         rowpool *pool = open_pool(words[i], 0);
@@ -1694,7 +1694,7 @@ TEST(structs_too_large_for_a_device_are_refused_everywhere)
                                        .allow_host = true};
             char text[128];
             rowpool_error error;
-            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the most is %d", cases[c].name, MOST + 1, MOST);
+            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the most is %d", cases[c].name, MAX + 1, MAX);
             assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
             function.compiled[ROWPOOL_INT32] = &compiled;
             assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
@@ -1708,7 +1708,7 @@ TEST(structs_too_large_for_a_device_are_refused_everywhere)
     }
 }
 
-/* ---- A thread that is cancelled --------------------------------------------------------------------------------- */
+/* ---- Threads that are cancelled ---------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;
@@ -1843,24 +1843,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_version_is_the_headers),
-        cmocka_unit_test(null_is_fine_where_it_says_so),
-        cmocka_unit_test(open_needs_a_place_for_the_handle),
+        cmocka_unit_test(null_is_accepted_where_documented),
+        cmocka_unit_test(open_needs_a_pointer_for_the_handle),
         cmocka_unit_test(options_of_another_size_are_refused),
-        cmocka_unit_test(device_words_that_mean_nothing_are_refused),
-        cmocka_unit_test(a_device_that_is_not_there_is_refused),
-        cmocka_unit_test(a_type_that_is_not_there_is_refused),
+        cmocka_unit_test(unknown_device_words_are_refused),
+        cmocka_unit_test(a_missing_device_is_refused),
+        cmocka_unit_test(a_missing_device_type_is_refused),
         cmocka_unit_test(too_many_workers_are_refused),
         cmocka_unit_test(bad_variables_are_refused_by_name),
-        cmocka_unit_test(a_wrong_kind_of_cpu_is_refused),
-        cmocka_unit_test(variables_hold_where_options_are_zero),
+        cmocka_unit_test(an_unknown_cpu_variant_is_refused),
+        cmocka_unit_test(variables_apply_where_options_are_zero),
         cmocka_unit_test(an_empty_variable_is_unset),
         cmocka_unit_test(missing_arguments_are_refused),
         cmocka_unit_test(wrong_rows_are_refused),
         cmocka_unit_test(wrong_ranges_are_refused),
-        cmocka_unit_test(counts_out_of_line_are_refused),
+        cmocka_unit_test(misaligned_counts_are_refused),
         cmocka_unit_test(sizes_beyond_memory_are_refused),
         cmocka_unit_test(a_row_that_uint32_cannot_count_is_refused),
-        cmocka_unit_test(no_rows_need_nothing),
+        cmocka_unit_test(maps_without_rows_need_no_pointers),
         cmocka_unit_test(lo_above_hi_is_empty),
         cmocka_unit_test(missing_jobs_are_refused),
         cmocka_unit_test(done_is_called_once_on_another_thread),
@@ -1871,27 +1871,27 @@ int main(void)
         cmocka_unit_test(a_jobs_descriptor_can_be_polled),
         cmocka_unit_test(a_jobs_arguments_are_copied),
         cmocka_unit_test(an_unfinished_job_times_out),
-        cmocka_unit_test(a_cancelled_job_ends_so),
+        cmocka_unit_test(a_cancelled_job_says_so),
         cmocka_unit_test(a_job_ends_when_its_time_is_up),
         cmocka_unit_test(a_deadline_can_be_moved),
         cmocka_unit_test(progress_only_grows),
-        cmocka_unit_test(a_job_cancelled_under_way_ends),
-        cmocka_unit_test(a_job_under_way_ends_when_its_time_is_up),
+        cmocka_unit_test(a_running_job_can_be_cancelled),
+        cmocka_unit_test(a_running_job_ends_at_its_deadline),
         cmocka_unit_test(waiting_in_a_callback_does_not_hang),
         cmocka_unit_test(callbacks_may_submit),
         cmocka_unit_test(a_callback_may_not_close_the_pool),
         cmocka_unit_test(a_callback_within_a_callback_may_not_close_the_outer_pool),
         cmocka_unit_test(many_threads_share_a_pool),
-        cmocka_unit_test(a_forked_child_is_kept_out),
-        cmocka_unit_test(so_is_one_that_nobody_was_told_of),
+        cmocka_unit_test(a_forked_child_is_refused),
+        cmocka_unit_test(a_child_without_atfork_handlers_is_refused),
         cmocka_unit_test(devices_are_listed_within_capacity),
-        cmocka_unit_test(devices_need_a_place_for_the_number),
+        cmocka_unit_test(devices_needs_a_pointer_for_the_count),
         cmocka_unit_test(a_named_device_is_in_use_alone),
         cmocka_unit_test(cpus_are_counted_by_affinity),
         cmocka_unit_test(the_flagship_goes_to_opencl),
         cmocka_unit_test(a_named_device_takes_small_maps_too),
-        cmocka_unit_test(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered),
-        cmocka_unit_test(every_form_of_a_call_takes_no_rows_alike),
+        cmocka_unit_test(an_ended_stream_succeeds_only_if_every_row_was_delivered),
+        cmocka_unit_test(every_form_of_a_call_accepts_zero_rows),
         cmocka_unit_test(structs_too_large_for_a_device_are_refused_everywhere),
         cmocka_unit_test(a_cancelled_thread_ends_after_its_call),
     };

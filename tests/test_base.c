@@ -17,10 +17,10 @@
 #include "base/thread.h"
 #include "support.h"
 
-/* ---- This process ----------------------------------------------------------------------------------------------- */
+/* ---- This process ------------------------------------------------------------------------------------------------ */
 
 /* A child of vfork shares its parent's memory: asking for its own id must not change what the parent sees. */
-TEST(a_child_in_the_same_memory_changes_nothing)
+TEST(a_vfork_child_changes_nothing)
 {
     rp_self_watch();
     assert_int_equal(rp_self(), getpid());
@@ -34,7 +34,7 @@ TEST(a_child_in_the_same_memory_changes_nothing)
     assert_int_equal(rp_self(), getpid());
 }
 
-/* ---- Errors ----------------------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
 TEST(statuses_have_names_and_texts)
 {
@@ -82,7 +82,7 @@ static rowpool_status tries(rowpool_status status, bool *reached)
     return ROWPOOL_OK;
 }
 
-TEST(try_leaves_on_failure_only)
+TEST(try_returns_on_failure_only)
 {
     bool reached = false;
     assert_int_equal(tries(ROWPOOL_EDEVICE, &reached), ROWPOOL_EDEVICE);
@@ -91,7 +91,7 @@ TEST(try_leaves_on_failure_only)
     assert_true(reached);
 }
 
-/* ---- Settings --------------------------------------------------------------------------------------------------- */
+/* ---- Settings ---------------------------------------------------------------------------------------------------- */
 
 TEST(settings_have_their_names)
 {
@@ -103,7 +103,7 @@ TEST(settings_have_their_names)
         assert_non_null(rp_setting_name((rp_setting)i));
 }
 
-TEST(an_empty_setting_is_none)
+TEST(an_empty_setting_is_unset)
 {
     unsetenv("ROWPOOL_DEVICE");
     assert_null(rp_setting_text(RP_SETTING_DEVICE));
@@ -158,7 +158,7 @@ TEST(sizes_are_whole_numbers)
     unsetenv("ROWPOOL_WORKERS");
 }
 
-/* ---- Checked sizes, the clock ----------------------------------------------------------------------------------- */
+/* ---- Checked sizes, the clock ------------------------------------------------------------------------------------ */
 
 TEST(sizes_never_wrap)
 {
@@ -201,7 +201,7 @@ TEST(the_clock_goes_forward)
     }
 }
 
-/* ---- The queue -------------------------------------------------------------------------------------------------- */
+/* ---- The queue --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rp_link link; /* first: a cast converts the link to the item */
@@ -260,7 +260,7 @@ TEST(many_push_one_pops)
     rp_queue_destroy(&queue);
 }
 
-/* ---- Threads ---------------------------------------------------------------------------------------------------- */
+/* ---- Threads ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     sigset_t mask;
@@ -296,7 +296,7 @@ TEST(threads_leave_signals_to_the_application)
         assert_int_equal(sigismember(&before, number), sigismember(&after, number));
 }
 
-/* ---- The log ---------------------------------------------------------------------------------------------------- */
+/* ---- The log ----------------------------------------------------------------------------------------------------- */
 
 /* Logs in a child process, since the setting is read once for each process, and returns its standard error. */
 static void logged(const char *setting, char *text, size_t size)
@@ -339,7 +339,7 @@ TEST(the_log_is_silent_unless_asked)
     assert_string_equal(text, "rowpool: careful: 7\n");
 }
 
-TEST(the_log_tells_the_categories_asked_for)
+TEST(the_log_prints_the_selected_categories)
 {
     char text[4096];
     logged("run", text, sizeof text);
@@ -368,7 +368,7 @@ TEST(an_unknown_category_gets_the_list)
     assert_null(strstr(text, "'help'"));
 }
 
-/* ---- Text from files -------------------------------------------------------------------------------------------- */
+/* ---- Text from files --------------------------------------------------------------------------------------------- */
 
 /* A quote in the path must not end the string in the #line, even for a reader that knows no escapes. */
 TEST(a_path_with_quotes_is_one_string)
@@ -393,13 +393,13 @@ TEST(a_path_with_quotes_is_one_string)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_child_in_the_same_memory_changes_nothing),
+        cmocka_unit_test(a_vfork_child_changes_nothing),
         cmocka_unit_test(statuses_have_names_and_texts),
         cmocka_unit_test(a_failure_fills_the_error),
         cmocka_unit_test(a_long_message_is_cut),
-        cmocka_unit_test(try_leaves_on_failure_only),
+        cmocka_unit_test(try_returns_on_failure_only),
         cmocka_unit_test(settings_have_their_names),
-        cmocka_unit_test(an_empty_setting_is_none),
+        cmocka_unit_test(an_empty_setting_is_unset),
         cmocka_unit_test(sizes_are_whole_numbers),
         cmocka_unit_test(sizes_never_wrap),
         cmocka_unit_test(small_arithmetic),
@@ -408,7 +408,7 @@ int main(void)
         cmocka_unit_test(many_push_one_pops),
         cmocka_unit_test(threads_leave_signals_to_the_application),
         cmocka_unit_test(the_log_is_silent_unless_asked),
-        cmocka_unit_test(the_log_tells_the_categories_asked_for),
+        cmocka_unit_test(the_log_prints_the_selected_categories),
         cmocka_unit_test(an_unknown_category_gets_the_list),
         cmocka_unit_test(a_path_with_quotes_is_one_string),
     };

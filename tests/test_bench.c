@@ -13,7 +13,7 @@
 
 static char program[PATH_MAX];
 
-/* ---- Running it ------------------------------------------------------------------------------------------------- */
+/* ---- Running it -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     int exit_status; /* -1: it was killed */
@@ -65,7 +65,7 @@ static void succeeds(const outcome *result)
         fail_msg("exit status %d; standard error: %.2000s", result->exit_status, result->err);
 }
 
-/* ---- Usage ------------------------------------------------------------------------------------------------------ */
+/* ---- Usage ------------------------------------------------------------------------------------------------------- */
 
 static void wrong_usage_is_refused(void **state)
 {
@@ -108,7 +108,7 @@ static void wrong_usage_is_refused(void **state)
     }
 }
 
-/* ---- Reports ---------------------------------------------------------------------------------------------------- */
+/* ---- Reports ----------------------------------------------------------------------------------------------------- */
 
 /* The number of fields in a CSV line; commas in quotes do not separate. */
 static size_t fields(const char *line, size_t length)
@@ -227,7 +227,7 @@ static void a_page_without_matplotlib_names_the_package(void **state)
     release(&plot);
 }
 
-/* ---- The table of targets --------------------------------------------------------------------------------------- */
+/* ---- The table of targets ---------------------------------------------------------------------------------------- */
 
 /* A line ends with its verdict, or says that this machine lacks what the check needs. */
 static void judge_line(const char *line, size_t *measured)
@@ -297,7 +297,7 @@ static void checks_are_picked_by_name_and_judged_again(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
-/* ---- Ranks of an MPI job ---------------------------------------------------------------------------------------- */
+/* ---- Ranks of an MPI job ----------------------------------------------------------------------------------------- */
 
 static size_t count_lines(const char *text, const char *begin)
 {

@@ -67,7 +67,7 @@ static uint32_t *new_counts(void)
     return counts;
 }
 
-/* ---- Who serves meanwhile ---------------------------------------------------------------------------------------- */
+/* ---- Who serves during a build ----------------------------------------------------------------------------------- */
 
 TEST(the_host_serves_until_the_device_is_ready)
 {
@@ -97,7 +97,7 @@ TEST(the_host_serves_until_the_device_is_ready)
 }
 
 /* Another kernel of a built program: its first launch would take as long as compiling. */
-TEST(a_form_that_never_ran_is_rehearsed)
+TEST(a_kernel_that_never_ran_is_warmed_up)
 {
     rowpool *pool = open_pool("auto");
     /* too much work for a small map */
@@ -127,7 +127,7 @@ TEST(a_form_that_never_ran_is_rehearsed)
     rowpool_close(pool);
 }
 
-/* ---- The first launches ----------------------------------------------------------------------------------------- */
+/* ---- The first launches ------------------------------------------------------------------------------------------ */
 
 /* Work items of each launch, in order. The linker redirects the library's calls here. */
 enum { LAUNCHES = 16 };
@@ -160,7 +160,7 @@ static const rp_cl_device *opencl_state(const rowpool *pool)
 
 /* PoCL aborts if a wider launch follows a narrow one that is not complete, and two chunks are submitted before the
  * first is waited for. */
-TEST(launches_are_as_wide_as_any_until_one_is_complete)
+TEST(launches_have_full_width_until_one_is_complete)
 {
     rowpool *pool = open_pool("cpu");
     uint32_t *counts = new_counts();
@@ -220,7 +220,7 @@ static rowpool_status map_entries(rowpool *pool, const rowpool_function *functio
 }
 
 /* If the function's owner allows the host it serves meanwhile; otherwise the map waits for the device. */
-TEST(the_host_serves_only_where_it_may)
+TEST(the_host_serves_only_if_allowed)
 {
     for (int allow_host = 0; allow_host < 2; allow_host++) {
         rowpool *pool = open_pool("auto");
@@ -237,7 +237,7 @@ TEST(the_host_serves_only_where_it_may)
 }
 
 /* A failed build is detected and reported by the next map. */
-TEST(a_text_that_does_not_build_leaves_the_host)
+TEST(the_host_serves_if_the_build_fails)
 {
     rowpool_function broken = entries;
     broken.source = "this is no OpenCL C\n";
@@ -255,7 +255,7 @@ TEST(a_text_that_does_not_build_leaves_the_host)
     rowpool_close(pool);
 }
 
-/* ---- Many at once ------------------------------------------------------------------------------------------------ */
+/* ---- Concurrency ------------------------------------------------------------------------------------------------- */
 
 static void *count_often(void *argument)
 {
@@ -319,7 +319,7 @@ TEST(a_thread_with_a_small_stack_uses_no_driver)
 {
     enum { STACK = 96 << 10 };
     if (TEST_SANITIZED)
-        skip_since("sanitizers need more");
+        skip_since("sanitizers need a larger stack");
     const rowpool_options options = {.size = sizeof options, .device = "cpu", .strict = true};
     small_stack own = {0};
     rowpool_error error;
@@ -337,7 +337,7 @@ TEST(a_thread_with_a_small_stack_uses_no_driver)
     rowpool_close(own.pool);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------------------ */
+/* ---- Close, fork and exit ---------------------------------------------------------------------------------------- */
 
 static void order_build(rowpool *pool)
 {
@@ -355,10 +355,10 @@ TEST(close_waits_for_the_builder)
     rowpool_close(pool);
 }
 
-TEST(a_forked_child_does_not)
+TEST(a_forked_child_does_not_wait_for_the_builder)
 {
     if (TEST_SANITIZED)
-        skip_since("the sanitizer's memory may be locked by the thread that is not in the child");
+        skip_since("a thread that the child does not have may hold the sanitizer's lock");
     rowpool *pool = open_pool("auto");
     order_build(pool);
     pid_t child = fork();
@@ -412,15 +412,15 @@ static int run_and_end(const char *how, int milliseconds)
     return status;
 }
 
-TEST(small_stacks_hurt_nobody_else)
+TEST(small_stacks_do_not_affect_the_library)
 {
     if (TEST_SANITIZED)
-        skip_since("sanitizers need more");
+        skip_since("sanitizers need a larger stack");
     assert_int_equal(run_and_end("refused", 0), 0);
     assert_int_equal(run_and_end("small-default", 0), 0);
 }
 
-TEST(a_process_may_end_while_one_builds)
+TEST(a_process_may_end_during_a_build)
 {
     static const char *const ways[] = {"exit", "return", "thread"};
     const int step = TEST_SANITIZED ? 1000 : 250;
@@ -433,14 +433,14 @@ TEST(a_process_may_end_while_one_builds)
 }
 
 /* The build finishes only after exit() has begun. */
-TEST(exit_waits_for_a_build_under_way)
+TEST(exit_waits_for_a_running_build)
 {
     assert_int_equal(run_and_end("gate", 0), 0);
 }
 
 /* The exiting thread has not prepared the library for these ends: another thread opened the pool, jobs run on the
  * dispatcher, or the pool is opened in an exit handler or a thread's destructor. */
-TEST(a_process_may_end_wherever_one_builds)
+TEST(an_unprepared_process_may_end_during_a_build)
 {
     static const char *const ways[] = {"another's", "jobs", "handler", "handler-again", "key", "key-again"};
     static const int milliseconds[] = {100, 500};
@@ -635,19 +635,19 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_host_serves_until_the_device_is_ready),
-        cmocka_unit_test(a_form_that_never_ran_is_rehearsed),
-        cmocka_unit_test(launches_are_as_wide_as_any_until_one_is_complete),
+        cmocka_unit_test(a_kernel_that_never_ran_is_warmed_up),
+        cmocka_unit_test(launches_have_full_width_until_one_is_complete),
         cmocka_unit_test(a_device_that_was_named_is_waited_for),
-        cmocka_unit_test(the_host_serves_only_where_it_may),
-        cmocka_unit_test(a_text_that_does_not_build_leaves_the_host),
+        cmocka_unit_test(the_host_serves_only_if_allowed),
+        cmocka_unit_test(the_host_serves_if_the_build_fails),
         cmocka_unit_test(threads_and_jobs_share_what_is_built),
         cmocka_unit_test(a_thread_with_a_small_stack_uses_no_driver),
-        cmocka_unit_test(small_stacks_hurt_nobody_else),
+        cmocka_unit_test(small_stacks_do_not_affect_the_library),
         cmocka_unit_test(close_waits_for_the_builder),
-        cmocka_unit_test(a_forked_child_does_not),
-        cmocka_unit_test(exit_waits_for_a_build_under_way),
-        cmocka_unit_test(a_process_may_end_while_one_builds),
-        cmocka_unit_test(a_process_may_end_wherever_one_builds),
+        cmocka_unit_test(a_forked_child_does_not_wait_for_the_builder),
+        cmocka_unit_test(exit_waits_for_a_running_build),
+        cmocka_unit_test(a_process_may_end_during_a_build),
+        cmocka_unit_test(an_unprepared_process_may_end_during_a_build),
     };
     static int32_t data[COUNT * WIDTH];
     static uint32_t counts[COUNT];
@@ -668,7 +668,7 @@ int main(int argc, char **argv)
         return strstr("exit return thread", argv[1]) != NULL ? end(argv[1], atoi(argv[2]))
                                                              : end_unprepared(argv[1], atoi(argv[2]));
     if (!has_opencl()) {
-        printf("there is no OpenCL device: skipped\n");
+        printf("skipped: there is no OpenCL device\n");
         return TEST_SKIPPED;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

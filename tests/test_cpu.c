@@ -7,13 +7,13 @@
 #include "sched/pool.h"
 #include "support.h"
 
-/* ---- The control groups as rowpool sees them -------------------------------------------------------------------- */
+/* ---- The control groups as rowpool sees them --------------------------------------------------------------------- */
 
-enum { MOST_FILES = 16 };
+enum { MAX_FILES = 16 };
 
 static struct {
     const char *path, *text;
-} files[MOST_FILES];
+} files[MAX_FILES];
 
 static void no_groups(void)
 {
@@ -25,7 +25,7 @@ static void put_file(const char *path, const char *text)
     size_t i = 0;
     while (files[i].path != NULL && strcmp(files[i].path, path) != 0)
         i++;
-    assert_true(i < MOST_FILES);
+    assert_true(i < MAX_FILES);
     files[i].path = path;
     files[i].text = text;
 }
@@ -34,7 +34,7 @@ FILE *__wrap_fopen(const char *path, const char *mode);
 FILE *__wrap_fopen(const char *path, const char *mode)
 {
     (void)mode;
-    for (size_t i = 0; i < MOST_FILES && files[i].path != NULL; i++)
+    for (size_t i = 0; i < MAX_FILES && files[i].path != NULL; i++)
         if (strcmp(files[i].path, path) == 0)
             return fmemopen((void *)(uintptr_t)files[i].text, strlen(files[i].text), "r");
     errno = ENOENT;
@@ -49,7 +49,7 @@ static size_t at_most(size_t limit)
     return all < limit ? all : limit;
 }
 
-/* ---- The tests -------------------------------------------------------------------------------------------------- */
+/* ---- The tests --------------------------------------------------------------------------------------------------- */
 
 /* A fraction of a CPU counts as one. The tightest group decides; it may be a parent of the process's own. */
 TEST(groups_of_version_2)
@@ -87,7 +87,7 @@ TEST(groups_of_version_1)
 }
 
 /* A group cannot use more than its parent allows. */
-TEST(the_smallest_of_all_groups_counts)
+TEST(the_tightest_group_decides)
 {
     no_groups();
     put_file("/proc/self/cgroup", "4:cpu:/v1/deeper\n0::/v2/deeper\n");
@@ -103,7 +103,7 @@ TEST(the_smallest_of_all_groups_counts)
     assert_int_equal(rowpool_cpu_count(), 1);
 }
 
-TEST(lines_that_are_none)
+TEST(malformed_lines_are_ignored)
 {
     const size_t all = at_most(SIZE_MAX);
     put_file("/proc/self/cgroup", "this is no line of it\n1:\n:\n0::\n");
@@ -115,8 +115,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_of_version_2),
         cmocka_unit_test(groups_of_version_1),
-        cmocka_unit_test(the_smallest_of_all_groups_counts),
-        cmocka_unit_test(lines_that_are_none),
+        cmocka_unit_test(the_tightest_group_decides),
+        cmocka_unit_test(malformed_lines_are_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@
 static test_faults faults; /* the OpenCL layer counts uploads here */
 static rowpool *host;      /* the reference */
 
-/* ---- Maps --------------------------------------------------------------------------------------------------------- */
+/* ---- Maps -------------------------------------------------------------------------------------------------------- */
 
 typedef enum { WAITING, JOB, IN_ORDER, ANY_ORDER, WAYS } way;
 
@@ -143,28 +143,28 @@ static void check_count(rowpool *pool, test_random *random, const rowpool_rows *
     free(expected);
 }
 
-/* ---- The same as without a handle --------------------------------------------------------------------------------- */
+/* ---- The same results as without a handle ------------------------------------------------------------------------ */
 
-static void check_all(const test_pool *asked, test_random *random, const test_array *array, size_t turn)
+static void check_all(const test_pool *target, test_random *random, const test_array *array, size_t turn)
 {
     const rowpool_function *functions[] = {&entries, rowpool_builtin("count64"), rowpool_builtin("argmax"),
                                            &longest_run};
     rowpool_data *data;
     rowpool_error error;
-    assert_ok(rowpool_data_open(&data, asked->pool, &array->rows, &error), error);
+    assert_ok(rowpool_data_open(&data, target->pool, &array->rows, &error), error);
     const rowpool_rows *rows = rowpool_data_rows(data);
     assert_memory_equal(rows, &array->rows, sizeof *rows);
-    check_count(asked->pool, random, rows, asked->what);
-    check_count(asked->pool, random, rows, asked->what);
+    check_count(target->pool, random, rows, target->what);
+    check_count(target->pool, random, rows, target->what);
     for (size_t i = 0; i < COUNT_OF(functions); i++) {
         rowpool_call call = call_of(functions[i], rows);
         call.chunk_rows = (turn + i) % 3 == 0 ? 1 + (size_t)test_below(random, 20) : 0;
-        check_call(asked->pool, &call, (way)((turn + i) % WAYS), asked->what);
+        check_call(target->pool, &call, (way)((turn + i) % WAYS), target->what);
     }
     rowpool_data_close(data);
 }
 
-TEST(maps_are_the_same_on_data_that_stays)
+TEST(maps_on_handles_give_the_same_results)
 {
     static const struct {
         size_t count, width;
@@ -176,13 +176,13 @@ TEST(maps_are_the_same_on_data_that_stays)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
             for (int layout = 0; layout < TEST_LAYOUTS; layout++)
                 for (size_t i = 0; i < COUNT_OF(shapes); i++) {
-                    const test_pool *asked = test_pool_at(s);
+                    const test_pool *target = test_pool_at(s);
                     if (!test_dtype_due((rowpool_dtype)dtype) ||
-                        !test_pool_due(asked, shapes[i].count * shapes[i].width))
+                        !test_pool_due(target, shapes[i].count * shapes[i].width))
                         continue;
                     test_array array = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)layout,
                                                        shapes[i].count, shapes[i].width, turn % 3);
-                    check_all(asked, &random, &array, turn++);
+                    check_all(target, &random, &array, turn++);
                     test_array_free(&array);
                 }
     printf("%zu cases\n", turn);
@@ -199,7 +199,7 @@ typedef struct {
 } compare_result;
 
 /* Four inputs, any of which may be handles. Their partitions do not begin at the same rows. */
-static void check_zipped(const test_pool *asked, test_random *random, rowpool_dtype dtype, unsigned stay)
+static void check_zipped(const test_pool *target, test_random *random, rowpool_dtype dtype, unsigned stay)
 {
     enum { COUNT = 33 };
     const compare_arguments arguments = {3, 1000000007};
@@ -212,7 +212,7 @@ static void check_zipped(const test_pool *asked, test_random *random, rowpool_dt
                                     i);
         inputs[i] = arrays[i].rows;
         if (stay >> i & 1)
-            assert_ok(rowpool_data_open(&data[i], asked->pool, &inputs[i], &error), error);
+            assert_ok(rowpool_data_open(&data[i], target->pool, &inputs[i], &error), error);
     }
     rowpool_call call = call_of(&compare, inputs);
     call.n_inputs = 4;
@@ -221,11 +221,11 @@ static void check_zipped(const test_pool *asked, test_random *random, rowpool_dt
     char *expected = results_of(host, call, WAITING);
     for (unsigned turn = 0; turn < 3; turn++) {
         call.chunk_rows = turn == 1 ? 4 : 0;
-        char *found = results_of(asked->pool, call, (way)((stay + turn) % WAYS));
+        char *found = results_of(target->pool, call, (way)((stay + turn) % WAYS));
         const compare_result *a = (const void *)expected, *b = (const void *)found;
         for (size_t row = 0; row < COUNT; row++)
             if (a[row].within != b[row].within || a[row].last != b[row].last)
-                fail_msg("%s: %s, inputs %x stay: row %zu differs", asked->what, rowpool_dtype_name(dtype), stay, row);
+                fail_msg("%s: %s, handles %x: row %zu differs", target->what, rowpool_dtype_name(dtype), stay, row);
         free(found);
     }
     free(expected);
@@ -235,7 +235,7 @@ static void check_zipped(const test_pool *asked, test_random *random, rowpool_dt
     }
 }
 
-TEST(inputs_are_zipped_whichever_of_them_stay)
+TEST(any_mix_of_handles_and_rows_is_zipped)
 {
     test_random random = test_random_begin(42);
     size_t cases = 0;
@@ -251,7 +251,7 @@ TEST(inputs_are_zipped_whichever_of_them_stay)
     assert_true(cases > 0);
 }
 
-/* ---- Brought once ------------------------------------------------------------------------------------------------- */
+/* ---- Uploaded once ----------------------------------------------------------------------------------------------- */
 
 enum {
     COUNT = 70000, /* too many elements for the calling thread alone, even in one row with three ranges */
@@ -316,7 +316,7 @@ static long uploads_of(rowpool *pool, const rowpool_call *call, way how)
 }
 
 /* Several maps of different kinds on a handle: only the first one uploads the rows. */
-static void bring_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
+static void upload_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
 {
     rowpool_call count = call_of(rowpool_builtin("count"), rows),
                  others[] = {call_of(rowpool_builtin("argmax"), rows), call_of(&entries, rows),
@@ -337,12 +337,12 @@ static void bring_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
     assert_int_equal(uploads_of(pool, &count, WAITING), each_time);
 }
 
-TEST(what_stays_is_brought_once)
+TEST(rows_are_uploaded_once)
 {
     rowpool *pool = open_pool(first_device);
     if (!keeps(pool)) {
         rowpool_close(pool);
-        skip_since("%s keeps no copy: its memory is the host's, or it is not alone", first_device);
+        skip_since("%s keeps no copies: it shares the host's memory or is not the only device", first_device);
     }
     int32_t *elements = make_elements();
     int64_t *offsets = allocate((COUNT + 1) * sizeof *offsets);
@@ -353,20 +353,20 @@ TEST(what_stays_is_brought_once)
         .data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = 3, .stride = WIDTH};
     const rowpool_rows ragged = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .offsets = offsets};
     const rowpool_rows single = {.data = elements, .dtype = ROWPOOL_INT32, .count = 1, .width = ELEMENTS};
-    bring_once(pool, &dense, ELEMENTS * sizeof *elements);
-    bring_once(pool, &strided, COUNT * 3 * sizeof *elements);
-    bring_once(pool, &single, ELEMENTS * sizeof *elements);
+    upload_once(pool, &dense, ELEMENTS * sizeof *elements);
+    upload_once(pool, &strided, COUNT * 3 * sizeof *elements);
+    upload_once(pool, &single, ELEMENTS * sizeof *elements);
     rowpool_data *data = open_data(pool, &ragged); /* each partition has one more offset than rows */
     size_t bytes = ELEMENTS * sizeof *elements + (COUNT + data->n_partitions) * sizeof *offsets;
     rowpool_data_close(data);
-    bring_once(pool, &ragged, bytes);
+    upload_once(pool, &ragged, bytes);
     rowpool_close(pool);
     free(elements);
     free(offsets);
 }
 
 /* Maps with small chunks and ordered streams also leave copies. */
-TEST(small_chunks_and_streams_find_and_leave_copies)
+TEST(small_chunks_and_streams_use_and_leave_copies)
 {
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
@@ -387,12 +387,12 @@ TEST(small_chunks_and_streams_find_and_leave_copies)
 }
 
 /* With several devices each partition is kept on at most one of them, whichever maps it. */
-TEST(parts_stay_on_several_devices)
+TEST(partitions_are_kept_on_several_devices)
 {
     rowpool *pool = open_pool(first_device);
     if (pool->devices.used < 2 || pool->devices.items[0].keeps == 0) {
         rowpool_close(pool);
-        skip_since("%s is not several devices with memory of their own", first_device);
+        skip_since("%s does not name several devices with their own memory", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -409,7 +409,7 @@ TEST(parts_stay_on_several_devices)
 }
 
 /* Users must not change the rows; the test does, to see whether the copies are used. */
-TEST(copies_are_what_maps_work_on)
+TEST(maps_use_the_copies)
 {
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
@@ -434,7 +434,7 @@ TEST(copies_are_what_maps_work_on)
 }
 
 /* Rows of the same shape at two addresses: each handle uses its own copies. */
-TEST(rows_find_no_copies_of_others)
+TEST(handles_use_their_own_copies)
 {
     rowpool *pool = open_pool(first_device);
     int32_t *fives = allocate(ELEMENTS * sizeof *fives), *zeros = calloc(ELEMENTS, sizeof *zeros);
@@ -458,9 +458,9 @@ TEST(rows_find_no_copies_of_others)
     free(zeros);
 }
 
-/* ---- More than there is memory for -------------------------------------------------------------------------------- */
+/* ---- More data than memory --------------------------------------------------------------------------------------- */
 
-TEST(what_is_beyond_the_budget_streams)
+TEST(partitions_beyond_the_budget_are_uploaded_each_time)
 {
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
@@ -497,7 +497,7 @@ TEST(what_is_beyond_the_budget_streams)
     free(elements);
 }
 
-/* ---- Devices that fail ----------------------------------------------------------------------------------------------- */
+/* ---- Failing devices --------------------------------------------------------------------------------------------- */
 
 /* One map on a fresh handle with the n-th OpenCL call failing, then one without. False: it makes fewer calls. */
 static bool map_with_fault(rowpool *pool, const rowpool_rows *rows, long n, bool sticky, bool memory)
@@ -522,7 +522,7 @@ TEST(faults_lose_nothing)
     rowpool *pool = open_pool(first_device);
     if (!is_opencl(pool)) {
         rowpool_close(pool);
-        skip_since("%s is no OpenCL device", first_device);
+        skip_since("%s is not an OpenCL device", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows dense = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -538,12 +538,12 @@ TEST(faults_lose_nothing)
 }
 
 /* A device without memory for a copy still has some for a chunk: it is used all the same. */
-TEST(a_copy_for_which_there_is_no_memory_is_done_without)
+TEST(a_device_without_memory_for_a_copy_is_still_used)
 {
     rowpool *pool = open_pool(first_device);
     if (!keeps(pool)) {
         rowpool_close(pool);
-        skip_since("%s is no OpenCL device that keeps a copy", first_device);
+        skip_since("%s is not an OpenCL device that keeps copies", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -567,12 +567,12 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
 }
 
 /* Whichever command of a chunk fails, the rows uploaded with it are not kept as a copy. */
-TEST(a_copy_that_failed_does_not_stay)
+TEST(a_failed_copy_is_not_kept)
 {
     rowpool *pool = open_pool(first_device);
     if (!keeps(pool)) {
         rowpool_close(pool);
-        skip_since("%s is no OpenCL device that keeps a copy", first_device);
+        skip_since("%s is not an OpenCL device that keeps copies", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = 2500, .width = WIDTH};
@@ -597,7 +597,7 @@ TEST(a_copy_that_failed_does_not_stay)
     free(elements);
 }
 
-/* ---- Many at once ------------------------------------------------------------------------------------------------- */
+/* ---- Concurrency ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;
@@ -679,7 +679,7 @@ TEST(a_handle_is_closed_while_jobs_run)
     free(expected);
 }
 
-/* ---- Handles ------------------------------------------------------------------------------------------------------ */
+/* ---- Handles ----------------------------------------------------------------------------------------------------- */
 
 enum { HANDLES = 3 };
 
@@ -784,7 +784,7 @@ TEST(handles_in_a_forked_child)
     free(elements);
 }
 
-TEST(what_is_refused)
+TEST(invalid_calls_are_refused)
 {
     rowpool *pool = open_pool(first_device);
     rowpool_data *data;
@@ -809,22 +809,22 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads_map_one_handle),
-        cmocka_unit_test(maps_are_the_same_on_data_that_stays),
-        cmocka_unit_test(inputs_are_zipped_whichever_of_them_stay),
-        cmocka_unit_test(what_stays_is_brought_once),
-        cmocka_unit_test(small_chunks_and_streams_find_and_leave_copies),
-        cmocka_unit_test(parts_stay_on_several_devices),
-        cmocka_unit_test(copies_are_what_maps_work_on),
-        cmocka_unit_test(rows_find_no_copies_of_others),
-        cmocka_unit_test(what_is_beyond_the_budget_streams),
+        cmocka_unit_test(maps_on_handles_give_the_same_results),
+        cmocka_unit_test(any_mix_of_handles_and_rows_is_zipped),
+        cmocka_unit_test(rows_are_uploaded_once),
+        cmocka_unit_test(small_chunks_and_streams_use_and_leave_copies),
+        cmocka_unit_test(partitions_are_kept_on_several_devices),
+        cmocka_unit_test(maps_use_the_copies),
+        cmocka_unit_test(handles_use_their_own_copies),
+        cmocka_unit_test(partitions_beyond_the_budget_are_uploaded_each_time),
         cmocka_unit_test(faults_lose_nothing),
-        cmocka_unit_test(a_copy_for_which_there_is_no_memory_is_done_without),
-        cmocka_unit_test(a_copy_that_failed_does_not_stay),
+        cmocka_unit_test(a_device_without_memory_for_a_copy_is_still_used),
+        cmocka_unit_test(a_failed_copy_is_not_kept),
         cmocka_unit_test(a_handle_is_closed_while_jobs_run),
         cmocka_unit_test(a_handle_is_closed_while_its_pool_closes),
         cmocka_unit_test(a_handle_may_outlive_its_pool),
         cmocka_unit_test(handles_in_a_forked_child),
-        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(invalid_calls_are_refused),
     };
 #ifdef ROWPOOL_TEST_FAULT_LAYER
     test_faults_begin(&faults, ROWPOOL_TEST_FAULT_LAYER, argv);

@@ -15,7 +15,7 @@
 static char folder[] = "/tmp/rowpool-test-doctor-XXXXXX"; /* the working directory */
 static bool has_opencl;
 
-/* ---- Running it ------------------------------------------------------------------------------------------------- */
+/* ---- Running it -------------------------------------------------------------------------------------------------- */
 
 /* Runs a shell command in which $D is the program; returns its output, to be freed. */
 static char *run(const char *line, int expected_status)
@@ -71,9 +71,9 @@ static void need_opencl(void)
         skip_since("rowpool is built without OpenCL");
 }
 
-/* ---- All is well ------------------------------------------------------------------------------------------------ */
+/* ---- All is well ------------------------------------------------------------------------------------------------- */
 
-TEST(a_healthy_machine_is_left_alone)
+TEST(a_healthy_machine_has_no_faults)
 {
     char *text = run("\"$D\" doctor", 0);
     assert_int_equal(strncmp(text, has_opencl ? "ok     OpenCL loader     /" : "note   OpenCL loader     ", 25), 0);
@@ -95,7 +95,7 @@ TEST(a_healthy_machine_is_left_alone)
     free(text);
 }
 
-TEST(a_cache_that_is_not_there_yet_is_no_fault)
+TEST(a_missing_cache_is_no_fault)
 {
     need_opencl();
     char *text = run("POCL_CACHE_DIR=later \"$D\" doctor | grep cache", 0);
@@ -117,9 +117,9 @@ TEST(a_cache_that_is_not_there_yet_is_no_fault)
     free(text);
 }
 
-/* ---- Drivers ---------------------------------------------------------------------------------------------------- */
+/* ---- Drivers ----------------------------------------------------------------------------------------------------- */
 
-TEST(no_folder_of_drivers)
+TEST(a_missing_driver_folder_is_reported)
 {
     need_opencl();
     wrong("OCL_ICD_VENDORS=$PWD/none \"$D\" doctor", "wrong  OpenCL driver     OCL_ICD_VENDORS: ");
@@ -132,7 +132,7 @@ TEST(no_folder_of_drivers)
           "apt-get install pocl-opencl-icd");
 }
 
-TEST(a_driver_that_is_not_there)
+TEST(missing_drivers_are_reported)
 {
     need_opencl();
     assert_int_equal(mkdir("vendors", 0777), 0);
@@ -154,7 +154,7 @@ TEST(a_driver_that_is_not_there)
     free(text);
 }
 
-TEST(drivers_without_a_device)
+TEST(drivers_without_devices_are_reported)
 {
     need_opencl();
     wrong("POCL_DEVICES=none \"$D\" doctor", "\nnote   OpenCL device     0 ");
@@ -163,7 +163,7 @@ TEST(drivers_without_a_device)
 }
 
 /* Findings before and after the driver are reported too. */
-TEST(a_driver_that_ends_its_process)
+TEST(a_driver_that_aborts_is_reported)
 {
     need_opencl();
     assert_int_equal(mkdir("deadly", 0777), 0);
@@ -198,7 +198,7 @@ int __wrap_poll(struct pollfd *ends, nfds_t n, int milliseconds)
 }
 
 /* Every child that asks the driver is killed, and earlier findings are reported. */
-TEST(a_driver_that_hangs)
+TEST(a_hanging_driver_is_reported)
 {
     need_opencl();
     assert_int_equal(mkdir("hanging", 0777), 0);
@@ -227,9 +227,9 @@ TEST(a_driver_that_hangs)
     free(vendors);
 }
 
-/* ---- The rest --------------------------------------------------------------------------------------------------- */
+/* ---- The rest ---------------------------------------------------------------------------------------------------- */
 
-TEST(a_cache_that_cannot_be_written)
+TEST(an_unwritable_cache_is_reported)
 {
     need_opencl();
     write_file("file", "");
@@ -243,7 +243,7 @@ TEST(a_cache_that_cannot_be_written)
 /* ---- Kernels that a driver aborts on ----------------------------------------------------------------------------- */
 
 /* PoCL links kernels with ld, which it finds through PATH. */
-TEST(no_linker)
+TEST(a_missing_linker_is_reported)
 {
     need_opencl();
     wrong("mkdir bare; POCL_CACHE_DIR=$PWD/bare PATH=/nowhere \"$D\" doctor",
@@ -253,7 +253,7 @@ TEST(no_linker)
 }
 
 /* The first line of the message names the file. */
-TEST(a_cache_that_is_damaged)
+TEST(a_damaged_cache_is_reported)
 {
     need_opencl();
     wrong("export POCL_CACHE_DIR=$PWD/used; mkdir used; \"$D\" doctor >first; find used -name '*.so' -size +0 "
@@ -263,7 +263,7 @@ TEST(a_cache_that_is_damaged)
           "file too short'.\n" MEND "remove the folder that POCL_CACHE_DIR names, or else ~/.cache/pocl");
 }
 
-TEST(a_cache_in_no_folder)
+TEST(a_cache_in_a_missing_folder_is_reported)
 {
     need_opencl();
     char *text = run("POCL_CACHE_DIR= \"$D\" doctor", 1);
@@ -273,7 +273,7 @@ TEST(a_cache_in_no_folder)
     free(text);
 }
 
-TEST(no_helper)
+TEST(a_missing_helper_is_reported)
 {
     need_opencl();
     wrong("ROWPOOL_HELPER=/nowhere/rowpool-helper \"$D\" doctor",
@@ -281,7 +281,7 @@ TEST(no_helper)
           "install rowpool with cmake --install, or set ROWPOOL_HELPER to its path\n");
 }
 
-TEST(variables_that_mean_nothing)
+TEST(invalid_variables_are_reported)
 {
     char *text = run("ROWPOOL_DEVICES=cpu \"$D\" doctor", 0);
     assert_has(text,
@@ -303,7 +303,7 @@ TEST(control_characters_are_not_printed)
     free(text);
 }
 
-TEST(the_command_line)
+TEST(wrong_arguments_are_refused)
 {
     char *text = run("\"$D\" doctor --help", 0);
     assert_has(text, "Usage: rowpool doctor [--json]\n");
@@ -319,7 +319,7 @@ TEST(the_command_line)
     free(text);
 }
 
-/* ---- The folder ------------------------------------------------------------------------------------------------- */
+/* ---- The folder -------------------------------------------------------------------------------------------------- */
 
 static int enter_folder(__attribute__((unused)) void **state)
 {
@@ -343,21 +343,21 @@ static int remove_folder(__attribute__((unused)) void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_healthy_machine_is_left_alone),
-        cmocka_unit_test(a_cache_that_is_not_there_yet_is_no_fault),
-        cmocka_unit_test(no_folder_of_drivers),
-        cmocka_unit_test(a_driver_that_is_not_there),
-        cmocka_unit_test(drivers_without_a_device),
-        cmocka_unit_test(a_driver_that_ends_its_process),
-        cmocka_unit_test(a_driver_that_hangs),
-        cmocka_unit_test(a_cache_that_cannot_be_written),
-        cmocka_unit_test(no_linker),
-        cmocka_unit_test(a_cache_that_is_damaged),
-        cmocka_unit_test(a_cache_in_no_folder),
-        cmocka_unit_test(no_helper),
-        cmocka_unit_test(variables_that_mean_nothing),
+        cmocka_unit_test(a_healthy_machine_has_no_faults),
+        cmocka_unit_test(a_missing_cache_is_no_fault),
+        cmocka_unit_test(a_missing_driver_folder_is_reported),
+        cmocka_unit_test(missing_drivers_are_reported),
+        cmocka_unit_test(drivers_without_devices_are_reported),
+        cmocka_unit_test(a_driver_that_aborts_is_reported),
+        cmocka_unit_test(a_hanging_driver_is_reported),
+        cmocka_unit_test(an_unwritable_cache_is_reported),
+        cmocka_unit_test(a_missing_linker_is_reported),
+        cmocka_unit_test(a_damaged_cache_is_reported),
+        cmocka_unit_test(a_cache_in_a_missing_folder_is_reported),
+        cmocka_unit_test(a_missing_helper_is_reported),
+        cmocka_unit_test(invalid_variables_are_reported),
         cmocka_unit_test(control_characters_are_not_printed),
-        cmocka_unit_test(the_command_line),
+        cmocka_unit_test(wrong_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);
 }

@@ -7,9 +7,9 @@
 #include "base/settings.h"
 #include "support.h"
 
-/* ---- The table -------------------------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
-TEST(every_variable_is_told)
+TEST(every_variable_is_listed)
 {
     rowpool_variable variable;
     for (size_t i = 0; i < RP_SETTINGS; i++) {
@@ -25,7 +25,7 @@ TEST(every_variable_is_told)
     assert_false(rowpool_variable_at(0, NULL));
 }
 
-TEST(values_are_told_where_they_are_set)
+TEST(values_are_listed_if_set)
 {
     rowpool_variable variable;
     setenv("ROWPOOL_WORKERS", "3", 1);
@@ -49,7 +49,7 @@ TEST(the_log_has_the_categories_that_its_variable_names)
 #undef NAME_AND_COMMA
 }
 
-/* ---- The README ------------------------------------------------------------------------------------------------- */
+/* ---- The README -------------------------------------------------------------------------------------------------- */
 
 /* The table as in the README, without its code marks. */
 static char *expected_table(void)
@@ -94,7 +94,7 @@ TEST(the_readme_has_the_same_table)
     free(readme);
 }
 
-/* ---- The program ------------------------------------------------------------------------------------------------ */
+/* ---- The program ------------------------------------------------------------------------------------------------- */
 
 /* What the program prints, with wrapped lines joined. */
 static char *environment_text(void)
@@ -133,8 +133,8 @@ TEST(the_program_prints_the_table)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_variable_is_told),
-        cmocka_unit_test(values_are_told_where_they_are_set),
+        cmocka_unit_test(every_variable_is_listed),
+        cmocka_unit_test(values_are_listed_if_set),
         cmocka_unit_test(the_log_has_the_categories_that_its_variable_names),
         cmocka_unit_test(the_readme_has_the_same_table),
         cmocka_unit_test(the_program_prints_the_table),

@@ -29,21 +29,21 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, si
     test_attempt a;
     alarm(600); /* a hang ends the test */
     test_faults_arm(&faults, n, how.sticky, how.memory);
-    test_verdict said = test_scenario_run(scenario, how.strict, &a);
+    test_verdict verdict = test_scenario_run(scenario, how.strict, &a);
     bool injected = atomic_load(&faults.injected) > 0;
     test_faults_disarm(&faults);
     bool not_open = a.pool == NULL && scenario->device != NULL;
-    bool refused = said.status != ROWPOOL_OK && (how.strict || not_open);
-    bool fine = refused ? strlen(a.error.message) > 10 : said.status == ROWPOOL_OK && said.right;
+    bool refused = verdict.status != ROWPOOL_OK && (how.strict || not_open);
+    bool fine = refused ? strlen(a.error.message) > 10 : verdict.status == ROWPOOL_OK && verdict.right;
     if (fine && a.pool != NULL) { /* and the next call on the same pool */
         test_verdict then = test_scenario_again(scenario, &a);
         fine = then.status == ROWPOOL_OK && then.right;
     }
     if (!fine) {
         ++*wrong;
-        fprintf(stderr, "%s: call %ld fails%s%s%s: %s: %s\n", scenario->name, n, how.sticky ? " for ever" : "",
-                how.strict ? ", strict" : "", how.memory ? ", no memory" : "", rowpool_status_name(said.status),
-                a.error.status != ROWPOOL_OK ? a.error.message : "wrong results");
+        fprintf(stderr, "%s: call %ld fails%s%s%s: %s: %s\n", scenario->name, n,
+                how.sticky ? " and all later ones" : "", how.strict ? ", strict" : "", how.memory ? ", no memory" : "",
+                rowpool_status_name(verdict.status), a.error.status != ROWPOOL_OK ? a.error.message : "wrong results");
     }
     rowpool_close(a.pool);
     return injected;
@@ -54,11 +54,11 @@ static long count_calls(const test_scenario *scenario)
 {
     test_attempt a;
     test_faults_arm(&faults, LONG_MAX, false, false);
-    test_verdict said = test_scenario_run(scenario, false, &a);
+    test_verdict verdict = test_scenario_run(scenario, false, &a);
     long calls = atomic_load(&faults.calls);
     rowpool_close(a.pool);
-    if (said.status != ROWPOOL_OK || !said.right)
-        fail_msg("%s: %s: %s", scenario->name, rowpool_status_name(said.status), a.error.message);
+    if (verdict.status != ROWPOOL_OK || !verdict.right)
+        fail_msg("%s: %s: %s", scenario->name, rowpool_status_name(verdict.status), a.error.message);
     return calls;
 }
 
@@ -75,7 +75,7 @@ static size_t try_calls(const test_scenario *scenario, manner how, long calls, s
     return injected;
 }
 
-TEST(a_fault_in_every_call)
+TEST(any_call_may_fail)
 {
     static const manner manners[] = {
         {false, false, false}, {true, false, false}, {false, true, false}, {true, true, false}, {true, false, true},
@@ -104,18 +104,18 @@ static void check_noticed(test_cl_call kind)
             continue;
         test_attempt a;
         test_faults_arm_only(&faults, kind, 1);
-        test_verdict said = test_scenario_run(scenario, true, &a);
+        test_verdict verdict = test_scenario_run(scenario, true, &a);
         bool injected = atomic_load(&faults.injected) > 0, closed = a.pool == NULL;
         test_faults_disarm(&faults);
         rowpool_close(a.pool);
-        if (injected && said.status == ROWPOOL_OK && !closed && kind != TEST_CL_Flush)
-            fail_msg("%s: nobody notices that %s failed", scenario->name, test_cl_call_name(kind));
-        noticed += said.status != ROWPOOL_OK;
+        if (injected && verdict.status == ROWPOOL_OK && !closed && kind != TEST_CL_Flush)
+            fail_msg("%s: the failure of %s was not noticed", scenario->name, test_cl_call_name(kind));
+        noticed += verdict.status != ROWPOOL_OK;
     }
     assert_true(noticed > 0);
 }
 
-TEST(each_kind_of_failure_is_noticed)
+TEST(every_kind_of_failure_is_noticed)
 {
     static const test_cl_call kinds[] = {TEST_CL_SetKernelArg,
                                          TEST_CL_EnqueueNDRangeKernel,
@@ -131,7 +131,7 @@ TEST(each_kind_of_failure_is_noticed)
 }
 
 /* A chunk was abandoned because its flush failed; later the driver reports that it is complete. */
-TEST(a_callback_that_comes_late_changes_nothing)
+TEST(a_late_callback_changes_nothing)
 {
     const test_scenario *scenario = test_scenarios;
     while (strcmp(scenario->name, "a job") != 0)
@@ -139,14 +139,14 @@ TEST(a_callback_that_comes_late_changes_nothing)
     test_attempt a;
     test_faults_arm_only(&faults, TEST_CL_Flush, 1);
     atomic_store(&faults.late, true);
-    test_verdict said = test_scenario_run(scenario, false, &a);
+    test_verdict verdict = test_scenario_run(scenario, false, &a);
     atomic_store(&faults.late, false);
     assert_int_equal(atomic_load(&faults.injected), 1);
     test_faults_disarm(&faults);
-    assert_true(said.status == ROWPOOL_OK && said.right);
+    assert_true(verdict.status == ROWPOOL_OK && verdict.right);
     for (int i = 0; i < 2; i++) { /* the late callback arrives during the first */
-        said = test_scenario_again(scenario, &a);
-        assert_true(said.status == ROWPOOL_OK && said.right);
+        verdict = test_scenario_again(scenario, &a);
+        assert_true(verdict.status == ROWPOOL_OK && verdict.right);
     }
     rowpool_close(a.pool);
 }
@@ -154,7 +154,7 @@ TEST(a_callback_that_comes_late_changes_nothing)
 /* Each part of a row leaves one accumulator for each range: with many ranges the parts are longer, to limit memory. */
 TEST(many_ranges_of_a_long_row_take_little_memory)
 {
-    enum { WIDTH = 16384, RANGES = 600000, MOST_BYTES = 64 << 20 };
+    enum { WIDTH = 16384, RANGES = 600000, MAX_BYTES = 64 << 20 };
     int8_t *data = calloc(WIDTH, 1);
     rowpool_range *ranges = malloc(RANGES * sizeof *ranges);
     uint32_t *counts = malloc(RANGES * sizeof *counts);
@@ -170,14 +170,14 @@ TEST(many_ranges_of_a_long_row_take_little_memory)
     assert_ok(rowpool_range_count(pool, &row, ranges, RANGES, counts, &error), error);
     for (size_t i = 0; i < RANGES; i++)
         assert_int_equal(counts[i], i % 2 * WIDTH);
-    assert_in_range(atomic_load(&faults.largest_buffer), 1, MOST_BYTES);
+    assert_in_range(atomic_load(&faults.largest_buffer), 1, MAX_BYTES);
     rowpool_close(pool);
     free(counts);
     free(ranges);
     free(data);
 }
 
-/* ---- Functions that are made as the program runs ---------------------------------------------------------------- */
+/* ---- Functions generated at run time ----------------------------------------------------------------------------- */
 
 enum { MADE_ROWS = 64 };
 
@@ -228,30 +228,30 @@ static void *make_functions(void *argument)
     return NULL;
 }
 
-TEST(functions_made_at_run_time_do_not_pile_up)
+TEST(programs_of_generated_functions_are_evicted)
 {
-    enum { MOST = 4, MADE = 10, MAKERS = 3 };
+    enum { MAX = 4, MADE = 10, MAKERS = 3 };
     const rowpool_options options = {.size = sizeof options, .device = "cpu"};
     rowpool *pool;
     rowpool_error error;
     assert_ok(rowpool_open(&pool, &options, &error), error);
     rp_cl_device *device = pool->devices.items[0].state;
     assert_int_equal(device->most_programs, RP_CL_MOST_PROGRAMS);
-    device->most_programs = MOST; /* a small limit makes the test fast */
+    device->most_programs = MAX; /* a small limit makes the test fast */
     atomic_store(&faults.lock, &device->lock);
     for (uint32_t n = 0; n < MADE; n++) {
         assert_true(map_made(pool, n));
-        assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
+        assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
     }
     atomic_store(&faults.lock, NULL); /* other threads may hold it from here on */
     assert_int_equal(atomic_load(&faults.locked), 0);
     const rp_cl_program *oldest = device->programs;
     while (oldest->next != NULL)
         oldest = oldest->next;
-    assert_true(map_made(pool, MADE - MOST)); /* still cached; now the most recently used */
+    assert_true(map_made(pool, MADE - MAX)); /* still cached; now the most recently used */
     assert_ptr_equal(device->programs, oldest);
     assert_true(map_made(pool, 0)); /* it was evicted and is built again */
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
     maker makers[MAKERS];
     pthread_t threads[MAKERS];
     for (uint32_t i = 0; i < MAKERS; i++) {
@@ -263,8 +263,8 @@ TEST(functions_made_at_run_time_do_not_pile_up)
         assert_true(makers[i].right);
     }
     assert_true(map_made(pool, 0));
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MOST); /* one in each slot */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MAX); /* one in each slot */
     rowpool_close(pool);
 }
 
@@ -276,10 +276,10 @@ TEST(each_call_is_reached)
             skip_since("ROWPOOL_TEST_SCENARIO leaves scenarios out");
     for (int call = 0; call < TEST_CL_TOTAL; call++)
         if (!atomic_load(&faults.ever[call]))
-            fail_msg("no scenario comes to %s", test_cl_call_name((test_cl_call)call));
+            fail_msg("no scenario calls %s", test_cl_call_name((test_cl_call)call));
 }
 
-TEST(nothing_is_left)
+TEST(no_object_leaks)
 {
     assert_int_equal(test_faults_left(&faults), 0);
 }
@@ -287,13 +287,13 @@ TEST(nothing_is_left)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fault_in_every_call),
-        cmocka_unit_test(each_kind_of_failure_is_noticed),
-        cmocka_unit_test(a_callback_that_comes_late_changes_nothing),
+        cmocka_unit_test(any_call_may_fail),
+        cmocka_unit_test(every_kind_of_failure_is_noticed),
+        cmocka_unit_test(a_late_callback_changes_nothing),
         cmocka_unit_test(many_ranges_of_a_long_row_take_little_memory),
-        cmocka_unit_test(functions_made_at_run_time_do_not_pile_up),
+        cmocka_unit_test(programs_of_generated_functions_are_evicted),
         cmocka_unit_test(each_call_is_reached),
-        cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test(no_object_leaks),
     };
     (void)argc;
     test_faults_begin(&faults, ROWPOOL_TEST_FAULT_LAYER, argv);
@@ -304,7 +304,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (!atomic_load(&faults.active)) {
-        printf("skipped: the loader does not take the layer\n");
+        printf("skipped: the loader does not load the layer\n");
         return TEST_SKIPPED;
     }
     test_scenarios_begin();

@@ -8,7 +8,7 @@
 
 #include "support.h"
 
-/* ---- Environments ----------------------------------------------------------------------------------------------- */
+/* ---- Environments ------------------------------------------------------------------------------------------------ */
 
 /* Treats subnormals as zeros, in operands and results. */
 static bool flush_subnormals(void)
@@ -29,7 +29,7 @@ static bool flush_subnormals(void)
 
 static bool flushes_subnormals(void)
 {
-    volatile double least = 0x1p-1074, sum = least + least;
+    volatile double smallest = 0x1p-1074, sum = smallest + smallest;
     return sum == 0;
 }
 
@@ -163,7 +163,7 @@ static void sheet_free(sheet *s)
     free(s);
 }
 
-/* ---- Ways to ask: in a mode ------------------------------------------------------------------------------------- */
+/* ---- Ways to map in a mode --------------------------------------------------------------------------------------- */
 
 typedef struct {
     mode mode;
@@ -264,7 +264,7 @@ static void ask_in(mode m, rowpool *pool, const char *device, size_t question, s
     sheet_free(s);
 }
 
-/* ---- The tests -------------------------------------------------------------------------------------------------- */
+/* ---- The tests --------------------------------------------------------------------------------------------------- */
 
 static const char *const default_devices[] = {"auto", "host", "fork", "cpu", "isolated", NULL};
 static const char *const *devices = default_devices;
@@ -280,7 +280,7 @@ static rowpool *open_in(mode m, const char *device, size_t chunk_bytes)
     bool still = is_still(m);
     leave();
     if (!still)
-        fail_msg("%s, %s: rowpool_open left another environment", device, mode_names[m]);
+        fail_msg("%s, %s: rowpool_open changed the environment", device, mode_names[m]);
     if (status != ROWPOOL_OK && status != ROWPOOL_ENODEVICE)
         fail_msg("%s: %s", device, error.message);
     return pool;

@@ -199,7 +199,7 @@ TEST(rows_in_parts)
 
 /* A part knows its position in the row: the index of the smallest element is right and the first of several equal ones
  * wins, although the parts are folded separately. */
-TEST(parts_know_their_place)
+TEST(parts_know_their_position)
 {
     static const int16_t row[] = {5, 3, 9, 3, 7, 3, 8, 2, 2, 4};
     enum { WIDTH = COUNT_OF(row) };
@@ -236,7 +236,7 @@ TEST(merging_is_a_sum_of_its_own_width)
     assert_true(into64[0] == 2 * (uint64_t)UINT32_MAX && into64[1] == 3 && into64[2] == 77);
 }
 
-TEST(every_builtin_is_there_for_every_dtype)
+TEST(every_builtin_exists_for_every_dtype)
 {
     size_t n = 0;
     for (const char *name; (name = rowpool_builtin_name(n)) != NULL; n++) {
@@ -262,7 +262,7 @@ TEST(every_builtin_is_there_for_every_dtype)
 
 extern const rowpool_function one_entries, some_longest_run; /* compiled for one dtype and for two */
 
-TEST(functions_may_be_of_some_dtypes)
+TEST(functions_may_exist_for_some_dtypes_only)
 {
     for (rowpool_dtype dtype = ROWPOOL_INT8; dtype <= ROWPOOL_FLOAT64; dtype++) {
         assert_int_equal(one_entries.compiled[dtype] != NULL, dtype == ROWPOOL_UINT8);
@@ -273,14 +273,14 @@ TEST(functions_may_be_of_some_dtypes)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_builtin_is_there_for_every_dtype),
+        cmocka_unit_test(every_builtin_exists_for_every_dtype),
         cmocka_unit_test(every_shape),
         cmocka_unit_test(long_rows),
         cmocka_unit_test(some_rows_at_a_time),
         cmocka_unit_test(rows_in_parts),
-        cmocka_unit_test(parts_know_their_place),
+        cmocka_unit_test(parts_know_their_position),
         cmocka_unit_test(merging_is_a_sum_of_its_own_width),
-        cmocka_unit_test(functions_may_be_of_some_dtypes),
+        cmocka_unit_test(functions_may_exist_for_some_dtypes_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

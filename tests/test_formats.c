@@ -24,7 +24,7 @@ static char *read_file(const char *path)
 {
     int fd = open(path, O_RDONLY);
     if (fd < 0)
-        fail_msg("there is no %s", path);
+        fail_msg("%s does not exist", path);
     char *text = test_read_all(fd);
     assert_int_equal(close(fd), 0);
     return text;
@@ -45,7 +45,7 @@ static void check_file(const char *path, const char *expected, int line)
 /* Runs the program with this text as its standard input. */
 static outcome run_on_input(const char *text, const char *const *arguments)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = test_open_nameless();
     assert_int_equal(write(with.standard_input, text, strlen(text)), strlen(text));
     assert_int_equal(lseek(with.standard_input, 0, SEEK_SET), 0);
@@ -54,11 +54,11 @@ static outcome run_on_input(const char *text, const char *const *arguments)
     return result;
 }
 
-/* ---- Input ------------------------------------------------------------------------------------------------------ */
+/* ---- Input ------------------------------------------------------------------------------------------------------- */
 
 static const char WEATHER[] = "day,low,high\nmon,4,8\ntue,-1,5\nwed,9,12\n";
 
-TEST(tells_formats_by_their_names)
+TEST(recognises_formats_by_file_name)
 {
     write_text("weather.csv", WEATHER);
     write_text("weather.TSV", "day\tlow\thigh\nmon\t4\t8\n");
@@ -80,7 +80,7 @@ TEST(tells_formats_by_their_names)
     assert_fails(RUN("count", "folder.npz"), "rowpool: folder.npz: ", "Is a directory");
 }
 
-TEST(warns_of_what_it_leaves_out)
+TEST(warns_of_skipped_columns)
 {
     write_text("words.csv", "day,low,sky\nmon,4,grey\ntue,9,blue\n");
     outcome result = RUN("count", "words.csv");
@@ -156,7 +156,7 @@ TEST(refuses_options_of_other_formats)
     assert_usage(RUN("count", "--comment", "%", "x.npz"), "--comment cannot be given for npz");
 }
 
-/* ---- Offsets ---------------------------------------------------------------------------------------------------- */
+/* ---- Offsets ----------------------------------------------------------------------------------------------------- */
 
 static const int32_t ELEMENTS[] = {3, 4, 5, 8, 9, 6, 7};
 
@@ -169,7 +169,7 @@ static void write_offsets(const int64_t *offsets, size_t count)
 #define WRITE_OFFSETS(...) \
     write_offsets((const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-TEST(divides_one_row_into_ragged_ones)
+TEST(splits_one_row_into_ragged_rows)
 {
     write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
     write_file("elements.bin", ELEMENTS, sizeof ELEMENTS);
@@ -186,10 +186,10 @@ TEST(divides_one_row_into_ragged_ones)
     assert_int_equal(unlink("out.npy"), 0);
 
     outcome result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--verbose");
-    check_tells(result.err, "4 rows of at most 3 int32, 28 bytes");
+    check_contains(result.err, "4 rows of at most 3 int32, 28 bytes");
     release(&result);
     result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--json");
-    check_tells(result.out, "\"width\": 3, \"ragged\": true");
+    check_contains(result.out, "\"width\": 3, \"ragged\": true");
     release(&result);
 
     WRITE_OFFSETS(0, 7);
@@ -202,7 +202,7 @@ TEST(divides_one_row_into_ragged_ones)
 }
 
 /* As NumPy stores them on machines of the other byte order. */
-TEST(reads_offsets_of_foreign_bytes)
+TEST(reads_offsets_in_foreign_byte_order)
 {
     write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
     static const unsigned char offsets[24] = {[15] = 2, [23] = 7};
@@ -265,7 +265,7 @@ TEST(refuses_wrong_offsets)
                  "rowpool: elements.bin: ", "it has 7 rows; --offsets divides the elements of one");
 }
 
-/* ---- Files of results ------------------------------------------------------------------------------------------- */
+/* ---- Files of results -------------------------------------------------------------------------------------------- */
 
 TEST(writes_text_tables)
 {
@@ -290,7 +290,7 @@ TEST(writes_text_tables)
 }
 
 /* A name with an unknown suffix is a .npy file; a name of another known format is refused. */
-TEST(writes_no_format_under_the_name_of_another)
+TEST(refuses_output_names_of_other_formats)
 {
     static const char *const foreign[] = {"o.npz",     "o.gz", "o.npy.gz", "o.CSV.bz2", "o.xlsx", "o.XLS",  "o.ods",
                                           "o.parquet", "o.h5", "o.mat",    "o.pkl",     "o.raw",  "o.jsonl"};
@@ -330,7 +330,7 @@ TEST(reads_its_own_tables)
 }
 
 /* Labels are read back as they were written. */
-TEST(quotes_labels_where_need_be)
+TEST(quotes_labels_where_needed)
 {
     static const char text[] = "\"a \"\"name\"\"\",x\n\"b, c\",4\n\"d\ne\",5\n\" f \",6\ng h,7\nend;,8\n";
     write_text("labels.csv", text);
@@ -355,7 +355,7 @@ TEST(leaves_no_half_written_table)
         assert_true(fprintf(file, "%d\n", i) > 0);
     assert_int_equal(fclose(file), 0);
     write_text("old.csv", "precious");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.largest_file = 9 * ROWS; /* the numbers alone would still fit, even if a file in memory is counted */
     assert_fails(RUN_WITH(&with, "map", "--function", "max", "many.csv", "--output", "out.csv"),
                  "rowpool: out.csv: ", "File too large");
@@ -365,7 +365,7 @@ TEST(leaves_no_half_written_table)
     assert_file("old.csv", "precious");
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static json_t *parse(outcome result)
 {
@@ -451,10 +451,10 @@ TEST(writes_results_as_json)
 }
 
 /* The cache folder cannot be written, so that there is a fault to report. */
-TEST(prints_what_it_knows_of_the_machine_as_json)
+TEST(prints_the_findings_of_doctor_as_json)
 {
     static const char *const surroundings[] = {"POCL_CACHE_DIR=/proc/nowhere", "ROWPOOL_WORKERS=1\n2", NULL};
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = surroundings;
     outcome result = RUN_WITH(&with, "doctor", "--json");
     json_t *found = json_loads(result.out, JSON_REJECT_DUPLICATES, NULL);
@@ -519,7 +519,7 @@ TEST(prints_odd_values_as_json)
 
     write_text("large.csv", "18446744073709551615\n");
     outcome result = RUN("map", "--json", "--function", "max", "--type", "uint64", "large.csv");
-    check_tells(result.out, "\"results\": [\n18446744073709551615]");
+    check_contains(result.out, "\"results\": [\n18446744073709551615]");
     release(&result);
 }
 
@@ -551,10 +551,10 @@ TEST(prints_devices_and_the_demonstration_as_json)
     json_decref(found);
 }
 
-TEST(notices_where_json_cannot_be_written)
+TEST(notices_that_json_cannot_be_written)
 {
     write_text("weather.csv", WEATHER);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_output = open("/dev/full", O_WRONLY);
     assert_true(with.standard_output >= 0);
     static const char begin[] = "rowpool: standard output: ";
@@ -567,7 +567,7 @@ TEST(notices_where_json_cannot_be_written)
     assert_int_equal(close(with.standard_output), 0);
 }
 
-/* ---- For people ------------------------------------------------------------------------------------------------- */
+/* ---- Terminals --------------------------------------------------------------------------------------------------- */
 
 /* A terminal; the program gets one end of it. */
 typedef struct {
@@ -603,7 +603,7 @@ static char *read_terminal(terminal *t)
 static char *show_on_terminal(bool output, const char *const *environment, const char *const *arguments)
 {
     terminal t = open_terminal(80);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = environment;
     if (output)
         with.standard_output = t.theirs;
@@ -619,14 +619,14 @@ static void check_shown(const char *const *environment, const char *const *argum
 {
     char *text = show_on_terminal(output, environment, arguments);
     if ((with != NULL && strstr(text, with) == NULL) || (without != NULL && strstr(text, without) != NULL))
-        fail_msg("line %d: '%s' should have '%s' and not '%s'", line, text, with != NULL ? with : "",
+        fail_msg("line %d: '%s' should contain '%s' and not '%s'", line, text, with != NULL ? with : "",
                  without != NULL ? without : "");
     free(text);
 }
 
 #define ESCAPE "\033["
 
-TEST(colours_terminals_alone)
+TEST(uses_colours_on_terminals_only)
 {
     const char *const *colours = ARGUMENTS("TERM=xterm", "NO_COLOR=");
     const char *const *refused = ARGUMENTS("TERM=xterm", "NO_COLOR=1");
@@ -642,19 +642,19 @@ TEST(colours_terminals_alone)
     check_shown(colours, ARGUMENTS("count", "--verbose", "weather.csv"), false, "rowpool: counting", ESCAPE, __LINE__);
     check_shown(colours, ARGUMENTS("devices"), true, ESCAPE "32m*  host", NULL, __LINE__);
     check_shown(refused, ARGUMENTS("devices"), true, "\n*  host", ESCAPE, __LINE__);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = colours;
     assert_fails(run_with(&with, wrong), "rowpool: nowhere.npy", "");
 }
 
-TEST(shows_progress_where_it_is_wanted)
+TEST(shows_progress_if_asked_to)
 {
     write_text("weather.csv", WEATHER);
     outcome result = RUN("count", "--progress", "weather.csv");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.out, "2\n1\n0\n");
-    check_tells(result.err, "100 % [############################] ");
-    check_tells(result.err, "B/s\n");
+    check_contains(result.err, "100 % [############################] ");
+    check_contains(result.err, "B/s\n");
     assert_null(strchr(result.err, '\r'));
     release(&result);
     assert_prints(RUN("count", "weather.csv"), "2\n1\n0\n");
@@ -666,19 +666,19 @@ TEST(shows_progress_where_it_is_wanted)
     assert_prints(RUN("count", "--no-progress", "--progress", "--no-progress", "weather.csv"), "2\n1\n0\n");
     write_text("header.csv", "a,b\n");
     result = RUN("count", "--progress", "header.csv");
-    check_tells(result.err, "100 % [####");
+    check_contains(result.err, "100 % [####");
     release(&result);
 }
 
 TEST(gives_hints)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=no-vendors/", "ROWPOOL_DEVICE=");
     outcome result = RUN_WITH(&with, "devices");
-    check_tells(result.out, "OpenCL");
+    check_contains(result.out, "OpenCL");
     const bool built_without = strstr(result.out, "built without OpenCL") != NULL;
     const char *hint = built_without ? "this rowpool was built without OpenCL" : "pocl-opencl-icd";
-    check_tells(result.out, hint);
+    check_contains(result.out, hint);
     release(&result);
     result = RUN_WITH(&DEFAULT_DEVICE, "devices");
     const bool has_device = strstr(result.out, "0:0") != NULL;
@@ -702,7 +702,7 @@ TEST(gives_hints)
     assert_int_equal(unlink("asked"), 0);
 }
 
-/* ---- Interruption ----------------------------------------------------------------------------------------------- */
+/* ---- Interruption ------------------------------------------------------------------------------------------------ */
 
 enum { RANGES = TEST_SANITIZED ? 2000 : 20000 };
 
@@ -738,11 +738,11 @@ static char *read_until(int fd, const char *text)
 }
 
 /* Interrupts a map after it has begun, once or twice; *told is what it prints then. Returns the wait status. */
-static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal_number, bool twice, char **told)
+static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal_number, bool twice, char **messages)
 {
     char chunks[64];
     (void)snprintf(chunks, sizeof chunks, "ROWPOOL_CHUNK_BYTES=%s", chunk_bytes);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS(chunks);
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -753,7 +753,7 @@ static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal
     free(read_until(ends[0], "%"));
     assert_int_equal(leftovers(), has_nameless_files() ? 0 : 1);
     assert_int_equal(kill(child, signal_number), 0);
-    *told = read_until(ends[0], twice ? "once more" : NULL);
+    *messages = read_until(ends[0], twice ? "once more" : NULL);
     if (twice)
         assert_int_equal(kill(child, signal_number), 0);
     int status;
@@ -768,28 +768,28 @@ static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal
 TEST(cancels_when_interrupted)
 {
     char *ranges = write_long();
-    char *told;
-    const int status = interrupt_map(ranges, "100000", SIGINT, false, &told);
+    char *messages;
+    const int status = interrupt_map(ranges, "100000", SIGINT, false, &messages);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
-    check_tells(told, "rowpool: interrupted: ");
-    assert_null(strstr(told, "100 %"));
-    free(told);
+    check_contains(messages, "rowpool: interrupted: ");
+    assert_null(strstr(messages, "100 %"));
+    free(messages);
     free(ranges);
 }
 
 /* Senders of these signals do not send them twice, or wait less than one chunk takes: here there is only one chunk. */
-TEST(ends_at_once_when_told_to)
+TEST(ends_at_once_when_terminated)
 {
     char *ranges = write_long();
     static const int signals[] = {SIGTERM, SIGHUP};
     for (size_t i = 0; i < COUNT_OF(signals); i++) {
-        char *told;
-        const int status = interrupt_map(ranges, "100000000", signals[i], false, &told);
+        char *messages;
+        const int status = interrupt_map(ranges, "100000000", signals[i], false, &messages);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), signals[i]);
-        assert_null(strstr(told, "interrupted"));
-        free(told);
+        assert_null(strstr(messages, "interrupted"));
+        free(messages);
     }
     free(ranges);
 }
@@ -798,18 +798,18 @@ TEST(ends_at_once_when_told_to)
 TEST(ends_at_once_when_interrupted_twice)
 {
     char *ranges = write_long();
-    char *told;
-    const int status = interrupt_map(ranges, "100000000", SIGINT, true, &told);
+    char *messages;
+    const int status = interrupt_map(ranges, "100000000", SIGINT, true, &messages);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
-    free(told);
+    free(messages);
     free(ranges);
 }
 
 /* As the first process of a container, whose own signals do not end it; checks the exit status that a shell shows. */
 static void interrupt_first_process(const char *ranges, int signal_number, bool twice)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000000");
     int ends[2], ids[2], out = test_open_nameless();
     assert_true(pipe(ends) == 0 && pipe(ids) == 0);
@@ -840,7 +840,7 @@ static void interrupt_first_process(const char *ranges, int signal_number, bool 
     assert_true(close(ends[0]) == 0 && close(ids[0]) == 0);
     assert_true(WIFEXITED(status));
     if (!there && WEXITSTATUS(status) == 77)
-        skip_since("a namespace for processes is refused");
+        skip_since("a PID namespace is not permitted here");
     assert_int_equal(WEXITSTATUS(status), 128 + signal_number);
 }
 
@@ -853,11 +853,11 @@ TEST(ends_as_the_first_process_of_a_container)
 }
 
 /* Without --progress, progress appears on a terminal only, after a moment. */
-TEST(shows_progress_of_long_maps_on_terminals_alone)
+TEST(shows_progress_of_long_maps_on_terminals_only)
 {
     char *ranges = write_long();
     const char *const *arguments = ARGUMENTS("count", "long.npy", "--ranges", ranges);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000");
     int out = test_open_nameless(), err = test_open_nameless();
     terminal t = open_terminal(80);
@@ -870,7 +870,7 @@ TEST(shows_progress_of_long_maps_on_terminals_alone)
     assert_int_equal(waitpid(elsewhere, NULL, 0), elsewhere);
     assert_int_equal(close(t.ours), 0);
     assert_int_equal(close(t.theirs), 0);
-    check_tells(shown, "\r  ");
+    check_contains(shown, "\r  ");
     free(shown);
     shown = test_read_all(err);
     assert_string_equal(shown, "");
@@ -883,32 +883,32 @@ TEST(shows_progress_of_long_maps_on_terminals_alone)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tells_formats_by_their_names),
-        cmocka_unit_test(warns_of_what_it_leaves_out),
+        cmocka_unit_test(recognises_formats_by_file_name),
+        cmocka_unit_test(warns_of_skipped_columns),
         cmocka_unit_test(reads_other_formats_from_standard_input),
         cmocka_unit_test(counts_no_rows),
         cmocka_unit_test(refuses_options_of_other_formats),
-        cmocka_unit_test(divides_one_row_into_ragged_ones),
-        cmocka_unit_test(reads_offsets_of_foreign_bytes),
+        cmocka_unit_test(splits_one_row_into_ragged_rows),
+        cmocka_unit_test(reads_offsets_in_foreign_byte_order),
         cmocka_unit_test(refuses_wrong_offsets),
         cmocka_unit_test(writes_text_tables),
-        cmocka_unit_test(writes_no_format_under_the_name_of_another),
+        cmocka_unit_test(refuses_output_names_of_other_formats),
         cmocka_unit_test(reads_its_own_tables),
-        cmocka_unit_test(quotes_labels_where_need_be),
+        cmocka_unit_test(quotes_labels_where_needed),
         cmocka_unit_test(leaves_no_half_written_table),
         cmocka_unit_test(prints_results_as_json),
         cmocka_unit_test(writes_results_as_json),
         cmocka_unit_test(prints_odd_values_as_json),
-        cmocka_unit_test(prints_what_it_knows_of_the_machine_as_json),
+        cmocka_unit_test(prints_the_findings_of_doctor_as_json),
         cmocka_unit_test(prints_devices_and_the_demonstration_as_json),
-        cmocka_unit_test(notices_where_json_cannot_be_written),
-        cmocka_unit_test(colours_terminals_alone),
-        cmocka_unit_test(shows_progress_where_it_is_wanted),
+        cmocka_unit_test(notices_that_json_cannot_be_written),
+        cmocka_unit_test(uses_colours_on_terminals_only),
+        cmocka_unit_test(shows_progress_if_asked_to),
         cmocka_unit_test(gives_hints),
-        cmocka_unit_test(shows_progress_of_long_maps_on_terminals_alone),
+        cmocka_unit_test(shows_progress_of_long_maps_on_terminals_only),
         cmocka_unit_test(cancels_when_interrupted),
         cmocka_unit_test(ends_at_once_when_interrupted_twice),
-        cmocka_unit_test(ends_at_once_when_told_to),
+        cmocka_unit_test(ends_at_once_when_terminated),
         cmocka_unit_test(ends_as_the_first_process_of_a_container),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);

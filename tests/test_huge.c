@@ -13,12 +13,12 @@
 #include "support.h"
 
 enum { MARK = 5, WIDTH = 1000, MIB = 1 << 20, MARKS_APART = 32 * MIB, ALLOWED = 512 * MIB };
-static const size_t bytes = (size_t)12 << 30, least_memory = (size_t)16 << 30;
+static const size_t bytes = (size_t)12 << 30, min_memory = (size_t)16 << 30;
 static char *data;
 static int named;
 static char **names;
 
-/* ---- Marks ------------------------------------------------------------------------------------------------------ */
+/* ---- Marks ------------------------------------------------------------------------------------------------------- */
 
 /* Writes the elements on both sides of each boundary; the rest of the array is never written. */
 static void set_marks(rowpool_dtype dtype, uint64_t value)
@@ -43,11 +43,11 @@ static size_t count_wrong(rowpool_dtype dtype, uint32_t *counts, size_t rows)
     return wrong;
 }
 
-/* ---- Memory ----------------------------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 /* A process's peak resident memory: anonymous, shared, and files, including the drivers'. Memory that workers share
  * with the parent is counted twice, so the figure can only be too large. */
-static size_t most_resident(const char *process)
+static size_t peak_resident(const char *process)
 {
     char path[64], line[256];
     size_t kib = 0;
@@ -63,7 +63,7 @@ static size_t most_resident(const char *process)
 }
 
 /* Resets the peak to what is resident now. */
-static void forget_most_resident(void)
+static void reset_peak(void)
 {
     FILE *file = fopen("/proc/self/clear_refs", "we");
     assert_non_null(file);
@@ -71,19 +71,19 @@ static void forget_most_resident(void)
     assert_int_equal(fclose(file), 0);
 }
 
-static size_t most_of_all(rowpool *pool)
+static size_t overall_peak(rowpool *pool)
 {
-    enum { MOST_WORKERS = 1024 };
-    static pid_t pids[MOST_WORKERS];
-    size_t sum = most_resident("self");
+    enum { MAX_WORKERS = 1024 };
+    static pid_t pids[MAX_WORKERS];
+    size_t sum = peak_resident("self");
     for (size_t i = 0; i < pool->devices.used; i++) {
         if (pool->devices.items[i].backend != &rp_backend_fork)
             continue;
-        size_t n = rp_workers_pids(&pool->devices.items[i], pids, MOST_WORKERS);
+        size_t n = rp_workers_pids(&pool->devices.items[i], pids, MAX_WORKERS);
         for (size_t k = 0; k < n; k++) {
             char process[32];
             snprintf(process, sizeof process, "%d", (int)pids[k]);
-            sum += most_resident(process);
+            sum += peak_resident(process);
         }
     }
     return sum;
@@ -100,13 +100,13 @@ static void map_all(rowpool *pool, const char *device, rowpool_dtype dtype)
     assert_non_null(counts);
     memset(counts, 0xff, counts_bytes);
     set_marks(dtype, test_small(dtype, MARK));
-    forget_most_resident();
+    reset_peak();
     assert_ok(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), error);
-    size_t most = most_of_all(pool);
-    printf("%s, %s: at most %zu MiB resident, %zu of them counts\n", device, test_name(dtype), most / MIB,
+    size_t peak = overall_peak(pool);
+    printf("%s, %s: at most %zu MiB resident, %zu of them counts\n", device, test_name(dtype), peak / MIB,
            counts_bytes / MIB);
     assert_int_equal(count_wrong(dtype, counts, count), 0);
-    assert_in_range(most, counts_bytes, counts_bytes + ALLOWED);
+    assert_in_range(peak, counts_bytes, counts_bytes + ALLOWED);
     set_marks(dtype, 0);
     free(counts);
 }
@@ -132,7 +132,7 @@ TEST(much_data_in_little_memory)
         rowpool_close(pool);
     }
     if (found == 0)
-        skip_since("there is no device of those that were named");
+        skip_since("none of the named devices exists");
 }
 
 int main(int argc, char **argv)
@@ -141,12 +141,12 @@ int main(int argc, char **argv)
     named = argc - 1;
     names = argv + 1;
     if (TEST_SANITIZED) {
-        printf("a sanitizer has memory of its own: skipped\n");
+        printf("skipped: sanitizers take memory of their own\n");
         return TEST_SKIPPED;
     }
-    if (test_memory() < least_memory) {
-        printf("this machine or control group has %zu bytes of memory, not %zu: skipped\n", test_memory(),
-               least_memory);
+    if (test_memory() < min_memory) {
+        printf("skipped: this machine or control group has %zu bytes of memory; it takes %zu\n", test_memory(),
+               min_memory);
         return TEST_SKIPPED;
     }
     data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -17,21 +17,21 @@
 #include "input.h"
 #include "number.h"
 
-/* ---- Reading bytes as a format ---------------------------------------------------------------------------------- */
+/* ---- Reading bytes as a format ----------------------------------------------------------------------------------- */
 
 /* Option letters and their values; the format comes first. */
 typedef struct {
     char letter;
     const char *value;
 } setting;
-enum { MOST_SETTINGS = 4 };
+enum { MAX_SETTINGS = 4 };
 
 static input_options options_of(const char *format, const setting *settings)
 {
     input_options options = {.command = "count"};
     bool read;
     assert_true(take_input_option(&options, 'F', format, &read) && read);
-    for (size_t i = 0; i < MOST_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
+    for (size_t i = 0; i < MAX_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
         assert_true(take_input_option(&options, settings[i].letter, settings[i].value, &read) && read);
     assert_true(choose_format(&options, "file"));
     return options;
@@ -71,7 +71,7 @@ static rowpool_status read_stream_as(input *in, const void *bytes, size_t size, 
     return read_descriptor_as(in, ends[0], options, error);
 }
 
-/* ---- What was read, as text ------------------------------------------------------------------------------------- */
+/* ---- Describing the result --------------------------------------------------------------------------------------- */
 
 static size_t row_begin(const rowpool_rows *rows, size_t row)
 {
@@ -123,7 +123,7 @@ static char *describe(const input *in)
 
 typedef struct {
     const char *text, *expected;
-    setting settings[MOST_SETTINGS];
+    setting settings[MAX_SETTINGS];
 } text_case;
 
 static void check_text(const char *format, const text_case *c, int line)
@@ -163,7 +163,7 @@ static void check_refused(const char *format, const char *bytes, size_t size, co
     for (size_t case_ = 0; case_ < COUNT_OF(cases); case_++) \
     check_refused(format, (cases)[case_].text, strlen((cases)[case_].text), &(cases)[case_], __LINE__)
 
-/* ---- Text ------------------------------------------------------------------------------------------------------- */
+/* ---- Text -------------------------------------------------------------------------------------------------------- */
 
 TEST(reads_numbers)
 {
@@ -226,7 +226,7 @@ TEST(recognises_headers_and_labels)
     CHECK_ALL(cases, "csv");
 }
 
-TEST(leaves_words_out)
+TEST(skips_columns_of_words)
 {
     static const text_case cases[] = {
         {"a,b\n1,x\n2,y\n", "int64 2x1 <column 2 (b) holds words and is left out> | 1 | 2", {{0}}},
@@ -345,7 +345,7 @@ TEST(reads_the_type_that_is_asked_for)
     CHECK_ALL(cases, "csv");
 }
 
-/* ---- What could be taken for something else ---------------------------------------------------------------------- */
+/* ---- Ambiguous text ---------------------------------------------------------------------------------------------- */
 
 /* A first column holds labels if no cell in any row is a number or could be meant as one. */
 TEST(takes_labels_where_no_cell_is_a_number)
@@ -731,7 +731,7 @@ TEST(warns_of_numbers_that_become_0)
     CHECK_ALL(cases, "csv");
 }
 
-TEST(tells_columns_of_one_name_apart)
+TEST(distinguishes_columns_of_the_same_name)
 {
     static const text_case cases[] = {
         {"a,b,a\n1,2,3\n", "int64 1x1 | 2", {{'k', "a"}}},
@@ -800,7 +800,7 @@ TEST(reads_text_between_blanks)
     CHECK_ALL_REFUSED(refused, "txt");
 }
 
-TEST(takes_quotes_as_they_are_meant)
+TEST(interprets_quotes)
 {
     static const text_case tabs[] = {
         {"5\" disk\t1\n\"x\ty\"\t2\n", "int64 2x1 | 5\" disk: 1 | x\ty: 2", {{'L', "1"}}},
@@ -886,7 +886,7 @@ TEST(reads_other_ways_to_write_numbers)
 }
 
 /* In the forms that their manuals document: pandas, R, NumPy, PostgreSQL, LibreOffice, Excel. */
-TEST(reads_what_others_write)
+TEST(reads_tables_of_other_programs)
 {
     static const struct {
         const char *format;
@@ -1068,7 +1068,7 @@ TEST(refuses_bad_text_with_its_place)
     CHECK_ALL_REFUSED(cases, "csv");
 }
 
-TEST(refuses_bytes_that_are_no_text)
+TEST(refuses_bytes_that_are_not_text)
 {
     static const char nul[] = "1,2\n3,4\0005\n";
     check_refused(
@@ -1078,7 +1078,7 @@ TEST(refuses_bytes_that_are_no_text)
 }
 
 /* A name that ends in .csv proves nothing. */
-TEST(recognises_what_is_no_text_table)
+TEST(recognises_files_that_are_not_text_tables)
 {
     static const char UTF16[] = "the file is UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8";
     static const char UTF32[] = "the file is UTF-32 text; convert it with iconv -f UTF-32 -t UTF-8";
@@ -1122,12 +1122,12 @@ TEST(refuses_endless_cells)
 }
 
 /* The file is read in blocks: line ends, quotes and byte-order marks are recognised wherever a block ends. */
-TEST(reads_across_pieces)
+TEST(reads_across_blocks)
 {
-    enum { PIECE = 64 * 1024, ROWS = 4 };
+    enum { BLOCK = 64 * 1024, ROWS = 4 };
     static const char tail[] = "5,\"6\"\r\n\r\n\"7\r\n8\",9\r\n10,x\r\n";
     for (size_t shift = 0; shift < sizeof tail + 2; shift++) {
-        size_t size = PIECE - shift;
+        size_t size = BLOCK - shift;
         char *text = malloc(size + sizeof tail);
         assert_non_null(text);
         memset(text, ' ', size);
@@ -1140,7 +1140,7 @@ TEST(reads_across_pieces)
                                    {{'g', NULL}, {'L', "1"}}},
                       __LINE__);
         const size_t good = size + strlen(tail) - strlen("10,x\r\n");
-        const input_options options = options_of("csv", (const setting[MOST_SETTINGS]){{'g', NULL}, {'L', "1"}});
+        const input_options options = options_of("csv", (const setting[MAX_SETTINGS]){{'g', NULL}, {'L', "1"}});
         input in;
         rowpool_error error;
         assert_ok(read_as(&in, text, good, &options, &error), error);
@@ -1154,13 +1154,13 @@ TEST(reads_across_pieces)
 }
 
 /* Only the beginning of a file can have a byte-order mark; at the beginning of a later block it is part of a cell. */
-TEST(drops_no_mark_behind_the_beginning)
+TEST(keeps_byte_order_marks_after_the_beginning)
 {
-    enum { PIECE = 64 * 1024 };
+    enum { BLOCK = 64 * 1024 };
     static const char tail[] = "\xef\xbb\xbf"
                                "5\n";
-    for (size_t pieces = 1; pieces <= 2; pieces++) {
-        const size_t size = pieces * PIECE;
+    for (size_t blocks = 1; blocks <= 2; blocks++) {
+        const size_t size = blocks * BLOCK;
         char *text = malloc(size + sizeof tail);
         assert_non_null(text);
         memset(text, ' ', size);
@@ -1227,7 +1227,7 @@ TEST(reads_every_half)
     }
 }
 
-/* ---- Archives --------------------------------------------------------------------------------------------------- */
+/* ---- Archives ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     unsigned char bytes[8192];
@@ -1271,8 +1271,8 @@ static void add_member(zip_t *archive, unsigned char *bytes, const member *m)
 
 static file_bytes make_npz(const member *members, size_t count)
 {
-    enum { MOST_MEMBERS = 8, MEMBER_BYTES = 1024 };
-    static unsigned char contents[MOST_MEMBERS][MEMBER_BYTES];
+    enum { MAX_MEMBERS = 8, MEMBER_BYTES = 1024 };
+    static unsigned char contents[MAX_MEMBERS][MEMBER_BYTES];
     char path[] = "/tmp/rowpool-test-input-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -1295,7 +1295,7 @@ static file_bytes make_npz(const member *members, size_t count)
 static void check_npz(const file_bytes *file, const char *wanted, const char *expected)
 {
     const input_options options = options_of("npz",
-                                             wanted != NULL ? (const setting[MOST_SETTINGS]){{'e', wanted}} : NULL);
+                                             wanted != NULL ? (const setting[MAX_SETTINGS]){{'e', wanted}} : NULL);
     for (int piped = 0; piped < 2; piped++) {
         input in;
         rowpool_error error;
@@ -1323,7 +1323,7 @@ TEST(reads_members_of_archives)
     check_npz(&words, NULL, "int32 0x3");
 }
 
-TEST(refuses_members_that_are_not_there)
+TEST(refuses_missing_members)
 {
     const file_bytes two = make_npz(TWO, 2);
     check_npz(&two, NULL, "the .npz file has 2 arrays, --member says which: first, second");
@@ -1387,7 +1387,7 @@ static int open_offsets_of(rowpool_dtype dtype)
 }
 
 /* SciPy's offsets are int32 if that is large enough. */
-TEST(divides_members_of_archives)
+TEST(splits_members_of_archives_into_rows)
 {
     static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
     static const rowpool_dtype dtypes[] = {ROWPOOL_INT64, ROWPOOL_INT32};
@@ -1396,7 +1396,7 @@ TEST(divides_members_of_archives)
         int fd = open_offsets_of(dtypes[i]);
         char path[64];
         (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
-        const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
+        const input_options options = options_of("npz", (const setting[MAX_SETTINGS]){{'O', path}});
         input in;
         rowpool_error error;
         size_t widest;
@@ -1414,7 +1414,7 @@ TEST(divides_members_of_archives)
     int fd = open_offsets_of(ROWPOOL_FLOAT32);
     char path[64];
     (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
-    const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
+    const input_options options = options_of("npz", (const setting[MAX_SETTINGS]){{'O', path}});
     input in;
     rowpool_error error;
     assert_refused(read_as(&in, file.bytes, file.size, &options, &error), ROWPOOL_EINVAL, error,
@@ -1449,7 +1449,7 @@ TEST(refuses_damaged_archives)
     }
 }
 
-TEST(notices_that_the_sum_of_a_member_is_wrong)
+TEST(verifies_the_checksum_of_a_member)
 {
     file_bytes file = make_npz(ONE_STORED, 1);
     unsigned char *data = memmem(file.bytes, file.size, "\4\0\0\0\5\0\0\0", 8);
@@ -1458,12 +1458,12 @@ TEST(notices_that_the_sum_of_a_member_is_wrong)
     check_npz(&file, NULL, "the array cannot be read: CRC error");
 }
 
-/* ---- Raw files -------------------------------------------------------------------------------------------------- */
+/* ---- Raw files --------------------------------------------------------------------------------------------------- */
 
 static void check_raw(size_t size, const char *type, const char *shape, const char *expected)
 {
     static const int16_t values[] = {1, -2, 3, 4, 5, 6};
-    const input_options options = options_of("raw", (const setting[MOST_SETTINGS]){{'T', type}, {'S', shape}});
+    const input_options options = options_of("raw", (const setting[MAX_SETTINGS]){{'T', type}, {'S', shape}});
     for (int piped = 0; piped < 2; piped++) {
         input in;
         rowpool_error error;
@@ -1476,7 +1476,7 @@ static void check_raw(size_t size, const char *type, const char *shape, const ch
     }
 }
 
-TEST(reads_raw_files_of_just_that_size)
+TEST(reads_raw_files_of_exactly_that_size)
 {
     check_raw(12, "int16", "2:3", "int16 2x3 | 1 -2 3 | 4 5 6");
     check_raw(12, "uint16", "6:1", "uint16 6x1 | 1 | 65534 | 3 | 4 | 5 | 6");
@@ -1490,7 +1490,7 @@ TEST(reads_raw_files_of_just_that_size)
     check_raw(12, "int16", "18446744073709551615:1", "the shape is too large: its bytes are beyond 64 bits");
 }
 
-/* ---- Compressed files ------------------------------------------------------------------------------------------- */
+/* ---- Compressed files -------------------------------------------------------------------------------------------- */
 
 /* A gzip file with one member. */
 static void append_gzip(file_bytes *file, const void *bytes, size_t size)
@@ -1519,7 +1519,7 @@ static rowpool_status read_named(input *in, const char *name, const file_bytes *
     assert_int_equal(close(fd), 0);
     input_options options = {.command = "count"};
     bool read;
-    for (size_t i = 0; i < MOST_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
+    for (size_t i = 0; i < MAX_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
         assert_true(take_input_option(&options, settings[i].letter, settings[i].value, &read) && read);
     assert_true(choose_format(&options, path));
     rowpool_status status = open_input(in, path, &options, error);
@@ -1553,13 +1553,13 @@ TEST(reads_compressed_files_of_any_format)
     append_gzip(&raw, "\1\2\3\4", 4);
     check_named("file.csv.gz", &text, NULL, "int64 1x2 | 1 2");
     check_named("file.txt.gz", &tabs, NULL, "int64 1x2 | 1 2");
-    check_named("file.gz", &text, (const setting[MOST_SETTINGS]){{'F', "csv"}}, "int64 1x2 | 1 2");
+    check_named("file.gz", &text, (const setting[MAX_SETTINGS]){{'F', "csv"}}, "int64 1x2 | 1 2");
     check_named("file.tsv.gz", &tabs, NULL, "int64 1x2 | 1 2");
     check_named("file.tab.gz", &tabs, NULL, "int64 1x2 | 1 2");
     check_named("file.npy.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
     check_named("file.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
     check_named("file.npz.gz", &archive, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
-    check_named("file.bin.gz", &raw, (const setting[MOST_SETTINGS]){{'T', "int8"}, {'S', "2:2"}},
+    check_named("file.bin.gz", &raw, (const setting[MAX_SETTINGS]){{'T', "int8"}, {'S', "2:2"}},
                 "int8 2x2 | 1 2 | 3 4");
 }
 
@@ -1576,8 +1576,7 @@ TEST(reads_compressed_offsets)
     int fd = mkstemps(path, 7);
     assert_int_equal(write(fd, compressed.bytes, compressed.size), compressed.size);
     assert_int_equal(close(fd), 0);
-    check_named("file.npz", &archive, (const setting[MOST_SETTINGS]){{'O', path}},
-                "int32 3x6 ragged | 0 1 | | 2 3 4 5");
+    check_named("file.npz", &archive, (const setting[MAX_SETTINGS]){{'O', path}}, "int32 3x6 ragged | 0 1 | | 2 3 4 5");
     assert_int_equal(unlink(path), 0);
 }
 
@@ -1645,7 +1644,7 @@ TEST(notes_that_other_arrays_follow)
                 "int32 2x3 <the first array is read; another one follows it in the file> | 0 1 2 | 3 4 5");
 }
 
-/* ---- Anything at all -------------------------------------------------------------------------------------------- */
+/* ---- Random input ------------------------------------------------------------------------------------------------ */
 
 /* Whatever was accepted is consistent. */
 static void check_sound(const input *in)
@@ -1661,15 +1660,15 @@ static void check_sound(const input *in)
     free(describe(in));
 }
 
-static const char PIECES[][12] = {"1",     "-2",   "3.5",          "x",    ",",        ",",     "\n",
-                                  "\n",    "\r\n", "\r",           "\"",   "\"",       " ",     "\t",
-                                  "1e400", "NA",   "nan",          "0x",   "inf",      ";",     "\xff",
-                                  "#",     "-",    "\xe2\x88\x92", "True", "\xc2\xa0", "sep=;", "99999999999"};
+static const char SNIPPETS[][12] = {"1",     "-2",   "3.5",          "x",    ",",        ",",     "\n",
+                                    "\n",    "\r\n", "\r",           "\"",   "\"",       " ",     "\t",
+                                    "1e400", "NA",   "nan",          "0x",   "inf",      ";",     "\xff",
+                                    "#",     "-",    "\xe2\x88\x92", "True", "\xc2\xa0", "sep=;", "99999999999"};
 
 TEST(reads_or_refuses_any_text)
 {
     const size_t cases = test_setting("ROWPOOL_TEST_CASES", TEST_SANITIZED ? 20000 : 60000);
-    static const setting choices[][MOST_SETTINGS] = {
+    static const setting choices[][MAX_SETTINGS] = {
         {{0}},
         {{'g', NULL}},
         {{'i', "nan"}},
@@ -1687,11 +1686,11 @@ TEST(reads_or_refuses_any_text)
     for (size_t i = 0; i < cases; i++) {
         char text[512];
         size_t size = 0;
-        const uint64_t pieces = test_below(&random, 30);
-        for (uint64_t k = 0; k < pieces; k++) {
-            const char *piece = PIECES[test_below(&random, test_chance(&random, 3) ? COUNT_OF(PIECES) : 8)];
-            memcpy(text + size, piece, strlen(piece));
-            size += strlen(piece);
+        const uint64_t blocks = test_below(&random, 30);
+        for (uint64_t k = 0; k < blocks; k++) {
+            const char *snippet = SNIPPETS[test_below(&random, test_chance(&random, 3) ? COUNT_OF(SNIPPETS) : 8)];
+            memcpy(text + size, snippet, strlen(snippet));
+            size += strlen(snippet);
             if (test_chance(&random, 400))
                 text[size++] = '\0';
         }
@@ -1724,7 +1723,7 @@ TEST(reads_or_refuses_any_archive)
         if (test_chance(&random, 4))
             changed.size = test_below(&random, whole.size);
         const input_options options = options_of(
-            "npz", (const setting[MOST_SETTINGS]){{'e', test_chance(&random, 2) ? "first" : "second"}});
+            "npz", (const setting[MAX_SETTINGS]){{'e', test_chance(&random, 2) ? "first" : "second"}});
         input in;
         rowpool_error error;
         if (read_as(&in, changed.bytes, changed.size, &options, &error) == ROWPOOL_OK) {
@@ -1739,7 +1738,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_numbers),
         cmocka_unit_test(recognises_headers_and_labels),
-        cmocka_unit_test(leaves_words_out),
+        cmocka_unit_test(skips_columns_of_words),
         cmocka_unit_test(reads_other_separators),
         cmocka_unit_test(reads_missing_cells_and_ragged_rows),
         cmocka_unit_test(reads_the_type_that_is_asked_for),
@@ -1751,27 +1750,27 @@ int main(void)
         cmocka_unit_test(reads_decimal_commas),
         cmocka_unit_test(warns_of_integers_that_are_rounded),
         cmocka_unit_test(warns_of_numbers_that_become_0),
-        cmocka_unit_test(tells_columns_of_one_name_apart),
+        cmocka_unit_test(distinguishes_columns_of_the_same_name),
         cmocka_unit_test(reads_text_between_blanks),
-        cmocka_unit_test(takes_quotes_as_they_are_meant),
+        cmocka_unit_test(interprets_quotes),
         cmocka_unit_test(reads_other_ways_to_write_numbers),
-        cmocka_unit_test(reads_what_others_write),
+        cmocka_unit_test(reads_tables_of_other_programs),
         cmocka_unit_test(refuses_bad_text_with_its_place),
-        cmocka_unit_test(refuses_bytes_that_are_no_text),
-        cmocka_unit_test(recognises_what_is_no_text_table),
+        cmocka_unit_test(refuses_bytes_that_are_not_text),
+        cmocka_unit_test(recognises_files_that_are_not_text_tables),
         cmocka_unit_test(refuses_endless_cells),
-        cmocka_unit_test(reads_across_pieces),
-        cmocka_unit_test(drops_no_mark_behind_the_beginning),
+        cmocka_unit_test(reads_across_blocks),
+        cmocka_unit_test(keeps_byte_order_marks_after_the_beginning),
         cmocka_unit_test(reads_many_numbers),
         cmocka_unit_test(reads_every_half),
         cmocka_unit_test(reads_members_of_archives),
-        cmocka_unit_test(refuses_members_that_are_not_there),
+        cmocka_unit_test(refuses_missing_members),
         cmocka_unit_test(reads_members_of_any_name),
         cmocka_unit_test(refuses_wrong_arrays_in_archives),
-        cmocka_unit_test(divides_members_of_archives),
+        cmocka_unit_test(splits_members_of_archives_into_rows),
         cmocka_unit_test(refuses_damaged_archives),
-        cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
-        cmocka_unit_test(reads_raw_files_of_just_that_size),
+        cmocka_unit_test(verifies_the_checksum_of_a_member),
+        cmocka_unit_test(reads_raw_files_of_exactly_that_size),
         cmocka_unit_test(reads_compressed_files_of_any_format),
         cmocka_unit_test(reads_compressed_offsets),
         cmocka_unit_test(reads_all_members_of_compressed_files),

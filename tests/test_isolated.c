@@ -24,7 +24,7 @@ enum { ROWS = 150000, WIDTH = 7 };
 
 static const char *helper; /* as ROWPOOL_HELPER names it */
 
-/* ---- Pools, data and what must come of them --------------------------------------------------------------------- */
+/* ---- Pools, data and expected results ---------------------------------------------------------------------------- */
 
 static rowpool *open_with(const char *device, size_t chunk_bytes, rowpool_isolate isolate)
 {
@@ -93,9 +93,9 @@ static uint64_t failures_of(rowpool *pool)
     return devices[0].failures;
 }
 
-/* ---- Memory of every kind --------------------------------------------------------------------------------------- */
+/* ---- Memory of every kind ---------------------------------------------------------------------------------------- */
 
-TEST(what_the_device_says)
+TEST(the_device_describes_itself)
 {
     rowpool *pool = open_isolated();
     rowpool_device device;
@@ -110,7 +110,7 @@ TEST(what_the_device_says)
     rowpool_close(pool);
 }
 
-TEST(private_shared_and_mapped_memory)
+TEST(rows_may_lie_in_any_memory)
 {
     const size_t bytes = ROWS * WIDTH * sizeof(int32_t);
     char path[] = "/tmp/rowpool-isolated-XXXXXX";
@@ -141,7 +141,7 @@ TEST(private_shared_and_mapped_memory)
 }
 
 /* Rows so far apart that the gaps are not copied; the gaps are not even mapped. */
-TEST(what_lies_between_rows_may_be_missing)
+TEST(gaps_between_rows_may_be_unmapped)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 50;
     char *memory = mmap(NULL, 2 * count * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -162,7 +162,7 @@ TEST(what_lies_between_rows_may_be_missing)
     munmap(memory, 2 * count * page);
 }
 
-TEST(memory_that_cannot_be_read_is_an_error)
+TEST(unreadable_memory_is_an_error)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *memory = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -177,7 +177,7 @@ TEST(memory_that_cannot_be_read_is_an_error)
 }
 
 /* Arguments and source text that do not fit into a message. */
-TEST(many_ranges_and_a_function_of_ones_own)
+TEST(many_ranges_and_a_user_function)
 {
     enum { RANGES = 700, FEW = 300 };
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
@@ -214,9 +214,9 @@ TEST(many_ranges_and_a_function_of_ones_own)
     free(data);
 }
 
-/* ---- What does not build, and what nobody can send --------------------------------------------------------------- */
+/* ---- Failed builds and missing source ---------------------------------------------------------------------------- */
 
-TEST(a_function_that_does_not_build)
+TEST(a_failed_build_is_reported)
 {
     static const rowpool_function wrong = {.size = sizeof wrong,
                                            .name = "wrong",
@@ -259,18 +259,18 @@ TEST(a_function_without_text_is_refused)
     rowpool_close(pool);
 }
 
-/* ---- Helpers that die ------------------------------------------------------------------------------------------- */
+/* ---- Helpers that die -------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;
     test_random random;
     atomic_bool stop;
     atomic_size_t killed;
-} murder;
+} killer;
 
 static void *kill_again_and_again(void *argument)
 {
-    murder *plan = argument;
+    killer *plan = argument;
     pid_t last = 0;
     while (!atomic_load(&plan->stop)) {
         pid_t pid = 0;
@@ -289,7 +289,7 @@ TEST(a_helper_that_is_killed_costs_no_row)
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
-    murder plan = {.pool = open_with("isolated", 200000, ROWPOOL_ISOLATE_NEVER), .random = test_random_begin(3)};
+    killer plan = {.pool = open_with("isolated", 200000, ROWPOOL_ISOLATE_NEVER), .random = test_random_begin(3)};
     size_t descriptors = test_count_descriptors();
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, kill_again_and_again, &plan), 0);
@@ -308,7 +308,7 @@ TEST(a_helper_that_is_killed_costs_no_row)
 }
 
 /* A driver that is out of memory in the helper aborts or fails; the host does the rest. */
-TEST(a_helper_without_memory)
+TEST(a_helper_out_of_memory_costs_no_row)
 {
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
@@ -338,7 +338,7 @@ static const rowpool_function crash = {.size = sizeof crash,
                                        .result_size = 4};
 
 /* A user's function that kills the helper: the row is found and named, all others are answered. */
-TEST(a_function_that_crashes_in_the_helper)
+TEST(a_row_that_crashes_the_helper_is_named)
 {
     enum { FEW = 40, BAD = 23 };
     int32_t data[FEW] = {[BAD] = -1};
@@ -388,7 +388,7 @@ TEST(a_function_that_always_crashes)
 }
 
 /* In a long row, which needs most copies of the struct at once; on every kind of device, since all share one limit. */
-TEST(structs_as_large_as_they_may_be)
+TEST(structs_may_have_the_max_size)
 {
     enum { LONG = 4 * 4096, FIELDS = ROWPOOL_MOST_STRUCT_BYTES / sizeof(uint32_t) };
     static const char *const words[] = {"isolated", "cpu", "fork", "host"};
@@ -434,7 +434,7 @@ static const rowpool_function endless = {.size = sizeof endless,
 
 /* A user's function that never returns: the helper is killed a second after the job was cancelled or timed out, or at
  * once if the pool is terminated. */
-TEST(a_function_that_never_ends_in_the_helper)
+TEST(an_endless_function_is_killed)
 {
     enum { WAYS = 3 };
     const int32_t data[1] = {0};
@@ -469,7 +469,7 @@ TEST(a_function_that_never_ends_in_the_helper)
 }
 
 /* A driver that may be compiling gets more time; one that is not has had its time. */
-TEST(a_helper_that_compiles_is_given_its_time)
+TEST(a_helper_that_compiles_gets_more_time)
 {
     enum { LOOKS = 7 }; /* more than any other task gets */
     const int32_t data[1] = {0};
@@ -530,7 +530,7 @@ static void *close_pool(void *pool)
 }
 
 /* With OpenCL in this process nothing stops a running chunk, so everything that ends a map waits for it. */
-TEST(in_this_process_a_function_comes_to_its_end)
+TEST(in_this_process_a_function_runs_to_its_end)
 {
     enum { CANCEL, DEADLINE, TERMINATE, CLOSE, WAYS };
     enum { FEW = 8 }; /* not all of them are in flight at once */
@@ -589,9 +589,9 @@ static void write_limited_helper(const char *path, size_t limit)
 /* With about the least memory with which the driver starts; drivers differ in how much that is. */
 static rowpool *open_barely(const char *path)
 {
-    enum { LEAST = 300000, STEP = 25000, MOST = 8000000 };
+    enum { MIN = 300000, STEP = 25000, MAX = 8000000 };
     rowpool *pool = NULL;
-    for (size_t limit = LEAST; pool == NULL && limit < MOST; limit += STEP) {
+    for (size_t limit = MIN; pool == NULL && limit < MAX; limit += STEP) {
         const rowpool_options options = {.size = sizeof options, .device = "isolated", .workers = 1};
         write_limited_helper(path, limit);
         if (rowpool_open(&pool, &options, NULL) != ROWPOOL_OK)
@@ -602,10 +602,10 @@ static rowpool *open_barely(const char *path)
 
 /* A driver that runs out of memory at every build and aborts or fails: the host does the rows. Kernels built earlier
  * might load with less memory. */
-TEST(a_driver_that_never_gets_far)
+TEST(a_driver_out_of_memory_leaves_the_rows_to_the_host)
 {
     if (TEST_SANITIZED)
-        skip_since("in so little memory a helper with a sanitizer does not even begin");
+        skip_since("a helper with a sanitizer needs more memory to start");
     char path[] = "/tmp/rowpool-helper-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0 && fchmod(file, 0700) == 0);
@@ -628,7 +628,7 @@ TEST(a_driver_that_never_gets_far)
     free(data);
     free(counts);
     if (failures == 0)
-        skip_since("what this driver needs to begin with is enough for it");
+        skip_since("the memory with which this driver starts is enough for it");
 }
 
 /* A process that ended is a zombie until whoever inherits it waits for it. */
@@ -668,7 +668,7 @@ TEST(a_helper_dies_with_its_application)
         usleep(10000);
 }
 
-TEST(a_forked_child_leaves_it_alone)
+TEST(a_forked_child_leaves_the_helper_alone)
 {
     rowpool *pool = open_isolated();
     fflush(NULL);
@@ -692,7 +692,7 @@ TEST(a_forked_child_leaves_it_alone)
     assert_false(test_has_child());
 }
 
-/* ---- Programs that are no helper -------------------------------------------------------------------------------- */
+/* ---- Programs that are not the helper ---------------------------------------------------------------------------- */
 
 static void check_program(const char *path, rowpool_status status, const char *text)
 {
@@ -717,7 +717,7 @@ static void check_program(const char *path, rowpool_status status, const char *t
     setenv("ROWPOOL_HELPER", helper, 1);
 }
 
-TEST(a_program_that_is_none)
+TEST(a_program_that_is_no_helper_is_refused)
 {
     check_program("/nowhere/rowpool-helper", ROWPOOL_ENODEVICE, "there is no program /nowhere/rowpool-helper");
     check_program("/bin/true", ROWPOOL_EDEVICE, "ended with exit status 0 before it had a device");
@@ -742,7 +742,7 @@ static int be_another_helper(int argc, char **argv, const char *what)
         pause();
 }
 
-TEST(a_helper_of_another_rowpool)
+TEST(a_helper_of_another_rowpool_is_refused)
 {
     char self[4096] = "", expected[128];
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
@@ -771,7 +771,7 @@ struct timespec __wrap_rp_clock_now(void)
 }
 
 /* A helper whose driver hangs is killed and reported; then there is no OpenCL. */
-TEST(a_helper_that_says_nothing)
+TEST(a_helper_that_hangs_is_killed)
 {
     char self[4096] = "";
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
@@ -789,17 +789,17 @@ TEST(a_helper_that_says_nothing)
     rowpool_device devices[8];
     size_t count;
     assert_ok(rowpool_devices(pool, devices, COUNT_OF(devices), &count, &error), error);
-    bool told = false;
+    bool reported = false;
     for (size_t i = 0; i < count; i++)
-        told |= strcmp(devices[i].index, "isolated") == 0 && strstr(devices[i].reason, "a driver hangs") != NULL;
-    assert_true(told);
+        reported |= strcmp(devices[i].index, "isolated") == 0 && strstr(devices[i].reason, "a driver hangs") != NULL;
+    assert_true(reported);
     rowpool_close(pool);
     setenv("ROWPOOL_HELPER", helper, 1);
     unsetenv("ROWPOOL_TEST_OTHER");
     assert_false(test_has_child());
 }
 
-TEST(a_helper_that_finds_no_device)
+TEST(a_helper_may_find_no_device)
 {
     rowpool *pool;
     rowpool_error error;
@@ -813,7 +813,7 @@ TEST(a_helper_that_finds_no_device)
 }
 
 /* Started by hand, the helper says what it is. */
-TEST(the_helper_by_hand)
+TEST(the_helper_started_by_hand_explains_itself)
 {
     int ends[2], status;
     char text[256] = "";
@@ -844,7 +844,7 @@ static size_t helpers_of(rowpool *pool)
 }
 
 /* Every word for OpenCL devices means the helper's, and no driver is used in this process. */
-TEST(every_word_for_a_device)
+TEST(every_device_word_means_the_helper)
 {
     static const char *const words[] = {"auto", "cpu", "all", "0:0", "isolated", "cpu,fork", "auto,host"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
@@ -877,13 +877,13 @@ static void write_helper_of_the_first(const char *path)
 }
 
 /* Each device has a helper of its own; each is restarted for the same device. */
-TEST(several_devices)
+TEST(every_device_has_its_own_helper)
 {
     setenv("POCL_DEVICES", "pthread basic", 1);
     rowpool *pool = open_with("all", 100000, ROWPOOL_ISOLATE_ALWAYS);
     if (strstr(pool->devices.items[0].info.platform, "Portable Computing Language") == NULL) {
         rowpool_close(pool);
-        skip_since("the driver has no two devices on one CPU");
+        skip_since("this driver cannot have two devices on one CPU");
     }
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
@@ -939,7 +939,7 @@ static void kill_and_wait(rp_workers *workers, size_t slot, pid_t pid)
 }
 
 /* One restart is tried for each map, and the host does the rows. */
-TEST(a_helper_that_does_not_start_again)
+TEST(a_helper_may_fail_to_restart)
 {
     char path[] = "/tmp/rowpool-helper-XXXXXX", itself[4200];
     assert_true(close(mkstemp(path)) == 0 && chmod(path, 0700) == 0);
@@ -981,7 +981,7 @@ static void write_helper_that_hangs_later(const char *path, const char *flag)
 
 /* Answers from one helper are read while another one starts. The clock stands still, so that start does not time out.
  */
-TEST(a_helper_that_starts_holds_up_no_other)
+TEST(a_starting_helper_does_not_delay_another)
 {
     char path[] = "/tmp/rowpool-helper-XXXXXX", flag[] = "/tmp/rowpool-helper-XXXXXX";
     pid_t pids[8];
@@ -1014,10 +1014,10 @@ TEST(a_helper_that_starts_holds_up_no_other)
     free(data);
     free(counts);
     if (!two)
-        skip_since("the driver has no two devices on one CPU");
+        skip_since("this driver cannot have two devices on one CPU");
 }
 
-TEST(isolating_is_an_option_and_a_variable)
+TEST(isolation_is_an_option_and_a_variable)
 {
     rowpool *pool = open_with(NULL, 0, ROWPOOL_ISOLATE_ALWAYS);
     assert_string_equal(pool->devices.items[0].info.index, "isolated");
@@ -1044,39 +1044,39 @@ int main(int argc, char **argv)
         return be_another_helper(argc, argv, other);
     helper = getenv("ROWPOOL_HELPER");
     if (helper == NULL) {
-        fprintf(stderr, "ROWPOOL_HELPER has to name the program\n");
+        fprintf(stderr, "ROWPOOL_HELPER must name the helper program\n");
         return 1;
     }
     alarm(600); /* a hang is a failure */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_the_device_says),
-        cmocka_unit_test(private_shared_and_mapped_memory),
-        cmocka_unit_test(what_lies_between_rows_may_be_missing),
-        cmocka_unit_test(memory_that_cannot_be_read_is_an_error),
-        cmocka_unit_test(many_ranges_and_a_function_of_ones_own),
-        cmocka_unit_test(a_function_that_does_not_build),
+        cmocka_unit_test(the_device_describes_itself),
+        cmocka_unit_test(rows_may_lie_in_any_memory),
+        cmocka_unit_test(gaps_between_rows_may_be_unmapped),
+        cmocka_unit_test(unreadable_memory_is_an_error),
+        cmocka_unit_test(many_ranges_and_a_user_function),
+        cmocka_unit_test(a_failed_build_is_reported),
         cmocka_unit_test(a_function_without_text_is_refused),
         cmocka_unit_test(a_helper_that_is_killed_costs_no_row),
-        cmocka_unit_test(a_helper_without_memory),
-        cmocka_unit_test(a_function_that_crashes_in_the_helper),
+        cmocka_unit_test(a_helper_out_of_memory_costs_no_row),
+        cmocka_unit_test(a_row_that_crashes_the_helper_is_named),
         cmocka_unit_test(a_function_that_always_crashes),
-        cmocka_unit_test(structs_as_large_as_they_may_be),
-        cmocka_unit_test(a_function_that_never_ends_in_the_helper),
-        cmocka_unit_test(a_helper_that_compiles_is_given_its_time),
-        cmocka_unit_test(in_this_process_a_function_comes_to_its_end),
-        cmocka_unit_test(a_driver_that_never_gets_far),
+        cmocka_unit_test(structs_may_have_the_max_size),
+        cmocka_unit_test(an_endless_function_is_killed),
+        cmocka_unit_test(a_helper_that_compiles_gets_more_time),
+        cmocka_unit_test(in_this_process_a_function_runs_to_its_end),
+        cmocka_unit_test(a_driver_out_of_memory_leaves_the_rows_to_the_host),
         cmocka_unit_test(a_helper_dies_with_its_application),
-        cmocka_unit_test(a_forked_child_leaves_it_alone),
-        cmocka_unit_test(a_program_that_is_none),
-        cmocka_unit_test(a_helper_of_another_rowpool),
-        cmocka_unit_test(a_helper_that_says_nothing),
-        cmocka_unit_test(a_helper_that_finds_no_device),
-        cmocka_unit_test(the_helper_by_hand),
-        cmocka_unit_test(every_word_for_a_device),
-        cmocka_unit_test(several_devices),
-        cmocka_unit_test(a_helper_that_does_not_start_again),
-        cmocka_unit_test(a_helper_that_starts_holds_up_no_other),
-        cmocka_unit_test(isolating_is_an_option_and_a_variable),
+        cmocka_unit_test(a_forked_child_leaves_the_helper_alone),
+        cmocka_unit_test(a_program_that_is_no_helper_is_refused),
+        cmocka_unit_test(a_helper_of_another_rowpool_is_refused),
+        cmocka_unit_test(a_helper_that_hangs_is_killed),
+        cmocka_unit_test(a_helper_may_find_no_device),
+        cmocka_unit_test(the_helper_started_by_hand_explains_itself),
+        cmocka_unit_test(every_device_word_means_the_helper),
+        cmocka_unit_test(every_device_has_its_own_helper),
+        cmocka_unit_test(a_helper_may_fail_to_restart),
+        cmocka_unit_test(a_starting_helper_does_not_delay_another),
+        cmocka_unit_test(isolation_is_an_option_and_a_variable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

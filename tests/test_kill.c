@@ -17,7 +17,7 @@ enum { ROWS = 300000, WIDTH = 20, PARTS = 3, WORKERS = 3, WAYS = 5 };
 static const int32_t *data;
 static uint32_t *counts, *expected;
 
-/* ---- Kills ------------------------------------------------------------------------------------------------------ */
+/* ---- Kills ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;
@@ -26,7 +26,7 @@ typedef struct {
     atomic_size_t killed;
     atomic_bool stop;
     pid_t last[4 * WORKERS]; /* one that is already dead does not count */
-} murder;
+} killer;
 
 static void sleep_us(uint64_t us)
 {
@@ -34,7 +34,7 @@ static void sleep_us(uint64_t us)
     nanosleep(&time, NULL);
 }
 
-static bool is_dead(const murder *plan, pid_t pid)
+static bool is_dead(const killer *plan, pid_t pid)
 {
     for (size_t i = 0; i < COUNT_OF(plan->last); i++)
         if (plan->last[i] == pid)
@@ -43,17 +43,17 @@ static bool is_dead(const murder *plan, pid_t pid)
 }
 
 /* A stopped worker is tolerated for seconds before it is killed. */
-static int signal_for(murder *plan)
+static int signal_for(killer *plan)
 {
     return atomic_load(&plan->killed) % 1000 == 99 ? SIGSTOP : test_chance(&plan->random, 3) ? SIGSEGV : SIGKILL;
 }
 
-static void kill_some(murder *plan)
+static void kill_some(killer *plan)
 {
     pid_t pids[WORKERS];
     size_t n = rp_workers_pids(&plan->pool->devices.items[0], pids, WORKERS);
-    size_t first = (size_t)test_below(&plan->random, WORKERS), most = 1 + (size_t)test_below(&plan->random, WORKERS);
-    for (size_t i = 0; i < most && i < n; i++) {
+    size_t first = (size_t)test_below(&plan->random, WORKERS), limit = 1 + (size_t)test_below(&plan->random, WORKERS);
+    for (size_t i = 0; i < limit && i < n; i++) {
         pid_t pid = pids[(first + i) % n];
         if (is_dead(plan, pid) || kill(pid, signal_for(plan)) != 0)
             continue;
@@ -64,7 +64,7 @@ static void kill_some(murder *plan)
 /* At arbitrary moments: a map takes a few milliseconds. */
 static void *kill_now_and_then(void *argument)
 {
-    murder *plan = argument;
+    killer *plan = argument;
     while (!atomic_load(&plan->stop)) {
         sleep_us(test_below(&plan->random, 3000));
         if (atomic_fetch_sub(&plan->allowed, 1) > 0)
@@ -73,7 +73,7 @@ static void *kill_now_and_then(void *argument)
     return NULL;
 }
 
-/* ---- Meanwhile -------------------------------------------------------------------------------------------------- */
+/* ---- Ways to map ------------------------------------------------------------------------------------------------- */
 
 static rowpool_rows rows_of(size_t first, size_t count)
 {
@@ -197,7 +197,7 @@ static void kill_in_one_pool(size_t kills)
     rowpool_error error;
     rowpool_options options = {.size = sizeof options, .device = "fork", .workers = WORKERS};
     size_t maps = 0, wrong = 0;
-    murder plan = {.random = test_random_begin(9)};
+    killer plan = {.random = test_random_begin(9)};
     assert_ok(rowpool_open(&plan.pool, &options, &error), error);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, kill_now_and_then, &plan), 0);
@@ -224,7 +224,7 @@ static void map_while_killing(void)
         assert_in_range(test_count_mappings(), 0, mappings + 8); /* the C library's arenas and stacks vary */
 }
 
-/* ---- The two sorts of memory ------------------------------------------------------------------------------------ */
+/* ---- Private and shared memory ----------------------------------------------------------------------------------- */
 
 static void fill(int32_t *fresh)
 {

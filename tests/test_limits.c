@@ -8,12 +8,12 @@
 
 #include "support.h"
 
-enum { MARK = 5, MOST_MARKS = 16 };
-static const size_t most = (size_t)1 << 30; /* a larger buffer would take minutes */
+enum { MARK = 5, MAX_MARKS = 16 };
+static const size_t limit = (size_t)1 << 30; /* a larger buffer would take minutes */
 static rowpool *pool;
 static size_t largest; /* bytes of the largest buffer */
 static int8_t *data;   /* a little more than two largest buffers */
-static size_t marks[MOST_MARKS], n_marks;
+static size_t marks[MAX_MARKS], n_marks;
 
 static void *fresh_memory(size_t bytes)
 {
@@ -26,7 +26,7 @@ static void *fresh_memory(size_t bytes)
 /* Marks the bytes around a boundary, on both sides of it. */
 static void mark_around(size_t at)
 {
-    assert_true(n_marks + 5 <= MOST_MARKS);
+    assert_true(n_marks + 5 <= MAX_MARKS);
     for (size_t i = at - 2; i < at + 3; i++) {
         data[i] = MARK;
         marks[n_marks++] = i;
@@ -75,7 +75,7 @@ static void check(const rowpool_rows *rows)
     munmap(counts, bytes);
 }
 
-/* ---- Chunks ----------------------------------------------------------------------------------------------------- */
+/* ---- Chunks ------------------------------------------------------------------------------------------------------ */
 
 /* Only the largest buffer splits the rows: it holds a whole number of rows, or that and a fraction. */
 TEST(rows_that_fill_the_largest_buffer)
@@ -118,7 +118,7 @@ TEST(ragged_rows_that_meet_at_the_largest_buffer)
     }
 }
 
-/* ---- Results ---------------------------------------------------------------------------------------------------- */
+/* ---- Results ----------------------------------------------------------------------------------------------------- */
 
 /* Enough ranges that the results of a few rows fill the largest buffer. */
 TEST(results_as_large_as_the_largest_buffer)
@@ -172,8 +172,8 @@ int main(void)
         cmocka_unit_test(results_as_large_as_the_largest_buffer),
     };
     largest = open_first("cpu");
-    if (largest == 0 || largest > most) {
-        printf("no device with a largest buffer of up to %zu bytes: skipped\n", most);
+    if (largest == 0 || largest > limit) {
+        printf("skipped: no device with a largest buffer of at most %zu bytes\n", limit);
         rowpool_close(pool);
         return TEST_SKIPPED;
     }

@@ -117,7 +117,7 @@ static void *allocate(size_t bytes)
 
 enum { RANGES = 3 };
 
-static void check_ranged(const test_pool *asked, test_random *random, const rowpool_rows *rows,
+static void check_ranged(const test_pool *target, test_random *random, const rowpool_rows *rows,
                          const rowpool_function *function,
                          uint32_t (*expect)(const rowpool_rows *, size_t, const rowpool_range *), bool async)
 {
@@ -131,12 +131,12 @@ static void check_ranged(const test_pool *asked, test_random *random, const rowp
     rowpool_error error;
     call.ranges = ranges;
     call.n_ranges = n;
-    assert_ok(map(asked->pool, &call, async, &error), error);
+    assert_ok(map(target->pool, &call, async, &error), error);
     for (size_t row = 0; row < rows->count; row++)
         for (size_t k = 0; k < n; k++) {
             uint32_t expected = expect(rows, row, &ranges[k]);
             if (results[row * n + k] != expected)
-                fail_msg("%s: %s of %s: row %zu of %zu, %zu elements: %u, not %u", asked->what, function->name,
+                fail_msg("%s: %s of %s: row %zu of %zu, %zu elements: %u, not %u", target->what, function->name,
                          rowpool_dtype_name(rows->dtype), row, rows->count, row_width(rows, row), results[row * n + k],
                          expected);
         }
@@ -155,24 +155,24 @@ static ends_result read_ends(const char *results, size_t row, rowpool_dtype dtyp
     return read;
 }
 
-static void check_ends(const test_pool *asked, const rowpool_rows *rows, bool async)
+static void check_ends(const test_pool *target, const rowpool_rows *rows, bool async)
 {
     size_t each = ends.compiled[rows->dtype]->result_size, bytes = rows->count * each;
     char *results = allocate(bytes);
     rowpool_call call = call_of(&ends, rows, results, bytes);
     rowpool_error error;
-    assert_ok(map(asked->pool, &call, async, &error), error);
+    assert_ok(map(target->pool, &call, async, &error), error);
     for (size_t row = 0; row < rows->count; row++) {
         ends_result expected = expect_ends(rows, row), found = read_ends(results, row, rows->dtype, each);
         if (memcmp(&expected, &found, sizeof expected) != 0)
-            fail_msg("%s: ends of %s: row %zu of %zu, %zu elements: %lld and %lld", asked->what,
+            fail_msg("%s: ends of %s: row %zu of %zu, %zu elements: %lld and %lld", target->what,
                      rowpool_dtype_name(rows->dtype), row, rows->count, row_width(rows, row),
                      (long long)found.first_index, (long long)found.last_index);
     }
     free(results);
 }
 
-TEST(own_functions_are_the_same_everywhere)
+TEST(user_functions_give_the_same_results_everywhere)
 {
     static const struct {
         size_t count, width;
@@ -184,16 +184,16 @@ TEST(own_functions_are_the_same_everywhere)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
             for (int layout = 0; layout < TEST_LAYOUTS; layout++)
                 for (size_t i = 0; i < COUNT_OF(shapes); i++) {
-                    const test_pool *asked = test_pool_at(s);
+                    const test_pool *target = test_pool_at(s);
                     if (!test_dtype_due((rowpool_dtype)dtype) ||
-                        !test_pool_due(asked, shapes[i].count * shapes[i].width))
+                        !test_pool_due(target, shapes[i].count * shapes[i].width))
                         continue;
                     test_array array = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)layout,
                                                        shapes[i].count, shapes[i].width, turn % 3);
                     bool async = turn++ % 3 == 0;
-                    check_ranged(asked, &random, &array.rows, &longest_run, expect_longest_run, async);
-                    check_ranged(asked, &random, &array.rows, &entries, expect_entries, async);
-                    check_ends(asked, &array.rows, async);
+                    check_ranged(target, &random, &array.rows, &longest_run, expect_longest_run, async);
+                    check_ranged(target, &random, &array.rows, &entries, expect_entries, async);
+                    check_ends(target, &array.rows, async);
                     test_array_free(&array);
                 }
     printf("%zu cases\n", turn);
@@ -211,8 +211,8 @@ TEST(rows_of_two_inputs_are_zipped)
     for (size_t s = 0; s < test_pools(); s++)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++, turn++) {
             enum { COUNT = 50 };
-            const test_pool *asked = test_pool_at(s);
-            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(asked, COUNT * 20))
+            const test_pool *target = test_pool_at(s);
+            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(target, COUNT * 20))
                 continue;
             cases++;
             test_array first = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)(turn % 3), COUNT, 10, 1);
@@ -231,13 +231,13 @@ TEST(rows_of_two_inputs_are_zipped)
             rowpool_call call = call_of(&dot, inputs, results, sizeof results);
             rowpool_error error;
             call.n_inputs = 2;
-            assert_ok(map(asked->pool, &call, turn % 2 != 0, &error), error);
+            assert_ok(map(target->pool, &call, turn % 2 != 0, &error), error);
             for (size_t row = 0; row < COUNT; row++) {
                 double expected = 0;
                 for (size_t i = 0; i < row_width(&inputs[0], row) && i < row_width(&inputs[1], row); i++)
                     expected += value_of(&inputs[0], row, i) * value_of(&inputs[1], row, i);
                 if (results[row] != expected)
-                    fail_msg("%s: row %zu: %g, not %g", asked->what, row, results[row], expected);
+                    fail_msg("%s: row %zu: %g, not %g", target->what, row, results[row], expected);
             }
             test_array_free(&first);
             test_array_free(&second);
@@ -264,8 +264,8 @@ TEST(rows_of_four_inputs_with_structs)
     for (size_t s = 0; s < test_pools(); s++)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++, turn++) {
             enum { COUNT = 33, K = COUNT_OF(arguments) };
-            const test_pool *asked = test_pool_at(s);
-            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(asked, COUNT * 30))
+            const test_pool *target = test_pool_at(s);
+            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(target, COUNT * 30))
                 continue;
             cases++;
             test_array arrays[4];
@@ -286,7 +286,7 @@ TEST(rows_of_four_inputs_with_structs)
             call.first_row = turn % 3 != 0 ? first_row : 77;
             if (turn % 3 == 0)
                 call.size = offsetof(rowpool_call, first_row);
-            assert_ok(map(asked->pool, &call, turn % 2 != 0, &error), error);
+            assert_ok(map(target->pool, &call, turn % 2 != 0, &error), error);
             for (size_t row = 0; row < COUNT; row++) {
                 uint16_t within = 0;
                 int64_t last = 0;
@@ -304,7 +304,7 @@ TEST(rows_of_four_inputs_with_structs)
                     const compare_result *result = &results[row * K + k];
                     int64_t shifted = last + (int64_t)(first_row + row) * arguments[k].step + arguments[k].offset;
                     if (result->within != within || result->last != shifted)
-                        fail_msg("%s: %s, row %zu: %d and %lld, not %d and %lld", asked->what,
+                        fail_msg("%s: %s, row %zu: %d and %lld, not %d and %lld", target->what,
                                  rowpool_dtype_name((rowpool_dtype)dtype), row, result->within, (long long)result->last,
                                  within, (long long)shifted);
                 }
@@ -321,7 +321,7 @@ TEST(rows_of_four_inputs_with_structs)
 
 typedef struct {
     rowpool_order order;
-    size_t rows, next, most_rows;
+    size_t rows, next, max_rows;
     uint8_t *seen;
     uint64_t *sums;
     pthread_t thread;
@@ -337,8 +337,8 @@ static int take(size_t row, size_t rows, const void *results, void *payload)
     state->wrong |= rows == 0 || row + rows > state->rows;
     state->thread = pthread_self();
     state->next = row + rows;
-    if (rows > state->most_rows)
-        state->most_rows = rows;
+    if (rows > state->max_rows)
+        state->max_rows = rows;
     for (size_t i = 0; i < rows && !state->wrong; i++) {
         state->seen[row + i]++;
         memcpy(&state->sums[row + i], (const char *)results + i * sizeof(uint64_t), sizeof(uint64_t));
@@ -364,26 +364,26 @@ static void free_taker(taker *state)
     free(state->sums);
 }
 
-static void check_stream(const test_pool *asked, const rowpool_call *call, rowpool_order order, bool async,
+static void check_stream(const test_pool *target, const rowpool_call *call, rowpool_order order, bool async,
                          const uint64_t *expected)
 {
     taker state = make_taker(call->inputs->count, order);
     rowpool_error error;
     if (async) {
         rowpool_job *job;
-        assert_ok(rowpool_map_stream_async(asked->pool, call, order, take, NULL, &state, &job, &error), error);
+        assert_ok(rowpool_map_stream_async(target->pool, call, order, take, NULL, &state, &job, &error), error);
         assert_ok(rowpool_job_wait(job, -1, &error), error);
         rowpool_job_release(job);
     } else {
-        assert_ok(rowpool_map_stream(asked->pool, call, order, take, &state, &error), error);
+        assert_ok(rowpool_map_stream(target->pool, call, order, take, &state, &error), error);
     }
     assert_false(state.wrong);
     assert_true((pthread_equal(state.thread, pthread_self()) != 0) == !async);
     if (call->chunk_rows > 0)
-        assert_true(state.most_rows <= call->chunk_rows);
+        assert_true(state.max_rows <= call->chunk_rows);
     for (size_t row = 0; row < state.rows; row++)
         if (state.seen[row] != 1 || state.sums[row] != expected[row])
-            fail_msg("%s: row %zu came %d times, as %llu, not %llu", asked->what, row, state.seen[row],
+            fail_msg("%s: row %zu was delivered %d times, as %llu, not %llu", target->what, row, state.seen[row],
                      (unsigned long long)state.sums[row], (unsigned long long)expected[row]);
     free_taker(&state);
 }
@@ -395,9 +395,9 @@ TEST(a_stream_brings_every_row_once)
     size_t turn = 0;
     for (size_t s = 0; s < test_pools(); s++)
         for (int order = ROWPOOL_IN_ORDER; order <= ROWPOOL_ANY_ORDER; order++, turn++) {
-            const test_pool *asked = test_pool_at(s);
+            const test_pool *target = test_pool_at(s);
             size_t widths[] = {3, 0, 700, 1, 1, 12000, 0, 5, 40, 0}, count = COUNT_OF(widths);
-            if (asked->most < 20000)
+            if (target->max_elements < 20000)
                 widths[2] = widths[5] = widths[8] = 7;
             test_array array = test_array_of_widths(&random, ROWPOOL_UINT32, widths, count, 0);
             uint64_t expected[COUNT_OF(widths)] = {0};
@@ -406,7 +406,7 @@ TEST(a_stream_brings_every_row_once)
                     expected[row] += element_of(&array.rows, row, i);
             rowpool_call call = call_of(rowpool_builtin("sum"), &array.rows, NULL, 0);
             call.chunk_rows = turn % 3;
-            check_stream(asked, &call, (rowpool_order)order, turn % 2 != 0, expected);
+            check_stream(target, &call, (rowpool_order)order, turn % 2 != 0, expected);
             test_array_free(&array);
         }
 }
@@ -426,8 +426,8 @@ static size_t resident_kib(void)
 
 typedef struct {
     rowpool *pool;
-    size_t taken, most_waiting; /* rows */
-    size_t most_kib;
+    size_t taken, max_waiting; /* rows */
+    size_t peak_kib;
 } slow_taker;
 
 static uint64_t rows_answered(rowpool *pool)
@@ -449,10 +449,10 @@ static int take_slowly(size_t row, size_t rows, const void *results, void *paylo
     (void)results;
     slow->taken += rows;
     size_t waiting = (size_t)rows_answered(slow->pool) - slow->taken;
-    if (waiting > slow->most_waiting)
-        slow->most_waiting = waiting;
-    if (kib > slow->most_kib)
-        slow->most_kib = kib;
+    if (waiting > slow->max_waiting)
+        slow->max_waiting = waiting;
+    if (kib > slow->peak_kib)
+        slow->peak_kib = kib;
     usleep(3000);
     return 0;
 }
@@ -460,7 +460,7 @@ static int take_slowly(size_t row, size_t rows, const void *results, void *paylo
 /* 64 MB of results from 1 MB of rows: keeping them all until delivery would show. Sanitizers keep freed memory. */
 TEST(a_slow_callback_keeps_memory_bounded)
 {
-    enum { ROWS = 1 << 20, COLUMNS = 8, CHUNK = 10000, WORKERS = 3, MOST_CHUNKS = 5 * WORKERS, MOST_KIB = 40 << 10 };
+    enum { ROWS = 1 << 20, COLUMNS = 8, CHUNK = 10000, WORKERS = 3, MAX_CHUNKS = 5 * WORKERS, MAX_KIB = 40 << 10 };
     int8_t *data = calloc(ROWS, 1);
     assert_non_null(data);
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT8, .count = ROWS, .width = 1};
@@ -482,13 +482,13 @@ TEST(a_slow_callback_keeps_memory_bounded)
             call.inputs = &first; /* without the compiler's memory */
             assert_ok(rowpool_map_stream(slow.pool, &call, (rowpool_order)order, take_slowly, &slow, &error), error);
             call.inputs = &rows;
-            slow.most_kib = 0;
+            slow.peak_kib = 0;
             size_t before = resident_kib();
             assert_ok(rowpool_map_stream(slow.pool, &call, (rowpool_order)order, take_slowly, &slow, &error), error);
             assert_int_equal(slow.taken, CHUNK + ROWS);
-            assert_in_range(slow.most_waiting, 0, MOST_CHUNKS * CHUNK);
-            if (!TEST_SANITIZED && slow.most_kib > before + MOST_KIB)
-                fail_msg("%s: %zu KiB before, %zu KiB at most", devices[i], before, slow.most_kib);
+            assert_in_range(slow.max_waiting, 0, MAX_CHUNKS * CHUNK);
+            if (!TEST_SANITIZED && slow.peak_kib > before + MAX_KIB)
+                fail_msg("%s: %zu KiB before, %zu KiB at most", devices[i], before, slow.peak_kib);
             rowpool_close(slow.pool);
         }
     free(data);
@@ -501,15 +501,15 @@ TEST(the_callback_may_end_the_stream)
     assert_non_null(data);
     rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = ROWS, .width = 5};
     for (size_t s = 0; s < test_pools(); s++) {
-        const test_pool *asked = test_pool_at(s);
-        if (asked->most < 100000)
+        const test_pool *target = test_pool_at(s);
+        if (target->max_elements < 100000)
             continue;
         taker ended = make_taker(ROWS, ROWPOOL_IN_ORDER);
         ended.stop_after = STOP;
         rowpool_call call = call_of(rowpool_builtin("sum"), &rows, NULL, 0);
         rowpool_error error;
         call.chunk_rows = 100;
-        assert_refused(rowpool_map_stream(asked->pool, &call, ROWPOOL_IN_ORDER, take, &ended, &error),
+        assert_refused(rowpool_map_stream(target->pool, &call, ROWPOOL_IN_ORDER, take, &ended, &error),
                        ROWPOOL_ECANCELED, error, "the callback ended the stream at rows 4900 to 4999");
         assert_int_equal(ended.next, STOP);
         free_taker(&ended);
@@ -697,7 +697,7 @@ static void write_pid(const rowpool_row *row, size_t index, const void *argument
 }
 
 /* Even for a small map, a user's function stays out of this process unless it is allowed in. */
-TEST(a_function_is_let_into_the_process)
+TEST(a_function_runs_in_this_process_if_allowed)
 {
     const int32_t data[2] = {0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 2, .width = 1};
@@ -783,7 +783,7 @@ TEST(functions_that_do_not_match_are_refused)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(own_functions_are_the_same_everywhere),
+        cmocka_unit_test(user_functions_give_the_same_results_everywhere),
         cmocka_unit_test(rows_of_two_inputs_are_zipped),
         cmocka_unit_test(rows_of_four_inputs_with_structs),
         cmocka_unit_test(a_stream_brings_every_row_once),
@@ -794,7 +794,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(text_without_a_c_form),
         cmocka_unit_test(text_that_does_not_compile_names_its_line),
         cmocka_unit_test(text_from_a_file),
-        cmocka_unit_test(a_function_is_let_into_the_process),
+        cmocka_unit_test(a_function_runs_in_this_process_if_allowed),
         cmocka_unit_test(functions_that_do_not_match_are_refused),
     };
     test_seed();

@@ -42,7 +42,7 @@ static int in_child(int (*run)(void *), void *argument)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* ---- rowpool_alloc, rowpool_free -------------------------------------------------------------------------------- */
+/* ---- rowpool_alloc, rowpool_free --------------------------------------------------------------------------------- */
 
 TEST(memory_is_zeroed_aligned_and_writable)
 {
@@ -232,7 +232,7 @@ TEST(regions_are_found_by_address)
     rowpool_free(c);
 }
 
-/* ---- How a worker would reach memory ---------------------------------------------------------------------------- */
+/* ---- How a worker reaches memory --------------------------------------------------------------------------------- */
 
 /* A file in which every page holds its own number. */
 typedef struct {
@@ -341,7 +341,7 @@ TEST(whatever_is_not_one_file_is_copied)
     remove_file(&other);
 }
 
-/* ---- How a worker sees it: these functions run as well in the process itself ------------------------------------ */
+/* ---- How a worker maps memory: these functions also work in this process ----------------------------------------- */
 
 TEST(region_views_are_kept_and_never_mistaken)
 {

@@ -55,7 +55,7 @@ static void check_failure(rowpool_status status, rowpool_status expected, int wh
     CHECK(strcmp(common, error.message) == 0);
 }
 
-/* ---- Rows that every rank has ----------------------------------------------------------------------------------- */
+/* ---- Rows that every rank has ------------------------------------------------------------------------------------ */
 
 /* Counts every rank's share of the rows; compares what the last rank gathers with what a single process finds. */
 static void check_counts(const test_array *array, const rowpool_range *ranges, size_t n)
@@ -113,8 +113,8 @@ static void ragged_rows_are_balanced_by_elements(void)
     rowpool_rows own;
     size_t first, end = 0;
     CHECK_OK(rowpool_mpi_share(cluster, &array.rows, &own, &first, &error));
-    size_t most = (test_elements(&array.rows) + COUNT) / (size_t)ranks + LONG + 1;
-    CHECK(test_elements(&own) + own.count <= most);
+    size_t limit = (test_elements(&array.rows) + COUNT) / (size_t)ranks + LONG + 1;
+    CHECK(test_elements(&own) + own.count <= limit);
     size_t last = first + own.count;
     MPI_Scan(&own.count, &end, 1, MPI_UINT64_T, MPI_SUM, MPI_COMM_WORLD);
     CHECK(last == end);
@@ -132,14 +132,14 @@ static void ragged_rows_are_balanced_by_elements(void)
           ROWPOOL_EINVAL);
 }
 
-/* ---- Rows of each rank's own ------------------------------------------------------------------------------------ */
+/* ---- Different rows on each rank --------------------------------------------------------------------------------- */
 
 typedef struct {
     int64_t index, width;
 } index_result;
 
 /* Rank r has 3 r rows. */
-static void indexes_go_on_from_rank_to_rank(void)
+static void indexes_continue_from_rank_to_rank(void)
 {
     const size_t count = 3 * (size_t)rank, first = 3 * (size_t)rank * (size_t)(rank - 1) / 2;
     static const int32_t data[3 * 64][2];
@@ -182,7 +182,7 @@ static void argmax_counts_within_rows(void)
     CHECK(found[0] == 1 && found[1] == 2);
 }
 
-/* ---- Errors ----------------------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
 static void errors_reach_every_rank(void)
 {
@@ -233,7 +233,7 @@ static int use_in_child(void *argument, int pipe)
     return status == ROWPOOL_EFORKED ? 0 : 1;
 }
 
-static void a_child_has_no_part_in_it(void)
+static void a_forked_child_is_refused(void)
 {
     rowpool_process *child;
     rowpool_process_state state;
@@ -244,7 +244,7 @@ static void a_child_has_no_part_in_it(void)
     rowpool_process_close(child);
 }
 
-/* ---- Gathering and writing: in pieces, as ROWPOOL_MPI_PIECE_BYTES says ------------------------------------------ */
+/* ---- Gathering and writing: in pieces, as ROWPOOL_MPI_PIECE_BYTES says ------------------------------------------- */
 
 /* Rank r has 13 r bytes, so all bytes are numbered in sequence. */
 static size_t bytes_of(int r)
@@ -358,7 +358,7 @@ static void files_appear_whole(void)
 }
 
 /* The last rank may only write the beginning of the file. */
-static void what_cannot_be_written_leaves_no_trace(void)
+static void failed_writes_leave_no_file(void)
 {
     enum { EACH = 20000 };
     char bytes[EACH] = "new";
@@ -375,7 +375,7 @@ static void what_cannot_be_written_leaves_no_trace(void)
     check_folder("old", 3);
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------------ */
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 static void write_npy(const char *name, rowpool_dtype dtype, const size_t *shape, size_t dimensions, const void *data)
 {
@@ -539,7 +539,7 @@ static void bad_files_are_refused(void)
     check_folder(NULL, 0);
 }
 
-/* ---- The node --------------------------------------------------------------------------------------------------- */
+/* ---- Cores and devices of a node --------------------------------------------------------------------------------- */
 
 static int cpus(void)
 {
@@ -548,7 +548,7 @@ static int cpus(void)
     return CPU_COUNT(&set);
 }
 
-static void tell_cpus(const void *argument, size_t argument_size, void *result, size_t result_size)
+static void report_cpus(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     cpu_set_t set;
     (void)argument;
@@ -570,7 +570,7 @@ static void cores_are_divided(void)
     CHECK_OK(rowpool_mpi_open(&processes, MPI_COMM_WORLD, &options, &error));
     CHECK(sched_getaffinity(0, sizeof after, &after) == 0 && CPU_EQUAL(&before, &after));
     rowpool *pool = rowpool_mpi_pool(processes);
-    CHECK_OK(rowpool_apply(pool, tell_cpus, NULL, 0, &mine, sizeof mine, &error));
+    CHECK_OK(rowpool_apply(pool, report_cpus, NULL, 0, &mine, sizeof mine, &error));
     const int have = cpus(), least = have / ranks > 0 ? have / ranks : 1;
     CHECK(CPU_COUNT(&mine) >= least && CPU_COUNT(&mine) <= least + (have > ranks));
     rowpool_device devices[16];
@@ -610,7 +610,7 @@ static void devices_are_divided(void)
     rowpool_mpi_close(shared);
 }
 
-/* ---- An end ----------------------------------------------------------------------------------------------------- */
+/* ---- Ranks that are killed --------------------------------------------------------------------------------------- */
 
 static void die(int signal_number)
 {
@@ -654,14 +654,14 @@ int main(int argc, char **argv)
         make_folder();
         every_dtype_and_layout();
         ragged_rows_are_balanced_by_elements();
-        indexes_go_on_from_rank_to_rank();
+        indexes_continue_from_rank_to_rank();
         argmax_counts_within_rows();
         errors_reach_every_rank();
         bad_clusters_are_refused();
-        a_child_has_no_part_in_it();
+        a_forked_child_is_refused();
         bytes_are_gathered_in_order();
         files_appear_whole();
-        what_cannot_be_written_leaves_no_trace();
+        failed_writes_leave_no_file();
         files_are_divided();
         any_byte_but_0_of_a_bool_is_1();
         bad_files_are_refused();

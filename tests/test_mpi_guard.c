@@ -120,7 +120,7 @@ static void other_files_are_left_alone(void **state)
     }
 }
 
-static void a_guard_that_cannot_start_is_told(void **state)
+static void a_guard_that_cannot_start_is_reported(void **state)
 {
     (void)state;
     rowpool_process *guard;
@@ -142,7 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guard_is_ready_when_the_call_returns),
         cmocka_unit_test(other_files_are_left_alone),
-        cmocka_unit_test(a_guard_that_cannot_start_is_told),
+        cmocka_unit_test(a_guard_that_cannot_start_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

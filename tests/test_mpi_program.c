@@ -17,9 +17,9 @@
 static const char *launcher, *over_mpi;
 static const char *ranks;
 
-/* ---- Running both ----------------------------------------------------------------------------------------------- */
+/* ---- Running both programs --------------------------------------------------------------------------------------- */
 
-enum { MOST_ARGUMENTS = 64 };
+enum { MAX_ARGUMENTS = 64 };
 
 static size_t append(const char **to, size_t used, const char *const *arguments)
 {
@@ -39,19 +39,19 @@ static size_t launch(const char **command, const char *n)
 
 static outcome run_ranks(const char *n, const circumstances *with, const char *const *arguments)
 {
-    const char *command[MOST_ARGUMENTS];
+    const char *command[MAX_ARGUMENTS];
     (void)append(command, launch(command, n), arguments);
     circumstances launched = *with;
     launched.program = launcher;
     return run_with(&launched, command);
 }
-#define RUN_RANKS(...) run_ranks(ranks, &USUAL, ARGUMENTS(__VA_ARGS__))
+#define RUN_RANKS(...) run_ranks(ranks, &DEFAULTS, ARGUMENTS(__VA_ARGS__))
 
 static char *read_file(const char *path, size_t *size)
 {
     int fd = open(path, O_RDONLY);
     if (fd < 0)
-        fail_msg("there is no %s", path);
+        fail_msg("%s does not exist", path);
     struct stat entry;
     assert_int_equal(fstat(fd, &entry), 0);
     char *bytes = malloc((size_t)entry.st_size + 1);
@@ -87,7 +87,7 @@ static void check_same_file(const char *path, const char *expected, int line)
 static void check_same(const circumstances *with, const char *output, const char *const *arguments, int line)
 {
     char expected_path[64] = "", path[64] = "";
-    const char *command[MOST_ARGUMENTS];
+    const char *command[MAX_ARGUMENTS];
     size_t used = append(command, 0, arguments);
     if (output != NULL) {
         (void)snprintf(expected_path, sizeof expected_path, "expected-%s", output);
@@ -102,17 +102,17 @@ static void check_same(const circumstances *with, const char *output, const char
         found.err[0] != '\0') {
         show(&expected, line);
         show(&found, line);
-        fail_msg("line %d: not the same", line);
+        fail_msg("line %d: rowpool and rowpool-mpi differ", line);
     }
     release(&expected);
     release(&found);
     if (output != NULL)
         check_same_file(path, expected_path, line);
 }
-#define assert_same(...) check_same(&USUAL, NULL, ARGUMENTS(__VA_ARGS__), __LINE__)
-#define assert_same_file(output, ...) check_same(&USUAL, output, ARGUMENTS(__VA_ARGS__), __LINE__)
+#define assert_same(...) check_same(&DEFAULTS, NULL, ARGUMENTS(__VA_ARGS__), __LINE__)
+#define assert_same_file(output, ...) check_same(&DEFAULTS, output, ARGUMENTS(__VA_ARGS__), __LINE__)
 
-/* ---- Rows ------------------------------------------------------------------------------------------------------- */
+/* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
 static const char *const CODES[] = {"|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"};
 
@@ -207,13 +207,13 @@ TEST(maps_every_built_in_function)
 }
 
 /* Functions see a row's number among all rows. */
-TEST(numbers_rows_throughout)
+TEST(numbers_rows_across_ranks)
 {
     static const char text[] = "typedef struct { char nothing; } arguments_t;\ntypedef uint64_t result_t;\n"
                                "ROW_BODY { return index; }\n";
     rowpool *pool;
     if (rowpool_open(&pool, &(rowpool_options){.size = sizeof(rowpool_options), .device = "cpu"}, NULL) != ROWPOOL_OK)
-        skip_since("there is no CPU that OpenCL knows");
+        skip_since("there is no OpenCL CPU device");
     rowpool_close(pool);
     write_file("index.cl", text, strlen(text));
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
@@ -243,15 +243,16 @@ TEST(counts_more_than_4_gigabytes)
     enum { ROWS = 5 };
     static const off_t width = 1 << 30;
     if (strcmp(ranks, "2") != 0)
-        skip_since("it is tried on 2 ranks");
+        skip_since("it runs on 2 ranks only");
     if (TEST_SANITIZED || test_setting("ROWPOOL_TEST_LARGE", 1) == 0)
-        skip_since("a sanitizer, or ROWPOOL_TEST_LARGE=0, makes it a matter of minutes");
+        skip_since("it takes minutes: a sanitizer is active or ROWPOOL_TEST_LARGE is 0");
     if (test_memory() < 2 * (size_t)width)
-        skip_since("this machine or control group has %zu bytes of memory, not %zu", test_memory(), 2 * (size_t)width);
+        skip_since("this machine or control group has %zu bytes of memory; it takes %zu", test_memory(),
+                   2 * (size_t)width);
     int fd = open("large.bin", O_RDWR | O_CREAT | O_TRUNC, 0666);
     assert_true(fd >= 0);
     if (ftruncate(fd, ROWS * width) != 0)
-        skip_since("a file of 5 GiB: %s", strerror(errno));
+        skip_since("cannot make a file of 5 GiB: %s", strerror(errno));
     for (off_t row = 0; row < ROWS; row++) {
         for (off_t i = 0; i <= row; i++)
             assert_int_equal(pwrite(fd, "\5", 1, (row + 1) * width - 1 - 1000 * i), 1);
@@ -268,7 +269,7 @@ TEST(counts_more_than_4_gigabytes)
     assert_int_equal(unlink("large.bin"), 0);
 }
 
-/* ---- What it tells ---------------------------------------------------------------------------------------------- */
+/* ---- Reports ----------------------------------------------------------------------------------------------------- */
 
 /* The same object except for devices and times. */
 TEST(prints_json)
@@ -278,18 +279,18 @@ TEST(prints_json)
     outcome found = RUN_RANKS("count", "rows.npy", "--json", "--bins", "0,5,10");
     const char *results = strstr(expected.out, "\"results\"");
     assert_non_null(results);
-    check_tells(found.out, results);
+    check_contains(found.out, results);
     const size_t facts = (size_t)(strstr(expected.out, "\"seconds\"") - expected.out);
     assert_memory_equal(found.out, expected.out, facts);
     for (int rank = 0; rank < atoi(ranks) && rank < 6; rank++) {
         char text[64];
         (void)snprintf(text, sizeof text, "\"rank\": %d}", rank);
-        check_tells(found.out, text);
+        check_contains(found.out, text);
     }
     release(&expected);
     release(&found);
     found = RUN_RANKS("count", "rows.npy", "--json", "--output", "out.npy");
-    check_tells(found.out, "\"seconds\"");
+    check_contains(found.out, "\"seconds\"");
     assert_null(strstr(found.out, "\"results\""));
     release(&found);
     assert_int_equal(unlink("out.npy"), 0);
@@ -299,59 +300,59 @@ TEST(prints_json)
     size_t size;
     char *written = read_file("out.json", &size);
     written[size] = '\0';
-    check_tells(written, strstr(expected.out, "\"results\""));
-    check_tells(written, "\"rank\": 0}");
+    check_contains(written, strstr(expected.out, "\"results\""));
+    check_contains(written, "\"rank\": 0}");
     free(written);
     release(&expected);
     assert_int_equal(unlink("out.json"), 0);
 }
 
-TEST(tells_what_each_rank_did)
+TEST(reports_what_each_rank_did)
 {
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
     outcome result = RUN_RANKS("count", "rows.npy", "--verbose", "--min", "9", "--max", "1");
     assert_int_equal(result.exit_status, 0);
-    check_tells(result.err, "rowpool-mpi: 6 rows of 2 int32, 48 bytes, mapped\n");
+    check_contains(result.err, "rowpool-mpi: 6 rows of 2 int32, 48 bytes, mapped\n");
     assert_ptr_equal(strstr(strstr(result.err, "rows of") + 1, "rows of"), NULL); /* once */
-    check_tells(result.err, "rowpool-mpi: warning: ");
+    check_contains(result.err, "rowpool-mpi: warning: ");
     for (int rank = 0; rank < atoi(ranks); rank++) {
         char text[64];
         (void)snprintf(text, sizeof text, "rowpool-mpi: rank %d, device host: ", rank);
-        check_tells(result.err, text);
+        check_contains(result.err, text);
     }
     release(&result);
     result = RUN_RANKS("count", "rows.npy", "--progress");
     assert_int_equal(result.exit_status, 0);
-    check_tells(result.err, "100 %");
+    check_contains(result.err, "100 %");
     release(&result);
 }
 
-TEST(helps)
+TEST(prints_help)
 {
     outcome result = RUN_RANKS("--help");
     assert_int_equal(result.exit_status, 0);
-    check_tells(result.out, "Usage: mpirun -n N rowpool-mpi COMMAND");
+    check_contains(result.out, "Usage: mpirun -n N rowpool-mpi COMMAND");
     assert_null(strstr(strstr(result.out, "Usage") + 1, "Usage")); /* once */
     release(&result);
     result = RUN_RANKS("map", "--help");
-    check_tells(result.out, "Usage: mpirun -n N rowpool-mpi map --function NAME");
+    check_contains(result.out, "Usage: mpirun -n N rowpool-mpi map --function NAME");
     assert_null(strstr(result.out, "FILE - is standard input"));
     release(&result);
     result = RUN_RANKS("--version");
-    check_tells(result.out, "rowpool-mpi ");
+    check_contains(result.out, "rowpool-mpi ");
     release(&result);
 }
 
-/* ---- What it refuses -------------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
 /* The program prints its message once; the launcher may add any number. */
 static void check_refused(outcome result, const char *begin, const char *text, int line)
 {
-    size_t said = 0;
+    size_t lines = 0;
     for (const char *at = result.err; (at = strstr(at, "rowpool-mpi: ")) != NULL; at++)
-        said += at == result.err || at[-1] == '\n';
+        lines += at == result.err || at[-1] == '\n';
     const char *message = strstr(result.err, "rowpool-mpi: ");
-    if (result.exit_status <= 0 || result.out[0] != '\0' || said != 1 || strncmp(message, begin, strlen(begin)) != 0 ||
+    if (result.exit_status <= 0 || result.out[0] != '\0' || lines != 1 || strncmp(message, begin, strlen(begin)) != 0 ||
         strstr(message, text) == NULL) {
         show(&result, line);
         fail_msg("line %d: expected one message, %s...%s", line, begin, text);
@@ -379,12 +380,12 @@ TEST(refuses_wrong_usage)
 TEST(ends_where_one_rank_has_another_command_line)
 {
     if (strcmp(ranks, "2") != 0)
-        skip_since("it is tried on 2 ranks");
+        skip_since("it runs on 2 ranks only");
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
-    const char *command[MOST_ARGUMENTS];
+    const char *command[MAX_ARGUMENTS];
     size_t used = append(command, launch(command, "1"), ARGUMENTS("count", "rows.npy", ":", "-n", "2", over_mpi));
     (void)append(command, used, ARGUMENTS("count", "rows.npy", "--closed", "never"));
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.program = launcher;
     assert_refusal(run_with(&with, command), "rank 1 (", "--closed 'never'");
 }
@@ -417,13 +418,13 @@ TEST(refuses_wrong_offsets_of_the_last_rank)
 
 static void write_short_file(rlim_t bytes)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.largest_file = bytes;
     outcome result = run_ranks(ranks, &with, ARGUMENTS("count", "rows.npy", "--output", "out.csv"));
     if (result.exit_status == 0 || strstr(result.err, "rowpool-mpi: out.csv: ") == NULL)
         show(&result, __LINE__);
     assert_int_not_equal(result.exit_status, 0);
-    check_tells(result.err, "rowpool-mpi: out.csv: ");
+    check_contains(result.err, "rowpool-mpi: out.csv: ");
     release(&result);
     assert_no_output("out.csv");
 }
@@ -438,7 +439,7 @@ TEST(leaves_no_half_written_file)
     assert_int_equal(unlink("rows.npy"), 0);
 }
 
-/* ---- The end by signals ----------------------------------------------------------------------------------------- */
+/* ---- Signals ----------------------------------------------------------------------------------------------------- */
 
 static size_t read_process(char *text, size_t size, const char *pid, const char *what)
 {
@@ -454,13 +455,13 @@ static size_t read_process(char *text, size_t size, const char *pid, const char 
 
 /* The processes that run the program and have the file mapped: they have passed MPI_Init. What a launcher does when it
  * loses a rank earlier is its own affair. */
-static size_t find_ranks(pid_t *found, size_t most, const char *argument)
+static size_t find_ranks(pid_t *found, size_t capacity, const char *argument)
 {
     static char text[1 << 20];
     size_t count = 0;
     DIR *processes = opendir("/proc");
     assert_non_null(processes);
-    for (struct dirent *entry; (entry = readdir(processes)) != NULL && count < most;) {
+    for (struct dirent *entry; (entry = readdir(processes)) != NULL && count < capacity;) {
         const pid_t pid = (pid_t)atoi(entry->d_name);
         if (pid > 0 && read_process(text, sizeof text, entry->d_name, "cmdline") > 0 && strcmp(text, over_mpi) == 0 &&
             read_process(text, sizeof text, entry->d_name, "maps") > 0 && strstr(text, argument) != NULL)
@@ -479,19 +480,19 @@ static void sleep_ms(long ms)
  * at all; returns whether it did not appear. */
 static bool check_killed(const char *argument, int which, int signal_number, long ms)
 {
-    enum { MOST_RANKS = 16 };
-    const char *command[MOST_ARGUMENTS];
+    enum { MAX_RANKS = 16 };
+    const char *command[MAX_ARGUMENTS];
     (void)append(command, launch(command, ranks),
                  ARGUMENTS("count", argument, "--bins", "0,1,2", "--output", "out.csv"));
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.program = launcher;
     int out = test_open_nameless(), err = test_open_nameless();
     pid_t job = start_program(command, &with, out, err);
     (void)setpgid(job, job); /* a launcher may signal its whole process group */
-    pid_t found[MOST_RANKS];
+    pid_t found[MAX_RANKS];
     size_t count = 0;
     while (count < (size_t)atoi(ranks)) {
-        count = find_ranks(found, MOST_RANKS, argument);
+        count = find_ranks(found, MAX_RANKS, argument);
         sleep_ms(count < (size_t)atoi(ranks) ? 2 : ms);
     }
     (void)kill(which < 0 ? job : found[which], signal_number);
@@ -501,13 +502,13 @@ static bool check_killed(const char *argument, int which, int signal_number, lon
     char *printed = test_read_all(out); /* MPICH's launcher reports it here */
     const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!done && which >= 0 && messages[0] == '\0' && printed[0] == '\0')
-        fail_msg("after %ld ms signal %d: it said nothing", ms, signal_number);
+        fail_msg("signal %d after %ld ms: no message", signal_number, ms);
     free(messages);
     free(printed);
     assert_int_equal(close(out), 0);
     assert_int_equal(close(err), 0);
     /* The process that removes the temporary file, and ranks that are ending, may outlive the launcher briefly. */
-    while (leftovers() > 0 || find_ranks(found, MOST_RANKS, argument) > 0)
+    while (leftovers() > 0 || find_ranks(found, MAX_RANKS, argument) > 0)
         sleep_ms(10);
     const bool written = exists("out.csv");
     assert_true(written || !done || which < 0);
@@ -553,12 +554,12 @@ int main(void)
         cmocka_unit_test(counts_fewer_rows_than_ranks),
         cmocka_unit_test(reads_and_writes_every_format),
         cmocka_unit_test(maps_every_built_in_function),
-        cmocka_unit_test(numbers_rows_throughout),
+        cmocka_unit_test(numbers_rows_across_ranks),
         cmocka_unit_test(prints_many_results),
         cmocka_unit_test(counts_more_than_4_gigabytes),
         cmocka_unit_test(prints_json),
-        cmocka_unit_test(tells_what_each_rank_did),
-        cmocka_unit_test(helps),
+        cmocka_unit_test(reports_what_each_rank_did),
+        cmocka_unit_test(prints_help),
         cmocka_unit_test(refuses_wrong_usage),
         cmocka_unit_test(ends_where_one_rank_has_another_command_line),
         cmocka_unit_test(refuses_bad_files),

@@ -11,7 +11,7 @@
 
 #include "npy.h"
 
-/* ---- Making files ----------------------------------------------------------------------------------------------- */
+/* ---- Making files ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     unsigned char bytes[8192];
@@ -86,9 +86,9 @@ static unsigned touch(const npy_array *array)
 static const int32_t SMALL[6] = {1, 2, 3, 4, 5, 6};
 #define GOOD_HEADER "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }"
 
-/* ---- Headers that are right ------------------------------------------------------------------------------------- */
+/* ---- Valid headers ----------------------------------------------------------------------------------------------- */
 
-TEST(reads_every_way_to_write_a_header)
+TEST(reads_every_form_of_header)
 {
     static const char *const headers[] = {
         GOOD_HEADER,
@@ -244,7 +244,7 @@ TEST(copies_misaligned_data_only)
     }
 }
 
-/* ---- Fortran order ---------------------------------------------------------------------------------------------- */
+/* ---- Fortran order ----------------------------------------------------------------------------------------------- */
 
 /* The position of a C-order index in a Fortran-order file. */
 static size_t fortran_place(size_t index, const size_t *shape, size_t dimensions)
@@ -316,7 +316,7 @@ TEST(reads_fortran_order)
     }
 }
 
-/* ---- Headers that are wrong ------------------------------------------------------------------------------------- */
+/* ---- Invalid headers --------------------------------------------------------------------------------------------- */
 
 static void assert_file_refused(const file_bytes *file, const char *text)
 {
@@ -421,10 +421,10 @@ TEST(refuses_too_many_dimensions)
         (void)strcat(axes, "1, ");
     char header[512];
     (void)snprintf(header, sizeof header, "{'descr': '<i4', 'fortran_order': False, 'shape': (%s)}", axes);
-    file_bytes most = make_padded_file(header, SMALL, 4);
+    file_bytes longest = make_padded_file(header, SMALL, 4);
     npy_array array;
     rowpool_error error;
-    assert_ok(npy_open_bytes(&array, most.bytes, most.size, &error), error);
+    assert_ok(npy_open_bytes(&array, longest.bytes, longest.size, &error), error);
     assert_int_equal(array.header.dimensions, NPY_MAX_DIMENSIONS);
     npy_close(&array);
 
@@ -433,7 +433,7 @@ TEST(refuses_too_many_dimensions)
     assert_file_refused(&more, "more than 64 dimensions");
 }
 
-TEST(refuses_what_is_no_npy_file)
+TEST(refuses_other_files)
 {
     static const struct {
         const char *bytes;
@@ -474,7 +474,7 @@ TEST(takes_the_longest_header)
     assert_int_equal(data_offset, NPY_PREAMBLE + NPY_MAX_HEADER);
 }
 
-/* ---- Every damage ----------------------------------------------------------------------------------------------- */
+/* ---- Damaged files ----------------------------------------------------------------------------------------------- */
 
 TEST(refuses_every_truncation)
 {
@@ -546,7 +546,7 @@ TEST(survives_random_damage)
     }
 }
 
-/* ---- Files and streams ------------------------------------------------------------------------------------------ */
+/* ---- Files and streams ------------------------------------------------------------------------------------------- */
 
 /* Opens the bytes as a stream, through a pipe. */
 static rowpool_status open_through_pipe(npy_array *array, const file_bytes *file, rowpool_error *error)
@@ -738,7 +738,7 @@ static rowpool_status open_path(const char *path, rowpool_error *error)
     return status;
 }
 
-TEST(refuses_what_is_no_file)
+TEST(refuses_folders_and_missing_files)
 {
     npy_array array;
     rowpool_error error;
@@ -749,7 +749,7 @@ TEST(refuses_what_is_no_file)
     assert_int_equal(npy_open(&array, -1, NULL), ROWPOOL_ESYSTEM);
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
 
 TEST(writes_what_it_reads)
 {
@@ -793,7 +793,7 @@ TEST(writes_the_longest_header)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_way_to_write_a_header),
+        cmocka_unit_test(reads_every_form_of_header),
         cmocka_unit_test(reads_every_dtype_in_both_byte_orders),
         cmocka_unit_test(reads_names_of_dtypes),
         cmocka_unit_test(rows_are_the_last_axis),
@@ -801,7 +801,7 @@ int main(void)
         cmocka_unit_test(reads_fortran_order),
         cmocka_unit_test(refuses_malformed_headers),
         cmocka_unit_test(refuses_too_many_dimensions),
-        cmocka_unit_test(refuses_what_is_no_npy_file),
+        cmocka_unit_test(refuses_other_files),
         cmocka_unit_test(takes_the_longest_header),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(survives_every_overwritten_byte),
@@ -812,7 +812,7 @@ int main(void)
         cmocka_unit_test(notices_what_happens_to_a_mapped_file),
         cmocka_unit_test(reads_empty_arrays_from_streams),
         cmocka_unit_test(refuses_damaged_files_and_streams_alike),
-        cmocka_unit_test(refuses_what_is_no_file),
+        cmocka_unit_test(refuses_folders_and_missing_files),
         cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(writes_the_longest_header),
     };

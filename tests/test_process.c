@@ -46,7 +46,7 @@ static size_t read_all(const rowpool_process *process, char *text, size_t size)
     return length;
 }
 
-/* ---- The first moment of a child's life ------------------------------------------------------------------------- */
+/* ---- The first moments of a child -------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t *handled; /* shared with children */
 static bool in_its_first_moment;       /* a child sends itself a signal */
@@ -70,7 +70,7 @@ static int nothing(void *argument, int pipe)
 }
 
 /* The application's handlers never run in a child, however early the signal comes. */
-TEST(a_signal_at_once_finds_no_handler)
+TEST(an_early_signal_finds_no_handler)
 {
     struct sigaction ours = {.sa_handler = handle}, before;
     handled = rowpool_alloc(sizeof *handled, NULL);
@@ -88,7 +88,7 @@ TEST(a_signal_at_once_finds_no_handler)
     rowpool_free((void *)(uintptr_t)handled);
 }
 
-/* ---- What children do ------------------------------------------------------------------------------------------- */
+/* ---- What children do -------------------------------------------------------------------------------------------- */
 
 static int give_status(void *argument, int pipe)
 {
@@ -152,7 +152,7 @@ static int count_writing_ends(void)
     return n;
 }
 
-static int tell_writing_ends(void *argument, int pipe)
+static int report_writing_ends(void *argument, int pipe)
 {
     (void)argument;
     (void)pipe;
@@ -201,7 +201,7 @@ TEST(a_child_that_calls_exit_runs_no_handler)
     exits = NULL;
 }
 
-/* ---- Streams that are in use ------------------------------------------------------------------------------------ */
+/* ---- Streams that are in use ------------------------------------------------------------------------------------- */
 
 typedef struct {
     FILE *stream;
@@ -228,7 +228,7 @@ static void *read_a_line(void *argument)
 }
 
 /* A thread waits for input and holds the stream's lock meanwhile. */
-TEST(a_thread_that_reads_is_not_waited_for)
+TEST(start_does_not_wait_for_a_thread_that_reads)
 {
     int ends[2], before = dup(STDIN_FILENO);
     pthread_t reader;
@@ -251,7 +251,7 @@ TEST(a_thread_that_reads_is_not_waited_for)
 }
 
 /* What another thread is about to print stays with that thread: the child neither waits for it nor prints it again. */
-TEST(a_thread_that_prints_is_not_waited_for)
+TEST(start_does_not_wait_for_a_thread_that_prints)
 {
     fflush(stdout);
     int file = test_open_nameless(), before = dup(STDOUT_FILENO);
@@ -279,39 +279,39 @@ TEST(a_thread_that_prints_is_not_waited_for)
     rowpool_process_close(process);
 }
 
-/* ---- Several at once -------------------------------------------------------------------------------------------- */
+/* ---- Several at once --------------------------------------------------------------------------------------------- */
 
 static void *start_some(void *argument)
 {
     enum { STARTS = 100 };
-    int *most = argument;
+    int *max = argument;
     for (int i = 0; i < STARTS; i++) {
-        rowpool_process *process = start(tell_writing_ends, NULL, NULL);
+        rowpool_process *process = start(report_writing_ends, NULL, NULL);
         int ends = joined(process).exit_code;
-        if (ends > *most)
-            *most = ends;
+        if (ends > *max)
+            *max = ends;
         rowpool_process_close(process);
     }
     return NULL;
 }
 
 /* A pipe ends when its child does: no other child has its write end. */
-TEST(a_child_has_no_pipe_but_its_own)
+TEST(a_child_inherits_no_other_pipe)
 {
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
-    int most[THREADS] = {0}, inherited = count_writing_ends();
+    int max[THREADS] = {0}, inherited = count_writing_ends();
     for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, start_some, &most[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, start_some, &max[i]), 0);
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
-        assert_int_equal(most[i], inherited + 1);
+        assert_int_equal(max[i], inherited + 1);
     }
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------------------ */
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
-TEST(exit_status_comes_back)
+TEST(the_exit_status_is_reported)
 {
     for (int status = 0; status < 256; status += 51) {
         rowpool_process *process = start(give_status, &status, NULL);
@@ -324,7 +324,7 @@ TEST(exit_status_comes_back)
     }
 }
 
-TEST(bytes_come_back)
+TEST(the_pipe_delivers_the_bytes)
 {
     char words[] = "five integers in a row", text[100];
     rowpool_process *process = start(write_words, words, NULL);
@@ -361,7 +361,7 @@ TEST(init_that_fails_ends_the_child)
     rowpool_process_close(process);
 }
 
-TEST(join_gives_up_in_time_and_terminate_ends)
+TEST(join_times_out_and_terminate_ends_the_child)
 {
     rowpool_error error;
     rowpool_process *process = start(sleep_for_ever, NULL, NULL);
@@ -379,7 +379,7 @@ TEST(join_gives_up_in_time_and_terminate_ends)
     rowpool_process_close(process);
 }
 
-TEST(signals_are_told)
+TEST(end_signals_are_reported)
 {
     static int signals[] = {SIGKILL, SIGSEGV, SIGABRT, SIGUSR1};
     for (size_t i = 0; i < COUNT_OF(signals); i++) {
@@ -414,7 +414,7 @@ static void ignore(int number)
     (void)number;
 }
 
-TEST(handlers_of_the_parent_stay_there)
+TEST(a_child_starts_with_default_signal_handling)
 {
     int number = SIGUSR1;
     sigset_t blocked, before;
@@ -477,7 +477,7 @@ TEST(a_child_cannot_use_its_siblings_object)
     rowpool_process_close(other);
 }
 
-TEST(no_descriptor_is_left)
+TEST(no_descriptor_leaks)
 {
     int before = dup(0);
     close(before);
@@ -491,7 +491,7 @@ TEST(no_descriptor_is_left)
     assert_int_equal(after, before);
 }
 
-/* ---- The tutorial's example: two processes, started and joined in turn, each printing its id -------------------- */
+/* ---- The tutorial's example: two processes, started and joined in turn, each printing its id --------------------- */
 
 static int print_id(void *argument, int pipe)
 {
@@ -507,7 +507,7 @@ static void *look_while_cancelled(void *process)
     return rowpool_process_status(process, &state, NULL) == ROWPOOL_OK ? NULL : process;
 }
 
-TEST(a_cancelled_thread_leaves_no_lock)
+TEST(a_cancelled_thread_holds_no_lock)
 {
     pthread_t thread;
     rowpool_process *process = start(nothing, NULL, NULL);
@@ -535,26 +535,26 @@ TEST(two_processes_in_turn)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exit_status_comes_back),
-        cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(the_exit_status_is_reported),
+        cmocka_unit_test(the_pipe_delivers_the_bytes),
         cmocka_unit_test(streams_are_flushed_once),
         cmocka_unit_test(init_runs_first_and_memory_is_the_childs_own),
         cmocka_unit_test(init_that_fails_ends_the_child),
-        cmocka_unit_test(join_gives_up_in_time_and_terminate_ends),
-        cmocka_unit_test(signals_are_told),
+        cmocka_unit_test(join_times_out_and_terminate_ends_the_child),
+        cmocka_unit_test(end_signals_are_reported),
         cmocka_unit_test(kill_ends_a_stopped_child),
         cmocka_unit_test(close_leaves_no_child),
-        cmocka_unit_test(handlers_of_the_parent_stay_there),
+        cmocka_unit_test(a_child_starts_with_default_signal_handling),
         cmocka_unit_test(an_ignored_sigchld_hides_how_it_ended),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(a_child_cannot_use_its_siblings_object),
-        cmocka_unit_test(no_descriptor_is_left),
-        cmocka_unit_test(a_signal_at_once_finds_no_handler),
+        cmocka_unit_test(no_descriptor_leaks),
+        cmocka_unit_test(an_early_signal_finds_no_handler),
         cmocka_unit_test(a_child_that_calls_exit_runs_no_handler),
-        cmocka_unit_test(a_thread_that_reads_is_not_waited_for),
-        cmocka_unit_test(a_thread_that_prints_is_not_waited_for),
-        cmocka_unit_test(a_child_has_no_pipe_but_its_own),
-        cmocka_unit_test(a_cancelled_thread_leaves_no_lock),
+        cmocka_unit_test(start_does_not_wait_for_a_thread_that_reads),
+        cmocka_unit_test(start_does_not_wait_for_a_thread_that_prints),
+        cmocka_unit_test(a_child_inherits_no_other_pipe),
+        cmocka_unit_test(a_cancelled_thread_holds_no_lock),
         cmocka_unit_test(two_processes_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

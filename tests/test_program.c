@@ -25,7 +25,7 @@
 #include "npy.h"
 #include "replace.h"
 
-/* ---- Making files ----------------------------------------------------------------------------------------------- */
+/* ---- Making files ------------------------------------------------------------------------------------------------ */
 
 static const char *descr_of(rowpool_dtype dtype)
 {
@@ -52,7 +52,7 @@ static void write_small(const char *path)
     write_npy(path, "<i4", false, "(3, 5)", SMALL, sizeof SMALL);
 }
 
-/* ---- Counting --------------------------------------------------------------------------------------------------- */
+/* ---- Counting ---------------------------------------------------------------------------------------------------- */
 
 /* Prints the bound as an argument that is exactly its value. */
 static void format_bound(char text[64], rowpool_number bound)
@@ -97,7 +97,7 @@ static void check_options(const rowpool_rows *rows, const rowpool_range *ranges,
     }
     if (async)
         arguments[used++] = "--async";
-    outcome result = run_with(device != NULL ? &USUAL : &DEFAULT_DEVICE, arguments);
+    outcome result = run_with(device != NULL ? &DEFAULTS : &DEFAULT_DEVICE, arguments);
     char *expected = expected_text(rows, ranges, n_ranges);
     if (result.exit_status != 0 || strcmp(result.out, expected) != 0) {
         show(&result, __LINE__);
@@ -171,7 +171,7 @@ TEST(counts_4_to_8_by_default)
     assert_prints(RUN("count", "--min", "-4", "--max", "-4", "small.npy"), "0\n0\n1\n");
 }
 
-TEST(closes_the_range_as_asked)
+TEST(applies_the_closure)
 {
     write_small("small.npy");
     assert_prints(RUN("count", "--closed", "both", "small.npy"), "2\n5\n0\n");
@@ -236,7 +236,7 @@ TEST(takes_doubles_exactly)
     check_range("0.10000000000000001", "1", "1\n");
 }
 
-TEST(refuses_what_is_no_bound)
+TEST(refuses_invalid_bounds)
 {
     static const struct {
         const char *text, *message;
@@ -318,14 +318,14 @@ TEST(warns_of_an_empty_range)
     release(&result);
 }
 
-/* ---- Several ranges --------------------------------------------------------------------------------------------- */
+/* ---- Several ranges ---------------------------------------------------------------------------------------------- */
 
-enum { MOST_RANGES = 40 };
+enum { MAX_RANGES = 40 };
 
 static void check_ranges(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges, const char *device,
                          bool async)
 {
-    char list[MOST_RANGES * 130];
+    char list[MAX_RANGES * 130];
     size_t used = 0;
     for (size_t k = 0; k < n_ranges; k++) {
         char lo[64], hi[64];
@@ -349,7 +349,7 @@ static void make_ranges(rowpool_range *ranges, size_t n_ranges, test_random *ran
 TEST(counts_several_ranges_in_every_dtype)
 {
     test_random random = test_random_begin(0x72616e6765);
-    rowpool_range ranges[MOST_RANGES];
+    rowpool_range ranges[MAX_RANGES];
     for (int dtype = 0; dtype < TEST_DTYPES; dtype++) {
         test_array array = test_array_make(&random, (rowpool_dtype)dtype, TEST_DENSE, 37, 7, 0);
         write_rows("rows.npy", &array.rows);
@@ -365,12 +365,12 @@ TEST(counts_several_ranges_in_every_dtype)
 TEST(counts_many_ranges_on_the_default_device)
 {
     test_random random = test_random_begin(0x6d616e79);
-    rowpool_range ranges[MOST_RANGES];
+    rowpool_range ranges[MAX_RANGES];
     test_array array = test_array_make(&random, ROWPOOL_FLOAT32, TEST_DENSE, 6000, 7, 0);
     write_rows("rows.npy", &array.rows);
-    make_ranges(ranges, MOST_RANGES, &random, &array.rows, ROWPOOL_CLOSED_RIGHT);
+    make_ranges(ranges, MAX_RANGES, &random, &array.rows, ROWPOOL_CLOSED_RIGHT);
     for (int async = 0; async < 2; async++)
-        check_ranges(&array.rows, ranges, MOST_RANGES, NULL, async != 0);
+        check_ranges(&array.rows, ranges, MAX_RANGES, NULL, async != 0);
     test_array_free(&array);
 }
 
@@ -386,7 +386,7 @@ TEST(prints_the_counts_of_a_row_on_one_line)
     assert_prints(RUN("count", "--bins", "0,4,8", "--head", "1", "--async", "small.npy"), "2 2\n");
 }
 
-TEST(closes_all_ranges_as_asked)
+TEST(applies_the_closure_to_all_ranges)
 {
     write_small("small.npy");
     assert_prints(RUN("count", "--ranges", "0:4,4:8,8:12", "--closed", "both", "small.npy"), "3 2 2\n1 5 1\n3 0 1\n");
@@ -412,7 +412,7 @@ TEST(counts_bins)
 }
 
 /* As long as one argument can be. */
-TEST(counts_as_many_ranges_as_are_listed)
+TEST(counts_long_lists_of_ranges)
 {
     enum { RANGES = 30000 };
     char *ranges = calloc(RANGES, 4);
@@ -495,7 +495,7 @@ TEST(refuses_bad_lists)
                                                  "out.npy");
         char begin[64];
         (void)snprintf(begin, sizeof begin, "rowpool: %s", cases[i].option);
-        check_refuses(run_with(&USUAL, arguments), 2, begin, cases[i].message, __LINE__);
+        check_refuses(run_with(&DEFAULTS, arguments), 2, begin, cases[i].message, __LINE__);
     }
     assert_no_output("out.npy");
 }
@@ -530,7 +530,7 @@ TEST(warns_of_each_empty_range)
     release(&result);
 }
 
-/* ---- Arrays of every shape and storage -------------------------------------------------------------------------- */
+/* ---- Arrays of every shape and storage --------------------------------------------------------------------------- */
 
 TEST(reads_every_shape)
 {
@@ -564,7 +564,7 @@ TEST(reads_empty_arrays)
     }
 }
 
-TEST(reads_fortran_order_and_foreign_bytes)
+TEST(reads_fortran_order_and_foreign_byte_order)
 {
     int32_t fortran[15];
     unsigned char big[60];
@@ -606,7 +606,7 @@ TEST(prints_large_counts)
 }
 
 /* Rows of more than 2^32 - 1 elements: a file with a hole, so that it takes no disk space. */
-TEST(counts_wider_rows_than_uint32_holds)
+TEST(counts_rows_too_wide_for_uint32)
 {
     write_npy("wide.npy", "|i1", false, "(1, 4294967296)", "", 0);
     struct stat file;
@@ -621,7 +621,7 @@ TEST(counts_wider_rows_than_uint32_holds)
     assert_int_equal(unlink("wide.npy"), 0);
 }
 
-/* ---- Standard input --------------------------------------------------------------------------------------------- */
+/* ---- Standard input ---------------------------------------------------------------------------------------------- */
 
 /* Runs the program with input from a pipe, written in two parts. */
 /* Until the pipe is empty or nobody reads it. */
@@ -652,7 +652,7 @@ static outcome run_on_pipe(const char *path, const char *const *arguments)
         _exit(0);
     }
     assert_int_equal(close(ends[1]), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = ends[0];
     outcome result = run_with(&with, arguments);
     assert_int_equal(close(ends[0]), 0);
@@ -669,7 +669,7 @@ TEST(reads_standard_input)
     assert_prints(run_on_pipe("small.npy", ARGUMENTS("count", "/dev/stdin")), SMALL_COUNTS);
     assert_prints(run_on_pipe("small.npy", ARGUMENTS("count", "--device", "fork", "-")), SMALL_COUNTS);
 
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = open("small.npy", O_RDONLY);
     assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS);
     assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS); /* mapped, not read */
@@ -681,7 +681,7 @@ TEST(reads_standard_input)
 }
 
 /* What was read earlier belongs to someone else; the data need not be aligned then. */
-TEST(reads_standard_input_from_where_it_stands)
+TEST(reads_standard_input_from_its_current_position)
 {
     write_small("small.npy");
     int small = open("small.npy", O_RDONLY);
@@ -693,7 +693,7 @@ TEST(reads_standard_input_from_where_it_stands)
     assert_int_equal(fwrite("abc", 1, 3, file), 3);
     assert_int_equal(fwrite(bytes, 1, (size_t)entry.st_size, file), entry.st_size);
     assert_int_equal(fclose(file), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = open("shifted", O_RDONLY);
     assert_int_equal(lseek(with.standard_input, 3, SEEK_SET), 3);
     assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS);
@@ -702,7 +702,7 @@ TEST(reads_standard_input_from_where_it_stands)
     free(bytes);
 }
 
-/* ---- Bad files -------------------------------------------------------------------------------------------------- */
+/* ---- Bad files --------------------------------------------------------------------------------------------------- */
 
 static void check_bad_file(const char *path, const char *message)
 {
@@ -752,12 +752,12 @@ TEST(refuses_bad_files)
     check_bad_file("bad.npy", "unknown");
 }
 
-TEST(names_files_on_one_line)
+TEST(replaces_control_characters_in_file_names)
 {
     assert_fails(RUN("count", "two\nlines\x1b"), "rowpool: two?lines?: ", "No such file");
 }
 
-TEST(refuses_to_guess_huge_memory)
+TEST(refuses_results_larger_than_memory)
 {
     write_npy("bad.npy", "<i4", false, "(4611686018427387904, 0)", "", 0);
     assert_fails(RUN("count", "bad.npy"), "rowpool: bad.npy: ", "no memory for the results");
@@ -773,12 +773,12 @@ TEST(refuses_to_guess_huge_memory)
     assert_no_output("out.npy");
 }
 
-/* ---- Wrong usage ------------------------------------------------------------------------------------------------ */
+/* ---- Wrong usage ------------------------------------------------------------------------------------------------- */
 
 TEST(refuses_wrong_usage)
 {
     write_small("small.npy");
-    assert_usage(run_with(&USUAL, (const char *const[]){NULL}), "a command is missing; see rowpool --help");
+    assert_usage(run_with(&DEFAULTS, (const char *const[]){NULL}), "a command is missing; see rowpool --help");
     assert_usage(RUN("frobnicate"), "unknown command 'frobnicate'; see rowpool --help");
     assert_usage(RUN("--frobnicate"), "unknown option '--frobnicate'; see rowpool --help");
     assert_usage(RUN(""), "unknown command ''");
@@ -814,13 +814,13 @@ TEST(refuses_unknown_devices)
     assert_fails(RUN("count", "--device", "99:0", "small.npy", "--output", "out.npy"), "rowpool: ", "");
     assert_fails(RUN("count", "--device", "99999999999999999999:0", "small.npy", "--output", "out.npy"),
                  "rowpool: ", "");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("ROWPOOL_DEVICE=bogus");
     assert_fails(RUN_WITH(&with, "count", "small.npy", "--output", "out.npy"), "rowpool: ", "bogus");
     assert_no_output("out.npy");
 }
 
-/* ---- --head and --output ---------------------------------------------------------------------------------------- */
+/* ---- --head and --output ----------------------------------------------------------------------------------------- */
 
 TEST(prints_the_first_rows)
 {
@@ -886,7 +886,7 @@ TEST(writes_the_leading_shape)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-TEST(writes_an_axis_of_ranges)
+TEST(adds_an_axis_for_the_ranges)
 {
     write_small("a.npy");
     assert_prints(RUN("count", "a.npy", "--ranges", "0:4,4:8", "--output", "out.npy"), "");
@@ -945,7 +945,7 @@ static mode_t mode_of(const char *path)
     return entry.st_mode & 07777;
 }
 
-TEST(gives_the_file_a_mode)
+TEST(sets_the_mode_of_the_file)
 {
     write_small("small.npy");
     mode_t before = umask(027);
@@ -1008,7 +1008,7 @@ static void check_named(const char *content)
 }
 
 /* As on a file system without unnamed files, and with an output file that others write too. */
-TEST(takes_unfinished_files_away)
+TEST(removes_unfinished_files)
 {
     replacement file;
     rowpool_error error;
@@ -1036,7 +1036,7 @@ TEST(takes_unfinished_files_away)
     assert_int_equal(unlink("named"), 0);
 }
 
-/* ---- Files that cannot be replaced ------------------------------------------------------------------------------ */
+/* ---- Files that cannot be replaced ------------------------------------------------------------------------------- */
 
 /* Runs the scene in a child, which exits with what it returns: 0 if all is right, TEST_SKIPPED if it may not be tried
  * here. */
@@ -1051,7 +1051,7 @@ static void check_in_child(int (*scene)(void))
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == TEST_SKIPPED)
-        skip_since("this may not be tried here");
+        skip_since("not permitted here");
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
@@ -1202,7 +1202,7 @@ static bool make_device(const char *path, unsigned minor_number)
     return fd >= 0;
 }
 
-TEST(writes_to_what_is_no_file)
+TEST(writes_to_pipes_and_devices)
 {
     struct stat entry;
     write_small("small.npy");
@@ -1230,7 +1230,7 @@ TEST(writes_to_what_is_no_file)
     assert_int_equal(leftovers(), 0);
 }
 
-TEST(refuses_outputs_that_cannot_be)
+TEST(refuses_impossible_outputs)
 {
     write_small("small.npy");
     assert_fails(RUN("count", "small.npy", "--output", "nowhere/out.npy"),
@@ -1241,7 +1241,7 @@ TEST(refuses_outputs_that_cannot_be)
     assert_int_equal(leftovers(), 0);
 }
 
-/* ---- Mapping built-in functions --------------------------------------------------------------------------------- */
+/* ---- Mapping built-in functions ---------------------------------------------------------------------------------- */
 
 /* Expects these results of a function for a file, on every kind of worker. */
 static void check_function(const char *function, const char *path, const char *expected)
@@ -1299,7 +1299,7 @@ TEST(maps_every_built_in_function)
     }
 }
 
-TEST(maps_with_the_options_of_count)
+TEST(map_takes_the_options_of_count)
 {
     write_small("small.npy");
     assert_prints(RUN("map", "--function", "sum", "small.npy"), "24\n30\n11\n");
@@ -1474,15 +1474,15 @@ TEST(writes_results_of_their_own_dtype)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-TEST(tells_what_it_maps)
+TEST(reports_what_it_maps)
 {
     write_small("small.npy");
     outcome result = RUN("map", "--verbose", "--function", "fraction", "--bins", "-1,4,8.5", "small.npy");
     assert_int_equal(result.exit_status, 0);
-    check_tells(result.err, "rowpool: mapping fraction, a built-in function, to float64\n");
-    check_tells(result.err, "3 rows of 5 int32, 60 bytes, mapped");
-    check_tells(result.err, "rowpool: range 2: within 4 <= x <= 8.5 (closed: both)\n");
-    check_tells(result.err, "rowpool: device host: ");
+    check_contains(result.err, "rowpool: mapping fraction, a built-in function, to float64\n");
+    check_contains(result.err, "3 rows of 5 int32, 60 bytes, mapped");
+    check_contains(result.err, "rowpool: range 2: within 4 <= x <= 8.5 (closed: both)\n");
+    check_contains(result.err, "rowpool: device host: ");
     release(&result);
     result = RUN("map", "--function", "any", "--min", "9", "small.npy");
     assert_int_equal(result.exit_status, 0);
@@ -1574,10 +1574,10 @@ TEST(refuses_bad_arguments)
         many[5 + 2 * i] = "--argument";
         many[6 + 2 * i] = "int64:1";
     }
-    assert_usage(run_with(&USUAL, many), "at most 1024 bytes");
+    assert_usage(run_with(&DEFAULTS, many), "at most 1024 bytes");
 }
 
-/* ---- Mapping functions that are read from a file ---------------------------------------------------------------- */
+/* ---- Mapping functions that are read from a file ----------------------------------------------------------------- */
 
 static void write_text(const char *path, const char *text)
 {
@@ -1638,7 +1638,7 @@ static void need_opencl(void)
     bool there = result.exit_status == 0;
     release(&result);
     if (!there)
-        skip_since("there is no CPU that OpenCL knows");
+        skip_since("there is no OpenCL CPU device");
 }
 
 TEST(maps_text_from_a_file)
@@ -1661,7 +1661,7 @@ TEST(maps_text_from_a_file)
     outcome result = RUN("map", "--verbose", "--source", "body.cl", "--output-type", "float32", "--device", "cpu",
                          "small.npy");
     assert_int_equal(result.exit_status, 0);
-    check_tells(result.err, "rowpool: mapping body.cl, a free body, to float32\n");
+    check_contains(result.err, "rowpool: mapping body.cl, a free body, to float32\n");
     release(&result);
 }
 
@@ -1727,7 +1727,7 @@ static void check_build_fails(outcome result, const char *begin, const char *tex
         __VA_ARGS__)
 #define assert_build_fails(result, begin, text) check_build_fails(result, begin, text, __LINE__)
 
-TEST(shows_where_text_is_wrong)
+TEST(shows_the_line_of_an_error)
 {
     need_opencl();
     write_small("small.npy");
@@ -1775,7 +1775,7 @@ TEST(refuses_text_of_other_types)
                        "rowpool: member.cl: ", "member.cl:1:");
 }
 
-TEST(takes_a_half_as_two_bytes)
+TEST(reads_a_half_as_two_bytes)
 {
     need_opencl();
     write_small("small.npy");
@@ -1784,7 +1784,7 @@ TEST(takes_a_half_as_two_bytes)
                   "1.5\n1.5\n1.5\n");
 }
 
-TEST(runs_text_on_opencl_devices_alone)
+TEST(runs_text_on_opencl_devices_only)
 {
     write_small("small.npy");
     write_text("body.cl", BODY);
@@ -1793,7 +1793,7 @@ TEST(runs_text_on_opencl_devices_alone)
         assert_fails(RUN("map", "--source", "body.cl", "--output-type", "float32", "--device", devices[i], "small.npy",
                          "--output", "out.npy"),
                      "rowpool: body.cl: device ", "; --source is for OpenCL devices");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=nowhere/", "ROWPOOL_DEVICE=");
     assert_fails(
         RUN_WITH(&with, "map", "--source", "body.cl", "--output-type", "float32", "small.npy", "--output", "out.npy"),
@@ -1801,7 +1801,7 @@ TEST(runs_text_on_opencl_devices_alone)
     assert_no_output("out.npy");
 }
 
-TEST(refuses_what_is_no_text)
+TEST(refuses_source_that_is_not_text)
 {
     write_small("small.npy");
     assert_fails(RUN("map", "--source", "missing.cl", "--output-type", "int8", "small.npy"),
@@ -1814,12 +1814,12 @@ TEST(refuses_what_is_no_text)
     assert_no_output("out.npy");
 }
 
-/* ---- Output that fails ------------------------------------------------------------------------------------------ */
+/* ---- Failing output ---------------------------------------------------------------------------------------------- */
 
 TEST(notices_a_full_disk)
 {
     write_small("small.npy");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_output = open("/dev/full", O_WRONLY);
     assert_true(with.standard_output >= 0);
     static const char begin[] = "rowpool: standard output: ";
@@ -1845,7 +1845,7 @@ TEST(leaves_no_half_written_file)
     write_npy("rows.npy", "|i1", false, "(65536, 1)", zeros, ROWS);
     free(zeros);
     write_file("old.npy", "precious", 8);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.largest_file = ROWS * sizeof(uint32_t);
     assert_fails(RUN_WITH(&with, "count", "--device", "host", "rows.npy", "--output", "out.npy"),
                  "rowpool: out.npy: ", "File too large");
@@ -1870,13 +1870,13 @@ static void check_ends_by_pipe(outcome result)
     release(&result);
 }
 
-TEST(ends_quietly_where_nobody_reads)
+TEST(ends_quietly_when_nobody_reads)
 {
     write_small("small.npy");
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(close(ends[0]), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_output = ends[1];
     check_ends_by_pipe(RUN_WITH(&with, "count", "small.npy"));
     check_ends_by_pipe(RUN_WITH(&with, "count", "small.npy", "--head", "1", "--output", "out.npy"));
@@ -1897,7 +1897,7 @@ TEST(ends_quietly_where_nobody_reads)
 TEST(notices_that_standard_output_is_closed)
 {
     write_small("small.npy");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.close_standard_output = true;
     assert_fails(RUN_WITH(&with, "count", "small.npy"), "rowpool: standard output: ", "");
     assert_fails(RUN_WITH(&with, "count", "small.npy", "--head", "1", "--output", "out.npy"),
@@ -1916,8 +1916,8 @@ static void interrupt_with(int signal_number)
     assert_int_equal(pipe(ends), 0);
     int err = test_open_nameless();
     pid_t child = start_program(
-        ARGUMENTS("count", "--device", "host", "long.npy", "--head", "400000", "--output", "out.npy"), &USUAL, ends[1],
-        err);
+        ARGUMENTS("count", "--device", "host", "long.npy", "--head", "400000", "--output", "out.npy"), &DEFAULTS,
+        ends[1], err);
     assert_int_equal(close(ends[1]), 0);
     char first;
     assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so the map is done */
@@ -1935,7 +1935,7 @@ static void interrupt_with(int signal_number)
 TEST(leaves_nothing_when_interrupted)
 {
 #if defined(__SANITIZE_THREAD__)
-    skip_since("the thread sanitizer keeps a signal back until the write that waits here has ended, so for ever");
+    skip_since("the thread sanitizer delays a signal until the blocked write returns, which is never");
 #endif
     char *zeros = calloc(400000, 1);
     assert_non_null(zeros);
@@ -1948,7 +1948,7 @@ TEST(leaves_nothing_when_interrupted)
         interrupt_with(SIGKILL);
 }
 
-/* ---- Input that fails ------------------------------------------------------------------------------------------- */
+/* ---- Failing input ----------------------------------------------------------------------------------------------- */
 
 enum { CUT_ELEMENTS = 4 << 20 };
 
@@ -1958,7 +1958,7 @@ static void check_cut(const char *device, off_t left)
     assert_int_equal(truncate("cut.npy", 128 + CUT_ELEMENTS), 0);
     int err = test_open_nameless();
     int out = test_open_nameless();
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     pid_t child = start_program(
         ARGUMENTS("count", "--device", device, "cut.npy", "--offsets", "offsets", "--output", "out.npy"), &with, out,
         err);
@@ -1996,24 +1996,24 @@ TEST(notices_that_its_input_is_cut)
     assert_int_equal(unlink("cut.npy"), 0);
 }
 
-/* ---- What it tells ---------------------------------------------------------------------------------------------- */
+/* ---- Reports ----------------------------------------------------------------------------------------------------- */
 
-TEST(helps)
+TEST(prints_help)
 {
     static const char *const commands[] = {"count", "map", "devices", "demo"};
     outcome result = RUN("--help");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        check_tells(result.out, commands[i]);
+        check_contains(result.out, commands[i]);
         outcome help = RUN(commands[i], "--help");
         char usage[64];
         (void)snprintf(usage, sizeof usage, "Usage: rowpool %s", commands[i]);
         assert_int_equal(help.exit_status, 0);
         assert_string_equal(help.err, "");
-        check_tells(help.out, usage);
+        check_contains(help.out, usage);
         for (size_t name = 0; i == 1 && rowpool_builtin_name(name) != NULL; name++)
-            check_tells(help.out, rowpool_builtin_name(name));
+            check_contains(help.out, rowpool_builtin_name(name));
         release(&help);
     }
     release(&result);
@@ -2023,7 +2023,7 @@ TEST(helps)
     assert_prints(RUN("--version"), version);
 }
 
-TEST(tells_what_it_did)
+TEST(reports_what_it_did)
 {
     write_small("small.npy");
     static const char *const devices[] = {"host", "fork"};
@@ -2036,26 +2036,26 @@ TEST(tells_what_it_did)
             show(&result, __LINE__);
         assert_int_equal(result.exit_status, 0);
         assert_string_equal(result.out, SMALL_COUNTS);
-        check_tells(result.err, "3 rows of 5 int32, 60 bytes, mapped");
-        check_tells(result.err, "counting 4 <= x < 8.5 (closed: left)");
-        check_tells(result.err, device);
-        check_tells(result.err, " 3 rows in ");
-        check_tells(result.err, "B/s");
+        check_contains(result.err, "3 rows of 5 int32, 60 bytes, mapped");
+        check_contains(result.err, "counting 4 <= x < 8.5 (closed: left)");
+        check_contains(result.err, device);
+        check_contains(result.err, " 3 rows in ");
+        check_contains(result.err, "B/s");
         release(&result);
     }
 }
 
-TEST(tells_every_range)
+TEST(reports_every_range)
 {
     write_small("small.npy");
     outcome result = RUN("count", "--verbose", "--bins", "-1,4,8.5", "small.npy");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.out, "2 2\n0 5\n3 0\n");
-    check_tells(result.err, "rowpool: range 1: counting -1 <= x < 4 (closed: left)\n"
-                            "rowpool: range 2: counting 4 <= x <= 8.5 (closed: both)\n");
+    check_contains(result.err, "rowpool: range 1: counting -1 <= x < 4 (closed: left)\n"
+                               "rowpool: range 2: counting 4 <= x <= 8.5 (closed: both)\n");
     release(&result);
     result = RUN("count", "--verbose", "--ranges", "1:2", "--closed", "neither", "small.npy");
-    check_tells(result.err, "rowpool: range 1: counting 1 < x < 2 (closed: neither)\n");
+    check_contains(result.err, "rowpool: range 1: counting 1 < x < 2 (closed: neither)\n");
     release(&result);
 }
 
@@ -2064,30 +2064,30 @@ TEST(lists_devices)
     outcome result = RUN_WITH(&DEFAULT_DEVICE, "devices");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
-    check_tells(result.out, "fork");
-    check_tells(result.out, "host");
-    check_tells(result.out, "\n*  ");
+    check_contains(result.out, "fork");
+    check_contains(result.out, "host");
+    check_contains(result.out, "\n*  ");
     release(&result);
 
     assert_int_equal(mkdir("no-vendors", 0777), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=no-vendors/", "ROWPOOL_DEVICE=");
     result = RUN_WITH(&with, "devices");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
-    check_tells(result.out, "\n*  fork");
-    check_tells(result.out, "\n   host");
-    check_tells(result.out, "host is not used: ");
+    check_contains(result.out, "\n*  fork");
+    check_contains(result.out, "\n   host");
+    check_contains(result.out, "host is not used: ");
     release(&result);
 }
 
-/* The list of devices helps to choose another. */
+/* The list of devices prints_help to choose another. */
 TEST(lists_devices_even_when_the_wanted_one_is_missing)
 {
     outcome result = RUN("devices", "--device", "99:0");
     assert_int_equal(result.exit_status, 1);
     assert_true(is_one_line(result.err));
-    check_tells(result.out, "fork");
+    check_contains(result.out, "fork");
     release(&result);
 }
 
@@ -2112,20 +2112,20 @@ static void check_demo(outcome result, const char *first_counts)
         show(&result, __LINE__);
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
-    check_tells(result.out, first_counts);
-    check_tells(result.out, "SplitMix64, seed 100");
-    check_tells(result.out, "\nserial loop ");
-    check_tells(result.out, "\nsynchronous ");
-    check_tells(result.out, "\nasynchronous ");
-    check_tells(result.out, "\nprocesses ");
-    check_tells(result.out, "all counts equal the serial loop's\n");
-    check_tells(result.out, "\nprocess 0, id ");
-    check_tells(result.out, "\nprocess 1, id ");
+    check_contains(result.out, first_counts);
+    check_contains(result.out, "SplitMix64, seed 100");
+    check_contains(result.out, "\nserial loop ");
+    check_contains(result.out, "\nsynchronous ");
+    check_contains(result.out, "\nasynchronous ");
+    check_contains(result.out, "\nprocesses ");
+    check_contains(result.out, "all counts equal the serial loop's\n");
+    check_contains(result.out, "\nprocess 0, id ");
+    check_contains(result.out, "\nprocess 1, id ");
     assert_null(strstr(result.out, "WRONG"));
     release(&result);
 }
 
-TEST(demonstrates)
+TEST(runs_the_demonstration)
 {
     char first[256];
     expect_first_counts(first);
@@ -2134,11 +2134,11 @@ TEST(demonstrates)
     assert_true((strstr(all.out, "\nOpenCL ") == NULL) == (strstr(all.out, "(OpenCL in a helper process)") == NULL));
     release(&all);
     check_demo(RUN("demo", "--rows", "30", "--width", "5", "--seed", "100", "--device", "host"), first);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     assert_int_equal(mkdir("still-no-vendors", 0777), 0);
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=still-no-vendors/", "ROWPOOL_DEVICE=");
     outcome result = RUN_WITH(&with, "demo");
-    check_tells(result.out, "no OpenCL device is in use");
+    check_contains(result.out, "no OpenCL device is in use");
     check_demo(result, first);
     check_demo(RUN("demo", "--rows", "0"), "counts of the first rows: []\n");
     check_demo(RUN("demo", "--width", "0", "--rows", "2"), "counts of the first rows: [0, 0]\n");
@@ -2152,75 +2152,75 @@ int main(void)
         cmocka_unit_test(counts_every_dtype_on_the_default_device),
         cmocka_unit_test(counts_on_processes),
         cmocka_unit_test(counts_4_to_8_by_default),
-        cmocka_unit_test(closes_the_range_as_asked),
+        cmocka_unit_test(applies_the_closure),
         cmocka_unit_test(takes_integers_exactly),
         cmocka_unit_test(takes_doubles_exactly),
-        cmocka_unit_test(refuses_what_is_no_bound),
+        cmocka_unit_test(refuses_invalid_bounds),
         cmocka_unit_test(warns_of_an_empty_range),
         cmocka_unit_test(counts_several_ranges_in_every_dtype),
         cmocka_unit_test(counts_many_ranges_on_the_default_device),
         cmocka_unit_test(prints_the_counts_of_a_row_on_one_line),
-        cmocka_unit_test(closes_all_ranges_as_asked),
+        cmocka_unit_test(applies_the_closure_to_all_ranges),
         cmocka_unit_test(counts_bins),
-        cmocka_unit_test(counts_as_many_ranges_as_are_listed),
+        cmocka_unit_test(counts_long_lists_of_ranges),
         cmocka_unit_test(counts_ranges_of_empty_arrays),
         cmocka_unit_test(refuses_bad_lists),
         cmocka_unit_test(refuses_contradicting_ranges),
         cmocka_unit_test(warns_of_each_empty_range),
         cmocka_unit_test(reads_every_shape),
         cmocka_unit_test(reads_empty_arrays),
-        cmocka_unit_test(reads_fortran_order_and_foreign_bytes),
+        cmocka_unit_test(reads_fortran_order_and_foreign_byte_order),
         cmocka_unit_test(prints_large_counts),
-        cmocka_unit_test(counts_wider_rows_than_uint32_holds),
+        cmocka_unit_test(counts_rows_too_wide_for_uint32),
         cmocka_unit_test(reads_standard_input),
-        cmocka_unit_test(reads_standard_input_from_where_it_stands),
+        cmocka_unit_test(reads_standard_input_from_its_current_position),
         cmocka_unit_test(refuses_bad_files),
-        cmocka_unit_test(names_files_on_one_line),
-        cmocka_unit_test(refuses_to_guess_huge_memory),
+        cmocka_unit_test(replaces_control_characters_in_file_names),
+        cmocka_unit_test(refuses_results_larger_than_memory),
         cmocka_unit_test(refuses_wrong_usage),
         cmocka_unit_test(refuses_unknown_devices),
         cmocka_unit_test(prints_the_first_rows),
         cmocka_unit_test(writes_the_leading_shape),
-        cmocka_unit_test(writes_an_axis_of_ranges),
+        cmocka_unit_test(adds_an_axis_for_the_ranges),
         cmocka_unit_test(writes_as_many_counts_as_there_are_rows),
         cmocka_unit_test(may_replace_its_own_input),
-        cmocka_unit_test(gives_the_file_a_mode),
+        cmocka_unit_test(sets_the_mode_of_the_file),
         cmocka_unit_test(keeps_the_owner_of_a_file),
-        cmocka_unit_test(takes_unfinished_files_away),
+        cmocka_unit_test(removes_unfinished_files),
         cmocka_unit_test(writes_to_a_mount_point),
         cmocka_unit_test(writes_to_a_file_in_a_read_only_folder),
         cmocka_unit_test(writes_to_a_file_of_another_owner),
         cmocka_unit_test(follows_links),
-        cmocka_unit_test(writes_to_what_is_no_file),
-        cmocka_unit_test(refuses_outputs_that_cannot_be),
+        cmocka_unit_test(writes_to_pipes_and_devices),
+        cmocka_unit_test(refuses_impossible_outputs),
         cmocka_unit_test(maps_every_built_in_function),
-        cmocka_unit_test(maps_with_the_options_of_count),
+        cmocka_unit_test(map_takes_the_options_of_count),
         cmocka_unit_test(prints_floats_with_the_fewest_digits),
         cmocka_unit_test(prints_every_half),
         cmocka_unit_test(writes_results_of_their_own_dtype),
-        cmocka_unit_test(tells_what_it_maps),
+        cmocka_unit_test(reports_what_it_maps),
         cmocka_unit_test(refuses_wrong_usage_of_map),
         cmocka_unit_test(refuses_bad_arguments),
         cmocka_unit_test(maps_text_from_a_file),
         cmocka_unit_test(maps_text_that_takes_ranges),
         cmocka_unit_test(includes_files_beside_the_text),
-        cmocka_unit_test(shows_where_text_is_wrong),
+        cmocka_unit_test(shows_the_line_of_an_error),
         cmocka_unit_test(refuses_text_of_other_types),
-        cmocka_unit_test(takes_a_half_as_two_bytes),
-        cmocka_unit_test(runs_text_on_opencl_devices_alone),
-        cmocka_unit_test(refuses_what_is_no_text),
+        cmocka_unit_test(reads_a_half_as_two_bytes),
+        cmocka_unit_test(runs_text_on_opencl_devices_only),
+        cmocka_unit_test(refuses_source_that_is_not_text),
         cmocka_unit_test(notices_a_full_disk),
         cmocka_unit_test(leaves_no_half_written_file),
-        cmocka_unit_test(ends_quietly_where_nobody_reads),
+        cmocka_unit_test(ends_quietly_when_nobody_reads),
         cmocka_unit_test(notices_that_standard_output_is_closed),
         cmocka_unit_test(leaves_nothing_when_interrupted),
         cmocka_unit_test(notices_that_its_input_is_cut),
-        cmocka_unit_test(helps),
-        cmocka_unit_test(tells_what_it_did),
-        cmocka_unit_test(tells_every_range),
+        cmocka_unit_test(prints_help),
+        cmocka_unit_test(reports_what_it_did),
+        cmocka_unit_test(reports_every_range),
         cmocka_unit_test(lists_devices),
         cmocka_unit_test(lists_devices_even_when_the_wanted_one_is_missing),
-        cmocka_unit_test(demonstrates),
+        cmocka_unit_test(runs_the_demonstration),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);
 }

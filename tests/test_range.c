@@ -77,12 +77,12 @@ typedef struct {
         ROWPOOL_##dtype, {lo, hi, (rowpool_closed)(closed)}, 0, 0, true, __LINE__ \
     }
 
-enum { HALF_MOST = 0x7bff, HALF_INF = 0x7c00, HALF_MINUS = 0x8000 };
+enum { HALF_MAX = 0x7bff, HALF_INF = 0x7c00, HALF_MINUS = 0x8000 };
 #define FLOAT_INF UINT64_C(0x7f800000)
-#define FLOAT_MOST UINT64_C(0x7f7fffff)
+#define FLOAT_MAX UINT64_C(0x7f7fffff)
 #define FLOAT_MINUS UINT64_C(0x80000000)
 #define DOUBLE_INF UINT64_C(0x7ff0000000000000)
-#define DOUBLE_MOST UINT64_C(0x7fefffffffffffff)
+#define DOUBLE_MAX UINT64_C(0x7fefffffffffffff)
 #define DOUBLE_MINUS UINT64_C(0x8000000000000000)
 #define INF ((double)INFINITY)
 
@@ -117,7 +117,7 @@ static void check_row(const expectation *row)
         show(row, "another interval");
 }
 
-TEST(the_table)
+TEST(tabulated_ranges_are_normalised)
 {
     const expectation table[] = {
         /* The flagship for every type: 4 to 8 and its three open forms. */
@@ -239,32 +239,32 @@ TEST(the_table)
         SPAN(FLOAT16, F(0x1p-1074), F(0x1p-24), BOTH, 1, 1),
 
         /* Too large for the type, yet not infinite. */
-        SPAN(FLOAT32, F(0), F(1e300), BOTH, FLOAT_MINUS, FLOAT_MOST),
+        SPAN(FLOAT32, F(0), F(1e300), BOTH, FLOAT_MINUS, FLOAT_MAX),
         SPAN(FLOAT32, F(1e300), F(INF), BOTH, FLOAT_INF, FLOAT_INF),
         NONE(FLOAT32, F(1e300), F(INF), NEITHER),
         NONE(FLOAT32, F(1e300), F(1e301), BOTH),
-        SPAN(FLOAT32, F(-1e300), F(1e300), BOTH, FLOAT_MINUS | FLOAT_MOST, FLOAT_MOST),
+        SPAN(FLOAT32, F(-1e300), F(1e300), BOTH, FLOAT_MINUS | FLOAT_MAX, FLOAT_MAX),
         SPAN(FLOAT32, F(-INF), F(-1e300), BOTH, FLOAT_MINUS | FLOAT_INF, FLOAT_MINUS | FLOAT_INF),
-        SPAN(FLOAT32, F(0x1.fffffep127), F(INF), LEFT, FLOAT_MOST, FLOAT_MOST),
+        SPAN(FLOAT32, F(0x1.fffffep127), F(INF), LEFT, FLOAT_MAX, FLOAT_MAX),
         SPAN(FLOAT32, F(0x1.fffffep127), F(INF), RIGHT, FLOAT_INF, FLOAT_INF),
         SPAN(FLOAT32, F(0x1.ffffffp127), F(INF), BOTH, FLOAT_INF, FLOAT_INF),
-        SPAN(FLOAT16, I(65504), I(65504), BOTH, HALF_MOST, HALF_MOST),
+        SPAN(FLOAT16, I(65504), I(65504), BOTH, HALF_MAX, HALF_MAX),
         NONE(FLOAT16, I(65504), I(65520), RIGHT),
         NONE(FLOAT16, I(65505), I(65535), BOTH),
         NONE(FLOAT16, I(65520), I(65520), BOTH),
         SPAN(FLOAT16, I(65520), F(INF), BOTH, HALF_INF, HALF_INF),
-        SPAN(FLOAT16, I(-65520), I(65520), BOTH, HALF_MINUS | HALF_MOST, HALF_MOST),
-        SPAN(FLOAT16, I(-70000), U(UINT64_MAX), BOTH, HALF_MINUS | HALF_MOST, HALF_MOST),
+        SPAN(FLOAT16, I(-65520), I(65520), BOTH, HALF_MINUS | HALF_MAX, HALF_MAX),
+        SPAN(FLOAT16, I(-70000), U(UINT64_MAX), BOTH, HALF_MINUS | HALF_MAX, HALF_MAX),
         NONE(FLOAT16, U(UINT64_MAX), U(UINT64_MAX), BOTH),
 
         /* Infinities are ordinary values. */
         SPAN(FLOAT64, F(-INF), F(INF), BOTH, DOUBLE_MINUS | DOUBLE_INF, DOUBLE_INF),
-        SPAN(FLOAT64, F(-INF), F(INF), NEITHER, DOUBLE_MINUS | DOUBLE_MOST, DOUBLE_MOST),
+        SPAN(FLOAT64, F(-INF), F(INF), NEITHER, DOUBLE_MINUS | DOUBLE_MAX, DOUBLE_MAX),
         SPAN(FLOAT64, F(INF), F(INF), BOTH, DOUBLE_INF, DOUBLE_INF),
         NONE(FLOAT64, F(INF), F(INF), LEFT),
         NONE(FLOAT64, F(INF), F(INF), NEITHER),
         SPAN(FLOAT16, F(-INF), F(-INF), BOTH, HALF_MINUS | HALF_INF, HALF_MINUS | HALF_INF),
-        SPAN(FLOAT32, F(-INF), I(0), NEITHER, FLOAT_MINUS | FLOAT_MOST, FLOAT_MINUS | 1),
+        SPAN(FLOAT32, F(-INF), I(0), NEITHER, FLOAT_MINUS | FLOAT_MAX, FLOAT_MINUS | 1),
 
         /* lo > hi, and different kinds. */
         NONE(INT32, I(8), I(4), BOTH),
@@ -279,7 +279,7 @@ TEST(the_table)
         check_row(&table[i]);
 }
 
-TEST(what_is_no_number_is_refused)
+TEST(nan_bounds_are_refused)
 {
     static const uint64_t payloads[] = {DOUBLE_INF | 1, DOUBLE_INF | UINT64_C(1) << 51, UINT64_MAX,
                                         DOUBLE_MINUS | DOUBLE_INF | 7};
@@ -334,7 +334,7 @@ TEST(numbers_are_ordered)
         }
 }
 
-TEST(the_makers_close_both_sides)
+TEST(the_constructors_close_both_sides)
 {
     rowpool_range i64 = rowpool_range_i64(INT64_MIN, 8), u64 = rowpool_range_u64(4, UINT64_MAX);
     rowpool_range f64 = rowpool_range_f64(-0.5, INF);
@@ -352,7 +352,7 @@ TEST(the_makers_close_both_sides)
     assert_int_equal(f64.closed, ROWPOOL_CLOSED_BOTH);
 }
 
-/* ---- Against the reference -------------------------------------------------------------------------------------- */
+/* ---- Against the reference --------------------------------------------------------------------------------------- */
 
 static void fail_element(rowpool_dtype dtype, uint64_t bits, const rowpool_range *range, bool expected)
 {
@@ -442,7 +442,7 @@ TEST(random_elements_of_every_type)
     }
 }
 
-/* ---- The reference itself --------------------------------------------------------------------------------------- */
+/* ---- The reference itself ---------------------------------------------------------------------------------------- */
 
 static long double as_long_double(rowpool_number number)
 {
@@ -455,8 +455,8 @@ static long double as_long_double(rowpool_number number)
  */
 TEST(the_reference_agrees_with_long_double)
 {
-    volatile long double most = (long double)UINT64_MAX;
-    if (most - 1 == most)
+    volatile long double largest = (long double)UINT64_MAX;
+    if (largest - 1 == largest)
         skip_since("a long double has fewer than 64 bits, as under valgrind");
     test_random random = test_random_begin(5);
     for (size_t i = 0; i < 1000000; i++) {
@@ -477,7 +477,7 @@ TEST(the_reference_agrees_with_long_double)
     }
 }
 
-/* ---- The caller's floating-point settings ----------------------------------------------------------------------- */
+/* ---- The caller's floating-point settings ------------------------------------------------------------------------ */
 
 enum { SAMPLE = 20000 };
 
@@ -507,12 +507,12 @@ TEST(rounding_and_flushing_change_nothing)
     }
 #if defined(__x86_64__)
     enum { FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x0040 };
-    unsigned usual = _mm_getcsr();
-    _mm_setcsr(usual | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
-    volatile double least = 0x1p-1074;
-    volatile bool flushes = least == 0; /* otherwise this tests nothing; volatile: computed here, not later */
+    unsigned saved = _mm_getcsr();
+    _mm_setcsr(saved | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
+    volatile double smallest = 0x1p-1074;
+    volatile bool flushes = smallest == 0; /* otherwise this tests nothing; volatile: computed here, not later */
     sample(after, ranges, dtypes);
-    _mm_setcsr(usual);
+    _mm_setcsr(saved);
     assert_true(flushes);
     assert_memory_equal(before, after, sizeof before);
 #endif
@@ -521,11 +521,11 @@ TEST(rounding_and_flushing_change_nothing)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table),
-        cmocka_unit_test(what_is_no_number_is_refused),
+        cmocka_unit_test(tabulated_ranges_are_normalised),
+        cmocka_unit_test(nan_bounds_are_refused),
         cmocka_unit_test(unknown_kinds_and_closures_are_refused),
         cmocka_unit_test(numbers_are_ordered),
-        cmocka_unit_test(the_makers_close_both_sides),
+        cmocka_unit_test(the_constructors_close_both_sides),
         cmocka_unit_test(the_reference_agrees_with_long_double),
         cmocka_unit_test(every_int8),
         cmocka_unit_test(every_uint8),

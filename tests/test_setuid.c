@@ -91,24 +91,24 @@ TEST(drivers_of_the_environment_are_not_loaded)
 {
     static const char *const devices[] = {"", "auto", "fork", "host"};
     if (geteuid() != 0)
-        skip_since("a setuid program can be made by root only");
+        skip_since("only root can make a set-user-ID program");
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         int status = run_as_nobody(devices[i]);
         if (WIFEXITED(status) && WEXITSTATUS(status) == UNPRIVILEGED)
-            skip_since("programs get no rights of their owner here");
+            skip_since("the set-user-ID bit has no effect here");
         if (status != 0)
             fail_msg("'%s': status %x", devices[i], (unsigned)status);
     }
 }
 
 /* The program itself names an OpenCL device, so the driver is loaded. */
-TEST(but_where_the_program_names_a_device)
+TEST(drivers_are_loaded_if_the_program_names_a_device)
 {
     if (geteuid() != 0)
-        skip_since("a setuid program can be made by root only");
+        skip_since("only root can make a set-user-ID program");
     int status = run_as_nobody("cpu");
     if (WIFEXITED(status) && WEXITSTATUS(status) == UNPRIVILEGED)
-        skip_since("programs get no rights of their owner here");
+        skip_since("the set-user-ID bit has no effect here");
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
 }
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drivers_of_the_environment_are_not_loaded),
-        cmocka_unit_test(but_where_the_program_names_a_device),
+        cmocka_unit_test(drivers_are_loaded_if_the_program_names_a_device),
     };
     if (argc == 3 && strcmp(argv[1], "open") == 0)
         return open_pool(argv[2]);

@@ -132,7 +132,7 @@ static int in_fresh_process(const char *what)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* ---- Each of these is a process --------------------------------------------------------------------------------- */
+/* ---- Checks, each in its own process ----------------------------------------------------------------------------- */
 
 static void handlers_before_open_survive(void **state)
 {
@@ -177,7 +177,7 @@ static void handlers_after_open_survive(void **state)
 
 /* The application installs handlers during a build: the library must not restore the older ones. Several types, since
  * each is a new build. */
-static void handlers_installed_meanwhile_survive(void **state)
+static void handlers_installed_during_a_build_survive(void **state)
 {
     (void)state;
     rowpool *pool = open_pool(has_opencl() ? "all" : "auto");
@@ -206,11 +206,11 @@ static void handlers_installed_meanwhile_survive(void **state)
 static void no_handlers_stay_none(void **state)
 {
     (void)state;
-    struct sigaction usual = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
-    install(&usual);
+    struct sigaction default_action = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
+    install(&default_action);
     rowpool *pool = open_pool(has_opencl() ? "all" : "auto");
     map_something(pool, false);
-    expect(&usual, "after a map");
+    expect(&default_action, "after a map");
     install(&ignored);
     map_something(pool, true);
     expect(&ignored, "after a job");
@@ -219,7 +219,7 @@ static void no_handlers_stay_none(void **state)
 }
 
 /* A library that replaces handlers is recognised by when it was loaded, not by its name. */
-static void handlers_survive_a_driver_nobody_knows(void **state)
+static void handlers_survive_an_unknown_driver(void **state)
 {
     handlers_before_open_survive(state);
     void *layer = dlopen(getenv("OPENCL_LAYERS"), RTLD_LAZY | RTLD_NOLOAD);
@@ -252,7 +252,7 @@ static void *terminate_then(void *path)
 }
 
 /* The thread that waits for the driver receives the application's signals. */
-static void signals_come_while_a_driver_hangs(void **state)
+static void signals_arrive_while_a_driver_hangs(void **state)
 {
     (void)state;
     char path[] = "pipe";
@@ -279,7 +279,7 @@ static void make_vendors(const char *folder, const char *driver)
     assert_int_equal(fclose(file), 0);
 }
 
-TEST(signals_come_while_it_hangs)
+TEST(a_hanging_driver_blocks_no_signal)
 {
     const char *driver = getenv("ROWPOOL_TEST_HANGING_DRIVER"), *before = getenv("OCL_ICD_VENDORS");
     char folder[] = "/tmp/rowpool-signals-XXXXXX", vendors[64], icd[64], pipe[64];
@@ -292,7 +292,7 @@ TEST(signals_come_while_it_hangs)
     snprintf(icd, sizeof icd, "%s/1.icd", folder);
     snprintf(pipe, sizeof pipe, "%s/pipe", folder);
     setenv("OCL_ICD_VENDORS", vendors, 1);
-    assert_int_equal(in_fresh_process("signals_come_while_a_driver_hangs"), 0);
+    assert_int_equal(in_fresh_process("signals_arrive_while_a_driver_hangs"), 0);
     if (kept != NULL)
         setenv("OCL_ICD_VENDORS", kept, 1);
     else
@@ -301,7 +301,7 @@ TEST(signals_come_while_it_hangs)
     assert_true(unlink(icd) == 0 && unlink(pipe) == 0 && rmdir(folder) == 0);
 }
 
-/* ---- Processes -------------------------------------------------------------------------------------------------- */
+/* ---- Processes --------------------------------------------------------------------------------------------------- */
 
 static void on_child(int number)
 {
@@ -372,18 +372,21 @@ TEST(the_mask_is_left_alone)
 }
 
 static const struct CMUnitTest alone[] = {
-    cmocka_unit_test(handlers_before_open_survive),           cmocka_unit_test(handlers_after_open_survive),
-    cmocka_unit_test(handlers_installed_meanwhile_survive),   cmocka_unit_test(no_handlers_stay_none),
-    cmocka_unit_test(handlers_survive_a_driver_nobody_knows), cmocka_unit_test(signals_come_while_a_driver_hangs),
+    cmocka_unit_test(handlers_before_open_survive),
+    cmocka_unit_test(handlers_after_open_survive),
+    cmocka_unit_test(handlers_installed_during_a_build_survive),
+    cmocka_unit_test(no_handlers_stay_none),
+    cmocka_unit_test(handlers_survive_an_unknown_driver),
+    cmocka_unit_test(signals_arrive_while_a_driver_hangs),
 };
 
 TEST(handlers_survive)
 {
     const char *layer = getenv("ROWPOOL_TEST_SIGNAL_LAYER");
     for (size_t i = 0; i < COUNT_OF(alone); i++) {
-        if (alone[i].test_func == signals_come_while_a_driver_hangs)
+        if (alone[i].test_func == signals_arrive_while_a_driver_hangs)
             continue;
-        if (alone[i].test_func != handlers_survive_a_driver_nobody_knows) {
+        if (alone[i].test_func != handlers_survive_an_unknown_driver) {
             assert_int_equal(in_fresh_process(alone[i].name), 0);
         } else if (layer != NULL && has_opencl()) {
             setenv("OPENCL_LAYERS", layer, 1);
@@ -401,7 +404,7 @@ int main(int argc, char **argv)
             return cmocka_run_group_tests_name(alone[i].name, one, NULL, NULL);
         }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handlers_survive),       cmocka_unit_test(signals_come_while_it_hangs),
+        cmocka_unit_test(handlers_survive),       cmocka_unit_test(a_hanging_driver_blocks_no_signal),
         cmocka_unit_test(sigchld_is_left_alone),  cmocka_unit_test(other_children_are_left_alone),
         cmocka_unit_test(the_mask_is_left_alone),
     };

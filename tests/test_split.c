@@ -28,7 +28,7 @@ static bool keeps(const rp_rows *rows, const rp_split_limits *limits, size_t row
            elements * size + offsets + results <= limits->work;
 }
 
-static size_t part_most(const rp_rows *rows, const rp_split_limits *limits)
+static size_t part_limit(const rp_rows *rows, const rp_split_limits *limits)
 {
     size_t bytes = limits->work < limits->buffer ? limits->work : limits->buffer;
     return bytes / rows->dtype->size != 0 ? bytes / rows->dtype->size : 1;
@@ -51,7 +51,7 @@ static void check_whole(const rp_rows *rows, const rp_split_limits *limits, cons
         assert_int_equal(rp_chunk_span(rows, chunk), 0);
     /* A single row may exceed the limits by its results and offsets, which cannot be split, but not by its elements. */
     if (chunk->rows == 1)
-        assert_true(elements <= part_most(rows, limits));
+        assert_true(elements <= part_limit(rows, limits));
     else
         assert_true(keeps(rows, limits, chunk->row, chunk->rows));
     /* As large as possible: one more row would not fit. */
@@ -65,7 +65,7 @@ static void check_part(const rp_rows *rows, const rp_split_limits *limits, const
     assert_true(chunk->begin < chunk->end);
     assert_true(chunk->end <= rp_rows_width(rows, chunk->row));
     size_t elements = chunk->end - chunk->begin;
-    assert_true(elements <= part_most(rows, limits));
+    assert_true(elements <= part_limit(rows, limits));
     assert_true(elements < rp_rows_width(rows, chunk->row)); /* a part is not the whole row */
     assert_int_equal(rp_chunk_elements(rows, chunk), elements);
     assert_int_equal(rp_chunk_span(rows, chunk), elements);
@@ -150,7 +150,7 @@ TEST(without_limits_there_is_one_chunk)
     }
 }
 
-TEST(no_rows_are_no_chunks)
+TEST(no_rows_give_no_chunks)
 {
     static const int64_t offset = 5;
     rowpool_rows given[] = {{.dtype = ROWPOOL_INT8, .width = 5}, {.dtype = ROWPOOL_INT8, .offsets = &offset}};
@@ -169,8 +169,8 @@ TEST(empty_rows_are_chunks_of_their_own)
     for (size_t i = 0; i < COUNT_OF(given); i++) {
         rp_rows rows = checked(&given[i]);
         assert_int_equal(check(&rows, &unlimited), 1);
-        rp_split_limits least = {.work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4};
-        assert_int_equal(check(&rows, &least), 100);
+        rp_split_limits smallest = {.work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4};
+        assert_int_equal(check(&rows, &smallest), 100);
     }
     /* Limited by results alone: 40 bytes of results are 10 rows. */
     rp_rows rows = checked(&given[0]);
@@ -180,7 +180,7 @@ TEST(empty_rows_are_chunks_of_their_own)
     assert_int_equal(check(&rows, &limits), 10);
 }
 
-TEST(results_limit_too)
+TEST(results_are_limited_too)
 {
     static const int8_t data[64];
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 64, .width = 1};
@@ -231,7 +231,7 @@ TEST(a_row_that_just_fits_is_not_cut)
     assert_int_equal(check(&rows, &limits), 20);
 }
 
-TEST(rows_may_be_few)
+TEST(the_number_of_rows_is_limited)
 {
     static const int8_t data[64];
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 64, .width = 1};
@@ -315,7 +315,7 @@ TEST(sizes_beyond_memory_are_split)
 }
 
 /* In a copy without gaps. */
-TEST(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends)
+TEST(the_position_in_a_larger_chunk_is_known)
 {
     static const int8_t data[100];
     const int64_t offsets[] = {3, 7, 7, 12, 20, 21, 30, 31};
@@ -326,12 +326,12 @@ TEST(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends)
     };
     for (size_t i = 0; i < COUNT_OF(given); i++) {
         const rp_rows rows = checked(&given[i]);
-        const rp_chunk tile = {.row = 2, .rows = 4},
+        const rp_chunk outer = {.row = 2, .rows = 4},
                        part = {.row = 5, .rows = 1, .begin = 1, .end = 8, .partial = true};
         size_t before = rp_rows_width(&rows, 2) + rp_rows_width(&rows, 3), last = before + rp_rows_width(&rows, 4);
-        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &tile), 0);
-        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &(rp_chunk){.row = 4, .rows = 2}), before);
-        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &part), last + 1);
+        assert_int_equal(rp_chunk_begin_in(&rows, &outer, &outer), 0);
+        assert_int_equal(rp_chunk_begin_in(&rows, &outer, &(rp_chunk){.row = 4, .rows = 2}), before);
+        assert_int_equal(rp_chunk_begin_in(&rows, &outer, &part), last + 1);
         rp_chunk inner = part;
         inner.begin = 6;
         assert_int_equal(rp_chunk_begin_in(&rows, &part, &inner), 5);
@@ -343,17 +343,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_rows_and_limits),
         cmocka_unit_test(without_limits_there_is_one_chunk),
-        cmocka_unit_test(no_rows_are_no_chunks),
+        cmocka_unit_test(no_rows_give_no_chunks),
         cmocka_unit_test(empty_rows_are_chunks_of_their_own),
-        cmocka_unit_test(results_limit_too),
+        cmocka_unit_test(results_are_limited_too),
         cmocka_unit_test(gaps_count_for_the_buffer_only),
         cmocka_unit_test(giant_rows_are_cut),
         cmocka_unit_test(a_row_that_just_fits_is_not_cut),
-        cmocka_unit_test(rows_may_be_few),
+        cmocka_unit_test(the_number_of_rows_is_limited),
         cmocka_unit_test(whole_rows_are_never_cut),
         cmocka_unit_test(inputs_are_split_together),
         cmocka_unit_test(sizes_beyond_memory_are_split),
-        cmocka_unit_test(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends),
+        cmocka_unit_test(the_position_in_a_larger_chunk_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@
 /* Too many elements for the host in any case: the map waits for the kernel. */
 enum { ROWS = 150000, WIDTH = 2, REFUSED = 77 };
 
-/* ---- What is missing ---------------------------------------------------------------------------------------------- */
+/* ---- What is missing --------------------------------------------------------------------------------------------- */
 
 /* This program is run in place of rowpool: it takes away what ROWPOOL_TEST_WITHOUT names, then becomes rowpool. */
 static void refuse_call(struct sock_filter *filter, size_t *n, long number, int code)
@@ -50,9 +50,9 @@ static bool refuse_calls(const char *names)
 }
 
 /* Limits descriptors, some of which the program inherits. */
-static bool limit_files(rlim_t most)
+static bool limit_files(rlim_t n)
 {
-    const struct rlimit limit = {most, most};
+    const struct rlimit limit = {n, n};
     return dup(STDIN_FILENO) >= 0 && dup(STDIN_FILENO) >= 0 && setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
@@ -77,7 +77,7 @@ static int become_program_without(const char *what, char **argv)
     return 112;
 }
 
-/* ---- Running it --------------------------------------------------------------------------------------------------- */
+/* ---- Running it -------------------------------------------------------------------------------------------------- */
 
 static char self[4096], folder[4096], expected[ROWS * 2 + 1];
 
@@ -98,24 +98,24 @@ static void write_rows(void)
 
 /* Counts with these variables, and without what the first of them names; the report must name the device and contain
  * `told`. */
-static void check(const char *const *environment, const char *device, const char *told, int line)
+static void check(const char *const *environment, const char *device, const char *report, int line)
 {
-    circumstances with = USUAL;
-    const bool lacks = strncmp(environment[0], "ROWPOOL_TEST_WITHOUT=", 21) == 0;
+    circumstances with = DEFAULTS;
+    const bool takes_away = strncmp(environment[0], "ROWPOOL_TEST_WITHOUT=", 21) == 0;
     with.environment = environment;
-    with.program = lacks ? self : NULL;
+    with.program = takes_away ? self : NULL;
     outcome result = run_with(&with, ARGUMENTS("count", "--verbose", "--device", device, "rows.npy"));
     if (result.exit_status == REFUSED) {
         release(&result);
-        skip_since("this is refused here: %s", environment[0]);
+        skip_since("not permitted here: %s", environment[0]);
     }
-    if (result.exit_status != 0 || strcmp(result.out, expected) != 0 || strstr(result.err, told) == NULL) {
+    if (result.exit_status != 0 || strcmp(result.out, expected) != 0 || strstr(result.err, report) == NULL) {
         show(&result, line);
-        fail_msg("line %d: %s: expected %s", line, environment[0], told);
+        fail_msg("line %d: %s: expected %s", line, environment[0], report);
     }
     release(&result);
 }
-#define assert_counts(environment, device, told) check(environment, device, told, __LINE__)
+#define assert_counts(environment, device, report) check(environment, device, report, __LINE__)
 
 static const char host[] = "device host: ", processes[] = "device fork: ", isolated[] = "device isolated: ";
 
@@ -134,16 +134,16 @@ static void need_opencl(void)
         skip_since("rowpool is built without OpenCL");
 }
 
-/* ---- Drivers that abort ------------------------------------------------------------------------------------------- */
+/* ---- Drivers that abort ------------------------------------------------------------------------------------------ */
 
-TEST(all_is_well)
+TEST(nothing_is_missing)
 {
     need_opencl();
     assert_counts(ARGUMENTS(variable("POCL_CACHE_DIR", "cache")), "auto", isolated);
     assert_counts(ARGUMENTS(variable("POCL_CACHE_DIR", "cache")), "cpu", isolated);
 }
 
-TEST(a_cache_in_no_folder)
+TEST(a_missing_cache_folder_costs_nothing)
 {
     need_opencl();
     assert_counts(ARGUMENTS("POCL_CACHE_DIR="), "auto", processes);
@@ -192,7 +192,7 @@ TEST(a_cache_that_is_damaged)
 }
 
 /* If asked to, the program uses the driver in its own process. */
-TEST(in_the_program_where_it_is_wanted)
+TEST(isolation_can_be_turned_off)
 {
     need_opencl();
     assert_counts(ARGUMENTS("ROWPOOL_ISOLATE=never", variable("POCL_CACHE_DIR", "cache")), "cpu", "device 0:0: ");
@@ -203,7 +203,7 @@ TEST(in_the_program_where_it_is_wanted)
     release(&result);
 }
 
-/* ---- Drivers that hang -------------------------------------------------------------------------------------------- */
+/* ---- Drivers that hang ------------------------------------------------------------------------------------------- */
 
 /* A driver was called and does not return: one signal ends the program, and the process that called the driver too. */
 static void check_hang(const char *const *arguments)
@@ -235,10 +235,10 @@ TEST(a_driver_that_hangs)
     check_hang(ARGUMENTS("devices"));
 }
 
-/* ---- What the system refuses -------------------------------------------------------------------------------------- */
+/* ---- What the system refuses ------------------------------------------------------------------------------------- */
 
 /* Work on the calling thread needs none of these calls. */
-TEST(calls_that_a_sandbox_refuses)
+TEST(a_sandbox_may_refuse_calls)
 {
     static const char *const without[] = {"memfd", "clone3", "clone3 processes", "memfd clone3 processes"};
     for (size_t i = 0; i < COUNT_OF(without); i++) {
@@ -256,7 +256,7 @@ TEST(few_descriptors)
     assert_counts(ARGUMENTS("ROWPOOL_TEST_WITHOUT=files10"), "host", host);
 }
 
-/* ---- The folder --------------------------------------------------------------------------------------------------- */
+/* ---- The folder -------------------------------------------------------------------------------------------------- */
 
 static int enter(void **state)
 {
@@ -275,14 +275,14 @@ int main(__attribute__((unused)) int argc, char **argv)
     if (what != NULL)
         return become_program_without(what, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_is_well),
-        cmocka_unit_test(a_cache_in_no_folder),
+        cmocka_unit_test(nothing_is_missing),
+        cmocka_unit_test(a_missing_cache_folder_costs_nothing),
         cmocka_unit_test(no_linker),
         cmocka_unit_test(a_cache_that_cannot_be_executed),
         cmocka_unit_test(a_cache_that_is_damaged),
-        cmocka_unit_test(in_the_program_where_it_is_wanted),
+        cmocka_unit_test(isolation_can_be_turned_off),
         cmocka_unit_test(a_driver_that_hangs),
-        cmocka_unit_test(calls_that_a_sandbox_refuses),
+        cmocka_unit_test(a_sandbox_may_refuse_calls),
         cmocka_unit_test(few_descriptors),
     };
     return cmocka_run_group_tests(tests, enter, remove_folder);

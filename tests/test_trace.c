@@ -55,7 +55,7 @@ TEST(a_locale_with_a_decimal_comma)
     (void)snprintf(command, sizeof command, "rm -r %s", folder);
     assert_int_equal(system(command), 0);
     if (found == NULL)
-        skip_since("no locale can be made: there is no localedef");
+        skip_since("localedef is missing");
     (void)snprintf(command, sizeof command, "%.1f", 0.5);
     assert_string_equal(command, "0,5");
 }
@@ -101,7 +101,7 @@ TEST(a_worker_that_dies)
 }
 
 /* The first two of three spans in a track overlap: the track is split in two of the same name. */
-TEST(spans_that_overlap_have_tracks_of_their_own)
+TEST(overlapping_spans_get_separate_tracks)
 {
     const struct timespec at[] = {{1, 0}, {2, 0}, {3, 0}, {4, 0}};
     rp_trace_span("overlapping", "first", at[0], at[2], "");
@@ -140,14 +140,14 @@ TEST(a_forked_child_writes_nothing)
 int main(void)
 {
     if (getenv("ROWPOOL_TRACE") == NULL) {
-        fprintf(stderr, "ROWPOOL_TRACE has to name the file\n");
+        fprintf(stderr, "ROWPOOL_TRACE must name the file\n");
         return 1;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_locale_with_a_decimal_comma),
         cmocka_unit_test(maps_on_every_kind_of_device),
         cmocka_unit_test(a_worker_that_dies),
-        cmocka_unit_test(spans_that_overlap_have_tracks_of_their_own),
+        cmocka_unit_test(overlapping_spans_get_separate_tracks),
         cmocka_unit_test(a_forked_child_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

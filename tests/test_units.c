@@ -40,7 +40,7 @@ TEST(rates_are_counted_in_powers_of_1000)
     check_amount(format_rate, 1e20, "100000 PB/s");
 }
 
-TEST(seconds_are_shown_as_long_as_they_are)
+TEST(seconds_are_shown_in_a_suitable_unit)
 {
     check_amount(format_seconds, 0, "0.00 ms");
     check_amount(format_seconds, 0.000421, "0.42 ms");
@@ -51,7 +51,7 @@ TEST(seconds_are_shown_as_long_as_they_are)
 }
 
 /* If a standard stream were closed the file could get its descriptor, and messages would be written to the file. */
-TEST(a_file_has_no_descriptor_of_a_standard_stream)
+TEST(output_files_avoid_standard_descriptors)
 {
     int status;
     pid_t child = fork();
@@ -94,7 +94,7 @@ static rowpool_status copy_in_place(const char *path, const char *text, rowpool_
     return replace_commit(&file, error);
 }
 
-TEST(a_copy_that_ends_early_is_no_success)
+TEST(a_short_copy_is_an_error)
 {
     char path[] = "/tmp/rowpool-test-units-XXXXXX";
     rowpool_error error;
@@ -116,9 +116,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_counted_in_powers_of_1024),
         cmocka_unit_test(rates_are_counted_in_powers_of_1000),
-        cmocka_unit_test(seconds_are_shown_as_long_as_they_are),
-        cmocka_unit_test(a_file_has_no_descriptor_of_a_standard_stream),
-        cmocka_unit_test(a_copy_that_ends_early_is_no_success),
+        cmocka_unit_test(seconds_are_shown_in_a_suitable_unit),
+        cmocka_unit_test(output_files_avoid_standard_descriptors),
+        cmocka_unit_test(a_short_copy_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include "sched/pool.h"
 #include "support.h"
 
-enum { MOST_ROWS = 20011, RANGES = 6 }; /* the kernel counts four ranges at a time */
+enum { MAX_ROWS = 20011, RANGES = 6 }; /* the kernel counts four ranges at a time */
 
 static rowpool *open_pool(void)
 {
@@ -71,21 +71,21 @@ static void conclude(void)
     size_t n = checked;
     checked = 0;
     if (n == 0)
-        skip_since("ROWPOOL_TEST_DTYPES names none of its types");
+        skip_since("ROWPOOL_TEST_DTYPES excludes all of its types");
 }
 
 static void check_width(rowpool_dtype dtype, size_t width)
 {
-    static const size_t counts[] = {1, 63, 64, 65, 127, 128, 1000, MOST_ROWS};
+    static const size_t counts[] = {1, 63, 64, 65, 127, 128, 1000, MAX_ROWS};
     if (!test_dtype_due(dtype))
         return;
     checked++;
     rowpool *pool = open_pool();
-    char *data = malloc(MOST_ROWS * width * test_size(dtype));
+    char *data = malloc(MAX_ROWS * width * test_size(dtype));
     test_random random = test_random_begin(11 + width);
     size_t wrong = 0;
     assert_true(pool != NULL && data != NULL);
-    for (size_t i = 0; i < MOST_ROWS * width; i++)
+    for (size_t i = 0; i < MAX_ROWS * width; i++)
         test_store(dtype, data, i,
                    test_chance(&random, 4) ? test_element(&random, dtype)
                                            : test_small(dtype, (unsigned)test_below(&random, 10)));
@@ -134,7 +134,7 @@ TEST(many_widths)
     conclude();
 }
 
-/* ---- Rows whose elements all count: nothing that adds up narrow may overflow ------------------------------------- */
+/* ---- Rows whose elements all count: narrow accumulators must not overflow ---------------------------------------- */
 
 /* Lengths around those at which a kernel moves on to the next vector, line, byte, word, lane or slice. EMPTY_BETWEEN
  * empty rows between any two of them make most rows short. */
@@ -189,23 +189,23 @@ TEST(full_rows)
 TEST(a_width_is_built_when_it_pays)
 {
     rowpool *pool = open_pool();
-    int8_t *data = calloc(MOST_ROWS * 7, 1);
+    int8_t *data = calloc(MAX_ROWS * 7, 1);
     assert_true(pool != NULL && data != NULL);
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 5, 1), 0);
     rp_cl_device *device = pool->devices.items[0].state;
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
-    assert_int_equal(program_of(device, 7)->served, MOST_ROWS * 7);
-    assert_int_equal(program_of(device, 5)->served, MOST_ROWS * 5);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 7, 1), 0);
+    assert_int_equal(program_of(device, 7)->served, MAX_ROWS * 7);
+    assert_int_equal(program_of(device, 5)->served, MAX_ROWS * 5);
     assert_int_equal(programs_built(device), 1);
-    program_of(device, 7)->served = RP_CL_BUILD_PAYS - MOST_ROWS * 7;
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
+    program_of(device, 7)->served = RP_CL_BUILD_PAYS - MAX_ROWS * 7;
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 7, 1), 0);
     assert_int_equal(program_of(device, 7)->state, RP_CL_BUILT);
     assert_int_equal(programs_built(device), 2);
 
     program_of(device, 7)->state = RP_CL_FAILED;
     program_of(device, 7)->failure = calloc(1, sizeof(rowpool_error));
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 3, 1), 0);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 7, 1), 0);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 3, 1), 0);
     assert_int_equal(programs_built(device), 1);
     assert_int_equal(pool->devices.items[0].info.failures, 0);
     free(data);
@@ -232,15 +232,15 @@ cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size
 /* Drivers copy a window that begins at another address, which needs twice the memory. */
 TEST(windows_begin_where_drivers_do_not_copy)
 {
-    enum { COUNT = 300, WIDTH = 7, MOST_SHIFT = 40 };
-    static _Alignas(128) int64_t offsets[COUNT + MOST_SHIFT + 1];
-    static _Alignas(128) char data[(COUNT * WIDTH + MOST_SHIFT) * sizeof(double)];
+    enum { COUNT = 300, WIDTH = 7, MAX_SHIFT = 40 };
+    static _Alignas(128) int64_t offsets[COUNT + MAX_SHIFT + 1];
+    static _Alignas(128) char data[(COUNT * WIDTH + MAX_SHIFT) * sizeof(double)];
     static const rowpool_dtype dtypes[] = {ROWPOOL_INT8, ROWPOOL_INT16, ROWPOOL_FLOAT32, ROWPOOL_FLOAT64};
     rowpool *pool = open_pool();
     size_t wrong = 0;
     for (size_t d = 0; d < COUNT_OF(dtypes); d++)
-        for (size_t shift = 0; shift <= MOST_SHIFT; shift += 13) {
-            for (size_t i = 0; i < COUNT * WIDTH + MOST_SHIFT; i++)
+        for (size_t shift = 0; shift <= MAX_SHIFT; shift += 13) {
+            for (size_t i = 0; i < COUNT * WIDTH + MAX_SHIFT; i++)
                 test_store(dtypes[d], data, i, test_small(dtypes[d], (unsigned)(i % 10)));
             for (size_t row = 0; row <= COUNT; row++)
                 offsets[shift + row] = (int64_t)(row * WIDTH);
@@ -272,7 +272,7 @@ int main(void)
     bool blocky = pool != NULL && ((const rp_cl_device *)pool->devices.items[0].state)->long_items;
     rowpool_close(pool);
     if (!blocky) {
-        printf("there is no OpenCL device that builds for a width: skipped\n");
+        printf("skipped: no OpenCL device builds programs for a width\n");
         return TEST_SKIPPED;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

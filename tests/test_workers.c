@@ -18,7 +18,7 @@
 
 #include "support.h"
 
-/* ---- What is shared with the workers ---------------------------------------------------------------------------- */
+/* ---- What is shared with the workers ----------------------------------------------------------------------------- */
 
 /* In memory from rowpool_alloc, allocated before any pool is opened: workers inherit it at the same address. */
 typedef struct {
@@ -45,9 +45,9 @@ static void pause_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
-static void await_begun(control *c, unsigned least)
+static void await_begun(control *c, unsigned wanted)
 {
-    while (atomic_load(&c->begun) < least)
+    while (atomic_load(&c->begun) < wanted)
         pause_ms(5);
 }
 
@@ -58,7 +58,7 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* ---- Pools ------------------------------------------------------------------------------------------------------ */
+/* ---- Pools ------------------------------------------------------------------------------------------------------- */
 
 static rowpool *open_with(const char *device, size_t workers, int (*init)(void *), void *argument)
 {
@@ -77,7 +77,7 @@ static rowpool *open_pool(const char *device)
 
 static const char *const every_device[] = {"fork", "host", "auto"};
 
-/* ---- What must not be left behind ------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------- */
 
 /* It may take a moment until a worker's death is noticed. */
 static void await_no_zombie(void)
@@ -86,7 +86,7 @@ static void await_no_zombie(void)
         pause_ms(10);
 }
 
-/* ---- Ways to die ------------------------------------------------------------------------------------------------ */
+/* ---- Ways to die ------------------------------------------------------------------------------------------------- */
 
 typedef enum { EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, DEEDS } deed;
 
@@ -182,7 +182,7 @@ static void apply_plan(const void *argument, size_t argument_size, void *result,
     *(uint32_t *)result = 77;
 }
 
-/* ---- Maps of answers -------------------------------------------------------------------------------------------- */
+/* ---- Maps and expected results ----------------------------------------------------------------------------------- */
 
 enum { UNANSWERED = 0xeeeeeeee };
 
@@ -252,7 +252,7 @@ static void assert_answers_ok(rowpool *pool, answers *a)
     assert_int_equal(count_answers(a).right, a->rows.count);
 }
 
-/* ---- The death matrix ------------------------------------------------------------------------------------------- */
+/* ---- The death matrix -------------------------------------------------------------------------------------------- */
 
 /* The outcome of one plan on its own pool. Without assertions, since it may run in a thread. */
 typedef struct {
@@ -327,7 +327,7 @@ static void check_outcome(const outcome *o, bool once)
     if (recovers != (o->status == ROWPOOL_OK))
         fail_msg("%s: %s: %s", what, rowpool_status_name(o->status), o->error.message);
     if (!recovers && strstr(o->error.message, deeds[p->what].how) == NULL)
-        fail_msg("%s: '%s' does not say '%s'", what, o->error.message, deeds[p->what].how);
+        fail_msg("%s: '%s' does not contain '%s'", what, o->error.message, deeds[p->what].how);
     snprintf(row, sizeof row, " row %zu", o->row);
     if (p->when == INITIALISER && !recovers) {
         assert_int_equal(o->status, ROWPOOL_ESYSTEM);
@@ -336,7 +336,7 @@ static void check_outcome(const outcome *o, bool once)
     } else if (p->when == APPLY) {
         assert_int_equal(o->status, ROWPOOL_EWORKER);
         if (o->times != 1)
-            fail_msg("%s: the function was begun %u times", what, o->times);
+            fail_msg("%s: the function began %u times", what, o->times);
         assert_int_equal(o->applied, 77); /* the harmless one */
     } else if (recovers) {
         assert_int_equal(o->tally.right, p->what == STOP ? FEW_ROWS : MATRIX_ROWS);
@@ -349,7 +349,7 @@ static void check_outcome(const outcome *o, bool once)
     }
     assert_int_equal(o->tally.wrong, 0);
     if (o->again != ROWPOOL_OK)
-        fail_msg("%s: then: %s: %s", what, rowpool_status_name(o->again), o->again_error.message);
+        fail_msg("%s: the next call: %s: %s", what, rowpool_status_name(o->again), o->again_error.message);
     if (p->when != APPLY)
         assert_int_equal(o->tally_again.right, p->what == STOP ? FEW_ROWS : MATRIX_ROWS);
 }
@@ -465,7 +465,7 @@ TEST(deaths_do_not_pile_up_in_a_pool)
     assert_false(test_has_child());
 }
 
-/* ---- Bad rows among many ---------------------------------------------------------------------------------------- */
+/* ---- Bad rows among many ----------------------------------------------------------------------------------------- */
 
 enum { MANY = 200000 };
 
@@ -591,7 +591,7 @@ static void check_mostly_bad(size_t every, size_t chunk_rows)
     answers_free(&a);
 }
 
-TEST(rows_that_are_all_bad_come_to_an_end)
+TEST(a_map_with_only_bad_rows_ends)
 {
     check_mostly_bad(1, 0);
     check_mostly_bad(1, 1);
@@ -600,7 +600,7 @@ TEST(rows_that_are_all_bad_come_to_an_end)
     check_mostly_bad(1000, 100);
 }
 
-/* ---- Streams of rows that kill ---------------------------------------------------------------------------------- */
+/* ---- Streams of rows that kill ----------------------------------------------------------------------------------- */
 
 typedef struct {
     const answers *answers;
@@ -622,7 +622,7 @@ static int listen_to(size_t row, size_t rows, const void *results, void *payload
     return 0;
 }
 
-TEST(a_stream_passes_over_rows_that_kill)
+TEST(a_stream_skips_rows_that_kill)
 {
     enum { ROWS = 3000, BAD = 1501 };
     plan p = {.what = KILL_9, .when = MID_ROW, .control = fresh_control(0)};
@@ -650,7 +650,7 @@ TEST(a_stream_passes_over_rows_that_kill)
     answers_free(&a);
 }
 
-/* ---- One function in a worker process --------------------------------------------------------------------------- */
+/* ---- rowpool_apply ----------------------------------------------------------------------------------------------- */
 
 /* The result: the process id, as far as it fits, then the argument's bytes, each changed by its position. */
 static void mix(const void *argument, size_t argument_size, void *result, size_t result_size)
@@ -664,7 +664,7 @@ static void mix(const void *argument, size_t argument_size, void *result, size_t
         memcpy(bytes, &pid, sizeof pid);
 }
 
-TEST(apply_brings_the_bytes_back)
+TEST(apply_returns_the_bytes)
 {
     static const size_t sizes[] = {0, 10, 992, 993, 1024, 5000, 3 << 20};
     static const size_t results[] = {0, 1, 4, 100, 70000, 3 << 20};
@@ -791,7 +791,7 @@ static void await_calls(notice *n)
     assert_int_equal(atomic_load(&n->calls), 1);
 }
 
-TEST(apply_without_waiting)
+TEST(asynchronous_applies)
 {
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
         rowpool *pool = open_pool(every_device[d]);
@@ -862,7 +862,7 @@ TEST(many_applies_at_once)
 }
 
 /* A worker is sent two applies and the others wait; the last of them time out before they begin. */
-TEST(an_apply_whose_time_is_up_does_not_run)
+TEST(an_apply_that_timed_out_does_not_run)
 {
     enum { JOBS = 12, SENT = 2 };
     rowpool *pool = open_with("fork", 1, NULL, NULL);
@@ -890,7 +890,7 @@ TEST(an_apply_whose_time_is_up_does_not_run)
     rowpool_close(pool);
 }
 
-TEST(apply_refuses_what_is_wrong)
+TEST(apply_refuses_wrong_arguments)
 {
     rowpool *pool = open_pool("fork");
     rowpool_error error;
@@ -981,10 +981,10 @@ TEST(a_function_may_call_exit)
     fclose(file);
 }
 
-/* ---- No standard streams ---------------------------------------------------------------------------------------- */
+/* ---- No standard streams ----------------------------------------------------------------------------------------- */
 
 /* The number of this process's standard streams that were opened by the library and not by a driver. */
-static int count_kept_low(void)
+static int count_low_descriptors(void)
 {
     static const char *const kinds[] = {"/memfd:rowpool", "socket:", "pipe:", "anon_inode:", "mem", "trace"};
     int n = 0;
@@ -1004,12 +1004,12 @@ static void count_in_worker(const void *argument, size_t argument_size, void *re
     (void)argument;
     (void)argument_size;
     (void)result_size;
-    *(int *)result = count_kept_low();
+    *(int *)result = count_low_descriptors();
 }
 
 static int count_in_process(void *argument, int pipe)
 {
-    int n = count_kept_low();
+    int n = count_low_descriptors();
     (void)argument;
     (void)pipe;
     return n;
@@ -1067,14 +1067,14 @@ static int use_descriptors(const char *device)
         return 6;
     if (rowpool_apply(pool, count_in_worker, NULL, 0, &in_worker, sizeof in_worker, NULL) != ROWPOOL_OK)
         return 2;
-    if (in_worker != 0 || count_kept_low() != 0)
+    if (in_worker != 0 || count_low_descriptors() != 0)
         return 3;
     if (rowpool_range_count_async(pool, &rows, NULL, 0, counts, NULL, NULL, &job, NULL) != ROWPOOL_OK ||
         rowpool_job_descriptor(job, NULL) <= STDERR_FILENO || rowpool_job_wait(job, -1, NULL) != ROWPOOL_OK)
         return 4;
     if (rowpool_process_start(&process, count_in_process, NULL, NULL, NULL) != ROWPOOL_OK ||
         rowpool_process_join(process, -1, NULL) != ROWPOOL_OK ||
-        rowpool_process_status(process, &how, NULL) != ROWPOOL_OK || how.exit_code != 0 || count_kept_low() != 0)
+        rowpool_process_status(process, &how, NULL) != ROWPOOL_OK || how.exit_code != 0 || count_low_descriptors() != 0)
         return 5;
     rowpool_process_close(process);
     rowpool_job_release(job);
@@ -1088,7 +1088,7 @@ static int use_descriptors(const char *device)
 TEST(standard_streams_that_are_closed_stay_so)
 {
 #if defined(__SANITIZE_THREAD__)
-    skip_since("the thread sanitizer bears no new thread in a child");
+    skip_since("the thread sanitizer allows no new thread in a child");
 #endif
     static const char *const devices[] = {"fork", "host", "auto", "cpu", "isolated"};
     for (size_t d = 0; d < COUNT_OF(devices); d++) {
@@ -1113,7 +1113,7 @@ TEST(standard_streams_that_are_closed_stay_so)
     }
 }
 
-/* ---- Termination ------------------------------------------------------------------------------------------------ */
+/* ---- Termination ------------------------------------------------------------------------------------------------- */
 
 static void sleep_for_ever(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
@@ -1237,7 +1237,7 @@ static int end_at_once(size_t row, size_t rows, const void *results, void *paylo
 
 /* A map and an apply that are cancelled, the same that time out, and a stream whose callback ends it: functions that
  * never return are killed with their workers, so that close does not hang. */
-TEST(a_function_that_nobody_wants_is_ended)
+TEST(a_function_that_nobody_waits_for_is_killed)
 {
     enum { SLEEPERS = 4 };
     static sleeper sleepers[SLEEPERS];
@@ -1278,7 +1278,7 @@ TEST(a_function_that_nobody_wants_is_ended)
 }
 
 /* Nothing can interrupt a function in this process: a cancel takes effect when it returns. */
-TEST(on_the_host_a_function_comes_to_its_end)
+TEST(on_the_host_a_function_runs_to_its_end)
 {
     rowpool *pool = open_pool("host");
     control *c = fresh_control(0);
@@ -1424,7 +1424,7 @@ TEST(terminate_cancels_jobs_that_wait)
     assert_false(test_has_child());
 }
 
-TEST(terminate_with_nothing_to_end)
+TEST(terminate_without_work)
 {
     rowpool_error error;
     assert_refused(rowpool_terminate(NULL, &error), ROWPOOL_EINVAL, error, "pool is NULL");
@@ -1441,7 +1441,7 @@ TEST(terminate_with_nothing_to_end)
     assert_false(test_has_child());
 }
 
-/* ---- Initialisers ----------------------------------------------------------------------------------------------- */
+/* ---- Initialisers ------------------------------------------------------------------------------------------------ */
 
 static int set_up; /* set by the initialiser in each worker */
 
@@ -1459,7 +1459,7 @@ typedef struct {
     int set_up;
 } seen;
 
-static void say_what_is_set_up(const rowpool_row *row, size_t index, const void *arguments, void *result)
+static void report_set_up(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     (void)row;
     (void)index;
@@ -1472,11 +1472,11 @@ static void apply_what_is_set_up(const void *argument, size_t argument_size, voi
     (void)argument;
     (void)argument_size;
     (void)result_size;
-    say_what_is_set_up(NULL, 0, NULL, result);
+    report_set_up(NULL, 0, NULL, result);
 }
 
 static const rowpool_function saying = {
-    .size = sizeof saying, .name = "say_what_is_set_up", .row = say_what_is_set_up, .result_size = sizeof(seen)};
+    .size = sizeof saying, .name = "say_what_is_set_up", .row = report_set_up, .result_size = sizeof(seen)};
 
 enum { SEEN = 50 };
 
@@ -1581,7 +1581,7 @@ TEST(an_initialiser_that_never_ends)
     assert_false(test_has_child());
 }
 
-/* ---- Libraries that are loaded late ----------------------------------------------------------------------------- */
+/* ---- Libraries that are loaded late ------------------------------------------------------------------------------ */
 
 static void *symbol(void *library, const char *name)
 {
@@ -1665,7 +1665,7 @@ TEST(a_library_loaded_while_a_map_runs)
     rowpool_close(pool);
 }
 
-/* ---- Time is up ------------------------------------------------------------------------------------------------- */
+/* ---- Timeouts ---------------------------------------------------------------------------------------------------- */
 
 static void work_slowly(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
@@ -1676,7 +1676,7 @@ static void work_slowly(const rowpool_row *row, size_t index, const void *argume
     *(uint32_t *)result = (uint32_t)index;
 }
 
-TEST(a_map_ends_when_its_time_is_up)
+TEST(a_map_ends_at_its_deadline)
 {
     enum { ROWS = 20000 }; /* minutes */
     const rowpool_function function = {.size = sizeof function,
@@ -1734,7 +1734,7 @@ TEST(a_map_ends_when_its_time_is_up)
     rowpool_close(pool);
 }
 
-/* ---- All that a row function sees ------------------------------------------------------------------------------- */
+/* ---- What a row function gets ------------------------------------------------------------------------------------ */
 
 typedef struct {
     double factor;
@@ -1916,29 +1916,29 @@ int main(void)
         cmocka_unit_test(one_bad_row_among_many_is_named),
         cmocka_unit_test(one_bad_row_in_the_largest_of_chunks),
         cmocka_unit_test(several_bad_rows_leave_all_others_right),
-        cmocka_unit_test(rows_that_are_all_bad_come_to_an_end),
-        cmocka_unit_test(a_stream_passes_over_rows_that_kill),
-        cmocka_unit_test(apply_brings_the_bytes_back),
+        cmocka_unit_test(a_map_with_only_bad_rows_ends),
+        cmocka_unit_test(a_stream_skips_rows_that_kill),
+        cmocka_unit_test(apply_returns_the_bytes),
         cmocka_unit_test(apply_runs_once),
         cmocka_unit_test(apply_runs_at_most_once_when_it_dies),
-        cmocka_unit_test(apply_without_waiting),
+        cmocka_unit_test(asynchronous_applies),
         cmocka_unit_test(many_applies_at_once),
-        cmocka_unit_test(an_apply_whose_time_is_up_does_not_run),
-        cmocka_unit_test(apply_refuses_what_is_wrong),
+        cmocka_unit_test(an_apply_that_timed_out_does_not_run),
+        cmocka_unit_test(apply_refuses_wrong_arguments),
         cmocka_unit_test(a_function_may_call_exit),
         cmocka_unit_test(terminate_ends_maps_that_never_would),
-        cmocka_unit_test(a_function_that_nobody_wants_is_ended),
-        cmocka_unit_test(on_the_host_a_function_comes_to_its_end),
+        cmocka_unit_test(a_function_that_nobody_waits_for_is_killed),
+        cmocka_unit_test(on_the_host_a_function_runs_to_its_end),
         cmocka_unit_test(terminate_again_and_again),
         cmocka_unit_test(terminate_at_any_moment),
         cmocka_unit_test(terminate_cancels_jobs_that_wait),
-        cmocka_unit_test(terminate_with_nothing_to_end),
+        cmocka_unit_test(terminate_without_work),
         cmocka_unit_test(the_initialiser_runs_once_in_each_worker),
         cmocka_unit_test(the_initialiser_runs_in_processes_only),
         cmocka_unit_test(an_initialiser_that_never_ends),
         cmocka_unit_test(a_library_loaded_after_the_pool_was_opened),
         cmocka_unit_test(a_library_loaded_while_a_map_runs),
-        cmocka_unit_test(a_map_ends_when_its_time_is_up),
+        cmocka_unit_test(a_map_ends_at_its_deadline),
         cmocka_unit_test(zipped_inputs_with_argument_structs),
         cmocka_unit_test(small_maps_stay_out_of_this_process),
     };

@@ -34,6 +34,17 @@ bool test_pool_due(const test_pool *target, size_t elements)
     return test_pool_fits(target, elements) && seen++ % one_in == 0;
 }
 
+void test_pools_conclude(const char *what, size_t *cases, size_t *wrong)
+{
+    const size_t ran = *cases, failures = *wrong;
+    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, ran, n_pools, failures);
+    fflush(stdout);
+    *cases = *wrong = 0;
+    test_pools_again();
+    assert_int_equal(failures, 0);
+    assert_true(ran > 0);
+}
+
 bool test_dtype_due(rowpool_dtype dtype)
 {
     const char *names = getenv("ROWPOOL_TEST_DTYPES"), *name = test_name(dtype);

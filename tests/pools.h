@@ -32,6 +32,9 @@ const test_pool *test_pool_at(size_t i);
 bool test_pool_fits(const test_pool *target, size_t elements);
 bool test_pool_due(const test_pool *target, size_t elements);
 void test_pools_again(void);
+/* Prints a summary of the cases, begins anew, and fails if any was wrong or there was none. */
+void test_pools_conclude(const char *what, size_t *cases, size_t *wrong);
+
 bool test_dtype_due(rowpool_dtype dtype);
 rowpool_dtype test_dtype_turn(size_t turn); /* cycles through the dtypes that are due */
 

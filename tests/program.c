@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- Running the program ----------------------------------------------------------------------------------------- */
+/* ---- Running the program ---------------------------------------------------------------------------------------- */
 
 static char program[PATH_MAX];
 static char folder[] = "/tmp/rowpool-test-program-XXXXXX"; /* the working directory of every run */
@@ -71,8 +70,7 @@ outcome run_with(const circumstances *with, const char *const *arguments)
     int out = with->standard_output >= 0 ? with->standard_output : test_open_nameless();
     int err = with->standard_error >= 0 ? with->standard_error : test_open_nameless();
     pid_t child = start_program(arguments, with, out, err);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     outcome result = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                       .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0};
     result.out = with->standard_output >= 0 ? strdup("") : test_read_all(out);
@@ -91,7 +89,7 @@ void release(outcome *result)
     free(result->err);
 }
 
-/* ---- Checking a run ---------------------------------------------------------------------------------------------- */
+/* ---- Checking a run --------------------------------------------------------------------------------------------- */
 
 void show(const outcome *result, int line)
 {
@@ -124,7 +122,7 @@ void check_refuses(outcome result, int exit_status, const char *begin, const cha
     release(&result);
 }
 
-void check_contains(const char *text, const char *part)
+void check_tells(const char *text, const char *part)
 {
     if (strstr(text, part) == NULL)
         fail_msg("'%s' is missing in:\n%s", part, text);
@@ -159,7 +157,7 @@ void assert_no_output(const char *path)
     assert_int_equal(leftovers(), 0);
 }
 
-/* ---- Making files ------------------------------------------------------------------------------------------------ */
+/* ---- Making files ----------------------------------------------------------------------------------------------- */
 
 void write_file(const char *path, const void *bytes, size_t size)
 {
@@ -167,6 +165,11 @@ void write_file(const char *path, const void *bytes, size_t size)
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, size, file), size);
     assert_int_equal(fclose(file), 0);
+}
+
+void write_text(const char *path, const char *text)
+{
+    write_file(path, text, strlen(text));
 }
 
 void write_npy(const char *path, const char *descr, bool fortran, const char *shape, const void *data, size_t bytes)
@@ -187,7 +190,7 @@ void write_npy(const char *path, const char *descr, bool fortran, const char *sh
     assert_int_equal(fclose(file), 0);
 }
 
-/* ---- The folder -------------------------------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------------------------------- */
 
 int enter_folder(__attribute__((unused)) void **state)
 {
@@ -205,13 +208,7 @@ int enter_folder(__attribute__((unused)) void **state)
     return setenv("ROWPOOL_DEVICE", "host", 1);
 }
 
-static int remove_entry(const char *path, __attribute__((unused)) const struct stat *entry,
-                        __attribute__((unused)) int kind, __attribute__((unused)) struct FTW *place)
-{
-    return remove(path);
-}
-
 int remove_folder(__attribute__((unused)) void **state)
 {
-    return chdir("/") == 0 ? nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) : -1;
+    return chdir("/") == 0 && test_remove_folder(folder) ? 0 : -1;
 }

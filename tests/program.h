@@ -7,7 +7,7 @@
 
 #include "support.h"
 
-/* ---- Running the program ----------------------------------------------------------------------------------------- */
+/* ---- Running the program ---------------------------------------------------------------------------------------- */
 
 /* The circumstances of a run; -1 and NULL stand for the default. */
 typedef struct {
@@ -43,7 +43,7 @@ void release(outcome *result);
 #define RUN(...) run_with(&DEFAULTS, ARGUMENTS(__VA_ARGS__))
 #define RUN_WITH(with, ...) run_with(with, ARGUMENTS(__VA_ARGS__))
 
-/* ---- Checking a run ---------------------------------------------------------------------------------------------- */
+/* ---- Checking a run --------------------------------------------------------------------------------------------- */
 
 void show(const outcome *result, int line);
 bool is_one_line(const char *text);
@@ -59,9 +59,9 @@ void check_refuses(outcome result, int exit_status, const char *begin, const cha
 #define assert_fails(result, begin, text) check_refuses(result, 1, begin, text, __LINE__)
 #define assert_usage(result, text) check_refuses(result, 2, "rowpool: ", text, __LINE__)
 
-void check_contains(const char *text, const char *part);
+void check_tells(const char *text, const char *part);
 
-/* ---- Files in the folder ----------------------------------------------------------------------------------------- */
+/* ---- Files in the folder ---------------------------------------------------------------------------------------- */
 
 bool exists(const char *path);
 
@@ -73,11 +73,12 @@ bool has_nameless_files(void);
 void assert_no_output(const char *path);
 
 void write_file(const char *path, const void *bytes, size_t size);
+void write_text(const char *path, const char *text);
 
 /* A version 1.0 .npy file as NumPy writes it. */
 void write_npy(const char *path, const char *descr, bool fortran, const char *shape, const void *data, size_t bytes);
 
-/* ---- The folder -------------------------------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------------------------------- */
 
 /* Group set-up and tear-down. The working directory is a new folder, the device is the host, and ROWPOOL_PROGRAM names
  * the program. */

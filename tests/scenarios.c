@@ -13,7 +13,7 @@
 #include "longest_run.h"
 #include "support.h"
 
-/* ---- Data -------------------------------------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------------------------- */
 
 /* What the scenarios run on. The data are made once, from small numbers whose results are known. */
 enum {
@@ -88,7 +88,7 @@ void test_scenarios_end(void)
     unlink(file);
 }
 
-/* ---- Expected results -------------------------------------------------------------------------------------------- */
+/* ---- Expected results ------------------------------------------------------------------------------------------- */
 
 static const int32_t *row_of(const rowpool_rows *rows, size_t row, size_t *width)
 {
@@ -121,7 +121,7 @@ static bool sums_are_right(const rowpool_rows *rows, const int64_t *sums)
     return true;
 }
 
-/* ---- Counts, jobs ------------------------------------------------------------------------------------------------ */
+/* ---- Counts, jobs ----------------------------------------------------------------------------------------------- */
 
 static test_verdict count(test_attempt *a, const rowpool_rows *rows, size_t columns)
 {
@@ -267,7 +267,7 @@ static test_verdict cancel(test_attempt *a)
                           ended && (status == ROWPOOL_ECANCELED || counts_are_right(&dense, counts, 1))};
 }
 
-/* ---- Maps that are ended early ----------------------------------------------------------------------------------- */
+/* ---- Maps that are ended early ---------------------------------------------------------------------------------- */
 
 typedef struct {
     uint32_t counts[ROWS];
@@ -356,7 +356,7 @@ static test_verdict count_in_time(test_attempt *a, const rowpool_rows *rows, int
     return (test_verdict){status, counts_are_right(rows, counts, 1)};
 }
 
-/* ---- Worker processes -------------------------------------------------------------------------------------------- */
+/* ---- Worker processes ------------------------------------------------------------------------------------------- */
 
 /* A plain C function, for worker processes and the calling thread. */
 static void sum_row(const rowpool_row *row, size_t index, const void *arguments, void *result)
@@ -436,7 +436,7 @@ static test_verdict out_of_time(test_attempt *a)
     return count_in_time(a, &rows, 1);
 }
 
-/* ---- The rest of the API ----------------------------------------------------------------------------------------- */
+/* ---- The rest of the API ---------------------------------------------------------------------------------------- */
 
 static int write_and_end(void *argument, int descriptor)
 {
@@ -534,7 +534,7 @@ static test_verdict job_descriptor(test_attempt *a)
     return (test_verdict){status, notified && counts_are_right(&dense, counts, 1)};
 }
 
-/* ---- The table --------------------------------------------------------------------------------------------------- */
+/* ---- The table -------------------------------------------------------------------------------------------------- */
 
 static test_verdict dense_rows(test_attempt *a)
 {
@@ -759,7 +759,7 @@ const test_scenario test_scenarios[] = {
 };
 const size_t test_scenario_count = COUNT_OF(test_scenarios);
 
-/* ---- Running a scenario ------------------------------------------------------------------------------------------ */
+/* ---- Running a scenario ----------------------------------------------------------------------------------------- */
 
 bool test_scenario_is_due(const test_scenario *scenario)
 {

@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- The process ------------------------------------------------------------------------------------------------- */
+/* ---- The process ------------------------------------------------------------------------------------------------ */
 
 /* A shell starts background jobs with SIGINT and SIGQUIT ignored, nohup ignores SIGHUP, and the programs that a test
  * starts would inherit that. */
@@ -26,7 +27,7 @@ __attribute__((constructor)) static void expect_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* ---- Random numbers ---------------------------------------------------------------------------------------------- */
+/* ---- Random numbers --------------------------------------------------------------------------------------------- */
 
 uint64_t test_seed(void)
 {
@@ -76,7 +77,7 @@ size_t test_setting(const char *variable, size_t otherwise)
     return text != NULL && *text != '\0' ? (size_t)strtoull(text, NULL, 10) : otherwise;
 }
 
-/* ---- Elements ---------------------------------------------------------------------------------------------------- */
+/* ---- Elements --------------------------------------------------------------------------------------------------- */
 
 typedef enum { SIGNED_INTEGER, UNSIGNED_INTEGER, IEEE } element_kind;
 
@@ -231,7 +232,7 @@ uint64_t test_element(test_random *random, rowpool_dtype dtype)
     }
 }
 
-/* ---- The reference ----------------------------------------------------------------------------------------------- */
+/* ---- The reference ---------------------------------------------------------------------------------------------- */
 
 /* (-1)^negative * size * 2^exponent. */
 static test_place place_of(bool negative, uint64_t size, int exponent)
@@ -310,21 +311,21 @@ bool test_within(rowpool_dtype dtype, uint64_t bits, const rowpool_range *range)
     return test_place_element(dtype, bits, &x) && test_place_within(x, range);
 }
 
-static size_t row_begin(const rowpool_rows *rows, size_t i)
+size_t test_row_begin(const rowpool_rows *rows, size_t row)
 {
-    return rows->offsets != NULL ? (size_t)rows->offsets[i] : i * (rows->stride != 0 ? rows->stride : rows->width);
+    return rows->offsets != NULL ? (size_t)rows->offsets[row] : row * (rows->stride != 0 ? rows->stride : rows->width);
 }
 
-static size_t row_width(const rowpool_rows *rows, size_t i)
+size_t test_row_width(const rowpool_rows *rows, size_t row)
 {
-    return rows->offsets != NULL ? (size_t)(rows->offsets[i + 1] - rows->offsets[i]) : rows->width;
+    return rows->offsets != NULL ? (size_t)(rows->offsets[row + 1] - rows->offsets[row]) : rows->width;
 }
 
 size_t test_elements(const rowpool_rows *rows)
 {
     size_t elements = 0;
     for (size_t i = 0; i < rows->count; i++)
-        elements += row_width(rows, i);
+        elements += test_row_width(rows, i);
     return elements;
 }
 
@@ -345,7 +346,7 @@ void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n
     for (size_t i = 0; i < rows->count; i++) {
         uint64_t *row = expected + i * columns;
         memset(row, 0, columns * sizeof *row);
-        size_t begin = row_begin(rows, i), width = row_width(rows, i);
+        size_t begin = test_row_begin(rows, i), width = test_row_width(rows, i);
         for (size_t j = begin; j < begin + width; j++) {
             test_place x;
             if (!test_place_element(rows->dtype, test_load(rows->dtype, rows->data, j), &x))
@@ -356,7 +357,7 @@ void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n
     }
 }
 
-/* ---- Ranges ------------------------------------------------------------------------------------------------------ */
+/* ---- Ranges ----------------------------------------------------------------------------------------------------- */
 
 rowpool_number test_i64(int64_t value)
 {
@@ -450,9 +451,9 @@ rowpool_number test_number_near(test_random *random, rowpool_dtype dtype, uint64
 static rowpool_number bound_for(test_random *random, const rowpool_rows *rows)
 {
     size_t row = rows->count != 0 ? (size_t)test_below(random, rows->count) : 0;
-    size_t width = rows->count != 0 ? row_width(rows, row) : 0;
+    size_t width = rows->count != 0 ? test_row_width(rows, row) : 0;
     uint64_t element = width != 0 ? test_load(rows->dtype, rows->data,
-                                              row_begin(rows, row) + (size_t)test_below(random, width))
+                                              test_row_begin(rows, row) + (size_t)test_below(random, width))
                                   : test_element(random, rows->dtype);
     return test_number_near(random, rows->dtype, element);
 }
@@ -473,7 +474,7 @@ rowpool_range test_range_for(test_random *random, const rowpool_rows *rows)
     return range;
 }
 
-/* ---- Arrays ------------------------------------------------------------------------------------------------------ */
+/* ---- Arrays ----------------------------------------------------------------------------------------------------- */
 
 static void *allocate(size_t bytes)
 {
@@ -481,6 +482,11 @@ static void *allocate(size_t bytes)
     if (memory == NULL)
         abort();
     return memory;
+}
+
+void *test_allocate(size_t bytes)
+{
+    return memset(allocate(bytes + 1), 0xa5, bytes + 1);
 }
 
 /* Numbers 0 to 9, anything, or copies of a few values, so that ranges hold none, some and all of them. */
@@ -549,7 +555,7 @@ test_array test_array_make(test_random *random, rowpool_dtype dtype, test_layout
             array.rows.stride = width + (size_t)test_below(random, width / 2 + 5);
         else if (test_chance(random, 4))
             array.rows.stride = width;
-        span = count == 0 || width == 0 ? 0 : row_begin(&array.rows, count - 1) + width;
+        span = count == 0 || width == 0 ? 0 : test_row_begin(&array.rows, count - 1) + width;
     }
     give_memory(random, &array, span, shift);
     return array;
@@ -647,7 +653,7 @@ bool test_counts_right(const test_counts *counts, const uint64_t *expected, cons
     return true;
 }
 
-/* ---- Leaks ------------------------------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------ */
 
 bool test_has_child(void)
 {
@@ -707,6 +713,18 @@ size_t test_memory(void)
     return limit;
 }
 
+int test_wait(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+void test_sleep_us(uint64_t us)
+{
+    nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000}, NULL);
+}
+
 size_t test_count_mappings(void)
 {
     FILE *file = fopen("/proc/self/maps", "re");
@@ -717,7 +735,7 @@ size_t test_count_mappings(void)
     return n;
 }
 
-/* ---- Output of programs ------------------------------------------------------------------------------------------ */
+/* ---- Output of programs ----------------------------------------------------------------------------------------- */
 
 int test_open_nameless(void)
 {
@@ -739,7 +757,27 @@ char *test_read_all(int fd)
     return text;
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+size_t test_read_to_end(int fd, char *text, size_t size)
+{
+    size_t length = 0;
+    for (ssize_t n; (n = read(fd, text + length, size - 1 - length)) > 0;)
+        length += (size_t)n;
+    text[length] = '\0';
+    return length;
+}
+
+static int remove_entry(const char *path, __attribute__((unused)) const struct stat *entry,
+                        __attribute__((unused)) int kind, __attribute__((unused)) struct FTW *place)
+{
+    return remove(path);
+}
+
+bool test_remove_folder(const char *path)
+{
+    return nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
+/* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
 rowpool_error test_error_fresh(void)
 {

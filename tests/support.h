@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* Last: it needs the headers above and does not include them. */
 #include <cmocka.h>
@@ -38,7 +39,7 @@ enum { TEST_SANITIZED = false };
         skip();                          \
     } while (0)
 
-/* ---- Random numbers: SplitMix64 ---------------------------------------------------------------------------------- */
+/* ---- Random numbers: SplitMix64 --------------------------------------------------------------------------------- */
 
 typedef struct {
     uint64_t state;
@@ -56,7 +57,7 @@ bool test_chance(test_random *random, unsigned one_in);
 /* The whole number in an environment variable, or `otherwise` if it is unset. */
 size_t test_setting(const char *variable, size_t otherwise);
 
-/* ---- Elements ---------------------------------------------------------------------------------------------------- */
+/* ---- Elements --------------------------------------------------------------------------------------------------- */
 
 size_t test_size(rowpool_dtype dtype);
 const char *test_name(rowpool_dtype dtype);
@@ -74,7 +75,7 @@ uint64_t test_small(rowpool_dtype dtype, unsigned value);
 /* Any element: limits, zeros, infinities, NaNs of both signs and many payloads, subnormals, small numbers, noise. */
 uint64_t test_element(test_random *random, rowpool_dtype dtype);
 
-/* ---- The reference ----------------------------------------------------------------------------------------------- */
+/* ---- The reference ---------------------------------------------------------------------------------------------- */
 
 /* A number's position on the number line: an integer with the same order as the values, across all kinds and types. It
  * is exact: it combines the sign, the power of two, and 64 bits of mantissa, and uses no floating-point arithmetic. */
@@ -90,7 +91,7 @@ bool test_within(rowpool_dtype dtype, uint64_t bits, const rowpool_range *range)
 /* expected[i * max(n_ranges, 1) + k]: the exact range count of the rows. */
 void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges, uint64_t *expected);
 
-/* ---- Ranges ------------------------------------------------------------------------------------------------------ */
+/* ---- Ranges ----------------------------------------------------------------------------------------------------- */
 
 rowpool_number test_i64(int64_t value);
 rowpool_number test_u64(uint64_t value);
@@ -102,7 +103,7 @@ rowpool_number test_number_near(test_random *random, rowpool_dtype dtype, uint64
 /* A range with bounds near elements of the rows, of any closure; sometimes lo > hi. */
 rowpool_range test_range_for(test_random *random, const rowpool_rows *rows);
 
-/* ---- Arrays ------------------------------------------------------------------------------------------------------ */
+/* ---- Arrays ----------------------------------------------------------------------------------------------------- */
 
 typedef enum { TEST_DENSE, TEST_STRIDED, TEST_RAGGED, TEST_LAYOUTS } test_layout;
 
@@ -123,8 +124,15 @@ test_array test_array_of_widths(test_random *random, rowpool_dtype dtype, const 
                                 size_t shift);
 void test_array_free(test_array *array);
 
+/* A row's first element in rows.data; its width. */
+size_t test_row_begin(const rowpool_rows *rows, size_t row);
+size_t test_row_width(const rowpool_rows *rows, size_t row);
+
 /* The number of elements in all rows. */
 size_t test_elements(const rowpool_rows *rows);
+
+/* Memory filled with a byte that is not 0, never NULL. */
+void *test_allocate(size_t bytes);
 
 /* Counts of uint32 or uint64 with guard bytes on both sides. shift: as above. */
 typedef struct {
@@ -140,7 +148,7 @@ void test_counts_free(test_counts *counts);
 bool test_counts_right(const test_counts *counts, const uint64_t *expected, const char *what, const rowpool_rows *rows,
                        const rowpool_range *ranges, size_t n_ranges);
 
-/* ---- Leaks ------------------------------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------ */
 
 /* Whether this process has any child; whether it has one that ended and was not waited for. */
 bool test_has_child(void);
@@ -153,14 +161,24 @@ size_t test_memory(void);
 size_t test_count_descriptors(void);
 size_t test_count_mappings(void);
 
-/* ---- Output of programs ------------------------------------------------------------------------------------------ */
+/* Waits for a child; returns its wait status. */
+int test_wait(pid_t child);
+void test_sleep_us(uint64_t us);
+
+/* ---- Output of programs ----------------------------------------------------------------------------------------- */
 
 /* test_open_nameless: an empty temporary file that goes away when it is closed. test_read_all: the contents of a file,
  * to be freed. */
 int test_open_nameless(void);
 char *test_read_all(int fd);
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+/* Reads a pipe or terminal to its end and terminates the text; returns its length. */
+size_t test_read_to_end(int fd, char *text, size_t size);
+
+/* Removes a folder and all that is in it. */
+bool test_remove_folder(const char *path);
+
+/* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
 /* An error that no call has written to; whether that still holds. */
 rowpool_error test_error_fresh(void);

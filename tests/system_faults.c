@@ -20,7 +20,7 @@
 
 #include "variadic.h"
 
-/* ---- Which call fails -------------------------------------------------------------------------------------------- */
+/* ---- Which call fails ------------------------------------------------------------------------------------------- */
 
 /* Shared with forked children. */
 static struct {
@@ -100,7 +100,7 @@ static bool fails(test_system_call call, int code)
     return true;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
 /* Declares the real function and the one called in its place, as the linker names them. */
 #define WRAPPED(type, name, ...)     \
@@ -201,7 +201,7 @@ WRAPPED(cpu_set_t *, __sched_cpualloc, size_t cpus)
     return fails(TEST_SYSTEM_sched_cpualloc, ENOMEM) ? NULL : __real___sched_cpualloc(cpus);
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------------------------- */
+/* ---- Descriptors ------------------------------------------------------------------------------------------------ */
 
 #define FAILS_WITH_MINUS_1(name, code, parameters, ...)                           \
     WRAPPED(int, name, parameters)                                                \
@@ -261,7 +261,7 @@ int __wrap_fcntl(int descriptor, int what, ...)
     return fails(TEST_SYSTEM_fcntl, EMFILE) ? -1 : __real_fcntl(descriptor, what, argument);
 }
 
-/* ---- Processes and threads --------------------------------------------------------------------------------------- */
+/* ---- Processes and threads -------------------------------------------------------------------------------------- */
 
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);

@@ -56,7 +56,7 @@ static bool pool_works(rowpool *pool)
     return rowpool_range_count(pool, &digit_rows, NULL, 0, counts, NULL) == ROWPOOL_OK && digits_right(counts);
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------------------------- */
+/* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
 TEST(the_version_is_the_headers)
 {
@@ -255,7 +255,7 @@ TEST(an_empty_variable_is_unset)
     unsetenv("ROWPOOL_CHUNK_BYTES");
 }
 
-/* ---- What a map refuses ------------------------------------------------------------------------------------------ */
+/* ---- What a map refuses ----------------------------------------------------------------------------------------- */
 
 static void never(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
 {
@@ -426,7 +426,7 @@ TEST(lo_above_hi_is_empty)
     }
 }
 
-/* ---- Jobs -------------------------------------------------------------------------------------------------------- */
+/* ---- Jobs ------------------------------------------------------------------------------------------------------- */
 
 TEST(missing_jobs_are_refused)
 {
@@ -592,7 +592,7 @@ TEST(rows_and_ranges_are_copied)
     }
 }
 
-/* ---- The dispatcher is blocked: jobs that have not begun --------------------------------------------------------- */
+/* ---- The dispatcher is blocked: jobs that have not begun -------------------------------------------------------- */
 
 /* A callback that blocks until it is released: until then no other job of the pool can begin or end. */
 typedef struct {
@@ -826,7 +826,7 @@ TEST(a_deadline_can_be_moved)
         }
 }
 
-/* ---- Running jobs ------------------------------------------------------------------------------------------------ */
+/* ---- Running jobs ----------------------------------------------------------------------------------------------- */
 
 enum { MANY_ROWS = 40000 };
 
@@ -912,7 +912,7 @@ TEST(a_running_job_ends_at_its_deadline)
     end_under_way(ROWPOOL_ETIMEDOUT);
 }
 
-/* ---- Inside a callback ------------------------------------------------------------------------------------------- */
+/* ---- Inside a callback ------------------------------------------------------------------------------------------ */
 
 typedef struct {
     rowpool *pool, *other;
@@ -1104,7 +1104,7 @@ TEST(a_callback_within_a_callback_may_not_close_the_outer_pool)
     rowpool_close(own.outer);
 }
 
-/* ---- Many threads ------------------------------------------------------------------------------------------------ */
+/* ---- Many threads ----------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;
@@ -1180,7 +1180,7 @@ TEST(many_threads_share_a_pool)
     }
 }
 
-/* ---- A forked child ---------------------------------------------------------------------------------------------- */
+/* ---- A forked child --------------------------------------------------------------------------------------------- */
 
 /* 0 if the child refuses every call on the parent's handles as the header says; otherwise the number of the call that
  * it did not refuse. */
@@ -1234,8 +1234,7 @@ static int pools_in_child(void)
 
 static int status_of_child(pid_t child)
 {
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     if (WIFSIGNALED(status))
         return -WTERMSIG(status);
     return WEXITSTATUS(status);
@@ -1296,7 +1295,7 @@ TEST(a_child_without_atfork_handlers_is_refused)
     refuse_child(CLONE);
 }
 
-/* ---- Devices ----------------------------------------------------------------------------------------------------- */
+/* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
 TEST(devices_are_listed_within_capacity)
 {
@@ -1480,7 +1479,7 @@ TEST(a_named_device_takes_small_maps_too)
     }
 }
 
-/* ---- Streams that are ended -------------------------------------------------------------------------------------- */
+/* ---- Streams that are ended ------------------------------------------------------------------------------------- */
 
 enum { MAX_KINDS = 4 };
 
@@ -1564,7 +1563,7 @@ TEST(an_ended_stream_succeeds_only_if_every_row_was_delivered)
     }
 }
 
-/* ---- Zero rows --------------------------------------------------------------------------------------------------- */
+/* ---- Zero rows -------------------------------------------------------------------------------------------------- */
 
 typedef enum {
     AS_MAP,
@@ -1659,7 +1658,7 @@ TEST(every_form_of_a_call_accepts_zero_rows)
     }
 }
 
-/* ---- Large structs ----------------------------------------------------------------------------------------------- */
+/* ---- Large structs ---------------------------------------------------------------------------------------------- */
 
 /* One of the three is a byte too large. A function with only a plain C form has no limit. */
 TEST(structs_too_large_for_a_device_are_refused_everywhere)
@@ -1708,7 +1707,7 @@ TEST(structs_too_large_for_a_device_are_refused_everywhere)
     }
 }
 
-/* ---- Threads that are cancelled ---------------------------------------------------------------------------------- */
+/* ---- Threads that are cancelled --------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;

@@ -7,7 +7,7 @@
 
 #include "support.h"
 
-/* ---- Arrays made by hand ----------------------------------------------------------------------------------------- */
+/* ---- Arrays made by hand ---------------------------------------------------------------------------------------- */
 
 /* An array of lists and its elements. It contains pointers to its own members: do not move it. */
 typedef struct {
@@ -78,7 +78,7 @@ static void *copy_of(const void *from, size_t bytes)
     return memcpy(copy, from, bytes);
 }
 
-/* ---- Expectations ------------------------------------------------------------------------------------------------ */
+/* ---- Expectations ----------------------------------------------------------------------------------------------- */
 
 static rowpool_arrow *taken(const made *m)
 {
@@ -120,7 +120,7 @@ static void assert_rows(const made *m, const int *expected)
     rowpool_arrow_close(arrow);
 }
 
-/* ---- Dense ------------------------------------------------------------------------------------------------------- */
+/* ---- Dense ------------------------------------------------------------------------------------------------------ */
 
 static const int all_dense[] = {0, 10, 20, -1, 30, 40, 50, -1, 60, 70, 80, -1, 90, 100, 110, -1};
 
@@ -180,7 +180,7 @@ TEST(invalid_list_sizes_are_refused)
     refused(&m, "do not fit");
 }
 
-/* ---- Ragged ------------------------------------------------------------------------------------------------------ */
+/* ---- Ragged ----------------------------------------------------------------------------------------------------- */
 
 static const int all_ragged[] = {0, 10, -1, -1, 20, 30, 40, 50, 60, 70, 80, -1, 90, 100, 110, -1};
 
@@ -257,7 +257,7 @@ TEST(offsets_need_elements)
     refused(&m, "rows.offsets[4] is 12, but it has no element");
 }
 
-/* ---- Zero rows --------------------------------------------------------------------------------------------------- */
+/* ---- Zero rows -------------------------------------------------------------------------------------------------- */
 
 TEST(arrays_without_rows_need_no_buffers)
 {
@@ -279,7 +279,7 @@ TEST(elements_need_a_buffer)
     refused(&m, "rows.data is NULL, but the rows have 12 elements");
 }
 
-/* ---- Nulls ------------------------------------------------------------------------------------------------------- */
+/* ---- Nulls ------------------------------------------------------------------------------------------------------ */
 
 TEST(null_rows_are_refused)
 {
@@ -381,7 +381,7 @@ TEST(a_count_of_no_nulls_is_believed_and_one_without_a_bitmap_is_not)
     refused(&m, "the Arrow array's elements: null_count is 2, but there is no validity bitmap");
 }
 
-/* ---- Types ------------------------------------------------------------------------------------------------------- */
+/* ---- Types ------------------------------------------------------------------------------------------------------ */
 
 TEST(every_element_type_is_accepted)
 {
@@ -472,7 +472,7 @@ TEST(dictionaries_are_refused)
     refused(&m, "the Arrow array: dictionary-encoded");
 }
 
-/* ---- Inconsistent structs ---------------------------------------------------------------------------------------- */
+/* ---- Inconsistent structs --------------------------------------------------------------------------------------- */
 
 TEST(null_pointers_are_refused)
 {
@@ -594,7 +594,7 @@ TEST(misaligned_memory_is_refused)
     free(bytes);
 }
 
-/* ---- With a pool ------------------------------------------------------------------------------------------------- */
+/* ---- With a pool ------------------------------------------------------------------------------------------------ */
 
 TEST(rows_of_arrow_arrays_are_counted)
 {

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -17,7 +16,7 @@
 #include "base/thread.h"
 #include "support.h"
 
-/* ---- This process ------------------------------------------------------------------------------------------------ */
+/* ---- This process ----------------------------------------------------------------------------------------------- */
 
 /* A child of vfork shares its parent's memory: asking for its own id must not change what the parent sees. */
 TEST(a_vfork_child_changes_nothing)
@@ -29,12 +28,11 @@ TEST(a_vfork_child_changes_nothing)
         (void)rp_self();
         _exit(0);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    (void)test_wait(child);
     assert_int_equal(rp_self(), getpid());
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+/* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
 TEST(statuses_have_names_and_texts)
 {
@@ -91,7 +89,7 @@ TEST(try_returns_on_failure_only)
     assert_true(reached);
 }
 
-/* ---- Settings ---------------------------------------------------------------------------------------------------- */
+/* ---- Settings --------------------------------------------------------------------------------------------------- */
 
 TEST(settings_have_their_names)
 {
@@ -158,7 +156,7 @@ TEST(sizes_are_whole_numbers)
     unsetenv("ROWPOOL_WORKERS");
 }
 
-/* ---- Checked sizes, the clock ------------------------------------------------------------------------------------ */
+/* ---- Checked sizes, the clock ----------------------------------------------------------------------------------- */
 
 TEST(sizes_never_wrap)
 {
@@ -201,7 +199,7 @@ TEST(the_clock_goes_forward)
     }
 }
 
-/* ---- The queue --------------------------------------------------------------------------------------------------- */
+/* ---- The queue -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rp_link link; /* first: a cast converts the link to the item */
@@ -260,7 +258,7 @@ TEST(many_push_one_pops)
     rp_queue_destroy(&queue);
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------------------------- */
+/* ---- Threads ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     sigset_t mask;
@@ -296,7 +294,7 @@ TEST(threads_leave_signals_to_the_application)
         assert_int_equal(sigismember(&before, number), sigismember(&after, number));
 }
 
-/* ---- The log ----------------------------------------------------------------------------------------------------- */
+/* ---- The log ---------------------------------------------------------------------------------------------------- */
 
 /* Logs in a child process, since the setting is read once for each process, and returns its standard error. */
 static void logged(const char *setting, char *text, size_t size)
@@ -320,14 +318,9 @@ static void logged(const char *setting, char *text, size_t size)
         _exit(0);
     }
     close(ends[1]);
-    size_t length = 0;
-    for (ssize_t n; (n = read(ends[0], text + length, size - 1 - length)) > 0;)
-        length += (size_t)n;
-    text[length] = '\0';
+    test_read_to_end(ends[0], text, size);
     close(ends[0]);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_int_equal(test_wait(child), 0);
 }
 
 TEST(the_log_is_silent_unless_asked)
@@ -368,7 +361,7 @@ TEST(an_unknown_category_gets_the_list)
     assert_null(strstr(text, "'help'"));
 }
 
-/* ---- Text from files --------------------------------------------------------------------------------------------- */
+/* ---- Text from files -------------------------------------------------------------------------------------------- */
 
 /* A quote in the path must not end the string in the #line, even for a reader that knows no escapes. */
 TEST(a_path_with_quotes_is_one_string)

@@ -1,5 +1,5 @@
-/* rowpool-bench refuses what it does not understand and writes well-formed reports. No figure is judged: the machine
- * that runs the tests is busy. */
+/* rowpool-bench: that it refuses what it does not understand, and that what it writes is well formed. No figure is
+ * judged: the machine that runs the tests has other things to do. */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,14 +13,14 @@
 
 static char program[PATH_MAX];
 
-/* ---- Running it -------------------------------------------------------------------------------------------------- */
+/* ---- Running it ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     int exit_status; /* -1: it was killed */
     char *out, *err;
 } outcome;
 
-/* In the child: runs the program, or exits with a status that the program never uses. */
+/* In the child: becomes the program, or leaves with a status that the program never has. */
 static void become_program(const char *path, const char *const *arguments, int out, int err)
 {
     const char *argv[32] = {path};
@@ -65,7 +65,7 @@ static void succeeds(const outcome *result)
         fail_msg("exit status %d; standard error: %.2000s", result->exit_status, result->err);
 }
 
-/* ---- Usage ------------------------------------------------------------------------------------------------------- */
+/* ---- Usage ------------------------------------------------------------------------------------------------------ */
 
 static void wrong_usage_is_refused(void **state)
 {
@@ -108,9 +108,9 @@ static void wrong_usage_is_refused(void **state)
     }
 }
 
-/* ---- Reports ----------------------------------------------------------------------------------------------------- */
+/* ---- Reports ---------------------------------------------------------------------------------------------------- */
 
-/* The number of fields in a CSV line; commas in quotes do not separate. */
+/* Fields of a line of comma-separated values; commas in quotes are text. */
 static size_t fields(const char *line, size_t length)
 {
     size_t count = 1;
@@ -136,7 +136,7 @@ static void csv_lines_have_all_fields(void **state)
         assert_int_equal(fields(line, length), expected);
         line += length + 1;
     }
-    assert_true(lines >= 1 + 2 * 2); /* the header; serial and host, twice */
+    assert_true(lines >= 1 + 2 * 2); /* the head; serial and host, twice */
     release(&result);
 }
 
@@ -150,7 +150,7 @@ static size_t occurrences(const char *text, const char *what)
     return count;
 }
 
-/* The form of Google Benchmark: a context, then entries that all have a name, a type and times. */
+/* The shape of Google Benchmark: a context, then entries that all have a name, a type and times. */
 static void json_has_its_members(void **state)
 {
     outcome result = RUN("--format", "json", "--rounds", "2", "--shape", "100:5", "--device", "host", "--peers",
@@ -188,7 +188,7 @@ static void ragged_rows_and_several_ranges_are_verified(void **state)
                          "dense,passes", "--format", "json");
     (void)state;
     succeeds(&result);
-    /* The device alone; dense rows and ragged ones; separate passes and several ranges in one. */
+    /* The device alone, dense rows beside ragged ones, passes beside several ranges. */
     assert_int_equal(occurrences(result.out, "\"run_type\": \"aggregate\""), 2 * (2 + 2 + 3 + 2));
     assert_int_equal(occurrences(result.out, "\"layout\": \"zipf\""), 2 * 2 * 2);
     assert_true(occurrences(result.out, "/40:6:16/passes/rowpool\"") > 0);
@@ -205,7 +205,7 @@ static void peers_none_leaves_the_devices(void **state)
     release(&result);
 }
 
-/* No Python starts without its standard modules, wherever it is found. */
+/* No Python begins without its modules, wherever it is found. */
 static void a_page_without_matplotlib_names_the_package(void **state)
 {
     char folder[] = "/tmp/rowpool-test-bench-XXXXXX", page[sizeof folder + 8];
@@ -222,14 +222,14 @@ static void a_page_without_matplotlib_names_the_package(void **state)
     assert_non_null(
         strstr(report.err, "--report needs Python with matplotlib from 3.6 on: apt-get install python3-matplotlib"));
     assert_non_null(strstr(plot.err, "--plot needs Python with matplotlib"));
-    assert_int_equal(rmdir(folder), 0); /* it is empty */
+    assert_int_equal(rmdir(folder), 0); /* nothing is in it */
     release(&report);
     release(&plot);
 }
 
-/* ---- The table of targets ---------------------------------------------------------------------------------------- */
+/* ---- The table of targets --------------------------------------------------------------------------------------- */
 
-/* A line ends with its verdict, or says that this machine lacks what the check needs. */
+/* A line ends in its verdict; a check of what this machine has not says so. */
 static void judge_line(const char *line, size_t *measured)
 {
     const char *last = strrchr(line, ' ');
@@ -253,7 +253,7 @@ static size_t judge_table(char *out, size_t *lines)
     return measured;
 }
 
-/* Runs the script on small cases. */
+/* The script itself, on small cases. */
 static void all_checks_give_a_verdict(void **state)
 {
     const char *const python = "python3", *script = getenv("ROWPOOL_BENCH_CHECK");
@@ -263,7 +263,7 @@ static void all_checks_give_a_verdict(void **state)
     outcome result = run_other(python, (const char *const[]){script, "--quick", "--rounds", "1", "", program, NULL});
     succeeds(&result);
     size_t measured = judge_table(result.out, &lines);
-    /* 22 for int32 alone, and 4 for each of two types; fewer are measured without OpenCL, OpenMP or NumPy. */
+    /* 22 for int32 alone, and 4 for each of two types; without OpenCL, OpenMP or NumPy fewer are measured. */
     assert_true(lines >= 22 + 4 * 2);
     assert_true(measured >= 8);
     release(&result);
@@ -297,7 +297,7 @@ static void checks_are_picked_by_name_and_judged_again(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
-/* ---- Ranks of an MPI job ----------------------------------------------------------------------------------------- */
+/* ---- Ranks of an MPI job ---------------------------------------------------------------------------------------- */
 
 static size_t count_lines(const char *text, const char *begin)
 {

@@ -1,6 +1,5 @@
-/* Kernels are built in the background: nobody waits for a compiler unless the caller named the device, the answers are right at
- * all times, and neither rowpool_close nor the end of the process interrupts a build. */
-#include <ftw.h>
+/* Kernels are built in the background: a map waits for a compiler only if the caller named the device, the answers are
+ * right at all times, and neither rowpool_close nor the end of the process interrupts a build. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -67,7 +66,7 @@ static uint32_t *new_counts(void)
     return counts;
 }
 
-/* ---- Who serves during a build ----------------------------------------------------------------------------------- */
+/* ---- Who serves during a build ---------------------------------------------------------------------------------- */
 
 TEST(the_host_serves_until_the_device_is_ready)
 {
@@ -127,7 +126,7 @@ TEST(a_kernel_that_never_ran_is_warmed_up)
     rowpool_close(pool);
 }
 
-/* ---- The first launches ------------------------------------------------------------------------------------------ */
+/* ---- The first launches ----------------------------------------------------------------------------------------- */
 
 /* Work items of each launch, in order. The linker redirects the library's calls here. */
 enum { LAUNCHES = 16 };
@@ -255,7 +254,7 @@ TEST(the_host_serves_if_the_build_fails)
     rowpool_close(pool);
 }
 
-/* ---- Concurrency ------------------------------------------------------------------------------------------------- */
+/* ---- Concurrency ------------------------------------------------------------------------------------------------ */
 
 static void *count_often(void *argument)
 {
@@ -291,7 +290,7 @@ TEST(threads_and_jobs_share_what_is_built)
     rowpool_close(pool);
 }
 
-/* ---- Small stacks ------------------------------------------------------------------------------------------------ */
+/* ---- Small stacks ----------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool; /* opened by another thread, or NULL */
@@ -337,7 +336,7 @@ TEST(a_thread_with_a_small_stack_uses_no_driver)
     rowpool_close(own.pool);
 }
 
-/* ---- Close, fork and exit ---------------------------------------------------------------------------------------- */
+/* ---- Close, fork and exit --------------------------------------------------------------------------------------- */
 
 static void order_build(rowpool *pool)
 {
@@ -368,19 +367,10 @@ TEST(a_forked_child_does_not_wait_for_the_builder)
         rowpool_close(pool);
         exit(7); /* runs all exit handlers */
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 7);
     rowpool_close(pool);
-}
-
-static int remove_one(const char *path, const struct stat *information, int flag, struct FTW *walk)
-{
-    (void)information;
-    (void)flag;
-    (void)walk;
-    return remove(path);
 }
 
 /* Pools that are still open at exit have threads that nobody joins: tells the thread sanitizer to ignore them. */
@@ -407,8 +397,8 @@ static int run_and_end(const char *how, int milliseconds)
         execl("/proc/self/exe", "test_builder", how, time, (char *)NULL);
         _exit(99);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    status = test_wait(child);
+    test_remove_folder(folder);
     return status;
 }
 
@@ -527,7 +517,7 @@ static int fork_after_refusal(void)
     pid_t child = fork();
     if (child == 0)
         _exit(rowpool_open(&pool, &options, NULL) == ROWPOOL_OK ? 0 : 1);
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
 }
 

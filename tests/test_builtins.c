@@ -14,7 +14,7 @@
 #include "sched/pool.h"
 #include "support.h"
 
-/* ---- Exact sums -------------------------------------------------------------------------------------------------- */
+/* ---- Exact sums ------------------------------------------------------------------------------------------------- */
 
 __extension__ typedef __int128 whole;
 __extension__ typedef unsigned __int128 product;
@@ -93,7 +93,7 @@ static bool exact_at_most(exact a, exact b)
     return true;
 }
 
-/* ---- The reference ----------------------------------------------------------------------------------------------- */
+/* ---- The reference ---------------------------------------------------------------------------------------------- */
 
 /* Everything that the functions can depend on in a row. */
 typedef struct {
@@ -104,17 +104,6 @@ typedef struct {
     whole sum;                             /* of integers */
     exact total, size;                     /* sum of the finite floats, and of their magnitudes */
 } row_facts;
-
-static size_t row_begin(const rowpool_rows *rows, size_t i)
-{
-    size_t stride = rows->stride != 0 ? rows->stride : rows->width;
-    return rows->offsets != NULL ? (size_t)rows->offsets[i] : i * stride;
-}
-
-static size_t row_width(const rowpool_rows *rows, size_t i)
-{
-    return rows->offsets != NULL ? (size_t)(rows->offsets[i + 1] - rows->offsets[i]) : rows->width;
-}
 
 static bool is_negative(rowpool_dtype dtype, uint64_t bits)
 {
@@ -140,9 +129,9 @@ static void add_float(row_facts *row, double value)
 static void find_facts(const rowpool_rows *rows, size_t i, row_facts *row)
 {
     const rowpool_dtype dtype = rows->dtype;
-    size_t begin = row_begin(rows, i);
+    size_t begin = test_row_begin(rows, i);
     test_place smallest = 0, largest = 0;
-    *row = (row_facts){.width = row_width(rows, i), .first_smallest = -1, .first_largest = -1};
+    *row = (row_facts){.width = test_row_width(rows, i), .first_smallest = -1, .first_largest = -1};
     for (size_t j = 0; j < row->width; j++) {
         uint64_t bits = test_load(dtype, rows->data, begin + j);
         test_place place;
@@ -168,7 +157,7 @@ static void find_facts(const rowpool_rows *rows, size_t i, row_facts *row)
     }
 }
 
-/* ---- Checks ------------------------------------------------------------------------------------------------------ */
+/* ---- Checks ----------------------------------------------------------------------------------------------------- */
 
 /* inside: the number of elements in the range, for functions that take ranges. */
 typedef bool judge(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result);
@@ -309,7 +298,7 @@ static bool argmax_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t 
     return equals(ROWPOOL_INT64, result, (uint64_t)row->first_largest);
 }
 
-/* ---- The functions ----------------------------------------------------------------------------------------------- */
+/* ---- The functions ---------------------------------------------------------------------------------------------- */
 
 enum { AS_ELEMENTS = -1, BY_KIND = -2 }; /* the element's dtype; the widest dtype of its kind */
 
@@ -345,7 +334,7 @@ static rowpool_dtype result_dtype(size_t function, rowpool_dtype dtype)
     return test_is_signed(dtype) ? ROWPOOL_INT64 : ROWPOOL_UINT64;
 }
 
-/* ---- Random elements --------------------------------------------------------------------------------------------- */
+/* ---- Random elements -------------------------------------------------------------------------------------------- */
 
 typedef enum {
     ANYTHING,
@@ -449,10 +438,10 @@ static void fill(test_random *random, const test_array *array)
         return;
     char *data = (char *)array->memory + ((const char *)rows->data - (const char *)array->memory);
     for (size_t i = 0; i < rows->count; i++)
-        fill_row(random, rows->dtype, data, row_begin(rows, i), row_width(rows, i));
+        fill_row(random, rows->dtype, data, test_row_begin(rows, i), test_row_width(rows, i));
 }
 
-/* ---- An array and its reference ---------------------------------------------------------------------------------- */
+/* ---- An array and its reference --------------------------------------------------------------------------------- */
 
 enum { MAX_RANGES = 40 };
 
@@ -495,7 +484,7 @@ static void free_subject(subject *made)
     test_array_free(&made->array);
 }
 
-/* ---- One call ---------------------------------------------------------------------------------------------------- */
+/* ---- One call --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     size_t function, columns;
@@ -601,19 +590,7 @@ static void end(question *q, const subject *about, const test_pool *target)
     test_counts_free(&q->results);
 }
 
-/* Prints the number of cases since the last call and fails if any was wrong. */
-static void conclude(const char *what)
-{
-    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
-    fflush(stdout);
-    size_t taken = cases, failures = wrong;
-    cases = wrong = 0;
-    test_pools_again();
-    assert_int_equal(failures, 0);
-    assert_true(taken > 0);
-}
-
-/* ---- The share of each pool -------------------------------------------------------------------------------------- */
+/* ---- The share of each pool ------------------------------------------------------------------------------------- */
 
 enum { MAX_POOLS = 1024, PAIRS = BUILTINS * TEST_DTYPES };
 static bool asked_pairs[MAX_POOLS][PAIRS];
@@ -702,7 +679,7 @@ static void ask_pools(test_random *random, test_array array, const bool *due, si
     free_subject(&about);
 }
 
-/* ---- The list of functions --------------------------------------------------------------------------------------- */
+/* ---- The list of functions -------------------------------------------------------------------------------------- */
 
 TEST(the_names_are_known)
 {
@@ -742,7 +719,7 @@ TEST(the_builtins_describe_themselves)
     }
 }
 
-/* ---- Given shapes ------------------------------------------------------------------------------------------------ */
+/* ---- Given shapes ----------------------------------------------------------------------------------------------- */
 
 static const size_t widths[] = {0, 1, 2, 3, 5, 8, 17, 24, 25, 33, 64, 127, 255, 256, 513, 1000, 4097, 20000, 70000};
 static const size_t row_counts[] = {0, 1, 2, 3, 64, 65, 300};
@@ -775,7 +752,7 @@ TEST(given_shapes)
                                               turn % 3),
                               due, turn);
                 }
-    conclude("given shapes");
+    test_pools_conclude("given shapes", &cases, &wrong);
 }
 
 /* Ragged rows of one width only, or of two very different ones. */
@@ -803,10 +780,10 @@ TEST(ragged_extremes)
             ask_pools(&random, test_array_of_widths(&random, (rowpool_dtype)d, given, patterns[p].count, turn % 3), due,
                       turn);
         }
-    conclude("ragged extremes");
+    test_pools_conclude("ragged extremes", &cases, &wrong);
 }
 
-/* ---- Huge rows --------------------------------------------------------------------------------------------------- */
+/* ---- Huge rows -------------------------------------------------------------------------------------------------- */
 
 /* On every pool that takes large arrays. */
 TEST(huge_rows)
@@ -832,10 +809,10 @@ TEST(huge_rows)
                                                (size_t)test_below(&random, 4)),
                           due, (size_t)d + i);
         }
-    conclude("huge rows");
+    test_pools_conclude("huge rows", &cases, &wrong);
 }
 
-/* ---- Recurring widths -------------------------------------------------------------------------------------------- */
+/* ---- Recurring widths ------------------------------------------------------------------------------------------- */
 
 /* The first dtype for which OpenCL devices run this function; TEST_DTYPES: none. */
 static int dtype_in_share(size_t function)
@@ -896,10 +873,10 @@ TEST(a_recurring_width_is_specialised)
     unsetenv("ROWPOOL_BUILD_WAIT");
     free(zeros);
     free(ignored);
-    conclude("a width that comes again");
+    test_pools_conclude("a width that comes again", &cases, &wrong);
 }
 
-/* ---- Random arrays ----------------------------------------------------------------------------------------------- */
+/* ---- Random arrays ---------------------------------------------------------------------------------------------- */
 
 TEST(random_arrays)
 {
@@ -917,10 +894,10 @@ TEST(random_arrays)
         due[s] = true;
         ask_pools(&random, array, due, (size_t)test_below(&random, 1000));
     }
-    conclude("random arrays");
+    test_pools_conclude("random arrays", &cases, &wrong);
 }
 
-/* ---- Histograms -------------------------------------------------------------------------------------------------- */
+/* ---- Histograms ------------------------------------------------------------------------------------------------- */
 
 static int compare_edges(const void *a, const void *b)
 {
@@ -936,7 +913,7 @@ static void expect_bins(const rowpool_rows *rows, const rowpool_number *edges, s
     size_t bins = n_edges - 1;
     memset(expected, 0, rows->count * bins * sizeof *expected);
     for (size_t i = 0; i < rows->count; i++)
-        for (size_t j = row_begin(rows, i); j < row_begin(rows, i) + row_width(rows, i); j++) {
+        for (size_t j = test_row_begin(rows, i); j < test_row_begin(rows, i) + test_row_width(rows, i); j++) {
             test_place x, lower, upper;
             if (!test_place_element(rows->dtype, test_load(rows->dtype, rows->data, j), &x))
                 continue;
@@ -994,10 +971,10 @@ TEST(histograms)
             check_histogram(target, &array.rows, edges, n_edges, i % 4);
         test_array_free(&array);
     }
-    conclude("histograms");
+    test_pools_conclude("histograms", &cases, &wrong);
 }
 
-/* ---- Refused calls ----------------------------------------------------------------------------------------------- */
+/* ---- Refused calls ---------------------------------------------------------------------------------------------- */
 
 enum { ROWS = 100, WIDTH = 5, PLACE = 8 * ROWS, UNTOUCHED = 0x3c };
 static int32_t digits[ROWS * WIDTH];
@@ -1323,7 +1300,7 @@ TEST(bad_edges_are_refused)
         assert_int_equal(place[i], UNTOUCHED);
 }
 
-/* ---- The number of programs -------------------------------------------------------------------------------------- */
+/* ---- The number of programs ------------------------------------------------------------------------------------- */
 
 static bool builds_programs(const rowpool *pool)
 {

@@ -8,7 +8,7 @@
 #include "pools.h"
 #include "support.h"
 
-/* ---- One case ---------------------------------------------------------------------------------------------------- */
+/* ---- One case --------------------------------------------------------------------------------------------------- */
 
 enum { MAX_RANGES = 200 };
 
@@ -77,18 +77,7 @@ static void end(test_case *c)
     c->subject = NULL;
 }
 
-/* Prints the number of cases since the last call and fails if any was wrong. */
-static void conclude(const char *what)
-{
-    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
-    fflush(stdout);
-    size_t taken = cases, failures = wrong;
-    cases = wrong = 0;
-    assert_int_equal(failures, 0);
-    assert_true(taken > 0);
-}
-
-/* ---- Given shapes ------------------------------------------------------------------------------------------------ */
+/* ---- Given shapes ----------------------------------------------------------------------------------------------- */
 
 static const size_t widths[] = {0,   1,   2,   3,   4,    5,    6,    7,    8,    9,     15,   16,
                                 17,  31,  32,  33,  63,   64,   65,   127,  128,  129,   255,  256,
@@ -123,7 +112,7 @@ TEST(given_shapes)
                         shape(&random, test_pool_at(s), (rowpool_dtype)d, (test_layout)layout, row_counts[j], widths[i],
                               turn++);
                     }
-    conclude("given shapes");
+    test_pools_conclude("given shapes", &cases, &wrong);
 }
 
 /* Ragged rows of one width only, or of two very different ones. */
@@ -158,7 +147,7 @@ TEST(ragged_extremes)
                 turn++;
                 end(&c);
             }
-    conclude("ragged extremes");
+    test_pools_conclude("ragged extremes", &cases, &wrong);
 }
 
 /* Dozens of ranges, as a histogram has. A work item then loops far more often than there are elements; some devices
@@ -185,10 +174,10 @@ TEST(many_ranges)
                 begin(&c, &random, test_pool_at(s), array, shapes[i].n_ranges, turn / 2 % 2 != 0, turn % 2 != 0);
                 end(&c);
             }
-    conclude("many ranges");
+    test_pools_conclude("many ranges", &cases, &wrong);
 }
 
-/* ---- Random cases ------------------------------------------------------------------------------------------------ */
+/* ---- Random cases ----------------------------------------------------------------------------------------------- */
 
 /* Several cases are in flight at a time, on one pool or several: ROWPOOL_TEST_IN_FLIGHT, for drivers that can only take
  * one. */
@@ -219,7 +208,7 @@ TEST(random_cases)
     }
     for (size_t i = 0; i < in_flight; i++)
         end(&window[i]);
-    conclude("random cases");
+    test_pools_conclude("random cases", &cases, &wrong);
 }
 
 int main(int argc, char **argv)

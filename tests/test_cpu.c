@@ -7,7 +7,7 @@
 #include "sched/pool.h"
 #include "support.h"
 
-/* ---- The control groups as rowpool sees them --------------------------------------------------------------------- */
+/* ---- The control groups as rowpool sees them -------------------------------------------------------------------- */
 
 enum { MAX_FILES = 16 };
 
@@ -49,7 +49,7 @@ static size_t at_most(size_t limit)
     return all < limit ? all : limit;
 }
 
-/* ---- The tests --------------------------------------------------------------------------------------------------- */
+/* ---- The tests -------------------------------------------------------------------------------------------------- */
 
 /* A fraction of a CPU counts as one. The tightest group decides; it may be a parent of the process's own. */
 TEST(groups_of_version_2)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "compare.h"
@@ -20,18 +19,9 @@
 static test_faults faults; /* the OpenCL layer counts uploads here */
 static rowpool *host;      /* the reference */
 
-/* ---- Maps -------------------------------------------------------------------------------------------------------- */
+/* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
 typedef enum { WAITING, JOB, IN_ORDER, ANY_ORDER, WAYS } way;
-
-static void *allocate(size_t bytes)
-{
-    void *memory = malloc(bytes + 1);
-    if (memory == NULL)
-        abort();
-    memset(memory, 0xa5, bytes + 1);
-    return memory;
-}
 
 static size_t result_size(const rowpool_call *call)
 {
@@ -65,7 +55,7 @@ static rowpool_status wait_for(rowpool_job *job, rowpool_error *error)
 static char *results_of(rowpool *pool, rowpool_call call, way how)
 {
     size_t bytes = call.inputs->count * result_size(&call);
-    char *results = allocate(bytes);
+    char *results = test_allocate(bytes);
     taker taken = {.results = results, .each = result_size(&call), .in_order = how == IN_ORDER};
     rowpool_error error;
     rowpool_job *job;
@@ -133,7 +123,7 @@ static void check_count(rowpool *pool, test_random *random, const rowpool_rows *
     size_t n = 1 + (size_t)test_below(random, COUNT_OF(ranges));
     for (size_t k = 0; k < n; k++)
         ranges[k] = test_range_for(random, rows);
-    uint64_t *expected = allocate(rows->count * n * sizeof *expected);
+    uint64_t *expected = test_allocate(rows->count * n * sizeof *expected);
     test_counts counts = test_counts_make(rows->count * n, sizeof(uint32_t), 0);
     rowpool_error error;
     test_expect(rows, ranges, n, expected);
@@ -143,7 +133,7 @@ static void check_count(rowpool *pool, test_random *random, const rowpool_rows *
     free(expected);
 }
 
-/* ---- The same results as without a handle ------------------------------------------------------------------------ */
+/* ---- The same results as without a handle ----------------------------------------------------------------------- */
 
 static void check_all(const test_pool *target, test_random *random, const test_array *array, size_t turn)
 {
@@ -251,7 +241,7 @@ TEST(any_mix_of_handles_and_rows_is_zipped)
     assert_true(cases > 0);
 }
 
-/* ---- Uploaded once ----------------------------------------------------------------------------------------------- */
+/* ---- Uploaded once ---------------------------------------------------------------------------------------------- */
 
 enum {
     COUNT = 70000, /* too many elements for the calling thread alone, even in one row with three ranges */
@@ -281,7 +271,7 @@ static rowpool_data *open_data(rowpool *pool, const rowpool_rows *rows)
 static int32_t *make_elements(void)
 {
     test_random random = test_random_begin(43);
-    int32_t *elements = allocate(ELEMENTS * sizeof *elements);
+    int32_t *elements = test_allocate(ELEMENTS * sizeof *elements);
     for (size_t i = 0; i < ELEMENTS; i++)
         elements[i] = (int32_t)test_below(&random, 12);
     return elements;
@@ -345,7 +335,7 @@ TEST(rows_are_uploaded_once)
         skip_since("%s keeps no copies: it shares the host's memory or is not the only device", first_device);
     }
     int32_t *elements = make_elements();
-    int64_t *offsets = allocate((COUNT + 1) * sizeof *offsets);
+    int64_t *offsets = test_allocate((COUNT + 1) * sizeof *offsets);
     for (size_t i = 0; i <= COUNT; i++)
         offsets[i] = (int64_t)(i % 2 == 0 ? i * WIDTH : i * WIDTH - 3);
     const rowpool_rows dense = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -437,7 +427,7 @@ TEST(maps_use_the_copies)
 TEST(handles_use_their_own_copies)
 {
     rowpool *pool = open_pool(first_device);
-    int32_t *fives = allocate(ELEMENTS * sizeof *fives), *zeros = calloc(ELEMENTS, sizeof *zeros);
+    int32_t *fives = test_allocate(ELEMENTS * sizeof *fives), *zeros = calloc(ELEMENTS, sizeof *zeros);
     assert_non_null(zeros);
     for (size_t i = 0; i < ELEMENTS; i++)
         fives[i] = 5;
@@ -458,7 +448,7 @@ TEST(handles_use_their_own_copies)
     free(zeros);
 }
 
-/* ---- More data than memory --------------------------------------------------------------------------------------- */
+/* ---- More data than memory -------------------------------------------------------------------------------------- */
 
 TEST(partitions_beyond_the_budget_are_uploaded_each_time)
 {
@@ -497,7 +487,7 @@ TEST(partitions_beyond_the_budget_are_uploaded_each_time)
     free(elements);
 }
 
-/* ---- Failing devices --------------------------------------------------------------------------------------------- */
+/* ---- Failing devices -------------------------------------------------------------------------------------------- */
 
 /* One map on a fresh handle with the n-th OpenCL call failing, then one without. False: it makes fewer calls. */
 static bool map_with_fault(rowpool *pool, const rowpool_rows *rows, long n, bool sticky, bool memory)
@@ -597,7 +587,7 @@ TEST(a_failed_copy_is_not_kept)
     free(elements);
 }
 
-/* ---- Concurrency ------------------------------------------------------------------------------------------------- */
+/* ---- Concurrency ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     rowpool *pool;
@@ -613,7 +603,7 @@ static void *map_repeatedly(void *argument)
     for (size_t turn = 0; turn < 6; turn++) {
         rowpool_call call = call_of(functions[(own->number + turn) % COUNT_OF(functions)], own->rows);
         size_t bytes = own->rows->count * result_size(&call);
-        char *expected = allocate(bytes), *found = allocate(bytes);
+        char *expected = test_allocate(bytes), *found = test_allocate(bytes);
         call.results_size = bytes;
         call.results = expected;
         own->wrong |= rowpool_map(host, &call, NULL) != ROWPOOL_OK;
@@ -658,7 +648,7 @@ TEST(a_handle_is_closed_while_jobs_run)
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
-    uint64_t *expected = allocate(COUNT * sizeof *expected);
+    uint64_t *expected = test_allocate(COUNT * sizeof *expected);
     rowpool_job *jobs[JOBS];
     rowpool_error error;
     test_expect(&rows, NULL, 0, expected);
@@ -679,7 +669,7 @@ TEST(a_handle_is_closed_while_jobs_run)
     free(expected);
 }
 
-/* ---- Handles ----------------------------------------------------------------------------------------------------- */
+/* ---- Handles ---------------------------------------------------------------------------------------------------- */
 
 enum { HANDLES = 3 };
 
@@ -774,8 +764,7 @@ TEST(handles_in_a_forked_child)
         rowpool_data_close(data);
         _exit(refused ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_int_equal(status, 0);
     check(pool, rowpool_builtin("argmax"), &rows, WAITING, first_device); /* the parent's copies are unchanged */
     rowpool_data_close(second);

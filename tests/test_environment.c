@@ -1,4 +1,4 @@
-/* The environment variables: one table, which the program prints and the README repeats. */
+/* The environment variables: one table of them, which the program prints and the README has. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +7,9 @@
 #include "base/settings.h"
 #include "support.h"
 
-/* ---- The table --------------------------------------------------------------------------------------------------- */
+/* ---- The table -------------------------------------------------------------------------------------------------- */
 
-TEST(every_variable_is_listed)
+TEST(every_variable_is_told)
 {
     rowpool_variable variable;
     for (size_t i = 0; i < RP_SETTINGS; i++) {
@@ -25,7 +25,7 @@ TEST(every_variable_is_listed)
     assert_false(rowpool_variable_at(0, NULL));
 }
 
-TEST(values_are_listed_if_set)
+TEST(values_are_told_where_they_are_set)
 {
     rowpool_variable variable;
     setenv("ROWPOOL_WORKERS", "3", 1);
@@ -49,9 +49,9 @@ TEST(the_log_has_the_categories_that_its_variable_names)
 #undef NAME_AND_COMMA
 }
 
-/* ---- The README -------------------------------------------------------------------------------------------------- */
+/* ---- The README ------------------------------------------------------------------------------------------------- */
 
-/* The table as in the README, without its code marks. */
+/* The table as the README has it, but for the marks of what is code. */
 static char *expected_table(void)
 {
     char *text;
@@ -68,7 +68,7 @@ static char *expected_table(void)
     return text;
 }
 
-/* A file's text without backquotes. */
+/* A file's text without its backquotes. */
 static char *read_plain(const char *path)
 {
     char *text;
@@ -94,9 +94,9 @@ TEST(the_readme_has_the_same_table)
     free(readme);
 }
 
-/* ---- The program ------------------------------------------------------------------------------------------------- */
+/* ---- The program ------------------------------------------------------------------------------------------------ */
 
-/* What the program prints, with wrapped lines joined. */
+/* What the program writes; words that were wrapped stand on one line again. */
 static char *environment_text(void)
 {
     char *text;
@@ -133,8 +133,8 @@ TEST(the_program_prints_the_table)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_variable_is_listed),
-        cmocka_unit_test(values_are_listed_if_set),
+        cmocka_unit_test(every_variable_is_told),
+        cmocka_unit_test(values_are_told_where_they_are_set),
         cmocka_unit_test(the_log_has_the_categories_that_its_variable_names),
         cmocka_unit_test(the_readme_has_the_same_table),
         cmocka_unit_test(the_program_prints_the_table),

@@ -177,7 +177,7 @@ TEST(many_ranges_of_a_long_row_take_little_memory)
     free(data);
 }
 
-/* ---- Functions generated at run time ----------------------------------------------------------------------------- */
+/* ---- Functions generated at run time ---------------------------------------------------------------------------- */
 
 enum { MADE_ROWS = 64 };
 

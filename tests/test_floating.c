@@ -8,7 +8,7 @@
 
 #include "support.h"
 
-/* ---- Environments ------------------------------------------------------------------------------------------------ */
+/* ---- Environments ----------------------------------------------------------------------------------------------- */
 
 /* Treats subnormals as zeros, in operands and results. */
 static bool flush_subnormals(void)
@@ -62,7 +62,7 @@ static void leave(void)
     fesetenv(FE_DFL_ENV);
 }
 
-/* ---- Questions --------------------------------------------------------------------------------------------------- */
+/* ---- Questions -------------------------------------------------------------------------------------------------- */
 
 /* Rows whose sums are inexact or subnormal in any order: every result shows how it was rounded. */
 static const double floats[][3] = {{1, 0x1p-60, 0},           {1, -0x1p-60, 0}, {-1, 0x1p-60, 0},
@@ -163,7 +163,7 @@ static void sheet_free(sheet *s)
     free(s);
 }
 
-/* ---- Ways to map in a mode --------------------------------------------------------------------------------------- */
+/* ---- Ways to map in a mode -------------------------------------------------------------------------------------- */
 
 typedef struct {
     mode mode;
@@ -264,7 +264,7 @@ static void ask_in(mode m, rowpool *pool, const char *device, size_t question, s
     sheet_free(s);
 }
 
-/* ---- The tests --------------------------------------------------------------------------------------------------- */
+/* ---- The tests -------------------------------------------------------------------------------------------------- */
 
 static const char *const default_devices[] = {"auto", "host", "fork", "cpu", "isolated", NULL};
 static const char *const *devices = default_devices;

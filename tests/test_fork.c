@@ -30,7 +30,7 @@
 
 static size_t page;
 
-/* ---- A device ---------------------------------------------------------------------------------------------------- */
+/* ---- A device --------------------------------------------------------------------------------------------------- */
 
 static void found(void *list, const rp_device *device)
 {
@@ -63,7 +63,7 @@ static pid_t first_worker(rp_device *device)
     return rp_workers_pids(device, &pid, 1) > 0 ? pid : 0;
 }
 
-/* ---- The driver -------------------------------------------------------------------------------------------------- */
+/* ---- The driver ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rp_chunk chunk;
@@ -192,7 +192,7 @@ static void drive_ok(rp_device *device, const rp_operation *operation, size_t ch
     assert_ok(drive(device, operation, &options, result != NULL ? result : &unused, &error), error);
 }
 
-/* ---- Maps -------------------------------------------------------------------------------------------------------- */
+/* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
 typedef enum { PRIVATE, SHARED, MAPPED, MEMORIES } memory_kind;
 
@@ -339,7 +339,7 @@ static fixture make_plain(uint64_t salt, size_t count, size_t width, memory_kind
     return t;
 }
 
-/* ---- Results ----------------------------------------------------------------------------------------------------- */
+/* ---- Results ---------------------------------------------------------------------------------------------------- */
 
 TEST(every_layout_in_every_memory)
 {
@@ -639,7 +639,7 @@ TEST(several_threads_at_once)
     close_workers(&device);
 }
 
-/* ---- A worker alone: messages, and its end ----------------------------------------------------------------------- */
+/* ---- A worker alone: messages, and its end ---------------------------------------------------------------------- */
 
 /* Answers one message with the same bytes, reads no more, and never exits. */
 static void answer_once(const rp_worker_self *self)
@@ -679,7 +679,7 @@ TEST(an_answer_outlives_its_worker)
     rp_worker_release(&worker);
 }
 
-/* ---- Inherited descriptors --------------------------------------------------------------------------------------- */
+/* ---- Inherited descriptors -------------------------------------------------------------------------------------- */
 
 /* System calls that are refused at a worker's start; descriptors that it closed. */
 static bool refuse_close_range, refuse_proc;
@@ -752,13 +752,7 @@ TEST(a_worker_closes_inherited_descriptors)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &high), 0);
 }
 
-/* ---- Checks for stopped workers ---------------------------------------------------------------------------------- */
-
-static void pause_us(uint64_t us)
-{
-    struct timespec pause = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
-    nanosleep(&pause, NULL);
-}
+/* ---- Checks for stopped workers --------------------------------------------------------------------------------- */
 
 /* Controls and counts the supervisor's checks for stopped workers. Shared with the workers. */
 typedef struct {
@@ -788,10 +782,10 @@ static void linger(void)
     atomic_store(&seen->looks, 12);
     atomic_store(&seen->lingering, getpid());
     while (atomic_load(&seen->looks) > 0)
-        pause_us(1000);
+        test_sleep_us(1000);
 }
 
-/* ---- Row functions that misbehave -------------------------------------------------------------------------------- */
+/* ---- Row functions that misbehave ------------------------------------------------------------------------------- */
 
 typedef enum { BEHAVE, EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, CLOSE_ALL, BABBLE, FORGE, LINGER } misdeed;
 
@@ -930,7 +924,7 @@ TEST(a_slow_function_is_not_killed)
     close_workers(&device);
 }
 
-/* ---- How a worker starts ----------------------------------------------------------------------------------------- */
+/* ---- How a worker starts ---------------------------------------------------------------------------------------- */
 
 enum { OPEN_DESCRIPTORS, BLOCKED_SIGNALS, HANDLED_SIGNALS, IGNORES_INT, IGNORES_QUIT, DEATH_SIGNAL, FACTS };
 
@@ -1007,7 +1001,7 @@ TEST(a_worker_inherits_no_descriptors_and_handlers)
     sigaction(SIGTERM, &before[1], NULL);
 }
 
-/* ---- Killed and stopped workers ---------------------------------------------------------------------------------- */
+/* ---- Killed and stopped workers --------------------------------------------------------------------------------- */
 
 typedef struct {
     rp_device *device;
@@ -1026,7 +1020,7 @@ static void *kill_at_random(void *argument)
         size_t n = rp_workers_pids(k->device, pids, COUNT_OF(pids));
         if (n > 0)
             k->kills += kill(pids[test_below(&random, n)], SIGKILL) == 0;
-        pause_us(test_below(&random, k->most_pause_us));
+        test_sleep_us(test_below(&random, k->most_pause_us));
     }
     return NULL;
 }
@@ -1093,7 +1087,7 @@ TEST(idle_workers_that_die_are_replaced)
             kill(pids[p], SIGKILL);
         for (size_t p = 0; p < n && i % 2 == 0; p++) /* noticed before the next map, or only by it */
             while (kill(pids[p], 0) == 0)
-                pause_us(1000);
+                test_sleep_us(1000);
         drive_ok(&device, &t.operation, 4000, NULL);
         check_results(&t);
     }
@@ -1148,7 +1142,7 @@ TEST(the_application_ignores_its_children)
     assert_true(after.sa_handler == SIG_IGN); /* the library did not change it */
 }
 
-/* ---- Unreadable memory ------------------------------------------------------------------------------------------- */
+/* ---- Unreadable memory ------------------------------------------------------------------------------------------ */
 
 TEST(unreadable_memory_is_an_error)
 {
@@ -1199,7 +1193,7 @@ TEST(unreadable_memory_is_an_error)
     close_workers(&device);
 }
 
-/* ---- Missing or forbidden system calls --------------------------------------------------------------------------- */
+/* ---- Missing or forbidden system calls -------------------------------------------------------------------------- */
 
 typedef struct {
     int calls[4], failure[4]; /* system calls and the errno each fails with */
@@ -1345,7 +1339,7 @@ TEST(a_map_fails_if_no_worker_can_be_replaced)
     kill(pids[0], SIGKILL);
     kill(pids[1], SIGKILL);
     while (rp_workers_pids(&device, NULL, 0) > 0)
-        pause_us(1000);
+        test_sleep_us(1000);
     drive_options options = {0};
     drive_result result;
     rowpool_error error;
@@ -1358,7 +1352,7 @@ TEST(a_map_fails_if_no_worker_can_be_replaced)
     close_workers(&device);
 }
 
-/* ---- Leaks ------------------------------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------ */
 
 static size_t count_lines(const char *path, const char *holding)
 {
@@ -1498,15 +1492,14 @@ TEST(workers_die_with_their_parent)
     close(ends[1]); /* so that reading ends when the child has ended */
     pid_t pids[3];
     assert_non_null(read_pids(ends[0], pids, 3));
-    int status;
-    assert_int_equal(waitpid(parent, &status, 0), parent);
+    const int status = test_wait(parent);
     assert_true(WIFSIGNALED(status));
     for (size_t i = 0; i < 3; i++) {
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/status", (int)pids[i]);
         /* or a zombie that init has not reaped yet */
         while (kill(pids[i], 0) == 0 && count_lines(path, "State:\tZ") == 0)
-            pause_us(10000);
+            test_sleep_us(10000);
     }
     close(ends[0]);
 }
@@ -1538,8 +1531,7 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
         bool fewer = test_count_descriptors() < descriptors && count_lines("/proc/self/maps", "/memfd:") < mappings;
         _exit(fewer ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     /* A child that keeps every descriptor open must not hide the pool's end from the workers. */
     child = fork();
@@ -1556,12 +1548,12 @@ TEST(a_child_drops_the_device_and_the_parent_keeps_it)
     struct pollfd events = {.fd = ((const rp_workers *)device.state)->events, .events = POLLIN};
     /* this would never end if the descriptor that the child holds were an event each time */
     while (poll(&events, 1, 0) != 0)
-        pause_us(1000);
+        test_sleep_us(1000);
     atomic_store(&clock_stands, true); /* workers end when told to: none is killed for taking too long */
     close_workers(&device);
     atomic_store(&clock_stands, false);
     kill(child, SIGKILL);
-    waitpid(child, &status, 0);
+    (void)test_wait(child);
     free_fixture(&t);
 }
 

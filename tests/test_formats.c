@@ -15,11 +15,6 @@
 
 #include "program.h"
 
-static void write_text(const char *path, const char *text)
-{
-    write_file(path, text, strlen(text));
-}
-
 static char *read_file(const char *path)
 {
     int fd = open(path, O_RDONLY);
@@ -54,7 +49,7 @@ static outcome run_on_input(const char *text, const char *const *arguments)
     return result;
 }
 
-/* ---- Input ------------------------------------------------------------------------------------------------------- */
+/* ---- Input ------------------------------------------------------------------------------------------------------ */
 
 static const char WEATHER[] = "day,low,high\nmon,4,8\ntue,-1,5\nwed,9,12\n";
 
@@ -156,7 +151,7 @@ TEST(refuses_options_of_other_formats)
     assert_usage(RUN("count", "--comment", "%", "x.npz"), "--comment cannot be given for npz");
 }
 
-/* ---- Offsets ----------------------------------------------------------------------------------------------------- */
+/* ---- Offsets ---------------------------------------------------------------------------------------------------- */
 
 static const int32_t ELEMENTS[] = {3, 4, 5, 8, 9, 6, 7};
 
@@ -186,10 +181,10 @@ TEST(splits_one_row_into_ragged_rows)
     assert_int_equal(unlink("out.npy"), 0);
 
     outcome result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--verbose");
-    check_contains(result.err, "4 rows of at most 3 int32, 28 bytes");
+    check_tells(result.err, "4 rows of at most 3 int32, 28 bytes");
     release(&result);
     result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--json");
-    check_contains(result.out, "\"width\": 3, \"ragged\": true");
+    check_tells(result.out, "\"width\": 3, \"ragged\": true");
     release(&result);
 
     WRITE_OFFSETS(0, 7);
@@ -265,7 +260,7 @@ TEST(refuses_wrong_offsets)
                  "rowpool: elements.bin: ", "it has 7 rows; --offsets divides the elements of one");
 }
 
-/* ---- Files of results -------------------------------------------------------------------------------------------- */
+/* ---- Files of results ------------------------------------------------------------------------------------------- */
 
 TEST(writes_text_tables)
 {
@@ -365,7 +360,7 @@ TEST(leaves_no_half_written_table)
     assert_file("old.csv", "precious");
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
 static json_t *parse(outcome result)
 {
@@ -519,7 +514,7 @@ TEST(prints_odd_values_as_json)
 
     write_text("large.csv", "18446744073709551615\n");
     outcome result = RUN("map", "--json", "--function", "max", "--type", "uint64", "large.csv");
-    check_contains(result.out, "\"results\": [\n18446744073709551615]");
+    check_tells(result.out, "\"results\": [\n18446744073709551615]");
     release(&result);
 }
 
@@ -567,7 +562,7 @@ TEST(notices_that_json_cannot_be_written)
     assert_int_equal(close(with.standard_output), 0);
 }
 
-/* ---- Terminals --------------------------------------------------------------------------------------------------- */
+/* ---- Terminals -------------------------------------------------------------------------------------------------- */
 
 /* A terminal; the program gets one end of it. */
 typedef struct {
@@ -591,10 +586,8 @@ static char *read_terminal(terminal *t)
 {
     char *text = calloc(1, 65536);
     assert_non_null(text);
-    size_t used = 0;
     assert_int_equal(close(t->theirs), 0);
-    for (ssize_t got; (got = read(t->ours, text + used, 65535 - used)) > 0;) /* fails when the other end is closed */
-        used += (size_t)got;
+    test_read_to_end(t->ours, text, 65536);
     assert_int_equal(close(t->ours), 0);
     return text;
 }
@@ -653,8 +646,8 @@ TEST(shows_progress_if_asked_to)
     outcome result = RUN("count", "--progress", "weather.csv");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.out, "2\n1\n0\n");
-    check_contains(result.err, "100 % [############################] ");
-    check_contains(result.err, "B/s\n");
+    check_tells(result.err, "100 % [############################] ");
+    check_tells(result.err, "B/s\n");
     assert_null(strchr(result.err, '\r'));
     release(&result);
     assert_prints(RUN("count", "weather.csv"), "2\n1\n0\n");
@@ -666,7 +659,7 @@ TEST(shows_progress_if_asked_to)
     assert_prints(RUN("count", "--no-progress", "--progress", "--no-progress", "weather.csv"), "2\n1\n0\n");
     write_text("header.csv", "a,b\n");
     result = RUN("count", "--progress", "header.csv");
-    check_contains(result.err, "100 % [####");
+    check_tells(result.err, "100 % [####");
     release(&result);
 }
 
@@ -675,10 +668,10 @@ TEST(gives_hints)
     circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=no-vendors/", "ROWPOOL_DEVICE=");
     outcome result = RUN_WITH(&with, "devices");
-    check_contains(result.out, "OpenCL");
+    check_tells(result.out, "OpenCL");
     const bool built_without = strstr(result.out, "built without OpenCL") != NULL;
     const char *hint = built_without ? "this rowpool was built without OpenCL" : "pocl-opencl-icd";
-    check_contains(result.out, hint);
+    check_tells(result.out, hint);
     release(&result);
     result = RUN_WITH(&DEFAULT_DEVICE, "devices");
     const bool has_device = strstr(result.out, "0:0") != NULL;
@@ -702,7 +695,7 @@ TEST(gives_hints)
     assert_int_equal(unlink("asked"), 0);
 }
 
-/* ---- Interruption ------------------------------------------------------------------------------------------------ */
+/* ---- Interruption ----------------------------------------------------------------------------------------------- */
 
 enum { RANGES = TEST_SANITIZED ? 2000 : 20000 };
 
@@ -756,8 +749,7 @@ static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal
     *messages = read_until(ends[0], twice ? "once more" : NULL);
     if (twice)
         assert_int_equal(kill(child, signal_number), 0);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_int_equal(close(ends[0]), 0);
     assert_int_equal(close(out), 0);
     assert_no_output("out.npy");
@@ -772,7 +764,7 @@ TEST(cancels_when_interrupted)
     const int status = interrupt_map(ranges, "100000", SIGINT, false, &messages);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
-    check_contains(messages, "rowpool: interrupted: ");
+    check_tells(messages, "rowpool: interrupted: ");
     assert_null(strstr(messages, "100 %"));
     free(messages);
     free(ranges);
@@ -836,7 +828,7 @@ static void interrupt_first_process(const char *ranges, int signal_number, bool 
         if (twice)
             assert_int_equal(kill(first, signal_number), 0);
     }
-    assert_int_equal(waitpid(outside, &status, 0), outside);
+    status = test_wait(outside);
     assert_true(close(ends[0]) == 0 && close(ids[0]) == 0);
     assert_true(WIFEXITED(status));
     if (!there && WEXITSTATUS(status) == 77)
@@ -865,12 +857,12 @@ TEST(shows_progress_of_long_maps_on_terminals_only)
     pid_t child = start_program(arguments, &with, out, t.theirs);
     char *shown = read_until(t.ours, "%");
     assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)test_wait(child);
     assert_int_equal(kill(elsewhere, SIGKILL), 0);
-    assert_int_equal(waitpid(elsewhere, NULL, 0), elsewhere);
+    (void)test_wait(elsewhere);
     assert_int_equal(close(t.ours), 0);
     assert_int_equal(close(t.theirs), 0);
-    check_contains(shown, "\r  ");
+    check_tells(shown, "\r  ");
     free(shown);
     shown = test_read_all(err);
     assert_string_equal(shown, "");

@@ -18,7 +18,7 @@ static char *data;
 static int named;
 static char **names;
 
-/* ---- Marks ------------------------------------------------------------------------------------------------------- */
+/* ---- Marks ------------------------------------------------------------------------------------------------------ */
 
 /* Writes the elements on both sides of each boundary; the rest of the array is never written. */
 static void set_marks(rowpool_dtype dtype, uint64_t value)
@@ -43,7 +43,7 @@ static size_t count_wrong(rowpool_dtype dtype, uint32_t *counts, size_t rows)
     return wrong;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
 /* A process's peak resident memory: anonymous, shared, and files, including the drivers'. Memory that workers share
  * with the parent is counted twice, so the figure can only be too large. */

@@ -17,7 +17,7 @@
 #include "input.h"
 #include "number.h"
 
-/* ---- Reading bytes as a format ----------------------------------------------------------------------------------- */
+/* ---- Reading bytes as a format ---------------------------------------------------------------------------------- */
 
 /* Option letters and their values; the format comes first. */
 typedef struct {
@@ -71,12 +71,7 @@ static rowpool_status read_stream_as(input *in, const void *bytes, size_t size, 
     return read_descriptor_as(in, ends[0], options, error);
 }
 
-/* ---- Describing the result --------------------------------------------------------------------------------------- */
-
-static size_t row_begin(const rowpool_rows *rows, size_t row)
-{
-    return rows->offsets != NULL ? (size_t)rows->offsets[row] : row * rows->width;
-}
+/* ---- Describing the result -------------------------------------------------------------------------------------- */
 
 static size_t describe_element(char *text, const rowpool_rows *rows, size_t i)
 {
@@ -113,7 +108,7 @@ static char *describe(const input *in)
             used += (size_t)sprintf(text + used, " %s:", label);
             label = next_text(label);
         }
-        for (size_t i = row_begin(&rows, row); i < row_begin(&rows, row + 1) && used < 3000; i++) {
+        for (size_t i = test_row_begin(&rows, row); i < test_row_begin(&rows, row + 1) && used < 3000; i++) {
             text[used++] = ' ';
             used += describe_element(text + used, &rows, i);
         }
@@ -163,7 +158,7 @@ static void check_refused(const char *format, const char *bytes, size_t size, co
     for (size_t case_ = 0; case_ < COUNT_OF(cases); case_++) \
     check_refused(format, (cases)[case_].text, strlen((cases)[case_].text), &(cases)[case_], __LINE__)
 
-/* ---- Text -------------------------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------------------------- */
 
 TEST(reads_numbers)
 {
@@ -345,7 +340,7 @@ TEST(reads_the_type_that_is_asked_for)
     CHECK_ALL(cases, "csv");
 }
 
-/* ---- Ambiguous text ---------------------------------------------------------------------------------------------- */
+/* ---- Ambiguous text --------------------------------------------------------------------------------------------- */
 
 /* A first column holds labels if no cell in any row is a number or could be meant as one. */
 TEST(takes_labels_where_no_cell_is_a_number)
@@ -1227,7 +1222,7 @@ TEST(reads_every_half)
     }
 }
 
-/* ---- Archives ---------------------------------------------------------------------------------------------------- */
+/* ---- Archives --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     unsigned char bytes[8192];
@@ -1458,7 +1453,7 @@ TEST(verifies_the_checksum_of_a_member)
     check_npz(&file, NULL, "the array cannot be read: CRC error");
 }
 
-/* ---- Raw files --------------------------------------------------------------------------------------------------- */
+/* ---- Raw files -------------------------------------------------------------------------------------------------- */
 
 static void check_raw(size_t size, const char *type, const char *shape, const char *expected)
 {
@@ -1490,7 +1485,7 @@ TEST(reads_raw_files_of_exactly_that_size)
     check_raw(12, "int16", "18446744073709551615:1", "the shape is too large: its bytes are beyond 64 bits");
 }
 
-/* ---- Compressed files -------------------------------------------------------------------------------------------- */
+/* ---- Compressed files ------------------------------------------------------------------------------------------- */
 
 /* A gzip file with one member. */
 static void append_gzip(file_bytes *file, const void *bytes, size_t size)
@@ -1644,7 +1639,7 @@ TEST(notes_that_other_arrays_follow)
                 "int32 2x3 <the first array is read; another one follows it in the file> | 0 1 2 | 3 4 5");
 }
 
-/* ---- Random input ------------------------------------------------------------------------------------------------ */
+/* ---- Random input ----------------------------------------------------------------------------------------------- */
 
 /* Whatever was accepted is consistent. */
 static void check_sound(const input *in)

@@ -24,7 +24,7 @@ enum { ROWS = 150000, WIDTH = 7 };
 
 static const char *helper; /* as ROWPOOL_HELPER names it */
 
-/* ---- Pools, data and expected results ---------------------------------------------------------------------------- */
+/* ---- Pools, data and expected results --------------------------------------------------------------------------- */
 
 static rowpool *open_with(const char *device, size_t chunk_bytes, rowpool_isolate isolate)
 {
@@ -93,7 +93,7 @@ static uint64_t failures_of(rowpool *pool)
     return devices[0].failures;
 }
 
-/* ---- Memory of every kind ---------------------------------------------------------------------------------------- */
+/* ---- Memory of every kind --------------------------------------------------------------------------------------- */
 
 TEST(the_device_describes_itself)
 {
@@ -214,7 +214,7 @@ TEST(many_ranges_and_a_user_function)
     free(data);
 }
 
-/* ---- Failed builds and missing source ---------------------------------------------------------------------------- */
+/* ---- Failed builds and missing source --------------------------------------------------------------------------- */
 
 TEST(a_failed_build_is_reported)
 {
@@ -259,7 +259,7 @@ TEST(a_function_without_text_is_refused)
     rowpool_close(pool);
 }
 
-/* ---- Helpers that die -------------------------------------------------------------------------------------------- */
+/* ---- Helpers that die ------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;
@@ -663,7 +663,7 @@ TEST(a_helper_dies_with_its_application)
     assert_int_equal(read(ends[0], &pid, sizeof pid), sizeof pid);
     close(ends[0]);
     assert_true(pid > 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)test_wait(child);
     while (is_running(pid))
         usleep(10000);
 }
@@ -681,8 +681,7 @@ TEST(a_forked_child_leaves_the_helper_alone)
         rowpool_close(pool);
         _exit(refused ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     const int32_t data[2] = {4, 0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 2};
@@ -692,7 +691,7 @@ TEST(a_forked_child_leaves_the_helper_alone)
     assert_false(test_has_child());
 }
 
-/* ---- Programs that are not the helper ---------------------------------------------------------------------------- */
+/* ---- Programs that are not the helper --------------------------------------------------------------------------- */
 
 static void check_program(const char *path, rowpool_status status, const char *text)
 {
@@ -815,8 +814,8 @@ TEST(a_helper_may_find_no_device)
 /* Started by hand, the helper says what it is. */
 TEST(the_helper_started_by_hand_explains_itself)
 {
-    int ends[2], status;
-    char text[256] = "";
+    int ends[2];
+    char text[256];
     assert_int_equal(pipe(ends), 0);
     fflush(NULL);
     pid_t child = fork();
@@ -828,14 +827,14 @@ TEST(the_helper_started_by_hand_explains_itself)
         _exit(127);
     }
     close(ends[1]);
-    assert_true(read(ends[0], text, sizeof text - 1) > 0);
+    test_read_to_end(ends[0], text, sizeof text);
     close(ends[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
     assert_non_null(strstr(text, "is started by librowpool"));
 }
 
-/* ---- OpenCL always in helper processes --------------------------------------------------------------------------- */
+/* ---- OpenCL always in helper processes -------------------------------------------------------------------------- */
 
 static size_t helpers_of(rowpool *pool)
 {

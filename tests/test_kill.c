@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "device/workers/workers.h"
 #include "sched/pool.h"
@@ -17,7 +16,7 @@ enum { ROWS = 300000, WIDTH = 20, PARTS = 3, WORKERS = 3, WAYS = 5 };
 static const int32_t *data;
 static uint32_t *counts, *expected;
 
-/* ---- Kills ------------------------------------------------------------------------------------------------------- */
+/* ---- Kills ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     rowpool *pool;
@@ -27,12 +26,6 @@ typedef struct {
     atomic_bool stop;
     pid_t last[4 * WORKERS]; /* one that is already dead does not count */
 } killer;
-
-static void sleep_us(uint64_t us)
-{
-    struct timespec time = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
-    nanosleep(&time, NULL);
-}
 
 static bool is_dead(const killer *plan, pid_t pid)
 {
@@ -66,14 +59,14 @@ static void *kill_now_and_then(void *argument)
 {
     killer *plan = argument;
     while (!atomic_load(&plan->stop)) {
-        sleep_us(test_below(&plan->random, 3000));
+        test_sleep_us(test_below(&plan->random, 3000));
         if (atomic_fetch_sub(&plan->allowed, 1) > 0)
             kill_some(plan);
     }
     return NULL;
 }
 
-/* ---- Ways to map ------------------------------------------------------------------------------------------------- */
+/* ---- Ways to map ------------------------------------------------------------------------------------------------ */
 
 static rowpool_rows rows_of(size_t first, size_t count)
 {
@@ -224,7 +217,7 @@ static void map_while_killing(void)
         assert_in_range(test_count_mappings(), 0, mappings + 8); /* the C library's arenas and stacks vary */
 }
 
-/* ---- Private and shared memory ----------------------------------------------------------------------------------- */
+/* ---- Private and shared memory ---------------------------------------------------------------------------------- */
 
 static void fill(int32_t *fresh)
 {

@@ -75,7 +75,7 @@ static void check(const rowpool_rows *rows)
     munmap(counts, bytes);
 }
 
-/* ---- Chunks ------------------------------------------------------------------------------------------------------ */
+/* ---- Chunks ----------------------------------------------------------------------------------------------------- */
 
 /* Only the largest buffer splits the rows: it holds a whole number of rows, or that and a fraction. */
 TEST(rows_that_fill_the_largest_buffer)
@@ -118,7 +118,7 @@ TEST(ragged_rows_that_meet_at_the_largest_buffer)
     }
 }
 
-/* ---- Results ----------------------------------------------------------------------------------------------------- */
+/* ---- Results ---------------------------------------------------------------------------------------------------- */
 
 /* Enough ranges that the results of a few rows fill the largest buffer. */
 TEST(results_as_large_as_the_largest_buffer)

@@ -13,23 +13,11 @@
 #include "pools.h"
 #include "support.h"
 
-/* ---- References: one row at a time, from the elements' bits -------------------------------------------------------
- */
-
-static size_t row_begin(const rowpool_rows *rows, size_t i)
-{
-    size_t stride = rows->stride != 0 ? rows->stride : rows->width;
-    return rows->offsets != NULL ? (size_t)rows->offsets[i] : i * stride;
-}
-
-static size_t row_width(const rowpool_rows *rows, size_t i)
-{
-    return rows->offsets != NULL ? (size_t)(rows->offsets[i + 1] - rows->offsets[i]) : rows->width;
-}
+/* ---- References: one row at a time, from the elements' bits ----------------------------------------------------- */
 
 static uint64_t element_of(const rowpool_rows *rows, size_t row, size_t i)
 {
-    return test_load(rows->dtype, rows->data, row_begin(rows, row) + i);
+    return test_load(rows->dtype, rows->data, test_row_begin(rows, row) + i);
 }
 
 static double value_of(const rowpool_rows *rows, size_t row, size_t i)
@@ -40,7 +28,7 @@ static double value_of(const rowpool_rows *rows, size_t row, size_t i)
 static uint32_t expect_longest_run(const rowpool_rows *rows, size_t row, const rowpool_range *range)
 {
     uint32_t longest = 0, run = 0;
-    for (size_t i = 0; i < row_width(rows, row); i++) {
+    for (size_t i = 0; i < test_row_width(rows, row); i++) {
         if (test_within(rows->dtype, element_of(rows, row, i), range))
             run++;
         else
@@ -55,7 +43,7 @@ static uint32_t expect_entries(const rowpool_rows *rows, size_t row, const rowpo
 {
     uint32_t entered = 0;
     bool inside = false;
-    for (size_t i = 0; i < row_width(rows, row); i++) {
+    for (size_t i = 0; i < test_row_width(rows, row); i++) {
         bool now = test_within(rows->dtype, element_of(rows, row, i), range);
         entered += now && !inside;
         inside = now;
@@ -70,14 +58,13 @@ typedef struct {
 
 static ends_result expect_ends(const rowpool_rows *rows, size_t row)
 {
-    size_t width = row_width(rows, row);
+    size_t width = test_row_width(rows, row);
     if (width == 0)
         return (ends_result){-1, -1, 0, 0};
     return (ends_result){0, (int64_t)width - 1, element_of(rows, row, 0), element_of(rows, row, width - 1)};
 }
 
-/* ---- Calls --------------------------------------------------------------------------------------------------------
- */
+/* ---- Calls ------------------------------------------------------------------------------------------------------ */
 
 /* A synchronous map, or a job that is waited for. */
 static rowpool_status map(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error)
@@ -103,17 +90,7 @@ static rowpool_call call_of(const rowpool_function *function, const rowpool_rows
                           .allow_host = true};
 }
 
-static void *allocate(size_t bytes)
-{
-    void *memory = malloc(bytes + 1);
-    if (memory == NULL)
-        abort();
-    memset(memory, 0xa5, bytes + 1);
-    return memory;
-}
-
-/* ---- The same everywhere ------------------------------------------------------------------------------------------
- */
+/* ---- The same results everywhere -------------------------------------------------------------------------------- */
 
 enum { RANGES = 3 };
 
@@ -126,7 +103,7 @@ static void check_ranged(const test_pool *target, test_random *random, const row
     for (size_t k = 0; k < n; k++)
         ranges[k] = test_range_for(random, rows);
     size_t bytes = rows->count * n * sizeof(uint32_t);
-    uint32_t *results = allocate(bytes);
+    uint32_t *results = test_allocate(bytes);
     rowpool_call call = call_of(function, rows, results, bytes);
     rowpool_error error;
     call.ranges = ranges;
@@ -137,8 +114,8 @@ static void check_ranged(const test_pool *target, test_random *random, const row
             uint32_t expected = expect(rows, row, &ranges[k]);
             if (results[row * n + k] != expected)
                 fail_msg("%s: %s of %s: row %zu of %zu, %zu elements: %u, not %u", target->what, function->name,
-                         rowpool_dtype_name(rows->dtype), row, rows->count, row_width(rows, row), results[row * n + k],
-                         expected);
+                         rowpool_dtype_name(rows->dtype), row, rows->count, test_row_width(rows, row),
+                         results[row * n + k], expected);
         }
     free(results);
 }
@@ -158,7 +135,7 @@ static ends_result read_ends(const char *results, size_t row, rowpool_dtype dtyp
 static void check_ends(const test_pool *target, const rowpool_rows *rows, bool async)
 {
     size_t each = ends.compiled[rows->dtype]->result_size, bytes = rows->count * each;
-    char *results = allocate(bytes);
+    char *results = test_allocate(bytes);
     rowpool_call call = call_of(&ends, rows, results, bytes);
     rowpool_error error;
     assert_ok(map(target->pool, &call, async, &error), error);
@@ -166,7 +143,7 @@ static void check_ends(const test_pool *target, const rowpool_rows *rows, bool a
         ends_result expected = expect_ends(rows, row), found = read_ends(results, row, rows->dtype, each);
         if (memcmp(&expected, &found, sizeof expected) != 0)
             fail_msg("%s: ends of %s: row %zu of %zu, %zu elements: %lld and %lld", target->what,
-                     rowpool_dtype_name(rows->dtype), row, rows->count, row_width(rows, row),
+                     rowpool_dtype_name(rows->dtype), row, rows->count, test_row_width(rows, row),
                      (long long)found.first_index, (long long)found.last_index);
     }
     free(results);
@@ -200,8 +177,7 @@ TEST(user_functions_give_the_same_results_everywhere)
     assert_true(turn > 0);
 }
 
-/* ---- Several inputs ------------------------------------------------------------------------------------------------
- */
+/* ---- Several inputs --------------------------------------------------------------------------------------------- */
 
 TEST(rows_of_two_inputs_are_zipped)
 {
@@ -220,11 +196,13 @@ TEST(rows_of_two_inputs_are_zipped)
             rowpool_rows inputs[] = {first.rows, second.rows};
             /* Small whole numbers: products and sums are exact. */
             for (size_t row = 0; row < COUNT; row++) {
-                for (size_t i = 0; i < row_width(&inputs[0], row); i++)
-                    test_store(first.rows.dtype, (void *)(uintptr_t)first.rows.data, row_begin(&inputs[0], row) + i,
+                for (size_t i = 0; i < test_row_width(&inputs[0], row); i++)
+                    test_store(first.rows.dtype, (void *)(uintptr_t)first.rows.data,
+                               test_row_begin(&inputs[0], row) + i,
                                test_small(first.rows.dtype, (unsigned)test_below(&random, 100)));
-                for (size_t i = 0; i < row_width(&inputs[1], row); i++)
-                    test_store(ROWPOOL_FLOAT64, (void *)(uintptr_t)second.rows.data, row_begin(&inputs[1], row) + i,
+                for (size_t i = 0; i < test_row_width(&inputs[1], row); i++)
+                    test_store(ROWPOOL_FLOAT64, (void *)(uintptr_t)second.rows.data,
+                               test_row_begin(&inputs[1], row) + i,
                                test_small(ROWPOOL_FLOAT64, (unsigned)test_below(&random, 100)));
             }
             double results[COUNT];
@@ -234,7 +212,7 @@ TEST(rows_of_two_inputs_are_zipped)
             assert_ok(map(target->pool, &call, turn % 2 != 0, &error), error);
             for (size_t row = 0; row < COUNT; row++) {
                 double expected = 0;
-                for (size_t i = 0; i < row_width(&inputs[0], row) && i < row_width(&inputs[1], row); i++)
+                for (size_t i = 0; i < test_row_width(&inputs[0], row) && i < test_row_width(&inputs[1], row); i++)
                     expected += value_of(&inputs[0], row, i) * value_of(&inputs[1], row, i);
                 if (results[row] != expected)
                     fail_msg("%s: row %zu: %g, not %g", target->what, row, results[row], expected);
@@ -290,15 +268,15 @@ TEST(rows_of_four_inputs_with_structs)
             for (size_t row = 0; row < COUNT; row++) {
                 uint16_t within = 0;
                 int64_t last = 0;
-                for (size_t i = 0; i < row_width(&inputs[0], row); i++) {
+                for (size_t i = 0; i < test_row_width(&inputs[0], row); i++) {
                     test_place x, lo, hi;
-                    if (i < row_width(&inputs[1], row) && i < row_width(&inputs[2], row) &&
+                    if (i < test_row_width(&inputs[1], row) && i < test_row_width(&inputs[2], row) &&
                         test_place_element((rowpool_dtype)dtype, element_of(&inputs[0], row, i), &x) &&
                         test_place_element((rowpool_dtype)dtype, element_of(&inputs[1], row, i), &lo) &&
                         test_place_element((rowpool_dtype)dtype, element_of(&inputs[2], row, i), &hi))
                         within = (uint16_t)(within + (lo <= x && x <= hi));
                 }
-                for (size_t i = 0; i < row_width(&inputs[3], row); i++)
+                for (size_t i = 0; i < test_row_width(&inputs[3], row); i++)
                     last += (int64_t)element_of(&inputs[3], row, i);
                 for (size_t k = 0; k < K; k++) {
                     const compare_result *result = &results[row * K + k];
@@ -316,8 +294,7 @@ TEST(rows_of_four_inputs_with_structs)
     assert_true(cases > 0);
 }
 
-/* ---- Streams -------------------------------------------------------------------------------------------------------
- */
+/* ---- Streams ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool_order order;
@@ -569,8 +546,7 @@ TEST(bad_streams_are_refused)
                    "pool is NULL");
 }
 
-/* ---- Text alone, C alone -------------------------------------------------------------------------------------------
- */
+/* ---- Source only, C only ---------------------------------------------------------------------------------------- */
 
 static const char last_text[] = "typedef uchar arguments_t;\n"
                                 "typedef int result_t;\n"
@@ -685,8 +661,7 @@ TEST(text_from_a_file)
     assert_null(rowpool_read_source(NULL, NULL));
 }
 
-/* ---- Where it runs -------------------------------------------------------------------------------------------------
- */
+/* ---- Where it runs ---------------------------------------------------------------------------------------------- */
 
 static void write_pid(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
@@ -724,8 +699,7 @@ TEST(a_function_runs_in_this_process_if_allowed)
         }
 }
 
-/* ---- Refused -------------------------------------------------------------------------------------------------------
- */
+/* ---- Refused calls ---------------------------------------------------------------------------------------------- */
 
 TEST(functions_that_do_not_match_are_refused)
 {

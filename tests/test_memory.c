@@ -38,11 +38,11 @@ static int in_child(int (*run)(void *), void *argument)
         _exit(run(argument));
     }
     int status = 0;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    status = test_wait(pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* ---- rowpool_alloc, rowpool_free --------------------------------------------------------------------------------- */
+/* ---- rowpool_alloc, rowpool_free -------------------------------------------------------------------------------- */
 
 TEST(memory_is_zeroed_aligned_and_writable)
 {
@@ -232,7 +232,7 @@ TEST(regions_are_found_by_address)
     rowpool_free(c);
 }
 
-/* ---- How a worker reaches memory --------------------------------------------------------------------------------- */
+/* ---- How a worker reaches memory -------------------------------------------------------------------------------- */
 
 /* A file in which every page holds its own number. */
 typedef struct {
@@ -341,7 +341,7 @@ TEST(whatever_is_not_one_file_is_copied)
     remove_file(&other);
 }
 
-/* ---- How a worker maps memory: these functions also work in this process ----------------------------------------- */
+/* ---- How a worker maps memory: these functions also work in this process ---------------------------------------- */
 
 TEST(region_views_are_kept_and_never_mistaken)
 {

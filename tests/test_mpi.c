@@ -55,7 +55,7 @@ static void check_failure(rowpool_status status, rowpool_status expected, int wh
     CHECK(strcmp(common, error.message) == 0);
 }
 
-/* ---- Rows that every rank has ------------------------------------------------------------------------------------ */
+/* ---- Rows that every rank has ----------------------------------------------------------------------------------- */
 
 /* Counts every rank's share of the rows; compares what the last rank gathers with what a single process finds. */
 static void check_counts(const test_array *array, const rowpool_range *ranges, size_t n)
@@ -132,7 +132,7 @@ static void ragged_rows_are_balanced_by_elements(void)
           ROWPOOL_EINVAL);
 }
 
-/* ---- Different rows on each rank --------------------------------------------------------------------------------- */
+/* ---- Different rows on each rank -------------------------------------------------------------------------------- */
 
 typedef struct {
     int64_t index, width;
@@ -182,7 +182,7 @@ static void argmax_counts_within_rows(void)
     CHECK(found[0] == 1 && found[1] == 2);
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+/* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
 static void errors_reach_every_rank(void)
 {
@@ -244,7 +244,7 @@ static void a_forked_child_is_refused(void)
     rowpool_process_close(child);
 }
 
-/* ---- Gathering and writing: in pieces, as ROWPOOL_MPI_PIECE_BYTES says ------------------------------------------- */
+/* ---- Gathering and writing: in pieces, as ROWPOOL_MPI_PIECE_BYTES says ------------------------------------------ */
 
 /* Rank r has 13 r bytes, so all bytes are numbered in sequence. */
 static size_t bytes_of(int r)
@@ -375,7 +375,7 @@ static void failed_writes_leave_no_file(void)
     check_folder("old", 3);
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------------- */
+/* ---- Files ------------------------------------------------------------------------------------------------------ */
 
 static void write_npy(const char *name, rowpool_dtype dtype, const size_t *shape, size_t dimensions, const void *data)
 {
@@ -539,7 +539,7 @@ static void bad_files_are_refused(void)
     check_folder(NULL, 0);
 }
 
-/* ---- Cores and devices of a node --------------------------------------------------------------------------------- */
+/* ---- Cores and devices of a node -------------------------------------------------------------------------------- */
 
 static int cpus(void)
 {
@@ -610,7 +610,7 @@ static void devices_are_divided(void)
     rowpool_mpi_close(shared);
 }
 
-/* ---- Ranks that are killed --------------------------------------------------------------------------------------- */
+/* ---- Ranks that are killed -------------------------------------------------------------------------------------- */
 
 static void die(int signal_number)
 {

@@ -25,7 +25,7 @@ static rp_mpi_mask mask_of(const char *text)
     return mask;
 }
 
-/* masks and shares: one digit for each CPU; "-": nothing is divided. */
+/* masks and shares: a digit for each CPU; "-": nothing is divided. */
 static void check(size_t n, const char *const *masks, const char *const *shares, rp_mpi_place_of_cpu *place_of)
 {
     rp_mpi_mask given[8], share;

@@ -41,7 +41,7 @@ static int end(scene *it, pid_t rank)
 {
     int status;
     char byte;
-    assert_int_equal(waitpid(rank, &status, 0), rank);
+    status = test_wait(rank);
     close(it->ended[1]);
     assert_int_equal(read(it->ended[0], &byte, 1), 0);
     close(it->ended[0]);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "program.h"
@@ -17,7 +16,7 @@
 static const char *launcher, *over_mpi;
 static const char *ranks;
 
-/* ---- Running both programs --------------------------------------------------------------------------------------- */
+/* ---- Running both programs -------------------------------------------------------------------------------------- */
 
 enum { MAX_ARGUMENTS = 64 };
 
@@ -112,7 +111,7 @@ static void check_same(const circumstances *with, const char *output, const char
 #define assert_same(...) check_same(&DEFAULTS, NULL, ARGUMENTS(__VA_ARGS__), __LINE__)
 #define assert_same_file(output, ...) check_same(&DEFAULTS, output, ARGUMENTS(__VA_ARGS__), __LINE__)
 
-/* ---- Rows -------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
 static const char *const CODES[] = {"|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"};
 
@@ -269,7 +268,7 @@ TEST(counts_more_than_4_gigabytes)
     assert_int_equal(unlink("large.bin"), 0);
 }
 
-/* ---- Reports ----------------------------------------------------------------------------------------------------- */
+/* ---- Reports ---------------------------------------------------------------------------------------------------- */
 
 /* The same object except for devices and times. */
 TEST(prints_json)
@@ -279,18 +278,18 @@ TEST(prints_json)
     outcome found = RUN_RANKS("count", "rows.npy", "--json", "--bins", "0,5,10");
     const char *results = strstr(expected.out, "\"results\"");
     assert_non_null(results);
-    check_contains(found.out, results);
+    check_tells(found.out, results);
     const size_t facts = (size_t)(strstr(expected.out, "\"seconds\"") - expected.out);
     assert_memory_equal(found.out, expected.out, facts);
     for (int rank = 0; rank < atoi(ranks) && rank < 6; rank++) {
         char text[64];
         (void)snprintf(text, sizeof text, "\"rank\": %d}", rank);
-        check_contains(found.out, text);
+        check_tells(found.out, text);
     }
     release(&expected);
     release(&found);
     found = RUN_RANKS("count", "rows.npy", "--json", "--output", "out.npy");
-    check_contains(found.out, "\"seconds\"");
+    check_tells(found.out, "\"seconds\"");
     assert_null(strstr(found.out, "\"results\""));
     release(&found);
     assert_int_equal(unlink("out.npy"), 0);
@@ -300,8 +299,8 @@ TEST(prints_json)
     size_t size;
     char *written = read_file("out.json", &size);
     written[size] = '\0';
-    check_contains(written, strstr(expected.out, "\"results\""));
-    check_contains(written, "\"rank\": 0}");
+    check_tells(written, strstr(expected.out, "\"results\""));
+    check_tells(written, "\"rank\": 0}");
     free(written);
     release(&expected);
     assert_int_equal(unlink("out.json"), 0);
@@ -312,18 +311,18 @@ TEST(reports_what_each_rank_did)
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
     outcome result = RUN_RANKS("count", "rows.npy", "--verbose", "--min", "9", "--max", "1");
     assert_int_equal(result.exit_status, 0);
-    check_contains(result.err, "rowpool-mpi: 6 rows of 2 int32, 48 bytes, mapped\n");
+    check_tells(result.err, "rowpool-mpi: 6 rows of 2 int32, 48 bytes, mapped\n");
     assert_ptr_equal(strstr(strstr(result.err, "rows of") + 1, "rows of"), NULL); /* once */
-    check_contains(result.err, "rowpool-mpi: warning: ");
+    check_tells(result.err, "rowpool-mpi: warning: ");
     for (int rank = 0; rank < atoi(ranks); rank++) {
         char text[64];
         (void)snprintf(text, sizeof text, "rowpool-mpi: rank %d, device host: ", rank);
-        check_contains(result.err, text);
+        check_tells(result.err, text);
     }
     release(&result);
     result = RUN_RANKS("count", "rows.npy", "--progress");
     assert_int_equal(result.exit_status, 0);
-    check_contains(result.err, "100 %");
+    check_tells(result.err, "100 %");
     release(&result);
 }
 
@@ -331,19 +330,19 @@ TEST(prints_help)
 {
     outcome result = RUN_RANKS("--help");
     assert_int_equal(result.exit_status, 0);
-    check_contains(result.out, "Usage: mpirun -n N rowpool-mpi COMMAND");
+    check_tells(result.out, "Usage: mpirun -n N rowpool-mpi COMMAND");
     assert_null(strstr(strstr(result.out, "Usage") + 1, "Usage")); /* once */
     release(&result);
     result = RUN_RANKS("map", "--help");
-    check_contains(result.out, "Usage: mpirun -n N rowpool-mpi map --function NAME");
+    check_tells(result.out, "Usage: mpirun -n N rowpool-mpi map --function NAME");
     assert_null(strstr(result.out, "FILE - is standard input"));
     release(&result);
     result = RUN_RANKS("--version");
-    check_contains(result.out, "rowpool-mpi ");
+    check_tells(result.out, "rowpool-mpi ");
     release(&result);
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+/* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
 /* The program prints its message once; the launcher may add any number. */
 static void check_refused(outcome result, const char *begin, const char *text, int line)
@@ -424,7 +423,7 @@ static void write_short_file(rlim_t bytes)
     if (result.exit_status == 0 || strstr(result.err, "rowpool-mpi: out.csv: ") == NULL)
         show(&result, __LINE__);
     assert_int_not_equal(result.exit_status, 0);
-    check_contains(result.err, "rowpool-mpi: out.csv: ");
+    check_tells(result.err, "rowpool-mpi: out.csv: ");
     release(&result);
     assert_no_output("out.csv");
 }
@@ -439,7 +438,7 @@ TEST(leaves_no_half_written_file)
     assert_int_equal(unlink("rows.npy"), 0);
 }
 
-/* ---- Signals ----------------------------------------------------------------------------------------------------- */
+/* ---- Signals ---------------------------------------------------------------------------------------------------- */
 
 static size_t read_process(char *text, size_t size, const char *pid, const char *what)
 {
@@ -471,11 +470,6 @@ static size_t find_ranks(pid_t *found, size_t capacity, const char *argument)
     return count;
 }
 
-static void sleep_ms(long ms)
-{
-    (void)nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
-
 /* Kills a rank, or signals the launcher, that long after all ranks have started. The file must appear complete or not
  * at all; returns whether it did not appear. */
 static bool check_killed(const char *argument, int which, int signal_number, long ms)
@@ -493,11 +487,10 @@ static bool check_killed(const char *argument, int which, int signal_number, lon
     size_t count = 0;
     while (count < (size_t)atoi(ranks)) {
         count = find_ranks(found, MAX_RANKS, argument);
-        sleep_ms(count < (size_t)atoi(ranks) ? 2 : ms);
+        test_sleep_us(count < (size_t)atoi(ranks) ? 2000 : 1000 * (uint64_t)ms);
     }
     (void)kill(which < 0 ? job : found[which], signal_number);
-    int status;
-    assert_int_equal(waitpid(job, &status, 0), job);
+    const int status = test_wait(job);
     char *messages = test_read_all(err);
     char *printed = test_read_all(out); /* MPICH's launcher reports it here */
     const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -509,7 +502,7 @@ static bool check_killed(const char *argument, int which, int signal_number, lon
     assert_int_equal(close(err), 0);
     /* The process that removes the temporary file, and ranks that are ending, may outlive the launcher briefly. */
     while (leftovers() > 0 || find_ranks(found, MAX_RANKS, argument) > 0)
-        sleep_ms(10);
+        test_sleep_us(10000);
     const bool written = exists("out.csv");
     assert_true(written || !done || which < 0);
     if (written)

@@ -11,7 +11,7 @@
 
 #include "npy.h"
 
-/* ---- Making files ------------------------------------------------------------------------------------------------ */
+/* ---- Making files ----------------------------------------------------------------------------------------------- */
 
 typedef struct {
     unsigned char bytes[8192];
@@ -86,7 +86,7 @@ static unsigned touch(const npy_array *array)
 static const int32_t SMALL[6] = {1, 2, 3, 4, 5, 6};
 #define GOOD_HEADER "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }"
 
-/* ---- Valid headers ----------------------------------------------------------------------------------------------- */
+/* ---- Valid headers ---------------------------------------------------------------------------------------------- */
 
 TEST(reads_every_form_of_header)
 {
@@ -244,7 +244,7 @@ TEST(copies_misaligned_data_only)
     }
 }
 
-/* ---- Fortran order ----------------------------------------------------------------------------------------------- */
+/* ---- Fortran order ---------------------------------------------------------------------------------------------- */
 
 /* The position of a C-order index in a Fortran-order file. */
 static size_t fortran_place(size_t index, const size_t *shape, size_t dimensions)
@@ -316,7 +316,7 @@ TEST(reads_fortran_order)
     }
 }
 
-/* ---- Invalid headers --------------------------------------------------------------------------------------------- */
+/* ---- Invalid headers -------------------------------------------------------------------------------------------- */
 
 static void assert_file_refused(const file_bytes *file, const char *text)
 {
@@ -474,7 +474,7 @@ TEST(takes_the_longest_header)
     assert_int_equal(data_offset, NPY_PREAMBLE + NPY_MAX_HEADER);
 }
 
-/* ---- Damaged files ----------------------------------------------------------------------------------------------- */
+/* ---- Damaged files ---------------------------------------------------------------------------------------------- */
 
 TEST(refuses_every_truncation)
 {
@@ -546,7 +546,7 @@ TEST(survives_random_damage)
     }
 }
 
-/* ---- Files and streams ------------------------------------------------------------------------------------------- */
+/* ---- Files and streams ------------------------------------------------------------------------------------------ */
 
 /* Opens the bytes as a stream, through a pipe. */
 static rowpool_status open_through_pipe(npy_array *array, const file_bytes *file, rowpool_error *error)
@@ -749,7 +749,7 @@ TEST(refuses_folders_and_missing_files)
     assert_int_equal(npy_open(&array, -1, NULL), ROWPOOL_ESYSTEM);
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------------------------- */
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
 TEST(writes_what_it_reads)
 {

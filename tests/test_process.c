@@ -34,19 +34,7 @@ static rowpool_process_state joined(rowpool_process *process)
     return how;
 }
 
-/* Reads all that the child wrote; returns its length. */
-static size_t read_all(const rowpool_process *process, char *text, size_t size)
-{
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(rowpool_process_pipe(process), text + length, size - 1 - length)) > 0)
-        length += (size_t)n;
-    assert_int_equal(n, 0);
-    text[length] = '\0';
-    return length;
-}
-
-/* ---- The first moments of a child -------------------------------------------------------------------------------- */
+/* ---- The first moments of a child ------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t *handled; /* shared with children */
 static bool in_its_first_moment;       /* a child sends itself a signal */
@@ -88,7 +76,7 @@ TEST(an_early_signal_finds_no_handler)
     rowpool_free((void *)(uintptr_t)handled);
 }
 
-/* ---- What children do -------------------------------------------------------------------------------------------- */
+/* ---- What children do ------------------------------------------------------------------------------------------- */
 
 static int give_status(void *argument, int pipe)
 {
@@ -192,7 +180,7 @@ TEST(a_child_that_calls_exit_runs_no_handler)
     assert_non_null((void *)(uintptr_t)exits);
     atexit(note_exit);
     rowpool_process *process = start(print_and_exit, &status, NULL);
-    read_all(process, text, sizeof text);
+    test_read_to_end(rowpool_process_pipe(process), text, sizeof text);
     assert_int_equal(joined(process).exit_code, 7);
     assert_string_equal(text, "printed");
     assert_int_equal(*exits, 0);
@@ -201,7 +189,7 @@ TEST(a_child_that_calls_exit_runs_no_handler)
     exits = NULL;
 }
 
-/* ---- Streams that are in use ------------------------------------------------------------------------------------- */
+/* ---- Streams that are in use ------------------------------------------------------------------------------------ */
 
 typedef struct {
     FILE *stream;
@@ -279,7 +267,7 @@ TEST(start_does_not_wait_for_a_thread_that_prints)
     rowpool_process_close(process);
 }
 
-/* ---- Several at once --------------------------------------------------------------------------------------------- */
+/* ---- Several at once -------------------------------------------------------------------------------------------- */
 
 static void *start_some(void *argument)
 {
@@ -309,7 +297,7 @@ TEST(a_child_inherits_no_other_pipe)
     }
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ------------------------------------------------------------------------------------------------------ */
 
 TEST(the_exit_status_is_reported)
 {
@@ -328,7 +316,7 @@ TEST(the_pipe_delivers_the_bytes)
 {
     char words[] = "five integers in a row", text[100];
     rowpool_process *process = start(write_words, words, NULL);
-    assert_int_equal(read_all(process, text, sizeof text), strlen(words));
+    assert_int_equal(test_read_to_end(rowpool_process_pipe(process), text, sizeof text), strlen(words));
     assert_string_equal(text, words);
     assert_int_equal(joined(process).exit_code, 0);
     rowpool_process_close(process);
@@ -338,7 +326,7 @@ TEST(streams_are_flushed_once)
 {
     char text[100];
     rowpool_process *process = start(print_line, NULL, NULL);
-    read_all(process, text, sizeof text);
+    test_read_to_end(rowpool_process_pipe(process), text, sizeof text);
     assert_string_equal(text, "printed, and not flushed by hand");
     assert_int_equal(joined(process).exit_code, 0);
     rowpool_process_close(process);
@@ -491,7 +479,7 @@ TEST(no_descriptor_leaks)
     assert_int_equal(after, before);
 }
 
-/* ---- The tutorial's example: two processes, started and joined in turn, each printing its id --------------------- */
+/* ---- The tutorial's example: two processes, started and joined in turn, each printing its id -------------------- */
 
 static int print_id(void *argument, int pipe)
 {
@@ -525,7 +513,7 @@ TEST(two_processes_in_turn)
     for (int id = 0; id < 2; id++) {
         rowpool_process *process = start(print_id, &id, NULL);
         joined(process);
-        read_all(process, text[id], sizeof text[id]);
+        test_read_to_end(rowpool_process_pipe(process), text[id], sizeof text[id]);
         rowpool_process_close(process);
     }
     assert_string_equal(text[0], "I'm the process with id: 0\n");

@@ -25,7 +25,7 @@
 #include "npy.h"
 #include "replace.h"
 
-/* ---- Making files ------------------------------------------------------------------------------------------------ */
+/* ---- Making files ----------------------------------------------------------------------------------------------- */
 
 static const char *descr_of(rowpool_dtype dtype)
 {
@@ -52,7 +52,7 @@ static void write_small(const char *path)
     write_npy(path, "<i4", false, "(3, 5)", SMALL, sizeof SMALL);
 }
 
-/* ---- Counting ---------------------------------------------------------------------------------------------------- */
+/* ---- Counting --------------------------------------------------------------------------------------------------- */
 
 /* Prints the bound as an argument that is exactly its value. */
 static void format_bound(char text[64], rowpool_number bound)
@@ -318,7 +318,7 @@ TEST(warns_of_an_empty_range)
     release(&result);
 }
 
-/* ---- Several ranges ---------------------------------------------------------------------------------------------- */
+/* ---- Several ranges --------------------------------------------------------------------------------------------- */
 
 enum { MAX_RANGES = 40 };
 
@@ -530,7 +530,7 @@ TEST(warns_of_each_empty_range)
     release(&result);
 }
 
-/* ---- Arrays of every shape and storage --------------------------------------------------------------------------- */
+/* ---- Arrays of every shape and storage -------------------------------------------------------------------------- */
 
 TEST(reads_every_shape)
 {
@@ -621,7 +621,7 @@ TEST(counts_rows_too_wide_for_uint32)
     assert_int_equal(unlink("wide.npy"), 0);
 }
 
-/* ---- Standard input ---------------------------------------------------------------------------------------------- */
+/* ---- Standard input --------------------------------------------------------------------------------------------- */
 
 /* Runs the program with input from a pipe, written in two parts. */
 /* Until the pipe is empty or nobody reads it. */
@@ -657,7 +657,7 @@ static outcome run_on_pipe(const char *path, const char *const *arguments)
     outcome result = run_with(&with, arguments);
     assert_int_equal(close(ends[0]), 0);
     assert_int_equal(close(file), 0);
-    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    (void)test_wait(writer);
     free(bytes);
     return result;
 }
@@ -702,7 +702,7 @@ TEST(reads_standard_input_from_its_current_position)
     free(bytes);
 }
 
-/* ---- Bad files --------------------------------------------------------------------------------------------------- */
+/* ---- Bad files -------------------------------------------------------------------------------------------------- */
 
 static void check_bad_file(const char *path, const char *message)
 {
@@ -773,7 +773,7 @@ TEST(refuses_results_larger_than_memory)
     assert_no_output("out.npy");
 }
 
-/* ---- Wrong usage ------------------------------------------------------------------------------------------------- */
+/* ---- Wrong usage ------------------------------------------------------------------------------------------------ */
 
 TEST(refuses_wrong_usage)
 {
@@ -820,7 +820,7 @@ TEST(refuses_unknown_devices)
     assert_no_output("out.npy");
 }
 
-/* ---- --head and --output ----------------------------------------------------------------------------------------- */
+/* ---- --head and --output ---------------------------------------------------------------------------------------- */
 
 TEST(prints_the_first_rows)
 {
@@ -986,7 +986,7 @@ TEST(keeps_the_owner_of_a_file)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-/* ---- Unfinished files with a name -------------------------------------------------------------------------------- */
+/* ---- Unfinished files with a name ------------------------------------------------------------------------------- */
 
 static void begin_named(replacement *file)
 {
@@ -1025,8 +1025,7 @@ TEST(removes_unfinished_files)
         (void)raise(SIGTERM);
         _exit(0);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     check_named("old");
 
@@ -1036,7 +1035,7 @@ TEST(removes_unfinished_files)
     assert_int_equal(unlink("named"), 0);
 }
 
-/* ---- Files that cannot be replaced ------------------------------------------------------------------------------- */
+/* ---- Files that cannot be replaced ------------------------------------------------------------------------------ */
 
 /* Runs the scene in a child, which exits with what it returns: 0 if all is right, TEST_SKIPPED if it may not be tried
  * here. */
@@ -1047,8 +1046,7 @@ static void check_in_child(int (*scene)(void))
     assert_true(child >= 0);
     if (child == 0)
         _exit(scene());
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == TEST_SKIPPED)
         skip_since("not permitted here");
@@ -1241,7 +1239,7 @@ TEST(refuses_impossible_outputs)
     assert_int_equal(leftovers(), 0);
 }
 
-/* ---- Mapping built-in functions ---------------------------------------------------------------------------------- */
+/* ---- Mapping built-in functions --------------------------------------------------------------------------------- */
 
 /* Expects these results of a function for a file, on every kind of worker. */
 static void check_function(const char *function, const char *path, const char *expected)
@@ -1479,10 +1477,10 @@ TEST(reports_what_it_maps)
     write_small("small.npy");
     outcome result = RUN("map", "--verbose", "--function", "fraction", "--bins", "-1,4,8.5", "small.npy");
     assert_int_equal(result.exit_status, 0);
-    check_contains(result.err, "rowpool: mapping fraction, a built-in function, to float64\n");
-    check_contains(result.err, "3 rows of 5 int32, 60 bytes, mapped");
-    check_contains(result.err, "rowpool: range 2: within 4 <= x <= 8.5 (closed: both)\n");
-    check_contains(result.err, "rowpool: device host: ");
+    check_tells(result.err, "rowpool: mapping fraction, a built-in function, to float64\n");
+    check_tells(result.err, "3 rows of 5 int32, 60 bytes, mapped");
+    check_tells(result.err, "rowpool: range 2: within 4 <= x <= 8.5 (closed: both)\n");
+    check_tells(result.err, "rowpool: device host: ");
     release(&result);
     result = RUN("map", "--function", "any", "--min", "9", "small.npy");
     assert_int_equal(result.exit_status, 0);
@@ -1577,12 +1575,7 @@ TEST(refuses_bad_arguments)
     assert_usage(run_with(&DEFAULTS, many), "at most 1024 bytes");
 }
 
-/* ---- Mapping functions that are read from a file ----------------------------------------------------------------- */
-
-static void write_text(const char *path, const char *text)
-{
-    write_file(path, text, strlen(text));
-}
+/* ---- Mapping functions that are read from a file ---------------------------------------------------------------- */
 
 /* The sum of factor * x, plus an offset; the ROW_BODY and ROW_RANGES in comments are not code. */
 static const char FOLD[] =
@@ -1661,7 +1654,7 @@ TEST(maps_text_from_a_file)
     outcome result = RUN("map", "--verbose", "--source", "body.cl", "--output-type", "float32", "--device", "cpu",
                          "small.npy");
     assert_int_equal(result.exit_status, 0);
-    check_contains(result.err, "rowpool: mapping body.cl, a free body, to float32\n");
+    check_tells(result.err, "rowpool: mapping body.cl, a free body, to float32\n");
     release(&result);
 }
 
@@ -1814,7 +1807,7 @@ TEST(refuses_source_that_is_not_text)
     assert_no_output("out.npy");
 }
 
-/* ---- Failing output ---------------------------------------------------------------------------------------------- */
+/* ---- Failing output --------------------------------------------------------------------------------------------- */
 
 TEST(notices_a_full_disk)
 {
@@ -1923,8 +1916,7 @@ static void interrupt_with(int signal_number)
     assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so the map is done */
     assert_int_equal(leftovers(), has_nameless_files() ? 0 : 1);
     assert_int_equal(kill(child, signal_number), 0);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), signal_number);
     assert_no_output("out.npy");
@@ -1948,7 +1940,7 @@ TEST(leaves_nothing_when_interrupted)
         interrupt_with(SIGKILL);
 }
 
-/* ---- Failing input ----------------------------------------------------------------------------------------------- */
+/* ---- Failing input ---------------------------------------------------------------------------------------------- */
 
 enum { CUT_ELEMENTS = 4 << 20 };
 
@@ -1971,8 +1963,7 @@ static void check_cut(const char *device, off_t left)
     assert_int_equal(write(offsets, header, size), size);
     assert_int_equal(write(offsets, values, sizeof values), sizeof values);
     assert_int_equal(close(offsets), 0);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     outcome result = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                       .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                       .out = test_read_all(out),
@@ -1996,7 +1987,7 @@ TEST(notices_that_its_input_is_cut)
     assert_int_equal(unlink("cut.npy"), 0);
 }
 
-/* ---- Reports ----------------------------------------------------------------------------------------------------- */
+/* ---- Reports ---------------------------------------------------------------------------------------------------- */
 
 TEST(prints_help)
 {
@@ -2005,15 +1996,15 @@ TEST(prints_help)
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        check_contains(result.out, commands[i]);
+        check_tells(result.out, commands[i]);
         outcome help = RUN(commands[i], "--help");
         char usage[64];
         (void)snprintf(usage, sizeof usage, "Usage: rowpool %s", commands[i]);
         assert_int_equal(help.exit_status, 0);
         assert_string_equal(help.err, "");
-        check_contains(help.out, usage);
+        check_tells(help.out, usage);
         for (size_t name = 0; i == 1 && rowpool_builtin_name(name) != NULL; name++)
-            check_contains(help.out, rowpool_builtin_name(name));
+            check_tells(help.out, rowpool_builtin_name(name));
         release(&help);
     }
     release(&result);
@@ -2036,11 +2027,11 @@ TEST(reports_what_it_did)
             show(&result, __LINE__);
         assert_int_equal(result.exit_status, 0);
         assert_string_equal(result.out, SMALL_COUNTS);
-        check_contains(result.err, "3 rows of 5 int32, 60 bytes, mapped");
-        check_contains(result.err, "counting 4 <= x < 8.5 (closed: left)");
-        check_contains(result.err, device);
-        check_contains(result.err, " 3 rows in ");
-        check_contains(result.err, "B/s");
+        check_tells(result.err, "3 rows of 5 int32, 60 bytes, mapped");
+        check_tells(result.err, "counting 4 <= x < 8.5 (closed: left)");
+        check_tells(result.err, device);
+        check_tells(result.err, " 3 rows in ");
+        check_tells(result.err, "B/s");
         release(&result);
     }
 }
@@ -2051,11 +2042,11 @@ TEST(reports_every_range)
     outcome result = RUN("count", "--verbose", "--bins", "-1,4,8.5", "small.npy");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.out, "2 2\n0 5\n3 0\n");
-    check_contains(result.err, "rowpool: range 1: counting -1 <= x < 4 (closed: left)\n"
-                               "rowpool: range 2: counting 4 <= x <= 8.5 (closed: both)\n");
+    check_tells(result.err, "rowpool: range 1: counting -1 <= x < 4 (closed: left)\n"
+                            "rowpool: range 2: counting 4 <= x <= 8.5 (closed: both)\n");
     release(&result);
     result = RUN("count", "--verbose", "--ranges", "1:2", "--closed", "neither", "small.npy");
-    check_contains(result.err, "rowpool: range 1: counting 1 < x < 2 (closed: neither)\n");
+    check_tells(result.err, "rowpool: range 1: counting 1 < x < 2 (closed: neither)\n");
     release(&result);
 }
 
@@ -2064,9 +2055,9 @@ TEST(lists_devices)
     outcome result = RUN_WITH(&DEFAULT_DEVICE, "devices");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
-    check_contains(result.out, "fork");
-    check_contains(result.out, "host");
-    check_contains(result.out, "\n*  ");
+    check_tells(result.out, "fork");
+    check_tells(result.out, "host");
+    check_tells(result.out, "\n*  ");
     release(&result);
 
     assert_int_equal(mkdir("no-vendors", 0777), 0);
@@ -2075,9 +2066,9 @@ TEST(lists_devices)
     result = RUN_WITH(&with, "devices");
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
-    check_contains(result.out, "\n*  fork");
-    check_contains(result.out, "\n   host");
-    check_contains(result.out, "host is not used: ");
+    check_tells(result.out, "\n*  fork");
+    check_tells(result.out, "\n   host");
+    check_tells(result.out, "host is not used: ");
     release(&result);
 }
 
@@ -2087,7 +2078,7 @@ TEST(lists_devices_even_when_the_wanted_one_is_missing)
     outcome result = RUN("devices", "--device", "99:0");
     assert_int_equal(result.exit_status, 1);
     assert_true(is_one_line(result.err));
-    check_contains(result.out, "fork");
+    check_tells(result.out, "fork");
     release(&result);
 }
 
@@ -2112,15 +2103,15 @@ static void check_demo(outcome result, const char *first_counts)
         show(&result, __LINE__);
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.err, "");
-    check_contains(result.out, first_counts);
-    check_contains(result.out, "SplitMix64, seed 100");
-    check_contains(result.out, "\nserial loop ");
-    check_contains(result.out, "\nsynchronous ");
-    check_contains(result.out, "\nasynchronous ");
-    check_contains(result.out, "\nprocesses ");
-    check_contains(result.out, "all counts equal the serial loop's\n");
-    check_contains(result.out, "\nprocess 0, id ");
-    check_contains(result.out, "\nprocess 1, id ");
+    check_tells(result.out, first_counts);
+    check_tells(result.out, "SplitMix64, seed 100");
+    check_tells(result.out, "\nserial loop ");
+    check_tells(result.out, "\nsynchronous ");
+    check_tells(result.out, "\nasynchronous ");
+    check_tells(result.out, "\nprocesses ");
+    check_tells(result.out, "all counts equal the serial loop's\n");
+    check_tells(result.out, "\nprocess 0, id ");
+    check_tells(result.out, "\nprocess 1, id ");
     assert_null(strstr(result.out, "WRONG"));
     release(&result);
 }
@@ -2138,7 +2129,7 @@ TEST(runs_the_demonstration)
     assert_int_equal(mkdir("still-no-vendors", 0777), 0);
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=still-no-vendors/", "ROWPOOL_DEVICE=");
     outcome result = RUN_WITH(&with, "demo");
-    check_contains(result.out, "no OpenCL device is in use");
+    check_tells(result.out, "no OpenCL device is in use");
     check_demo(result, first);
     check_demo(RUN("demo", "--rows", "0"), "counts of the first rows: []\n");
     check_demo(RUN("demo", "--width", "0", "--rows", "2"), "counts of the first rows: [0, 0]\n");

@@ -352,7 +352,7 @@ TEST(the_constructors_close_both_sides)
     assert_int_equal(f64.closed, ROWPOOL_CLOSED_BOTH);
 }
 
-/* ---- Against the reference --------------------------------------------------------------------------------------- */
+/* ---- Against the reference -------------------------------------------------------------------------------------- */
 
 static void fail_element(rowpool_dtype dtype, uint64_t bits, const rowpool_range *range, bool expected)
 {
@@ -442,7 +442,7 @@ TEST(random_elements_of_every_type)
     }
 }
 
-/* ---- The reference itself ---------------------------------------------------------------------------------------- */
+/* ---- The reference itself --------------------------------------------------------------------------------------- */
 
 static long double as_long_double(rowpool_number number)
 {
@@ -477,7 +477,7 @@ TEST(the_reference_agrees_with_long_double)
     }
 }
 
-/* ---- The caller's floating-point settings ------------------------------------------------------------------------ */
+/* ---- The caller's floating-point settings ----------------------------------------------------------------------- */
 
 enum { SAMPLE = 20000 };
 

@@ -47,7 +47,7 @@ static int run_as_nobody(const char *device)
             execl(program, program, "open", device, (char *)NULL);
         _exit(FAILED);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     return status;
 }
 

@@ -127,12 +127,11 @@ static int in_fresh_process(const char *what)
         execl("/proc/self/exe", "test_signals", what, (char *)NULL);
         _exit(126);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* ---- Checks, each in its own process ----------------------------------------------------------------------------- */
+/* ---- Checks, each in its own process ---------------------------------------------------------------------------- */
 
 static void handlers_before_open_survive(void **state)
 {
@@ -230,7 +229,7 @@ static void handlers_survive_an_unknown_driver(void **state)
     dlclose(layer);
 }
 
-/* ---- A driver that never returns --------------------------------------------------------------------------------- */
+/* ---- A driver that never returns -------------------------------------------------------------------------------- */
 
 static void end_well(int number)
 {
@@ -301,7 +300,7 @@ TEST(a_hanging_driver_blocks_no_signal)
     assert_true(unlink(icd) == 0 && unlink(pipe) == 0 && rmdir(folder) == 0);
 }
 
-/* ---- Processes --------------------------------------------------------------------------------------------------- */
+/* ---- Processes -------------------------------------------------------------------------------------------------- */
 
 static void on_child(int number)
 {
@@ -345,8 +344,7 @@ TEST(other_children_are_left_alone)
     assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0); /* it is a zombie now */
     map_something(pool, false);
     rowpool_close(pool);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_int_equal(WEXITSTATUS(status), 42);
 }
 

@@ -23,7 +23,7 @@
 /* Too many elements for the host in any case: the map waits for the kernel. */
 enum { ROWS = 150000, WIDTH = 2, REFUSED = 77 };
 
-/* ---- What is missing --------------------------------------------------------------------------------------------- */
+/* ---- What is missing -------------------------------------------------------------------------------------------- */
 
 /* This program is run in place of rowpool: it takes away what ROWPOOL_TEST_WITHOUT names, then becomes rowpool. */
 static void refuse_call(struct sock_filter *filter, size_t *n, long number, int code)
@@ -77,7 +77,7 @@ static int become_program_without(const char *what, char **argv)
     return 112;
 }
 
-/* ---- Running it -------------------------------------------------------------------------------------------------- */
+/* ---- Running it ------------------------------------------------------------------------------------------------- */
 
 static char self[4096], folder[4096], expected[ROWS * 2 + 1];
 
@@ -134,7 +134,7 @@ static void need_opencl(void)
         skip_since("rowpool is built without OpenCL");
 }
 
-/* ---- Drivers that abort ------------------------------------------------------------------------------------------ */
+/* ---- Drivers that abort ----------------------------------------------------------------------------------------- */
 
 TEST(nothing_is_missing)
 {
@@ -203,7 +203,7 @@ TEST(isolation_can_be_turned_off)
     release(&result);
 }
 
-/* ---- Drivers that hang ------------------------------------------------------------------------------------------- */
+/* ---- Drivers that hang ------------------------------------------------------------------------------------------ */
 
 /* A driver was called and does not return: one signal ends the program, and the process that called the driver too. */
 static void check_hang(const char *const *arguments)
@@ -218,7 +218,7 @@ static void check_hang(const char *const *arguments)
     assert_true(pipe >= 0);
     assert_int_equal(read(pipe, &byte, 1), 1);
     assert_int_equal(kill(child, SIGTERM), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     assert_int_equal(read(pipe, &byte, 1), 0);
     assert_true(close(pipe) == 0 && close(out) == 0 && close(err) == 0);
@@ -235,7 +235,7 @@ TEST(a_driver_that_hangs)
     check_hang(ARGUMENTS("devices"));
 }
 
-/* ---- What the system refuses ------------------------------------------------------------------------------------- */
+/* ---- What the system refuses ------------------------------------------------------------------------------------ */
 
 /* Work on the calling thread needs none of these calls. */
 TEST(a_sandbox_may_refuse_calls)
@@ -256,7 +256,7 @@ TEST(few_descriptors)
     assert_counts(ARGUMENTS("ROWPOOL_TEST_WITHOUT=files10"), "host", host);
 }
 
-/* ---- The folder -------------------------------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------------------------------- */
 
 static int enter(void **state)
 {

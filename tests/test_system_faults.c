@@ -27,7 +27,7 @@ typedef struct {
     double longest; /* seconds for one run */
 } tally;
 
-/* ---- Hangs ------------------------------------------------------------------------------------------------------- */
+/* ---- Hangs ------------------------------------------------------------------------------------------------------ */
 
 enum { HANG_S = 600 };
 static char under_way[160];
@@ -41,7 +41,7 @@ static void hangs(int number)
     _exit(2);
 }
 
-/* ---- Resources in use -------------------------------------------------------------------------------------------- */
+/* ---- Resources in use ------------------------------------------------------------------------------------------- */
 
 typedef struct {
     test_system_held memory;
@@ -78,7 +78,7 @@ static const char *left_behind(const possessions *before)
     return has_children() ? "a child process, or what is left of one, is still there" : NULL;
 }
 
-/* ---- One run ----------------------------------------------------------------------------------------------------- */
+/* ---- One run ---------------------------------------------------------------------------------------------------- */
 
 /* Whether the error reports that a resource was refused, and why. */
 static bool is_clear(const rowpool_error *error)
@@ -136,7 +136,7 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, ta
     return injected;
 }
 
-/* ---- All scenarios ----------------------------------------------------------------------------------------------- */
+/* ---- All scenarios ---------------------------------------------------------------------------------------------- */
 
 /* How many calls a run without a fault makes; 0 also if its device is missing. Its results must be right. What drivers
  * keep is allocated by then. */

@@ -12,7 +12,7 @@
 
 enum { THREADS = 8, MAX_RANGES = 3 };
 
-/* ---- Maps and expected results ----------------------------------------------------------------------------------- */
+/* ---- Maps and expected results ---------------------------------------------------------------------------------- */
 
 typedef enum { COUNT, COUNT64, SUM, WEIGH, FUNCTIONS } function_kind;
 
@@ -132,7 +132,7 @@ static bool is_right(const work *w)
                              w->call.n_ranges);
 }
 
-/* ---- Callbacks --------------------------------------------------------------------------------------------------- */
+/* ---- Callbacks -------------------------------------------------------------------------------------------------- */
 
 static int take(size_t row, size_t rows, const void *results, void *payload)
 {
@@ -156,7 +156,7 @@ static void done(rowpool_job *job, rowpool_status status, const rowpool_error *e
     sem_post(&w->called);
 }
 
-/* ---- Jobs that other threads query ------------------------------------------------------------------------------- */
+/* ---- Jobs that other threads query ------------------------------------------------------------------------------ */
 
 /* A thread's current job. Other threads hold the lock for reading while they use it. */
 typedef struct {
@@ -213,7 +213,7 @@ static bool look_around(test_random *random)
     return right;
 }
 
-/* ---- Ways to run a map ------------------------------------------------------------------------------------------- */
+/* ---- Ways to run a map ------------------------------------------------------------------------------------------ */
 
 typedef enum {
     CALL,
@@ -349,7 +349,7 @@ static bool run_map(user *u, way how)
     return right;
 }
 
-/* ---- Calls other than maps --------------------------------------------------------------------------------------- */
+/* ---- Calls other than maps -------------------------------------------------------------------------------------- */
 
 static void turn_round(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
@@ -409,7 +409,7 @@ static void *use_pool(void *argument)
     return NULL;
 }
 
-/* ---- The test ---------------------------------------------------------------------------------------------------- */
+/* ---- The test --------------------------------------------------------------------------------------------------- */
 
 static bool has_opencl_cpu(void)
 {
@@ -455,7 +455,7 @@ TEST(mixed_jobs_of_many_threads)
     assert_false(test_has_child());
 }
 
-/* ---- Launches of many widths: drivers cache kernels for them ----------------------------------------------------- */
+/* ---- Launches of many widths: drivers cache kernels for them ---------------------------------------------------- */
 
 enum { WIDE = 1000, MAX_WIDE = 1000, WIDE_MAPS = 400 };
 

@@ -131,8 +131,7 @@ TEST(a_forked_child_writes_nothing)
         rowpool_close(pool);
         _exit(right ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(trace_size(), before);
 }

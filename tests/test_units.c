@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "replace.h"
@@ -67,11 +66,11 @@ TEST(output_files_avoid_standard_descriptors)
         replace_discard(&files[0]);
         _exit(begun && apart ? 0 : 1);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     assert_int_equal(status, 0);
 }
 
-/* ---- A file that is written to in place -------------------------------------------------------------------------- */
+/* ---- A file that is written to in place ------------------------------------------------------------------------- */
 
 static size_t copied_at_once, copies_left; /* of sendfile: bytes for each call; calls before it finds the end */
 

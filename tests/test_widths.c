@@ -1,5 +1,5 @@
-/* Programs specialised for a row width, built once rows of that width have come often enough: each width and element
- * type in a pool of its own, mixed with other widths. The maps wait for the builds (ROWPOOL_BUILD_WAIT). */
+/* Programs built for the width of the rows, once rows of that width have come often enough: each width and element type
+ * in a pool of its own, and other widths beside it. Who needs one waits for it (ROWPOOL_BUILD_WAIT). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -134,7 +134,7 @@ TEST(many_widths)
     conclude();
 }
 
-/* ---- Rows whose elements all count: narrow accumulators must not overflow ---------------------------------------- */
+/* ---- Rows whose elements all count: narrow accumulators must not overflow --------------------------------------- */
 
 /* Lengths around those at which a kernel moves on to the next vector, line, byte, word, lane or slice. EMPTY_BETWEEN
  * empty rows between any two of them make most rows short. */
@@ -212,7 +212,7 @@ TEST(a_width_is_built_when_it_pays)
     rowpool_close(pool);
 }
 
-/* ---- Windows on the host's memory -------------------------------------------------------------------------------- */
+/* ---- Windows on the host's memory ------------------------------------------------------------------------------- */
 
 static size_t windows, unaligned;
 

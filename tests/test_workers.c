@@ -18,7 +18,7 @@
 
 #include "support.h"
 
-/* ---- What is shared with the workers ----------------------------------------------------------------------------- */
+/* ---- What is shared with the workers ---------------------------------------------------------------------------- */
 
 /* In memory from rowpool_alloc, allocated before any pool is opened: workers inherit it at the same address. */
 typedef struct {
@@ -39,16 +39,10 @@ static control *fresh_control(size_t i)
     return &controls[i];
 }
 
-static void pause_ms(long ms)
-{
-    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
-}
-
 static void await_begun(control *c, unsigned wanted)
 {
     while (atomic_load(&c->begun) < wanted)
-        pause_ms(5);
+        test_sleep_us(5000);
 }
 
 static double now(void)
@@ -58,7 +52,7 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* ---- Pools ------------------------------------------------------------------------------------------------------- */
+/* ---- Pools ------------------------------------------------------------------------------------------------------ */
 
 static rowpool *open_with(const char *device, size_t workers, int (*init)(void *), void *argument)
 {
@@ -77,16 +71,16 @@ static rowpool *open_pool(const char *device)
 
 static const char *const every_device[] = {"fork", "host", "auto"};
 
-/* ---- Leaks ------------------------------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------ */
 
 /* It may take a moment until a worker's death is noticed. */
 static void await_no_zombie(void)
 {
     while (test_has_zombie())
-        pause_ms(10);
+        test_sleep_us(10000);
 }
 
-/* ---- Ways to die ------------------------------------------------------------------------------------------------- */
+/* ---- Ways to die ------------------------------------------------------------------------------------------------ */
 
 typedef enum { EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, DEEDS } deed;
 
@@ -182,7 +176,7 @@ static void apply_plan(const void *argument, size_t argument_size, void *result,
     *(uint32_t *)result = 77;
 }
 
-/* ---- Maps and expected results ----------------------------------------------------------------------------------- */
+/* ---- Maps and expected results ---------------------------------------------------------------------------------- */
 
 enum { UNANSWERED = 0xeeeeeeee };
 
@@ -252,7 +246,7 @@ static void assert_answers_ok(rowpool *pool, answers *a)
     assert_int_equal(count_answers(a).right, a->rows.count);
 }
 
-/* ---- The death matrix -------------------------------------------------------------------------------------------- */
+/* ---- The death matrix ------------------------------------------------------------------------------------------- */
 
 /* The outcome of one plan on its own pool. Without assertions, since it may run in a thread. */
 typedef struct {
@@ -465,7 +459,7 @@ TEST(deaths_do_not_pile_up_in_a_pool)
     assert_false(test_has_child());
 }
 
-/* ---- Bad rows among many ----------------------------------------------------------------------------------------- */
+/* ---- Bad rows among many ---------------------------------------------------------------------------------------- */
 
 enum { MANY = 200000 };
 
@@ -600,7 +594,7 @@ TEST(a_map_with_only_bad_rows_ends)
     check_mostly_bad(1000, 100);
 }
 
-/* ---- Streams of rows that kill ----------------------------------------------------------------------------------- */
+/* ---- Streams of rows that kill ---------------------------------------------------------------------------------- */
 
 typedef struct {
     const answers *answers;
@@ -650,7 +644,7 @@ TEST(a_stream_skips_rows_that_kill)
     answers_free(&a);
 }
 
-/* ---- rowpool_apply ----------------------------------------------------------------------------------------------- */
+/* ---- rowpool_apply ---------------------------------------------------------------------------------------------- */
 
 /* The result: the process id, as far as it fits, then the argument's bytes, each changed by its position. */
 static void mix(const void *argument, size_t argument_size, void *result, size_t result_size)
@@ -758,7 +752,7 @@ static void wait_while_held(const void *argument, size_t argument_size, void *re
     (void)argument_size;
     atomic_fetch_add(&c->control->begun, 1);
     while (atomic_load(&c->control->hold))
-        pause_ms(2);
+        test_sleep_us(2000);
     memset(result, 9, result_size);
 }
 
@@ -787,7 +781,7 @@ static void notify(rowpool_job *job, rowpool_status status, const rowpool_error 
 static void await_calls(notice *n)
 {
     while (atomic_load(&n->calls) == 0)
-        pause_ms(5);
+        test_sleep_us(5000);
     assert_int_equal(atomic_load(&n->calls), 1);
 }
 
@@ -927,8 +921,7 @@ TEST(apply_refuses_wrong_arguments)
         rowpool_close(pool);
         _exit(right ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_ok(rowpool_apply(pool, mix, a, 4, b, 4, &error), error);
     rowpool_close(pool);
@@ -981,7 +974,7 @@ TEST(a_function_may_call_exit)
     fclose(file);
 }
 
-/* ---- No standard streams ----------------------------------------------------------------------------------------- */
+/* ---- No standard streams ---------------------------------------------------------------------------------------- */
 
 /* The number of this process's standard streams that were opened by the library and not by a driver. */
 static int count_low_descriptors(void)
@@ -1105,7 +1098,7 @@ TEST(standard_streams_that_are_closed_stay_so)
                 close(fd);
             _exit(use_descriptors(devices[d]));
         }
-        assert_int_equal(waitpid(child, &status, 0), child);
+        status = test_wait(child);
         close(file);
         unlink(trace);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -1113,7 +1106,7 @@ TEST(standard_streams_that_are_closed_stay_so)
     }
 }
 
-/* ---- Termination ------------------------------------------------------------------------------------------------- */
+/* ---- Termination ------------------------------------------------------------------------------------------------ */
 
 static void sleep_for_ever(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
@@ -1121,7 +1114,7 @@ static void sleep_for_ever(const rowpool_row *row, size_t index, const void *arg
     (void)row;
     atomic_fetch_add(&(*at)->begun, 1);
     while (atomic_load(&(*at)->hold))
-        pause_ms(5);
+        test_sleep_us(5000);
     *(uint32_t *)result = (uint32_t)index;
 }
 
@@ -1380,7 +1373,7 @@ TEST(terminate_at_any_moment)
     }
     test_random random = test_random_begin(3);
     for (unsigned i = 0; i < rounds / 3; i++) {
-        pause_ms((long)test_below(&random, 6));
+        test_sleep_us(1000 * test_below(&random, 6));
         assert_int_equal(rowpool_terminate(pool, NULL), ROWPOOL_OK);
     }
     size_t ok = 0, cancelled = 0;
@@ -1441,14 +1434,14 @@ TEST(terminate_without_work)
     assert_false(test_has_child());
 }
 
-/* ---- Initialisers ------------------------------------------------------------------------------------------------ */
+/* ---- Initialisers ----------------------------------------------------------------------------------------------- */
 
 static int set_up; /* set by the initialiser in each worker */
 
 static int set_up_worker(void *argument)
 {
     const plan *p = argument;
-    pause_ms(20); /* rows arrive meanwhile */
+    test_sleep_us(20000); /* rows arrive meanwhile */
     set_up++;
     atomic_fetch_add(&p->control->inits, 1);
     return 0;
@@ -1500,7 +1493,7 @@ static void check_set_up(rowpool *pool, seen *results)
 static void await_inits(control *c, unsigned n)
 {
     while (atomic_load(&c->inits) < n)
-        pause_ms(5);
+        test_sleep_us(5000);
     assert_int_equal(atomic_load(&c->inits), n);
 }
 
@@ -1515,7 +1508,7 @@ TEST(the_initialiser_runs_once_in_each_worker)
         kill(results[0].pid, SIGKILL);
         pid_t before = results[0].pid;
         while (kill(before, 0) == 0)
-            pause_ms(2); /* until it is noticed: the next map replaces workers */
+            test_sleep_us(2000); /* until it is noticed: the next map replaces workers */
         check_set_up(pool, results);
         await_inits(p.control, 3 + i);
         for (size_t k = 0; k < SEEN; k++)
@@ -1558,7 +1551,7 @@ static int sleep_in_initialiser(void *argument)
     const plan *p = argument;
     atomic_fetch_add(&p->control->begun, 1);
     while (atomic_load(&p->control->hold))
-        pause_ms(5);
+        test_sleep_us(5000);
     return 0;
 }
 
@@ -1574,14 +1567,14 @@ TEST(an_initialiser_that_never_ends)
     await_begun(p.control, 2);
     do { /* until the map has begun and was ended */
         assert_ok(rowpool_terminate(pool, &error), error);
-        pause_ms(5);
+        test_sleep_us(5000);
     } while (pthread_tryjoin_np(thread, NULL) != 0);
     assert_int_equal(s.status, ROWPOOL_ECANCELED);
     rowpool_close(pool); /* does not wait for the initialiser either */
     assert_false(test_has_child());
 }
 
-/* ---- Libraries that are loaded late ------------------------------------------------------------------------------ */
+/* ---- Libraries that are loaded late ----------------------------------------------------------------------------- */
 
 static void *symbol(void *library, const char *name)
 {
@@ -1665,13 +1658,13 @@ TEST(a_library_loaded_while_a_map_runs)
     rowpool_close(pool);
 }
 
-/* ---- Timeouts ---------------------------------------------------------------------------------------------------- */
+/* ---- Timeouts --------------------------------------------------------------------------------------------------- */
 
 static void work_slowly(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     control *const *at = arguments;
     (void)row;
-    pause_ms(30);
+    test_sleep_us(30000);
     atomic_fetch_add(&(*at)->worked, 1);
     *(uint32_t *)result = (uint32_t)index;
 }
@@ -1734,7 +1727,7 @@ TEST(a_map_ends_at_its_deadline)
     rowpool_close(pool);
 }
 
-/* ---- What a row function gets ------------------------------------------------------------------------------------ */
+/* ---- What a row function gets ----------------------------------------------------------------------------------- */
 
 typedef struct {
     double factor;

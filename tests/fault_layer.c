@@ -203,7 +203,7 @@ static CL_API_ENTRY cl_int CL_API_CALL event_info(cl_event event, cl_event_info 
     return code;
 }
 
-/* A callback to notify; if `fail`, with a negative status. */
+/* A call of an event callback; with `fail` it reports a negative status. */
 typedef struct notification {
     void(CL_CALLBACK *notify)(cl_event, cl_int, void *);
     void *data;

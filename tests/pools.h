@@ -32,7 +32,7 @@ const test_pool *test_pool_at(size_t i);
 bool test_pool_fits(const test_pool *target, size_t elements);
 bool test_pool_due(const test_pool *target, size_t elements);
 void test_pools_again(void);
-/* Prints a summary of the cases, begins anew, and fails if any was wrong or there was none. */
+/* Prints a summary of the cases and resets the counters; fails if a case was wrong or none ran. */
 void test_pools_conclude(const char *what, size_t *cases, size_t *wrong);
 
 bool test_dtype_due(rowpool_dtype dtype);

@@ -218,7 +218,7 @@ static rowpool_status map_entries(rowpool *pool, const rowpool_function *functio
     return rowpool_map(pool, &call, error);
 }
 
-/* If the function's owner allows the host it serves meanwhile; otherwise the map waits for the device. */
+/* If the call allows the host, the host serves during the build; otherwise the map waits for the device. */
 TEST(the_host_serves_only_if_allowed)
 {
     for (int allow_host = 0; allow_host < 2; allow_host++) {

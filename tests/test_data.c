@@ -376,7 +376,7 @@ TEST(small_chunks_and_streams_use_and_leave_copies)
     free(elements);
 }
 
-/* With several devices each partition is kept on at most one of them, whichever maps it. */
+/* With several devices each partition is kept on at most one of them, whichever device maps it. */
 TEST(partitions_are_kept_on_several_devices)
 {
     rowpool *pool = open_pool(first_device);

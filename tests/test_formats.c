@@ -730,7 +730,7 @@ static char *read_until(int fd, const char *text)
     return found;
 }
 
-/* Interrupts a map after it has begun, once or twice; *told is what it prints then. Returns the wait status. */
+/* Interrupts a map after it has begun, once or twice; *messages is what it prints then. Returns the wait status. */
 static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal_number, bool twice, char **messages)
 {
     char chunks[64];

@@ -938,7 +938,7 @@ TEST(reads_tables_of_other_programs)
         const char *format;
         text_case c;
     } refused[] = {
-        /* LibreOffice, with nothing that tells of the decimal comma */
+        /* LibreOffice, with no sign of the decimal comma */
         {"csv",
          {"Wert;Anteil\n1,5;2\n3,5;4\n",
           "line 2, column 1 (Wert): '1,5' is no number; --decimal , takes the comma as the decimal point, --labels 1 "

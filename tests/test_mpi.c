@@ -558,7 +558,7 @@ static void report_cpus(const void *argument, size_t argument_size, void *result
         memcpy(result, &set, result_size < sizeof set ? result_size : sizeof set);
 }
 
-/* The launcher binds nobody: all ranks have the same cores and divide them. */
+/* The launcher binds no rank: all ranks have the same cores and divide them. */
 static void cores_are_divided(void)
 {
     cpu_set_t before, after, mine, all;

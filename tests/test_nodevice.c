@@ -1,5 +1,5 @@
 /* Without any OpenCL device: run with OCL_ICD_VENDORS at an empty folder. Worker processes are then the default and no
- * program needs a change; who asks for OpenCL is told what to do. */
+ * program needs a change; a program that asks for OpenCL gets an error that says what to do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -96,8 +96,8 @@ static void write_rows(void)
     }
 }
 
-/* Counts with these variables, and without what the first of them names; the report must name the device and contain
- * `told`. */
+/* Counts with these variables, and without what the first of them names; the program's report must name the device and
+ * contain `report`. */
 static void check(const char *const *environment, const char *device, const char *report, int line)
 {
     circumstances with = DEFAULTS;

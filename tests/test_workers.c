@@ -1328,7 +1328,7 @@ TEST(terminate_again_and_again)
         if (i == 1)
             descriptors = test_count_descriptors();
     }
-    /* One leaked each time would be twice as many; how many workers have restarted varies. */
+    /* One leaked each time would be twice as many; the number of restarted workers varies. */
     assert_in_range(test_count_descriptors(), 0, descriptors + times / 2);
     rowpool_close(pool);
     assert_false(test_has_child());

@@ -111,8 +111,9 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
         if (!list->automatic || device->backend == &rp_backend_host)
             return rp_fail(error, status, "%s", why.message);
         RP_TRY(rp_choose_without(list, device, why.message, error));
-        i = SIZE_MAX; /* the list is in another order now: from its beginning */
+        i = SIZE_MAX; /* another device may be in use now: start over */
     }
+    rp_order_devices(list);
     for (size_t i = 0; i < list->count; i++) {
         rp_device *device = &list->items[i];
         if (device->backend == &rp_backend_host)
@@ -209,6 +210,7 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
         rowpool_status status = rp_choose("auto", isolate, true, &list, error);
         rp_floating_restore(&before);
         RP_TRY(status);
+        rp_order_devices(&list);
         copy_infos(&list, devices, capacity, count);
         free(list.items);
         return ROWPOOL_OK;

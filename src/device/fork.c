@@ -54,19 +54,14 @@ static rowpool_status start_fork(rp_workers *state, size_t slot, rp_worker *work
     return rp_worker_start(worker, work, &given, error);
 }
 
-static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
-{
-    (void)afresh;
-    static const rp_device device = {.backend = &rp_backend_fork,
-                                     .available = true,
-                                     .info = {.index = "fork",
-                                              .name = "worker processes",
-                                              .type = ROWPOOL_DEVICE_FORK,
-                                              .shared_memory = true,
-                                              .fp64 = true,
-                                              .largest_buffer = PTRDIFF_MAX}};
-    found(list, &device);
-}
+static const rp_device fork_device = {.backend = &rp_backend_fork,
+                                      .available = true,
+                                      .info = {.index = "fork",
+                                               .name = "worker processes",
+                                               .type = ROWPOOL_DEVICE_FORK,
+                                               .shared_memory = true,
+                                               .fp64 = true,
+                                               .largest_buffer = PTRDIFF_MAX}};
 
 /* The files of a control group are read for it. */
 static void look(rp_device *device)
@@ -97,7 +92,7 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 
 const rp_backend rp_backend_fork = {
     .name = "fork",
-    .probe = probe,
+    .single = &fork_device,
     .look = look,
     .open = open_device,
     .close = rp_workers_close,

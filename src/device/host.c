@@ -3,20 +3,15 @@
 
 #include "device/device.h"
 
-static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
-{
-    (void)afresh;
-    static const rp_device device = {.backend = &rp_backend_host,
-                                     .available = true,
-                                     .info = {.index = "host",
-                                              .name = "the calling thread",
-                                              .type = ROWPOOL_DEVICE_HOST,
-                                              .shared_memory = true,
-                                              .fp64 = true,
-                                              .units = 1,
-                                              .largest_buffer = PTRDIFF_MAX}};
-    found(list, &device);
-}
+static const rp_device host_device = {.backend = &rp_backend_host,
+                                      .available = true,
+                                      .info = {.index = "host",
+                                               .name = "the calling thread",
+                                               .type = ROWPOOL_DEVICE_HOST,
+                                               .shared_memory = true,
+                                               .fp64 = true,
+                                               .units = 1,
+                                               .largest_buffer = PTRDIFF_MAX}};
 
 static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
@@ -64,7 +59,7 @@ static const char *unsupported_reason(const rp_device *device, const rp_operatio
 
 const rp_backend rp_backend_host = {
     .name = "host",
-    .probe = probe,
+    .single = &host_device,
     .open = open_device,
     .close = close_device,
     .submit = submit,

@@ -123,15 +123,10 @@ static rowpool_status greet(rp_workers *state, size_t slot, rowpool_error *error
 
 /* ---- The vtable ------------------------------------------------------------------------------------------------- */
 
-static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
-{
-    static const rp_device device = {
-        .backend = &rp_backend_isolated,
-        .available = true,
-        .info = {.index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED}};
-    (void)afresh;
-    found(list, &device);
-}
+static const rp_device isolated_device = {
+    .backend = &rp_backend_isolated,
+    .available = true,
+    .info = {.index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED}};
 
 static void look(rp_device *device)
 {
@@ -187,7 +182,7 @@ static const char *unsupported_reason(const rp_device *device, const rp_operatio
 
 const rp_backend rp_backend_isolated = {
     .name = "isolated",
-    .probe = probe,
+    .single = &isolated_device,
     .look = look,
     .open = open_device,
     .close = rp_workers_close,

@@ -22,17 +22,25 @@ typedef struct {
     rp_work_mark *mark;
 } executor;
 
+static bool is_wanted(const rp_device *device)
+{
+    return device->info.in_use && device->info.type <= ROWPOOL_DEVICE_OTHER;
+}
+
 /* Opens the first device; where nobody named it, one that cannot be opened is passed over. */
 static rowpool_status open_first(rp_device *device, rp_device_list *list, rowpool_error *error)
 {
     const rp_backend_options options = {.helper_devices = ""};
     rowpool_status status = ROWPOOL_OK;
-    while (list->items[0].info.type <= ROWPOOL_DEVICE_OTHER) {
-        *device = list->items[0];
+    for (size_t i = 0; i < list->count; i++) {
+        if (!is_wanted(&list->items[i]))
+            continue;
+        *device = list->items[i];
         status = device->backend->open(device, &options, error);
         if (status == ROWPOOL_OK || !list->automatic)
             return status;
-        RP_TRY(rp_choose_without(list, &list->items[0], error->message, error));
+        RP_TRY(rp_choose_without(list, &list->items[i], error->message, error));
+        i = SIZE_MAX; /* another device may be in use now: start over */
     }
     return status != ROWPOOL_OK
                ? status
@@ -43,8 +51,8 @@ static rowpool_status open_first(rp_device *device, rp_device_list *list, rowpoo
 
 static void name_others(rp_hello *hello, const rp_device_list *list)
 {
-    for (size_t i = 1; i < list->used && hello->n_others < RP_HELLO_OTHERS; i++)
-        if (list->items[i].info.type <= ROWPOOL_DEVICE_OTHER)
+    for (size_t i = 0; i < list->count && hello->n_others < RP_HELLO_OTHERS; i++)
+        if (is_wanted(&list->items[i]) && strcmp(list->items[i].info.index, hello->info.index) != 0)
             strcpy(hello->others[hello->n_others++], list->items[i].info.index);
 }
 

@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "core/builtin.h"
 #include "core/range.h"
-#include "device/workers/work.h"
+#include "device/workers/message.h"
 #include "device/workers/workers.h"
 #include "support.h"
 #include "variadic.h"
@@ -32,15 +32,10 @@ static size_t page;
 
 /* ---- A device --------------------------------------------------------------------------------------------------- */
 
-static void found(void *list, const rp_device *device)
-{
-    *(rp_device *)list = *device;
-}
-
 static rowpool_status try_open(rp_device *device, size_t workers, rowpool_error *error)
 {
     const rp_backend_options options = {.workers = workers};
-    rp_backend_fork.probe(false, found, device);
+    *device = *rp_backend_fork.single;
     return rp_backend_fork.open(device, &options, error);
 }
 

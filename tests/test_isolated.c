@@ -489,10 +489,10 @@ TEST(a_helper_that_compiles_is_given_its_time)
     for (unsigned looks = 0; looks < LOOKS && now == RP_WORKERS_READY;) {
         atomic_store(&workers->marks[0].submitting, true); /* as it says itself while it builds */
         usleep(1000);
-        pthread_mutex_lock(&workers->lock);
+        rp_lock(&workers->lock);
         looks = workers->slots[0].unwanted;
         now = workers->slots[0].state;
-        pthread_mutex_unlock(&workers->lock);
+        rp_unlock(&workers->lock);
     }
     assert_int_equal(now, RP_WORKERS_READY);
     assert_int_equal(rowpool_job_poll(job, NULL), ROWPOOL_ENOTREADY);
@@ -736,7 +736,7 @@ static int be_another_helper(int argc, char **argv, const char *what)
         pause();
     const bool version = strcmp(what, "version") == 0;
     snprintf(hello.version, sizeof hello.version, "%s", version ? "0.0.1" : rowpool_version());
-    hello.work_size = sizeof(rp_work) + !version;
+    hello.message_size = sizeof(rp_task_message) + !version;
     rp_worker_answer(&self, &hello, sizeof hello);
     for (;;)
         pause();
@@ -917,9 +917,9 @@ TEST(several_devices)
 
 static rp_workers_slot_state state_of(rp_workers *workers, size_t slot)
 {
-    pthread_mutex_lock(&workers->lock);
+    rp_lock(&workers->lock);
     rp_workers_slot_state state = workers->slots[slot].state;
-    pthread_mutex_unlock(&workers->lock);
+    rp_unlock(&workers->lock);
     return state;
 }
 

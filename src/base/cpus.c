@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/lock.h"
 
 /* ---- Control groups --------------------------------------------------------------------------------------------- */
 
@@ -18,7 +19,7 @@ typedef void visit_group(const char *folder, bool unified, void *context);
 
 /* From a process's own group up to the first: what any of them is denied, the process is. A container may see its own
  * group as the first, and the others not at all. */
-static void climb(const char *hierarchy, char *path, visit_group *visit, void *context)
+static void climb_groups(const char *hierarchy, char *path, visit_group *visit, void *context)
 {
     char folder[FOLDER_LENGTH];
     if (strcmp(path, "/") == 0)
@@ -33,7 +34,7 @@ static void climb(const char *hierarchy, char *path, visit_group *visit, void *c
     }
 }
 
-static bool is_among(const char *name, const char *list)
+static bool is_in_list(const char *name, const char *list)
 {
     size_t length = strlen(name);
     for (; list != NULL; list = strchr(list, ',')) {
@@ -47,6 +48,7 @@ static bool is_among(const char *name, const char *list)
 /* Visits the groups of this process that a controller may have limited. */
 static void each_group(const char *controller, visit_group *visit, void *context)
 {
+    rp_assert_no_lock("/proc/self/cgroup is read");
     char line[PATH_LENGTH];
     FILE *file = fopen("/proc/self/cgroup", "re");
     if (file == NULL)
@@ -59,9 +61,9 @@ static void each_group(const char *controller, visit_group *visit, void *context
         *path++ = '\0';
         controllers++;
         if (controllers[0] == '\0') /* version 2: one hierarchy for all */
-            climb("", path, visit, context);
-        else if (is_among(controller, controllers))
-            climb(controller, path, visit, context);
+            climb_groups("", path, visit, context);
+        else if (is_in_list(controller, controllers))
+            climb_groups(controller, path, visit, context);
     }
     fclose(file);
 }

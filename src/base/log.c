@@ -28,7 +28,7 @@ static void print_help(void)
     fprintf(stderr, "  %-8s every category\n  %-8s this list\n", "all", "help");
 }
 
-static bool is_word(const char *name, const char *word, size_t length)
+static bool is_log_word(const char *name, const char *word, size_t length)
 {
     return strlen(name) == length && memcmp(name, word, length) == 0;
 }
@@ -37,15 +37,15 @@ static bool is_word(const char *name, const char *word, size_t length)
 static bool enable(const char *word, size_t length)
 {
     for (size_t i = 0; i < CATEGORIES; i++)
-        if (is_word(categories[i].name, word, length)) {
+        if (is_log_word(categories[i].name, word, length)) {
             enabled |= 1u << i;
             return true;
         }
-    if (is_word("all", word, length)) {
+    if (is_log_word("all", word, length)) {
         enabled |= (1u << CATEGORIES) - 1;
         return true;
     }
-    if (!is_word("help", word, length))
+    if (!is_log_word("help", word, length))
         rp_warn("%s: there is no category '%.*s'", rp_setting_name(RP_SETTING_LOG), (int)rp_min(length, 100), word);
     return false;
 }

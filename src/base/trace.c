@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "base/settings.h"
@@ -18,7 +19,7 @@
 enum { TRACKS = 512, NAME = 96, TEXT = 6 * 1024 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* everything below, once it is open */
+static rp_mutex lock = RP_MUTEX(RP_LOCK_TRACE); /* everything below, once it is open */
 static int file = -1;
 static pid_t owner;  /* a forked child has the same file, and no part in it */
 static off_t length; /* of the file, without the closing bracket */
@@ -28,7 +29,7 @@ static struct {
 } tracks[TRACKS];
 static size_t n_tracks;
 
-static void open_file(void)
+static void open_trace(void)
 {
     const char *path = rp_setting_text(RP_SETTING_TRACE);
     if (path == NULL)
@@ -44,12 +45,12 @@ static void open_file(void)
 
 bool rp_trace_on(void)
 {
-    pthread_once(&once, open_file);
+    pthread_once(&once, open_trace);
     return file >= 0 && owner == rp_self();
 }
 
 /* Writes one event behind the last, and the bracket that closes the array behind that. The lock is held. */
-static void append(const char *event)
+static void append_event(const char *event)
 {
     char text[TEXT + 16];
     int n = snprintf(text, sizeof text, "%s\n%s\n]\n", length == 0 ? "[" : ",", event);
@@ -100,7 +101,7 @@ static size_t track_number(const char *name, int64_t begin)
     snprintf(event, sizeof event,
              "{\"name\": \"thread_name\", \"ph\": \"M\", \"pid\": %ld, \"tid\": %zu, \"args\": {\"name\": \"%s\"}}",
              (long)owner, n_tracks, escaped);
-    append(event);
+    append_event(event);
     return n_tracks++;
 }
 
@@ -111,15 +112,15 @@ static void write_event(const char *track, const char *name, const char *phase, 
     char event[TEXT], about[TEXT / 2], what[2 * NAME];
     escape(name, what, sizeof what);
     escape(detail, about, sizeof about);
-    pthread_mutex_lock(&lock);
+    rp_lock(&lock);
     size_t number = track_number(track, begin);
     tracks[number].end = end;
     snprintf(event, sizeof event,
              "{\"name\": \"%s\", %s, \"ts\": " MICROSECONDS
              ", \"pid\": %ld, \"tid\": %zu, \"args\": {\"detail\": \"%s\"}}",
              what, phase, AS_MICROSECONDS(begin), (long)owner, number, about);
-    append(event);
-    pthread_mutex_unlock(&lock);
+    append_event(event);
+    rp_unlock(&lock);
 }
 
 void rp_trace_span(const char *track, const char *name, struct timespec begin, struct timespec end, const char *detail)

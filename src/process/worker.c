@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/lock.h"
 #include "base/thread.h"
 
 /* ---- exit() in a child ------------------------------------------------------------------------------------------ */
@@ -27,7 +28,7 @@ static struct {
 } life;
 
 #ifdef __GLIBC__ /* musl has neither on_exit nor what rp_thread_at_end needs */
-static void leave(int status, void *unused)
+static void leave_child(int status, void *unused)
 {
     (void)unused;
     if (life.last != NULL)
@@ -40,7 +41,7 @@ static void forestall_handlers(void *unused)
 {
     (void)unused;
     if (life.is_child)
-        on_exit(leave, NULL);
+        on_exit(leave_child, NULL);
 }
 #else
 static void forestall_handlers(void *unused)
@@ -50,7 +51,7 @@ static void forestall_handlers(void *unused)
 #endif
 
 /* Registering an exit handler in a child is not safe: another thread of the parent may have held the lock. So the thread
- * that forks registers a thread destructor; in the child it runs at the start of exit(), and registers `leave` there. */
+ * that forks registers a thread destructor; in the child it runs at the start of exit(), and registers leave_child there. */
 static void prepare_exit(void)
 {
     static _Thread_local bool prepared;
@@ -76,6 +77,7 @@ void rp_worker_reset_signals(bool ignore_keyboard)
 pid_t rp_worker_fork(void (*last)(void))
 {
     sigset_t all, before;
+    rp_assert_no_lock("a process is forked");
     prepare_exit();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -89,14 +91,8 @@ pid_t rp_worker_fork(void (*last)(void))
     return pid;
 }
 
-static void close_if_open(int descriptor)
-{
-    if (descriptor >= 0)
-        close(descriptor);
-}
-
-/* The number that a name is; -1 for another. */
-static long number_of(const char *name)
+/* -1: the name is no number. */
+static long descriptor_named(const char *name)
 {
     long number = name[0] != '\0' ? 0 : -1;
     for (; number >= 0 && *name != '\0'; name++)
@@ -114,12 +110,12 @@ static bool close_listed(unsigned first, unsigned last)
     while (folder >= 0 && (bytes = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
         for (long at = 0; at < bytes;) {
             const struct dirent64 *entry = (const void *)(entries + at);
-            const long descriptor = number_of(entry->d_name);
+            const long descriptor = descriptor_named(entry->d_name);
             if (descriptor >= (long)first && descriptor <= (long)last && descriptor != folder)
                 close((int)descriptor);
             at += entry->d_reclen;
         }
-    close_if_open(folder);
+    rp_descriptor_close(folder);
     return bytes == 0;
 }
 
@@ -138,23 +134,18 @@ static void close_between(unsigned first, unsigned last)
         close((int)descriptor);
 }
 
-/* Closes all but the standard ones, a and b. A pipe or a socket of the application's that stayed open here would never
- * tell its reader that it has ended. */
+/* Closes all but the standard ones, a and b, of which either may be -1. A pipe or a socket of the application's that stayed
+ * open here would never tell its reader that it has ended. */
 static void close_others(int a, int b)
 {
-    enum { FIRST = 3 };
-    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    if (a < 0 || b < 0)
-        low = high; /* only one of them is open */
-    unsigned next = FIRST;
-    if (low >= FIRST) {
-        close_between(next, low - 1);
-        next = low + 1;
-    }
-    if (high >= next) {
-        close_between(next, high - 1);
-        next = high + 1;
-    }
+    const unsigned kept[] = {(unsigned)a < (unsigned)b ? (unsigned)a : (unsigned)b,
+                             (unsigned)a < (unsigned)b ? (unsigned)b : (unsigned)a};
+    unsigned next = STDERR_FILENO + 1;
+    for (int i = 0; i < 2; i++)
+        if (kept[i] >= next && kept[i] <= INT_MAX) {
+            close_between(next, kept[i] - 1);
+            next = kept[i] + 1;
+        }
     close_between(next, ~0u);
 }
 
@@ -167,7 +158,7 @@ static void begin_life(pid_t parent)
     rp_worker_reset_signals(true);
 }
 
-static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
+static _Noreturn void live_as_worker(const rp_worker_self *self, rp_worker_run *run)
 {
     begin_life(self->parent);
     prctl(PR_SET_NAME, "rowpool-worker");
@@ -178,40 +169,56 @@ static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
 
 /* ---- Beginning -------------------------------------------------------------------------------------------------- */
 
-static rowpool_status refuse(rowpool_error *error, const char *what)
+/* What a worker gets from its parent. */
+typedef struct {
+    int socket[2]; /* the parent's end, the worker's */
+    int memory;    /* /proc/self/mem; -1: it cannot be opened, and is not required */
+} connection;
+
+static rowpool_status fail_to_start(int failure, const char *what, rowpool_error *error)
 {
     const char *advice = "";
-    if (errno == EAGAIN || errno == ENOMEM)
+    if (failure == EAGAIN || failure == ENOMEM)
         advice = " (ask for fewer workers, or raise the limit on processes or memory)";
-    if (errno == EMFILE || errno == ENFILE)
+    if (failure == EMFILE || failure == ENFILE)
         advice = " (ask for fewer workers, or raise the limit on open files)";
-    return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a worker process: %s: %s%s", what, strerror(errno), advice);
+    return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a worker process: %s: %s%s", what, strerror(failure), advice);
+}
+
+static rowpool_status connect_worker(connection *ends, rowpool_error *error)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->socket) != 0 || !rp_descriptors_keep(ends->socket))
+        return fail_to_start(errno, "socketpair", error);
+    ends->memory = rp_descriptor_keep(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
+    return ROWPOOL_OK;
+}
+
+/* The parent's part once the worker was started, or was not (failure, an errno). */
+static rowpool_status take_worker(rp_worker *worker, const connection *ends, pid_t pid, int failure, const char *what,
+                                  rowpool_error *error)
+{
+    *worker = (rp_worker){.pidfd = -1, .socket = -1};
+    rp_descriptor_close(ends->memory);
+    close(ends->socket[1]);
+    if (failure != 0) {
+        close(ends->socket[0]);
+        return fail_to_start(failure, what, error);
+    }
+    rp_worker_adopt(worker, pid);
+    worker->socket = ends->socket[0];
+    return ROWPOOL_OK;
 }
 
 rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error)
 {
-    int ends[2];
-    *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
-        return refuse(error, "socketpair");
-    rp_worker_self self = {.parent = getpid(), .socket = ends[1], .context = context};
-    self.memory = rp_descriptor_keep(open("/proc/self/mem", O_RDONLY | O_CLOEXEC)); /* not required */
-
-    rowpool_status status = ROWPOOL_OK;
+    connection ends;
+    RP_TRY(connect_worker(&ends, error));
+    const rp_worker_self self = {
+        .parent = getpid(), .socket = ends.socket[1], .memory = ends.memory, .context = context};
     pid_t pid = rp_worker_fork(NULL);
     if (pid == 0)
-        live(&self, run);
-    if (pid < 0)
-        status = refuse(error, "fork");
-    close_if_open(self.memory);
-    close(ends[1]);
-    if (status != ROWPOOL_OK) {
-        close(ends[0]);
-        return status;
-    }
-    rp_worker_adopt(worker, pid);
-    worker->socket = ends[0];
-    return ROWPOOL_OK;
+        live_as_worker(&self, run);
+    return take_worker(worker, &ends, pid, pid < 0 ? errno : 0, "fork", error);
 }
 
 /* Where a program finds what it needs: standard streams first, of which only the last is the application's own. */
@@ -260,27 +267,16 @@ static int out_of_the_way(int descriptor)
 rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *const words[RP_WORKER_WORDS],
                                int shared, rowpool_error *error)
 {
-    int ends[2];
-    *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
-        return refuse(error, "socketpair");
-    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
-    const int given[DESCRIPTORS] = {
-        [SOCKET] = out_of_the_way(ends[1]), [MEMORY] = out_of_the_way(memory), [SHARED] = out_of_the_way(shared)};
+    connection ends;
+    RP_TRY(connect_worker(&ends, error));
+    const int given[DESCRIPTORS] = {[SOCKET] = out_of_the_way(ends.socket[1]),
+                                    [MEMORY] = out_of_the_way(ends.memory),
+                                    [SHARED] = out_of_the_way(shared)};
     pid_t pid = 0;
     int failure = given[SOCKET] < 0 || given[SHARED] < 0 ? EMFILE : spawn(&pid, path, words, given);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
-        close_if_open(given[i]);
-    close_if_open(memory);
-    close(ends[1]);
-    if (failure != 0) {
-        close(ends[0]);
-        errno = failure;
-        return refuse(error, path);
-    }
-    rp_worker_adopt(worker, pid);
-    worker->socket = ends[0];
-    return ROWPOOL_OK;
+        rp_descriptor_close(given[i]);
+    return take_worker(worker, &ends, pid, failure, path, error);
 }
 
 bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
@@ -469,7 +465,7 @@ void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])
 
 void rp_worker_release(rp_worker *worker)
 {
-    close_if_open(worker->pidfd);
-    close_if_open(worker->socket);
+    rp_descriptor_close(worker->pidfd);
+    rp_descriptor_close(worker->socket);
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
 }

@@ -672,7 +672,7 @@ TEST(an_answer_outlives_its_worker)
 /* ---- Descriptors of the application's ---------------------------------------------------------------------------- */
 
 /* What a worker's first steps may do, and did. */
-static bool lacks_close_range, lacks_proc;
+static bool lacks_close_range;
 static atomic_size_t closed;
 
 int test_syscall_failure(long number)
@@ -682,7 +682,8 @@ int test_syscall_failure(long number)
 
 int test_open_failure(const char *path)
 {
-    return lacks_proc && strcmp(path, "/proc/self/fd") == 0 ? ENOENT : 0;
+    (void)path;
+    return 0;
 }
 
 int __real_close(int descriptor);
@@ -733,9 +734,7 @@ TEST(a_worker_closes_what_is_open)
     assert_in_range(closed_by_worker(descriptors), 0, 20);
     lacks_close_range = true;
     assert_in_range(closed_by_worker(descriptors), 3, 40);
-    lacks_proc = true;
-    assert_in_range(closed_by_worker(descriptors), 2000, 70000);
-    lacks_close_range = lacks_proc = false;
+    lacks_close_range = false;
     for (size_t i = 0; i < COUNT_OF(descriptors); i++)
         close(descriptors[i]);
     high.rlim_cur = before.rlim_cur;

@@ -69,8 +69,8 @@ bool rp_log_on(rp_log_category category)
     return (enabled >> category & 1u) != 0;
 }
 
-__attribute__((format(printf, 2, 0))) static void write_line(const char *category, const char *format,
-                                                             va_list arguments)
+__attribute__((format(printf, 2, 0))) static void write_log_line(const char *category, const char *format,
+                                                                 va_list arguments)
 {
     char line[2048];
     vsnprintf(line, sizeof line, format, arguments);
@@ -85,7 +85,7 @@ void rp_log(rp_log_category category, const char *format, ...)
     snprintf(prefix, sizeof prefix, "%s: ", categories[category].name);
     va_list arguments;
     va_start(arguments, format);
-    write_line(prefix, format, arguments);
+    write_log_line(prefix, format, arguments);
     va_end(arguments);
 }
 
@@ -93,6 +93,6 @@ void rp_warn(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    write_line("", format, arguments);
+    write_log_line("", format, arguments);
     va_end(arguments);
 }

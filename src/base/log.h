@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 /* Every category: X(NAME, name, what it tells). */
-#define RP_LOG_CATEGORIES(X)                                       \
-    X(DEVICE, device, "devices found, chosen, skipped, put aside") \
-    X(BUILD, build, "programs built for a device")                 \
-    X(RUN, run, "each map: where it ran, in how many chunks")      \
+#define RP_LOG_CATEGORIES(X)                                  \
+    X(DEVICE, device, "devices found, chosen, excluded")      \
+    X(BUILD, build, "programs built for a device")            \
+    X(RUN, run, "each map: where it ran, in how many chunks") \
     X(WORKER, worker, "worker processes started, ended, lost")
 
 typedef enum {

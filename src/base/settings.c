@@ -16,8 +16,7 @@ static const struct {
          "auto, cpu, gpu, accelerator, all, isolated, fork, host, P:D, or a comma-separated list of these"},
     [RP_SETTING_WORKERS] = {"ROWPOOL_WORKERS", "workers",
                             "worker processes; by default the CPUs that affinity and cgroup allow"},
-    [RP_SETTING_CHUNK_BYTES] = {"ROWPOOL_CHUNK_BYTES", "chunk_bytes",
-                                "the most bytes of data that a device gets at once"},
+    [RP_SETTING_CHUNK_BYTES] = {"ROWPOOL_CHUNK_BYTES", "chunk_bytes", "max bytes of data that a device gets at once"},
     [RP_SETTING_STRICT] = {"ROWPOOL_STRICT", "strict", "anything: a device that fails ends the map with its error"},
     [RP_SETTING_ISOLATE] =
         {"ROWPOOL_ISOLATE", "isolate",
@@ -79,7 +78,7 @@ const char *rp_setting_meaning(rp_setting setting)
 }
 
 /* The text up to `stop` as a whole number in [1, max]. */
-static bool read_size(const char *text, const char *stop, size_t max, size_t *value)
+static bool read_whole_number(const char *text, const char *stop, size_t max, size_t *value)
 {
     char *end = NULL;
     errno = 0;
@@ -93,7 +92,7 @@ static bool read_size(const char *text, const char *stop, size_t max, size_t *va
 rowpool_status rp_setting_size(rp_setting setting, size_t max, size_t *value, rowpool_error *error)
 {
     const char *text = rp_setting_text(setting);
-    if (text == NULL || read_size(text, text + strlen(text), max, value))
+    if (text == NULL || read_whole_number(text, text + strlen(text), max, value))
         return ROWPOOL_OK;
     return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be a whole number from 1 to %zu",
                    rp_setting_name(setting), text, max);
@@ -108,7 +107,7 @@ static bool read_test_word(const char *word, size_t length, rp_test_setting *tes
     if (length == 10 && memcmp(word, "build-wait", 10) == 0)
         return test->build_wait = true;
     return length > before && memcmp(word, piece, before) == 0 &&
-           read_size(word + before, word + length, INT_MAX, &test->mpi_piece_bytes);
+           read_whole_number(word + before, word + length, INT_MAX, &test->mpi_piece_bytes);
 }
 
 rowpool_status rp_setting_test(rp_test_setting *test, rowpool_error *error)

@@ -203,7 +203,7 @@ static const rp_device *better_twin(const rp_device_list *list, const word *want
     return NULL;
 }
 
-static rp_device *find_device(rp_device_list *list, const char *index)
+static rp_device *device_named(rp_device_list *list, const char *index)
 {
     for (size_t i = 0; i < list->count; i++)
         if (strcmp(list->items[i].info.index, index) == 0)
@@ -229,9 +229,9 @@ static rowpool_status no_such_device(rp_device_list *list, const word *wanted, r
     char all[512];
     const rp_device *excluded = NULL;
     if (list->isolate)
-        excluded = find_device(list, "isolated"); /* all of OpenCL */
+        excluded = device_named(list, "isolated"); /* all of OpenCL */
     else if (wanted->kind == INDEX || wanted->kind == ISOLATED)
-        excluded = find_device(list, wanted->text);
+        excluded = device_named(list, wanted->text);
     if (excluded != NULL)
         return rp_fail(error, ROWPOOL_ENODEVICE, "device %s (%s) cannot be used: %s", wanted->text, excluded->info.name,
                        excluded->info.reason);
@@ -250,9 +250,9 @@ static rowpool_status no_such_device(rp_device_list *list, const word *wanted, r
 /* The default devices: all of OpenCL; where there is none, worker processes; where there are none, the calling thread. */
 static void use_fallback(rp_device_list *list)
 {
-    rp_device *processes = find_device(list, "fork");
+    rp_device *processes = device_named(list, "fork");
     if (!processes->available)
-        decide(find_device(list, "host"), true, "chosen: neither OpenCL nor processes can be used");
+        decide(device_named(list, "host"), true, "chosen: neither OpenCL nor processes can be used");
     else if (rp_environment_is_trusted())
         decide(processes, true, "chosen: there is no OpenCL device that can be used");
     else

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -100,14 +99,15 @@ static long descriptor_named(const char *name)
     return number;
 }
 
-/* Closes those of first ... last that /proc lists, by the system call that readdir makes, which takes memory. False:
- * there is no such list. */
-static bool close_listed(unsigned first, unsigned last)
+/* Closes descriptors `first` to `last`. A kernel before 5.9 has no call for that: then those that /proc lists, read by the
+ * system call, since readdir takes memory. Without /proc they stay open. */
+static void close_between(unsigned first, unsigned last)
 {
     _Alignas(struct dirent64) char entries[4096];
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+        return;
     int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    long bytes = -1;
-    while (folder >= 0 && (bytes = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+    for (long bytes; folder >= 0 && (bytes = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;)
         for (long at = 0; at < bytes;) {
             const struct dirent64 *entry = (const void *)(entries + at);
             const long descriptor = descriptor_named(entry->d_name);
@@ -116,22 +116,6 @@ static bool close_listed(unsigned first, unsigned last)
             at += entry->d_reclen;
         }
     rp_descriptor_close(folder);
-    return bytes == 0;
-}
-
-/* Closes first ... last, both included. Where the kernel has no call for that (before 5.9) and no /proc, it counts, but
- * not to limits in the millions: descriptors beyond stay open. */
-static void close_between(unsigned first, unsigned last)
-{
-    enum { MOST_COUNTED = 65536 };
-    struct rlimit limit;
-    if (first > last || syscall(SYS_close_range, first, last, 0) == 0 || close_listed(first, last))
-        return;
-    unsigned most = last < MOST_COUNTED ? last : MOST_COUNTED;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < most)
-        most = (unsigned)limit.rlim_cur;
-    for (unsigned descriptor = first; descriptor <= most; descriptor++)
-        close((int)descriptor);
 }
 
 /* Closes all but the standard ones, a and b, of which either may be -1. A pipe or a socket of the application's that stayed
@@ -412,7 +396,7 @@ static int wait_once(idtype_t type, int id, siginfo_t *info, int options)
  * have waited for it, its pid may be another's by now. */
 static int wait_for(const rp_worker *worker, siginfo_t *info, int options)
 {
-    enum { BY_PIDFD = 3 }; /* P_PIDFD, which older headers lack, and kernels before 5.4 */
+    enum { BY_PIDFD = 3 }; /* P_PIDFD: unknown to older headers, and to kernels before 5.4 */
     int failure = worker->pidfd >= 0 ? wait_once((idtype_t)BY_PIDFD, worker->pidfd, info, options) : EINVAL;
     return failure == EINVAL ? wait_once(P_PID, worker->pid, info, options) : failure;
 }

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
-#include "base/log.h"
+#include "base/lock.h"
 #include "base/self.h"
 #include "base/thread.h"
 #include "process/memory.h"
@@ -51,47 +51,7 @@ static void flush_both(void)
 
 /* Held while there is the writing end of a pipe here: a child that was forked then would have it as well, and the pipe
  * would not end before that child does. The application's forks wait too. */
-static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool is_starting;
-
-static void wait_for_others(void)
-{
-    if (!is_starting)
-        pthread_mutex_lock(&starting);
-}
-
-static void let_others_go_on(void)
-{
-    if (!is_starting)
-        pthread_mutex_unlock(&starting);
-}
-
-/* The child's one thread is the copy of the one that forked, and that held it in either case. */
-static void go_on_in_child(void)
-{
-    is_starting = false;
-    pthread_mutex_unlock(&starting);
-}
-
-static void guard_forks(void)
-{
-    if (pthread_atfork(wait_for_others, let_others_go_on, go_on_in_child) != 0)
-        rp_warn("out of memory: rowpool_process_start may hang in a child of fork");
-}
-
-static void begin_start(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, guard_forks);
-    pthread_mutex_lock(&starting);
-    is_starting = true;
-}
-
-static void end_start(void)
-{
-    is_starting = false;
-    pthread_mutex_unlock(&starting);
-}
+static rp_mutex starting = RP_MUTEX(RP_LOCK_STARTING);
 
 static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpool_process_options *options, int pipe)
 {
@@ -114,9 +74,9 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     /* What waits to be written is not to be written twice. */
     const bool out = flush(stdout), err = flush(stderr);
     int ends[2];
-    begin_start();
+    rp_lock_against_forks(&starting);
     if (pipe2(ends, O_CLOEXEC) != 0 || !rp_descriptors_keep(ends)) {
-        end_start();
+        rp_unlock_for_forks(&starting);
         return refuse(error, "pipe");
     }
     pid_t pid = rp_worker_fork(flush_both);
@@ -130,7 +90,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     }
     rowpool_status status = pid < 0 ? refuse(error, "fork") : ROWPOOL_OK;
     close(ends[1]);
-    end_start();
+    rp_unlock_for_forks(&starting);
     if (status != ROWPOOL_OK) {
         close(ends[0]);
         return status;

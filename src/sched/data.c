@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "sched/pool.h"
@@ -143,16 +144,21 @@ void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_statu
     pthread_mutex_unlock(&data->pool->lock);
 }
 
-/* The lock is held. */
+/* Releases the copies of a handle that no run will use again. The lock is held, and given up meanwhile: a driver may take
+ * its time. */
 static void drop_copies(rowpool_data *data)
 {
-    for (size_t i = 0; i < data->n_partitions; i++) {
-        rp_partition *partition = &data->partitions[i];
-        if (partition->device == NULL)
+    rowpool *pool = data->pool;
+    while (data->n_partitions > 0) {
+        const rp_partition taken = data->partitions[--data->n_partitions];
+        if (taken.device == NULL)
             continue;
-        partition->backend->drop(partition->device, partition->copy);
-        partition->device->full = false;
-        forget(partition);
+        pthread_mutex_unlock(&pool->lock);
+        rp_assert_no_lock("device memory is released");
+        taken.backend->drop(taken.device, taken.copy);
+        pthread_mutex_lock(&pool->lock);
+        taken.device->kept -= taken.bytes;
+        taken.device->full = false;
     }
 }
 
@@ -183,13 +189,21 @@ static void destroy(rowpool_data *data)
     free(data);
 }
 
-/* Gives up a reference; the lock is held. True: it was the last. */
-static bool let_go(rowpool_data *data)
+/* Gives up a reference; with the last one goes the handle. The lock is held, and given up. The pool counts as in use while
+ * copies are released, so that its devices stay open. */
+static void let_go_and_unlock(rowpool_data *data)
 {
-    bool last = --data->references == 0;
-    if (last)
+    rowpool *pool = data->pool;
+    const bool last = --data->references == 0;
+    if (last) {
+        pool->active++;
         drop_copies(data);
-    return last;
+        if (--pool->active == 0)
+            pthread_cond_broadcast(&pool->idle);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (last)
+        destroy(data);
 }
 
 void rp_data_release(rowpool_data *data)
@@ -197,16 +211,21 @@ void rp_data_release(rowpool_data *data)
     if (data == NULL)
         return;
     pthread_mutex_lock(&data->pool->lock);
-    bool last = let_go(data);
-    pthread_mutex_unlock(&data->pool->lock);
-    if (last)
-        destroy(data);
+    let_go_and_unlock(data);
 }
 
 void rp_data_leave_pool(rowpool *pool)
 {
-    for (; pool->data != NULL; pool->data = pool->data->next)
-        drop_copies(pool->data);
+    pthread_mutex_lock(&pool->lock);
+    while (pool->data != NULL) {
+        rowpool_data *data = pool->data;
+        pool->data = data->next;
+        data->references++; /* its owner may close it meanwhile */
+        drop_copies(data);
+        let_go_and_unlock(data);
+        pthread_mutex_lock(&pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
 }
 
 rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_rows *given, const rp_rows *rows,
@@ -254,8 +273,5 @@ void rp_data_close(rowpool_data *data)
         link = &(*link)->next;
     if (*link != NULL)
         *link = data->next;
-    bool last = let_go(data); /* at once: a pool that closes meanwhile finds the handle, or one without copies */
-    pthread_mutex_unlock(&data->pool->lock);
-    if (last)
-        destroy(data);
+    let_go_and_unlock(data);
 }

@@ -65,11 +65,11 @@ rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_erro
     while (processes->backend != &rp_backend_fork)
         processes++;
     *device = processes;
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->opening);
     rowpool_status status = ROWPOOL_OK;
     if (processes->queue_depth == 0)
         status = processes->backend->open(processes, &pool->options, error);
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->opening);
     return status;
 }
 
@@ -87,5 +87,6 @@ void rp_pool_release(rowpool *pool)
         return;
     pthread_cond_destroy(&pool->idle);
     pthread_mutex_destroy(&pool->lock);
+    rp_mutex_destroy(&pool->opening);
     free(pool);
 }

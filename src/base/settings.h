@@ -29,7 +29,9 @@ bool rp_environment_is_trusted(void);
 
 /* The variable's name, "ROWPOOL_DEVICE". */
 const char *rp_setting_name(rp_setting setting);
+/* The option of rowpool_options that it stands in for, or "". */
 const char *rp_setting_option(rp_setting setting);
+/* One sentence for `rowpool environment`. */
 const char *rp_setting_meaning(rp_setting setting);
 
 /* Its value; NULL when it is unset or empty. */

@@ -76,11 +76,6 @@ static void escape(const char *text, char *escaped, size_t size)
     escaped[n] = '\0';
 }
 
-static int64_t nanoseconds(struct timespec time)
-{
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 /* The format counts in microseconds. Written as two whole numbers, whatever the locale puts between them. */
 #define MICROSECONDS "%" PRId64 ".%03d"
 #define AS_MICROSECONDS(ns) (ns) / 1000, (int)((ns) % 1000)
@@ -128,7 +123,7 @@ void rp_trace_span(const char *track, const char *name, struct timespec begin, s
     char phase[64];
     if (!rp_trace_on())
         return;
-    const int64_t from = nanoseconds(begin), to = nanoseconds(end);
+    const int64_t from = rp_clock_as_ns(begin), to = rp_clock_as_ns(end);
     snprintf(phase, sizeof phase, "\"ph\": \"X\", \"dur\": " MICROSECONDS, AS_MICROSECONDS(to - from));
     write_event(track, name, phase, from, to, detail);
 }

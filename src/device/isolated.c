@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/settings.h"
 #include "base/version.h"
+#include "device/choose.h"
 #include "device/workers/workers.h"
 
 /* ---- Where the program is --------------------------------------------------------------------------------------- */
@@ -58,15 +59,14 @@ static bool find_program(char path[PATH_MAX])
 
 /* ---- Starting it ------------------------------------------------------------------------------------------------ */
 
-/* The device's own: what its programs are started with. */
+/* What the programs of a device are started with. */
 typedef struct {
-    const char *path;
     bool automatic;
-    char devices[256]; /* what the first is asked for; it names the device of each other */
+    char devices[RP_HELPER_DEVICES]; /* what the first program is asked for; it names the device of each other */
     size_t n_others;
     char others[RP_HELLO_OTHERS][sizeof(((rowpool_device *)0)->index)];
     rowpool_device info; /* of all devices together */
-    char path_text[];
+    char path[];
 } programs;
 
 static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpool_error *error)
@@ -101,7 +101,6 @@ static void add_other(programs *own, const rowpool_device *info)
     own->info.shared_memory &= info->shared_memory;
 }
 
-/* The program's place is found once, in a thread of the caller's: the environment may change later. */
 static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error)
 {
     programs *own = state->context;
@@ -136,7 +135,7 @@ static void isolated_look(rp_device *device)
         snprintf(device->info.reason, sizeof device->info.reason, "skipped: there is no program %.200s", path);
 }
 
-/* What the program's device is like; it is asked for only now, since to look for devices may end a process. */
+/* Takes over what is known of the program's devices. Only open can know it: asking a driver may end a process. */
 static void describe_helpers(rowpool_device *info, const rowpool_device *theirs, size_t others)
 {
     char more[32] = "";
@@ -167,12 +166,12 @@ static rowpool_status isolated_open(rp_device *device, const rp_backend_options 
     char path[PATH_MAX], whole[PATH_MAX];
     if (!find_program(path))
         return rp_fail(error, ROWPOOL_ENODEVICE, "there is no program %s", path);
-    if (realpath(path, whole) == NULL) /* the folder that it is looked up from may change */
+    if (realpath(path, whole) == NULL) /* absolute: the current folder and the environment may change */
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot find %s: %s", path, strerror(errno));
     programs *own = calloc(1, sizeof *own + strlen(whole) + 1);
     if (own == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    own->path = strcpy(own->path_text, whole);
+    strcpy(own->path, whole);
     own->automatic = options->automatic;
     snprintf(own->devices, sizeof own->devices, "%s", options->helper_devices);
     RP_TRY(rp_workers_open(device, &kind, 1 + RP_HELLO_OTHERS, own, options, error));

@@ -62,11 +62,11 @@ rowpool_status rp_workers_finish(rp_device *device, rp_task *task, rowpool_error
 {
     rp_workers *state = device->state;
     rp_workers_task *own = task->state;
-    if (task->status == ROWPOOL_OK && own->buffer != NULL && rp_workers_result_bytes(task) > 0)
-        memcpy(task->results, own->buffer->region.base, rp_workers_result_bytes(task));
-    if (own->buffer != NULL) {
+    if (task->status == ROWPOOL_OK && own->buffer.base != NULL && rp_workers_result_bytes(task) > 0)
+        memcpy(task->results, own->buffer.base, rp_workers_result_bytes(task));
+    if (own->buffer.base != NULL) {
         rp_lock(&state->lock);
-        rp_workers_give_buffer(state, own->buffer);
+        rp_workers_give_buffer(state, own);
         rp_unlock(&state->lock);
     }
     rp_workers_leave(state, own->operation);
@@ -82,11 +82,8 @@ rowpool_status rp_workers_finish(rp_device *device, rp_task *task, rowpool_error
 static void free_state(rp_workers *state)
 {
     for (size_t i = 0; state->slots != NULL && i < state->workers; i++)
-        while (state->slots[i].buffers != NULL) {
-            rp_workers_buffer *buffer = state->slots[i].buffers;
-            state->slots[i].buffers = buffer->next;
-            rp_workers_free_buffer(buffer);
-        }
+        while (state->slots[i].n_kept > 0)
+            rp_region_close(&state->slots[i].kept[--state->slots[i].n_kept]);
     rp_descriptor_close(state->events);
     rp_descriptor_close(state->wake);
     rp_descriptor_close(state->timer);
@@ -200,8 +197,7 @@ rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, s
 static void free_list(rp_workers_list *list)
 {
     for (rp_workers_task *own; (own = rp_workers_list_pop(list)) != NULL; free(own))
-        if (own->buffer != NULL)
-            rp_workers_free_buffer(own->buffer);
+        rp_region_close(&own->buffer);
 }
 
 /* In a child of the process that opened the device: the supervisor is not here, and the workers, the epoll and the sockets

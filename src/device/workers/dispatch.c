@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 
@@ -44,54 +43,32 @@ rp_workers_task *rp_workers_list_pop(rp_workers_list *list)
 
 /* ---- Buffers ---------------------------------------------------------------------------------------------------- */
 
-void rp_workers_free_buffer(rp_workers_buffer *buffer)
+/* Gives a task a buffer for its results: one that its slot has kept, or a new one. */
+static rowpool_status take_buffer(rp_workers_slot *slot, rp_workers_task *own, rowpool_error *error)
 {
-    rp_region_close(&buffer->region);
-    free(buffer);
-}
-
-static rp_workers_buffer *make_buffer(size_t slot, size_t bytes, rowpool_error *error)
-{
+    const size_t bytes = rp_workers_result_bytes(own->task);
     size_t size = MIN_BUFFER;
+    for (size_t i = 0; i < slot->n_kept; i++)
+        if (slot->kept[i].length >= bytes) {
+            own->buffer = slot->kept[i];
+            slot->kept[i] = slot->kept[--slot->n_kept];
+            return ROWPOOL_OK;
+        }
     while (size < bytes && size < MAX_KEPT)
         size *= 2;
-    rp_workers_buffer *buffer = malloc(sizeof *buffer);
-    if (buffer == NULL) {
-        rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-        return NULL;
-    }
-    *buffer = (rp_workers_buffer){.slot = slot};
-    if (rp_region_open(&buffer->region, rp_max(size, bytes), error) != ROWPOOL_OK) {
-        free(buffer);
-        return NULL;
-    }
-    return buffer;
+    return rp_region_open(&own->buffer, rp_max(size, bytes), error);
 }
 
-/* A buffer that a slot's worker can write `bytes` of results to. */
-static rp_workers_buffer *take_buffer(rp_workers_slot *slot, size_t index, size_t bytes, rowpool_error *error)
+void rp_workers_give_buffer(rp_workers *state, rp_workers_task *own)
 {
-    rp_workers_buffer **link = &slot->buffers;
-    while (*link != NULL && (*link)->region.length < bytes)
-        link = &(*link)->next;
-    rp_workers_buffer *buffer = *link;
-    if (buffer == NULL)
-        return make_buffer(index, bytes, error);
-    *link = buffer->next;
-    slot->n_buffers--;
-    return buffer;
-}
-
-void rp_workers_give_buffer(rp_workers *state, rp_workers_buffer *buffer)
-{
-    rp_workers_slot *slot = &state->slots[buffer->slot];
-    if (slot->n_buffers >= RP_WORKERS_BUFFERS || buffer->region.length > MAX_KEPT) {
-        rp_workers_free_buffer(buffer);
+    rp_workers_slot *slot = &state->slots[own->slot];
+    if (own->buffer.base == NULL)
         return;
-    }
-    buffer->next = slot->buffers;
-    slot->buffers = buffer;
-    slot->n_buffers++;
+    if (slot->n_kept < RP_WORKERS_BUFFERS && own->buffer.length <= MAX_KEPT)
+        slot->kept[slot->n_kept++] = own->buffer;
+    else
+        rp_region_close(&own->buffer);
+    own->buffer.base = NULL;
 }
 
 /* ---- Messages --------------------------------------------------------------------------------------------------- */
@@ -144,11 +121,11 @@ static void put_results(outgoing *out, const rp_workers_task *own)
 {
     rp_place *place = &out->message.results;
     const size_t bytes = rp_workers_result_bytes(own->task);
-    if (own->buffer == NULL) {
+    if (own->buffer.base == NULL) {
         put_place(out, place, &own->operation->results, own->task->results, bytes);
         return;
     }
-    const rp_region *region = &own->buffer->region;
+    const rp_region *region = &own->buffer;
     const rp_reach reach = {.place = {.kind = RP_REACH_REGION,
                                       .address = (uintptr_t)region->base,
                                       .id = region->id,
@@ -220,20 +197,16 @@ typedef enum { SENT, NOT_NOW, NEVER } sending;
 static sending send_to(rp_workers *state, rp_workers_slot *slot, rp_workers_task *own)
 {
     rp_task *task = own->task;
-    if (!is_in_place(own)) {
-        own->buffer = take_buffer(slot, rp_workers_index(state, slot), rp_workers_result_bytes(task), &task->error);
-        if (own->buffer == NULL)
-            return NEVER;
-    }
+    own->slot = rp_workers_index(state, slot);
+    if (!is_in_place(own) && take_buffer(slot, own, &task->error) != ROWPOOL_OK)
+        return NEVER;
     outgoing out;
     write_message(&out, own);
     int failure = rp_worker_send(&slot->worker, &out.message, rp_task_message_size(&out.message), out.descriptors,
                                  out.n);
     if (failure == 0)
         return SENT;
-    if (own->buffer != NULL)
-        rp_workers_give_buffer(state, own->buffer);
-    own->buffer = NULL;
+    rp_workers_give_buffer(state, own);
     if (failure == EPIPE || failure == ECONNRESET) {
         slot->state = RP_WORKERS_LEAVING;
         return NOT_NOW;

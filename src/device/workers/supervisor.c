@@ -39,13 +39,15 @@ static void stop_listening(const rp_workers *state, int descriptor)
         epoll_ctl(state->events, EPOLL_CTL_DEL, descriptor, NULL);
 }
 
-/* Forgets the worker of a slot, but not the slot's buffers. */
+/* Forgets the worker of a slot. */
 static void vacate_slot(rp_workers *state, rp_workers_slot *slot)
 {
     stop_listening(state, slot->worker.socket);
     stop_listening(state, slot->worker.pidfd);
     rp_worker_release(&slot->worker);
-    *slot = (rp_workers_slot){.worker = slot->worker, .n_buffers = slot->n_buffers, .buffers = slot->buffers};
+    rp_workers_slot empty = {.worker = slot->worker, .n_kept = slot->n_kept};
+    memcpy(empty.kept, slot->kept, sizeof empty.kept);
+    *slot = empty;
     rp_workers_list_init(&slot->sent);
 }
 

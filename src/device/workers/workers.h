@@ -37,21 +37,14 @@ typedef struct rp_workers_operation {
     uint64_t libraries; /* of this process: workers forked before these were loaded do not have the function */
 } rp_workers_operation;
 
-/* Results on their way back, where the worker cannot write them in place. It belongs to one slot, whose worker keeps it
- * mapped. */
-typedef struct rp_workers_buffer {
-    struct rp_workers_buffer *next;
-    rp_region region;
-    size_t slot;
-} rp_workers_buffer;
-
 /* What the backend knows of a task, from submit to finish. */
 typedef struct rp_workers_task {
     struct rp_workers_task *next; /* in one list: the queue, a slot's, or those completed */
     rp_task *task;
     rp_workers_operation *operation;
-    rp_workers_buffer *buffer; /* NULL: not sent yet, or the worker writes to task->results itself */
     uint64_t number;
+    size_t slot;      /* whose worker has it */
+    rp_region buffer; /* for its results; base NULL: not sent yet, or the worker writes to task->results itself */
 } rp_workers_task;
 
 typedef struct {
@@ -65,12 +58,12 @@ typedef enum {
     RP_WORKERS_LEAVING   /* its socket is closed, or it was killed: its end will be noticed */
 } rp_workers_slot_state;
 
-/* The place of one worker, and of those that replace it. All below `buffers` is the worker's. */
+/* The place of one worker, and of those that replace it. All below `kept` is the worker's. */
 typedef struct {
     rp_workers_list sent; /* oldest first: the worker is at that one */
     size_t tasks;         /* in `sent` */
-    size_t n_buffers;
-    rp_workers_buffer *buffers;
+    size_t n_kept;
+    rp_region kept[RP_WORKERS_BUFFERS]; /* buffers for the next tasks: the worker has them mapped */
     rp_workers_slot_state state;
     rp_worker worker;
     unsigned stopped;         /* consecutive looks that found it stopped */
@@ -176,9 +169,8 @@ void rp_workers_watch(rp_workers *state);
 
 size_t rp_workers_result_bytes(const rp_task *task);
 
-/* Keeps a buffer for the next task of its slot, or frees it where there are enough. */
-void rp_workers_give_buffer(rp_workers *state, rp_workers_buffer *buffer);
-void rp_workers_free_buffer(rp_workers_buffer *buffer);
+/* Keeps a task's buffer, if it has one, for the next tasks of its slot, or frees it where there are enough. */
+void rp_workers_give_buffer(rp_workers *state, rp_workers_task *task);
 
 static inline size_t rp_workers_index(const rp_workers *state, const rp_workers_slot *slot)
 {

@@ -138,7 +138,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->references = 1;
     fresh->strict = read.strict;
     rp_mutex_init(&fresh->opening, RP_LOCK_OPENING);
-    pthread_mutex_init(&fresh->lock, NULL);
+    rp_mutex_init(&fresh->lock, RP_LOCK_POOL);
     rp_cond_init(&fresh->idle);
     rp_floating before; /* drivers start threads, which inherit what this one has */
     rp_floating_default(&before);
@@ -161,10 +161,10 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
 
 static void wait_until_idle(rowpool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     while (pool->active > 0)
-        pthread_cond_wait(&pool->idle, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+        rp_wait(&pool->idle, &pool->lock);
+    rp_unlock(&pool->lock);
 }
 
 void rowpool_close(rowpool *pool)
@@ -228,9 +228,9 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
     RP_TRY(rp_check_handle(pool, "pool", pool->pid, error));
     rp_lock(&pool->opening);
     look_at_devices(&pool->devices, capacity);
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     copy_infos(&pool->devices, devices, capacity, count);
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     rp_unlock(&pool->opening);
     return ROWPOOL_OK;
 }
@@ -240,7 +240,7 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
     RP_NO_CANCEL;
     RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
     rp_lock(&pool->opening);
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     for (rp_run *run = pool->runs; run != NULL; run = run->next)
         atomic_store(&run->cancellation.cancelled, true);
     for (size_t i = 0; i < pool->devices.count; i++) {
@@ -248,7 +248,7 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
         if (device->queue_depth > 0 && device->backend->interrupt != NULL)
             device->backend->interrupt(device);
     }
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     rp_unlock(&pool->opening);
     return ROWPOOL_OK;
 }

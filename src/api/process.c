@@ -19,10 +19,10 @@
 #include "process/worker.h"
 
 struct rowpool_process {
-    pid_t owner;          /* the process that made the object */
-    rp_worker worker;     /* pid and pidfd; there is no socket */
-    int pipe;             /* the reading end */
-    pthread_mutex_t lock; /* `end`: two threads may join at once */
+    pid_t owner;      /* the process that made the object */
+    rp_worker worker; /* pid and pidfd; there is no socket */
+    int pipe;         /* the reading end */
+    rp_mutex lock;    /* `end`: two threads may join at once */
     bool ended;
     rp_worker_end end;
 };
@@ -122,7 +122,7 @@ rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_
         return status;
     }
     fresh->owner = rp_self();
-    pthread_mutex_init(&fresh->lock, NULL);
+    rp_mutex_init(&fresh->lock, RP_LOCK_PROCESS);
     *process = fresh;
     return ROWPOOL_OK;
 }
@@ -142,11 +142,11 @@ static rowpool_status check(const rowpool_process *process, rowpool_error *error
 /* Whether it has ended; takes note of how, once. */
 static bool has_ended(rowpool_process *process)
 {
-    pthread_mutex_lock(&process->lock);
+    rp_lock(&process->lock);
     if (!process->ended)
         process->ended = rp_worker_reap(&process->worker, false, &process->end);
     bool ended = process->ended;
-    pthread_mutex_unlock(&process->lock);
+    rp_unlock(&process->lock);
     return ended;
 }
 
@@ -202,10 +202,10 @@ static rowpool_status send_signal(rowpool_process *process, int number, rowpool_
 {
     RP_TRY(check(process, error));
     /* Under the lock the process is not collected meanwhile, so its id cannot have become another's. */
-    pthread_mutex_lock(&process->lock);
+    rp_lock(&process->lock);
     if (!process->ended)
         rp_worker_signal(&process->worker, number);
-    pthread_mutex_unlock(&process->lock);
+    rp_unlock(&process->lock);
     return ROWPOOL_OK;
 }
 
@@ -239,7 +239,7 @@ void rowpool_process_close(rowpool_process *process)
             rp_worker_signal(&process->worker, SIGKILL);
             rp_worker_reap(&process->worker, true, &process->end);
         }
-        pthread_mutex_destroy(&process->lock);
+        rp_mutex_destroy(&process->lock);
     }
     close(process->pipe);
     rp_worker_release(&process->worker);

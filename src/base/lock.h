@@ -21,7 +21,7 @@
 #define RP_BASE_LOCK_H
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <time.h>
 
 typedef enum {
     RP_LOCK_OPENING,
@@ -86,16 +86,16 @@ static inline void rp_unlock(rp_mutex *mutex)
     pthread_mutex_unlock(&mutex->mutex);
 }
 
-/* Waits for a signal; the mutex is free meanwhile. */
-static inline void rp_wait(pthread_cond_t *cond, rp_mutex *mutex)
+/* Waits for a signal; the mutex is free meanwhile. 0. */
+static inline int rp_wait(pthread_cond_t *cond, rp_mutex *mutex)
 {
-    pthread_cond_wait(cond, &mutex->mutex);
+    return pthread_cond_wait(cond, &mutex->mutex);
 }
 
-/* The same until a deadline of rp_clock; false: it has passed. */
-static inline bool rp_wait_until(pthread_cond_t *cond, rp_mutex *mutex, const struct timespec *deadline)
+/* The same until a deadline of rp_clock, for a condition variable of rp_cond_init. 0 or ETIMEDOUT. */
+static inline int rp_wait_until(pthread_cond_t *cond, rp_mutex *mutex, const struct timespec *deadline)
 {
-    return pthread_cond_timedwait(cond, &mutex->mutex, deadline) == 0;
+    return pthread_cond_timedwait(cond, &mutex->mutex, deadline);
 }
 
 /* rp_lock and rp_unlock of a static mutex that a forked child must find free: a fork in another thread waits, and one in

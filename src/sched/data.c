@@ -97,7 +97,7 @@ rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chu
     if (partition == NULL)
         return use;
     use.tile = partition->chunk;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     if (partition->device == device) {
         use.copy = partition->copy;
     } else if (partition->device == NULL && may_keep(device, partition->bytes, max)) {
@@ -106,7 +106,7 @@ rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chu
         device->kept += partition->bytes;
         use.keep = true;
     }
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
     return use;
 }
 
@@ -122,9 +122,9 @@ void rp_data_copied(rowpool_data *data, rp_partition_use *use)
 {
     if (!use->keep || use->copy == NULL)
         return;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     partition_of(data, &use->tile)->copy = use->copy;
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
     use->keep = false;
 }
 
@@ -133,7 +133,7 @@ void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_statu
     rp_data_copied(data, use);
     if (!use->keep)
         return;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     rp_partition *partition = partition_of(data, &use->tile);
     if (status == ROWPOOL_ENOMEM || status == ROWPOOL_EDEVICE) { /* drivers say so of memory that they take late */
         partition->device->full = true;
@@ -141,7 +141,7 @@ void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_statu
                partition->device->kept - partition->bytes);
     }
     forget(partition);
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
 }
 
 /* Releases the copies of a handle that no run will use again. The lock is held, and given up meanwhile: a driver may take
@@ -153,10 +153,10 @@ static void drop_copies(rowpool_data *data)
         const rp_partition taken = data->partitions[--data->n_partitions];
         if (taken.device == NULL)
             continue;
-        pthread_mutex_unlock(&pool->lock);
+        rp_unlock(&pool->lock);
         rp_assert_no_lock("device memory is released");
         taken.backend->drop(taken.device, taken.copy);
-        pthread_mutex_lock(&pool->lock);
+        rp_lock(&pool->lock);
         taken.device->kept -= taken.bytes;
         taken.device->full = false;
     }
@@ -172,13 +172,13 @@ static bool are_the_same(const rp_rows *a, const rp_rows *b)
 
 rowpool_data *rp_data_find(rowpool *pool, const rp_rows *rows, bool whole)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     rowpool_data *data = pool->data;
     while (data != NULL && !(are_the_same(&data->rows, rows) && !(whole && data->splits_rows)))
         data = data->next;
     if (data != NULL)
         data->references++;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     return data;
 }
 
@@ -201,7 +201,7 @@ static void let_go_and_unlock(rowpool_data *data)
         if (--pool->active == 0)
             pthread_cond_broadcast(&pool->idle);
     }
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     if (last)
         destroy(data);
 }
@@ -210,22 +210,22 @@ void rp_data_release(rowpool_data *data)
 {
     if (data == NULL)
         return;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     let_go_and_unlock(data);
 }
 
 void rp_data_leave_pool(rowpool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     while (pool->data != NULL) {
         rowpool_data *data = pool->data;
         pool->data = data->next;
         data->references++; /* its owner may close it meanwhile */
         drop_copies(data);
         let_go_and_unlock(data);
-        pthread_mutex_lock(&pool->lock);
+        rp_lock(&pool->lock);
     }
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
 }
 
 rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_rows *given, const rp_rows *rows,
@@ -241,13 +241,13 @@ rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_ro
         free(fresh);
         return status;
     }
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     for (size_t i = 0; i < pool->devices.count; i++)
         pool->devices.items[i].full = false; /* there may be memory again */
     pool->references++;
     fresh->next = pool->data;
     pool->data = fresh;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     *data = fresh;
     return ROWPOOL_OK;
 }
@@ -267,7 +267,7 @@ void rp_data_close(rowpool_data *data)
         drop_memory(data);
         return;
     }
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     rowpool_data **link = &data->pool->data;
     while (*link != NULL && *link != data)
         link = &(*link)->next;

@@ -17,9 +17,9 @@ rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, 
 
 void rp_pool_enter(rowpool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     pool->active++;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
 }
 
 /* The lock is held. */
@@ -31,9 +31,9 @@ static void leave(rowpool *pool)
 
 void rp_pool_leave(rowpool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     leave(pool);
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
 }
 
 /* The lock is held. */
@@ -46,17 +46,17 @@ static void count(rp_device *device, size_t rows, size_t chunks, size_t failures
 
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     count(device, rows, chunks, failures);
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
 }
 
 void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     count(device, rows, 1, 0);
     leave(pool);
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
 }
 
 rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_error *error)
@@ -80,13 +80,13 @@ void rp_pool_release(rowpool *pool)
             free(pool);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     bool last = --pool->references == 0;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     if (!last)
         return;
     pthread_cond_destroy(&pool->idle);
-    pthread_mutex_destroy(&pool->lock);
+    rp_mutex_destroy(&pool->lock);
     rp_mutex_destroy(&pool->opening);
     free(pool);
 }

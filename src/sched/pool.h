@@ -28,7 +28,7 @@ struct rowpool {
     bool strict;                /* a device that fails ends the map */
     rp_device *host;            /* one of the devices: small maps, and what nobody else can do */
     rp_mutex opening;           /* devices that are opened, or looked at, later */
-    pthread_mutex_t lock;       /* everything below, and the counters of devices[].info */
+    rp_mutex lock;              /* everything below, and the counters of devices[].info */
     pthread_cond_t idle;
     size_t active;       /* calls and jobs in flight */
     rp_run *runs;        /* begun, or waiting to */

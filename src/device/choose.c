@@ -31,14 +31,15 @@ static void collect(void *argument, const rp_device *device)
     collector *into = argument;
     rp_device_list *list = into->list;
     if (list->count == into->capacity) {
-        into->capacity = 2 * into->capacity + 8;
-        rp_device *more = realloc(list->items, into->capacity * sizeof *more);
+        const size_t capacity = 2 * into->capacity + 8;
+        rp_device *more = realloc(list->items, capacity * sizeof *more);
         into->out_of_memory |= more == NULL;
-        into->capacity = more != NULL ? into->capacity : list->count;
-        list->items = more != NULL ? more : list->items;
+        if (more == NULL)
+            return;
+        list->items = more;
+        into->capacity = capacity;
     }
-    if (list->count < into->capacity)
-        list->items[list->count++] = *device;
+    list->items[list->count++] = *device;
 }
 
 /* OpenCL is not even loaded for a pool that needs none. */

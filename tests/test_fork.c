@@ -24,9 +24,9 @@
 #include "core/builtin.h"
 #include "core/range.h"
 #include "device/workers/message.h"
-#include "device/workers/workers.h"
 #include "support.h"
 #include "variadic.h"
+#include "workers.h"
 
 static size_t page;
 
@@ -55,7 +55,7 @@ static void close_workers(rp_device *device)
 static pid_t first_worker(rp_device *device)
 {
     pid_t pid = 0;
-    return rp_workers_pids(device, &pid, 1) > 0 ? pid : 0;
+    return test_worker_pids(device, &pid, 1) > 0 ? pid : 0;
 }
 
 /* ---- The driver ------------------------------------------------------------------------------------------------- */
@@ -1011,7 +1011,7 @@ static void *kill_at_random(void *argument)
     test_random random = test_random_begin(k->salt);
     while (!atomic_load(&k->stop)) {
         pid_t pids[16];
-        size_t n = rp_workers_pids(k->device, pids, COUNT_OF(pids));
+        size_t n = test_worker_pids(k->device, pids, COUNT_OF(pids));
         if (n > 0)
             k->kills += kill(pids[test_below(&random, n)], SIGKILL) == 0;
         pause_us(test_below(&random, k->most_pause_us));
@@ -1076,7 +1076,7 @@ TEST(idle_workers_that_die_are_replaced)
     test_map t = make_plain(50, 1000, 10, PRIVATE);
     for (int i = 0; i < 5; i++) {
         pid_t pids[2];
-        size_t n = rp_workers_pids(&device, pids, 2);
+        size_t n = test_worker_pids(&device, pids, 2);
         for (size_t p = 0; p < n; p++)
             kill(pids[p], SIGKILL);
         for (size_t p = 0; p < n && i % 2 == 0; p++) /* noticed before the next map, or only then */
@@ -1101,7 +1101,7 @@ TEST(a_stopped_worker_does_not_hold_the_map)
     assert_int_equal(result.blamed, 0);
     assert_true(result.unblamed > 0);
     assert_non_null(strstr(result.lost.message, "stayed stopped"));
-    assert_int_equal(rp_workers_pids(&device, pids, 2), 2);
+    assert_int_equal(test_worker_pids(&device, pids, 2), 2);
     assert_true(pids[0] != stopped && pids[1] != stopped);
     /* One that goes on in time is left alone. */
     atomic_store(&seen->stopped_looks, 0);
@@ -1142,7 +1142,7 @@ TEST(unreadable_memory_is_an_error)
 {
     rp_device device = open_workers(2);
     pid_t before[2], after[2];
-    rp_workers_pids(&device, before, 2);
+    test_worker_pids(&device, before, 2);
     size_t width = page / sizeof(int32_t), count = 40;
     char *bytes = mmap(NULL, count * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int64_t *offsets = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -1180,7 +1180,7 @@ TEST(unreadable_memory_is_an_error)
     assert_refused(rp_backend_fork.finish(&device, &task, &error), ROWPOOL_EINVAL, error, "cannot be read");
     munmap(offsets, 2 * page);
     rp_queue_destroy(&home);
-    assert_int_equal(rp_workers_pids(&device, after, 2), 2);
+    assert_int_equal(test_worker_pids(&device, after, 2), 2);
     assert_memory_equal(before, after, sizeof before); /* both live */
     close_workers(&device);
 }
@@ -1323,14 +1323,14 @@ TEST(no_replacement_to_be_had)
     rp_device device = open_workers(2);
     test_map t = make_plain(63, 1000, 10, PRIVATE);
     pid_t pids[2];
-    rp_workers_pids(&device, pids, 2);
+    test_worker_pids(&device, pids, 2);
     struct rlimit before, none = {0};
     getrlimit(RLIMIT_NOFILE, &before);
     none.rlim_max = before.rlim_max;
     setrlimit(RLIMIT_NOFILE, &none);
     kill(pids[0], SIGKILL);
     kill(pids[1], SIGKILL);
-    while (rp_workers_pids(&device, NULL, 0) > 0)
+    while (test_worker_pids(&device, NULL, 0) > 0)
         pause_us(1000);
     drive_options options = {0};
     drive_result result;
@@ -1476,7 +1476,7 @@ TEST(workers_die_with_their_parent)
     if (parent == 0) {
         rp_device device;
         pid_t pids[3];
-        if (try_open(&device, 3, NULL) == ROWPOOL_OK && rp_workers_pids(&device, pids, 3) == 3 &&
+        if (try_open(&device, 3, NULL) == ROWPOOL_OK && test_worker_pids(&device, pids, 3) == 3 &&
             write(ends[1], pids, sizeof pids) > 0)
             raise(SIGKILL);
         _exit(1);

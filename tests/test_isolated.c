@@ -14,11 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "longest_run.h"
 #include "sched/pool.h"
 #include "spacious.h"
 #include "support.h"
+#include "workers.h"
 
 enum { ROWS = 150000, WIDTH = 7 };
 
@@ -44,7 +44,7 @@ static rowpool *open_isolated(void)
 static pid_t helper_of(rowpool *pool)
 {
     pid_t pid = 0;
-    assert_int_equal(rp_workers_pids(&pool->devices.items[0], &pid, 1), 1);
+    assert_int_equal(test_worker_pids(&pool->devices.items[0], &pid, 1), 1);
     return pid;
 }
 
@@ -275,7 +275,7 @@ static void *kill_again_and_again(void *argument)
     while (!atomic_load(&plan->stop)) {
         pid_t pid = 0;
         usleep((useconds_t)test_below(&plan->random, 20000));
-        if (rp_workers_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
+        if (test_worker_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
             atomic_fetch_add(&plan->killed, 1);
             last = pid;
         }
@@ -655,7 +655,7 @@ TEST(a_helper_dies_with_its_application)
         rowpool_options options = {.size = sizeof options, .device = "isolated"};
         pid_t pid = 0;
         if (rowpool_open(&pool, &options, NULL) == ROWPOOL_OK)
-            rp_workers_pids(&pool->devices.items[0], &pid, 1);
+            test_worker_pids(&pool->devices.items[0], &pid, 1);
         _exit(write(ends[1], &pid, sizeof pid) == sizeof pid ? 0 : 1);
     }
     pid_t pid = 0;
@@ -840,7 +840,7 @@ TEST(the_helper_by_hand)
 static size_t helpers_of(rowpool *pool)
 {
     pid_t pids[8];
-    return rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
+    return test_worker_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
 }
 
 /* Whatever names OpenCL devices names those of the helper, and no driver is asked here. */
@@ -892,7 +892,7 @@ TEST(several_devices)
     assert_int_equal(helpers_of(pool), 2);
     assert_non_null(strstr(pool->devices.items[0].info.name, " and 1 more, isolated"));
     check_counts(pool, &rows, counts);
-    assert_int_equal(rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
+    assert_int_equal(test_worker_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(kill(pids[i], SIGKILL), 0);
     check_counts(pool, &rows, counts);
@@ -996,7 +996,7 @@ TEST(a_helper_that_starts_holds_up_no_other)
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
-    const bool two = rp_workers_pids(device, pids, COUNT_OF(pids)) == 2;
+    const bool two = test_worker_pids(device, pids, COUNT_OF(pids)) == 2;
     if (two) {
         assert_true(close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
         kill_and_wait(device->state, 1, pids[1]);

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "device/workers/workers.h"
 #include "sched/pool.h"
 #include "support.h"
+#include "workers.h"
 
 enum { ROWS = 300000, WIDTH = 20, PARTS = 3, WORKERS = 3, WAYS = 5 };
 
@@ -51,7 +51,7 @@ static int signal_for(murder *plan)
 static void kill_some(murder *plan)
 {
     pid_t pids[WORKERS];
-    size_t n = rp_workers_pids(&plan->pool->devices.items[0], pids, WORKERS);
+    size_t n = test_worker_pids(&plan->pool->devices.items[0], pids, WORKERS);
     size_t first = (size_t)test_below(&plan->random, WORKERS), most = 1 + (size_t)test_below(&plan->random, WORKERS);
     for (size_t i = 0; i < most && i < n; i++) {
         pid_t pid = pids[(first + i) % n];

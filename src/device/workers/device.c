@@ -232,21 +232,6 @@ void rp_workers_close(rp_device *device, bool forked)
     free_state(state);
 }
 
-size_t rp_workers_pids(rp_device *device, pid_t *pids, size_t capacity)
-{
-    rp_workers *state = device->state;
-    size_t n = 0;
-    rp_lock(&state->lock);
-    for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state != RP_WORKERS_EMPTY && state->slots[i].greeted) {
-            if (n < capacity)
-                pids[n] = state->slots[i].worker.pid;
-            n++;
-        }
-    rp_unlock(&state->lock);
-    return n;
-}
-
 /* Kills every worker that has a task; nobody is blamed for that. Tasks in the queue, or submitted later, are not sent, since
  * they are cancelled. */
 void rp_workers_interrupt(rp_device *device)

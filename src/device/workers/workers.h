@@ -133,9 +133,6 @@ rowpool_status rp_workers_submit(rp_device *device, rp_task *task, rowpool_error
 rowpool_status rp_workers_finish(rp_device *device, rp_task *task, rowpool_error *error);
 void rp_workers_interrupt(rp_device *device);
 
-/* The pids of the workers, at most `capacity` of them. Returns how many workers there are. */
-size_t rp_workers_pids(rp_device *device, pid_t *pids, size_t capacity);
-
 /* ---- supervisor.c ----------------------------------------------------------------------------------------------- */
 
 /* The supervisor thread. */

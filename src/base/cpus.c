@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/lock.h"
+#include "base/settings.h"
 
 /* ---- Affinity --------------------------------------------------------------------------------------------------- */
 
@@ -80,14 +81,11 @@ static void apply_quotas(bool unified, char *path, size_t *tightest)
     }
 }
 
-static bool is_in_list(const char *name, const char *list)
+static bool is_in_list(const char *list, const char *text)
 {
-    size_t length = strlen(name);
-    for (; list != NULL; list = strchr(list, ',')) {
-        list += list[0] == ',';
-        if (strncmp(list, name, length) == 0 && (list[length] == ',' || list[length] == '\0'))
+    for (rp_word word; rp_word_next(&list, &word);)
+        if (rp_word_is(&word, text))
             return true;
-    }
     return false;
 }
 
@@ -106,7 +104,7 @@ static size_t quota_count(void)
         *path++ = '\0';
         controllers++;
         const bool unified = controllers[0] == '\0'; /* version 2: one hierarchy for all controllers */
-        if (unified || is_in_list("cpu", controllers))
+        if (unified || is_in_list(controllers, "cpu"))
             apply_quotas(unified, path, &tightest);
     }
     if (file != NULL)

@@ -8,13 +8,8 @@
 
 #ifndef NDEBUG
 
-static const char *const names[RP_LOCK_RANKS] = {[RP_LOCK_OPENING] = "OPENING",     [RP_LOCK_STARTING] = "STARTING",
-                                                 [RP_LOCK_POOL] = "POOL",           [RP_LOCK_JOB] = "JOB",
-                                                 [RP_LOCK_PROCESS] = "PROCESS",     [RP_LOCK_WORKERS] = "WORKERS",
-                                                 [RP_LOCK_CL_DEVICE] = "CL_DEVICE", [RP_LOCK_CL_BUILDS] = "CL_BUILDS",
-                                                 [RP_LOCK_CL_PROBE] = "CL_PROBE",   [RP_LOCK_CL_SIGNALS] = "CL_SIGNALS",
-                                                 [RP_LOCK_REGISTRY] = "REGISTRY",   [RP_LOCK_QUEUE] = "QUEUE",
-                                                 [RP_LOCK_TRACE] = "TRACE"};
+#define NAME_OF(NAME) #NAME,
+static const char *const names[RP_LOCK_RANKS] = {RP_LOCKS(NAME_OF)};
 
 /* The thread's locks: one bit for each rank, since a thread holds no two of a rank. */
 static _Thread_local unsigned held;

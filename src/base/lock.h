@@ -1,19 +1,4 @@
-/* Locks: every mutex of the library. A thread takes them in the order of this table, outermost first.
- *
- *   rank       mutex                     protects
- *   OPENING    rowpool.opening           devices that are opened or looked at after rowpool_open
- *   STARTING   api/process.c             pipes of processes being started: no other child may inherit them
- *   POOL       rowpool.lock              calls in flight, runs, handles, rates and counters of devices
- *   JOB        rowpool_job.lock          state and result of a job
- *   PROCESS    rowpool_process.lock      the end of a process, which is collected once
- *   WORKERS    rp_workers.lock           slots, queue and operations of a device with worker processes
- *   CL_DEVICE  rp_cl_device.lock         programs, kernels and queues of an OpenCL device
- *   CL_BUILDS  opencl/builder.c          builds under way against the end of the process
- *   CL_PROBE   opencl/probe.c            what drivers said of their devices
- *   CL_SIGNALS opencl/signals.c          signal handlers that drivers have replaced
- *   REGISTRY   process/memory.c          regions of rowpool_alloc
- *   QUEUE      rp_queue.lock             one queue
- *   TRACE      base/trace.c              the trace file
+/* Locks: every mutex of the library has a rank, and a thread takes them in the order of the table below, outermost first.
  *
  * Only the first two are held for long. Under any other lock nobody forks, reads /proc, releases device memory or calls
  * the user. A build with assertions (NDEBUG not defined) checks both rules and aborts on a violation. */
@@ -23,22 +8,29 @@
 #include <pthread.h>
 #include <time.h>
 
+/* clang-format off */
+#define RP_LOCKS(X)                                                                                                  \
+    X(OPENING)    /* rowpool.opening: devices that are opened or looked at after rowpool_open */                     \
+    X(STARTING)   /* api/process.c: the pipe of a process that is started, which no other child may inherit */       \
+    X(POOL)       /* rowpool.lock: calls in flight, runs, handles, rates and counters of devices */                  \
+    X(JOB)        /* rowpool_job.lock: state and result of a job */                                                  \
+    X(PROCESS)    /* rowpool_process.lock: the end of a process, which is collected once */                          \
+    X(WORKERS)    /* rp_workers.lock: slots, queue and operations of a device with worker processes */               \
+    X(CL_DEVICE)  /* rp_cl_device.lock: programs, kernels and queues of an OpenCL device */                          \
+    X(CL_BUILDS)  /* opencl/builder.c: builds under way, and threads that end meanwhile */                           \
+    X(CL_PROBE)   /* opencl/probe.c: what drivers said of their devices */                                           \
+    X(CL_SIGNALS) /* opencl/signals.c: libraries that drivers have loaded */                                         \
+    X(REGISTRY)   /* process/memory.c: regions of rowpool_alloc */                                                   \
+    X(QUEUE)      /* rp_queue.lock: one queue */                                                                     \
+    X(TRACE)      /* base/trace.c: the trace file */
+
 typedef enum {
-    RP_LOCK_OPENING,
-    RP_LOCK_STARTING,
-    RP_LOCK_POOL,
-    RP_LOCK_JOB,
-    RP_LOCK_PROCESS,
-    RP_LOCK_WORKERS,
-    RP_LOCK_CL_DEVICE,
-    RP_LOCK_CL_BUILDS,
-    RP_LOCK_CL_PROBE,
-    RP_LOCK_CL_SIGNALS,
-    RP_LOCK_REGISTRY,
-    RP_LOCK_QUEUE,
-    RP_LOCK_TRACE,
+#define RP_LOCK_ENUM(NAME) RP_LOCK_##NAME,
+    RP_LOCKS(RP_LOCK_ENUM)
+#undef RP_LOCK_ENUM
     RP_LOCK_RANKS
 } rp_lock_rank;
+/* clang-format on */
 
 typedef struct {
     pthread_mutex_t mutex;

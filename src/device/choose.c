@@ -79,15 +79,15 @@ static bool is_index(const char *text)
 }
 
 /* False: the text is no word of a device list. */
-static bool parse_word(const char *text, size_t length, word *parsed)
+static bool parse_word(const rp_word *text, word *parsed)
 {
     static const char *const kinds[] = {
         [AUTO] = "auto",         [ALL] = "all",   [CPU] = "cpu",  [GPU] = "gpu", [ACCELERATOR] = "accelerator",
         [ISOLATED] = "isolated", [FORK] = "fork", [HOST] = "host"};
     *parsed = (word){.kind = INDEX};
-    if (length >= sizeof parsed->text)
+    if (text->length >= sizeof parsed->text)
         return false;
-    memcpy(parsed->text, text, length);
+    memcpy(parsed->text, text->text, text->length);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(parsed->text, kinds[i]) == 0)
             parsed->kind = (word_kind)i;
@@ -107,15 +107,13 @@ static rowpool_status parse_words(const char *text, word **words, size_t *count,
     *words = calloc(capacity, sizeof **words);
     if (*words == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for the list of devices");
-    for (const char *at = text; *count < capacity; ++*count) {
-        const size_t length = strcspn(at, ",");
-        if (!parse_word(at, length, &(*words)[*count]))
+    const char *list = text;
+    for (rp_word next; rp_word_next(&list, &next); ++*count)
+        if (!parse_word(&next, &(*words)[*count]))
             return rp_fail(
                 error, ROWPOOL_EINVAL,
                 "the device '%.*s' in '%.100s' is none of auto, cpu, gpu, accelerator, all, isolated, fork, host, P:D",
-                (int)rp_min(length, 100), at, text);
-        at += length + 1;
-    }
+                (int)rp_min(next.length, 100), next.text, text);
     return ROWPOOL_OK;
 }
 
@@ -337,7 +335,7 @@ rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const 
     }
     failed->available = false;
     decide(failed, false, "skipped: %s", why);
-    parse_word("auto", strlen("auto"), &wanted);
+    parse_word(&(rp_word){"auto", strlen("auto")}, &wanted);
     RP_TRY(apply_word(list, &wanted, error));
     explain(list);
     return ROWPOOL_OK;

@@ -90,7 +90,7 @@ static bool is_needed(const rp_device *device)
     return device->info.in_use || device->backend == &rp_backend_host;
 }
 
-/* Opens the devices in use, and the host. One that nobody named and that cannot be opened is passed over. */
+/* Opens the devices in use, and the host. A device that was not named and cannot be opened is skipped. */
 static rowpool_status open_devices(rowpool *pool, const rowpool_options *options, rowpool_error *error)
 {
     rp_device_list *list = &pool->devices;
@@ -140,7 +140,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     rp_mutex_init(&fresh->opening, RP_LOCK_OPENING);
     rp_mutex_init(&fresh->lock, RP_LOCK_POOL);
     rp_cond_init(&fresh->idle);
-    rp_floating before; /* drivers start threads, which inherit what this one has */
+    rp_floating before; /* threads that drivers start inherit this thread's environment */
     rp_floating_default(&before);
     rowpool_status status = read_cpu(&fresh->cpu, error);
     if (status == ROWPOOL_OK)

@@ -9,7 +9,7 @@
 
 #include "base/checked.h"
 
-/* README.md has the same table. */
+/* rowpool(3) has the same texts. */
 static const struct {
     const char *name, *option, *meaning;
 } variables[RP_SETTINGS] = {

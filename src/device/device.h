@@ -105,7 +105,8 @@ typedef struct rp_task {
     struct rp_result_buffer *buffer; /* NULL: the results go straight to the caller's array */
     struct rp_task *next;            /* free tasks, or those in flight in the order of submission */
     struct timespec begin;
-    bool late; /* its end was noticed late, or it copied more than its rows: its time does not count for the rate */
+    size_t bytes; /* of the chunk's elements */
+    bool late;    /* its end was noticed late, or it copied more than its rows: its time does not count for the rate */
 } rp_task;
 
 struct rp_backend {

@@ -22,40 +22,24 @@ void rp_pool_enter(rowpool *pool)
     rp_unlock(&pool->lock);
 }
 
-/* The lock is held. */
-static void leave(rowpool *pool)
-{
-    if (--pool->active == 0)
-        pthread_cond_broadcast(&pool->idle);
-}
-
-void rp_pool_leave(rowpool *pool)
+void rp_pool_leave(rowpool *pool, rp_device *device, size_t rows)
 {
     rp_lock(&pool->lock);
-    leave(pool);
+    if (device != NULL) {
+        device->info.rows += rows;
+        device->info.chunks++;
+    }
+    if (--pool->active == 0)
+        pthread_cond_broadcast(&pool->idle);
     rp_unlock(&pool->lock);
-}
-
-/* The lock is held. */
-static void count(rp_device *device, size_t rows, size_t chunks, size_t failures)
-{
-    device->info.rows += rows;
-    device->info.chunks += chunks;
-    device->info.failures += failures;
 }
 
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures)
 {
     rp_lock(&pool->lock);
-    count(device, rows, chunks, failures);
-    rp_unlock(&pool->lock);
-}
-
-void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows)
-{
-    rp_lock(&pool->lock);
-    count(device, rows, 1, 0);
-    leave(pool);
+    device->info.rows += rows;
+    device->info.chunks += chunks;
+    device->info.failures += failures;
     rp_unlock(&pool->lock);
 }
 

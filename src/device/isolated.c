@@ -30,7 +30,7 @@ static void own_folder(char folder[PATH_MAX])
     bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&library, RTLD_DL_LINKMAP) != 0;
     if (known && library->l_name[0] != '\0') {
         snprintf(folder, PATH_MAX, "%s", library->l_name);
-    } else { /* the program itself: argv[0], which dladdr would say, is the word of whoever started it */
+    } else { /* the program itself: dladdr returns argv[0], which can be anything */
         ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
         folder[length > 0 ? length : 0] = '\0';
     }

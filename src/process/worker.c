@@ -133,12 +133,12 @@ static void close_others(int a, int b)
     close_between(next, ~0u);
 }
 
-/* A worker goes when its parent does, and has none of its signal handlers. */
+/* A worker dies with its parent, and has none of its signal handlers. */
 static void begin_life(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
-        _exit(0); /* it had gone before it could be told */
+        _exit(0); /* it died before prctl */
     rp_worker_reset_signals(true);
 }
 
@@ -205,7 +205,7 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
     return take_worker(worker, &ends, pid, pid < 0 ? errno : 0, "fork", error);
 }
 
-/* Where a program finds what it needs: standard streams first, of which only the last is the application's own. */
+/* The descriptors of a program, behind the standard streams; of these only standard error is the application's. */
 enum { SOCKET = 3, MEMORY, SHARED, DESCRIPTORS };
 
 static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER_WORDS], const int given[DESCRIPTORS])
@@ -223,13 +223,13 @@ static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    if (fcntl(STDERR_FILENO, F_GETFD) < 0) /* it would be a file of the program's */
+    if (fcntl(STDERR_FILENO, F_GETFD) < 0) /* closed: the program's next file would get its number */
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
         if (given[i] >= 0)
             posix_spawn_file_actions_adddup2(&actions, given[i], i);
         else
-            posix_spawn_file_actions_addclose(&actions, i); /* what lies there is the application's */
+            posix_spawn_file_actions_addclose(&actions, i); /* the application may have one there */
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     sigfillset(&signals);
@@ -242,7 +242,7 @@ static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER
     return failure;
 }
 
-/* A duplicate that lies beyond those the program is to have: else one could overwrite another on the way. */
+/* A duplicate beyond the program's own numbers: else dup2 could overwrite one that is still needed. */
 static int out_of_the_way(int descriptor)
 {
     return descriptor < 0 ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, DESCRIPTORS);
@@ -325,8 +325,7 @@ ssize_t rp_worker_receive(const rp_worker *worker, void *message, size_t capacit
         ssize_t bytes = recv(worker->socket, message, capacity, MSG_DONTWAIT);
         if (bytes >= 0)
             return bytes;
-        /* A worker that died before it had read everything leaves one ECONNRESET here, ahead of the answers that it
-         * sent: they are still to be had. */
+        /* A worker that died with unread messages leaves one ECONNRESET ahead of the answers that it sent. */
         if (errno != EINTR && errno != ECONNRESET)
             return errno == EAGAIN ? -1 : 0;
     }

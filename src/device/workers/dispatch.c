@@ -86,7 +86,7 @@ static void append_to_tail(rp_task_message *message, const void *bytes, size_t n
     message->tail_size += n;
 }
 
-/* Says where bytes at `address`, a part of what `reach` is about, are to be had. */
+/* Says where the bytes at `address`, a part of the range of `reach`, are. */
 static void put_place(outgoing *out, rp_place *place, const rp_reach *reach, const void *address, size_t bytes)
 {
     rp_task_message *message = &out->message;

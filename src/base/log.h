@@ -17,13 +17,13 @@ typedef enum {
 #undef RP_LOG_ENUM
 } rp_log_category;
 
-/* Whether anyone reads this category: ask before computing what a line would say. Thread safe. */
+/* Whether a category is on: ask before computing what a line says. Thread safe. */
 bool rp_log_on(rp_log_category category);
 
 /* Writes "rowpool: category: ...\n" in one piece when the category is on. Thread safe. */
 void rp_log(rp_log_category category, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same whatever ROWPOOL_LOG says: for misuse that has no other way out. */
+/* Writes a line whatever ROWPOOL_LOG says: for misuse that no status can report. */
 void rp_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -21,7 +21,7 @@ enum { TRACKS = 512, NAME = 96, TEXT = 6 * 1024 };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static rp_mutex lock = RP_MUTEX(RP_LOCK_TRACE); /* everything below, once it is open */
 static int file = -1;
-static pid_t owner;  /* a forked child has the same file, and no part in it */
+static pid_t owner;  /* a forked child inherits the file, but does not write it */
 static off_t length; /* of the file, without the closing bracket */
 static struct {
     char name[NAME];
@@ -49,7 +49,7 @@ bool rp_trace_on(void)
     return file >= 0 && owner == rp_self();
 }
 
-/* Writes one event behind the last, and the bracket that closes the array behind that. The lock is held. */
+/* Appends one event and the bracket that closes the array. The lock is held. */
 static void append_event(const char *event)
 {
     char text[TEXT + 16];
@@ -57,10 +57,10 @@ static void append_event(const char *event)
     if (n < 0 || (size_t)n >= sizeof text)
         return;
     if (pwrite(file, text, (size_t)n, length) == n)
-        length += n - 3; /* over the newline and the bracket */
+        length += n - 3; /* the next event overwrites the bracket */
 }
 
-/* Text as a JSON string's inside. */
+/* Escapes text for a JSON string. */
 static void escape(const char *text, char *escaped, size_t size)
 {
     size_t n = 0;
@@ -76,12 +76,12 @@ static void escape(const char *text, char *escaped, size_t size)
     escaped[n] = '\0';
 }
 
-/* The format counts in microseconds. Written as two whole numbers, whatever the locale puts between them. */
+/* The format counts in microseconds. Two whole numbers: the locale's decimal point does not matter. */
 #define MICROSECONDS "%" PRId64 ".%03d"
 #define AS_MICROSECONDS(ns) (ns) / 1000, (int)((ns) % 1000)
 
-/* The number of a track that has nothing at `begin` any more; the first time it is written down. Where several things
- * happen at once in one track, there are several of the name. The lock is held. */
+/* The number of a track of that name that is free at `begin`. What overlaps in time gets several tracks of the name; a new
+ * one is written to the file. The lock is held. */
 static size_t track_number(const char *name, int64_t begin)
 {
     char wanted[NAME], event[2 * NAME + 128], escaped[2 * NAME];
@@ -100,7 +100,7 @@ static size_t track_number(const char *name, int64_t begin)
     return n_tracks++;
 }
 
-/* phase: what the format calls it, with the members that belong to it. */
+/* phase: the members of the event that depend on its kind. */
 static void write_event(const char *track, const char *name, const char *phase, int64_t begin, int64_t end,
                         const char *detail)
 {

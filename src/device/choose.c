@@ -127,7 +127,7 @@ static rowpool_status add_for_helper(rp_device_list *list, const word *wanted, r
     return rp_fail(error, ROWPOOL_EINVAL, "the device list names too many devices for a helper process");
 }
 
-/* Says in the list what the words mean as a whole; *opencl: this process needs OpenCL. */
+/* Notes what the words mean together; *opencl: this process needs OpenCL. */
 static rowpool_status weigh_words(rp_device_list *list, const word *words, size_t count, bool *opencl,
                                   rowpool_error *error)
 {
@@ -176,7 +176,7 @@ static bool matches(const rp_device_list *list, const word *wanted, const rp_dev
 
 /* ---- Choosing --------------------------------------------------------------------------------------------------- */
 
-/* Says why a device is in use or excluded. One that is in use stays so, for the first reason. */
+/* Records that a device is in use or excluded, and why. One that is in use stays in use, with its first reason. */
 __attribute__((format(printf, 3, 4))) static void decide(rp_device *device, bool in_use, const char *format, ...)
 {
     va_list arguments;
@@ -188,7 +188,7 @@ __attribute__((format(printf, 3, 4))) static void decide(rp_device *device, bool
     va_end(arguments);
 }
 
-/* Another device that stands for the same chip, and better: by its rank, or else by coming first. */
+/* Another device for the same chip that has a higher rank or, with the same rank, comes first. */
 static const rp_device *better_twin(const rp_device_list *list, const word *wanted, const rp_device *device)
 {
     if (wanted->kind == ALL || wanted->kind == INDEX || device->identity[0] == '\0')

@@ -26,7 +26,7 @@ static bool whole_pages(size_t bytes, size_t *length)
     return *length <= PTRDIFF_MAX;
 }
 
-/* Beyond this limit ftruncate would not only fail: it would raise SIGXFSZ. */
+/* Beyond this limit ftruncate raises SIGXFSZ. */
 static bool within_file_limit(size_t length)
 {
     struct rlimit limit;
@@ -115,7 +115,7 @@ void *rp_shared_alloc(size_t bytes, rowpool_error *error)
     return region->base;
 }
 
-/* Takes the region that begins at an address off the registry; NULL: there is none. */
+/* Removes the region that begins at an address from the registry; NULL: there is none. */
 static rp_region *take_region(const void *base)
 {
     rp_lock_against_forks(&registry_lock);

@@ -47,7 +47,7 @@ static bool is_file_at(const struct stat *is, const rp_place *place)
     return S_ISREG(is->st_mode) && is->st_dev == place->device && is->st_ino == place->inode;
 }
 
-/* The file's descriptor, or -1. Its path is asked first: to open what is not a plain file may have effects. */
+/* The file's descriptor, or -1. stat comes first: opening what is not a plain file may have effects. */
 static int open_place(const rp_place *place, const char *path, size_t *length)
 {
     struct stat is;
@@ -169,7 +169,7 @@ int rp_view_gather(rp_view_parent *parent, void *into, uint64_t address, size_t 
             from[i] = part_at(address + (first + i) * stride, bytes);
         struct iovec to = {.iov_base = next, .iov_len = some * bytes};
         bool whole = !parent->refused && read_directly(parent, &to, from, some) == (ssize_t)(some * bytes);
-        for (size_t i = 0; !whole && i < some; i++) { /* one by one: that says what is wrong */
+        for (size_t i = 0; !whole && i < some; i++) { /* one by one, to find the error */
             int failure = rp_view_copy(parent, next + i * bytes, address + (first + i) * stride, bytes);
             if (failure != 0)
                 return failure;

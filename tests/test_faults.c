@@ -238,7 +238,7 @@ TEST(programs_of_generated_functions_are_evicted)
     rp_cl_device *device = pool->devices.items[0].state;
     assert_int_equal(device->most_programs, RP_CL_MOST_PROGRAMS);
     device->most_programs = MAX; /* a small limit makes the test fast */
-    atomic_store(&faults.lock, &device->lock);
+    atomic_store(&faults.lock, &device->lock.mutex);
     for (uint32_t n = 0; n < MADE; n++) {
         assert_true(map_made(pool, n));
         assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);

@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "sched/pool.h"
 #include "support.h"
+#include "workers.h"
 
 enum { MARK = 5, WIDTH = 1000, MIB = 1 << 20, MARKS_APART = 32 * MIB, ALLOWED = 512 * MIB };
 static const size_t bytes = (size_t)12 << 30, min_memory = (size_t)16 << 30;
@@ -79,7 +79,7 @@ static size_t overall_peak(rowpool *pool)
     for (size_t i = 0; i < pool->devices.used; i++) {
         if (pool->devices.items[i].backend != &rp_backend_fork)
             continue;
-        size_t n = rp_workers_pids(&pool->devices.items[i], pids, MAX_WORKERS);
+        size_t n = test_worker_pids(&pool->devices.items[i], pids, MAX_WORKERS);
         for (size_t k = 0; k < n; k++) {
             char process[32];
             snprintf(process, sizeof process, "%d", (int)pids[k]);

@@ -14,11 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "longest_run.h"
 #include "sched/pool.h"
 #include "spacious.h"
 #include "support.h"
+#include "workers.h"
 
 enum { ROWS = 150000, WIDTH = 7 };
 
@@ -44,7 +44,7 @@ static rowpool *open_isolated(void)
 static pid_t helper_of(rowpool *pool)
 {
     pid_t pid = 0;
-    assert_int_equal(rp_workers_pids(&pool->devices.items[0], &pid, 1), 1);
+    assert_int_equal(test_worker_pids(&pool->devices.items[0], &pid, 1), 1);
     return pid;
 }
 
@@ -275,7 +275,7 @@ static void *kill_again_and_again(void *argument)
     while (!atomic_load(&plan->stop)) {
         pid_t pid = 0;
         usleep((useconds_t)test_below(&plan->random, 20000));
-        if (rp_workers_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
+        if (test_worker_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
             atomic_fetch_add(&plan->killed, 1);
             last = pid;
         }
@@ -489,10 +489,10 @@ TEST(a_helper_that_compiles_gets_more_time)
     for (unsigned looks = 0; looks < LOOKS && now == RP_WORKERS_READY;) {
         atomic_store(&workers->marks[0].submitting, true); /* as the helper itself sets it while it builds */
         usleep(1000);
-        pthread_mutex_lock(&workers->lock);
+        rp_lock(&workers->lock);
         looks = workers->slots[0].unwanted;
         now = workers->slots[0].state;
-        pthread_mutex_unlock(&workers->lock);
+        rp_unlock(&workers->lock);
     }
     assert_int_equal(now, RP_WORKERS_READY);
     assert_int_equal(rowpool_job_poll(job, NULL), ROWPOOL_ENOTREADY);
@@ -655,7 +655,7 @@ TEST(a_helper_dies_with_its_application)
         rowpool_options options = {.size = sizeof options, .device = "isolated"};
         pid_t pid = 0;
         if (rowpool_open(&pool, &options, NULL) == ROWPOOL_OK)
-            rp_workers_pids(&pool->devices.items[0], &pid, 1);
+            test_worker_pids(&pool->devices.items[0], &pid, 1);
         _exit(write(ends[1], &pid, sizeof pid) == sizeof pid ? 0 : 1);
     }
     pid_t pid = 0;
@@ -735,7 +735,7 @@ static int be_another_helper(int argc, char **argv, const char *what)
         pause();
     const bool version = strcmp(what, "version") == 0;
     snprintf(hello.version, sizeof hello.version, "%s", version ? "0.0.1" : rowpool_version());
-    hello.work_size = sizeof(rp_work) + !version;
+    hello.message_size = sizeof(rp_task_message) + !version;
     rp_worker_answer(&self, &hello, sizeof hello);
     for (;;)
         pause();
@@ -839,7 +839,7 @@ TEST(the_helper_started_by_hand_explains_itself)
 static size_t helpers_of(rowpool *pool)
 {
     pid_t pids[8];
-    return rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
+    return test_worker_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
 }
 
 /* Every word for OpenCL devices means the helper's, and no driver is used in this process. */
@@ -891,7 +891,7 @@ TEST(every_device_has_its_own_helper)
     assert_int_equal(helpers_of(pool), 2);
     assert_non_null(strstr(pool->devices.items[0].info.name, " and 1 more, isolated"));
     check_counts(pool, &rows, counts);
-    assert_int_equal(rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
+    assert_int_equal(test_worker_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(kill(pids[i], SIGKILL), 0);
     check_counts(pool, &rows, counts);
@@ -916,9 +916,9 @@ TEST(every_device_has_its_own_helper)
 
 static rp_workers_slot_state state_of(rp_workers *workers, size_t slot)
 {
-    pthread_mutex_lock(&workers->lock);
+    rp_lock(&workers->lock);
     rp_workers_slot_state state = workers->slots[slot].state;
-    pthread_mutex_unlock(&workers->lock);
+    rp_unlock(&workers->lock);
     return state;
 }
 
@@ -996,7 +996,7 @@ TEST(a_starting_helper_does_not_delay_another)
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
-    const bool two = rp_workers_pids(device, pids, COUNT_OF(pids)) == 2;
+    const bool two = test_worker_pids(device, pids, COUNT_OF(pids)) == 2;
     if (two) {
         assert_true(close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
         kill_and_wait(device->state, 1, pids[1]);

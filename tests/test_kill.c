@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/workers/workers.h"
 #include "sched/pool.h"
 #include "support.h"
+#include "workers.h"
 
 enum { ROWS = 300000, WIDTH = 20, PARTS = 3, WORKERS = 3, WAYS = 5 };
 
@@ -44,7 +44,7 @@ static int signal_for(killer *plan)
 static void kill_some(killer *plan)
 {
     pid_t pids[WORKERS];
-    size_t n = rp_workers_pids(&plan->pool->devices.items[0], pids, WORKERS);
+    size_t n = test_worker_pids(&plan->pool->devices.items[0], pids, WORKERS);
     size_t first = (size_t)test_below(&plan->random, WORKERS), limit = 1 + (size_t)test_below(&plan->random, WORKERS);
     for (size_t i = 0; i < limit && i < n; i++) {
         pid_t pid = pids[(first + i) % n];

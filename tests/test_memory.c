@@ -270,7 +270,7 @@ static rp_reach_kind kind_of(const void *address, size_t bytes, bool files)
 {
     rp_reach reach;
     rp_reach_find(address, bytes, files, &reach);
-    rp_reach_kind kind = reach.kind;
+    rp_reach_kind kind = reach.place.kind;
     rp_reach_release(&reach);
     return kind;
 }
@@ -280,9 +280,9 @@ TEST(regions_are_reached_by_descriptor)
     char *memory = rowpool_alloc(4 * page, NULL);
     rp_reach reach;
     rp_reach_find(memory + page, page, false, &reach);
-    assert_int_equal(reach.kind, RP_REACH_REGION);
-    assert_int_equal(reach.offset, page);
-    assert_int_equal(reach.length, 4 * page);
+    assert_int_equal(reach.place.kind, RP_REACH_REGION);
+    assert_int_equal(reach.place.offset, page);
+    assert_int_equal(reach.place.length, 4 * page);
     assert_true(reach.fd >= 0);
     rp_reach_release(&reach);
     assert_int_equal(kind_of(memory + page, 4 * page, true), RP_REACH_COPY);
@@ -298,10 +298,10 @@ TEST(shared_file_mappings_are_reached_by_path)
     char *memory = map_file(&file, NULL, 2, 6, MAP_SHARED);
     rp_reach reach;
     rp_reach_find(memory + page + 5, 3 * page, true, &reach);
-    assert_int_equal(reach.kind, RP_REACH_FILE);
-    assert_int_equal(reach.offset, 3 * page + 5);
-    assert_int_equal(reach.device, is.st_dev);
-    assert_int_equal(reach.inode, is.st_ino);
+    assert_int_equal(reach.place.kind, RP_REACH_FILE);
+    assert_int_equal(reach.place.offset, 3 * page + 5);
+    assert_int_equal(reach.place.device, is.st_dev);
+    assert_int_equal(reach.place.inode, is.st_ino);
     assert_string_equal(reach.path, file.path); /* with the spaces in it */
     rp_reach_release(&reach);
     assert_int_equal(kind_of(memory, 6 * page, true), RP_REACH_FILE);
@@ -343,6 +343,19 @@ TEST(whatever_is_not_one_file_is_copied)
 
 /* ---- How a worker maps memory: these functions also work in this process ---------------------------------------- */
 
+static char *view_region(rp_view_table *table, uint64_t id, int descriptor, size_t length, size_t offset, bool writable)
+{
+    const rp_place place = {.kind = RP_REACH_REGION, .id = id, .length = length, .offset = offset};
+    return rp_view_map(table, &place, descriptor, NULL, writable);
+}
+
+static char *view_file(rp_view_table *table, uint64_t device, uint64_t inode, const char *path, size_t offset,
+                       size_t bytes)
+{
+    const rp_place place = {.kind = RP_REACH_FILE, .device = device, .inode = inode, .offset = offset, .bytes = bytes};
+    return rp_view_map(table, &place, -1, path, false);
+}
+
 TEST(region_views_are_kept_and_never_mistaken)
 {
     enum { REGIONS = 3 * RP_VIEWS };
@@ -356,17 +369,17 @@ TEST(region_views_are_kept_and_never_mistaken)
     for (int round = 0; round < 2000; round++) {
         int i = (int)test_below(&random, REGIONS), seen;
         const rp_region *r = &regions[i];
-        const char *view = rp_view_region(&table, r->id, r->fd, r->length, 8, test_chance(&random, 2));
+        const char *view = view_region(&table, r->id, r->fd, r->length, 8, test_chance(&random, 2));
         assert_non_null(view);
         memcpy(&seen, view, sizeof seen);
         assert_int_equal(seen, i);
     }
     const rp_region *r = &regions[0];
-    char *first = rp_view_region(&table, r->id, r->fd, r->length, 0, true);
-    assert_ptr_equal(rp_view_region(&table, r->id, -1, r->length, 4, true), first + 4); /* kept: no descriptor needed */
+    char *first = view_region(&table, r->id, r->fd, r->length, 0, true);
+    assert_ptr_equal(view_region(&table, r->id, -1, r->length, 4, true), first + 4); /* kept: no descriptor needed */
     first[0] = 9;
     assert_int_equal(r->base[0], 9);
-    assert_null(rp_view_region(&table, 1u << 30, -1, page, 0, false));
+    assert_null(view_region(&table, 1u << 30, -1, page, 0, false));
     for (int i = 0; i < RP_VIEWS; i++)
         if (table.views[i].base != NULL)
             munmap(table.views[i].base, table.views[i].length);
@@ -381,18 +394,18 @@ TEST(file_views_are_of_the_right_file_only)
     struct stat is;
     fstat(file.fd, &is);
     uint64_t device = is.st_dev, inode = is.st_ino;
-    const char *view = rp_view_file(&table, device, inode, file.path, 2 * page, page);
+    const char *view = view_file(&table, device, inode, file.path, 2 * page, page);
     assert_non_null(view);
     assert_int_equal(view[0], 3);
-    assert_ptr_equal(rp_view_file(&table, device, inode, "/nowhere", 3 * page, page), view + page); /* kept */
-    assert_null(rp_view_file(&table, device, inode, "/nowhere", 4 * page, page)); /* too short: removed */
-    assert_null(rp_view_file(&table, device, inode, file.path, 4 * page, page));
-    assert_null(rp_view_file(&table, device, inode, file.path, SIZE_MAX - 10, page));
-    assert_null(rp_view_file(&table, device, inode, other.path, 0, page));
-    assert_null(rp_view_file(&table, device, inode, "/tmp", 0, page));
-    assert_non_null(rp_view_file(&table, device, inode, file.path, 0, page));
-    assert_int_equal(ftruncate(file.fd, (off_t)(6 * page - 100)), 0);      /* it grows */
-    view = rp_view_file(&table, device, inode, file.path, 5 * page, page); /* the whole last page */
+    assert_ptr_equal(view_file(&table, device, inode, "/nowhere", 3 * page, page), view + page); /* kept */
+    assert_null(view_file(&table, device, inode, "/nowhere", 4 * page, page)); /* not that long: forgotten */
+    assert_null(view_file(&table, device, inode, file.path, 4 * page, page));
+    assert_null(view_file(&table, device, inode, file.path, SIZE_MAX - 10, page));
+    assert_null(view_file(&table, device, inode, other.path, 0, page));
+    assert_null(view_file(&table, device, inode, "/tmp", 0, page));
+    assert_non_null(view_file(&table, device, inode, file.path, 0, page));
+    assert_int_equal(ftruncate(file.fd, (off_t)(6 * page - 100)), 0);   /* it grows */
+    view = view_file(&table, device, inode, file.path, 5 * page, page); /* the last page as a whole */
     assert_non_null(view);
     assert_int_equal(view[page - 1], 0);
     assert_int_equal(pwrite(file.fd, "x", 1, (off_t)(5 * page)), 1);

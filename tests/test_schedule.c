@@ -194,7 +194,7 @@ static void open_pool(simulation *own, simulated *devices, size_t count)
 {
     *own = (simulation){
         .pool = {.pid = getpid(), .devices = {.items = own->devices, .count = count + 1, .used = count}}};
-    pthread_mutex_init(&own->pool.lock, NULL);
+    rp_mutex_init(&own->pool.lock, RP_LOCK_POOL);
     own->pool.host = &own->devices[count];
     own->pool.host->backend = &backend;
     own->pool.host->info.type = ROWPOOL_DEVICE_HOST;
@@ -213,7 +213,7 @@ static void open_pool(simulation *own, simulated *devices, size_t count)
 
 static void close_pool(simulation *own)
 {
-    pthread_mutex_destroy(&own->pool.lock);
+    rp_mutex_destroy(&own->pool.lock);
 }
 
 /* Of those in flight, the one that ends first. */

@@ -12,17 +12,17 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
-#include "base/log.h"
+#include "base/lock.h"
 #include "base/self.h"
 #include "base/thread.h"
 #include "process/memory.h"
 #include "process/worker.h"
 
 struct rowpool_process {
-    pid_t owner;          /* the process that made the object */
-    rp_worker worker;     /* pid and pidfd; there is no socket */
-    int pipe;             /* the reading end */
-    pthread_mutex_t lock; /* `end`: two threads may join at once */
+    pid_t owner;      /* the process that made the object */
+    rp_worker worker; /* pid and pidfd; there is no socket */
+    int pipe;         /* the reading end */
+    rp_mutex lock;    /* `end`: two threads may join at once */
     bool ended;
     rp_worker_end end;
 };
@@ -50,47 +50,7 @@ static void flush_both(void)
 
 /* Held while there is the writing end of a pipe here: a child that was forked then would have it as well, and the pipe
  * would not end before that child does. The application's forks wait too. */
-static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool is_starting;
-
-static void wait_for_others(void)
-{
-    if (!is_starting)
-        pthread_mutex_lock(&starting);
-}
-
-static void let_others_go_on(void)
-{
-    if (!is_starting)
-        pthread_mutex_unlock(&starting);
-}
-
-/* The child's one thread is the copy of the one that forked, and that held it in either case. */
-static void go_on_in_child(void)
-{
-    is_starting = false;
-    pthread_mutex_unlock(&starting);
-}
-
-static void guard_forks(void)
-{
-    if (pthread_atfork(wait_for_others, let_others_go_on, go_on_in_child) != 0)
-        rp_warn("out of memory: rowpool_process_start may hang in a child of fork");
-}
-
-static void begin_start(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, guard_forks);
-    pthread_mutex_lock(&starting);
-    is_starting = true;
-}
-
-static void end_start(void)
-{
-    is_starting = false;
-    pthread_mutex_unlock(&starting);
-}
+static rp_mutex starting = RP_MUTEX(RP_LOCK_STARTING);
 
 static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpool_process_options *options, int pipe)
 {
@@ -113,9 +73,9 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     /* Else the parent and the child would both write what is buffered. */
     const bool out = flush(stdout), err = flush(stderr);
     int ends[2];
-    begin_start();
+    rp_lock_against_forks(&starting);
     if (pipe2(ends, O_CLOEXEC) != 0 || !rp_descriptors_keep(ends)) {
-        end_start();
+        rp_unlock_for_forks(&starting);
         return refuse(error, "pipe");
     }
     pid_t pid = rp_worker_fork(flush_both);
@@ -129,7 +89,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     }
     rowpool_status status = pid < 0 ? refuse(error, "fork") : ROWPOOL_OK;
     close(ends[1]);
-    end_start();
+    rp_unlock_for_forks(&starting);
     if (status != ROWPOOL_OK) {
         close(ends[0]);
         return status;
@@ -161,7 +121,7 @@ rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_
         return status;
     }
     fresh->owner = rp_self();
-    pthread_mutex_init(&fresh->lock, NULL);
+    rp_mutex_init(&fresh->lock, RP_LOCK_PROCESS);
     *process = fresh;
     return ROWPOOL_OK;
 }
@@ -181,11 +141,11 @@ static rowpool_status check(const rowpool_process *process, rowpool_error *error
 /* Whether it has ended; takes note of how, once. */
 static bool has_ended(rowpool_process *process)
 {
-    pthread_mutex_lock(&process->lock);
+    rp_lock(&process->lock);
     if (!process->ended)
         process->ended = rp_worker_reap(&process->worker, false, &process->end);
     bool ended = process->ended;
-    pthread_mutex_unlock(&process->lock);
+    rp_unlock(&process->lock);
     return ended;
 }
 
@@ -241,10 +201,10 @@ static rowpool_status send_signal(rowpool_process *process, int number, rowpool_
 {
     RP_TRY(check(process, error));
     /* Under the lock the process cannot be reaped, so its id cannot be another's. */
-    pthread_mutex_lock(&process->lock);
+    rp_lock(&process->lock);
     if (!process->ended)
         rp_worker_signal(&process->worker, number);
-    pthread_mutex_unlock(&process->lock);
+    rp_unlock(&process->lock);
     return ROWPOOL_OK;
 }
 
@@ -278,7 +238,7 @@ void rowpool_process_close(rowpool_process *process)
             rp_worker_signal(&process->worker, SIGKILL);
             rp_worker_reap(&process->worker, true, &process->end);
         }
-        pthread_mutex_destroy(&process->lock);
+        rp_mutex_destroy(&process->lock);
     }
     close(process->pipe);
     rp_worker_release(&process->worker);

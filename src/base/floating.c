@@ -1,6 +1,6 @@
 #include "base/floating.h"
 
-/* <fenv.h> would cost more than all else that a small map needs, and the library of mathematics. */
+/* <fenv.h> takes longer than the rest of a small map, and needs libm. */
 #if defined(__x86_64__)
 
 enum { SSE_DEFAULT = 0x1f80, X87_DEFAULT = 0x037f, EXCEPTIONS = 0x3f };

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "base/checked.h"
+
 /* rowpool(3) has the same texts. */
 static const struct {
     const char *name, *option, *meaning;
@@ -16,8 +18,7 @@ static const struct {
          "auto, cpu, gpu, accelerator, all, isolated, fork, host, P:D, or a comma-separated list of these"},
     [RP_SETTING_WORKERS] = {"ROWPOOL_WORKERS", "workers",
                             "worker processes; by default the CPUs that affinity and cgroup allow"},
-    [RP_SETTING_CHUNK_BYTES] = {"ROWPOOL_CHUNK_BYTES", "chunk_bytes",
-                                "the most bytes of data that a device gets at once"},
+    [RP_SETTING_CHUNK_BYTES] = {"ROWPOOL_CHUNK_BYTES", "chunk_bytes", "max bytes of data that a device gets at once"},
     [RP_SETTING_STRICT] = {"ROWPOOL_STRICT", "strict", "anything: a device that fails ends the map with its error"},
     [RP_SETTING_ISOLATE] =
         {"ROWPOOL_ISOLATE", "isolate",
@@ -79,7 +80,7 @@ const char *rp_setting_meaning(rp_setting setting)
 }
 
 /* The text up to `stop` as a whole number in [1, max]. */
-static bool read_size(const char *text, const char *stop, size_t max, size_t *value)
+static bool read_whole_number(const char *text, const char *stop, size_t max, size_t *value)
 {
     char *end = NULL;
     errno = 0;
@@ -93,35 +94,42 @@ static bool read_size(const char *text, const char *stop, size_t max, size_t *va
 rowpool_status rp_setting_size(rp_setting setting, size_t max, size_t *value, rowpool_error *error)
 {
     const char *text = rp_setting_text(setting);
-    if (text == NULL || read_size(text, text + strlen(text), max, value))
+    if (text == NULL || read_whole_number(text, text + strlen(text), max, value))
         return ROWPOOL_OK;
     return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be a whole number from 1 to %zu",
                    rp_setting_name(setting), text, max);
 }
 
-static bool read_test_word(const char *word, size_t length, rp_test_setting *test)
+bool rp_word_next(const char **list, rp_word *word)
 {
-    static const char piece[] = "mpi-piece-bytes=";
-    const size_t before = sizeof piece - 1;
-    if (length == 4 && memcmp(word, "copy", 4) == 0)
-        return test->copy = true;
-    if (length == 10 && memcmp(word, "build-wait", 10) == 0)
-        return test->build_wait = true;
-    return length > before && memcmp(word, piece, before) == 0 &&
-           read_size(word + before, word + length, INT_MAX, &test->mpi_piece_bytes);
+    if (*list == NULL)
+        return false;
+    *word = (rp_word){*list, strcspn(*list, ",")};
+    *list = word->text[word->length] == ',' ? word->text + word->length + 1 : NULL;
+    return true;
+}
+
+bool rp_word_is(const rp_word *word, const char *text)
+{
+    return strlen(text) == word->length && memcmp(text, word->text, word->length) == 0;
 }
 
 rowpool_status rp_setting_test(rp_test_setting *test, rowpool_error *error)
 {
+    static const char bytes[] = "mpi-piece-bytes=";
+    const size_t before = sizeof bytes - 1;
     *test = (rp_test_setting){.mpi_piece_bytes = (size_t)1 << 30};
-    const char *word = rp_setting_text(RP_SETTING_TEST);
-    while (word != NULL) {
-        const size_t length = strcspn(word, ",");
-        if (!read_test_word(word, length, test))
+    const char *list = rp_setting_text(RP_SETTING_TEST);
+    for (rp_word word; rp_word_next(&list, &word);) {
+        if (rp_word_is(&word, "copy"))
+            test->copy = true;
+        else if (rp_word_is(&word, "build-wait"))
+            test->build_wait = true;
+        else if (word.length <= before || memcmp(word.text, bytes, before) != 0 ||
+                 !read_whole_number(word.text + before, word.text + word.length, INT_MAX, &test->mpi_piece_bytes))
             return rp_fail(error, ROWPOOL_EINVAL,
                            "%s has the word '%.*s'; it takes copy, build-wait and mpi-piece-bytes=N, N from 1 to %d",
-                           rp_setting_name(RP_SETTING_TEST), (int)(length < 100 ? length : 100), word, INT_MAX);
-        word = word[length] == ',' ? word + length + 1 : NULL;
+                           rp_setting_name(RP_SETTING_TEST), (int)rp_min(word.length, 100), word.text, INT_MAX);
     }
     return ROWPOOL_OK;
 }

@@ -29,7 +29,9 @@ bool rp_environment_is_trusted(void);
 
 /* The variable's name, "ROWPOOL_DEVICE". */
 const char *rp_setting_name(rp_setting setting);
+/* The option of rowpool_options that it stands in for, or "". */
 const char *rp_setting_option(rp_setting setting);
+/* One sentence for `rowpool environment`. */
 const char *rp_setting_meaning(rp_setting setting);
 
 /* Its value; NULL when it is unset or empty. */
@@ -37,6 +39,16 @@ const char *rp_setting_text(rp_setting setting);
 
 /* Its value as a whole number in [1, max]; *value is left alone when it is unset or empty. */
 rowpool_status rp_setting_size(rp_setting setting, size_t max, size_t *value, rowpool_error *error);
+
+/* A word of a comma-separated list. */
+typedef struct {
+    const char *text;
+    size_t length;
+} rp_word;
+
+/* Takes the next word off a list; false: *list is NULL, since none is left. A list has one word more than commas. */
+bool rp_word_next(const char **list, rp_word *word);
+bool rp_word_is(const rp_word *word, const char *text);
 
 /* The words of ROWPOOL_TEST. */
 typedef struct {

@@ -55,7 +55,7 @@ rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chu
 void rp_data_copied(rowpool_data *data, rp_partition_use *use);
 void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_status status);
 
-/* The pool closes: its handles have no copies any more. Its lock is held. */
+/* The pool closes: the copies of its open handles are released. */
 void rp_data_leave_pool(rowpool *pool);
 
 #endif

@@ -77,13 +77,13 @@ rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp
 
 void rp_job_release(rowpool_job *job)
 {
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     unsigned left = --job->references;
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     if (left > 0)
         return;
     pthread_cond_destroy(&job->finished);
-    pthread_mutex_destroy(&job->lock);
+    rp_mutex_destroy(&job->lock);
     free(job->store.heap);
     free(job);
 }
@@ -96,7 +96,7 @@ static void complete(rowpool_job *job)
     if (status == ROWPOOL_OK)
         atomic_store(&job->run.rows_done, job->rows);
     rp_run_release_data(&job->run); /* so that the copies of a closed handle are gone when the job is done */
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     job->status = status;
     if (status != ROWPOOL_OK)
         job->error = error;
@@ -104,9 +104,10 @@ static void complete(rowpool_job *job)
     if (job->descriptor >= 0)
         eventfd_write(job->descriptor, 1);
     pthread_cond_broadcast(&job->finished);
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     if (job->done != NULL) {
         rp_floating own;
+        rp_assert_no_lock("a completion callback is called");
         rp_floating_default(&own);
         job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
         rp_floating_restore(&own); /* whatever the callback did to it */
@@ -203,7 +204,7 @@ static void *dispatch(void *argument)
 static rowpool_status start_dispatcher(rowpool *pool, rowpool_error *error)
 {
     rowpool_status status = ROWPOOL_OK;
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     if (!pool->dispatcher.started) {
         rp_queue_init(&pool->dispatcher.queue);
         pool->dispatcher.end_of_waiting = &pool->dispatcher.first_waiting;
@@ -212,7 +213,7 @@ static rowpool_status start_dispatcher(rowpool *pool, rowpool_error *error)
         if (status != ROWPOOL_OK)
             rp_queue_destroy(&pool->dispatcher.queue);
     }
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     return status;
 }
 
@@ -255,7 +256,7 @@ rowpool_status rp_submit(rowpool *pool, const rp_operation *operation, const rp_
     fresh->references = fresh->has_handle ? 2 : 1;
     fresh->rows = operation->inputs->count;
     fresh->begin.kind = RP_MESSAGE_JOB;
-    pthread_mutex_init(&fresh->lock, NULL);
+    rp_mutex_init(&fresh->lock, RP_LOCK_JOB);
     rp_cond_init(&fresh->finished);
     if (job != NULL)
         *job = fresh;

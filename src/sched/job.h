@@ -21,7 +21,7 @@ struct rowpool_job {
     void *payload;
     bool has_handle;
     size_t rows;
-    pthread_mutex_t lock; /* everything below */
+    rp_mutex lock; /* everything below */
     pthread_cond_t finished;
     unsigned references; /* the handle's and the dispatcher's */
     bool is_done;

@@ -1,7 +1,4 @@
-/* The pool: its devices, the runs on them, the thread on which jobs go on.
- *
- * rowpool.lock protects what is said below. Nobody holds it while a process is forked or a driver is called, but for
- * devices that are opened late and copies that are released. */
+/* The pool: its devices, the runs on them, the thread on which jobs go on. */
 #ifndef RP_SCHED_POOL_H
 #define RP_SCHED_POOL_H
 
@@ -30,7 +27,8 @@ struct rowpool {
     const rp_cpu *cpu;          /* which form of the built-in functions runs on the host and in processes */
     bool strict;                /* a device that fails ends the map */
     rp_device *host;            /* one of the devices: small maps, and what nobody else can do */
-    pthread_mutex_t lock;       /* everything below, the counters of devices[].info, and opening devices later */
+    rp_mutex opening;           /* devices that are opened, or looked at, later */
+    rp_mutex lock;              /* everything below, and the counters of devices[].info */
     pthread_cond_t idle;
     size_t active;       /* calls and jobs in flight */
     rp_run *runs;        /* begun, or waiting to */

@@ -156,6 +156,7 @@ bool rp_results_are_delivered(const rowpool *pool)
 static void call_back(rp_run *run, const rp_result_buffer *buffer)
 {
     rp_floating_restore(&run->callers);
+    rp_assert_no_lock("results are delivered");
     const int ended = run->stream.each(buffer->chunk.row, buffer->chunk.rows, buffer->bytes, run->stream.payload);
     rp_floating_default(&run->callers);
     if (ended == 0)

@@ -130,7 +130,7 @@ static rowpool_status prepare_work(rp_run *run, rowpool_error *error)
 static void join_pool(rp_run *run)
 {
     rowpool *pool = run->pool;
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     run->link = &pool->runs;
     run->next = pool->runs;
     if (run->next != NULL)
@@ -141,7 +141,7 @@ static void join_pool(rp_run *run)
         participant->rate = participant->device->rate;
         participant->left_out = participant->device->left_out;
     }
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
 }
 
 rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *operation, const rp_stream *stream,
@@ -172,13 +172,13 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *opera
 
 void rp_run_destroy(rp_run *run)
 {
-    pthread_mutex_lock(&run->pool->lock);
+    rp_lock(&run->pool->lock);
     *run->link = run->next;
     if (run->next != NULL)
         run->next->link = run->link;
     for (size_t i = 0; i < run->n_participants; i++)
         rp_share_remember(run, &run->participants[i]);
-    pthread_mutex_unlock(&run->pool->lock);
+    rp_unlock(&run->pool->lock);
     if (run->parts != NULL || run->ready != NULL)
         rp_results_free(run);
     rp_work_queue_destroy(&run->work);

@@ -51,7 +51,7 @@ static size_t choose_partition(const rp_work_queue *queue, const rp_take *take, 
 {
     const rowpool_data *data = queue->data;
     size_t end = queue->in_order ? queue->first_partition + 1 : data->n_partitions, chosen = queue->first_partition;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     rp_partition_rank best = rp_partition_rank_for(&data->partitions[chosen], take->device, take->max_partition);
     for (size_t i = chosen + 1; i < end && best != RP_PARTITION_HERE; i++) {
         if (is_taken(queue, i))
@@ -62,7 +62,7 @@ static size_t choose_partition(const rp_work_queue *queue, const rp_take *take, 
             best = other;
         }
     }
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
     *rank = best;
     return chosen;
 }

@@ -14,12 +14,12 @@ static void *work(void *argument)
 {
     rp_device *device = argument;
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     while (state->stops == 0 && rp_cl_build_next(device))
         ;
     state->builds = false;
     pthread_cond_broadcast(&state->built);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     return NULL;
 }
 
@@ -28,7 +28,7 @@ static void stop(rp_cl_device *state)
 {
     state->stops++;
     while (state->builds)
-        pthread_cond_wait(&state->built, &state->lock);
+        rp_wait(&state->built, &state->lock);
     state->stops--;
     if (state->started)
         pthread_join(state->builder, NULL);
@@ -45,12 +45,12 @@ static void stop(rp_cl_device *state)
  * exit() does not: then builds may begin again. The first launches of kernels, outside the builder, are not counted. */
 
 static struct {
-    pthread_mutex_t lock; /* taken after a device's */
+    rp_mutex lock; /* taken after a device's */
     pthread_cond_t changed;
     unsigned builds; /* under way */
     unsigned ends;   /* threads that are ending or have called exit(): while there are any, no build begins */
     pthread_key_t key;
-} gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} gate = {.lock = RP_MUTEX(RP_LOCK_CL_BUILDS)};
 
 static _Atomic pid_t owner;
 static _Thread_local bool builds_here, watched, ends_here;
@@ -63,7 +63,7 @@ static void wait_for_builds(void)
     const struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
     int late = 0;
     while (gate.builds > builds_here && late == 0)
-        late = pthread_cond_timedwait(&gate.changed, &gate.lock, &deadline);
+        late = rp_wait_until(&gate.changed, &gate.lock, &deadline);
 }
 
 static void process_ends(void)
@@ -71,10 +71,10 @@ static void process_ends(void)
     ends_here = true;
     if (atomic_load(&owner) != rp_self()) /* a child of a fork, in which nothing is built */
         return;
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     gate.ends++;
     wait_for_builds();
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
 }
 
 static void thread_ends(void *unused)
@@ -91,16 +91,16 @@ static void thread_has_ended(void *unused)
     if (!counted || atomic_load(&owner) != rp_self())
         return;
     counted = false;
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     gate.ends--;
     pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
 }
 
 /* In a new process, before it has another thread: those of the other, and their builds, are not here. */
 static void begin_process(void)
 {
-    pthread_mutex_init(&gate.lock, NULL);
+    rp_mutex_init(&gate.lock, RP_LOCK_CL_BUILDS);
     rp_cond_init(&gate.changed);
     gate.builds = gate.ends = 0;
     builds_here = counted = false;
@@ -129,10 +129,10 @@ bool rp_cl_build_begin(bool waits)
     enum { PATIENCE_MS = 1000 }; /* a thread that ends takes less, once the builds that it waits for are done */
     struct timespec deadline = rp_clock_after_ms(PATIENCE_MS);
     int late = 0;
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     while (gate.ends > 0 && waits && late == 0) {
         const bool others_build = gate.builds > 0;
-        late = pthread_cond_timedwait(&gate.changed, &gate.lock, &deadline);
+        late = rp_wait_until(&gate.changed, &gate.lock, &deadline);
         if (others_build) {
             late = 0;
             deadline = rp_clock_after_ms(PATIENCE_MS);
@@ -140,7 +140,7 @@ bool rp_cl_build_begin(bool waits)
     }
     builds_here = gate.ends == 0;
     gate.builds += builds_here;
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
     return builds_here;
 }
 
@@ -153,11 +153,11 @@ void rp_cl_build_end(bool built)
 {
     if (built)
         (void)atexit(process_ends); /* before what this build has added */
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     builds_here = false;
     gate.builds--;
     pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
 }
 
 bool rp_cl_thread_ends(void)
@@ -181,7 +181,7 @@ rowpool_status rp_cl_builder_start(rp_device *device)
 
 void rp_cl_builder_end(rp_cl_device *state)
 {
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     stop(state);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
 }

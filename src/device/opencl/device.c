@@ -178,7 +178,7 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
     rp_test_setting test;
     rp_setting_test(&test, NULL);
     state->build_waits = test.build_wait;
-    pthread_mutex_init(&state->lock, NULL);
+    rp_mutex_init(&state->lock, RP_LOCK_CL_DEVICE);
     pthread_cond_init(&state->built, NULL);
     device->state = state;
     device->queue_depth = 2;
@@ -230,7 +230,7 @@ void rp_cl_close(rp_device *device, bool forked)
     if (!forked) {
         clReleaseContext(state->context);
         pthread_cond_destroy(&state->built);
-        pthread_mutex_destroy(&state->lock);
+        rp_mutex_destroy(&state->lock);
     }
     free(state);
     device->state = NULL;
@@ -252,10 +252,10 @@ static rowpool_status new_lane(rp_device *device, rp_cl_lane **lane, rowpool_err
         free(fresh);
         return rp_cl_fail(device, "clCreateCommandQueue", code, error);
     }
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     fresh->next = state->all;
     state->all = fresh;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     *lane = fresh;
     return ROWPOOL_OK;
 }
@@ -263,11 +263,11 @@ static rowpool_status new_lane(rp_device *device, rp_cl_lane **lane, rowpool_err
 rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     *lane = state->free;
     if (*lane != NULL)
         state->free = (*lane)->next_free;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     return *lane != NULL ? ROWPOOL_OK : new_lane(device, lane, error);
 }
 
@@ -275,10 +275,10 @@ void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane)
 {
     rp_cl_device *state = device->state;
     rp_cl_unused unused = {0};
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     rp_cl_kernels_take(lane, false, &unused);
     lane->next_free = state->free;
     state->free = lane;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     rp_cl_unused_free(&unused, false);
 }

@@ -106,7 +106,7 @@ typedef struct rp_cl_device {
     size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
     unsigned vector_bytes;   /* the widest that kernels may use */
     bool build_waits;        /* what is not built is waited for, even where something else would do */
-    pthread_mutex_t lock;    /* everything below */
+    rp_mutex lock;           /* everything below */
     rp_cl_lane *free, *all;  /* lanes */
     rp_cl_program *programs; /* the one that was last used first */
     size_t n_programs, most_programs;

@@ -23,11 +23,11 @@ static pid_t first_process;
 /* What a probe found. With more devices than there is place for, or when a driver failed to answer, as it may for want
  * of memory, it is not complete, and the next probe asks again. */
 static struct {
-    pthread_mutex_t lock; /* never taken in a forked child: its holder may not be there */
+    rp_mutex lock; /* never taken in a forked child: its holder may not be there */
     bool complete;
     size_t count;
     rp_device devices[MOST_KNOWN];
-} known = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} known = {.lock = RP_MUTEX(RP_LOCK_CL_PROBE)};
 
 /* A probe under way: of all platforms, then of a device of theirs. */
 typedef struct {
@@ -245,19 +245,19 @@ void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device)
         return;
     }
     inquiry probe = {.found = found, .list = list, .complete = true};
-    pthread_mutex_lock(&known.lock);
+    rp_lock(&known.lock);
     if (afresh || !known.complete)
         rp_cl_apart(ask_drivers, &probe);
     else
         for (size_t i = 0; i < known.count; i++)
             pass_on(&probe, &known.devices[i]);
-    pthread_mutex_unlock(&known.lock);
+    rp_unlock(&known.lock);
     rp_cl_build_end(false);
 }
 
 void rp_cl_forget(void)
 {
-    pthread_mutex_lock(&known.lock);
+    rp_lock(&known.lock);
     known.complete = false;
-    pthread_mutex_unlock(&known.lock);
+    rp_unlock(&known.lock);
 }

@@ -278,9 +278,9 @@ static void use(rp_cl_device *state, rp_cl_program *program)
 void rp_cl_program_leave(rp_device *device, rp_cl_program *program)
 {
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     program->users--;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
 }
 
 static rowpool_status build_before_end(rp_device *device, rp_cl_program *entry, unsigned forms, bool waits,
@@ -306,9 +306,9 @@ static rowpool_status build_entry(rp_device *device, rp_cl_program *entry, unsig
     if (why == NULL)
         return no_memory(device, error);
     entry->state = RP_CL_BUILDING;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     rowpool_status status = build_before_end(device, entry, forms, error != NULL, why);
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     pthread_cond_broadcast(&state->built);
     entry->served = 0;
     if (status == ROWPOOL_EBUILD) {
@@ -356,12 +356,12 @@ bool rp_cl_build_next(rp_device *device)
         build_entry(device, entry, forms, NULL);
     } else if (entry->state == RP_CL_BUILT) {
         entry->users++;
-        pthread_mutex_unlock(&state->lock);
+        rp_unlock(&state->lock);
         if (rp_cl_build_begin(false)) {
             rp_cl_rehearse(device, entry, forms);
             rp_cl_build_end(true);
         }
-        pthread_mutex_lock(&state->lock);
+        rp_lock(&state->lock);
         entry->users--;
     }
     return true;
@@ -375,7 +375,7 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
         return true;
     const wanted best = best_for(device, operation);
     rp_cl_unused unused = {0};
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     choice found = find(state, &best);
     rp_cl_program *entry = found.best;
     if (entry == NULL || (entry->state != RP_CL_BUILT && found.other != NULL))
@@ -388,7 +388,7 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
             order(device, entry, form);
         drop_oldest(state, &unused);
     }
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     rp_cl_unused_free(&unused, false);
     return ready;
 }
@@ -434,7 +434,7 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
             *program = found.plain;
             return ROWPOOL_OK;
         } else if (found.coming) {
-            pthread_cond_wait(&state->built, &state->lock);
+            rp_wait(&state->built, &state->lock);
         } else {
             if (found.plain == NULL)
                 RP_TRY(add_entry(device, &best, 0, &found.plain, error));
@@ -447,7 +447,7 @@ static rowpool_status get_program(rp_device *device, const rp_task *task, rp_cl_
 {
     rp_cl_device *state = device->state;
     rp_cl_unused unused = {0};
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     rowpool_status status = choose_program(device, task, program, error);
     const rowpool_error *failure = status == ROWPOOL_OK ? (*program)->failure : NULL;
     if (failure != NULL)
@@ -455,7 +455,7 @@ static rowpool_status get_program(rp_device *device, const rp_task *task, rp_cl_
     if (status == ROWPOOL_OK)
         use(state, *program);
     drop_oldest(state, &unused);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     rp_cl_unused_free(&unused, false);
     return status;
 }
@@ -489,9 +489,9 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_lane *lane, rp_cl_
         }
     }
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     program->lanes++;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     fresh->next = lane->kernels;
     lane->kernels = fresh;
     *kernels = fresh;

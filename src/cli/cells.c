@@ -280,7 +280,7 @@ static bool check_signature(cell_reader *r)
     for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
         if (r->end < signatures[i].size || memcmp(r->bytes, signatures[i].bytes, signatures[i].size) != 0)
             continue;
-        r->status = fail(r->error, ROWPOOL_EINVAL, "the file is %s", signatures[i].what);
+        r->status = rp_fail(r->error, ROWPOOL_EINVAL, "the file is %s", signatures[i].what);
         return false;
     }
     return true;

@@ -14,7 +14,7 @@
 
 bool out_of_memory(table *t)
 {
-    t->status = fail(t->error, ROWPOOL_ENOMEM, "out of memory at line %zu", t->line);
+    t->status = rp_fail(t->error, ROWPOOL_ENOMEM, "out of memory at line %zu", t->line);
     return false;
 }
 
@@ -34,8 +34,8 @@ bool refuse(table *t, size_t column, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu, column %zu%s: %s", t->line, column + 1,
-                     column_name(name, t, column), what);
+    t->status = rp_fail(t->error, ROWPOOL_EINVAL, "line %zu, column %zu%s: %s", t->line, column + 1,
+                        column_name(name, t, column), what);
     return false;
 }
 
@@ -272,9 +272,9 @@ static bool find_columns(table *t, bool *found, size_t *column, size_t *count, c
     *column = numbered;
     if (numbered != SIZE_MAX)
         return found[numbered] = true;
-    t->status = fail(t->error, ROWPOOL_EINVAL, "%s: there is no column '%.*s'; there are 1 to %zu%s", option,
-                     length < 100 ? (int)length : 100, text, t->columns,
-                     t->names.count > 0 ? ", and the names in the header" : " and no header");
+    t->status = rp_fail(t->error, ROWPOOL_EINVAL, "%s: there is no column '%.*s'; there are 1 to %zu%s", option,
+                        length < 100 ? (int)length : 100, text, t->columns,
+                        t->names.count > 0 ? ", and the names in the header" : " and no header");
     return false;
 }
 
@@ -297,10 +297,10 @@ static bool choose_asked_label(table *t)
     if (!find_columns(t, t->skipped, &t->label, &count, "--labels", wanted, strlen(wanted)))
         return false;
     if (count > 1) {
-        t->status = fail(t->error, ROWPOOL_EINVAL,
-                         "--labels: %zu columns have the name '%.100s'; their numbers tell them "
-                         "apart, column %zu is the first",
-                         count, wanted, t->label + 1);
+        t->status = rp_fail(t->error, ROWPOOL_EINVAL,
+                            "--labels: %zu columns have the name '%.100s'; their numbers tell them "
+                            "apart, column %zu is the first",
+                            count, wanted, t->label + 1);
         return false;
     }
     return true;

@@ -175,11 +175,11 @@ static bool refuse_count(table *t, size_t count)
     char hints[HINTS] = "";
     if (t->columns == 1 && t->names.count == 1)
         (void)hints_for(hints, t, 0, t->names.bytes);
-    t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu%s", t->line, count,
-                     count == 1 ? "" : "s", t->columns,
-                     t->columns > 1     ? "; --ragged takes rows of any length"
-                     : hints[0] != '\0' ? hints
-                                        : "; --delimiter says what separates cells");
+    t->status = rp_fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu%s", t->line,
+                        count, count == 1 ? "" : "s", t->columns,
+                        t->columns > 1     ? "; --ragged takes rows of any length"
+                        : hints[0] != '\0' ? hints
+                                           : "; --delimiter says what separates cells");
     return false;
 }
 
@@ -238,9 +238,9 @@ static bool begin_data(table *t)
         t->widest += !t->skipped[i];
     if (t->widest > 0)
         return true;
-    t->status = fail(t->error, ROWPOOL_EINVAL, "there is no column of numbers: %s",
-                     t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
-                                     : "all are labels, words or skipped");
+    t->status = rp_fail(t->error, ROWPOOL_EINVAL, "there is no column of numbers: %s",
+                        t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
+                                        : "all are labels, words or skipped");
     return false;
 }
 
@@ -286,8 +286,8 @@ static bool take_empty_lines(table *t)
     const size_t line = t->line;
     t->line = t->empty_line;
     if (t->empty > 0 && !t->options->ragged && t->columns > 1) {
-        t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu is empty; --ragged takes it as a row without cells",
-                         t->line);
+        t->status = rp_fail(t->error, ROWPOOL_EINVAL, "line %zu is empty; --ragged takes it as a row without cells",
+                            t->line);
         return false;
     }
     for (; t->empty > 0; t->empty--) {
@@ -372,7 +372,7 @@ static bool refuse_empty_file(table *t)
         (void)snprintf(more, sizeof more, ", only lines that are skipped; --comment none takes them as rows");
     else if (t->reader.separator != '\0')
         (void)snprintf(more, sizeof more, ", only a first line, sep=%c, that names the separator", t->reader.separator);
-    t->status = fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header%s", more);
+    t->status = rp_fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header%s", more);
     return false;
 }
 
@@ -405,8 +405,8 @@ static bool read_rows(table *t)
 static bool refuse_dialect(table *t, const char *option)
 {
     const char delimiter[2] = {(char)t->reader.dialect.delimiter, '\0'};
-    t->status = fail(t->error, ROWPOOL_EINVAL, "%s is what separates cells, '%s', too; --delimiter names another one",
-                     option, delimiter);
+    t->status = rp_fail(t->error, ROWPOOL_EINVAL,
+                        "%s is what separates cells, '%s', too; --delimiter names another one", option, delimiter);
     return false;
 }
 

@@ -65,7 +65,7 @@ rowpool_status collect_elements(void **memory, element_list *list, size_t size, 
     rowpool_error refusal;
     unsigned char *to = rowpool_alloc(list->count * size, &refusal); /* as many are there already: no overflow */
     if (to == NULL)
-        return fail(error, refusal.status, "no memory for %zu elements: %s", list->count, refusal.message);
+        return rp_fail(error, refusal.status, "no memory for %zu elements: %s", list->count, refusal.message);
     *memory = to;
     for (element_block *block = list->first; block != NULL; block = drop_first(list)) {
         memcpy(to, block->bytes, block->used);

@@ -104,7 +104,7 @@ static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_err
         return status;
     list->items = calloc(devices.count + 1, sizeof *list->items);
     if (list->items == NULL)
-        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
+        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     for (size_t i = 0; i < devices.count && list->items != NULL; i++) {
         if (did_something(&devices.items[i]))
             list->items[list->count++].device = devices.items[i];

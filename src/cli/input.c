@@ -290,7 +290,7 @@ static rowpool_status blame_offsets(const char *path, rowpool_status status, row
     if (status == ROWPOOL_OK || error == NULL)
         return status;
     const rowpool_error cause = *error;
-    return fail(error, status, "--offsets %.400s: %.600s", path, cause.message);
+    return rp_fail(error, status, "--offsets %.400s: %.600s", path, cause.message);
 }
 
 /* Into the rows that the file tells, of which only the ends are known to be right. */
@@ -298,7 +298,7 @@ static rowpool_status divide(input *in, const char *path, rowpool_error *error)
 {
     npy_header *header = &in->array.header;
     if (header->rows != 1)
-        return fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets divides the elements of one", header->rows);
+        return rp_fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets divides the elements of one", header->rows);
     int fd;
     rowpool_status status = open_bytes(&fd, path, error);
     if (status == ROWPOOL_OK) {
@@ -329,7 +329,7 @@ rowpool_status open_input(input *in, const char *path, const input_options *opti
         (void)close(fd);
     if (status == ROWPOOL_OK && in->array.more &&
         !add_note(in, "the first array is read; another one follows it in the file"))
-        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
+        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     if (status == ROWPOOL_OK && options->offsets != NULL)
         status = divide(in, options->offsets, error);
     if (status != ROWPOOL_OK)

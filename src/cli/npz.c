@@ -16,8 +16,8 @@
 
 static rowpool_status fail_zip(zip_error_t *failure, rowpool_error *error)
 {
-    rowpool_status status = fail(error, ROWPOOL_EINVAL, "the .npz file cannot be read: %s",
-                                 zip_error_strerror(failure));
+    rowpool_status status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file cannot be read: %s",
+                                    zip_error_strerror(failure));
     zip_error_fini(failure);
     return status;
 }
@@ -31,7 +31,7 @@ static rowpool_status fail_code(int code, rowpool_error *error)
 
 static rowpool_status is_empty(rowpool_error *error)
 {
-    return fail(error, ROWPOOL_EINVAL, "the file is empty; a .npz file was expected");
+    return rp_fail(error, ROWPOOL_EINVAL, "the file is empty; a .npz file was expected");
 }
 
 /* All that is left to read, to be freed. */
@@ -185,11 +185,11 @@ static rowpool_status choose_member(zip_uint64_t *member, zip_t *archive, const 
     char names[MEMBERS_TEXT];
     list_members(names, archive);
     if (names[0] == '\0')
-        return fail(error, ROWPOOL_EINVAL, "the .npz file has no array");
+        return rp_fail(error, ROWPOOL_EINVAL, "the .npz file has no array");
     if (wanted == NULL)
-        return fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays, --member says which: %s", count, names);
-    return fail(error, ROWPOOL_EINVAL, "the .npz file has %s array '%.100s'; it has %s",
-                count == 0 ? "no" : "more than one", wanted, names);
+        return rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays, --member says which: %s", count, names);
+    return rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %s array '%.100s'; it has %s",
+                   count == 0 ? "no" : "more than one", wanted, names);
 }
 
 static rowpool_status read_member(void *context, void *bytes, size_t size, size_t *found, rowpool_error *error)
@@ -197,7 +197,7 @@ static rowpool_status read_member(void *context, void *bytes, size_t size, size_
     zip_file_t *file = context;
     zip_int64_t got = zip_fread(file, bytes, size);
     if (got < 0)
-        return fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_file_strerror(file));
+        return rp_fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_file_strerror(file));
     *found = (size_t)got;
     return ROWPOOL_OK;
 }
@@ -210,7 +210,7 @@ static rowpool_status open_member(npy_array *array, zip_t *archive, const char *
         return status;
     zip_file_t *file = zip_fopen_index(archive, member, 0);
     if (file == NULL)
-        return fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_strerror(archive));
+        return rp_fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_strerror(archive));
     const byte_stream stream = {read_member, file};
     status = npy_open_stream(array, &stream, error);
     (void)zip_fclose(file);

@@ -24,7 +24,7 @@ rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error
         if (written < 0 && fd == STDOUT_FILENO && errno == EPIPE)
             die_of_broken_pipe();
         if (written < 0 && fd == STDOUT_FILENO)
-            return fail(error, ROWPOOL_ESYSTEM, "standard output: %s", strerror(errno));
+            return rp_fail(error, ROWPOOL_ESYSTEM, "standard output: %s", strerror(errno));
         if (written < 0)
             return fail_errno(error);
         at += written;

@@ -85,7 +85,7 @@ rowpool_status print_json(json_t *value, rowpool_error *error)
     char *text = value != NULL ? json_dumps(value, JSON_INDENT(2)) : NULL;
     json_decref(value);
     if (text == NULL)
-        return fail(error, ROWPOOL_ENOMEM, "out of memory");
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     rowpool_status status = print_text(text, error);
     if (status == ROWPOOL_OK)
         status = print_text("\n", error);
@@ -99,7 +99,7 @@ static bool put_json(writer *to, const json_t *value, size_t flags)
 {
     char *text = value != NULL ? json_dumps(value, flags | JSON_ENCODE_ANY) : NULL;
     if (text == NULL) {
-        to->status = fail(to->error, ROWPOOL_ENOMEM, "out of memory");
+        to->status = rp_fail(to->error, ROWPOOL_ENOMEM, "out of memory");
         return false;
     }
     put_text(to, text);

@@ -137,7 +137,7 @@ static bool append_file(function_source *source, source_file file, rowpool_error
 
 static bool out_of_memory(rowpool_error *error)
 {
-    (void)fail(error, ROWPOOL_ENOMEM, "out of memory");
+    (void)rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     return false;
 }
 
@@ -167,7 +167,7 @@ static bool append_included(function_source *source, const source_file *file, si
     const char *title = strchr(file->text, '"'); /* of the file's own #line */
     bool done = false;
     if (text == NULL)
-        (void)fail(error, ROWPOOL_EINVAL, "%s:%zu: %s", file->path, line, refusal.message);
+        (void)rp_fail(error, ROWPOOL_EINVAL, "%s:%zu: %s", file->path, line, refusal.message);
     else if (append_file(source, (source_file){.path = path, .depth = file->depth + 1, .text = text}, error))
         done = (append_line_number(source, line + 1) && append(source, title, strcspn(title, "\n") + 1)) ||
                out_of_memory(error);
@@ -183,8 +183,8 @@ static bool append_line(function_source *source, const source_file *file, size_t
     const char *code = file->code + at;
     const char *inputs = after_definition(code, "ROW_INPUTS");
     if (inputs != NULL && strtoul(inputs, NULL, 10) != 1) {
-        (void)fail(error, ROWPOOL_EINVAL, "%s:%zu: it takes several arrays (ROW_INPUTS); rowpool map has one",
-                   file->path, line);
+        (void)rp_fail(error, ROWPOOL_EINVAL, "%s:%zu: it takes several arrays (ROW_INPUTS); rowpool map has one",
+                      file->path, line);
         return false;
     }
     source->has_ranges |= after_definition(code, "ROW_RANGES") != NULL;

@@ -307,8 +307,8 @@ static rowpool_status copy_to_target(replacement *file, rowpool_error *error)
     const bool closed = close(to) == 0;
     if (copied && closed)
         return ROWPOOL_OK;
-    return fail(error, ROWPOOL_ESYSTEM, "%s; the file is not complete, and what it held is gone: %s",
-                strerror(copied ? errno : failure), file->note);
+    return rp_fail(error, ROWPOOL_ESYSTEM, "%s; the file is not complete, and what it held is gone: %s",
+                   strerror(copied ? errno : failure), file->note);
 }
 
 static rowpool_status make_appear(replacement *file, rowpool_error *error)

@@ -207,7 +207,7 @@ static bool open_pool(file_map *map)
 
 static bool take_share(file_map *map)
 {
-    const rowpool_rows all = rows_of(&map->in);
+    const rowpool_rows all = input_rows(&map->in);
     rowpool_error error;
     size_t widest = 0;
     rowpool_status status = the_company()->share(&map->own, &all, &error);
@@ -374,8 +374,8 @@ bool begin_file_map(file_map *map, const file_options *options)
     };
     if (!begin_input(map))
         return false;
-    if (map->in.note != NULL)
-        warn("%s: %s", map->input_name, map->in.note);
+    if (map->in.notes.bytes != NULL)
+        warn("%s: %s", map->input_name, map->in.notes.bytes);
     return begin_output(map) && open_pool(map) && take_share(map);
 }
 

@@ -2,12 +2,9 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "fail.h"
-#include "output.h"
 #include "stream.h"
 
 typedef struct {
@@ -81,36 +78,15 @@ static rowpool_status read_expanded(void *context, void *bytes, size_t size, siz
                    in->within ? "the compressed file is cut short" : "the file is empty; a .gz file was expected");
 }
 
-static rowpool_status expand(int to, gzip_reader *in, rowpool_error *error)
-{
-    const byte_stream expanded = {read_expanded, in};
-    static unsigned char bytes[256 * 1024];
-    size_t found;
-    do {
-        rowpool_status status = read_stream(&expanded, bytes, sizeof bytes, &found, error);
-        if (status == ROWPOOL_OK)
-            status = write_bytes(to, bytes, found, error);
-        if (status != ROWPOOL_OK)
-            return status;
-    } while (found == sizeof bytes);
-    return lseek(to, 0, SEEK_SET) == 0 ? ROWPOOL_OK : fail_errno(error);
-}
-
 rowpool_status expand_gzip(int *expanded, int fd, rowpool_error *error)
 {
     enum { GZIP_ONLY = 16 };
     static gzip_reader in;
+    const byte_stream stream = {read_expanded, &in};
     in = (gzip_reader){.source = {read_descriptor, &fd}};
-    *expanded = memfd_create("rowpool", MFD_CLOEXEC);
-    if (*expanded < 0)
-        return fail_errno(error);
-    rowpool_status status = inflateInit2(&in.inflater, MAX_WBITS + GZIP_ONLY) == Z_OK
-                                ? expand(*expanded, &in, error)
-                                : rp_fail(error, ROWPOOL_ENOMEM, "out of memory to decompress the file");
+    if (inflateInit2(&in.inflater, MAX_WBITS + GZIP_ONLY) != Z_OK)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory to decompress the file");
+    rowpool_status status = store_stream(expanded, &stream, error);
     (void)inflateEnd(&in.inflater);
-    if (status != ROWPOOL_OK) {
-        (void)close(*expanded);
-        *expanded = -1;
-    }
     return status;
 }

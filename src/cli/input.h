@@ -8,20 +8,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
 #include "npy.h"
 #include "rowpool.h"
-#include "texts.h"
 
 /* The rows in memory. */
 typedef struct {
     npy_array array;         /* of ragged rows as wide as the widest */
     const int64_t *offsets;  /* of ragged rows, one more than there are rows; NULL: they are dense */
-    int64_t *own_offsets;    /* where they are no file's */
+    buffer own_offsets;      /* where they are no file's */
     npy_array offset_file;   /* of --offsets */
     const char *offset_path; /* NULL: there is none */
-    text_list labels;        /* of every row, or of none */
-    char *title;             /* of the labels; NULL: they have none */
-    char *note;              /* what was left out or taken otherwise, unasked; NULL: nothing */
+    buffer labels;           /* of every row, or of none */
+    buffer title;            /* of the labels, a text; none: they have none */
+    buffer notes;            /* a text: what was left out or taken otherwise, unasked; none: nothing */
 } input;
 
 typedef struct input_format input_format;
@@ -34,6 +34,7 @@ typedef struct {
     const input_format *format; /* NULL until the file's name has been seen */
     bool type_given;
     rowpool_dtype type;
+    bool shape_given;
     size_t rows, width;    /* of --shape */
     const char *member;    /* NULL: the only one */
     const char *offsets;   /* the path of their file; NULL: rows are dense */
@@ -52,8 +53,8 @@ typedef struct {
 typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
 open_input_format open_npy, open_npz, open_csv, open_tsv, open_txt, open_raw;
 
-/* Adds to what is noted of the file; false: out of memory. */
-__attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *format, ...);
+/* Adds to what is noted of the file. */
+__attribute__((format(printf, 2, 3))) void add_note(input *in, const char *format, ...);
 
 /* The options in getopt_long's table, and in every help text. */
 /* clang-format off */
@@ -131,6 +132,6 @@ void set_width(input *in, size_t widest);
 void close_input(input *in);
 
 /* What the library is given. */
-rowpool_rows rows_of(const input *in);
+rowpool_rows input_rows(const input *in);
 
 #endif

@@ -1,8 +1,6 @@
 /* Archives of NumPy, .npz: zip files whose members are .npy files, stored or compressed, whatever their names. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,92 +12,31 @@
 
 /* ---- The archive ------------------------------------------------------------------------------------------------ */
 
-static rowpool_status fail_zip(zip_error_t *failure, rowpool_error *error)
-{
-    rowpool_status status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file cannot be read: %s",
-                                    zip_error_strerror(failure));
-    zip_error_fini(failure);
-    return status;
-}
-
-static rowpool_status fail_code(int code, rowpool_error *error)
-{
-    zip_error_t failure;
-    zip_error_init_with_code(&failure, code);
-    return fail_zip(&failure, error);
-}
-
-static rowpool_status is_empty(rowpool_error *error)
-{
-    return rp_fail(error, ROWPOOL_EINVAL, "the file is empty; a .npz file was expected");
-}
-
-/* All that is left to read, to be freed. */
-static rowpool_status read_whole(void **bytes, size_t *size, int fd, rowpool_error *error)
-{
-    const byte_stream stream = {read_descriptor, &fd};
-    size_t capacity = 1 << 16;
-    size_t found = 0;
-    *bytes = NULL;
-    *size = 0;
-    do {
-        capacity *= 2; /* memory ends long before 64 bits do */
-        void *longer = realloc(*bytes, capacity);
-        if (longer == NULL)
-            return fail_errno(error);
-        *bytes = longer;
-        rowpool_status status = read_stream(&stream, (unsigned char *)*bytes + *size, capacity - *size, &found, error);
-        if (status != ROWPOOL_OK)
-            return status;
-        *size += found;
-    } while (*size == capacity);
-    return ROWPOOL_OK;
-}
-
-/* A zip file is read from its end: one that comes through a pipe has to be there first. */
-static rowpool_status open_memory(zip_t **archive, int fd, rowpool_error *error)
-{
-    void *bytes;
-    size_t size;
-    rowpool_status status = read_whole(&bytes, &size, fd, error);
-    if (status == ROWPOOL_OK && size == 0)
-        status = is_empty(error);
-    if (status != ROWPOOL_OK) {
-        free(bytes);
-        return status;
-    }
-    zip_error_t failure;
-    zip_error_init(&failure);
-    zip_source_t *source = zip_source_buffer_create(bytes, size, 1, &failure);
-    if (source == NULL) {
-        free(bytes);
-        return fail_zip(&failure, error);
-    }
-    *archive = zip_open_from_source(source, ZIP_RDONLY, &failure);
-    if (*archive != NULL)
-        return ROWPOOL_OK;
-    zip_source_free(source);
-    return fail_zip(&failure, error);
-}
-
 static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error)
 {
     struct stat file;
+    int code = 0;
+    int own;
     if (fstat(fd, &file) != 0)
         return fail_errno(error);
-    if (!S_ISREG(file.st_mode) || lseek(fd, 0, SEEK_CUR) != 0)
-        return open_memory(archive, fd, error);
-    if (file.st_size == 0)
-        return is_empty(error);
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (own < 0)
+    if (!S_ISREG(file.st_mode) || lseek(fd, 0, SEEK_CUR) != 0) {
+        /* A zip file is read from its end: one that comes through a pipe has to be there first. */
+        const byte_stream stream = {read_descriptor, &fd};
+        RP_TRY(store_stream(&own, &stream, error));
+    } else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
         return fail_errno(error);
-    int code;
-    *archive = zip_fdopen(own, 0, &code);
-    if (*archive != NULL)
+    }
+    if (fstat(own, &file) == 0 && file.st_size > 0 && (*archive = zip_fdopen(own, 0, &code)) != NULL)
         return ROWPOOL_OK;
     (void)close(own);
-    return fail_code(code, error);
+    if (file.st_size == 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "the file is empty; a .npz file was expected");
+    zip_error_t failure;
+    zip_error_init_with_code(&failure, code);
+    rowpool_status status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file cannot be read: %s",
+                                    zip_error_strerror(&failure));
+    zip_error_fini(&failure);
+    return status;
 }
 
 /* ---- Its members ------------------------------------------------------------------------------------------------ */
@@ -107,12 +44,11 @@ static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error
 /* As NumPy tells an array that has another name. */
 static bool begins_as_array(zip_t *archive, zip_uint64_t i)
 {
-    static const char magic[] = "\x93NUMPY";
-    char bytes[sizeof magic - 1];
+    char bytes[sizeof NPY_MAGIC - 1];
     zip_file_t *file = zip_fopen_index(archive, i, 0);
     if (file == NULL)
         return false;
-    const bool begins = zip_fread(file, bytes, sizeof bytes) == sizeof bytes && memcmp(bytes, magic, sizeof bytes) == 0;
+    const bool begins = zip_fread(file, bytes, sizeof bytes) == sizeof bytes && npy_begins(bytes, sizeof bytes);
     (void)zip_fclose(file);
     return begins;
 }

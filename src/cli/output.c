@@ -14,25 +14,6 @@
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error)
-{
-    const char *at = bytes;
-    while (size > 0) {
-        ssize_t written = write(fd, at, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0 && fd == STDOUT_FILENO && errno == EPIPE)
-            die_of_broken_pipe();
-        if (written < 0 && fd == STDOUT_FILENO)
-            return rp_fail(error, ROWPOOL_ESYSTEM, "standard output: %s", strerror(errno));
-        if (written < 0)
-            return fail_errno(error);
-        at += written;
-        size -= (size_t)written;
-    }
-    return ROWPOOL_OK;
-}
-
 void begin_writing(writer *to, int fd, rowpool_error *error)
 {
     to->fd = fd;

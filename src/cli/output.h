@@ -9,6 +9,7 @@
 #include "input.h"
 #include "ranges.h"
 #include "rowpool.h"
+#include "stream.h"
 
 /* The results of each row, one for each range. */
 typedef struct {
@@ -46,9 +47,6 @@ bool output_is_foreign(const char *path);
 /* The name of a column of results. */
 enum { COLUMN_TITLE = 128 };
 void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column);
-
-/* Writes all of it, whatever a signal interrupts. Ends the program where nobody reads standard output any more. */
-rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
 
 /* ---- For the formats -------------------------------------------------------------------------------------------- */
 

@@ -24,9 +24,9 @@ static void put_field(writer *to, const char *text, char delimiter)
 static void put_header(writer *to, const result_table *table, char delimiter)
 {
     put_text(to, "row");
-    if (table->in->labels.count > 0 || table->in->title != NULL) {
+    if (table->in->labels.count > 0 || table->in->title.count > 0) {
         put_char(to, delimiter);
-        put_field(to, table->in->title != NULL ? table->in->title : "label", delimiter);
+        put_field(to, table->in->title.count > 0 ? table->in->title.bytes : "label", delimiter);
     }
     for (size_t i = 0; i < table->results->columns; i++) {
         char title[COLUMN_TITLE];

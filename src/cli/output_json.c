@@ -107,7 +107,7 @@ static bool put_json(writer *to, const json_t *value, size_t flags)
     return true;
 }
 
-static void put_labels(writer *to, const text_list *labels, size_t rows)
+static void put_labels(writer *to, const buffer *labels, size_t rows)
 {
     const char *label = labels->bytes;
     put_text(to, ",\n\"labels\": [");

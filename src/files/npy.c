@@ -199,12 +199,13 @@ static rowpool_status read_stream_header(npy_header *header, const byte_stream *
     /* Version 1.0 may have no byte after its first 10 but the header's, and every header has more than 2. */
     RP_TRY(read_stream(stream, preamble, sizeof preamble, &found, error));
     RP_TRY(npy_read_preamble(&data_offset, preamble, found, error));
-    unsigned char *bytes = malloc(data_offset + sizeof preamble);
+    if (data_offset < found)
+        return rp_fail(error, ROWPOOL_EINVAL, "the header is malformed: it is no dictionary");
+    unsigned char *bytes = malloc(data_offset);
     if (bytes == NULL)
         return fail_errno(error);
     memcpy(bytes, preamble, found);
-    rest = data_offset > found ? data_offset - found : 0; /* a shorter header is refused when it is read */
-    rowpool_status status = read_stream(stream, bytes + found, rest, &rest, error);
+    rowpool_status status = read_stream(stream, bytes + found, data_offset - found, &rest, error);
     if (status == ROWPOOL_OK)
         status = npy_read_header(header, bytes, found + rest, error);
     free(bytes);

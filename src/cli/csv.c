@@ -13,29 +13,6 @@
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
-/* An element as a double; the only integer type here is int64. */
-static double element_value(rowpool_dtype dtype, const void *element)
-{
-    int64_t integer;
-    uint16_t half;
-    float single;
-    double real;
-    switch (dtype) {
-    case ROWPOOL_FLOAT16:
-        memcpy(&half, element, sizeof half);
-        return half_value(half);
-    case ROWPOOL_FLOAT32:
-        memcpy(&single, element, sizeof single);
-        return (double)single;
-    case ROWPOOL_FLOAT64:
-        memcpy(&real, element, sizeof real);
-        return real;
-    default:
-        memcpy(&integer, element, sizeof integer);
-        return (double)integer;
-    }
-}
-
 /* Most numbers: a float of the type holds every integer up to here, and is not 0. */
 static bool loses_nothing(rowpool_dtype dtype, double real)
 {
@@ -48,7 +25,10 @@ static void watch_losses(table *t, size_t column, const char *text, const void *
 {
     if (t->options->type_given && t->dtype < ROWPOOL_FLOAT16)
         return;
-    const double real = element_value(t->dtype, element);
+    int64_t integer = 0;
+    if (t->dtype == ROWPOOL_INT64)
+        memcpy(&integer, element, sizeof integer);
+    const double real = t->dtype == ROWPOOL_INT64 ? (double)integer : float_value(element, t->dtype);
     if (loses_nothing(t->dtype, real))
         return;
     const parse_loss loss = loss_of(text, real);

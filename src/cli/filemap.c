@@ -28,11 +28,12 @@ static bool read_output(file_options *options, const char *text)
         (void)usage_error(options->command, "--output '%s' is no file name", text);
         return false;
     }
-    if (output_is_foreign(text)) {
-        (void)usage_error(options->command,
-                          "--output '%s': rowpool writes no %s; names of what it writes end in .csv, .tsv, .tab, .txt, "
-                          ".json or .npy",
-                          text, strrchr(text, '.'));
+    if (output_format_of(text) == NULL) {
+        (void)usage_error(
+            options->command,
+            "--output '%s': rowpool writes no %s; a name ends in .csv, .tsv, .tab, .txt, .json or .npy, or "
+            "has no suffix",
+            text, strrchr(text, '.'));
         return false;
     }
     options->output = text;
@@ -156,21 +157,14 @@ static json_t *workers_as_json(const worker_list *workers)
 static json_t *facts_as_json(const file_map *map)
 {
     const npy_header *header = &map->in.array.header;
-    json_t *facts = json_object();
-    (void)json_object_set_new(facts, "file", text_as_json(map->options->path));
-    (void)json_object_set_new(facts, "rows", json_integer((json_int_t)header->rows));
-    (void)json_object_set_new(facts, "width", json_integer((json_int_t)header->width));
-    (void)json_object_set_new(facts, "ragged", json_boolean(map->in.offsets != NULL));
-    (void)json_object_set_new(facts, "dtype", json_string(rowpool_dtype_name(header->dtype)));
-    (void)json_object_set_new(facts, "bytes", json_integer((json_int_t)header->data_bytes));
-    (void)json_object_set_new(facts, "function", text_as_json(map->function->name));
-    if (map->options->ranges.count > 0)
-        (void)json_object_set_new(facts, "ranges", ranges_as_json(&map->options->ranges));
-    (void)json_object_set_new(facts, "result_dtype", json_string(rowpool_dtype_name(map->result_dtype)));
-    (void)json_object_set_new(facts, "seconds", json_real(map->seconds));
-    (void)json_object_set_new(facts, "bytes_per_second", json_real(bytes_per_second(map)));
-    (void)json_object_set_new(facts, "devices", workers_as_json(&map->workers));
-    return facts;
+    const wanted_ranges *ranges = &map->options->ranges;
+    return json_pack("{s:o, s:I, s:I, s:b, s:s, s:I, s:o, s:o*, s:s, s:f, s:f, s:o}", /* in this order */
+                     "file", text_as_json(map->options->path), "rows", (json_int_t)header->rows, "width",
+                     (json_int_t)header->width, "ragged", map->in.offsets != NULL, "dtype",
+                     rowpool_dtype_name(header->dtype), "bytes", (json_int_t)header->data_bytes, "function",
+                     text_as_json(map->function->name), "ranges", ranges->count > 0 ? ranges_as_json(ranges) : NULL,
+                     "result_dtype", rowpool_dtype_name(map->result_dtype), "seconds", map->seconds, "bytes_per_second",
+                     bytes_per_second(map), "devices", workers_as_json(&map->workers));
 }
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */

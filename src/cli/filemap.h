@@ -54,11 +54,10 @@ typedef struct {
     "and labels under\n"                                                                                               \
     "                  a header, .json as --json does, .txt as they are printed, else a .npy file, shaped like the\n"  \
     "                  array without its last axis (a single value of shape () for an array of one axis); with\n"      \
-    "                  --ranges or --bins the ranges take the place of that axis. Names of other known formats,\n"     \
-    "                  such as .npz or .gz, are refused. FILE appears when it is complete,\n"                          \
-    "                  or not at all; where it cannot be replaced, it is written to then, with a warning. Nothing "    \
-    "is\n"                                                                                                             \
-    "                  printed then, unless --head is given\n"                                                         \
+    "                  --ranges or --bins the ranges take the place of that axis. Any other suffix, such as .npz or\n" \
+    "                  .gz, is refused. FILE appears when it is complete, or not at all; where it cannot be\n"         \
+    "                  replaced, it is written to then, with a warning. Nothing is printed then, unless --head is\n"   \
+    "                  given\n"                                                                                        \
     "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
     "  --json          print one JSON object: what was mapped, who did it and how fast, and the results; those that\n" \
     "                  JSON has no number for (nan, inf) are null\n"                                                   \

@@ -45,7 +45,7 @@ rowpool_status open_raw(input *in, int fd, const input_options *options, rowpool
 }
 
 /* Whether the name ends so, .gz not counted. */
-static bool has_suffix(const char *path, const char *suffix)
+static bool is_named_so(const char *path, const char *suffix)
 {
     char compressed[16];
     (void)snprintf(compressed, sizeof compressed, "%s.gz", suffix);
@@ -57,7 +57,7 @@ static const input_format *format_of_path(const char *path)
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
         const input_format *format = &FORMATS[i];
         for (size_t k = 0; k < 2 && format->suffixes[k] != NULL; k++) {
-            if (has_suffix(path, format->suffixes[k]))
+            if (is_named_so(path, format->suffixes[k]))
                 return format;
         }
     }

@@ -317,6 +317,23 @@ double half_value(uint16_t bits)
     return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
+double float_value(const void *element, rowpool_dtype dtype)
+{
+    uint16_t half;
+    float single;
+    double real;
+    if (dtype == ROWPOOL_FLOAT64) {
+        memcpy(&real, element, sizeof real);
+        return real;
+    }
+    if (dtype == ROWPOOL_FLOAT32) {
+        memcpy(&single, element, sizeof single);
+        return (double)single;
+    }
+    memcpy(&half, element, sizeof half);
+    return half_value(half);
+}
+
 static double read_back(const char *text, rowpool_dtype dtype)
 {
     if (dtype == ROWPOOL_FLOAT32)

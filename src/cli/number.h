@@ -38,8 +38,9 @@ typedef enum {
 } parse_loss;
 parse_loss loss_of(const char *text, double value);
 
-/* The value of a float16. */
+/* The value of a float16, and of an element of any float dtype. */
 double half_value(uint16_t bits);
+double float_value(const void *element, rowpool_dtype dtype);
 
 /* The value of a float dtype with the fewest digits that read back as it; nan, inf and -inf. */
 void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype);

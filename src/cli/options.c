@@ -109,6 +109,14 @@ bool ends_with(const char *text, const char *end)
     return length >= strlen(end) && strcasecmp(text + length - strlen(end), end) == 0;
 }
 
+bool has_suffix(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return dot != NULL && dot > name && dot[1] != '\0';
+}
+
 bool parse_size(size_t *value, const char *text)
 {
     uint64_t parsed;

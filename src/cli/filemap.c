@@ -15,10 +15,10 @@
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-file_options usual_file_options(const range_words *words)
+file_options default_file_options(const range_words *words)
 {
     return (file_options){
-        .command = words->command, .ranges = usual_range(words), .input = {.command = words->command}};
+        .command = words->command, .ranges = default_range(words), .input = {.command = words->command}};
 }
 
 static bool read_output(file_options *options, const char *text)

@@ -52,10 +52,11 @@ typedef struct {
     INPUT_HELP                                                                                                         \
     "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
     "and labels under\n"                                                                                               \
-    "                  a header, .json as --json does, .txt as they are printed, else a .npy file, shaped like the\n"  \
-    "                  array without its last axis (a single value of shape () for an array of one axis); with\n"      \
-    "                  --ranges or --bins the ranges take the place of that axis. Any other suffix, such as .npz or\n" \
-    "                  .gz, is refused. FILE appears when it is complete, or not at all; where it cannot be\n"         \
+    "                  a header, .json as --json does, .txt as they are printed; .npy, .out, .dat or no suffix as\n"   \
+    "                  a .npy file, shaped like the array without its last axis (a single value of shape () for an\n"  \
+    "                  array of one axis); with --ranges or --bins the ranges take the place of that axis. Any "       \
+    "other\n"                                                                                                          \
+    "                  suffix is refused. FILE appears when it is complete, or not at all; where it cannot be\n"       \
     "                  replaced, it is written to then, with a warning. Nothing is printed then, unless --head is\n"   \
     "                  given\n"                                                                                        \
     "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
@@ -68,7 +69,7 @@ typedef struct {
     "  --verbose       say on standard error which device did it, how much and how fast\n"                             \
     "  --help          show this text\n"
 
-file_options usual_file_options(const range_words *words);
+file_options default_file_options(const range_words *words);
 
 /* Reads one of the options above; false after a message. */
 bool read_file_option(file_options *options, int option, const char *value);

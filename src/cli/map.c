@@ -231,7 +231,7 @@ int run_map(int argc, char **argv)
         read_option,
     };
     static const range_words words = {"map", "within", "no element lies in it"};
-    map_options options = {.file = usual_file_options(&words)};
+    map_options options = {.file = default_file_options(&words)};
     map_task task = {.options = &options};
     int status = read_options(&map, &options, &options.file.path, argc, argv);
     if (status == GO_ON)

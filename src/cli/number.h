@@ -11,9 +11,6 @@
  * that strtod knows is the nearest double, but nan(...) is no number. Returns NULL, or what is wrong with the text. */
 const char *number_parse(rowpool_number *number, const char *text);
 
-/* Below zero, zero or above zero as a < b, a == b, a > b; exact between kinds. Neither is a NaN. */
-int number_compare(const rowpool_number *a, const rowpool_number *b);
-
 /* The number as number_parse would read it back. */
 enum { NUMBER_TEXT = 40 };
 void number_format(char text[NUMBER_TEXT], const rowpool_number *number);

@@ -19,8 +19,8 @@ typedef struct {
 /* What the options say, and the ranges made of it. */
 typedef struct {
     const range_words *words;
-    rowpool_range range; /* --min, --max and --closed; what is not given is the default */
-    bool lo_given, hi_given, closed_given;
+    unsigned given;            /* a bit for each option below that is there */
+    rowpool_range range;       /* --min, --max and --closed; what is not given is the default */
     const char *ranges, *bins; /* the lists of --ranges and --bins; NULL: not given */
     rowpool_range *items;
     size_t count;
@@ -51,7 +51,7 @@ typedef struct {
     "                  with --min, --max, --closed or --ranges\n"
 
 /* What holds where no option is given: 4 <= x <= 8. */
-wanted_ranges usual_range(const range_words *words);
+wanted_ranges default_range(const range_words *words);
 
 /* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
  * message. */

@@ -29,11 +29,10 @@ static bool read_output(file_options *options, const char *text)
         return false;
     }
     if (output_format_of(text) == NULL) {
-        (void)usage_error(
-            options->command,
-            "--output '%s': rowpool writes no %s; a name ends in .csv, .tsv, .tab, .txt, .json or .npy, or "
-            "has no suffix",
-            text, strrchr(text, '.'));
+        (void)usage_error(options->command,
+                          "--output '%s': rowpool writes no %s; names of what it writes end in .csv, .tsv, .tab, .txt, "
+                          ".json or .npy",
+                          text, strrchr(text, '.'));
         return false;
     }
     options->output = text;

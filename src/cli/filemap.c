@@ -90,40 +90,20 @@ static void tell_what(const input *in)
          rowpool_dtype_name(header->dtype), bytes, place);
 }
 
-static bool did_something(const rowpool_device *device)
-{
-    return device->rows > 0 || device->chunks > 0;
-}
-
-/* Those of this process, whether they belong to the pool or stood in for it. */
+/* Those of this process that did something, whether they belong to the pool or stood in for it. */
 static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
-    rowpool_status status = list_devices(&devices, pool, error);
-    if (status != ROWPOOL_OK)
-        return status;
+    RP_TRY(list_devices(&devices, pool, error));
     list->items = calloc(devices.count + 1, sizeof *list->items);
     if (list->items == NULL)
-        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    for (size_t i = 0; i < devices.count && list->items != NULL; i++) {
-        if (did_something(&devices.items[i]))
+        end_out_of_memory();
+    for (size_t i = 0; i < devices.count; i++) {
+        if (devices.items[i].rows > 0 || devices.items[i].chunks > 0)
             list->items[list->count++].device = devices.items[i];
     }
     free_devices(&devices);
-    return status;
-}
-
-static void tell_who(const worker_list *workers)
-{
-    for (size_t i = 0; i < workers->count; i++) {
-        const rowpool_device *device = &workers->items[i].device;
-        char rank[32] = "";
-        if (the_company()->several)
-            (void)snprintf(rank, sizeof rank, "rank %zu, ", workers->items[i].rank);
-        tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
-             device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
-             device->chunks);
-    }
+    return ROWPOOL_OK;
 }
 
 static double bytes_per_second(const file_map *map)
@@ -131,10 +111,19 @@ static double bytes_per_second(const file_map *map)
     return map->seconds > 0 ? (double)map->in.array.header.data_bytes / map->seconds : 0.0;
 }
 
-static void tell_how_fast(const file_map *map)
+static void tell_who(const file_map *map)
 {
     char seconds[UNITS_TEXT];
     char rate[UNITS_TEXT];
+    for (size_t i = 0; i < map->workers.count; i++) {
+        const rowpool_device *device = &map->workers.items[i].device;
+        char rank[32] = "";
+        if (the_company()->several)
+            (void)snprintf(rank, sizeof rank, "rank %zu, ", map->workers.items[i].rank);
+        tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
+             device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
+             device->chunks);
+    }
     format_seconds(seconds, map->seconds);
     format_rate(rate, bytes_per_second(map));
     tell("%s, %s%s", seconds, rate, map->options->async ? ", with a completion callback" : "");
@@ -250,32 +239,15 @@ static bool check_mapping(const npy_array *array, const char *name)
     return true;
 }
 
-static bool check_mappings(const file_map *map)
-{
-    return check_mapping(&map->in.array, map->input_name) && check_mapping(&map->in.offset_file, map->in.offset_path);
-}
-
 /* A file that was cut makes workers fail, too: it is the cause. */
 static bool judge(const file_map *map, rowpool_status status, const rowpool_error *error)
 {
-    if (interruption_noted() || !check_mappings(map))
+    if (interruption_noted() || !check_mapping(&map->in.array, map->input_name) ||
+        !check_mapping(&map->in.offset_file, map->in.offset_path))
         return false;
     if (status != ROWPOOL_OK && (map->blame == NULL || !map->blame(map->context, error)))
         say(map->input_name, "%s", error->message);
     return status == ROWPOOL_OK;
-}
-
-static bool needs_workers(const file_options *options)
-{
-    return options->verbose || options->json ||
-           (options->output != NULL && output_format_of(options->output) == write_json);
-}
-
-static bool find_workers(file_map *map)
-{
-    rowpool_error error;
-    return end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) &&
-           end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error);
 }
 
 /* Of several processes none waits for devices when it is to end: the others would wait for it. */
@@ -289,12 +261,14 @@ static bool fill_results(file_map *map)
     if (!the_company()->agree(judge(map, status, &error)))
         return false;
     map->seconds = seconds_now() - map->begun;
-    if (needs_workers(map->options) && !find_workers(map))
+    const file_options *options = map->options;
+    const bool are_workers_told = options->verbose || options->json ||
+                                  (options->output != NULL && output_format_of(options->output) == write_json);
+    if (are_workers_told && (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
+                             !end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error)))
         return false;
-    if (map->options->verbose) {
-        tell_who(&map->workers);
-        tell_how_fast(map);
-    }
+    if (options->verbose)
+        tell_who(map);
     return true;
 }
 

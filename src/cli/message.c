@@ -90,7 +90,7 @@ void say_in_handler(const char *where, const char *what)
 
 void end_out_of_memory(void)
 {
-    say_in_handler("out of memory", "there is too much to remember of a file or the command line");
+    say_in_handler("out of memory", "free some, or convert the file to .npy, which is mapped");
     remove_interrupted_file();
     _exit(EXIT_FAILED);
 }

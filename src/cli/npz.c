@@ -67,65 +67,52 @@ static bool array_name(const char **name, size_t *length, zip_t *archive, zip_ui
     return true;
 }
 
-static zip_uint64_t member_count(zip_t *archive)
+/* Some of the arrays, and the last of them. */
+typedef struct {
+    size_t count;
+    zip_uint64_t last;
+} array_set;
+
+static void add_to_set(array_set *set, zip_uint64_t member)
 {
-    const zip_int64_t count = zip_get_num_entries(archive, 0);
-    return count > 0 ? (zip_uint64_t)count : 0;
+    set->count++;
+    set->last = member;
 }
 
-/* "a, b, c", cut where it is long. */
-enum { MEMBERS_TEXT = 600 };
-static void list_members(char text[MEMBERS_TEXT], zip_t *archive)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    for (zip_uint64_t i = 0; i < member_count(archive); i++) {
-        const char *name;
-        size_t length;
-        if (!array_name(&name, &length, archive, i))
-            continue;
-        if (used + length + sizeof ", ..." >= MEMBERS_TEXT) {
-            (void)strcpy(text + used, ", ...");
-            return;
-        }
-        used += (size_t)sprintf(text + used, "%s%.*s", used > 0 ? ", " : "", (int)length, name);
-    }
-}
-
-/* How many arrays have that name, or any where it is NULL; *found is the last of them. whole: .npy is part of a name. */
-static size_t find_members(zip_uint64_t *found, zip_t *archive, const char *wanted, bool whole)
-{
-    size_t count = 0;
-    for (zip_uint64_t i = 0; i < member_count(archive); i++) {
-        const char *name;
-        size_t length;
-        if (!array_name(&name, &length, archive, i))
-            continue;
-        if (whole)
-            length = strlen(name);
-        if (wanted != NULL && !(strlen(wanted) == length && memcmp(name, wanted, length) == 0))
-            continue;
-        *found = i;
-        count++;
-    }
-    return count;
-}
-
+/* The array of that name: the whole name of a member, else one without its .npy. wanted NULL: the only array. */
 static rowpool_status choose_member(zip_uint64_t *member, zip_t *archive, const char *wanted, rowpool_error *error)
 {
-    size_t count = find_members(member, archive, wanted, true);
-    if (count == 0)
-        count = find_members(member, archive, wanted, false);
-    if (count == 1)
-        return ROWPOOL_OK;
-    char names[MEMBERS_TEXT];
-    list_members(names, archive);
-    if (names[0] == '\0')
-        return rp_fail(error, ROWPOOL_EINVAL, "the .npz file has no array");
-    if (wanted == NULL)
-        return rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays, --member says which: %s", count, names);
-    return rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %s array '%.100s'; it has %s",
-                   count == 0 ? "no" : "more than one", wanted, names);
+    enum { LISTED = 600 /* bytes of names in a message */ };
+    array_set all = {0}, whole = {0}, shorter = {0};
+    buffer names = {0};
+    const zip_int64_t members = zip_get_num_entries(archive, 0);
+    for (zip_uint64_t i = 0; (zip_int64_t)i < members; i++) {
+        const char *name;
+        size_t length;
+        if (!array_name(&name, &length, archive, i))
+            continue;
+        append_format(&names, "%s%.*s", all.count > 0 ? ", " : "", (int)length, name);
+        add_to_set(&all, i);
+        if (wanted != NULL && strcmp(name, wanted) == 0)
+            add_to_set(&whole, i);
+        if (wanted != NULL && strlen(wanted) == length && memcmp(name, wanted, length) == 0)
+            add_to_set(&shorter, i);
+    }
+    end_text(&names);
+    const array_set found = wanted == NULL ? all : whole.count > 0 ? whole : shorter;
+    const char *more = names.used > LISTED ? ", ..." : "";
+    rowpool_status status = ROWPOOL_OK;
+    *member = found.last;
+    if (all.count == 0)
+        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has no array");
+    else if (found.count != 1 && wanted == NULL)
+        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays, --member says which: %.*s%s",
+                         found.count, LISTED, names.bytes, more);
+    else if (found.count != 1)
+        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %s array '%.100s'; it has %.*s%s",
+                         found.count == 0 ? "no" : "more than one", wanted, LISTED, names.bytes, more);
+    free_buffer(&names);
+    return status;
 }
 
 static rowpool_status read_member(void *context, void *bytes, size_t size, size_t *found, rowpool_error *error)

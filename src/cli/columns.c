@@ -8,6 +8,7 @@
 
 #include "message.h"
 #include "number.h"
+#include "options.h"
 
 /* ---- What is wrong ---------------------------------------------------------------------------------------------- */
 
@@ -198,58 +199,47 @@ static void add_first_name(table *t)
 
 /* ---- Columns that somebody asks for ----------------------------------------------------------------------------- */
 
-static bool has_name(const char *name, const char *text, size_t length)
-{
-    return strlen(name) == length && memcmp(name, text, length) == 0;
-}
-
-/* The column of that number, from 0, or NO_COLUMN. */
-static size_t column_of_number(const table *t, const char *text, size_t length)
-{
-    size_t column = 0;
-    for (size_t i = 0; i < length && text[i] >= '0' && text[i] <= '9' && column <= t->columns; i++)
-        column = 10 * column + (size_t)(text[i] - '0');
-    const bool is_number = length > 0 && strspn(text, "0123456789") >= length;
-    return is_number && column >= 1 && column <= t->columns ? column - 1 : NO_COLUMN;
-}
-
 /* Skips the columns of that name, or the one of that number; false where there is none. *column: the first of them. */
-static bool skip_columns(table *t, size_t *column, size_t *count, const char *option, const char *text, size_t length)
+static bool skip_columns(table *t, size_t *column, size_t *count, const char *option, const char *text)
 {
     const char *name = t->names.bytes;
-    const size_t numbered = column_of_number(t, text, length);
-    const int quoted = length < 100 ? (int)length : 100;
-    const bool other = numbered != NO_COLUMN && numbered < t->names.count &&
-                       !has_name(text_at(&t->names, numbered), text, length);
+    size_t number = 0; /* of a column, from 1 */
+    if (!parse_size(&number, text) || number > t->columns)
+        number = 0;
     *count = 0;
     for (size_t i = 0; i < t->names.count; i++, name = next_text(name)) {
-        if (!has_name(name, text, length))
+        if (strcmp(name, text) != 0)
             continue;
         *column = (*count)++ == 0 ? i : *column;
         t->skipped[i] = true;
     }
-    if (*count > 0 && other)
-        add_note(t->in, "%s %.*s takes column %zu, which has that name; %s 0%.*s takes column %zu", option, quoted,
-                 text, *column + 1, option, quoted, text, numbered + 1);
-    if (*count > 0)
+    if (*count > 0) {
+        if (number > 0 && number <= t->names.count && strcmp(text_at(&t->names, number - 1), text) != 0)
+            add_note(t->in, "%s %.100s takes column %zu, which has that name; %s 0%.100s takes column %zu", option,
+                     text, *column + 1, option, text, number);
         return true;
-    *column = numbered;
-    if (numbered != NO_COLUMN)
-        return t->skipped[numbered] = true;
-    return refuse_at(t, NO_COLUMN, "%s: there is no column '%.*s'; there are 1 to %zu%s", option, quoted, text,
-                     t->columns, t->names.count > 0 ? ", and the names in the header" : " and no header");
+    }
+    if (number == 0)
+        return refuse_at(t, NO_COLUMN, "%s: there is no column '%.100s'; there are 1 to %zu%s", option, text,
+                         t->columns, t->names.count > 0 ? ", and the names in the header" : " and no header");
+    *column = number - 1;
+    return t->skipped[*column] = true;
 }
 
 static bool choose_skipped(table *t)
 {
-    for (const char *item = t->options->skip; item != NULL;) {
-        const size_t length = strcspn(item, ",");
+    if (t->options->skip == NULL)
+        return true;
+    char *list = strdup(t->options->skip);
+    if (list == NULL)
+        end_out_of_memory();
+    bool done = true;
+    for (char *rest = list; rest != NULL && done;) {
         size_t column, count;
-        if (!skip_columns(t, &column, &count, "--skip", item, length))
-            return false;
-        item = item[length] == ',' ? item + length + 1 : NULL;
+        done = skip_columns(t, &column, &count, "--skip", strsep(&rest, ","));
     }
-    return true;
+    free(list);
+    return done;
 }
 
 /* ---- Labels ----------------------------------------------------------------------------------------------------- */
@@ -275,7 +265,7 @@ static bool choose_label(table *t)
     t->label = NO_COLUMN;
     t->rule = LABELS_UNDECIDED;
     if (wanted != NULL && strcmp(wanted, "none") != 0) {
-        if (!skip_columns(t, &t->label, &count, "--labels", wanted, strlen(wanted)))
+        if (!skip_columns(t, &t->label, &count, "--labels", wanted))
             return false;
         if (count > 1)
             return refuse_at(t, NO_COLUMN,

@@ -96,7 +96,7 @@ static bool refuse_missing(table *t, size_t column, const char *cell)
                      t->may_be_names && t->line == t->first_line ? ", --header yes takes this row as names" : "");
 }
 
-static bool take_cell(table *t, size_t column, const char *cell)
+static bool take_element(table *t, size_t column, const char *cell)
 {
     const char *plain = plain_cell(&t->scratch, cell, t->options->decimal);
     const bool missing = is_missing(plain);
@@ -169,7 +169,7 @@ static bool take_data(table *t, const char *cell, size_t count)
             label = cell;
         else if (known && t->words[i] && !check_word(t, i, cell))
             return false;
-        else if (i < counted && !(known && t->skipped[i]) && !take_cell(t, i, cell))
+        else if (i < counted && !(known && t->skipped[i]) && !take_element(t, i, cell))
             return false;
     }
     if (t->label != NO_COLUMN) {
@@ -353,23 +353,17 @@ static bool read_rows(table *t)
     }
 }
 
-static bool refuse_dialect(table *t, const char *option)
+/* Cells may be separated by what the file itself says. */
+static bool check_dialect(table *t)
 {
-    return refuse_at(t, NO_COLUMN, "%s is what separates cells, '%c', too; --delimiter names another one", option,
-                     t->reader.dialect.delimiter);
-}
-
-static bool read_file(table *t, int fd, const cell_dialect *dialect)
-{
-    const byte_stream stream = {read_descriptor, &fd};
-    if (!begin_cells(&t->reader, dialect, &stream, t->error))
-        return false;
     const unsigned char delimiter = t->reader.dialect.delimiter;
-    if (delimiter != RUNS_OF_BLANKS && delimiter == (unsigned char)t->options->decimal)
-        return refuse_dialect(t, "--decimal");
-    if (delimiter != RUNS_OF_BLANKS && delimiter == dialect->comment)
-        return refuse_dialect(t, "--comment");
-    return read_rows(t);
+    const char *also = delimiter == RUNS_OF_BLANKS                       ? NULL
+                       : delimiter == (unsigned char)t->options->decimal ? "--decimal"
+                       : delimiter == t->reader.dialect.comment          ? "--comment"
+                                                                         : NULL;
+    return also == NULL ||
+           refuse_at(t, NO_COLUMN, "%s is what separates cells, '%c', too; --delimiter names another one", also,
+                     delimiter);
 }
 
 /* Pages that lie wholly within these bytes, which are not read any more, go back to the system. */
@@ -415,23 +409,28 @@ static rowpool_status end_input(table *t)
     return status;
 }
 
-static rowpool_status open_table(input *in, int fd, cell_dialect dialect, const input_options *options,
-                                 rowpool_error *error)
+static cell_dialect choose_dialect(const input_options *options)
 {
-    table t = {.options = options, .in = in, .error = error};
-    t.dtype = options->type_given ? options->type : ROWPOOL_INT64;
-    const char *comment = options->comment == NULL                ? "#"
-                          : strcmp(options->comment, "none") == 0 ? ""
-                                                                  : options->comment;
+    cell_dialect dialect = options->format->dialect;
+    dialect.comment = '#';
+    if (options->comment != NULL)
+        dialect.comment = strcmp(options->comment, "none") == 0 ? '\0' : (unsigned char)*options->comment;
+    dialect.comments_anywhere = options->comment != NULL;
     dialect.delimiter_given = options->delimiter != NULL;
     if (dialect.delimiter_given)
         dialect.delimiter = strcmp(options->delimiter, "space") == 0 ? RUNS_OF_BLANKS
                                                                      : (unsigned char)*options->delimiter;
-    if (options->quote_none)
-        dialect.quotes = QUOTES_NONE;
-    dialect.comment = (unsigned char)*comment;
-    dialect.comments_anywhere = options->comment != NULL;
-    if (read_file(&t, fd, &dialect))
+    dialect.quotes = options->quote_none ? QUOTES_NONE : dialect.quotes;
+    return dialect;
+}
+
+rowpool_status open_table(input *in, int fd, const input_options *options, rowpool_error *error)
+{
+    table t = {.options = options, .in = in, .error = error};
+    const byte_stream stream = {read_descriptor, &fd};
+    const cell_dialect dialect = choose_dialect(options);
+    t.dtype = options->type_given ? options->type : ROWPOOL_INT64;
+    if (begin_cells(&t.reader, &dialect, &stream, error) && check_dialect(&t) && read_rows(&t))
         t.status = end_input(&t);
     else if (t.status == ROWPOOL_OK)
         t.status = t.reader.status;
@@ -440,19 +439,4 @@ static rowpool_status open_table(input *in, int fd, cell_dialect dialect, const 
         free_buffer(buffers[i]);
     free(t.skipped);
     return t.status;
-}
-
-rowpool_status open_csv(input *in, int fd, const input_options *options, rowpool_error *error)
-{
-    return open_table(in, fd, (cell_dialect){.delimiter = ','}, options, error);
-}
-
-rowpool_status open_tsv(input *in, int fd, const input_options *options, rowpool_error *error)
-{
-    return open_table(in, fd, (cell_dialect){.delimiter = '\t', .quotes = QUOTES_BEFORE}, options, error);
-}
-
-rowpool_status open_txt(input *in, int fd, const input_options *options, rowpool_error *error)
-{
-    return open_table(in, fd, (cell_dialect){.delimiter = RUNS_OF_BLANKS}, options, error);
 }

@@ -180,7 +180,7 @@ static bool begin_output(file_map *map)
     return end_step(path != NULL ? the_company()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
 }
 
-static bool open_pool(file_map *map)
+static bool begin_pool(file_map *map)
 {
     const rowpool_options options = pool_options(map->options->device);
     rowpool_error error;
@@ -343,7 +343,7 @@ bool begin_file_map(file_map *map, const file_options *options)
         return false;
     if (map->in.notes.bytes != NULL)
         warn("%s: %s", map->input_name, map->in.notes.bytes);
-    return begin_output(map) && open_pool(map) && take_share(map);
+    return begin_output(map) && begin_pool(map) && take_share(map);
 }
 
 bool run_file_map(file_map *map)

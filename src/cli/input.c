@@ -18,38 +18,35 @@
 
 /* ---- Formats ---------------------------------------------------------------------------------------------------- */
 
-struct input_format {
-    const char *name;
-    const char *suffixes[2];
-    open_input_format *open;
-};
-
-enum { NPY, NPZ, CSV, TSV, TXT, RAW, FORMAT_COUNT };
-#define FORMAT_NAMES "npy npz csv tsv txt raw"
-
-static const input_format FORMATS[FORMAT_COUNT] = {
-    [NPY] = {"npy", {".npy"}, open_npy}, [NPZ] = {"npz", {".npz"}, open_npz},
-    [CSV] = {"csv", {".csv"}, open_csv}, [TSV] = {"tsv", {".tsv", ".tab"}, open_tsv},
-    [TXT] = {"txt", {".txt"}, open_txt}, [RAW] = {"raw", {NULL}, open_raw},
-};
-
-rowpool_status open_npy(input *in, int fd, const input_options *options, rowpool_error *error)
+static rowpool_status open_npy(input *in, int fd, const input_options *options, rowpool_error *error)
 {
     (void)options;
     return npy_open(&in->array, fd, error);
 }
 
-rowpool_status open_raw(input *in, int fd, const input_options *options, rowpool_error *error)
+static rowpool_status open_raw(input *in, int fd, const input_options *options, rowpool_error *error)
 {
     return npy_open_headless(&in->array, options->type, options->rows, options->width, fd, error);
 }
+
+enum { NPY, NPZ, CSV, TSV, TXT, RAW, FORMAT_COUNT };
+#define FORMAT_NAMES "npy npz csv tsv txt raw"
+
+static const input_format FORMATS[FORMAT_COUNT] = {
+    [NPY] = {"npy", {".npy"}, open_npy, {0}},
+    [NPZ] = {"npz", {".npz"}, open_npz, {0}},
+    [CSV] = {"csv", {".csv"}, open_table, {.delimiter = ','}},
+    [TSV] = {"tsv", {".tsv", ".tab"}, open_table, {.delimiter = '\t', .quotes = QUOTES_BEFORE}},
+    [TXT] = {"txt", {".txt"}, open_table, {.delimiter = RUNS_OF_BLANKS}},
+    [RAW] = {"raw", {NULL}, open_raw, {0}},
+};
 
 /* Whether the name ends so, .gz not counted. */
 static bool is_named_so(const char *path, const char *suffix)
 {
     char compressed[16];
     (void)snprintf(compressed, sizeof compressed, "%s.gz", suffix);
-    return ends_with(path, suffix) || ends_with(path, compressed);
+    return path_ends_with(path, suffix) || path_ends_with(path, compressed);
 }
 
 static const input_format *format_of_path(const char *path)
@@ -122,7 +119,7 @@ static bool take_quote(input_options *options, const char *text)
     return options->quote_none = strcmp(text, "none") == 0;
 }
 
-static bool take_ragged(input_options *options, const char *text)
+static bool set_ragged(input_options *options, const char *text)
 {
     (void)text;
     return options->ragged = true;
@@ -153,7 +150,7 @@ static const struct {
     {'N', "--decimal", TEXT, 0, take_decimal, "neither a comma nor a point"},
     {'Q', "--quote", TEXT, 0, take_quote, "not none"},
     {'C', "--comment", TEXT, FIELD(comment), take_comment, "no single character that no number begins with, nor none"},
-    {'g', "--ragged", TEXT, 0, take_ragged, NULL},
+    {'g', "--ragged", TEXT, 0, set_ragged, NULL},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
 
@@ -221,7 +218,7 @@ static rowpool_status open_path(int *fd, const char *path, rowpool_error *error)
     if (own < 0)
         return fail_errno(error);
     *fd = own;
-    if (!ends_with(path, ".gz"))
+    if (!path_ends_with(path, ".gz"))
         return ROWPOOL_OK;
     rowpool_status status = expand_gzip(fd, own, error);
     (void)close(own);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "cells.h"
 #include "npy.h"
 #include "rowpool.h"
 
@@ -24,11 +25,22 @@ typedef struct {
     buffer notes;            /* a text: what was left out or taken otherwise, unasked; none: nothing */
 } input;
 
-typedef struct input_format input_format;
+typedef struct input_options input_options;
+
+/* Opens a file, all zero after a failure: ready to be closed. */
+typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
+open_input_format open_npz, open_table;
+
+typedef struct {
+    const char *name;
+    const char *suffixes[2];
+    open_input_format *open;
+    cell_dialect dialect; /* of a text table, where no option says otherwise */
+} input_format;
 
 /* What the options say. */
 typedef enum { HEADER_AUTO, HEADER_YES, HEADER_NO } header_choice;
-typedef struct {
+struct input_options {
     const char *command;        /* for messages */
     unsigned given;             /* a bit for each option below that is there */
     const input_format *format; /* NULL until the file's name has been seen */
@@ -47,11 +59,7 @@ typedef struct {
     const char *skip;    /* NULL, or names and numbers of columns between commas */
     const char *missing; /* NULL, or what stands in for a missing cell */
     bool ragged;
-} input_options;
-
-/* Opens a file, all zero after a failure: ready to be closed. */
-typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
-open_input_format open_npy, open_npz, open_csv, open_tsv, open_txt, open_raw;
+};
 
 /* Adds to what is noted of the file. */
 __attribute__((format(printf, 2, 3))) void add_note(input *in, const char *format, ...);

@@ -61,7 +61,7 @@ static bool array_name(const char **name, size_t *length, zip_t *archive, zip_ui
     if (*name == NULL)
         return false;
     *length = strlen(*name);
-    if (!ends_with(*name, suffix))
+    if (!path_ends_with(*name, suffix))
         return begins_as_array(archive, i);
     *length -= strlen(suffix);
     return true;

@@ -82,7 +82,7 @@ int read_options(const command_line *line, void *options, const char **file, int
 
 /* ---- Option values ---------------------------------------------------------------------------------------------- */
 
-bool ends_with(const char *text, const char *end)
+bool path_ends_with(const char *text, const char *end)
 {
     const size_t length = strlen(text);
     return length >= strlen(end) && strcasecmp(text + length - strlen(end), end) == 0;
@@ -147,7 +147,7 @@ bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *op
 int show_help(const char *text)
 {
     rowpool_error error;
-    if (print_text(text, &error) == ROWPOOL_OK)
+    if (print_string(text, &error) == ROWPOOL_OK)
         return EXIT_DONE;
     say(NULL, "%s", error.message);
     return EXIT_FAILED;

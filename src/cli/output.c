@@ -146,7 +146,7 @@ rowpool_status write_rows(const table_format *format, int fd, const result_table
 
 /* ---- Standard output -------------------------------------------------------------------------------------------- */
 
-rowpool_status print_text(const char *text, rowpool_error *error)
+rowpool_status print_string(const char *text, rowpool_error *error)
 {
     return write_bytes(STDOUT_FILENO, text, strlen(text), error);
 }

@@ -74,7 +74,7 @@ rowpool_status write_rows(const table_format *format, int fd, const result_table
                           rowpool_error *error);
 
 /* Prints a text as a whole, before which stdio has printed nothing. */
-rowpool_status print_text(const char *text, rowpool_error *error);
+rowpool_status print_string(const char *text, rowpool_error *error);
 
 /* Ends standard output; what stdio still held is written here. False after a message where that failed. Ends the program,
  * as write_bytes does. */

@@ -130,7 +130,7 @@ write_table *output_format_of(const char *path)
     } formats[] = {{".csv", write_csv},   {".tsv", write_tsv}, {".tab", write_tsv}, {".txt", write_text},
                    {".json", write_json}, {".npy", write_npy}, {".out", write_npy}, {".dat", write_npy}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        if (ends_with(path, formats[i].suffix))
+        if (path_ends_with(path, formats[i].suffix))
             return formats[i].write;
     }
     return has_suffix(path) ? NULL : write_npy;

@@ -73,9 +73,9 @@ rowpool_status print_json(json_t *value, rowpool_error *error)
     json_decref(value);
     if (text == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    rowpool_status status = print_text(text, error);
+    rowpool_status status = print_string(text, error);
     if (status == ROWPOOL_OK)
-        status = print_text("\n", error);
+        status = print_string("\n", error);
     free(text);
     return status;
 }

@@ -117,7 +117,7 @@ static rowpool_status read_length(size_t *length, const char **at, rowpool_error
     return ROWPOOL_OK;
 }
 
-static rowpool_status read_shape(npy_header *header, const char **at, rowpool_error *error)
+static rowpool_status read_lengths(npy_header *header, const char **at, rowpool_error *error)
 {
     if (!accept(at, '('))
         return malformed(error, "'shape' is no tuple");
@@ -206,7 +206,7 @@ static rowpool_status read_descr(npy_header *header, const char **at, rowpool_er
 static rowpool_status read_entry(npy_header *header, unsigned *seen, const char **at, rowpool_error *error)
 {
     static rowpool_status (*const read[])(npy_header *, const char **,
-                                          rowpool_error *) = {read_descr, read_fortran_order, read_shape};
+                                          rowpool_error *) = {read_descr, read_fortran_order, read_lengths};
     const char *name;
     int length;
     if (!accept_string(at, &name, &length))

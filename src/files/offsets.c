@@ -4,7 +4,7 @@
 
 #include "fail.h"
 
-static rowpool_status check_shape(const npy_array *offsets, size_t elements, rowpool_error *error)
+static rowpool_status check_offset_shape(const npy_array *offsets, size_t elements, rowpool_error *error)
 {
     const npy_header *header = &offsets->header;
     if (offsets->more)
@@ -53,7 +53,7 @@ rowpool_status open_offsets(npy_array *offsets, int fd, size_t elements, rowpool
     if (status == ROWPOOL_OK)
         status = widen_offsets(offsets, error);
     if (status == ROWPOOL_OK)
-        status = check_shape(offsets, elements, error);
+        status = check_offset_shape(offsets, elements, error);
     if (status != ROWPOOL_OK)
         npy_close(offsets);
     return status;

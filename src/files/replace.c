@@ -141,7 +141,7 @@ static bool keep_owner(int fd, const struct stat *existing)
 }
 
 /* existing: what it is to replace, or NULL. */
-static rowpool_status begin_file(replacement *file, const struct stat *existing, bool named, rowpool_error *error)
+static rowpool_status begin_regular(replacement *file, const struct stat *existing, bool named, rowpool_error *error)
 {
     file->kind = REPLACE_WHOLE;
     if (!(!named && create_nameless(file)) && !create_temporary(file) &&
@@ -178,7 +178,7 @@ static rowpool_status open_target(replacement *file, const char *path, bool name
     if (exists && access(path, W_OK) != 0)
         return fail_errno(error);
     RP_TRY(resolve_links(file->target, error));
-    return begin_file(file, exists ? &existing : NULL, named, error);
+    return begin_regular(file, exists ? &existing : NULL, named, error);
 }
 
 /* Where a standard stream is closed the file could be on its descriptor, and what is printed would be written to it. */

@@ -48,26 +48,18 @@ typedef struct {
     {"verbose", no_argument, NULL, 'v'},      \
     {"help", no_argument, NULL, 'h'}
 /* clang-format on */
-#define FILE_HELP                                                                                                      \
-    INPUT_HELP                                                                                                         \
-    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
-    "and labels under\n"                                                                                               \
-    "                  a header, .json as --json does, .txt as they are printed; .npy, .out, .dat or no suffix as\n"   \
-    "                  a .npy file, shaped like the array without its last axis (a single value of shape () for an\n"  \
-    "                  array of one axis); with --ranges or --bins the ranges take the place of that axis. Any "       \
-    "other\n"                                                                                                          \
-    "                  suffix is refused. FILE appears when it is complete, or not at all; where it cannot be\n"       \
-    "                  replaced, it is written to then, with a warning. Nothing is printed then, unless --head is\n"   \
-    "                  given\n"                                                                                        \
-    "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
-    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results; those that\n" \
-    "                  JSON has no number for (nan, inf) are null\n"                                                   \
-    "  --progress      show on standard error how far it is, also where that is no terminal or it does not take "      \
-    "long\n"                                                                                                           \
-    "  --no-progress   never show it\n"                                                                                \
-    "  --async         await the completion callback of the asynchronous job, too\n"                                   \
-    "  --verbose       say on standard error which device did it, how much and how fast\n"                             \
-    "  --help          show this text\n"
+#define FILE_HELP                                                                                                   \
+    INPUT_HELP                                                                                                      \
+    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv, .tsv, .json, .txt or " \
+    ".npy; it appears when it\n"                                                                                    \
+    "                  is complete, or not at all. Nothing is printed then, unless --head is given\n"               \
+    "  --head N        print the results of the first N rows only; all rows are mapped\n"                           \
+    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results\n"          \
+    "  --progress      show on standard error how far it is, also where that is no terminal\n"                      \
+    "  --no-progress   never show it\n"                                                                             \
+    "  --async         await the completion callback of the asynchronous job, too\n"                                \
+    "  --verbose       say on standard error which device did it, how much and how fast\n"                          \
+    "  --help          show this text; the manual page rowpool(1) tells more of each option\n"
 
 file_options default_file_options(const range_words *words);
 

@@ -17,7 +17,7 @@ static bool is_within(const npy_array *array, const void *address)
     return begin != NULL && (const char *)address >= begin && (const char *)address < begin + array->mapped_bytes;
 }
 
-/* Calls what a signal handler may call. The signal comes again, and ends the process, where this was another's. */
+/* Async-signal-safe. A bus error of another kind is raised again, and ends the process. */
 static void on_bus_error(int signal_number, siginfo_t *what, void *context)
 {
     (void)context;

@@ -23,7 +23,7 @@ file_options default_file_options(const range_words *words)
 
 static bool read_output(file_options *options, const char *text)
 {
-    /* A file called "-" would surprise; so would binary data on a terminal. */
+    /* "-" is refused: neither a file of that name nor binary data on a terminal is likely to be meant. */
     if (text[0] == '\0' || strcmp(text, "-") == 0) {
         (void)usage_error(options->command, "--output '%s' is no file name", text);
         return false;
@@ -90,7 +90,7 @@ static void tell_what(const input *in)
          rowpool_dtype_name(header->dtype), bytes, place);
 }
 
-/* Those of this process that did something, whether they belong to the pool or stood in for it. */
+/* The devices of this process that did any work, whether or not the pool chose them. */
 static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
@@ -129,7 +129,7 @@ static void tell_who(const file_map *map)
     tell("%s, %s%s", seconds, rate, map->options->async ? ", with a completion callback" : "");
 }
 
-/* The same for programs. */
+/* The same as JSON. */
 static json_t *workers_as_json(const worker_list *workers)
 {
     json_t *list = json_array();
@@ -157,7 +157,7 @@ static json_t *facts_as_json(const file_map *map)
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */
 
-/* The outcome of a step that was taken here; its own message, if it is one. */
+/* Ends a step on all processes; prints its error, if it failed here. */
 static bool end_step(rowpool_status status, const char *where, const rowpool_error *error)
 {
     if (status != ROWPOOL_OK)
@@ -201,7 +201,7 @@ static bool take_share(file_map *map)
     return true;
 }
 
-/* There are ranges where the function takes some; else one argument struct gives one result. */
+/* One result for each range, or one where the function takes no ranges. */
 static rowpool_status map_rows(file_map *map, rowpool_error *error)
 {
     const row_part *own = &map->own;
@@ -225,7 +225,7 @@ static rowpool_status map_rows(file_map *map, rowpool_error *error)
     return run_watched(map->pool, &call, map->options->async, &bar, error);
 }
 
-/* Whether the rows were those of the file as it was opened; asked once they have been read. */
+/* After the rows have been read: whether the file was cut or changed meanwhile. */
 static bool check_mapping(const npy_array *array, const char *name)
 {
     bool changed;
@@ -239,7 +239,7 @@ static bool check_mapping(const npy_array *array, const char *name)
     return true;
 }
 
-/* A file that was cut makes workers fail, too: it is the cause. */
+/* Checks the files first: if one was cut, that is why workers failed. */
 static bool judge(const file_map *map, rowpool_status status, const rowpool_error *error)
 {
     if (interruption_noted() || !check_mapping(&map->in.array, map->input_name) ||
@@ -250,7 +250,7 @@ static bool judge(const file_map *map, rowpool_status status, const rowpool_erro
     return status == ROWPOOL_OK;
 }
 
-/* Of several processes none waits for devices when it is to end: the others would wait for it. */
+/* With several processes Ctrl-C ends each at once: none may wait for a job that the others have left. */
 static bool fill_results(file_map *map)
 {
     rowpool_error error;
@@ -313,7 +313,7 @@ static bool print_results(const file_map *map)
     return end_step(status, NULL, &error);
 }
 
-/* Last of all: whatever went wrong before leaves no file. */
+/* The last step, so that an earlier failure leaves no file. */
 static bool write_output(file_map *map)
 {
     const char *path = map->options->output;

@@ -37,7 +37,7 @@ void keep_to_one_line(char *text)
     }
 }
 
-/* Nobody is left to tell when standard error itself cannot be written. */
+/* A failure to write to standard error cannot be reported. */
 static void say_line(colour which, char *line)
 {
     keep_to_one_line(line);

@@ -25,7 +25,7 @@ static size_t no_break_space_at_end(const char *text, size_t length)
     return 0;
 }
 
-/* Another decimal point than the comma is none: the two change places. */
+/* With a decimal comma, comma and point change places. */
 static char plain_character(char c, char decimal)
 {
     return decimal != ',' ? c : c == ',' ? '.' : c == '.' ? ',' : c;
@@ -87,13 +87,12 @@ static bool is_ascii_letter(unsigned char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Whether the text begins with a digit or another sign for a number, in UTF-8, and of fractions and exponents in Latin-1.
- */
+/* Whether the text begins with a digit, fraction, exponent or other numeral, in UTF-8 or Latin-1. */
 static bool begins_with_numeral(const char *text)
 {
     static const struct {
         const char *before;
-        unsigned char first, last; /* of the byte behind that */
+        unsigned char first, last; /* range of the next byte */
     } numerals[] = {
         {"", '0', '9'},           {"", 0xb2, 0xb3}, /* Latin-1, as what follows */
         {"", 0xb9, 0xb9},         {"", 0xbc, 0xbe},         {"\xc2", 0xb2, 0xb3},
@@ -118,7 +117,7 @@ static bool begins_with_numeral(const char *text)
     return false;
 }
 
-/* A byte within a character of UTF-8 begins none. */
+/* Skips continuation bytes of UTF-8: no numeral begins there. */
 static bool has_numeral(const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
@@ -128,8 +127,8 @@ static bool has_numeral(const char *text)
     return false;
 }
 
-/* Of any script, in UTF-8 or Latin-1, roughly: what signs and currencies begin with is none, but for a micro sign and two
- * ordinal ones. */
+/* A letter of any script, in UTF-8 or Latin-1, roughly: signs and currencies are excluded, except the micro sign and the
+ * two ordinal indicators. */
 static bool begins_with_letter(const char *cell)
 {
     const unsigned char first = (unsigned char)cell[0];
@@ -146,8 +145,7 @@ static size_t digits(const char *text)
     return strspn(text, "0123456789");
 }
 
-/* Groups of digits with the same sign between them, the second of one or two digits. A number with signs between
- * thousands has three there. */
+/* Groups of digits with the same separator, the second of one or two digits: groups of thousands have three. */
 static bool begins_with_date(const char *cell)
 {
     const size_t first = digits(cell);

@@ -1,17 +1,56 @@
 #include "filemap.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "call.h"
-#include "cut.h"
 #include "devices.h"
 #include "interrupt.h"
 #include "message.h"
 #include "output_json.h"
 #include "units.h"
+
+/* ---- Mapped files that are truncated: reading a page past the new end is a bus error ------------------------------- */
+
+static const input *watched;
+static const char *watched_name;
+static pid_t watcher;
+
+static bool is_within(const npy_array *array, const void *address)
+{
+    const char *begin = array->mapping;
+    return begin != NULL && (const char *)address >= begin && (const char *)address < begin + array->mapped_bytes;
+}
+
+/* Async-signal-safe. A bus error of another kind is raised again, and ends the process. */
+static void on_bus_error(int signal_number, siginfo_t *what, void *context)
+{
+    (void)context;
+    if (watched == NULL || getpid() != watcher || what->si_code != BUS_ADRERR) {
+        (void)signal(signal_number, SIG_DFL);
+        return;
+    }
+    say_in_handler(is_within(&watched->offset_file, what->si_addr) ? watched->offset_path : watched_name,
+                   "the file was cut while it was read, or its disk fails (bus error)");
+    remove_interrupted_file();
+    _exit(EXIT_FAILED);
+}
+
+/* From now on a bus error ends this process with a message that names the file, and exit status 1. in NULL: no longer. The
+ * input need not be open yet. A worker process dies of the signal, and its rows come back to this process. */
+static void watch_for_cuts(const input *in, const char *name)
+{
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    (void)sigemptyset(&action.sa_mask);
+    watched = in;
+    watched_name = name;
+    watcher = getpid();
+    (void)sigaction(SIGBUS, &action, NULL);
+}
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 

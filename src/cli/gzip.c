@@ -1,10 +1,10 @@
-#include "gzip.h"
-
+/* Files compressed by gzip, .gz. */
 #include <stdbool.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "fail.h"
+#include "input.h"
 #include "stream.h"
 
 typedef struct {

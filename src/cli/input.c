@@ -9,7 +9,6 @@
 
 #include "cells.h"
 #include "find_word.h"
-#include "gzip.h"
 #include "message.h"
 #include "number.h"
 #include "offsets.h"

@@ -251,7 +251,8 @@ void take_as_labels(table *t, size_t column, label_rule rule)
     t->label = column;
     t->skipped[column] = true;
     if (name != NULL) {
-        append_format(&t->in->title, "%s", name[0] != '\0' ? name : "label");
+        name = name[0] != '\0' ? name : "label";
+        append_bytes(&t->in->title, name, strlen(name));
         end_text(&t->in->title);
     }
     if (rule == LABELS_ROW_NUMBERS)

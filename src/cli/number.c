@@ -4,7 +4,6 @@
 #include <fenv.h>
 #include <float.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,22 +74,10 @@ static const char *number_from_integer(rowpool_number *number, const integer *va
     return "is beyond int64 and uint64; write it as a decimal number with a point or exponent for a double";
 }
 
-/* A locale with a decimal point, made once and kept; 0 if there is none to be had. */
-static locale_t plain_locale(void)
-{
-    static locale_t plain;
-    if (plain == (locale_t)0)
-        plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    return plain;
-}
-
-/* strtod or strtof in the C locale; sets errno to 0 first. */
+/* Sets errno to 0 first. The locale is C: the program sets none, and drivers run in another process. */
 static double read_real(const char *text, bool single, char **end)
 {
-    const locale_t plain = plain_locale();
     errno = 0;
-    if (plain != (locale_t)0)
-        return single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
     return single ? (double)strtof(text, end) : strtod(text, end);
 }
 
@@ -290,25 +277,15 @@ void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
         (void)snprintf(text, NUMBER_TEXT, "%.0f", strtod(text, NULL));
 }
 
-/* With ".0" where it would read back as an integer. */
-static void format_double(char text[NUMBER_TEXT], double value)
-{
-    format_real(text, value, ROWPOOL_FLOAT64);
-    if (text[strspn(text, "-0123456789")] == '\0')
-        (void)strcat(text, ".0");
-}
-
 void number_format(char text[NUMBER_TEXT], const rowpool_number *number)
 {
-    switch (number->kind) {
-    case ROWPOOL_NUMBER_I64:
+    if (number->kind == ROWPOOL_NUMBER_I64) {
         (void)snprintf(text, NUMBER_TEXT, "%" PRId64, number->value.i64);
-        break;
-    case ROWPOOL_NUMBER_U64:
+    } else if (number->kind == ROWPOOL_NUMBER_U64) {
         (void)snprintf(text, NUMBER_TEXT, "%" PRIu64, number->value.u64);
-        break;
-    case ROWPOOL_NUMBER_F64:
-        format_double(text, number->value.f64);
-        break;
+    } else {
+        format_real(text, number->value.f64, ROWPOOL_FLOAT64);
+        if (text[strspn(text, "-0123456789")] == '\0') /* it would read back as an integer */
+            (void)strcat(text, ".0");
     }
 }

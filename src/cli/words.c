@@ -9,20 +9,23 @@
 
 static const char MINUS[] = "\xe2\x88\x92";
 
-/* The length of a no-break space that begins there, or 0. */
+/* The length of a no-break space at the beginning of the text, or 0. */
 static size_t no_break_space(const char *text)
 {
     return strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : strncmp(text, "\xe2\x80\xaf", 3) == 0 ? 3 : 0;
 }
 
-/* Of one that ends the text. */
-static size_t no_break_space_at_end(const char *text, size_t length)
+/* The length without no-break spaces at the end. */
+static size_t trimmed_length(const char *text)
 {
-    for (size_t size = 2; size <= 3 && size <= length; size++) {
-        if (no_break_space(text + length - size) == size)
-            return size;
+    for (size_t length = strlen(text);;) {
+        if (length >= 2 && no_break_space(text + length - 2) == 2)
+            length -= 2;
+        else if (length >= 3 && no_break_space(text + length - 3) == 3)
+            length -= 3;
+        else
+            return length;
     }
-    return 0;
 }
 
 /* With a decimal comma, comma and point change places. */
@@ -52,9 +55,7 @@ const char *plain_cell(buffer *scratch, const char *cell, char decimal)
         return cell;
     for (size_t size; (size = no_break_space(cell)) > 0;)
         cell += size;
-    size_t length = strlen(cell);
-    for (size_t size; (size = no_break_space_at_end(cell, length)) > 0;)
-        length -= size;
+    const size_t length = trimmed_length(cell);
     clear_buffer(scratch);
     for (size_t i = 0; i < length; i++) {
         const bool minus = length - i >= strlen(MINUS) && memcmp(cell + i, MINUS, strlen(MINUS)) == 0;
@@ -68,12 +69,13 @@ const char *plain_cell(buffer *scratch, const char *cell, char decimal)
 
 /* ---- Kinds ------------------------------------------------------------------------------------------------------ */
 
+/* The first letter rules out numbers, which most cells are. */
 bool is_missing(const char *plain)
 {
-    if (plain[0] == '\0')
+    if (plain[0] == '\0' || strcmp(plain, "-") == 0 || strcmp(plain, ".") == 0)
         return true;
-    return strchr("Nn#<?.-\\", plain[0]) != NULL &&
-           find_word("NA N/A n/a #N/A <NA> NULL null None none ? . - \\N", plain, strlen(plain)) >= 0;
+    return strchr("Nn#<?\\", plain[0]) != NULL &&
+           find_word("NA N/A n/a #N/A <NA> NULL null None none ? \\N", plain, strlen(plain)) >= 0;
 }
 
 static bool is_number(const char *plain)

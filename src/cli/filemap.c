@@ -204,28 +204,6 @@ static bool end_step(rowpool_status status, const char *where, const rowpool_err
     return the_company()->agree(status == ROWPOOL_OK);
 }
 
-static bool begin_input(file_map *map)
-{
-    const file_options *options = map->options;
-    rowpool_error error;
-    watch_for_cuts(&map->in, map->input_name);
-    return end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error);
-}
-
-static bool begin_output(file_map *map)
-{
-    const char *path = map->options->output;
-    rowpool_error error;
-    return end_step(path != NULL ? the_company()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
-}
-
-static bool begin_pool(file_map *map)
-{
-    const rowpool_options options = pool_options(map->options->device);
-    rowpool_error error;
-    return end_step(the_company()->open_pool(&map->pool, &options, &error), NULL, &error);
-}
-
 static bool take_share(file_map *map)
 {
     const rowpool_rows all = input_rows(&map->in);
@@ -301,11 +279,13 @@ static bool fill_results(file_map *map)
         return false;
     map->seconds = seconds_now() - map->begun;
     const file_options *options = map->options;
-    const bool are_workers_told = options->verbose || options->json ||
-                                  (options->output != NULL && output_format_of(options->output) == write_json);
-    if (are_workers_told && (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
-                             !end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error)))
+    const bool with_facts = options->json ||
+                            (options->output != NULL && output_format_of(options->output) == write_json);
+    if ((options->verbose || with_facts) &&
+        (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
+         !end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error)))
         return false;
+    map->facts = with_facts ? facts_as_json(map) : NULL;
     if (options->verbose)
         tell_who(map);
     return true;
@@ -321,19 +301,8 @@ static result_table table_of(const file_map *map)
         .in = &map->in,
         .ranges = &map->options->ranges,
         .function = map->function->name,
+        .facts = map->facts,
     };
-}
-
-static rowpool_status print_facts(const file_map *map, bool with_results, size_t rows, rowpool_error *error)
-{
-    json_t *facts = facts_as_json(map);
-    if (!with_results && map->own.begins)
-        return print_json(facts, error);
-    result_table table = table_of(map);
-    table.facts = facts;
-    rowpool_status status = with_results ? the_company()->print(write_json, &table, rows, error) : ROWPOOL_OK;
-    json_decref(facts);
-    return status;
 }
 
 static bool print_results(const file_map *map)
@@ -345,10 +314,10 @@ static bool print_results(const file_map *map)
     const result_table table = table_of(map);
     rowpool_error error;
     rowpool_status status = ROWPOOL_OK;
-    if (options->json)
-        status = print_facts(map, with_results, rows, &error);
-    else if (with_results)
-        status = the_company()->print(write_text, &table, rows, &error);
+    if (with_results)
+        status = the_company()->print(options->json ? write_json : write_text, &table, rows, &error);
+    else if (options->json && map->own.begins)
+        status = print_json(json_incref(map->facts), &error);
     return end_step(status, NULL, &error);
 }
 
@@ -356,14 +325,11 @@ static bool print_results(const file_map *map)
 static bool write_output(file_map *map)
 {
     const char *path = map->options->output;
+    const result_table table = table_of(map);
+    rowpool_error error;
     if (path == NULL)
         return true;
-    json_t *facts = output_format_of(path) == write_json ? facts_as_json(map) : NULL;
-    result_table table = table_of(map);
-    table.facts = facts;
-    rowpool_error error;
     rowpool_status status = the_company()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
-    json_decref(facts);
     if (status == ROWPOOL_OK && map->output.note != NULL)
         warn("%s: the file was not replaced, but written to: %s", path, map->output.note);
     return end_step(status, path, &error);
@@ -373,16 +339,22 @@ static bool write_output(file_map *map)
 
 bool begin_file_map(file_map *map, const file_options *options)
 {
+    const rowpool_options pool = pool_options(options->device);
+    const char *output = options->output;
+    rowpool_error error;
     *map = (file_map){
         .options = options,
         .input_name = strcmp(options->path, "-") == 0 ? "standard input" : options->path,
         .output = {.fd = -1},
     };
-    if (!begin_input(map))
+    watch_for_cuts(&map->in, map->input_name);
+    if (!end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error))
         return false;
     if (map->in.notes.bytes != NULL)
         warn("%s: %s", map->input_name, map->in.notes.bytes);
-    return begin_output(map) && begin_pool(map) && take_share(map);
+    rowpool_status status = output != NULL ? the_company()->begin_file(&map->output, output, &error) : ROWPOOL_OK;
+    return end_step(status, output, &error) &&
+           end_step(the_company()->open_pool(&map->pool, &pool, &error), NULL, &error) && take_share(map);
 }
 
 bool run_file_map(file_map *map)
@@ -399,6 +371,7 @@ void end_file_map(file_map *map)
 {
     replace_discard(&map->output);
     the_company()->close_pool(map->pool);
+    json_decref(map->facts);
     free(map->workers.items);
     free_results(&map->results);
     watch_for_cuts(NULL, NULL);

@@ -79,6 +79,7 @@ typedef struct {
     row_results results;
     double begun, seconds; /* when the map began, how long it took */
     worker_list workers;   /* filled in for --verbose and JSON */
+    struct json_t *facts;  /* of JSON, else NULL */
 
     /* Set by the caller after begin_file_map, when the dtype of the rows is known. */
     const rowpool_function *function;

@@ -21,11 +21,6 @@ static const char *const CLOSED_WORDS[] = {
     [ROWPOOL_CLOSED_NEITHER] = "neither",
 };
 
-static bool is_given(const wanted_ranges *wanted, unsigned option)
-{
-    return (wanted->given & 1U << option) != 0;
-}
-
 static bool read_bound(rowpool_number *bound, const wanted_ranges *wanted, const char *what, const char *text)
 {
     const char *problem = number_parse(bound, text);
@@ -234,7 +229,7 @@ void tell_ranges(const wanted_ranges *wanted)
 /* Marks an end that was not given. */
 static const char *default_note(const wanted_ranges *wanted, unsigned option)
 {
-    return is_given(wanted, option) || ranges_are_listed(wanted) ? "" : " (the default)";
+    return (wanted->given & 1U << option) != 0 || ranges_are_listed(wanted) ? "" : " (the default)";
 }
 
 void warn_of_empty_ranges(const wanted_ranges *wanted)

@@ -90,7 +90,7 @@ static bool refuse_mixture(table *t, size_t column, const char *word, size_t lin
 {
     const size_t number_line = t->line;
     t->line = line;
-    return refuse_at(t, column, "'%.60s' is no number, but line %zu has '%.60s' there%s", word, number_line, number,
+    return refuse_at(t, column, "'%.60s' is not a number, but line %zu has '%.60s' there%s", word, number_line, number,
                      hints_for(t, column, has_decimal_comma(t, number) ? number : word));
 }
 
@@ -327,7 +327,7 @@ bool check_label(table *t, const char *cell)
     if (kind == CELL_NUMBER)
         return refuse_mixture(t, t->label, text_at(&t->in->labels, t->word_row), t->word_line, cell);
     return kind != CELL_DAMAGED ||
-           refuse_at(t, t->label, "'%.60s' is no number and no label%s", cell, hints_for(t, t->label, cell));
+           refuse_at(t, t->label, "'%.60s' is neither a number nor a label%s", cell, hints_for(t, t->label, cell));
 }
 
 /* ---- Words ------------------------------------------------------------------------------------------------------ */

@@ -82,8 +82,8 @@ static bool refuse_beyond(table *t, size_t column, const char *cell, rowpool_dty
 
 static bool refuse_text(table *t, size_t column, const char *cell)
 {
-    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
-    return refuse_at(t, column, "'%.60s' is no %s%s", cell, type,
+    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "a number";
+    return refuse_at(t, column, "'%.60s' is not %s%s", cell, type,
                      kind_in(t, cell) == CELL_NUMBER ? "" : hints_for(t, column, cell));
 }
 

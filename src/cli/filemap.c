@@ -64,7 +64,7 @@ static bool read_output(file_options *options, const char *text)
 {
     /* "-" is refused: neither a file of that name nor binary data on a terminal is likely to be meant. */
     if (text[0] == '\0' || strcmp(text, "-") == 0) {
-        (void)usage_error(options->command, "--output '%s' is no file name", text);
+        (void)usage_error(options->command, "--output '%s' is not a file name", text);
         return false;
     }
     if (output_format_of(text) == NULL) {

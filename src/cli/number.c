@@ -97,7 +97,7 @@ static parse_outcome parse_real(double *value, const char *text, bool single)
 const char *number_parse(rowpool_number *number, const char *text)
 {
     if (*text == '\0')
-        return "is no number: it is empty";
+        return "is not a number: it is empty";
     integer value;
     if (read_integer(&value, text))
         return number_from_integer(number, &value);
@@ -105,11 +105,11 @@ const char *number_parse(rowpool_number *number, const char *text)
     double real;
     parse_outcome outcome = parse_real(&real, text, false);
     if (outcome == PARSED_NOTHING)
-        return "is no number";
+        return "is not a number";
     if (outcome == PARSED_BEYOND)
         return "is beyond double; write inf or -inf for no bound";
     if (isnan(real))
-        return "is no bound: nothing lies above or below a NaN";
+        return "cannot be a bound: nothing lies above or below a NaN";
     number->kind = ROWPOOL_NUMBER_F64;
     number->value.f64 = real;
     return NULL;

@@ -34,9 +34,9 @@ bool add_argument(argument_struct *arguments, const char *text)
         return false;
     const size_t size = rowpool_dtype_size(dtype); /* also its alignment */
     const size_t offset = round_up(arguments->used, size);
-    if (offset + size > MOST_ARGUMENT_BYTES) {
+    if (offset + size > MAX_ARGUMENT_BYTES) {
         (void)usage_error("map", "--argument '%s' is too many: together they have at most %d bytes", text,
-                          MOST_ARGUMENT_BYTES);
+                          MAX_ARGUMENT_BYTES);
         return false;
     }
     parse_outcome outcome = parse_element(arguments->bytes + offset, dtype, value);

@@ -180,8 +180,8 @@ bool take_first_row(table *t)
  * column. */
 static bool first_name_is_missing(const table *t)
 {
-    const size_t least = t->reader.dialect.delimiter == ',' ? 2 : 1;
-    return t->names.count >= least && !t->options->ragged && t->cells.count == t->names.count + 1 &&
+    const size_t min = t->reader.dialect.delimiter == ',' ? 2 : 1;
+    return t->names.count >= min && !t->options->ragged && t->cells.count == t->names.count + 1 &&
            text_at(&t->cells, t->cells.count - 1)[0] != '\0';
 }
 

@@ -107,7 +107,7 @@ void rowpool_job_release(rowpool_job *job)
     RP_NO_CANCEL;
     if (job == NULL)
         return;
-    if (job->pid != rp_self()) { /* the threads that shared it stayed in the parent, with the locks they may hold */
+    if (job->pid != rp_self()) { /* the threads that shared it are in the parent; the lock may be held for ever */
         close_descriptor(job);
         free(job->store.heap);
         free(job);

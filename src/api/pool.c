@@ -66,6 +66,8 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         options->device = "auto";
     if (options->workers == 0)
         RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
+    rp_test_setting test;
+    RP_TRY(rp_setting_test(&test, error));
     RP_TRY(read_isolate(&options->isolate, error));
     options->strict |= rp_setting_text(RP_SETTING_STRICT) != NULL;
     if (options->chunk_bytes == 0)
@@ -88,7 +90,7 @@ static bool is_needed(const rp_device *device)
     return device->info.in_use || device->backend == &rp_backend_host;
 }
 
-/* Opens the devices in use, and the host. One that nobody named and that cannot be opened is passed over. */
+/* Opens the devices in use, and the host. A device that was not named and cannot be opened is skipped. */
 static rowpool_status open_devices(rowpool *pool, const rowpool_options *options, rowpool_error *error)
 {
     rp_device_list *list = &pool->devices;
@@ -136,7 +138,7 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->strict = read.strict;
     pthread_mutex_init(&fresh->lock, NULL);
     rp_cond_init(&fresh->idle);
-    rp_floating before; /* drivers start threads, which inherit what this one has */
+    rp_floating before; /* threads that drivers start inherit this thread's environment */
     rp_floating_default(&before);
     rowpool_status status = read_cpu(&fresh->cpu, error);
     if (status == ROWPOOL_OK)

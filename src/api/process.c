@@ -29,7 +29,7 @@ struct rowpool_process {
 
 /* ---- Standard streams ------------------------------------------------------------------------------------------- */
 
-/* Writes what waits in a stream. False: another thread has it, maybe for ever. */
+/* Flushes a stream. False: another thread has locked it, maybe for ever. */
 static bool flush(FILE *stream)
 {
     if (ftrylockfile(stream) != 0)
@@ -39,8 +39,7 @@ static bool flush(FILE *stream)
     return true;
 }
 
-/* At the end of a child, which returns or calls exit(). The streams that the application opened are left alone: the parent
- * writes what they hold. */
+/* At the end of a child. The application's other streams are not flushed: the parent writes what they hold. */
 static void flush_both(void)
 {
     flush(stdout);
@@ -111,7 +110,7 @@ static rowpool_status refuse(rowpool_error *error, const char *what)
 static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *run, void *argument,
                                 const rowpool_process_options *options, rowpool_error *error)
 {
-    /* What waits to be written is not to be written twice. */
+    /* Else the parent and the child would both write what is buffered. */
     const bool out = flush(stdout), err = flush(stderr);
     int ends[2];
     begin_start();
@@ -122,7 +121,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     pid_t pid = rp_worker_fork(flush_both);
     if (pid == 0) {
         if (!out)
-            __fpurge(stdout); /* the parent's thread that has it will write it */
+            __fpurge(stdout); /* the parent's thread that locked it writes it */
         if (!err)
             __fpurge(stderr);
         close(ends[0]);
@@ -190,7 +189,7 @@ static bool has_ended(rowpool_process *process)
     return ended;
 }
 
-/* Sleeps until the process ends or ms have passed: on its pidfd, or without one for a moment only. */
+/* Sleeps until the process ends or ms have passed. Without a pidfd it sleeps for MOMENT_MS at most. */
 static void sleep_until_end(const rowpool_process *process, int ms)
 {
     enum { MOMENT_MS = 5 };
@@ -241,7 +240,7 @@ bool rowpool_process_alive(rowpool_process *process)
 static rowpool_status send_signal(rowpool_process *process, int number, rowpool_error *error)
 {
     RP_TRY(check(process, error));
-    /* Under the lock the process is not collected meanwhile, so its id cannot have become another's. */
+    /* Under the lock the process cannot be reaped, so its id cannot be another's. */
     pthread_mutex_lock(&process->lock);
     if (!process->ended)
         rp_worker_signal(&process->worker, number);

@@ -2,10 +2,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 
-/* README.md has the same table. */
+/* rowpool(3) has the same texts. */
 static const struct {
     const char *name, *option, *meaning;
 } variables[RP_SETTINGS] = {
@@ -28,21 +30,18 @@ static const struct {
     [RP_SETTING_TRACE] =
         {"ROWPOOL_TRACE", "",
          "a file for a timeline of devices and processes, in the Chrome trace format (opens in Perfetto)"},
-    [RP_SETTING_COPY] =
-        {"ROWPOOL_COPY", "",
-         "anything: copy data to OpenCL devices even where they could work in the host's memory (for tests)"},
-    [RP_SETTING_BUILD_WAIT] =
-        {"ROWPOOL_BUILD_WAIT", "",
-         "anything: maps wait for kernels that are worth building, instead of using something else until they are "
-         "there (for benchmarks and tests)"},
     [RP_SETTING_CPU] = {"ROWPOOL_CPU", "",
                         "baseline, avx2 or avx512: the form of the built-in functions that the calling thread and "
                         "worker processes run, and the widest vectors of counts on a CPU's OpenCL device; by default "
                         "the most that the CPU has"},
     [RP_SETTING_LOG] = {"ROWPOOL_LOG", "",
                         "lines on standard error: device, build, run, worker, or all; help lists them"},
-    [RP_SETTING_MPI_PIECE_BYTES] = {"ROWPOOL_MPI_PIECE_BYTES", "",
-                                    "over MPI: the most bytes that are sent or written at once (for tests)"},
+    [RP_SETTING_TEST] =
+        {"ROWPOOL_TEST", "",
+         "for tests and benchmarks, a comma-separated list of: copy (copy data to OpenCL devices that could work in "
+         "the "
+         "host's memory), build-wait (maps wait for kernels that are worth building) and mpi-piece-bytes=N (max bytes "
+         "that are sent or written at once over MPI)"},
     [RP_SETTING_POCL_CACHE_DIR] = {"POCL_CACHE_DIR", "",
                                    "PoCL's: the folder of what it compiled, which needs room on its disk"},
     [RP_SETTING_XDG_CACHE_HOME] = {"XDG_CACHE_HOME", "",
@@ -79,17 +78,50 @@ const char *rp_setting_meaning(rp_setting setting)
     return variables[setting].meaning;
 }
 
-rowpool_status rp_setting_size(rp_setting setting, size_t most, size_t *value, rowpool_error *error)
+/* The text up to `stop` as a whole number in [1, max]. */
+static bool read_size(const char *text, const char *stop, size_t max, size_t *value)
 {
-    const char *text = rp_setting_text(setting);
-    if (text == NULL)
-        return ROWPOOL_OK;
     char *end = NULL;
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0 || number < 1 || number > most)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be a whole number from 1 to %zu",
-                       rp_setting_name(setting), text, most);
+    if (!isdigit((unsigned char)*text) || end != stop || errno != 0 || number < 1 || number > max)
+        return false;
     *value = (size_t)number;
+    return true;
+}
+
+rowpool_status rp_setting_size(rp_setting setting, size_t max, size_t *value, rowpool_error *error)
+{
+    const char *text = rp_setting_text(setting);
+    if (text == NULL || read_size(text, text + strlen(text), max, value))
+        return ROWPOOL_OK;
+    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; it must be a whole number from 1 to %zu",
+                   rp_setting_name(setting), text, max);
+}
+
+static bool read_test_word(const char *word, size_t length, rp_test_setting *test)
+{
+    static const char piece[] = "mpi-piece-bytes=";
+    const size_t before = sizeof piece - 1;
+    if (length == 4 && memcmp(word, "copy", 4) == 0)
+        return test->copy = true;
+    if (length == 10 && memcmp(word, "build-wait", 10) == 0)
+        return test->build_wait = true;
+    return length > before && memcmp(word, piece, before) == 0 &&
+           read_size(word + before, word + length, INT_MAX, &test->mpi_piece_bytes);
+}
+
+rowpool_status rp_setting_test(rp_test_setting *test, rowpool_error *error)
+{
+    *test = (rp_test_setting){.mpi_piece_bytes = (size_t)1 << 30};
+    const char *word = rp_setting_text(RP_SETTING_TEST);
+    while (word != NULL) {
+        const size_t length = strcspn(word, ",");
+        if (!read_test_word(word, length, test))
+            return rp_fail(error, ROWPOOL_EINVAL,
+                           "%s has the word '%.*s'; it takes copy, build-wait and mpi-piece-bytes=N, N from 1 to %d",
+                           rp_setting_name(RP_SETTING_TEST), (int)(length < 100 ? length : 100), word, INT_MAX);
+        word = word[length] == ',' ? word + length + 1 : NULL;
+    }
     return ROWPOOL_OK;
 }

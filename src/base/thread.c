@@ -58,13 +58,6 @@ bool rp_thread_at_end(void (*run)(void *unused))
     return __cxa_thread_atexit_impl != NULL && __cxa_thread_atexit_impl(run, NULL, &__dso_handle) == 0;
 }
 
-int rp_cancel_disable(void)
-{
-    int before;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-    return before;
-}
-
 void rp_cancel_restore(const int *before)
 {
     pthread_setcancelstate(*before, NULL);

@@ -100,6 +100,7 @@ typedef struct rp_task {
     struct rp_result_buffer *buffer; /* where the results go when not straight to the caller's array */
     struct rp_task *next;            /* among those that are free, or in flight in the order of submission */
     struct timespec begin;
+    size_t bytes; /* of the chunk's elements */
     bool late; /* its end was noticed late, or it copied more than its own rows: its time says nothing */
 } rp_task;
 

@@ -10,8 +10,8 @@
 
 /* ---- Partitions ------------------------------------------------------------------------------------------------- */
 
-/* A few partitions for each device, so that each gets its share: no smaller than is worth a launch, no larger than lets
- * upload and kernel overlap. The pool's chunk_bytes holds too, unless that makes too many partitions to search. */
+/* A few partitions for each device, so that each gets its share: large enough to be worth a launch, small enough that
+ * upload and kernel overlap. The pool's chunk_bytes applies too, unless that makes too many partitions to search. */
 static rp_split_limits partition_limits(const rowpool *pool, const rp_rows *rows)
 {
     enum { PER_DEVICE = 8, MIN_BYTES = 4 << 20, MAX_BYTES = 1 << 30, MAX_PARTITIONS = 4096 };
@@ -134,7 +134,7 @@ void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_statu
         return;
     pthread_mutex_lock(&data->pool->lock);
     rp_partition *partition = partition_of(data, &use->tile);
-    if (status == ROWPOOL_ENOMEM || status == ROWPOOL_EDEVICE) { /* drivers say so of memory that they take late */
+    if (status == ROWPOOL_ENOMEM || status == ROWPOOL_EDEVICE) { /* some drivers allocate late, and fail with EDEVICE */
         partition->device->full = true;
         rp_log(RP_LOG_DEVICE, "%s has no memory to keep more than %zu bytes of rows", partition->device->info.index,
                partition->device->kept - partition->bytes);

@@ -50,25 +50,11 @@ static rowpool_status run_small(rowpool *pool, const rp_operation *operation)
     rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", operation->name,
            operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
            operation->columns);
-    rp_pool_leave_with(pool, pool->host, operation->inputs->count);
+    rp_pool_leave(pool, pool->host, operation->inputs->count);
     return ROWPOOL_OK;
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------- */
-
-static rowpool_status run_large(rowpool *pool, const rp_operation *operation, const rp_stream *stream,
-                                rowpool_error *error)
-{
-    rp_pool_enter(pool);
-    rp_run run;
-    rowpool_status status = rp_run_init(&run, pool, operation, stream, NULL, error);
-    if (status == ROWPOOL_OK) {
-        status = rp_run_whole(&run, error);
-        rp_run_destroy(&run);
-    }
-    rp_pool_leave(pool);
-    return status;
-}
 
 rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp_stream *stream, rowpool_error *error)
 {
@@ -76,7 +62,15 @@ rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp
         return ROWPOOL_OK;
     if (is_small(pool, operation))
         return run_small(pool, operation);
-    return run_large(pool, operation, stream, error);
+    rp_pool_enter(pool);
+    rp_run run;
+    rowpool_status status = rp_run_init(&run, pool, operation, stream, NULL, error);
+    if (status == ROWPOOL_OK) {
+        status = rp_run_whole(&run, error);
+        rp_run_destroy(&run);
+    }
+    rp_pool_leave(pool, NULL, 0);
+    return status;
 }
 
 /* ---- Jobs ------------------------------------------------------------------------------------------------------- */
@@ -119,7 +113,7 @@ static void complete(rowpool_job *job)
     }
     rp_run_destroy(&job->run);
     rp_job_release(job);
-    rp_pool_leave(pool);
+    rp_pool_leave(pool, NULL, 0);
 }
 
 static void start(rowpool_job *job)

@@ -22,40 +22,24 @@ void rp_pool_enter(rowpool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* The lock is held. */
-static void leave(rowpool *pool)
-{
-    if (--pool->active == 0)
-        pthread_cond_broadcast(&pool->idle);
-}
-
-void rp_pool_leave(rowpool *pool)
+void rp_pool_leave(rowpool *pool, rp_device *device, size_t rows)
 {
     pthread_mutex_lock(&pool->lock);
-    leave(pool);
+    if (device != NULL) {
+        device->info.rows += rows;
+        device->info.chunks++;
+    }
+    if (--pool->active == 0)
+        pthread_cond_broadcast(&pool->idle);
     pthread_mutex_unlock(&pool->lock);
-}
-
-/* The lock is held. */
-static void count(rp_device *device, size_t rows, size_t chunks, size_t failures)
-{
-    device->info.rows += rows;
-    device->info.chunks += chunks;
-    device->info.failures += failures;
 }
 
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures)
 {
     pthread_mutex_lock(&pool->lock);
-    count(device, rows, chunks, failures);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows)
-{
-    pthread_mutex_lock(&pool->lock);
-    count(device, rows, 1, 0);
-    leave(pool);
+    device->info.rows += rows;
+    device->info.chunks += chunks;
+    device->info.failures += failures;
     pthread_mutex_unlock(&pool->lock);
 }
 

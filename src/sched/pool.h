@@ -42,12 +42,10 @@ struct rowpool {
 /* EINVAL for NULL, EFORKED in a child of the process that made the handle. Takes no lock. */
 rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, rowpool_error *error);
 
-/* Around everything that uses the pool's devices: rowpool_close waits for it. */
+/* Around everything that uses the pool's devices: rowpool_close waits for it. device: of one chunk that was not counted
+ * yet, so that a small map takes the lock once; NULL: none. */
 void rp_pool_enter(rowpool *pool);
-void rp_pool_leave(rowpool *pool);
-
-/* rp_pool_leave and rp_pool_count of one chunk: a small map takes the lock no more often. */
-void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows);
+void rp_pool_leave(rowpool *pool, rp_device *device, size_t rows);
 
 /* Gives up a reference; with the last one goes the memory. The lock is not held. */
 void rp_pool_release(rowpool *pool);

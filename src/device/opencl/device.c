@@ -175,7 +175,9 @@ rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, 
         return rp_cl_fail(device, "clCreateContext", code, error);
     }
     state->most_programs = RP_CL_MOST_PROGRAMS;
-    state->build_waits = rp_setting_text(RP_SETTING_BUILD_WAIT) != NULL;
+    rp_test_setting test;
+    rp_setting_test(&test, NULL);
+    state->build_waits = test.build_wait;
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->built, NULL);
     device->state = state;

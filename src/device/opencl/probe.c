@@ -141,7 +141,9 @@ static void describe(inquiry *probe, rp_device *device)
 /* The setting may be another one at each probe. */
 static void pass_on(const inquiry *probe, const rp_device *device)
 {
-    if (rp_setting_text(RP_SETTING_COPY) == NULL) {
+    rp_test_setting test;
+    rp_setting_test(&test, NULL);
+    if (!test.copy) {
         probe->found(probe->list, device);
         return;
     }

@@ -6,7 +6,7 @@
 #include "number.h"
 #include "options.h"
 
-/* TYPE, and where VALUE begins. There is no half in every compiler of OpenCL C. */
+/* Reads TYPE; returns VALUE. Not every OpenCL compiler has half. */
 static const char *read_type(rowpool_dtype *dtype, const char *text)
 {
     const char *colon = strchr(text, ':');
@@ -16,7 +16,7 @@ static const char *read_type(rowpool_dtype *dtype, const char *text)
     }
     if (find_dtype_name(dtype, text, (size_t)(colon - text)) && *dtype != ROWPOOL_FLOAT16)
         return colon + 1;
-    (void)usage_error("map", "--argument '%s': its type is none of int8 to int64, uint8 to uint64, float32, float64",
+    (void)usage_error("map", "--argument '%s': its type is not one of int8 to int64, uint8 to uint64, float32, float64",
                       text);
     return NULL;
 }
@@ -32,17 +32,17 @@ bool add_argument(argument_struct *arguments, const char *text)
     const char *value = read_type(&dtype, text);
     if (value == NULL)
         return false;
-    const size_t size = rowpool_dtype_size(dtype); /* which is its alignment, too */
+    const size_t size = rowpool_dtype_size(dtype); /* also its alignment */
     const size_t offset = round_up(arguments->used, size);
-    if (offset + size > MOST_ARGUMENT_BYTES) {
+    if (offset + size > MAX_ARGUMENT_BYTES) {
         (void)usage_error("map", "--argument '%s' is too many: together they have at most %d bytes", text,
-                          MOST_ARGUMENT_BYTES);
+                          MAX_ARGUMENT_BYTES);
         return false;
     }
     parse_outcome outcome = parse_element(arguments->bytes + offset, dtype, value);
     if (outcome != PARSED) {
         (void)usage_error("map", "--argument '%s': '%s' is %s %s", text, value,
-                          outcome == PARSED_BEYOND ? "beyond" : "no", rowpool_dtype_name(dtype));
+                          outcome == PARSED_BEYOND ? "beyond" : "not", rowpool_dtype_name(dtype));
         return false;
     }
     arguments->used = offset + size;

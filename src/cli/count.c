@@ -35,7 +35,7 @@ int run_count(int argc, char **argv)
     static const struct option known[] = {FILE_OPTIONS, {NULL, 0, NULL, 0}};
     static const command_line count = {"count", {"count [OPTION...] FILE"}, HELP, known, read_option};
     static const range_words words = {"count", "counting", "every count is 0"};
-    file_options options = usual_file_options(&words);
+    file_options options = default_file_options(&words);
     int status = read_options(&count, &options, &options.path, argc, argv);
     if (status == GO_ON)
         status = check_file_options(&options);

@@ -112,14 +112,14 @@ static rowpool_status prepare(demonstration *demo, const demo_options *options, 
     size_t elements, bytes;
     if (__builtin_mul_overflow(options->rows, options->width, &elements) ||
         __builtin_mul_overflow(elements, sizeof *demo->data, &bytes) || options->rows > SIZE_MAX / 8)
-        return fail(error, ROWPOOL_ENOMEM, "no memory for %zu rows of %zu", options->rows, options->width);
+        return rp_fail(error, ROWPOOL_ENOMEM, "no memory for %zu rows of %zu", options->rows, options->width);
     demo->data = rowpool_alloc(bytes + 1, error);
     demo->counts = demo->data != NULL ? rowpool_alloc(options->rows * sizeof *demo->counts + 1, error) : NULL;
     if (demo->counts == NULL)
         return error->status;
     demo->expected = calloc(options->rows + 1, sizeof *demo->expected);
     if (demo->expected == NULL)
-        return fail(error, ROWPOOL_ENOMEM, "out of memory");
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     uint64_t state = options->seed;
     for (size_t i = 0; i < elements; i++)
         demo->data[i] = next_value(&state);
@@ -268,7 +268,7 @@ static rowpool_status run_processes(demonstration *demo, rowpool_error *error)
             break;
         status = rowpool_process_join(process, -1, error);
         if (status == ROWPOOL_OK && read(rowpool_process_pipe(process), id, sizeof *id) != sizeof *id)
-            status = fail(error, ROWPOOL_ESYSTEM, "process %zu said nothing", i);
+            status = rp_fail(error, ROWPOOL_ESYSTEM, "process %zu said nothing", i);
         if (status == ROWPOOL_OK)
             status = rowpool_process_status(process, &state, error);
         demo->processes[i].exit_code = state.exit_code;

@@ -35,7 +35,7 @@ rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *err
         capacity = list->count + 4;
         list->items = calloc(capacity, sizeof *list->items);
         if (list->items == NULL)
-            return fail(error, ROWPOOL_ENOMEM, "out of memory");
+            return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     }
 }
 
@@ -148,9 +148,9 @@ static rowpool_status ask_for_devices(device_list *list, const char *device, row
         char end[END_TEXT] = "no answer for 30 seconds";
         if (!rowpool_process_alive(process) || rowpool_process_join(process, 0, NULL) == ROWPOOL_OK)
             describe_end(process, end);
-        status = fail(error, ROWPOOL_EDEVICE,
-                      "an OpenCL driver ended the process that asked it for its devices: %s; rowpool doctor tells more",
-                      end);
+        status = rp_fail(
+            error, ROWPOOL_EDEVICE,
+            "an OpenCL driver ended the process that asked it for its devices: %s; rowpool doctor tells more", end);
     }
     rowpool_process_close(process);
     if (status != ROWPOOL_OK)
@@ -321,7 +321,7 @@ static rowpool_status print_list(const device_list *list, rowpool_error *error)
     const char *hint = has_opencl(list) ? NULL : hint_without_opencl();
     table_row *rows = calloc(list->count + 1, sizeof *rows);
     if (rows == NULL)
-        return fail(error, ROWPOOL_ENOMEM, "out of memory");
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     for (size_t i = 0; i < COLUMNS; i++)
         (void)snprintf(rows[0].cell[i], CELL, "%s", HEADINGS[i].title);
     for (size_t i = 0; i < list->count; i++)

@@ -1,34 +1,74 @@
 #include "filemap.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "call.h"
-#include "cut.h"
 #include "devices.h"
 #include "interrupt.h"
 #include "message.h"
 #include "output_json.h"
 #include "units.h"
 
+/* ---- Mapped files that are truncated: reading a page past the new end is a bus error ----------------------------- */
+
+static const input *watched;
+static const char *watched_name;
+static pid_t watcher;
+
+static bool is_within(const npy_array *array, const void *address)
+{
+    const char *begin = array->mapping;
+    return begin != NULL && (const char *)address >= begin && (const char *)address < begin + array->mapped_bytes;
+}
+
+/* Async-signal-safe. A bus error of another kind is raised again, and ends the process. */
+static void on_bus_error(int signal_number, siginfo_t *what, void *context)
+{
+    (void)context;
+    if (watched == NULL || getpid() != watcher || what->si_code != BUS_ADRERR) {
+        (void)signal(signal_number, SIG_DFL);
+        return;
+    }
+    say_in_handler(is_within(&watched->offset_file, what->si_addr) ? watched->offset_path : watched_name,
+                   "the file was cut while it was read, or its disk fails (bus error)");
+    remove_interrupted_file();
+    _exit(EXIT_FAILED);
+}
+
+/* From now on a bus error ends this process with a message that names the file, and exit status 1. in NULL: no
+ * longer. The input need not be open yet. A worker process dies of the signal, and its rows come back to this
+ * process. */
+static void watch_for_cuts(const input *in, const char *name)
+{
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    (void)sigemptyset(&action.sa_mask);
+    watched = in;
+    watched_name = name;
+    watcher = getpid();
+    (void)sigaction(SIGBUS, &action, NULL);
+}
+
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-file_options usual_file_options(const range_words *words)
+file_options default_file_options(const range_words *words)
 {
     return (file_options){
-        .command = words->command, .ranges = usual_range(words), .input = {.command = words->command}};
+        .command = words->command, .ranges = default_range(words), .input = {.command = words->command}};
 }
 
 static bool read_output(file_options *options, const char *text)
 {
-    /* A file called "-" would surprise; so would binary data on a terminal. */
+    /* "-" is refused: neither a file of that name nor binary data on a terminal is likely to be meant. */
     if (text[0] == '\0' || strcmp(text, "-") == 0) {
-        (void)usage_error(options->command, "--output '%s' is no file name", text);
+        (void)usage_error(options->command, "--output '%s' is not a file name", text);
         return false;
     }
-    if (output_is_foreign(text)) {
+    if (output_format_of(text) == NULL) {
         (void)usage_error(options->command,
                           "--output '%s': rowpool writes no %s; names of what it writes end in .csv, .tsv, .tab, .txt, "
                           ".json or .npy",
@@ -90,40 +130,20 @@ static void tell_what(const input *in)
          rowpool_dtype_name(header->dtype), bytes, place);
 }
 
-static bool did_something(const rowpool_device *device)
-{
-    return device->rows > 0 || device->chunks > 0;
-}
-
-/* Those of this process, whether they belong to the pool or stood in for it. */
+/* The devices of this process that did any work, whether or not the pool chose them. */
 static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
-    rowpool_status status = list_devices(&devices, pool, error);
-    if (status != ROWPOOL_OK)
-        return status;
+    RP_TRY(list_devices(&devices, pool, error));
     list->items = calloc(devices.count + 1, sizeof *list->items);
     if (list->items == NULL)
-        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
-    for (size_t i = 0; i < devices.count && list->items != NULL; i++) {
-        if (did_something(&devices.items[i]))
+        end_out_of_memory();
+    for (size_t i = 0; i < devices.count; i++) {
+        if (devices.items[i].rows > 0 || devices.items[i].chunks > 0)
             list->items[list->count++].device = devices.items[i];
     }
     free_devices(&devices);
-    return status;
-}
-
-static void tell_who(const worker_list *workers)
-{
-    for (size_t i = 0; i < workers->count; i++) {
-        const rowpool_device *device = &workers->items[i].device;
-        char rank[32] = "";
-        if (the_company()->several)
-            (void)snprintf(rank, sizeof rank, "rank %zu, ", workers->items[i].rank);
-        tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
-             device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
-             device->chunks);
-    }
+    return ROWPOOL_OK;
 }
 
 static double bytes_per_second(const file_map *map)
@@ -131,16 +151,25 @@ static double bytes_per_second(const file_map *map)
     return map->seconds > 0 ? (double)map->in.array.header.data_bytes / map->seconds : 0.0;
 }
 
-static void tell_how_fast(const file_map *map)
+static void tell_who(const file_map *map)
 {
     char seconds[UNITS_TEXT];
     char rate[UNITS_TEXT];
+    for (size_t i = 0; i < map->workers.count; i++) {
+        const rowpool_device *device = &map->workers.items[i].device;
+        char rank[32] = "";
+        if (the_company()->several)
+            (void)snprintf(rank, sizeof rank, "rank %zu, ", map->workers.items[i].rank);
+        tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
+             device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
+             device->chunks);
+    }
     format_seconds(seconds, map->seconds);
     format_rate(rate, bytes_per_second(map));
     tell("%s, %s%s", seconds, rate, map->options->async ? ", with a completion callback" : "");
 }
 
-/* The same for programs. */
+/* The same as JSON. */
 static json_t *workers_as_json(const worker_list *workers)
 {
     json_t *list = json_array();
@@ -156,26 +185,19 @@ static json_t *workers_as_json(const worker_list *workers)
 static json_t *facts_as_json(const file_map *map)
 {
     const npy_header *header = &map->in.array.header;
-    json_t *facts = json_object();
-    (void)json_object_set_new(facts, "file", text_as_json(map->options->path));
-    (void)json_object_set_new(facts, "rows", json_integer((json_int_t)header->rows));
-    (void)json_object_set_new(facts, "width", json_integer((json_int_t)header->width));
-    (void)json_object_set_new(facts, "ragged", json_boolean(map->in.offsets != NULL));
-    (void)json_object_set_new(facts, "dtype", json_string(rowpool_dtype_name(header->dtype)));
-    (void)json_object_set_new(facts, "bytes", json_integer((json_int_t)header->data_bytes));
-    (void)json_object_set_new(facts, "function", text_as_json(map->function->name));
-    if (map->options->ranges.count > 0)
-        (void)json_object_set_new(facts, "ranges", ranges_as_json(&map->options->ranges));
-    (void)json_object_set_new(facts, "result_dtype", json_string(rowpool_dtype_name(map->result_dtype)));
-    (void)json_object_set_new(facts, "seconds", json_real(map->seconds));
-    (void)json_object_set_new(facts, "bytes_per_second", json_real(bytes_per_second(map)));
-    (void)json_object_set_new(facts, "devices", workers_as_json(&map->workers));
-    return facts;
+    const wanted_ranges *ranges = &map->options->ranges;
+    return json_pack("{s:o, s:I, s:I, s:b, s:s, s:I, s:o, s:o*, s:s, s:f, s:f, s:o}", /* in this order */
+                     "file", text_as_json(map->options->path), "rows", (json_int_t)header->rows, "width",
+                     (json_int_t)header->width, "ragged", map->in.offsets != NULL, "dtype",
+                     rowpool_dtype_name(header->dtype), "bytes", (json_int_t)header->data_bytes, "function",
+                     text_as_json(map->function->name), "ranges", ranges->count > 0 ? ranges_as_json(ranges) : NULL,
+                     "result_dtype", rowpool_dtype_name(map->result_dtype), "seconds", map->seconds, "bytes_per_second",
+                     bytes_per_second(map), "devices", workers_as_json(&map->workers));
 }
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */
 
-/* The outcome of a step that was taken here; its own message, if it is one. */
+/* Ends a step on all processes; prints its error, if it failed here. */
 static bool end_step(rowpool_status status, const char *where, const rowpool_error *error)
 {
     if (status != ROWPOOL_OK)
@@ -183,31 +205,9 @@ static bool end_step(rowpool_status status, const char *where, const rowpool_err
     return the_company()->agree(status == ROWPOOL_OK);
 }
 
-static bool begin_input(file_map *map)
-{
-    const file_options *options = map->options;
-    rowpool_error error;
-    watch_for_cuts(&map->in, map->input_name);
-    return end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error);
-}
-
-static bool begin_output(file_map *map)
-{
-    const char *path = map->options->output;
-    rowpool_error error;
-    return end_step(path != NULL ? the_company()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
-}
-
-static bool open_pool(file_map *map)
-{
-    const rowpool_options options = pool_options(map->options->device);
-    rowpool_error error;
-    return end_step(the_company()->open_pool(&map->pool, &options, &error), NULL, &error);
-}
-
 static bool take_share(file_map *map)
 {
-    const rowpool_rows all = rows_of(&map->in);
+    const rowpool_rows all = input_rows(&map->in);
     rowpool_error error;
     size_t widest = 0;
     rowpool_status status = the_company()->share(&map->own, &all, &error);
@@ -219,7 +219,7 @@ static bool take_share(file_map *map)
     return true;
 }
 
-/* There are ranges where the function takes some; else one argument struct gives one result. */
+/* One result for each range, or one where the function takes no ranges. */
 static rowpool_status map_rows(file_map *map, rowpool_error *error)
 {
     const row_part *own = &map->own;
@@ -243,7 +243,7 @@ static rowpool_status map_rows(file_map *map, rowpool_error *error)
     return run_watched(map->pool, &call, map->options->async, &bar, error);
 }
 
-/* Whether the rows were those of the file as it was opened; asked once they have been read. */
+/* After the rows have been read: whether the file was cut or changed meanwhile. */
 static bool check_mapping(const npy_array *array, const char *name)
 {
     bool changed;
@@ -257,35 +257,18 @@ static bool check_mapping(const npy_array *array, const char *name)
     return true;
 }
 
-static bool check_mappings(const file_map *map)
-{
-    return check_mapping(&map->in.array, map->input_name) && check_mapping(&map->in.offset_file, map->in.offset_path);
-}
-
-/* A file that was cut makes workers fail, too: it is the cause. */
+/* Checks the files first: if one was cut, that is why workers failed. */
 static bool judge(const file_map *map, rowpool_status status, const rowpool_error *error)
 {
-    if (interruption_noted() || !check_mappings(map))
+    if (interruption_noted() || !check_mapping(&map->in.array, map->input_name) ||
+        !check_mapping(&map->in.offset_file, map->in.offset_path))
         return false;
     if (status != ROWPOOL_OK && (map->blame == NULL || !map->blame(map->context, error)))
         say(map->input_name, "%s", error->message);
     return status == ROWPOOL_OK;
 }
 
-static bool needs_workers(const file_options *options)
-{
-    return options->verbose || options->json ||
-           (options->output != NULL && output_format_of(options->output) == write_json);
-}
-
-static bool find_workers(file_map *map)
-{
-    rowpool_error error;
-    return end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) &&
-           end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error);
-}
-
-/* Of several processes none waits for devices when it is to end: the others would wait for it. */
+/* With several processes Ctrl-C ends each at once: none may wait for a job that the others have left. */
 static bool fill_results(file_map *map)
 {
     rowpool_error error;
@@ -296,12 +279,16 @@ static bool fill_results(file_map *map)
     if (!the_company()->agree(judge(map, status, &error)))
         return false;
     map->seconds = seconds_now() - map->begun;
-    if (needs_workers(map->options) && !find_workers(map))
+    const file_options *options = map->options;
+    const bool with_facts = options->json ||
+                            (options->output != NULL && output_format_of(options->output) == write_json);
+    if ((options->verbose || with_facts) &&
+        (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
+         !end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error)))
         return false;
-    if (map->options->verbose) {
-        tell_who(&map->workers);
-        tell_how_fast(map);
-    }
+    map->facts = with_facts ? facts_as_json(map) : NULL;
+    if (options->verbose)
+        tell_who(map);
     return true;
 }
 
@@ -315,19 +302,8 @@ static result_table table_of(const file_map *map)
         .in = &map->in,
         .ranges = &map->options->ranges,
         .function = map->function->name,
+        .facts = map->facts,
     };
-}
-
-static rowpool_status print_facts(const file_map *map, bool with_results, size_t rows, rowpool_error *error)
-{
-    json_t *facts = facts_as_json(map);
-    if (!with_results && map->own.begins)
-        return print_json(facts, error);
-    result_table table = table_of(map);
-    table.facts = facts;
-    rowpool_status status = with_results ? the_company()->print(write_json, &table, rows, error) : ROWPOOL_OK;
-    json_decref(facts);
-    return status;
 }
 
 static bool print_results(const file_map *map)
@@ -339,25 +315,22 @@ static bool print_results(const file_map *map)
     const result_table table = table_of(map);
     rowpool_error error;
     rowpool_status status = ROWPOOL_OK;
-    if (options->json)
-        status = print_facts(map, with_results, rows, &error);
-    else if (with_results)
-        status = the_company()->print(write_text, &table, rows, &error);
+    if (with_results)
+        status = the_company()->print(options->json ? write_json : write_text, &table, rows, &error);
+    else if (options->json && map->own.begins)
+        status = print_json(json_incref(map->facts), &error);
     return end_step(status, NULL, &error);
 }
 
-/* Last of all: whatever went wrong before leaves no file. */
+/* The last step, so that an earlier failure leaves no file. */
 static bool write_output(file_map *map)
 {
     const char *path = map->options->output;
+    const result_table table = table_of(map);
+    rowpool_error error;
     if (path == NULL)
         return true;
-    json_t *facts = output_format_of(path) == write_json ? facts_as_json(map) : NULL;
-    result_table table = table_of(map);
-    table.facts = facts;
-    rowpool_error error;
     rowpool_status status = the_company()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
-    json_decref(facts);
     if (status == ROWPOOL_OK && map->output.note != NULL)
         warn("%s: the file was not replaced, but written to: %s", path, map->output.note);
     return end_step(status, path, &error);
@@ -367,16 +340,22 @@ static bool write_output(file_map *map)
 
 bool begin_file_map(file_map *map, const file_options *options)
 {
+    const rowpool_options pool = pool_options(options->device);
+    const char *output = options->output;
+    rowpool_error error;
     *map = (file_map){
         .options = options,
         .input_name = strcmp(options->path, "-") == 0 ? "standard input" : options->path,
         .output = {.fd = -1},
     };
-    if (!begin_input(map))
+    watch_for_cuts(&map->in, map->input_name);
+    if (!end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error))
         return false;
-    if (map->in.note != NULL)
-        warn("%s: %s", map->input_name, map->in.note);
-    return begin_output(map) && open_pool(map) && take_share(map);
+    if (map->in.notes.bytes != NULL)
+        warn("%s: %s", map->input_name, map->in.notes.bytes);
+    rowpool_status status = output != NULL ? the_company()->begin_file(&map->output, output, &error) : ROWPOOL_OK;
+    return end_step(status, output, &error) &&
+           end_step(the_company()->open_pool(&map->pool, &pool, &error), NULL, &error) && take_share(map);
 }
 
 bool run_file_map(file_map *map)
@@ -393,6 +372,7 @@ void end_file_map(file_map *map)
 {
     replace_discard(&map->output);
     the_company()->close_pool(map->pool);
+    json_decref(map->facts);
     free(map->workers.items);
     free_results(&map->results);
     watch_for_cuts(NULL, NULL);

@@ -1,7 +1,7 @@
-/* A map from a file to an output: what rowpool count and rowpool map have in common.
+/* Maps a file to an output: shared by rowpool count and rowpool map.
  *
  *     file_map map;
- *     bool done = begin_file_map(&map, &options) && ...the function chosen... && run_file_map(&map);
+ *     bool done = begin_file_map(&map, &options) && ...choose the function... && run_file_map(&map);
  *     end_file_map(&map);
  */
 #ifndef ROWPOOL_CLI_FILEMAP_H
@@ -23,7 +23,7 @@
 typedef struct {
     const char *command; /* for messages */
     wanted_ranges ranges;
-    const char *device; /* NULL: as the environment says */
+    const char *device; /* NULL: ROWPOOL_DEVICE or auto */
     const char *output; /* NULL: print */
     bool head_given;
     size_t head;
@@ -48,33 +48,25 @@ typedef struct {
     {"verbose", no_argument, NULL, 'v'},      \
     {"help", no_argument, NULL, 'h'}
 /* clang-format on */
-#define FILE_HELP                                                                                                      \
-    INPUT_HELP                                                                                                         \
-    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
-    "and labels under\n"                                                                                               \
-    "                  a header, .json as --json does, .txt as they are printed, else a .npy file, shaped like the\n"  \
-    "                  array without its last axis (a single value of shape () for an array of one axis); with\n"      \
-    "                  --ranges or --bins the ranges take the place of that axis. Names of other known formats,\n"     \
-    "                  such as .npz or .gz, are refused. FILE appears when it is complete,\n"                          \
-    "                  or not at all; where it cannot be replaced, it is written to then, with a warning. Nothing "    \
-    "is\n"                                                                                                             \
-    "                  printed then, unless --head is given\n"                                                         \
-    "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
-    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results; those that\n" \
-    "                  JSON has no number for (nan, inf) are null\n"                                                   \
-    "  --progress      show on standard error how far it is, also where that is no terminal or it does not take "      \
-    "long\n"                                                                                                           \
-    "  --no-progress   never show it\n"                                                                                \
-    "  --async         await the completion callback of the asynchronous job, too\n"                                   \
-    "  --verbose       say on standard error which device did it, how much and how fast\n"                             \
-    "  --help          show this text\n"
+#define FILE_HELP                                                                                                   \
+    INPUT_HELP                                                                                                      \
+    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv, .tsv, .json, .txt or " \
+    ".npy; it appears when it\n"                                                                                    \
+    "                  is complete, or not at all. Nothing is printed then, unless --head is given\n"               \
+    "  --head N        print the results of the first N rows only; all rows are mapped\n"                           \
+    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results\n"          \
+    "  --progress      show on standard error how far it is, also where that is no terminal\n"                      \
+    "  --no-progress   never show it\n"                                                                             \
+    "  --async         await the completion callback of the asynchronous job, too\n"                                \
+    "  --verbose       say on standard error which device did it, how much and how fast\n"                          \
+    "  --help          show this text; the manual page rowpool(1) tells more of each option\n"
 
-file_options usual_file_options(const range_words *words);
+file_options default_file_options(const range_words *words);
 
 /* Reads one of the options above; false after a message. */
 bool read_file_option(file_options *options, int option, const char *value);
 
-/* Looks at them together, once all are read: GO_ON, or an exit status after a message. */
+/* Checks all options together: GO_ON, or an exit status after a message. */
 int check_file_options(file_options *options);
 
 typedef struct {
@@ -83,27 +75,28 @@ typedef struct {
     input in;
     replacement output;
     rowpool *pool;
-    row_part own; /* the rows that are mapped here, and their results */
+    row_part own; /* the rows mapped by this process */
     row_results results;
-    double begun, seconds; /* when the map began, and how long it took */
-    worker_list workers;   /* where somebody wants to know */
+    double begun, seconds; /* when the map began, how long it took */
+    worker_list workers;   /* filled in for --verbose and JSON */
+    struct json_t *facts;  /* of JSON, else NULL */
 
-    /* The function, chosen once it is known what the rows are. */
+    /* Set by the caller after begin_file_map, when the dtype of the rows is known. */
     const rowpool_function *function;
     rowpool_dtype result_dtype;
-    const void *arguments; /* one argument struct; NULL: all zero, or the ranges */
+    const void *arguments; /* the argument struct; NULL: all zero, or the ranges */
     size_t arguments_size;
 
-    /* Says what went wrong where it is the function's fault, not the array's; false where it is not. May be NULL. */
+    /* Prints the error if the function is to blame, not the input; else returns false. May be NULL. */
     bool (*blame)(const void *context, const rowpool_error *error);
     const void *context;
 } file_map;
 
-/* Opens the input, the output and the pool. False after a message, as is what follows. */
+/* Opens the input, the output and the pool; then maps, prints and writes. Both return false after a message. */
 bool begin_file_map(file_map *map, const file_options *options);
 bool run_file_map(file_map *map);
 
-/* Does not return where the user has interrupted the map. */
+/* Does not return if the user interrupted the map. */
 void end_file_map(file_map *map);
 
 #endif

@@ -105,13 +105,14 @@ static int make_function(map_task *task)
 {
     const map_options *options = task->options;
     function_source *source = &task->source;
-    if (!read_source(source, options->source) || !demand_result_type(source, options->output_type))
+    if (!read_source(source, options->source))
         return EXIT_FAILED;
+    end_source(source, options->output_type);
     task->made = (rowpool_function){.size = sizeof task->made,
                                     .name = source->name,
                                     .form = source->has_body ? ROWPOOL_BODY : ROWPOOL_FOLD,
                                     .ranges = source->has_ranges,
-                                    .source = source->text,
+                                    .source = source->text.bytes,
                                     .arguments_size = options->arguments.size, /* 0 is one byte */
                                     .result_size = rowpool_dtype_size(options->output_type)};
     task->function = &task->made;
@@ -231,7 +232,7 @@ int run_map(int argc, char **argv)
         read_option,
     };
     static const range_words words = {"map", "within", "no element lies in it"};
-    map_options options = {.file = usual_file_options(&words)};
+    map_options options = {.file = default_file_options(&words)};
     map_task task = {.options = &options};
     int status = read_options(&map, &options, &options.file.path, argc, argv);
     if (status == GO_ON)

@@ -4,7 +4,6 @@
 #include <fenv.h>
 #include <float.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-/* An integer before it has a type. */
+/* An integer of no type yet. */
 typedef struct {
     bool negative;
     bool too_large; /* beyond 64 bits, whatever the sign */
@@ -31,7 +30,7 @@ static unsigned digit_value(char c)
     return 99;
 }
 
-/* Reads digits of the base up to the end of the text; false where something else is among them or there are none. */
+/* Reads the whole text as digits of the base; false if it is empty or holds anything else. */
 static bool read_digits(integer *value, const char *text, unsigned base)
 {
     value->magnitude = 0;
@@ -75,29 +74,17 @@ static const char *number_from_integer(rowpool_number *number, const integer *va
     return "is beyond int64 and uint64; write it as a decimal number with a point or exponent for a double";
 }
 
-/* One with a decimal point, or 0: it cannot be had. It is made once, and stays. */
-static locale_t plain_locale(void)
-{
-    static locale_t plain;
-    if (plain == (locale_t)0)
-        plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    return plain;
-}
-
-/* strtod, or strtof, whatever the locale; errno is 0 or theirs. */
+/* Sets errno to 0 first. The locale is C: the program sets none, and drivers run in another process. */
 static double read_real(const char *text, bool single, char **end)
 {
-    const locale_t plain = plain_locale();
     errno = 0;
-    if (plain != (locale_t)0)
-        return single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
     return single ? (double)strtof(text, end) : strtod(text, end);
 }
 
 /* The whole text as the nearest double, or float. */
 static parse_outcome parse_real(double *value, const char *text, bool single)
 {
-    /* strtod skips blanks in front; a number has none. */
+    /* strtod would skip leading blanks */
     if (*text == '\0' || strchr(" \t\n\v\f\r", *text) != NULL)
         return PARSED_NOTHING;
     char *end;
@@ -110,7 +97,7 @@ static parse_outcome parse_real(double *value, const char *text, bool single)
 const char *number_parse(rowpool_number *number, const char *text)
 {
     if (*text == '\0')
-        return "is no number: it is empty";
+        return "is not a number: it is empty";
     integer value;
     if (read_integer(&value, text))
         return number_from_integer(number, &value);
@@ -118,11 +105,11 @@ const char *number_parse(rowpool_number *number, const char *text)
     double real;
     parse_outcome outcome = parse_real(&real, text, false);
     if (outcome == PARSED_NOTHING)
-        return "is no number";
+        return "is not a number";
     if (outcome == PARSED_BEYOND)
         return "is beyond double; write inf or -inf for no bound";
     if (isnan(real))
-        return "is no bound: nothing lies above or below a NaN";
+        return "cannot be a bound: nothing lies above or below a NaN";
     number->kind = ROWPOOL_NUMBER_F64;
     number->value.f64 = real;
     return NULL;
@@ -135,62 +122,50 @@ static parse_outcome parse_integer_element(void *element, rowpool_dtype dtype, c
         return PARSED_NOTHING;
     const size_t size = rowpool_dtype_size(dtype);
     const bool is_signed = dtype <= ROWPOOL_INT64;
-    const uint64_t most = UINT64_MAX >> (64 - 8 * size + is_signed);
-    const uint64_t limit = !value.negative ? most : is_signed ? most + 1 : 0;
+    const uint64_t max = UINT64_MAX >> (64 - 8 * size + is_signed);
+    const uint64_t limit = !value.negative ? max : is_signed ? max + 1 : 0;
     if (value.too_large || value.magnitude > limit)
         return PARSED_BEYOND;
     const uint64_t bits = value.negative ? 0 - value.magnitude : value.magnitude;
-    const uint8_t narrow8 = (uint8_t)bits;
-    const uint16_t narrow16 = (uint16_t)bits;
-    const uint32_t narrow32 = (uint32_t)bits;
-    memcpy(element,
-           size == 1   ? (const void *)&narrow8
-           : size == 2 ? (const void *)&narrow16
-           : size == 4 ? (const void *)&narrow32
-                       : (const void *)&bits,
-           size);
+    memcpy(element, &bits, size); /* little-endian */
     return PARSED;
 }
 
-/* Of halves without a largest exponent: the added number leaves no bit below that of the last place. */
-static double nearest_half(double value)
+/* ---- float16 ---------------------------------------------------------------------------------------------------- */
+
+double half_value(uint16_t bits)
 {
-    const double no_fraction = 0x1.8p52;
-    int exponent;
-    (void)frexp(value, &exponent);
-    const double last_place = ldexp(1, exponent > -13 ? exponent - 11 : -24);
-    return copysign((value / last_place + no_fraction - no_fraction) * last_place, value);
+    const int exponent = bits >> 10 & 31;
+    const int fraction = bits & 1023;
+    double magnitude = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+    if (exponent == 31)
+        magnitude = fraction == 0 ? INFINITY : NAN;
+    return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-/* The bits of what nearest_half gives, or of what is no finite number. */
+/* Rounds to nearest, ties to even. The implied first bit of a normal number adds one to the exponent field. */
 static uint16_t half_bits(double value)
 {
+    enum { INFINITE = 0x7c00, NO_NUMBER = 0x7e00 };
     const uint16_t sign = signbit(value) ? 0x8000 : 0;
-    const double magnitude = fabs(value);
-    if (isnan(value))
-        return sign | 0x7e00;
-    if (isinf(value))
-        return sign | 0x7c00;
-    if (magnitude < 0x1p-14)
-        return sign | (uint16_t)ldexp(magnitude, 24);
     int exponent;
-    const double fraction = frexp(magnitude, &exponent); /* from 1/2 to 1, and the first bit of it is not stored */
-    return (uint16_t)(sign + ((exponent + 13) << 10) + (int)ldexp(fraction, 11));
+    if (!isfinite(value))
+        return sign | (isnan(value) ? NO_NUMBER : INFINITE);
+    (void)frexp(value, &exponent);
+    exponent = value == 0 || exponent < -13 ? -13 : exponent; /* of subnormal numbers */
+    const int bits = ((exponent + 13) << 10) + (int)nearbyint(ldexp(fabs(value), 11 - exponent));
+    return (uint16_t)(sign | (bits < INFINITE ? bits : INFINITE));
 }
 
 static parse_outcome parse_half(void *element, const char *text)
 {
     double value;
     parse_outcome outcome = parse_real(&value, text, false);
-    if (outcome != PARSED)
-        return outcome;
-    if (isfinite(value))
-        value = nearest_half(value);
-    if (isfinite(value) && fabs(value) > 65504)
+    const uint16_t bits = outcome == PARSED ? half_bits(value) : 0;
+    if (outcome == PARSED && isfinite(value) && isinf(half_value(bits)))
         return PARSED_BEYOND;
-    const uint16_t bits = half_bits(value);
     memcpy(element, &bits, sizeof bits);
-    return PARSED;
+    return outcome;
 }
 
 parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text)
@@ -217,64 +192,9 @@ bool parse_uint64(uint64_t *value, const char *text)
     return true;
 }
 
-/* ---- Comparing -------------------------------------------------------------------------------------------------- */
-
-static int order(bool less, bool greater)
-{
-    return (int)greater - (int)less;
-}
-
-static integer integer_of(const rowpool_number *number)
-{
-    if (number->kind == ROWPOOL_NUMBER_U64)
-        return (integer){.magnitude = number->value.u64};
-    int64_t value = number->value.i64;
-    return (integer){.negative = value < 0, .magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value};
-}
-
-static int compare_integers(integer a, integer b)
-{
-    if (a.negative != b.negative)
-        return a.negative ? -1 : 1;
-    int by_magnitude = order(a.magnitude<b.magnitude, a.magnitude> b.magnitude);
-    return a.negative ? -by_magnitude : by_magnitude;
-}
-
-/* How |a| and b >= 0 compare. */
-static int compare_magnitude(uint64_t a, double b)
-{
-    if (b >= 0x1p64)
-        return -1;
-    uint64_t whole = (uint64_t)b;
-    if (a != whole)
-        return a < whole ? -1 : 1;
-    return b > (double)whole ? -1 : 0;
-}
-
-static int compare_integer_double(integer a, double b)
-{
-    if (a.negative != (b < 0))
-        return a.negative ? -1 : 1;
-    int by_magnitude = compare_magnitude(a.magnitude, fabs(b));
-    return a.negative ? -by_magnitude : by_magnitude;
-}
-
-int number_compare(const rowpool_number *a, const rowpool_number *b)
-{
-    bool a_real = a->kind == ROWPOOL_NUMBER_F64;
-    bool b_real = b->kind == ROWPOOL_NUMBER_F64;
-    if (a_real && b_real)
-        return order(a->value.f64<b->value.f64, a->value.f64> b->value.f64);
-    if (a_real)
-        return -compare_integer_double(integer_of(b), a->value.f64);
-    if (b_real)
-        return compare_integer_double(integer_of(a), b->value.f64);
-    return compare_integers(integer_of(a), integer_of(b));
-}
-
 /* ---- What is lost ---------------------------------------------------------------------------------------------- */
 
-/* Whether the number has a digit other than 0 before its exponent. */
+/* Whether the mantissa is not 0. */
 static bool has_nonzero_digit(const char *text)
 {
     text += *text == '-' || *text == '+';
@@ -283,7 +203,7 @@ static bool has_nonzero_digit(const char *text)
     return strchr(hexadecimal ? "pP" : "eE", text[strspn(text, "0.")]) == NULL;
 }
 
-/* Whether the text is exactly that value: rounding it down and up gives the same. */
+/* Whether the text is exactly that value: rounding down and up both give it. */
 static bool is_exactly(const char *text, double value)
 {
     const int callers = fegetround();
@@ -301,73 +221,71 @@ parse_loss loss_of(const char *text, double value)
     integer whole;
     if (!read_integer(&whole, text))
         return value == 0 && has_nonzero_digit(text) ? LOSS_ALL : LOSS_NONE;
-    const bool held = whole.too_large ? is_exactly(text, value) : compare_magnitude(whole.magnitude, fabs(value)) == 0;
+    const double magnitude = fabs(value);
+    const bool held = whole.too_large ? is_exactly(text, value)
+                                      : magnitude < 0x1p64 && (uint64_t)magnitude == whole.magnitude;
     return held ? LOSS_NONE : LOSS_ROUNDED;
 }
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------- */
 
-double half_value(uint16_t bits)
+double float_value(const void *element, rowpool_dtype dtype)
 {
-    const int exponent = bits >> 10 & 31;
-    const int fraction = bits & 1023;
-    double magnitude = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
-    if (exponent == 31)
-        magnitude = fraction == 0 ? INFINITY : NAN;
-    return bits >> 15 != 0 ? -magnitude : magnitude;
+    uint16_t half;
+    float single;
+    double real;
+    if (dtype == ROWPOOL_FLOAT64) {
+        memcpy(&real, element, sizeof real);
+        return real;
+    }
+    if (dtype == ROWPOOL_FLOAT32) {
+        memcpy(&single, element, sizeof single);
+        return (double)single;
+    }
+    memcpy(&half, element, sizeof half);
+    return half_value(half);
 }
 
 static double read_back(const char *text, rowpool_dtype dtype)
 {
     if (dtype == ROWPOOL_FLOAT32)
         return (double)strtof(text, NULL);
-    double value = strtod(text, NULL);
-    return dtype == ROWPOOL_FLOAT16 ? nearest_half(value) : value;
+    const double value = strtod(text, NULL);
+    return dtype == ROWPOOL_FLOAT16 ? half_value(half_bits(value)) : value;
 }
 
 void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
 {
-    /* However many digits are kept by any normal number, and how many are enough for all. Where fewer would do for a
-     * normal number, %g prints no more of the kept ones. */
+    /* Decimal digits that every normal number keeps, and digits that are enough for all. %g drops trailing zeros. */
     static const struct {
         int kept, enough;
-        double least_normal;
+        double min_normal;
     } formats[] = {{3, 5, 0x1p-14}, {FLT_DIG, FLT_DECIMAL_DIG, FLT_MIN}, {DBL_DIG, DBL_DECIMAL_DIG, DBL_MIN}};
     if (isnan(value) || isinf(value)) {
         (void)strcpy(text, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
         return;
     }
     const size_t format = dtype - ROWPOOL_FLOAT16;
-    int digits = fabs(value) < formats[format].least_normal ? 1 : formats[format].kept;
+    int digits = fabs(value) < formats[format].min_normal ? 1 : formats[format].kept;
     for (; digits <= formats[format].enough; digits++) {
         (void)snprintf(text, NUMBER_TEXT, "%.*g", digits, value);
         if (read_back(text, dtype) == value)
             break;
     }
-    /* %g writes 65500 with an exponent where it has three digits. */
+    /* With three digits %g writes 65500 with an exponent. */
     if (fabs(value) >= 1 && fabs(value) < 1e16 && strchr(text, 'e') != NULL)
         (void)snprintf(text, NUMBER_TEXT, "%.0f", strtod(text, NULL));
 }
 
-/* Marked as a double where it would read as an integer: 4.0, not 4. */
-static void format_double(char text[NUMBER_TEXT], double value)
-{
-    format_real(text, value, ROWPOOL_FLOAT64);
-    if (text[strspn(text, "-0123456789")] == '\0')
-        (void)strcat(text, ".0");
-}
-
 void number_format(char text[NUMBER_TEXT], const rowpool_number *number)
 {
-    switch (number->kind) {
-    case ROWPOOL_NUMBER_I64:
+    if (number->kind == ROWPOOL_NUMBER_I64) {
         (void)snprintf(text, NUMBER_TEXT, "%" PRId64, number->value.i64);
-        break;
-    case ROWPOOL_NUMBER_U64:
+    } else if (number->kind == ROWPOOL_NUMBER_U64) {
         (void)snprintf(text, NUMBER_TEXT, "%" PRIu64, number->value.u64);
-        break;
-    case ROWPOOL_NUMBER_F64:
-        format_double(text, number->value.f64);
-        break;
+    } else {
+        format_real(text, number->value.f64, ROWPOOL_FLOAT64);
+        if (text[strspn(text, "-0123456789")] == '\0') /* it would read back as an integer */
+            (void)strcat(text, ".0");
     }
 }

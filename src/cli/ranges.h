@@ -1,4 +1,4 @@
-/* The ranges that a command is asked for: one, a list of them, or the bins between edges. */
+/* The ranges of a command: one, a list, or the bins between edges. */
 #ifndef ROWPOOL_CLI_RANGES_H
 #define ROWPOOL_CLI_RANGES_H
 
@@ -9,18 +9,18 @@
 #include "number.h"
 #include "rowpool.h"
 
-/* Whose ranges they are, for messages. */
+/* For messages. */
 typedef struct {
     const char *command;
     const char *doing; /* before a range: "counting" */
     const char *empty; /* after one that is empty: "every count is 0" */
 } range_words;
 
-/* What the options say, and the ranges made of it. */
+/* The options, and the ranges made of them. */
 typedef struct {
     const range_words *words;
-    rowpool_range range; /* --min, --max and --closed; what is not given is the default */
-    bool lo_given, hi_given, closed_given;
+    unsigned given;            /* a bit for each option below */
+    rowpool_range range;       /* --min, --max and --closed, or the defaults */
     const char *ranges, *bins; /* the lists of --ranges and --bins; NULL: not given */
     rowpool_range *items;
     size_t count;
@@ -35,47 +35,39 @@ typedef struct {
     {"ranges", required_argument, NULL, 'r'}, \
     {"bins", required_argument, NULL, 'b'}
 /* clang-format on */
-#define RANGE_HELP                                                                                                     \
-    "  --min X         the lower end of the range (default 4)\n"                                                       \
-    "  --max X         the upper end of the range (default 8)\n"                                                       \
-    "                  An integer within int64 or uint64 is exact, whatever the element type; a number with a point\n" \
-    "                  or exponent is the nearest double; inf and -inf are bounds like others. NaN elements lie in "   \
-    "no\n"                                                                                                             \
-    "                  range\n"                                                                                        \
-    "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n"                       \
-    "  --ranges LIST   several ranges in one pass, instead of --min and --max: LO:HI between commas, as in\n"          \
-    "                  0:4,4:8,8:12. LO and HI are read as X is, and --closed holds for all of them. The results of\n" \
-    "                  a row are on one line, a space between them\n"                                                  \
-    "  --bins LIST     the same for the bins of a histogram: their edges between commas, each above the one before,\n" \
-    "                  as in 0,4,8,12. An edge belongs to the bin that it begins, the last one to the last bin. Not\n" \
-    "                  with --min, --max, --closed or --ranges\n"
+#define RANGE_HELP                                                                                                 \
+    "  --min X         the lower end of the range (default 4): an integer, a double or -inf; integers are exact\n" \
+    "  --max X         the upper end of the range (default 8)\n"                                                   \
+    "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n"                   \
+    "  --ranges LIST   several ranges in one pass, LO:HI between commas, as in 0:4,4:8,8:12\n"                     \
+    "  --bins LIST     the same for the bins of a histogram: their edges between commas, as in 0,4,8,12; an edge " \
+    "belongs\n"                                                                                                    \
+    "                  to the bin that it begins, the last one to the last bin\n"
 
-/* What holds where no option is given: 4 <= x <= 8. */
-wanted_ranges usual_range(const range_words *words);
+/* Without any option: 4 <= x <= 8. */
+wanted_ranges default_range(const range_words *words);
 
-/* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
- * message. */
+/* Takes one of the options above; false if it is another. *read: false after a message about its value. */
 bool take_range_option(wanted_ranges *wanted, int option, const char *value, bool *read);
 
-/* The name of one of the options above that was given; NULL: none was. */
+/* The first of the options above that was given; NULL: none. */
 const char *given_range_option(const wanted_ranges *wanted);
 
-/* Makes the items, at least one, once all options are read. EXIT_DONE, or an exit status after a message; there are
- * none then. */
+/* Makes at least one range, after all options are read. EXIT_DONE, or an exit status after a message. */
 int make_ranges(wanted_ranges *wanted);
 void free_ranges(wanted_ranges *wanted);
 
-/* Whether the ranges are a list, though it may have but one: the results have an axis for it then. */
+/* Whether --ranges or --bins was given: the results then have an axis for them. */
 bool ranges_are_listed(const wanted_ranges *wanted);
 
 /* LO:HI, as --ranges reads it. */
 enum { RANGE_TEXT = 2 * NUMBER_TEXT };
 void format_range(char text[RANGE_TEXT], const wanted_ranges *wanted, size_t i);
 
-/* What --closed calls it. */
+/* The word of --closed. */
 const char *closed_word(rowpool_closed closed);
 
-/* One line for each range; one warning for each that is empty, which is legal and seldom meant. */
+/* One line for each range; one warning for each empty range, which is legal but seldom meant. */
 void tell_ranges(const wanted_ranges *wanted);
 void warn_of_empty_ranges(const wanted_ranges *wanted);
 

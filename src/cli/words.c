@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "find_word.h"
 #include "number.h"
 
 /* ---- Plain text ------------------------------------------------------------------------------------------------- */
@@ -9,27 +10,25 @@
 static const char MINUS[] = "\xe2\x88\x92";
 
 /* The length of a no-break space at the beginning of the text, or 0. */
-static size_t no_break_space(const char *text, size_t length)
+static size_t no_break_space(const char *text)
 {
-    static const char *const spaces[] = {"\xc2\xa0", "\xe2\x80\xaf"};
-    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
-        const size_t size = strlen(spaces[i]);
-        if (length >= size && memcmp(text, spaces[i], size) == 0)
-            return size;
-    }
-    return 0;
+    return strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : strncmp(text, "\xe2\x80\xaf", 3) == 0 ? 3 : 0;
 }
 
-static size_t no_break_space_at_end(const char *text, size_t length)
+/* The length without no-break spaces at the end. */
+static size_t trimmed_length(const char *text)
 {
-    for (size_t size = 2; size <= 3 && size <= length; size++) {
-        if (no_break_space(text + length - size, size) == size)
-            return size;
+    for (size_t length = strlen(text);;) {
+        if (length >= 2 && no_break_space(text + length - 2) == 2)
+            length -= 2;
+        else if (length >= 3 && no_break_space(text + length - 3) == 3)
+            length -= 3;
+        else
+            return length;
     }
-    return 0;
 }
 
-/* Another decimal point than the comma is none: the two change places. */
+/* With a decimal comma, comma and point change places. */
 static char plain_character(char c, char decimal)
 {
     return decimal != ',' ? c : c == ',' ? '.' : c == '.' ? ',' : c;
@@ -44,53 +43,39 @@ static bool is_plain(const char *cell, char decimal)
     return true;
 }
 
-/* NULL where it is none. */
-static const char *plain_boolean(const char *cell)
+const char *plain_cell(buffer *scratch, const char *cell, char decimal)
 {
-    static const char *const words[2][3] = {{"False", "false", "FALSE"}, {"True", "true", "TRUE"}};
-    if (strchr("TtFf", cell[0]) == NULL)
-        return NULL;
-    for (size_t value = 0; value < 2; value++) {
-        for (size_t i = 0; i < 3; i++) {
-            if (strcmp(cell, words[value][i]) == 0)
-                return value != 0 ? "1" : "0";
-        }
-    }
-    return NULL;
-}
-
-const char *plain_cell(text_list *scratch, const char *cell, char decimal)
-{
-    const char *boolean = plain_boolean(cell);
-    if (boolean != NULL || is_plain(cell, decimal) || strcmp(cell, ".") == 0)
-        return boolean != NULL ? boolean : cell;
-    size_t length = strlen(cell);
-    for (size_t size; (size = no_break_space(cell, length)) > 0; length -= size)
+    static const char *const booleans[] = {"0", "1"};
+    const int boolean = strchr("TtFf", cell[0]) != NULL
+                            ? find_word("False false FALSE True true TRUE", cell, strlen(cell))
+                            : -1;
+    if (boolean >= 0)
+        return booleans[boolean / 3];
+    if (is_plain(cell, decimal) || strcmp(cell, ".") == 0)
+        return cell;
+    for (size_t size; (size = no_break_space(cell)) > 0;)
         cell += size;
-    for (size_t size; (size = no_break_space_at_end(cell, length)) > 0;)
-        length -= size;
-    clear_texts(scratch);
+    const size_t length = trimmed_length(cell);
+    clear_buffer(scratch);
     for (size_t i = 0; i < length; i++) {
         const bool minus = length - i >= strlen(MINUS) && memcmp(cell + i, MINUS, strlen(MINUS)) == 0;
         const char c = minus ? '-' : plain_character(cell[i], decimal);
         i += minus ? strlen(MINUS) - 1 : 0;
-        if (!extend_text(scratch, &c, 1))
-            return NULL;
+        append_bytes(scratch, &c, 1);
     }
-    return end_text(scratch) ? scratch->bytes : NULL;
+    end_text(scratch);
+    return scratch->bytes;
 }
 
 /* ---- Kinds ------------------------------------------------------------------------------------------------------ */
 
+/* The first letter rules out numbers, which most cells are. */
 bool is_missing(const char *plain)
 {
-    static const char *const words[] = {"NA",   "N/A",  "n/a", "#N/A", "<NA>", "NULL", "null",
-                                        "None", "none", "?",   ".",    "-",    "\\N"};
-    for (size_t i = 0; plain[0] != '\0' && i < sizeof words / sizeof *words; i++) {
-        if (plain[0] == words[i][0] && strcmp(plain, words[i]) == 0)
-            return true;
-    }
-    return plain[0] == '\0';
+    if (plain[0] == '\0' || strcmp(plain, "-") == 0 || strcmp(plain, ".") == 0)
+        return true;
+    return strchr("Nn#<?\\", plain[0]) != NULL &&
+           find_word("NA N/A n/a #N/A <NA> NULL null None none ? \\N", plain, strlen(plain)) >= 0;
 }
 
 static bool is_number(const char *plain)
@@ -104,13 +89,12 @@ static bool is_ascii_letter(unsigned char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Whether the text begins with a digit or another sign for a number, in UTF-8, and of fractions and exponents in Latin-1.
- */
+/* Whether the text begins with a digit, fraction, exponent or other numeral, in UTF-8 or Latin-1. */
 static bool begins_with_numeral(const char *text)
 {
     static const struct {
         const char *before;
-        unsigned char first, last; /* of the byte behind that */
+        unsigned char first, last; /* range of the next byte */
     } numerals[] = {
         {"", '0', '9'},           {"", 0xb2, 0xb3}, /* Latin-1, as what follows */
         {"", 0xb9, 0xb9},         {"", 0xbc, 0xbe},         {"\xc2", 0xb2, 0xb3},
@@ -135,7 +119,7 @@ static bool begins_with_numeral(const char *text)
     return false;
 }
 
-/* A byte within a character of UTF-8 begins none. */
+/* Skips continuation bytes of UTF-8: no numeral begins there. */
 static bool has_numeral(const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
@@ -145,8 +129,8 @@ static bool has_numeral(const char *text)
     return false;
 }
 
-/* Of any script, in UTF-8 or Latin-1, roughly: what signs and currencies begin with is none, but for a micro sign and two
- * ordinal ones. */
+/* A letter of any script, in UTF-8 or Latin-1, roughly: signs and currencies are excluded, except the micro sign and
+ * the two ordinal indicators. */
 static bool begins_with_letter(const char *cell)
 {
     const unsigned char first = (unsigned char)cell[0];
@@ -163,8 +147,7 @@ static size_t digits(const char *text)
     return strspn(text, "0123456789");
 }
 
-/* Groups of digits with the same sign between them, the second of one or two digits. A number with signs between
- * thousands has three there. */
+/* Groups of digits with the same separator, the second of one or two digits: groups of thousands have three. */
 static bool begins_with_date(const char *cell)
 {
     const size_t first = digits(cell);
@@ -183,7 +166,7 @@ static bool begins_with_date(const char *cell)
     return (separator == '-' && *rest == '\0') || (*rest == separator && digits(rest + 1) > 0);
 }
 
-static bool is_word(const char *cell)
+static bool is_cell_word(const char *cell)
 {
     return begins_with_letter(cell) || begins_with_date(cell) || !has_numeral(cell);
 }
@@ -194,5 +177,5 @@ cell_kind kind_of_cell(const char *cell, const char *plain)
         return CELL_MISSING;
     if (is_number(plain))
         return CELL_NUMBER;
-    return is_word(cell) ? CELL_WORD : CELL_DAMAGED;
+    return is_cell_word(cell) ? CELL_WORD : CELL_DAMAGED;
 }

@@ -108,7 +108,7 @@ static rowpool_status gather_workers(worker_list *list, rowpool_error *error)
     free(bytes);
     free(list->items);
     *list = all;
-    return done ? ROWPOOL_OK : fail(error, ROWPOOL_ENOMEM, "out of memory for the devices of all ranks");
+    return done ? ROWPOOL_OK : rp_fail(error, ROWPOOL_ENOMEM, "out of memory for the devices of all ranks");
 }
 
 /* ---- Output ----------------------------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ void *bench_pages_new(size_t bytes, rowpool_error *error)
 
     if (pages != MAP_FAILED)
         return pages;
-    fail(error, ROWPOOL_ENOMEM, "cannot allocate %zu bytes: %s", bytes, strerror(errno));
+    rp_fail(error, ROWPOOL_ENOMEM, "cannot allocate %zu bytes: %s", bytes, strerror(errno));
     return NULL;
 }
 
@@ -58,14 +58,14 @@ rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const 
 
     *work = (bench_case){.dtype = dtype, .shape = *shape, .row_bytes = shape->width * rowpool_dtype_size(dtype)};
     if (shape->width > UINT32_MAX)
-        return fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: a row may hold at most %u elements", shape->rows,
-                    shape->width, UINT32_MAX);
+        return rp_fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: a row may hold at most %u elements", shape->rows,
+                       shape->width, UINT32_MAX);
     if (__builtin_mul_overflow(shape->rows, work->row_bytes, &work->bytes) ||
         __builtin_mul_overflow(shape->rows, shape->ranges, &work->counts) ||
         __builtin_mul_overflow(work->counts, sizeof(uint64_t), &counts_size) || work->bytes > PTRDIFF_MAX ||
         counts_size > PTRDIFF_MAX)
-        return fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: %s rows of that size exceed any memory", shape->rows,
-                    shape->width, rowpool_dtype_name(dtype));
+        return rp_fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: %s rows of that size exceed any memory", shape->rows,
+                       shape->width, rowpool_dtype_name(dtype));
     return ROWPOOL_OK;
 }
 

@@ -39,9 +39,9 @@ static rowpool_status verify_calls(const bench_result *result, const measurement
             continue;
         while (counts[i] == work->expected[i])
             i++;
-        return fail(on->error, ROWPOOL_EDEVICE, "%s is wrong: %s, shape %zu:%zu: row %zu has %u, not %u",
-                    result->peer->label, rowpool_dtype_name(work->dtype), work->shape.rows, work->shape.width,
-                    i / work->shape.ranges, counts[i], work->expected[i]);
+        return rp_fail(on->error, ROWPOOL_EDEVICE, "%s is wrong: %s, shape %zu:%zu: row %zu has %u, not %u",
+                       result->peer->label, rowpool_dtype_name(work->dtype), work->shape.rows, work->shape.width,
+                       i / work->shape.ranges, counts[i], work->expected[i]);
     }
     return ROWPOOL_OK;
 }
@@ -51,8 +51,8 @@ static rowpool_status blame(const bench_peer *peer, const measurement *on, rowpo
 {
     const rowpool_error cause = *on->error;
 
-    return fail(on->error, status, "%s: %s, shape %zu:%zu: %.900s", peer->label, rowpool_dtype_name(on->work->dtype),
-                on->work->shape.rows, on->work->shape.width, cause.message);
+    return rp_fail(on->error, status, "%s: %s, shape %zu:%zu: %.900s", peer->label, rowpool_dtype_name(on->work->dtype),
+                   on->work->shape.rows, on->work->shape.width, cause.message);
 }
 
 static void idle(void)
@@ -234,7 +234,7 @@ static rowpool_status prepare_peer(bench_results *results, bench_peer *peer, con
     if (samples == NULL || peer->state == NULL) {
         free(samples);
         free(peer->state);
-        return fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
+        return rp_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
     }
     peer->stages = (bench_stages){NAN, NAN, NAN};
     if (peer->type->prepare != NULL)

@@ -98,9 +98,9 @@ static rowpool_status measure_case(const bench_options *options, json_t *record,
     if (status == ROWPOOL_OK && !options->json)
         bench_table_add(&work, &results);
     if (status == ROWPOOL_OK && fflush(stdout) != 0)
-        status = fail(error, ROWPOOL_ESYSTEM, "cannot write the output: %s", strerror(errno));
+        status = rp_fail(error, ROWPOOL_ESYSTEM, "cannot write the output: %s", strerror(errno));
     if (status == ROWPOOL_OK && !bench_record_add(record, &work, &results))
-        status = fail(error, ROWPOOL_ENOMEM, "no memory for the results");
+        status = rp_fail(error, ROWPOOL_ENOMEM, "no memory for the results");
     bench_results_free(&results);
     bench_case_free(&work);
     return status;

@@ -35,7 +35,7 @@ typedef struct {
 
 static rowpool_status check_opencl(const char *call, cl_int code, rowpool_error *error)
 {
-    return code == CL_SUCCESS ? ROWPOOL_OK : fail(error, ROWPOOL_EDEVICE, "%s: OpenCL error %d", call, code);
+    return code == CL_SUCCESS ? ROWPOOL_OK : rp_fail(error, ROWPOOL_EDEVICE, "%s: OpenCL error %d", call, code);
 }
 
 /* ---- Device and queue ------------------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ static rowpool_status python_prepare(bench_peer *peer, const bench_case *work, r
     if (own->fd >= 0 && ftruncate(own->fd, (off_t)own->size) == 0)
         pages = mmap(NULL, own->size, PROT_READ | PROT_WRITE, MAP_SHARED, own->fd, 0);
     if (pages == MAP_FAILED)
-        return fail(error, ROWPOOL_ENOMEM, "cannot make a file in memory: %s", strerror(errno));
+        return rp_fail(error, ROWPOOL_ENOMEM, "cannot make a file in memory: %s", strerror(errno));
     own->pages = pages;
     memcpy(own->pages + own->counts_size + sizeof(double), work->data, work->bytes);
     return ROWPOOL_OK;

@@ -89,9 +89,9 @@ static rowpool_status add_rowpool(bench_peers *peers, const char *device, bool r
     rowpool_status status;
 
     if (device[0] == '\0')
-        return fail(error, ROWPOOL_EINVAL, "--device: an empty name in the list");
+        return rp_fail(error, ROWPOOL_EINVAL, "--device: an empty name in the list");
     if (strlen(device) >= sizeof peer.argument)
-        return fail(error, ROWPOOL_EINVAL, "--device: '%.32s...' is too long for a device", device);
+        return rp_fail(error, ROWPOOL_EINVAL, "--device: '%.32s...' is too long for a device", device);
     BENCH_PRINT(peer.argument, "%s", device);
     BENCH_PRINT(peer.label, "rowpool/%.54s", device);
 
@@ -137,7 +137,7 @@ static rowpool_status add_named_devices(bench_peers *peers, rowpool_error *error
     rowpool_status status = ROWPOOL_OK;
 
     if (copy == NULL)
-        return fail(error, ROWPOOL_ENOMEM, "no memory for the list of devices");
+        return rp_fail(error, ROWPOOL_ENOMEM, "no memory for the list of devices");
     while (status == ROWPOOL_OK && (name = strsep(&rest, ",")) != NULL)
         status = add_rowpool(peers, name, true, !peers->balance, error);
     free(copy);

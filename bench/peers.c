@@ -44,8 +44,8 @@ rowpool_status bench_peers_check_wanted(const bench_peers *peers, rowpool_error 
         while (i < peers->count && !begins_with_first(peers->items[i].label, at))
             i++;
         if (i == peers->count)
-            return fail(error, ROWPOOL_EINVAL, "--peers: there is no '%.*s' on this machine (see --help)",
-                        (int)strcspn(at, ","), at);
+            return rp_fail(error, ROWPOOL_EINVAL, "--peers: there is no '%.*s' on this machine (see --help)",
+                           (int)strcspn(at, ","), at);
     }
     return ROWPOOL_OK;
 }
@@ -56,9 +56,10 @@ rowpool_status bench_peers_add(bench_peers *peers, const bench_peer *peer, rowpo
         return ROWPOOL_OK;
     for (size_t i = 0; i < peers->count; i++)
         if (strcmp(peers->items[i].label, peer->label) == 0)
-            return fail(error, ROWPOOL_EINVAL, "%s is named twice", peer->label);
+            return rp_fail(error, ROWPOOL_EINVAL, "%s is named twice", peer->label);
     if (peers->count == BENCH_PEERS_MAX)
-        return fail(error, ROWPOOL_EINVAL, "more than %d peers: name fewer with --device and --peers", BENCH_PEERS_MAX);
+        return rp_fail(error, ROWPOOL_EINVAL, "more than %d peers: name fewer with --device and --peers",
+                       BENCH_PEERS_MAX);
     peers->items[peers->count++] = *peer;
     return ROWPOOL_OK;
 }

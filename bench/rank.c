@@ -37,9 +37,9 @@ static rowpool_status make_rows(bench_rank *rank, int argc, char **argv, rowpool
 
     if (argc != 5 || !bench_find_dtype(argv[1], &dtype) || !bench_read_size(argv[2], &rank->all_rows) ||
         !bench_read_size(argv[3], &shape.width) || !bench_read_size(argv[4], &rank->rounds))
-        return fail(error, ROWPOOL_EINVAL, "usage: rowpool-bench-rank TYPE ROWS LENGTH ROUNDS");
+        return rp_fail(error, ROWPOOL_EINVAL, "usage: rowpool-bench-rank TYPE ROWS LENGTH ROUNDS");
     if (rank->all_rows < ranks)
-        return fail(error, ROWPOOL_EINVAL, "%zu rows are not enough for %zu ranks", rank->all_rows, ranks);
+        return rp_fail(error, ROWPOOL_EINVAL, "%zu rows are not enough for %zu ranks", rank->all_rows, ranks);
     shape.rows = rank->all_rows / ranks + (number < rank->all_rows % ranks);
     BENCH_TRY(bench_case_make(&rank->work, dtype, &shape, error));
     rank->counts = bench_pages_new(rank->work.counts * sizeof *rank->counts, error);
@@ -80,7 +80,7 @@ static double time_call(bench_rank *rank, timed_call *call)
     rowpool_error error;
 
     if (seconds == NULL)
-        require(fail(&error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rank->rounds), &error);
+        require(rp_fail(&error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rank->rounds), &error);
     for (size_t round = 0; round < rank->rounds + WARM_UPS; round++) {
         MPI_Barrier(MPI_COMM_WORLD);
         double taken = -MPI_Wtime(), longest;
@@ -114,9 +114,9 @@ static rowpool_status verify_counts(const bench_rank *rank, rowpool_error *error
     const size_t size = rank->work.counts * sizeof *rank->counts;
 
     if (memcmp(rank->counts, rank->work.expected, size) != 0)
-        return fail(error, ROWPOOL_EDEVICE, "the counts are wrong");
+        return rp_fail(error, ROWPOOL_EDEVICE, "the counts are wrong");
     if (rank->all != NULL && memcmp(rank->all, rank->work.expected, size) != 0)
-        return fail(error, ROWPOOL_EDEVICE, "the gathered counts are wrong");
+        return rp_fail(error, ROWPOOL_EDEVICE, "the gathered counts are wrong");
     return ROWPOOL_OK;
 }
 

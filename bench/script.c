@@ -22,10 +22,10 @@ rowpool_status bench_start_and_wait(const char *const *argv, int file, rowpool_e
     const int code = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (code != 0)
-        return fail(error, ROWPOOL_ESYSTEM, "cannot start %s: %s", argv[0], strerror(code));
+        return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start %s: %s", argv[0], strerror(code));
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
-    return status == 0 ? ROWPOOL_OK : fail(error, ROWPOOL_EWORKER, "%s ended with wait status %d", argv[0], status);
+    return status == 0 ? ROWPOOL_OK : rp_fail(error, ROWPOOL_EWORKER, "%s ended with wait status %d", argv[0], status);
 }
 
 /* Where scripts are installed, seen from the program's own folder, or among the sources. */
@@ -52,11 +52,12 @@ rowpool_status bench_script_find(bench_script *script, const char *name, const c
     static const char *const pythons[] = {"python3", "/usr/bin/python3"};
 
     if (!find_script(name, script->path, sizeof script->path))
-        return fail(error, ROWPOOL_EINVAL, "%s: %s; install rowpool, or build it again", script->path, strerror(errno));
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: %s; install rowpool, or build it again", script->path,
+                       strerror(errno));
     for (size_t i = 0; i < sizeof pythons / sizeof *pythons; i++) {
         script->python = pythons[i];
         if (bench_start_and_wait((const char *[]){pythons[i], "-c", imports, NULL}, -1, error) == ROWPOOL_OK)
             return ROWPOOL_OK;
     }
-    return fail(error, ROWPOOL_ENODEVICE, "no Python 3 on the path can run: %s", imports);
+    return rp_fail(error, ROWPOOL_ENODEVICE, "no Python 3 on the path can run: %s", imports);
 }

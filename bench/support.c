@@ -86,6 +86,6 @@ rowpool_status bench_memory_check(double bytes, const char *what, rowpool_error 
     }
     if (bytes <= available)
         return ROWPOOL_OK;
-    return fail(error, ROWPOOL_ENOMEM, "%s needs %.3g GB of memory and %.3g GB are free", what, bytes / 1e9,
-                available / 1e9);
+    return rp_fail(error, ROWPOOL_ENOMEM, "%s needs %.3g GB of memory and %.3g GB are free", what, bytes / 1e9,
+                   available / 1e9);
 }

@@ -60,7 +60,8 @@ forbid("^src/mpi/" "${none}" "${include}(core|process|device|sched|api|cli)/" "t
 forbid("^src/" "^src/(mpi|cli)/" "${include}(mpi|rowpool_mpi)\\.h" "MPI stays in its library, and in the program that uses it")
 forbid("^src/cli/" "${none}" "${include}(core/([^r]|r[^a])|process/|device/|sched/|api/)"
   "the program is a user of the library that compares bounds as it does (core/range.h)")
-forbid("^bench/" "^bench/peer_opencl\\.c$" "${include}(CL/|OpenCL/|base/|core/|process/|device/|sched/|api/)"
+forbid("^bench/" "^bench/peer_opencl\\.c$"
+  "${include}(CL/|OpenCL/|base/([^e]|e[^r])|core/|process/|device/|sched/|api/)"
   "the benchmark is a user of the library, but for the raw OpenCL program")
 
 # The same for symbols: no layer uses what a higher one defines, and only api defines public functions.

@@ -79,12 +79,12 @@ TEST(the_host_serves_until_the_device_is_ready)
     assert_int_equal(opencl, 0);
     assert_int_equal(host, COUNT);
     const rp_cl_device *device = pool->devices.items[0].state;
-    assert_false(device->started);
+    assert_int_equal(device->builder_state, RP_CL_NO_BUILDER);
     for (int n = 0; opencl == 0; n++) {
         count_once(pool, counts);
         rows_done(pool, &opencl, &host);
         if (n == 1)
-            assert_true(device->started || opencl > 0);
+            assert_true(device->builder_state != RP_CL_NO_BUILDER || opencl > 0);
         if (opencl == 0)
             usleep(10000);
     }
@@ -97,7 +97,7 @@ TEST(the_host_serves_until_the_device_is_ready)
 }
 
 /* Another form of the same program: built, but its first launch would take a compiler's time. */
-TEST(a_form_that_never_ran_is_rehearsed)
+TEST(a_form_that_never_ran_is_warmed_up)
 {
     rowpool *pool = open_pool("auto");
     const rowpool_range twice[] = {rowpool_range_i64(4, 8), rowpool_range_i64(4, 8)}; /* more than a small map */
@@ -350,7 +350,7 @@ TEST(close_waits_for_the_builder)
 {
     rowpool *pool = open_pool("auto");
     order_build(pool);
-    assert_true(((const rp_cl_device *)pool->devices.items[0].state)->started);
+    assert_int_not_equal(((const rp_cl_device *)pool->devices.items[0].state)->builder_state, RP_CL_NO_BUILDER);
     rowpool_close(pool);
 }
 
@@ -634,7 +634,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_host_serves_until_the_device_is_ready),
-        cmocka_unit_test(a_form_that_never_ran_is_rehearsed),
+        cmocka_unit_test(a_form_that_never_ran_is_warmed_up),
         cmocka_unit_test(launches_are_as_wide_as_any_until_one_is_complete),
         cmocka_unit_test(a_device_that_was_named_is_waited_for),
         cmocka_unit_test(the_host_serves_only_where_it_may),

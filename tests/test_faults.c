@@ -235,8 +235,8 @@ TEST(functions_made_at_run_time_do_not_pile_up)
     rowpool_error error;
     assert_ok(rowpool_open(&pool, &options, &error), error);
     rp_cl_device *device = pool->devices.items[0].state;
-    assert_int_equal(device->most_programs, RP_CL_MOST_PROGRAMS);
-    device->most_programs = MOST; /* so that it takes less time */
+    assert_int_equal(device->max_programs, RP_CL_MAX_PROGRAMS);
+    device->max_programs = MOST; /* so that it takes less time */
     atomic_store(&faults.lock, &device->lock);
     for (uint32_t n = 0; n < MADE; n++) {
         assert_true(map_made(pool, n));
@@ -263,7 +263,7 @@ TEST(functions_made_at_run_time_do_not_pile_up)
     }
     assert_true(map_made(pool, 0));
     assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MOST); /* one in each lane */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MOST); /* one for each task in flight */
     rowpool_close(pool);
 }
 

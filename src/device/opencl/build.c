@@ -1,5 +1,5 @@
-/* Building: from a row function's text to a program for one dtype, and from that to kernels; in the calling thread, or in
- * the builder, a thread that is there as long as something is ordered. */
+/* Building: from a row function's text to a program for one dtype; in the calling thread, or in the builder, a thread that
+ * exists as long as something is ordered. */
 #include "device/opencl/opencl.h"
 
 #include <stdio.h>
@@ -119,37 +119,6 @@ rowpool_status rp_cl_build(rp_device *device, rp_cl_program *program, unsigned f
         rp_fail(error, status, "%s", why->message);
     free(why);
     return status;
-}
-
-/* ---- Kernels ----------------------------------------------------------------------------------------------------- */
-
-rowpool_status rp_cl_kernels_create(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
-                                    rowpool_error *error)
-{
-    rp_cl_kernels *fresh = calloc(1, sizeof *fresh);
-    if (fresh == NULL)
-        return rp_cl_no_memory(device, error);
-    fresh->program = program;
-    for (rp_cl_kernel i = 0; i < RP_CL_KERNELS; i++) {
-        const char *name = rp_cl_kernel_name(program, i);
-        cl_int code = CL_SUCCESS;
-        if (name != NULL)
-            fresh->kernel[i] = clCreateKernel(program->program, name, &code);
-        if (code != CL_SUCCESS) {
-            rp_cl_kernels_free(fresh, false);
-            return rp_cl_check(device, NULL, "clCreateKernel", code, error);
-        }
-    }
-    *kernels = fresh;
-    return ROWPOOL_OK;
-}
-
-void rp_cl_kernels_free(rp_cl_kernels *kernels, bool forked)
-{
-    for (size_t i = 0; !forked && i < RP_CL_KERNELS; i++)
-        if (kernels->kernel[i] != NULL)
-            clReleaseKernel(kernels->kernel[i]);
-    free(kernels);
 }
 
 /* ---- The builder ------------------------------------------------------------------------------------------------- */

@@ -169,8 +169,8 @@ static void free_slot(rp_cl_slot *slot, bool forked)
 {
     if (!forked) {
         for (int i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
-            rp_cl_release_buffer(&slot->data[i]);
-            rp_cl_release_buffer(&slot->offsets[i]);
+            rp_cl_release_buffer(&slot->input[i].data);
+            rp_cl_release_buffer(&slot->input[i].offsets);
         }
         rp_cl_release_buffer(&slot->results);
         rp_cl_release_buffer(&slot->carry);

@@ -70,6 +70,11 @@ rowpool_status rp_cl_check(const rp_device *device, const rp_task *task, const c
     return rp_cl_fail(device, task, memory ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE, error, "%s: %s", call, rp_cl_name(code));
 }
 
+rowpool_status rp_cl_task_check(const rp_cl_task *task, const char *call, cl_int code)
+{
+    return rp_cl_check(task->device, task->owner, call, code, task->error);
+}
+
 rowpool_status rp_cl_no_memory(const rp_device *device, rowpool_error *error)
 {
     return rp_cl_fail(device, NULL, ROWPOOL_ENOMEM, error, "out of memory");

@@ -1,11 +1,13 @@
 /* The forms of kernel: which of them runs a chunk, and how each is launched. */
+#include <stdarg.h>
+
 #include "base/checked.h"
 #include "device/opencl/opencl.h"
 
-static rowpool_status launch_bodies(rp_cl_task *task, rowpool_error *error);
-static rowpool_status launch_blocks(rp_cl_task *task, rowpool_error *error);
-static rowpool_status launch_rows(rp_cl_task *task, rowpool_error *error);
-static rowpool_status launch_spans(rp_cl_task *task, rowpool_error *error);
+static rowpool_status launch_bodies(rp_cl_task *task);
+static rowpool_status launch_blocks(rp_cl_task *task);
+static rowpool_status launch_rows(rp_cl_task *task);
+static rowpool_status launch_spans(rp_cl_task *task);
 
 /* ---- Which form ------------------------------------------------------------------------------------------------- */
 
@@ -19,7 +21,7 @@ static const struct {
     size_t max_width; /* of whole rows of one width; 0: any rows, and parts of one */
     bool dense;       /* rows without gaps, of one element at least */
     bool for_a_width; /* only in programs that are built for the width of the rows */
-    rowpool_status (*launch)(rp_cl_task *task, rowpool_error *error);
+    rowpool_status (*launch)(rp_cl_task *task);
 } forms[RP_CL_KERNELS] = {
     [RP_CL_BODIES] = {.kernel = "rp_bodies", .function = ROWPOOL_BODY, .devices = RP_CL_ANY, .launch = launch_bodies},
     [RP_CL_BLOCKS] = {.kernel = "rp_row_blocks",
@@ -84,21 +86,13 @@ static bool has_long_items(const rp_cl_task *task)
     return state->kind == RP_CL_CPU;
 }
 
-/* Columns of one work item. Long items do all of them, short ones one each: but devices take at most 65535 groups side by
- * side. */
-static size_t columns_per_item(const rp_cl_task *task)
+rowpool_status rp_cl_launch(rp_cl_task *task, rp_cl_kernel form)
 {
-    enum { MAX_GROUPS = 65535 };
-    const size_t columns = task->operation->columns;
-    return has_long_items(task) ? columns : rp_ceil_div(columns, MAX_GROUPS);
-}
-
-rowpool_status rp_cl_launch(rp_cl_task *task, rp_cl_kernel form, rowpool_error *error)
-{
+    enum { MAX_GROUPS = 65535 }; /* that devices take side by side */
     task->rows = task->chunk->rows;
     task->columns = task->operation->columns;
-    task->columns_per_item = columns_per_item(task);
-    return forms[form].launch(task, error);
+    task->columns_per_item = has_long_items(task) ? task->columns : rp_ceil_div(task->columns, MAX_GROUPS);
+    return forms[form].launch(task);
 }
 
 /* PoCL loads a kernel anew for each launch that is wider than all before, and may end the process if another launch runs
@@ -123,45 +117,45 @@ bool rp_cl_is_warm(const rp_cl_kernels *kernels, rp_cl_kernel form)
     return kernels->launched[form] && (form != RP_CL_SPANS || kernels->launched[RP_CL_COMBINE]);
 }
 
-typedef struct {
-    size_t size;
-    const void *value;
-} argument;
-#define ARGUMENT(x)     \
-    {                   \
-        sizeof(x), &(x) \
-    }
-#define ARGUMENTS(list) (sizeof(list) / sizeof *(list)), (list)
+#define ARGUMENT(x) sizeof(x), (const void *)&(x)
+#define NO_MORE (size_t)0
 
-static rowpool_status launch_kernel(rp_cl_task *task, rp_cl_kernel kernel, size_t items, size_t group,
-                                    size_t n_arguments, const argument *arguments, rowpool_error *error)
+/* Sets the arguments of a kernel from the index `first` on: one ARGUMENT each, then NO_MORE. */
+static rowpool_status set_arguments(rp_cl_task *task, rp_cl_kernel kernel, cl_uint first, ...)
 {
-    for (size_t i = 0; i < n_arguments; i++) {
-        cl_int code = clSetKernelArg(task->kernels->kernel[kernel], (cl_uint)i, arguments[i].size, arguments[i].value);
-        RP_TRY(rp_cl_check(task->device, task->owner, "clSetKernelArg", code, error));
-    }
+    va_list arguments;
+    cl_int code = CL_SUCCESS;
+    va_start(arguments, first);
+    for (size_t size; code == CL_SUCCESS && (size = va_arg(arguments, size_t)) > 0; first++)
+        code = clSetKernelArg(task->kernels->kernel[kernel], first, size, va_arg(arguments, const void *));
+    va_end(arguments);
+    return rp_cl_task_check(task, "clSetKernelArg", code);
+}
+
+static rowpool_status launch_kernel(rp_cl_task *task, rp_cl_kernel kernel, size_t items, size_t group)
+{
     const size_t local[2] = {group, 1};
     const size_t global[2] = {launch_width(task, kernel, items, group),
                               rp_ceil_div(task->columns, task->columns_per_item)};
     cl_int code = clEnqueueNDRangeKernel(task->slot->queue, task->kernels->kernel[kernel], 2, NULL, global, local, 0,
                                          NULL, rp_cl_next_event(task, "kernel"));
     task->kernels->launched[kernel] |= code == CL_SUCCESS;
-    return rp_cl_check(task->device, task->owner, "clEnqueueNDRangeKernel", code, error);
+    return rp_cl_task_check(task, "clEnqueueNDRangeKernel", code);
 }
 
 /* ---- Folds of rows of one width --------------------------------------------------------------------------------- */
 
 enum { ITEM_BYTES = 128 << 10 }; /* of elements, for one long item: they outweigh its start */
 
-/* Rows of one long item: a multiple of `multiple`, about `wanted` multiples but few enough that the items are at least
- * `balance` for each unit, and many enough that there are not too many items. */
+/* Rows of one long item, a multiple of `multiple`: that often `wanted`, but fewer where there would not be `balance` items
+ * for each unit, and more where there would be too many. */
 static size_t rows_of_long_item(const rp_cl_task *task, size_t multiple, size_t wanted, size_t balance)
 {
     size_t balanced = task->rows / (multiple * balance * rp_max(1, task->device->info.units));
     return multiple * rp_max(rp_ceil_div(task->rows, multiple * MAX_LONG_ITEMS), rp_max(1, rp_min(wanted, balanced)));
 }
 
-/* The same of rows of one width. Short items have one row. */
+/* Rows of one width of an item. A short item has one row. */
 static size_t rows_per_item(const rp_cl_task *task, size_t multiple)
 {
     const rp_rows *rows = task->operation->inputs;
@@ -177,28 +171,25 @@ static size_t group_of(const rp_cl_task *task)
     return has_long_items(task) ? 1 : state->group;
 }
 
-static rowpool_status launch_rows(rp_cl_task *task, rowpool_error *error)
+static rowpool_status launch_rows(rp_cl_task *task)
 {
     rp_cl_input *input = task->input;
     cl_ulong width = task->operation->inputs->width, rows_each = rows_per_item(task, 1);
-    const argument arguments[] = {ARGUMENT(input->data),   ARGUMENT(input->first),  ARGUMENT(task->arguments),
-                                  ARGUMENT(task->results), ARGUMENT(task->rows),    ARGUMENT(width),
-                                  ARGUMENT(input->stride), ARGUMENT(task->columns), ARGUMENT(task->columns_per_item),
-                                  ARGUMENT(rows_each)};
-    return launch_kernel(task, RP_CL_ROWS, rp_ceil_div(task->rows, rows_each), group_of(task), ARGUMENTS(arguments),
-                         error);
+    RP_TRY(set_arguments(task, RP_CL_ROWS, 0, ARGUMENT(input->data), ARGUMENT(input->first), ARGUMENT(task->arguments),
+                         ARGUMENT(task->results), ARGUMENT(task->rows), ARGUMENT(width), ARGUMENT(input->stride),
+                         ARGUMENT(task->columns), ARGUMENT(task->columns_per_item), ARGUMENT(rows_each), NO_MORE));
+    return launch_kernel(task, RP_CL_ROWS, rp_ceil_div(task->rows, rows_each), group_of(task));
 }
 
-static rowpool_status launch_blocks(rp_cl_task *task, rowpool_error *error)
+static rowpool_status launch_blocks(rp_cl_task *task)
 {
     enum { BLOCK = 64 }; /* rows: RP_BLOCK of the kernel */
     rp_cl_input *input = task->input;
     cl_ulong rows_each = rows_per_item(task, BLOCK);
-    const argument arguments[] = {
-        ARGUMENT(input->data), ARGUMENT(input->first),  ARGUMENT(task->arguments),        ARGUMENT(task->results),
-        ARGUMENT(task->rows),  ARGUMENT(task->columns), ARGUMENT(task->columns_per_item), ARGUMENT(rows_each)};
-    return launch_kernel(task, RP_CL_BLOCKS, rp_ceil_div(task->rows, rows_each), group_of(task), ARGUMENTS(arguments),
-                         error);
+    RP_TRY(set_arguments(task, RP_CL_BLOCKS, 0, ARGUMENT(input->data), ARGUMENT(input->first),
+                         ARGUMENT(task->arguments), ARGUMENT(task->results), ARGUMENT(task->rows),
+                         ARGUMENT(task->columns), ARGUMENT(task->columns_per_item), ARGUMENT(rows_each), NO_MORE));
+    return launch_kernel(task, RP_CL_BLOCKS, rp_ceil_div(task->rows, rows_each), group_of(task));
 }
 
 /* ---- Folds of any rows ------------------------------------------------------------------------------------------ */
@@ -222,7 +213,7 @@ static size_t span_length(const rp_cl_task *task, size_t positions, size_t carri
     return state->kind == RP_CL_RENDERER ? rp_min(span, 32768) : span;
 }
 
-static rowpool_status launch_spans(rp_cl_task *task, rowpool_error *error)
+static rowpool_status launch_spans(rp_cl_task *task)
 {
     const rp_cl_device *state = task->device->state;
     const rp_rows *rows = task->operation->inputs;
@@ -232,49 +223,27 @@ static rowpool_status launch_spans(rp_cl_task *task, rowpool_error *error)
                            rp_cl_accumulator_size(task->operation->code.compiled.accumulator_size);
     cl_ulong span = span_length(task, positions, carried);
     const size_t items = rp_max(1, rp_ceil_div(positions, span));
-    RP_TRY(rp_cl_reserve(task, &task->slot->carry, items * carried, error));
+    RP_TRY(rp_cl_reserve(task, &task->slot->carry, items * carried));
 
     rp_cl_input *input = task->input;
     cl_mem carry = task->slot->carry.memory;
     cl_ulong width = chunk->partial ? elements : rows->width, first = chunk->begin;
     cl_int partial = chunk->partial;
     cl_long origin = input->ragged ? (cl_long)rp_chunk_origin(rows, chunk) : 0;
-    const argument spans[] = {ARGUMENT(input->data),
-                              ARGUMENT(input->first),
-                              ARGUMENT(task->arguments),
-                              ARGUMENT(task->results),
-                              ARGUMENT(task->results),
-                              ARGUMENT(task->rows),
-                              ARGUMENT(width),
-                              ARGUMENT(input->stride),
-                              ARGUMENT(task->columns),
-                              ARGUMENT(task->columns_per_item),
-                              ARGUMENT(span),
-                              ARGUMENT(input->offsets),
-                              ARGUMENT(input->first_offset),
-                              ARGUMENT(origin),
-                              ARGUMENT(input->ragged),
-                              ARGUMENT(first),
-                              ARGUMENT(partial),
-                              ARGUMENT(carry)};
-    const argument combine[] = {ARGUMENT(task->arguments),
-                                ARGUMENT(task->results),
-                                ARGUMENT(task->results),
-                                ARGUMENT(task->rows),
-                                ARGUMENT(width),
-                                ARGUMENT(task->columns),
-                                ARGUMENT(task->columns_per_item),
-                                ARGUMENT(span),
-                                ARGUMENT(input->offsets),
-                                ARGUMENT(input->first_offset),
-                                ARGUMENT(origin),
-                                ARGUMENT(input->ragged),
-                                ARGUMENT(partial),
-                                ARGUMENT(carry)};
-    RP_TRY(launch_kernel(task, RP_CL_SPANS, items, group_of(task), ARGUMENTS(spans), error));
+    RP_TRY(set_arguments(task, RP_CL_SPANS, 0, ARGUMENT(input->data), ARGUMENT(input->first), ARGUMENT(task->arguments),
+                         ARGUMENT(task->results), ARGUMENT(task->results), ARGUMENT(task->rows), ARGUMENT(width),
+                         ARGUMENT(input->stride), ARGUMENT(task->columns), ARGUMENT(task->columns_per_item),
+                         ARGUMENT(span), ARGUMENT(input->offsets), ARGUMENT(input->first_offset), ARGUMENT(origin),
+                         ARGUMENT(input->ragged), ARGUMENT(first), ARGUMENT(partial), ARGUMENT(carry), NO_MORE));
+    RP_TRY(launch_kernel(task, RP_CL_SPANS, items, group_of(task)));
     if (items == 1 && positions > 0)
         return ROWPOOL_OK; /* nothing is carried */
-    return launch_kernel(task, RP_CL_COMBINE, items, state->group, ARGUMENTS(combine), error);
+    RP_TRY(set_arguments(task, RP_CL_COMBINE, 0, ARGUMENT(task->arguments), ARGUMENT(task->results),
+                         ARGUMENT(task->results), ARGUMENT(task->rows), ARGUMENT(width), ARGUMENT(task->columns),
+                         ARGUMENT(task->columns_per_item), ARGUMENT(span), ARGUMENT(input->offsets),
+                         ARGUMENT(input->first_offset), ARGUMENT(origin), ARGUMENT(input->ragged), ARGUMENT(partial),
+                         ARGUMENT(carry), NO_MORE));
+    return launch_kernel(task, RP_CL_COMBINE, items, state->group);
 }
 
 /* ---- Free bodies ------------------------------------------------------------------------------------------------ */
@@ -302,30 +271,25 @@ static size_t bodies_per_item(const rp_cl_task *task)
     return rows_of_long_item(task, 1, rp_min(wanted, MAX_ROWS), 4 * state->group);
 }
 
-static rowpool_status launch_bodies(rp_cl_task *task, rowpool_error *error)
+static rowpool_status launch_bodies(rp_cl_task *task)
 {
-    enum { MAX_RENDERED = 16384, FIXED = 7, EACH = 8 };
+    enum { MAX_RENDERED = 16384, FIXED = 7, EACH = 8 }; /* elements; arguments */
     const rp_cl_device *state = task->device->state;
     if (state->kind == RP_CL_RENDERER && longest_row(task) > MAX_RENDERED)
-        return rp_cl_fail(task->device, task->owner, ROWPOOL_EDEVICE, error,
+        return rp_cl_fail(task->device, task->owner, ROWPOOL_EDEVICE, task->error,
                           "it ends long loops early, and a row has more than %d elements", MAX_RENDERED);
     cl_ulong index = rp_operation_index(task->operation, task->chunk), rows_each = bodies_per_item(task);
     const rowpool_block block = rp_operation_block(task->operation, task->chunk);
-    argument arguments[FIXED + EACH * ROWPOOL_MOST_INPUTS] = {
-        ARGUMENT(task->arguments), ARGUMENT(task->results),          ARGUMENT(task->rows), ARGUMENT(index),
-        ARGUMENT(task->columns),   ARGUMENT(task->columns_per_item), ARGUMENT(rows_each)};
-    cl_ulong width[ROWPOOL_MOST_INPUTS];
-    cl_long origin[ROWPOOL_MOST_INPUTS];
-    for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
+    RP_TRY(set_arguments(task, RP_CL_BODIES, 0, ARGUMENT(task->arguments), ARGUMENT(task->results),
+                         ARGUMENT(task->rows), ARGUMENT(index), ARGUMENT(task->columns),
+                         ARGUMENT(task->columns_per_item), ARGUMENT(rows_each), NO_MORE));
+    for (cl_uint i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
         rp_cl_input *input = &task->input[i];
-        width[i] = block.input[i].width;
-        origin[i] = block.input[i].origin;
-        const argument each[EACH] = {ARGUMENT(input->data),   ARGUMENT(input->first),   ARGUMENT(width[i]),
-                                     ARGUMENT(input->stride), ARGUMENT(input->offsets), ARGUMENT(input->first_offset),
-                                     ARGUMENT(origin[i]),     ARGUMENT(input->ragged)};
-        for (size_t k = 0; k < EACH; k++)
-            arguments[FIXED + EACH * i + k] = each[k];
+        cl_ulong width = block.input[i].width;
+        cl_long origin = block.input[i].origin;
+        RP_TRY(set_arguments(task, RP_CL_BODIES, FIXED + EACH * i, ARGUMENT(input->data), ARGUMENT(input->first),
+                             ARGUMENT(width), ARGUMENT(input->stride), ARGUMENT(input->offsets),
+                             ARGUMENT(input->first_offset), ARGUMENT(origin), ARGUMENT(input->ragged), NO_MORE));
     }
-    return launch_kernel(task, RP_CL_BODIES, rp_ceil_div(task->rows, rows_each), state->group, ARGUMENTS(arguments),
-                         error);
+    return launch_kernel(task, RP_CL_BODIES, rp_ceil_div(task->rows, rows_each), state->group);
 }

@@ -10,18 +10,16 @@
 /* ---- Buffers ---------------------------------------------------------------------------------------------------- */
 
 /* A buffer that is released with the task. */
-static rowpool_status create_own(rp_cl_task *task, cl_mem_flags flags, const void *host, size_t bytes, cl_mem *memory,
-                                 rowpool_error *error)
+static rowpool_status create_own(rp_cl_task *task, cl_mem_flags flags, const void *host, size_t bytes, cl_mem *memory)
 {
     const rp_cl_device *state = task->device->state;
     cl_int code;
     const cl_mem fresh = clCreateBuffer(state->context, flags, bytes, (void *)(uintptr_t)host, &code);
-    RP_TRY(rp_cl_check(task->device, task->owner, "clCreateBuffer", code, error));
+    RP_TRY(rp_cl_task_check(task, "clCreateBuffer", code));
     task->own[task->n_own++] = *memory = fresh;
     return ROWPOOL_OK;
 }
 
-/* Releases a buffer's memory. */
 void rp_cl_release_buffer(rp_cl_buffer *buffer)
 {
     if (buffer->memory != NULL)
@@ -29,7 +27,7 @@ void rp_cl_release_buffer(rp_cl_buffer *buffer)
     *buffer = (rp_cl_buffer){0};
 }
 
-rowpool_status rp_cl_reserve(const rp_cl_task *task, rp_cl_buffer *buffer, size_t bytes, rowpool_error *error)
+rowpool_status rp_cl_reserve(const rp_cl_task *task, rp_cl_buffer *buffer, size_t bytes)
 {
     const rp_cl_device *state = task->device->state;
     if (buffer->size >= bytes)
@@ -37,7 +35,7 @@ rowpool_status rp_cl_reserve(const rp_cl_task *task, rp_cl_buffer *buffer, size_
     rp_cl_release_buffer(buffer);
     cl_int code;
     const cl_mem fresh = clCreateBuffer(state->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
-    RP_TRY(rp_cl_check(task->device, task->owner, "clCreateBuffer", code, error));
+    RP_TRY(rp_cl_task_check(task, "clCreateBuffer", code));
     *buffer = (rp_cl_buffer){.memory = fresh, .size = bytes};
     return ROWPOOL_OK;
 }
@@ -80,7 +78,7 @@ static source source_of(const rp_cl_task *task, size_t i, const rp_chunk *chunk)
  * driver may copy one that is not (Intel's runtime does). Those bytes are readable, for they lie in the page of the first
  * element. *first: the index of that element in the window. */
 static rowpool_status open_window(rp_cl_task *task, const void *host, size_t bytes, size_t element, cl_mem *memory,
-                                  cl_ulong *first, rowpool_error *error)
+                                  cl_ulong *first)
 {
     enum { ALIGNMENT = 128 };
     size_t lead = (uintptr_t)host % ALIGNMENT;
@@ -88,57 +86,54 @@ static rowpool_status open_window(rp_cl_task *task, const void *host, size_t byt
         lead = 0;
     *first = lead / element;
     return create_own(task, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, (const void *)((uintptr_t)host - lead),
-                      bytes + lead, memory, error);
+                      bytes + lead, memory);
 }
 
-static rowpool_status place_in_windows(rp_cl_task *task, size_t i, const source *from, rowpool_error *error)
+static rowpool_status place_in_windows(rp_cl_task *task, size_t i, const source *from)
 {
     rp_cl_input *input = &task->input[i];
     input->stride = from->rows->stride;
     if (from->bytes > 0)
-        RP_TRY(open_window(task, from->data, from->bytes, from->rows->dtype->size, &input->data, &input->first, error));
+        RP_TRY(open_window(task, from->data, from->bytes, from->rows->dtype->size, &input->data, &input->first));
     if (from->offset_bytes == 0)
         return ROWPOOL_OK;
     input->ragged = true;
     return open_window(task, from->offsets, from->offset_bytes, sizeof *from->offsets, &input->offsets,
-                       &input->first_offset, error);
+                       &input->first_offset);
 }
 
-static rowpool_status upload(rp_cl_task *task, rp_cl_buffer *buffer, const void *host, size_t bytes,
-                             rowpool_error *error)
+static rowpool_status upload(rp_cl_task *task, rp_cl_buffer *buffer, const void *host, size_t bytes)
 {
-    RP_TRY(rp_cl_reserve(task, buffer, bytes, error));
+    RP_TRY(rp_cl_reserve(task, buffer, bytes));
     cl_int code = clEnqueueWriteBuffer(task->slot->queue, buffer->memory, CL_FALSE, 0, bytes, host, 0, NULL,
                                        rp_cl_next_event(task, "upload"));
-    return rp_cl_check(task->device, task->owner, "clEnqueueWriteBuffer", code, error);
+    return rp_cl_task_check(task, "clEnqueueWriteBuffer", code);
 }
 
 /* Uploads strided rows without the gaps between them. */
-static rowpool_status upload_packed(rp_cl_task *task, rp_cl_buffer *buffer, const source *from, rowpool_error *error)
+static rowpool_status upload_packed(rp_cl_task *task, rp_cl_buffer *buffer, const source *from)
 {
     const size_t size = from->rows->dtype->size, row = from->rows->width * size;
     const size_t origin[3] = {0, 0, 0}, region[3] = {row, from->count, 1};
-    RP_TRY(rp_cl_reserve(task, buffer, row * from->count, error));
+    RP_TRY(rp_cl_reserve(task, buffer, row * from->count));
     cl_int code = clEnqueueWriteBufferRect(task->slot->queue, buffer->memory, CL_FALSE, origin, origin, region, row, 0,
                                            from->rows->stride * size, 0, from->data, 0, NULL,
                                            rp_cl_next_event(task, "upload"));
-    return rp_cl_check(task->device, task->owner, "clEnqueueWriteBufferRect", code, error);
+    return rp_cl_task_check(task, "clEnqueueWriteBufferRect", code);
 }
 
-/* Uploads an input into two buffers, and has the task read it there. */
-static rowpool_status place_in_buffers(rp_cl_task *task, size_t i, const source *from, rp_cl_buffer *data,
-                                       rp_cl_buffer *offsets, rowpool_error *error)
+/* Uploads an input, and has the task read it there. */
+static rowpool_status place_in_buffers(rp_cl_task *task, size_t i, const source *from, rp_device_copy *to)
 {
     rp_cl_input *input = &task->input[i];
     input->stride = from->packs ? from->rows->width : from->rows->stride;
     if (from->bytes > 0) {
-        RP_TRY(from->packs ? upload_packed(task, data, from, error)
-                           : upload(task, data, from->data, from->bytes, error));
-        input->data = data->memory;
+        RP_TRY(from->packs ? upload_packed(task, &to->data, from) : upload(task, &to->data, from->data, from->bytes));
+        input->data = to->data.memory;
     }
     if (from->offset_bytes > 0) {
-        RP_TRY(upload(task, offsets, from->offsets, from->offset_bytes, error));
-        input->offsets = offsets->memory;
+        RP_TRY(upload(task, &to->offsets, from->offsets, from->offset_bytes));
+        input->offsets = to->offsets.memory;
         input->ragged = true;
     }
     return ROWPOOL_OK;
@@ -161,21 +156,21 @@ static void place_in_copy(rp_cl_task *task, size_t i, const rp_device_copy *copy
     }
 }
 
-static rowpool_status make_copy(rp_cl_task *task, size_t i, rowpool_error *error)
+static rowpool_status make_copy(rp_cl_task *task, size_t i)
 {
     const source from = source_of(task, i, &task->owner->uses[i].tile);
     rp_device_copy *copy = task->input[i].made = calloc(1, sizeof *copy);
     if (copy == NULL)
-        return rp_cl_no_memory(task->device, error);
-    return place_in_buffers(task, i, &from, &copy->data, &copy->offsets, error);
+        return rp_cl_no_memory(task->device, task->error);
+    return place_in_buffers(task, i, &from, copy);
 }
 
 /* Which memory an input has is decided here. */
-static rowpool_status place_input(rp_cl_task *task, size_t i, rowpool_error *error)
+static rowpool_status place_input(rp_cl_task *task, size_t i)
 {
     const rp_partition_use *use = &task->owner->uses[i];
     if (use->copy == NULL && use->keep)
-        RP_TRY(make_copy(task, i, error));
+        RP_TRY(make_copy(task, i));
     const rp_device_copy *copy = use->copy != NULL ? use->copy : task->input[i].made;
     if (copy != NULL) {
         place_in_copy(task, i, copy);
@@ -184,41 +179,41 @@ static rowpool_status place_input(rp_cl_task *task, size_t i, rowpool_error *err
     const source from = source_of(task, i, task->chunk);
     const bool splits = task->chunk->rows > 1 || rp_operation_splits(task->operation);
     if (from.bytes > task->device->info.largest_buffer)
-        return rp_cl_fail(task->device, task->owner, splits ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE, error,
+        return rp_cl_fail(task->device, task->owner, splits ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE, task->error,
                           "%zu bytes are more than a buffer of the device may have", from.bytes);
     if (task->device->info.shared_memory)
-        return place_in_windows(task, i, &from, error);
-    return place_in_buffers(task, i, &from, &task->slot->data[i], &task->slot->offsets[i], error);
+        return place_in_windows(task, i, &from);
+    return place_in_buffers(task, i, &from, &task->slot->input[i]);
 }
 
 /* ---- All of a task's -------------------------------------------------------------------------------------------- */
 
-rowpool_status rp_cl_place_arguments(rp_cl_task *task, rowpool_error *error)
+rowpool_status rp_cl_place_arguments(rp_cl_task *task)
 {
     RP_TRY(create_own(task, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, task->operation->arguments,
-                      task->operation->arguments_size, &task->arguments, error));
+                      task->operation->arguments_size, &task->arguments));
     for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++)
         task->input[i].data = task->input[i].offsets = task->arguments;
     return ROWPOOL_OK;
 }
 
-static rowpool_status place_results(rp_cl_task *task, rowpool_error *error)
+static rowpool_status place_results(rp_cl_task *task)
 {
     rp_cl_buffer *buffer = &task->slot->results;
     task->result_bytes = rp_operation_chunk_bytes(task->operation, task->chunk);
     if (task->device->info.shared_memory)
         return create_own(task, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, task->owner->results, task->result_bytes,
-                          &task->results, error);
-    RP_TRY(rp_cl_reserve(task, buffer, task->result_bytes, error));
+                          &task->results);
+    RP_TRY(rp_cl_reserve(task, buffer, task->result_bytes));
     task->results = buffer->memory;
     return ROWPOOL_OK;
 }
 
-rowpool_status rp_cl_place(rp_cl_task *task, rowpool_error *error)
+rowpool_status rp_cl_place(rp_cl_task *task)
 {
-    RP_TRY(rp_cl_place_arguments(task, error));
-    RP_TRY(place_results(task, error));
+    RP_TRY(rp_cl_place_arguments(task));
+    RP_TRY(place_results(task));
     for (size_t i = 0; i < task->operation->code.n_inputs; i++)
-        RP_TRY(place_input(task, i, error));
+        RP_TRY(place_input(task, i));
     return ROWPOOL_OK;
 }

@@ -25,8 +25,8 @@
 
 enum {
     RP_CL_MIN_STACK = 256 << 10, /* bytes left: PoCL's compiler ends the process with 192 KiB */
-    RP_CL_MAX_BLOCK_WIDTH = 64,  /* elements of the widest row for which rp_row_blocks is built */
-    RP_CL_BUILD_PAYS = 8000000,  /* bytes of rows that a program would have served better: then it is built */
+    RP_CL_MAX_BLOCK_WIDTH = 64,  /* elements of the widest row that RP_CL_BLOCKS serves */
+    RP_CL_BUILD_PAYS = 8000000,  /* bytes of rows after which the program that serves them better is built */
     RP_CL_MAX_PROGRAMS = 64      /* of a device: a driver takes up to a megabyte for each, and lookup is linear */
 };
 
@@ -95,7 +95,7 @@ typedef struct rp_cl_program {
     rp_cl_program_state state;
     struct rp_cl_program *next;
     unsigned ordered;                    /* bits of forms that the builder is to warm up, after a build where needed */
-    size_t served;                       /* bytes of rows that it would have served better than what did */
+    size_t served;                       /* bytes of rows that others served, and it would have served better */
     rowpool_error *failure;              /* RP_CL_FAILED: why; owned */
     cl_program program;                  /* the building thread's alone until it is built */
     atomic_bool launched[RP_CL_KERNELS]; /* a launch is complete: no later one takes a compiler's time */
@@ -119,12 +119,17 @@ typedef struct {
     size_t size;
 } rp_cl_buffer;
 
-/* A place in the queue depth: a command queue, and buffers for devices with memory of their own. Used by one task at a
- * time. */
+/* An input's rows on a device with memory of its own: of a partition that stays there, or of the task of a slot. Strided
+ * rows lie without the gaps between them. */
+struct rp_device_copy {
+    rp_cl_buffer data, offsets;
+};
+
+/* A place in the queue depth: a command queue and buffers. Used by one task at a time. */
 typedef struct rp_cl_slot {
     struct rp_cl_slot *next_free, *next;
     cl_command_queue queue;
-    rp_cl_buffer data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS];
+    rp_device_copy input[ROWPOOL_MOST_INPUTS];
     rp_cl_buffer results;
     rp_cl_buffer carry; /* what spans leave for RP_CL_COMBINE */
 } rp_cl_slot;
@@ -172,11 +177,6 @@ void rp_cl_forget(void);
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------ */
 
-/* A copy of a partition that stays on the device: strided rows without the gaps between them. */
-struct rp_device_copy {
-    rp_cl_buffer data, offsets;
-};
-
 /* One input as kernels see it. */
 typedef struct {
     cl_mem data, offsets;  /* the task's arguments stand in for an array that does not exist, and is not read */
@@ -207,6 +207,7 @@ typedef struct {
     rp_task *owner; /* not looked at once the task is abandoned */
     const rp_operation *operation;
     const rp_chunk *chunk;
+    rowpool_error *error; /* where the failures of submit, or of finish, go */
     rp_cl_slot *slot;
     rp_cl_kernels *kernels;
     rp_cl_input input[ROWPOOL_MOST_INPUTS];
@@ -237,11 +238,11 @@ cl_event *rp_cl_next_event(rp_cl_task *task, const char *what);
 /* ---- memory.c --------------------------------------------------------------------------------------------------- */
 
 /* Brings the arguments to the device: alone for a warm-up, with rows and results for a chunk. */
-rowpool_status rp_cl_place_arguments(rp_cl_task *task, rowpool_error *error);
-rowpool_status rp_cl_place(rp_cl_task *task, rowpool_error *error);
+rowpool_status rp_cl_place_arguments(rp_cl_task *task);
+rowpool_status rp_cl_place(rp_cl_task *task);
 
 /* Grows a buffer to at least `bytes`. What it held is lost. */
-rowpool_status rp_cl_reserve(const rp_cl_task *task, rp_cl_buffer *buffer, size_t bytes, rowpool_error *error);
+rowpool_status rp_cl_reserve(const rp_cl_task *task, rp_cl_buffer *buffer, size_t bytes);
 void rp_cl_release_buffer(rp_cl_buffer *buffer);
 
 void rp_cl_drop(rp_device *device, rp_device_copy *copy);
@@ -258,7 +259,7 @@ size_t rp_cl_best_width(const rp_device *device, const rp_operation *operation);
 const char *rp_cl_kernel_name(const rp_cl_program *program, rp_cl_kernel kernel);
 
 /* Enqueues the kernels of a form. */
-rowpool_status rp_cl_launch(rp_cl_task *task, rp_cl_kernel form, rowpool_error *error);
+rowpool_status rp_cl_launch(rp_cl_task *task, rp_cl_kernel form);
 
 /* Whether these kernel objects ran in that form before. */
 bool rp_cl_is_warm(const rp_cl_kernels *kernels, rp_cl_kernel form);
@@ -271,7 +272,7 @@ size_t rp_cl_accumulator_size(size_t said);
 
 /* ---- program.c -------------------------------------------------------------------------------------------------- */
 
-/* Kernels for a task, built where they are not there yet; their program is in use until they are given back. EBUILD: with
+/* Kernels for a task, built first where they have to be; their program is in use until they are given back. EBUILD: with
  * the beginning of the build log. */
 rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_kernels **kernels, rowpool_error *error);
 
@@ -288,9 +289,9 @@ void rp_cl_programs_free(rp_cl_program *programs, bool forked);
 
 /* ---- build.c ---------------------------------------------------------------------------------------------------- */
 
-/* Builds a program that nobody builds yet, then warms up some of its forms. The device's lock is held, and given up
- * meanwhile. A fault of the text is noted in the program and is no failure here; after any other failure the program is
- * as it was. error NULL: where the process is ending, it fails at once. */
+/* Builds a program that nobody is building, then warms up some of its forms. The device's lock is held, and given up
+ * meanwhile. A fault of the text is noted in the program and is no failure here; any other failure leaves the program as
+ * it was. error NULL: fails at once where the process is ending. */
 rowpool_status rp_cl_build(rp_device *device, rp_cl_program *program, unsigned forms, rowpool_error *error);
 
 /* Has the builder build a program, unless it is built, and warm up one of its forms. The device's lock is held. */
@@ -298,10 +299,6 @@ void rp_cl_order(rp_device *device, rp_cl_program *program, rp_cl_kernel form);
 
 /* Waits for the builder, before a device is closed. */
 void rp_cl_builder_end(rp_cl_device *state);
-
-rowpool_status rp_cl_kernels_create(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
-                                    rowpool_error *error);
-void rp_cl_kernels_free(rp_cl_kernels *kernels, bool forked);
 
 /* ---- error.c ---------------------------------------------------------------------------------------------------- */
 
@@ -315,6 +312,7 @@ rowpool_status rp_cl_fail(const rp_device *device, const rp_task *task, rowpool_
 /* ROWPOOL_OK for CL_SUCCESS; else EDEVICE, or ENOMEM where memory ran out: "...: call: CL_...". */
 rowpool_status rp_cl_check(const rp_device *device, const rp_task *task, const char *call, cl_int code,
                            rowpool_error *error);
+rowpool_status rp_cl_task_check(const rp_cl_task *task, const char *call, cl_int code);
 
 rowpool_status rp_cl_no_memory(const rp_device *device, rowpool_error *error);
 

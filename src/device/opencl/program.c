@@ -73,25 +73,6 @@ static rowpool_status add_program(rp_device *device, const rp_operation *operati
     return ROWPOOL_OK;
 }
 
-void rp_cl_programs_free(rp_cl_program *programs, bool forked)
-{
-    while (programs != NULL) {
-        rp_cl_program *program = programs;
-        programs = program->next;
-        while (program->idle != NULL) {
-            rp_cl_kernels *kernels = program->idle;
-            program->idle = kernels->next;
-            rp_cl_kernels_free(kernels, forked);
-        }
-        if (!forked && program->program != NULL)
-            clReleaseProgram(program->program);
-        free(program->failure);
-        free(program->name);
-        free(program->source);
-        free(program);
-    }
-}
-
 /* Whoever makes functions at run time would fill the device with them: the programs that were used longest ago go. They
  * are returned, to be freed without the lock. */
 static rp_cl_program *drop_oldest(rp_cl_device *state)
@@ -212,23 +193,50 @@ static void use_first(rp_cl_device *state, rp_cl_program *program)
     program->users++;
 }
 
-/* Takes kernels that no task has off a program in use; NULL: there are none. The device's lock is held. */
-static rp_cl_kernels *take_idle(rp_cl_program *program)
+/* ---- Kernels ----------------------------------------------------------------------------------------------------- */
+
+static void free_kernels(rp_cl_kernels *kernels, bool forked)
 {
-    rp_cl_kernels *kernels = program->idle;
-    if (kernels != NULL)
-        program->idle = kernels->next;
-    return kernels;
+    for (size_t i = 0; !forked && i < RP_CL_KERNELS; i++)
+        if (kernels->kernel[i] != NULL)
+            clReleaseKernel(kernels->kernel[i]);
+    free(kernels);
 }
 
-/* Makes kernels where none were idle; the program is no longer in use where that fails. */
-static rowpool_status complete_kernels(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
-                                       rowpool_error *error)
+static rowpool_status create_kernels(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
+                                     rowpool_error *error)
+{
+    rp_cl_kernels *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return rp_cl_no_memory(device, error);
+    fresh->program = program;
+    for (rp_cl_kernel i = 0; i < RP_CL_KERNELS; i++) {
+        const char *name = rp_cl_kernel_name(program, i);
+        cl_int code = CL_SUCCESS;
+        if (name != NULL)
+            fresh->kernel[i] = clCreateKernel(program->program, name, &code);
+        if (code != CL_SUCCESS) {
+            free_kernels(fresh, false);
+            return rp_cl_check(device, NULL, "clCreateKernel", code, error);
+        }
+    }
+    *kernels = fresh;
+    return ROWPOOL_OK;
+}
+
+/* Takes idle kernels of a program in use, or creates some; the program is no longer in use where that fails. The device's
+ * lock is held, and left. */
+static rowpool_status take_kernels(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
+                                   rowpool_error *error)
 {
     rp_cl_device *state = device->state;
+    *kernels = program->idle;
+    if (*kernels != NULL)
+        program->idle = (*kernels)->next;
+    pthread_mutex_unlock(&state->lock);
     if (*kernels != NULL)
         return ROWPOOL_OK;
-    rowpool_status status = rp_cl_kernels_create(device, program, kernels, error);
+    rowpool_status status = create_kernels(device, program, kernels, error);
     if (status != ROWPOOL_OK) {
         pthread_mutex_lock(&state->lock);
         program->users--;
@@ -237,34 +245,32 @@ static rowpool_status complete_kernels(rp_device *device, rp_cl_program *program
     return status;
 }
 
-rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_kernels **kernels, rowpool_error *error)
-{
-    rp_cl_device *state = device->state;
-    rp_cl_program *program = NULL;
-    pthread_mutex_lock(&state->lock);
-    rowpool_status status = choose_program(device, task, &program, error);
-    const rowpool_error *failure = status == ROWPOOL_OK ? program->failure : NULL;
-    if (failure != NULL)
-        status = rp_fail(error, failure->status, "%s", failure->message);
-    if (status == ROWPOOL_OK) {
-        use_first(state, program);
-        *kernels = take_idle(program);
-    }
-    rp_cl_program *dropped = drop_oldest(state);
-    pthread_mutex_unlock(&state->lock);
-    rp_cl_programs_free(dropped, false);
-    return status == ROWPOOL_OK ? complete_kernels(device, program, kernels, error) : status;
-}
-
 rowpool_status rp_cl_kernels_of(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
                                 rowpool_error *error)
 {
     rp_cl_device *state = device->state;
     pthread_mutex_lock(&state->lock);
     program->users++;
-    *kernels = take_idle(program);
-    pthread_mutex_unlock(&state->lock);
-    return complete_kernels(device, program, kernels, error);
+    return take_kernels(device, program, kernels, error);
+}
+
+rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_kernels **kernels, rowpool_error *error)
+{
+    rp_cl_device *state = device->state;
+    rp_cl_program *program = NULL;
+    pthread_mutex_lock(&state->lock);
+    rowpool_status status = choose_program(device, task, &program, error);
+    if (status == ROWPOOL_OK && program->failure != NULL)
+        status = rp_fail(error, program->failure->status, "%s", program->failure->message);
+    if (status == ROWPOOL_OK)
+        use_first(state, program);
+    rp_cl_program *dropped = drop_oldest(state);
+    if (status == ROWPOOL_OK)
+        status = take_kernels(device, program, kernels, error);
+    else
+        pthread_mutex_unlock(&state->lock);
+    rp_cl_programs_free(dropped, false);
+    return status;
 }
 
 void rp_cl_kernels_give(rp_device *device, rp_cl_kernels *kernels)
@@ -276,4 +282,23 @@ void rp_cl_kernels_give(rp_device *device, rp_cl_kernels *kernels)
     program->idle = kernels;
     program->users--;
     pthread_mutex_unlock(&state->lock);
+}
+
+void rp_cl_programs_free(rp_cl_program *programs, bool forked)
+{
+    while (programs != NULL) {
+        rp_cl_program *program = programs;
+        programs = program->next;
+        while (program->idle != NULL) {
+            rp_cl_kernels *kernels = program->idle;
+            program->idle = kernels->next;
+            free_kernels(kernels, forked);
+        }
+        if (!forked && program->program != NULL)
+            clReleaseProgram(program->program);
+        free(program->failure);
+        free(program->name);
+        free(program->source);
+        free(program);
+    }
 }

@@ -14,13 +14,16 @@ cl_event *rp_cl_next_event(rp_cl_task *task, const char *what)
     return &task->events[task->n_events++];
 }
 
-/* NULL: out of memory. */
-static rp_cl_task *create_task(rp_device *device, rp_task *owner)
+/* NULL: ENOMEM. */
+static rp_cl_task *create_task(rp_device *device, rp_task *owner, rowpool_error *error)
 {
     rp_cl_task *task = calloc(1, sizeof *task);
-    if (task == NULL)
+    if (task == NULL) {
+        rp_cl_no_memory(device, error);
         return NULL;
+    }
     task->device = device;
+    task->error = error;
     task->owner = owner;
     task->operation = owner->operation;
     task->chunk = &owner->chunk;
@@ -75,37 +78,37 @@ static void CL_CALLBACK read_completed(cl_event event, cl_int status, void *data
 
 /* Ends the task with a read that calls back. The callback is set before the flush: there are drivers that forget to call
  * for an event that is complete. */
-static rowpool_status read_with_callback(rp_cl_task *task, rowpool_error *error)
+static rowpool_status read_with_callback(rp_cl_task *task)
 {
     cl_int code = clEnqueueReadBuffer(task->slot->queue, task->results, CL_FALSE, 0, task->result_bytes,
                                       task->owner->results, 0, NULL, &task->read);
-    RP_TRY(rp_cl_check(task->device, task->owner, "clEnqueueReadBuffer", code, error));
+    RP_TRY(rp_cl_task_check(task, "clEnqueueReadBuffer", code));
     atomic_store(&task->completion, RP_CL_LISTENING);
     code = clSetEventCallback(task->read, CL_COMPLETE, read_completed, task);
     if (code != CL_SUCCESS)
         atomic_store(&task->completion, RP_CL_SILENT);
-    return rp_cl_check(task->device, task->owner, "clSetEventCallback", code, error);
+    return rp_cl_task_check(task, "clSetEventCallback", code);
 }
 
-static rowpool_status enqueue(rp_cl_task *task, rp_cl_kernel form, rowpool_error *error)
+static rowpool_status enqueue(rp_cl_task *task, rp_cl_kernel form)
 {
-    RP_TRY(rp_cl_launch(task, form, error));
+    RP_TRY(rp_cl_launch(task, form));
     if (task->owner->home != NULL)
-        RP_TRY(read_with_callback(task, error));
-    return rp_cl_check(task->device, task->owner, "clFlush", clFlush(task->slot->queue), error);
+        RP_TRY(read_with_callback(task));
+    return rp_cl_task_check(task, "clFlush", clFlush(task->slot->queue));
 }
 
 /* The first time that these kernels run drivers compile, and may start threads. They may go on after the guard is left:
  * the task restores the handlers once more. */
-static rowpool_status enqueue_guarded(rp_cl_task *task, rowpool_error *error)
+static rowpool_status enqueue_guarded(rp_cl_task *task)
 {
     const rp_cl_kernel form = rp_cl_form_of(task->device, task->operation, task->kernels->program->width,
                                             task->chunk->partial);
     if (rp_cl_is_warm(task->kernels, form))
-        return enqueue(task, form, error);
+        return enqueue(task, form);
     task->owner->cold = true;
     rp_cl_guard_enter(&task->guard);
-    rowpool_status status = enqueue(task, form, error);
+    rowpool_status status = enqueue(task, form);
     rp_cl_guard_leave(&task->guard);
     return status;
 }
@@ -138,18 +141,18 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *owner, rowpool_error *er
             "the calling thread has %zu bytes of stack left, and drivers need %d: use the _async form, or "
             "a thread with a larger stack",
             left, RP_CL_MIN_STACK);
-    rp_cl_task *task = owner->state = create_task(device, owner);
+    rp_cl_task *task = owner->state = create_task(device, owner, error);
     if (task == NULL)
-        return rp_cl_no_memory(device, error);
+        return ROWPOOL_ENOMEM;
     rowpool_status status = rp_cl_slot_take(device, &task->slot, error);
     if (status == ROWPOOL_OK)
         status = rp_cl_kernels_for(device, owner, &task->kernels, error);
     if (rp_trace_on())
         task->begin = rp_clock_now();
     if (status == ROWPOOL_OK)
-        status = rp_cl_place(task, error);
+        status = rp_cl_place(task);
     if (status == ROWPOOL_OK)
-        status = enqueue_guarded(task, error);
+        status = enqueue_guarded(task);
     return status == ROWPOOL_OK ? status : abandon(task, status);
 }
 
@@ -204,7 +207,9 @@ static cl_int status_of(const rp_cl_task *task, cl_int read_status)
 
 rowpool_status rp_cl_finish(rp_device *device, rp_task *owner, rowpool_error *error)
 {
+    (void)device;
     rp_cl_task *task = owner->state;
+    task->error = error;
     cl_int code = task->read_status;
     if (owner->home == NULL)
         code = clEnqueueReadBuffer(task->slot->queue, task->results, CL_TRUE, 0, task->result_bytes, owner->results, 0,
@@ -213,7 +218,7 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *owner, rowpool_error *er
     rowpool_status status = ROWPOOL_OK;
     if (code < 0) {
         clFinish(task->slot->queue);
-        status = rp_cl_check(device, owner, "a command of the chunk", code, error);
+        status = rp_cl_task_check(task, "a command of the chunk", code);
     } else {
         rp_cl_note_launches(task->kernels);
     }
@@ -234,19 +239,19 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *owner, rowpool_error *er
 static rowpool_status warm_up_form(rp_device *device, rp_cl_program *program, rp_cl_kernel form, rp_task *owner,
                                    rowpool_error *error)
 {
-    rp_cl_task *task = create_task(device, owner);
+    rp_cl_task *task = create_task(device, owner, error);
     if (task == NULL)
-        return rp_cl_no_memory(device, error);
+        return ROWPOOL_ENOMEM;
     rowpool_status status = rp_cl_slot_take(device, &task->slot, error);
     if (status == ROWPOOL_OK)
         status = rp_cl_kernels_of(device, program, &task->kernels, error);
     if (status == ROWPOOL_OK)
-        status = rp_cl_place_arguments(task, error);
+        status = rp_cl_place_arguments(task);
     task->results = task->arguments;
     rp_cl_guard guard;
     rp_cl_guard_enter(&guard);
     if (status == ROWPOOL_OK)
-        status = rp_cl_launch(task, form, error);
+        status = rp_cl_launch(task, form);
     if (task->slot != NULL)
         clFinish(task->slot->queue);
     if (task->kernels != NULL)

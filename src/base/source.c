@@ -10,8 +10,8 @@
 
 enum { MAX_BYTES = 16 << 20 };
 
-/* #line 1 "path". Quotes and backslashes are escaped as octal numbers: newer compilers end the path at a quote even after
- * a backslash. Returns the length. */
+/* #line 1 "path". Quotes and backslashes are escaped as octal numbers: newer compilers end the path at a quote even
+ * after a backslash. Returns the length. */
 static size_t write_line_directive(char *text, const char *path)
 {
     char *to = text;

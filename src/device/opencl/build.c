@@ -1,5 +1,5 @@
-/* Building: from a row function's text to a program for one dtype; in the calling thread, or in the builder, a thread that
- * exists as long as something is ordered. */
+/* Building: from a row function's text to a program for one dtype; in the calling thread, or in the builder, a thread
+ * that exists as long as something is ordered. */
 #include "device/opencl/opencl.h"
 
 #include <stdio.h>

@@ -47,14 +47,16 @@ static size_t group_size(cl_device_id id)
 static void write_build_options(rp_cl_device *state)
 {
     const char *cpu = rp_setting_text(RP_SETTING_CPU);
-    const bool baseline = cpu != NULL && strcmp(cpu, "baseline") == 0, avx2 = cpu != NULL && strcmp(cpu, "avx2") == 0;
+    int vector = 64;
+    if (cpu != NULL && strcmp(cpu, "baseline") == 0)
+        vector = 16;
+    else if (cpu != NULL && strcmp(cpu, "avx2") == 0)
+        vector = 32;
     cl_device_fp_config config = 0;
     (void)clGetDeviceInfo(state->id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config, NULL);
-    snprintf(state->build_options, sizeof state->build_options, "-D RP_MOST_VECTOR=%d%s",
-             baseline ? 16
-             : avx2   ? 32
-                      : 64,
-             config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
+    const bool exact = (config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
+    snprintf(state->build_options, sizeof state->build_options, "-D RP_MOST_VECTOR=%d%s", vector,
+             exact ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
 }
 
 bool rp_cl_has_stack(size_t *left)

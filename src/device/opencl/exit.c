@@ -28,8 +28,8 @@ static _Thread_local bool builds_here; /* a build of gate.builds is this thread'
 static _Thread_local bool ends_here;
 static _Thread_local bool counted; /* among gate.ends */
 
-/* Waits for builds of other threads only, for a compiler that fails may call exit itself; and not for ever, for a driver
- * may hang. */
+/* Waits for builds of other threads only, for a compiler that fails may call exit itself; and not for ever, for a
+ * driver may hang. */
 static void wait_for_builds(void)
 {
     enum { MAX_WAIT_MS = 30000 };

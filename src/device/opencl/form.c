@@ -79,11 +79,10 @@ const char *rp_cl_kernel_name(const rp_cl_program *program, rp_cl_kernel kernel)
 /* Work items of a launch where items are long. PoCL compiles a kernel a second time for 65535 or more. */
 enum { MAX_LONG_ITEMS = 32768 };
 
-/* Whether items do much work each, or little. */
+/* Whether each item does much work. */
 static bool has_long_items(const rp_cl_task *task)
 {
-    const rp_cl_device *state = task->device->state;
-    return state->kind == RP_CL_CPU;
+    return task->state->kind == RP_CL_CPU;
 }
 
 rowpool_status rp_cl_launch(rp_cl_task *task, rp_cl_kernel form)
@@ -95,14 +94,13 @@ rowpool_status rp_cl_launch(rp_cl_task *task, rp_cl_kernel form)
     return forms[form].launch(task);
 }
 
-/* PoCL loads a kernel anew for each launch that is wider than all before, and may end the process if another launch runs
- * meanwhile. So there every launch has the greatest width until one is complete, for those of several queues begin in any
- * order. Items beyond the rows do nothing. */
+/* PoCL loads a kernel anew for each launch that is wider than all before, and may end the process if another launch
+ * runs meanwhile. So there every launch has the greatest width until one is complete, for those of several queues begin
+ * in any order. Items beyond the rows do nothing. */
 static size_t launch_width(const rp_cl_task *task, rp_cl_kernel kernel, size_t items, size_t group)
 {
-    const rp_cl_device *state = task->device->state;
     const bool first = !atomic_load_explicit(&task->kernels->program->launched[kernel], memory_order_relaxed);
-    return rp_ceil_div(rp_max(items, first && state->widest_first ? MAX_LONG_ITEMS : 1), group) * group;
+    return rp_ceil_div(rp_max(items, first && task->state->widest_first ? MAX_LONG_ITEMS : 1), group) * group;
 }
 
 void rp_cl_note_launches(const rp_cl_kernels *kernels)
@@ -147,8 +145,8 @@ static rowpool_status launch_kernel(rp_cl_task *task, rp_cl_kernel kernel, size_
 
 enum { ITEM_BYTES = 128 << 10 }; /* of elements, for one long item: they outweigh its start */
 
-/* Rows of one long item, a multiple of `multiple`: that often `wanted`, but fewer where there would not be `balance` items
- * for each unit, and more where there would be too many. */
+/* Rows of one long item: `wanted` times `multiple`. Fewer where that would leave less than `balance` items for each
+ * unit; more where there would be more than MAX_LONG_ITEMS. */
 static size_t rows_of_long_item(const rp_cl_task *task, size_t multiple, size_t wanted, size_t balance)
 {
     size_t balanced = task->rows / (multiple * balance * rp_max(1, task->device->info.units));
@@ -167,8 +165,7 @@ static size_t rows_per_item(const rp_cl_task *task, size_t multiple)
 /* Work items in a group, where long items have a group each. */
 static size_t group_of(const rp_cl_task *task)
 {
-    const rp_cl_device *state = task->device->state;
-    return has_long_items(task) ? 1 : state->group;
+    return has_long_items(task) ? 1 : task->state->group;
 }
 
 static rowpool_status launch_rows(rp_cl_task *task)
@@ -200,22 +197,20 @@ size_t rp_cl_accumulator_size(size_t said)
     return said > 0 ? said : DEFAULT;
 }
 
-/* Positions of one work item, where rows are laid end to end: an element is one, and so is a row's end. Enough items for
- * the units, but not too much memory for what they carry, of which each has `carried` bytes. */
+/* Positions of one work item. Rows lie end to end: each element is a position, and so is the end of each row. Each item
+ * carries `carried` bytes. */
 static size_t span_length(const rp_cl_task *task, size_t positions, size_t carried)
 {
-    enum { CARRY_BYTES = 64 << 20 }; /* one item adds up what all the spans of a long row carry */
-    const rp_cl_device *state = task->device->state;
+    enum { CARRY_BYTES = 64 << 20 }; /* of all items: one item adds up what the spans of a long row carry */
     const size_t units = rp_max(1, task->device->info.units), size = task->operation->inputs->dtype->size;
     size_t span = has_long_items(task) ? rp_max(1024, rp_min(positions / (8 * units), ITEM_BYTES / size))
                                        : rp_max(32, rp_min(positions / (2048 * units), 4096));
     span = rp_max(span, rp_ceil_div(positions, rp_min(MAX_LONG_ITEMS, rp_max(1, CARRY_BYTES / carried))));
-    return state->kind == RP_CL_RENDERER ? rp_min(span, 32768) : span;
+    return task->state->kind == RP_CL_RENDERER ? rp_min(span, 32768) : span;
 }
 
 static rowpool_status launch_spans(rp_cl_task *task)
 {
-    const rp_cl_device *state = task->device->state;
     const rp_rows *rows = task->operation->inputs;
     const rp_chunk *chunk = task->chunk;
     const size_t elements = rp_chunk_elements(rows, chunk), positions = elements + chunk->rows;
@@ -243,7 +238,7 @@ static rowpool_status launch_spans(rp_cl_task *task)
                          ARGUMENT(task->columns_per_item), ARGUMENT(span), ARGUMENT(input->offsets),
                          ARGUMENT(input->first_offset), ARGUMENT(origin), ARGUMENT(input->ragged), ARGUMENT(partial),
                          ARGUMENT(carry), NO_MORE));
-    return launch_kernel(task, RP_CL_COMBINE, items, state->group);
+    return launch_kernel(task, RP_CL_COMBINE, items, task->state->group);
 }
 
 /* ---- Free bodies ------------------------------------------------------------------------------------------------ */
@@ -261,21 +256,19 @@ static size_t longest_row(const rp_cl_task *task)
 static size_t bodies_per_item(const rp_cl_task *task)
 {
     enum { GROUP_ELEMENTS = 32768, MAX_ROWS = 64 };
-    const rp_cl_device *state = task->device->state;
     size_t elements = 0;
     if (!has_long_items(task))
         return 1;
     for (size_t i = 0; i < task->operation->code.n_inputs; i++)
         elements += rp_chunk_elements(&task->operation->inputs[i], task->chunk);
-    size_t wanted = GROUP_ELEMENTS / (state->group * rp_max(1, elements / rp_max(1, task->rows)));
-    return rows_of_long_item(task, 1, rp_min(wanted, MAX_ROWS), 4 * state->group);
+    size_t wanted = GROUP_ELEMENTS / (task->state->group * rp_max(1, elements / rp_max(1, task->rows)));
+    return rows_of_long_item(task, 1, rp_min(wanted, MAX_ROWS), 4 * task->state->group);
 }
 
 static rowpool_status launch_bodies(rp_cl_task *task)
 {
     enum { MAX_RENDERED = 16384, FIXED = 7, EACH = 8 }; /* elements; arguments */
-    const rp_cl_device *state = task->device->state;
-    if (state->kind == RP_CL_RENDERER && longest_row(task) > MAX_RENDERED)
+    if (task->state->kind == RP_CL_RENDERER && longest_row(task) > MAX_RENDERED)
         return rp_cl_fail(task->device, task->owner, ROWPOOL_EDEVICE, task->error,
                           "it ends long loops early, and a row has more than %d elements", MAX_RENDERED);
     cl_ulong index = rp_operation_index(task->operation, task->chunk), rows_each = bodies_per_item(task);
@@ -291,5 +284,5 @@ static rowpool_status launch_bodies(rp_cl_task *task)
                              ARGUMENT(width), ARGUMENT(input->stride), ARGUMENT(input->offsets),
                              ARGUMENT(input->first_offset), ARGUMENT(origin), ARGUMENT(input->ragged), NO_MORE));
     }
-    return launch_kernel(task, RP_CL_BODIES, rp_ceil_div(task->rows, rows_each), state->group);
+    return launch_kernel(task, RP_CL_BODIES, rp_ceil_div(task->rows, rows_each), task->state->group);
 }

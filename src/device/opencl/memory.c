@@ -1,7 +1,7 @@
 /* The memory of a task: its arguments, its inputs, its results.
  *
- * A device that works in the host's memory gets windows on the caller's arrays. One with memory of its own gets uploads,
- * into buffers that its slot keeps or, for partitions that stay, into a copy. */
+ * A device that works in the host's memory gets windows on the caller's arrays. One with memory of its own gets
+ * uploads: into buffers of its slot or, for partitions that stay, into a copy. */
 #include <stdlib.h>
 
 #include "base/checked.h"
@@ -12,9 +12,8 @@
 /* A buffer that is released with the task. */
 static rowpool_status create_own(rp_cl_task *task, cl_mem_flags flags, const void *host, size_t bytes, cl_mem *memory)
 {
-    const rp_cl_device *state = task->device->state;
     cl_int code;
-    const cl_mem fresh = clCreateBuffer(state->context, flags, bytes, (void *)(uintptr_t)host, &code);
+    const cl_mem fresh = clCreateBuffer(task->state->context, flags, bytes, (void *)(uintptr_t)host, &code);
     RP_TRY(rp_cl_task_check(task, "clCreateBuffer", code));
     task->own[task->n_own++] = *memory = fresh;
     return ROWPOOL_OK;
@@ -29,12 +28,11 @@ void rp_cl_release_buffer(rp_cl_buffer *buffer)
 
 rowpool_status rp_cl_reserve(const rp_cl_task *task, rp_cl_buffer *buffer, size_t bytes)
 {
-    const rp_cl_device *state = task->device->state;
     if (buffer->size >= bytes)
         return ROWPOOL_OK;
     rp_cl_release_buffer(buffer);
     cl_int code;
-    const cl_mem fresh = clCreateBuffer(state->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+    const cl_mem fresh = clCreateBuffer(task->state->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
     RP_TRY(rp_cl_task_check(task, "clCreateBuffer", code));
     *buffer = (rp_cl_buffer){.memory = fresh, .size = bytes};
     return ROWPOOL_OK;
@@ -75,8 +73,8 @@ static source source_of(const rp_cl_task *task, size_t i, const rp_chunk *chunk)
 }
 
 /* A window on a part of an array. It begins up to 127 bytes before it, so that it is aligned to the largest vectors: a
- * driver may copy one that is not (Intel's runtime does). Those bytes are readable, for they lie in the page of the first
- * element. *first: the index of that element in the window. */
+ * driver may copy one that is not (Intel's runtime does). Those bytes are readable, for they lie in the page of the
+ * first element. *first: the index of that element in the window. */
 static rowpool_status open_window(rp_cl_task *task, const void *host, size_t bytes, size_t element, cl_mem *memory,
                                   cl_ulong *first)
 {

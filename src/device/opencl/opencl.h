@@ -81,9 +81,9 @@ typedef struct rp_cl_kernels {
     bool launched[RP_CL_KERNELS];    /* the first launch may compile */
 } rp_cl_kernels;
 
-/* A row function for a dtype, built or to be built. With a width it also has RP_CL_BLOCKS, for dense rows of that width;
- * its other kernels serve any rows. The members before `state` never change; those after it change under the device's
- * lock. */
+/* A row function for a dtype, built or to be built. With a width it also has RP_CL_BLOCKS, for dense rows of that
+ * width; its other kernels serve any rows. The members before `state` never change; those after it change under the
+ * device's lock. */
 typedef struct rp_cl_program {
     char *name, *source; /* copies: the function may be gone */
     uint64_t hash;       /* of the text */
@@ -119,8 +119,8 @@ typedef struct {
     size_t size;
 } rp_cl_buffer;
 
-/* An input's rows on a device with memory of its own: of a partition that stays there, or of the task of a slot. Strided
- * rows lie without the gaps between them. */
+/* An input's rows on a device with memory of its own: of a partition that stays there, or of the task of a slot.
+ * Strided rows lie without the gaps between them. */
 struct rp_device_copy {
     rp_cl_buffer data, offsets;
 };
@@ -204,7 +204,8 @@ enum {
 /* The OpenCL part of a task. */
 typedef struct {
     rp_device *device;
-    rp_task *owner; /* not looked at once the task is abandoned */
+    const rp_cl_device *state; /* the device's */
+    rp_task *owner;            /* not looked at once the task is abandoned */
     const rp_operation *operation;
     const rp_chunk *chunk;
     rowpool_error *error; /* where the failures of submit, or of finish, go */
@@ -272,8 +273,8 @@ size_t rp_cl_accumulator_size(size_t said);
 
 /* ---- program.c -------------------------------------------------------------------------------------------------- */
 
-/* Kernels for a task, built first where they have to be; their program is in use until they are given back. EBUILD: with
- * the beginning of the build log. */
+/* Kernels for a task, built first where they have to be; their program is in use until they are given back. EBUILD:
+ * with the beginning of the build log. */
 rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_kernels **kernels, rowpool_error *error);
 
 /* Kernels of a program that is built. Takes and leaves the device's lock. */
@@ -290,8 +291,8 @@ void rp_cl_programs_free(rp_cl_program *programs, bool forked);
 /* ---- build.c ---------------------------------------------------------------------------------------------------- */
 
 /* Builds a program that nobody is building, then warms up some of its forms. The device's lock is held, and given up
- * meanwhile. A fault of the text is noted in the program and is no failure here; any other failure leaves the program as
- * it was. error NULL: fails at once where the process is ending. */
+ * meanwhile. A fault of the text is noted in the program and is no failure here; any other failure leaves the program
+ * as it was. error NULL: fails at once where the process is ending. */
 rowpool_status rp_cl_build(rp_device *device, rp_cl_program *program, unsigned forms, rowpool_error *error);
 
 /* Has the builder build a program, unless it is built, and warm up one of its forms. The device's lock is held. */
@@ -318,8 +319,9 @@ rowpool_status rp_cl_no_memory(const rp_device *device, rowpool_error *error);
 
 /* ---- exit.c ----------------------------------------------------------------------------------------------------- */
 
-/* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False: the
- * process or a thread is ending, so nothing may be built; waits: after a while only. The device's lock is not held. */
+/* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False:
+ * the process or a thread is ending, so nothing may be built; waits: after a while only. The device's lock is not held.
+ * */
 bool rp_cl_build_begin(bool waits);
 void rp_cl_build_end(bool built);
 

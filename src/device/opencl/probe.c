@@ -20,8 +20,8 @@ enum { MAX_PLATFORMS = 64, MAX_DEVICES = 64 }; /* more are not found */
 /* The process that last asked for platforms. Drivers hang in a child forked from it. */
 static pid_t asking_process;
 
-/* What the drivers said. It is incomplete, and the next probe asks again, where one failed to answer, as it may for want
- * of memory. */
+/* What the drivers said. It is incomplete, and the next probe asks again, where one failed to answer, as it may for
+ * want of memory. */
 static struct {
     pthread_mutex_t lock; /* never taken in a forked child: its holder may not exist there */
     bool complete;
@@ -40,8 +40,8 @@ static bool is_answered(cl_int code)
 
 static void query_text(cl_device_id id, cl_device_info what, char *text, size_t size)
 {
-    /* For a text that does not fit nothing is written, so the room is ample. It is not allocated: a device that lost its
-     * name, version and extensions for want of memory would pass for another. */
+    /* For a text that does not fit nothing is written, so the room is ample. It is not allocated: a device that lost
+     * its name, version and extensions for want of memory would pass for another. */
     char whole[16384];
     size_t length = 0;
     cl_int code = clGetDeviceInfo(id, what, sizeof whole, whole, &length);

@@ -1,15 +1,15 @@
 /* The programs of a device: which one serves a map, and when one for the width of its rows is worth a build.
  *
- * A function has one program for each dtype that serves rows of any width, and may have others, each best for one width.
- * All of them serve all rows. */
+ * A function has one program for each dtype that serves rows of any width. It may have others, each best for one width;
+ * they serve all rows too. */
 #include "device/opencl/opencl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The list: under the device's lock ---------------------------------------------------------------------------- */
+/* ---- The list: the device's lock is held ------------------------------------------------------------------------- */
 
-/* The text decides, not whose it is: a function may be gone, and another one at its place. */
+/* By the text, not by the function's address: another function may be there by now. */
 static bool is_for(const rp_cl_program *program, const rp_operation *operation)
 {
     const rowpool_compiled *sizes = &operation->code.compiled;
@@ -73,8 +73,8 @@ static rowpool_status add_program(rp_device *device, const rp_operation *operati
     return ROWPOOL_OK;
 }
 
-/* Whoever makes functions at run time would fill the device with them: the programs that were used longest ago go. They
- * are returned, to be freed without the lock. */
+/* Drops the programs used longest ago, where an application makes ever new functions. They are returned, to be freed
+ * without the lock. */
 static rp_cl_program *drop_oldest(rp_cl_device *state)
 {
     rp_cl_program *dropped = NULL;
@@ -94,10 +94,10 @@ static rp_cl_program *drop_oldest(rp_cl_device *state)
     return dropped;
 }
 
-/* ---- What is worth a build: under the device's lock ---------------------------------------------------------------- */
+/* ---- What is worth a build --------------------------------------------------------------------------------------- */
 
-/* Whether a program is worth its build, when it would have served so many more bytes of rows better. A width that is used
- * once never reaches the threshold; one that keeps coming does. */
+/* Whether a program is worth its build, now that others served `bytes` of rows in its place. A width that is used once
+ * never reaches the threshold. */
 static bool pays(rp_cl_program *program, size_t bytes)
 {
     program->served += bytes;
@@ -181,7 +181,7 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
     }
 }
 
-/* The program is in use, and the last one to be dropped. */
+/* Marks a program as in use, and as the last to be dropped. */
 static void use_first(rp_cl_device *state, rp_cl_program *program)
 {
     rp_cl_program **link = &state->programs;
@@ -224,8 +224,8 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_program *program, 
     return ROWPOOL_OK;
 }
 
-/* Takes idle kernels of a program in use, or creates some; the program is no longer in use where that fails. The device's
- * lock is held, and left. */
+/* Takes idle kernels of a program in use, or creates some; the program is no longer in use where that fails. The
+ * device's lock is held, and left. */
 static rowpool_status take_kernels(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
                                    rowpool_error *error)
 {

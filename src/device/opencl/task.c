@@ -23,6 +23,7 @@ static rp_cl_task *create_task(rp_device *device, rp_task *owner, rowpool_error 
         return NULL;
     }
     task->device = device;
+    task->state = device->state;
     task->error = error;
     task->owner = owner;
     task->operation = owner->operation;
@@ -58,7 +59,8 @@ static void release_task(rp_cl_task *task)
 
 /* ---- Submit ----------------------------------------------------------------------------------------------------- */
 
-/* On a driver's thread, or on the submitting one inside a cl* call: it neither blocks nor takes a lock of the device. */
+/* On a driver's thread, or on the submitting one inside a cl* call: it neither blocks nor takes a lock of the device.
+ * */
 static void CL_CALLBACK read_completed(cl_event event, cl_int status, void *data)
 {
     rp_cl_task *task = data;
@@ -76,8 +78,8 @@ static void CL_CALLBACK read_completed(cl_event event, cl_int status, void *data
     }
 }
 
-/* Ends the task with a read that calls back. The callback is set before the flush: there are drivers that forget to call
- * for an event that is complete. */
+/* Ends the task with a read that calls back. The callback is set before the flush: there are drivers that forget to
+ * call for an event that is complete. */
 static rowpool_status read_with_callback(rp_cl_task *task)
 {
     cl_int code = clEnqueueReadBuffer(task->slot->queue, task->results, CL_FALSE, 0, task->result_bytes,

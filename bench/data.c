@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -15,8 +14,6 @@ enum {
 
 _Static_assert(BLOCK % DIGITS_PER_DRAW == 0, "a block is a whole number of draws");
 
-const char *const bench_layout_names[] = {"dense", "zipf", "giant", "empties", NULL};
-
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
 void *bench_pages_new(size_t bytes, rowpool_error *error)
@@ -25,7 +22,7 @@ void *bench_pages_new(size_t bytes, rowpool_error *error)
 
     if (pages != MAP_FAILED)
         return pages;
-    bench_fail(error, ROWPOOL_ENOMEM, "cannot allocate %zu bytes: %s", bytes, strerror(errno));
+    fail(error, ROWPOOL_ENOMEM, "cannot allocate %zu bytes: %s", bytes, strerror(errno));
     return NULL;
 }
 
@@ -39,19 +36,19 @@ void bench_pages_free(void *pages, size_t bytes)
 
 void bench_shape_print(const bench_shape *shape, char text[BENCH_SHAPE_SIZE])
 {
-    int length = snprintf(text, BENCH_SHAPE_SIZE, "%zu:%zu", shape->rows, shape->width);
+    char ranges[24] = "";
 
-    if (shape->layout != BENCH_DENSE)
-        length += snprintf(text + length, BENCH_SHAPE_SIZE - (size_t)length, ":%s", bench_layout_names[shape->layout]);
     if (shape->ranges > 1)
-        (void)snprintf(text + length, BENCH_SHAPE_SIZE - (size_t)length, ":%zu", shape->ranges);
+        BENCH_PRINT(ranges, ":%zu", shape->ranges);
+    (void)snprintf(text, BENCH_SHAPE_SIZE, "%zu:%zu%s%s", shape->rows, shape->width, shape->ragged ? ":zipf" : "",
+                   ranges);
 }
 
 /* ---- Sizes ------------------------------------------------------------------------------------------------------ */
 
 static size_t offsets_size(const bench_case *work)
 {
-    return work->shape.layout == BENCH_DENSE ? 0 : (work->shape.rows + 1) * sizeof *work->offsets;
+    return work->shape.ragged ? (work->shape.rows + 1) * sizeof *work->offsets : 0;
 }
 
 rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const bench_shape *shape,
@@ -61,31 +58,30 @@ rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const 
 
     *work = (bench_case){.dtype = dtype, .shape = *shape, .row_bytes = shape->width * rowpool_dtype_size(dtype)};
     if (shape->width > UINT32_MAX)
-        return bench_fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: a row may hold at most %u elements", shape->rows,
-                          shape->width, UINT32_MAX);
+        return fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: a row may hold at most %u elements", shape->rows,
+                    shape->width, UINT32_MAX);
     if (__builtin_mul_overflow(shape->rows, work->row_bytes, &work->bytes) ||
         __builtin_mul_overflow(shape->rows, shape->ranges, &work->counts) ||
         __builtin_mul_overflow(work->counts, sizeof(uint64_t), &counts_size) || work->bytes > PTRDIFF_MAX ||
         counts_size > PTRDIFF_MAX)
-        return bench_fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: %s rows of that size exceed any memory", shape->rows,
-                          shape->width, rowpool_dtype_name(dtype));
+        return fail(error, ROWPOOL_EINVAL, "shape %zu:%zu: %s rows of that size exceed any memory", shape->rows,
+                    shape->width, rowpool_dtype_name(dtype));
     return ROWPOOL_OK;
 }
 
 rowpool_status bench_case_fits(rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error)
 {
-    const double free_bytes = (double)bench_memory_free();
+    char what[48 + BENCH_SHAPE_SIZE], text[BENCH_SHAPE_SIZE];
     bench_case work;
 
     BENCH_TRY(bench_case_describe(&work, dtype, shape, error));
+    bench_shape_print(shape, text);
+    BENCH_PRINT(what, "shape %s is too large: %s", text, rowpool_dtype_name(dtype));
     /* The counts are there twice: those expected and those of the peer. */
-    const double need = (double)work.bytes + (double)offsets_size(&work) +
-                        2 * (double)work.counts * sizeof *work.expected;
-    if (need <= free_bytes)
-        return ROWPOOL_OK;
-    return bench_fail(error, ROWPOOL_ENOMEM,
-                      "shape %zu:%zu: %s needs %.3g GB of memory and %.3g GB are free: choose a smaller shape",
-                      shape->rows, shape->width, rowpool_dtype_name(dtype), need / 1e9, free_bytes / 1e9);
+    const rowpool_status status = bench_memory_check((double)work.bytes + (double)offsets_size(&work) +
+                                                         2 * (double)work.counts * sizeof *work.expected,
+                                                     what, error);
+    return status == ROWPOOL_OK ? ROWPOOL_OK : ROWPOOL_EINVAL;
 }
 
 /* ---- Lengths of rows -------------------------------------------------------------------------------------------- */
@@ -100,23 +96,6 @@ static size_t zipf_length(const bench_shape *shape, size_t row)
     return (size_t)lround((double)shape->rows * (double)shape->width / (harmonic * rank));
 }
 
-static size_t length_of(const bench_shape *shape, size_t row)
-{
-    const size_t half = shape->width / 2;
-
-    switch (shape->layout) {
-    case BENCH_ZIPF:
-        return zipf_length(shape, row);
-    case BENCH_GIANT:
-        return row == shape->rows / 2 ? shape->rows * shape->width - (shape->rows - 1) * half : half;
-    case BENCH_EMPTIES:
-        return row % 10 == 9 ? 10 * shape->width : 0;
-    case BENCH_DENSE:
-        break;
-    }
-    return shape->width;
-}
-
 /* The last row takes what rounding leaves over. */
 static void set_offsets(bench_case *work)
 {
@@ -124,7 +103,7 @@ static void set_offsets(bench_case *work)
     size_t at = 0;
 
     for (size_t row = 0; row < work->shape.rows; row++) {
-        const size_t length = length_of(&work->shape, row), left = elements - at;
+        const size_t length = zipf_length(&work->shape, row), left = elements - at;
 
         work->offsets[row] = (int64_t)at;
         at += length < left ? length : left;
@@ -134,7 +113,7 @@ static void set_offsets(bench_case *work)
 
 /* ---- Filling ---------------------------------------------------------------------------------------------------- */
 
-static uint64_t draw(uint64_t *state)
+static uint64_t draw_bits(uint64_t *state)
 {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -147,7 +126,7 @@ static uint64_t draw(uint64_t *state)
 static void make_digits(uint64_t *state, uint8_t digits[static BLOCK])
 {
     for (size_t i = 0; i < BLOCK; i += DIGITS_PER_DRAW) {
-        uint64_t bits = draw(state);
+        uint64_t bits = draw_bits(state);
 
         for (size_t j = 0; j < DIGITS_PER_DRAW; j++, bits >>= 8)
             digits[i + j] = (uint8_t)((bits & 0xff) * 10 >> 8);
@@ -211,7 +190,7 @@ static void expect_digits(const bench_case *work, position *at, const uint8_t *d
     }
 }
 
-static void fill(bench_case *work)
+static void fill_case(bench_case *work)
 {
     const size_t elements = work->shape.rows * work->shape.width, size = rowpool_dtype_size(work->dtype);
     uint64_t state = BENCH_SEED;
@@ -235,13 +214,13 @@ rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, const benc
     work->data = bench_pages_new(work->bytes, error);
     if (work->data != NULL)
         work->expected = bench_pages_new(work->counts * sizeof *work->expected, error);
-    if (work->expected != NULL && shape->layout != BENCH_DENSE)
+    if (work->expected != NULL && shape->ragged)
         work->offsets = bench_pages_new(offsets_size(work), error);
-    if (work->expected == NULL || (work->offsets == NULL && shape->layout != BENCH_DENSE))
+    if (work->expected == NULL || (work->offsets == NULL && shape->ragged))
         return ROWPOOL_ENOMEM;
     if (work->offsets != NULL)
         set_offsets(work);
-    fill(work);
+    fill_case(work);
     return ROWPOOL_OK;
 }
 

@@ -2,34 +2,21 @@
 #ifndef BENCH_DATA_H
 #define BENCH_DATA_H
 
-#include <stddef.h>
-
 #include "support.h"
 
 /* The seed of the generator (SplitMix64): every run on every machine counts the same numbers. */
 #define BENCH_SEED UINT64_C(20190601)
 
-/* How long the rows are. All have as many elements in as many rows. */
-typedef enum {
-    BENCH_DENSE,  /* equally long */
-    BENCH_ZIPF,   /* the n-th longest has an n-th of the longest's length; in no order */
-    BENCH_GIANT,  /* the row in the middle has half of all elements, the others are half as long as dense ones */
-    BENCH_EMPTIES /* nine rows of ten are empty */
-} bench_layout;
-
-/* "dense", "zipf", "giant", "empties", NULL: by layout. */
-extern const char *const bench_layout_names[];
-
 enum { BENCH_RANGES_MAX = 16 };
 
 typedef struct {
     size_t rows;
-    size_t width; /* the mean, where rows differ */
-    bench_layout layout;
-    size_t ranges; /* counted at once */
+    size_t width;  /* the mean, where rows are ragged */
+    bool ragged;   /* lengths by Zipf's law: the n-th longest row has an n-th of the longest's length; in no order */
+    size_t ranges; /* counted in one pass */
 } bench_shape;
 
-/* "200000:5", "200000:5:zipf", "200000:5:16" with so many ranges: as --shape takes it. */
+/* "200000:5", "200000:5:zipf", "200000:5:16" with 16 ranges: as --shape takes it. */
 enum { BENCH_SHAPE_SIZE = 72 };
 void bench_shape_print(const bench_shape *shape, char text[BENCH_SHAPE_SIZE]);
 
@@ -49,8 +36,7 @@ typedef struct {
 rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const bench_shape *shape,
                                    rowpool_error *error);
 
-/* ENOMEM where the case does not fit into the memory that is free. Linux grants memory that it does not have and ends the
- * process later. */
+/* EINVAL where there can be no such case, or where it does not fit into the memory that is free. */
 rowpool_status bench_case_fits(rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error);
 
 /* Makes the data and the expected counts. Free the case whether it fails or not. */

@@ -34,8 +34,8 @@ static inline uint16_t bench_half_from_digit(int digit)
     return halves[digit];
 }
 
-/* Integers in the order of the halves: all bits of a negative number are flipped, of others the sign. Not every compiler
- * has a half type, and not every processor compares halves. */
+/* Integers in the order of the halves: all bits of a negative number are flipped, of others the sign. Not every
+ * compiler has a half type, and not every CPU compares halves. */
 static inline uint16_t bench_half_key(uint16_t bits)
 {
     const uint32_t flip = (0u - ((uint32_t)bits >> 15)) | 0x8000u;

@@ -1,17 +1,17 @@
 #include "harness.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "message.h"
 
 enum {
     WARM_UP_ROUNDS = 2,
-    PROFILES = 5,                       /* calls whose stages are asked for */
-    IDLE_NANOSECONDS = 3 * 1000 * 1000, /* the previous peer's threads go to sleep, the processor's clock recovers */
-    SLOTS = 1 << 20                     /* counts that a turn of many calls may fill */
+    IDLE_NANOSECONDS = 3 * 1000 * 1000, /* the previous peer's threads go to sleep, the CPU's clock recovers */
+    COUNTS_MIN = 1 << 20                /* room for the counts of a turn of many calls */
 };
 
-/* A turn lasts at least this long: reading the clock is then lost in it. */
+/* A turn lasts at least this long, so that the time to read the clock is lost in it. */
 static const double turn_seconds = 100e-6;
 
 /* What all turns on a case share. Each call of a turn has counts of its own, so that each can be verified. */
@@ -20,45 +20,39 @@ typedef struct {
     size_t rounds;
     uint32_t *counts;
     size_t capacity; /* counts that there is room for */
-    double *scratch; /* a value for each round, or profile */
+    double *scratch; /* a value for each round */
     rowpool_error *error;
-} stage;
+} measurement;
 
 /* ---- One turn --------------------------------------------------------------------------------------------------- */
 
-static rowpool_status verify_call(const bench_peer *peer, const stage *on, const uint32_t *counts)
+static rowpool_status verify_calls(const bench_result *result, const measurement *on)
 {
     const bench_case *work = on->work;
-    const size_t rows = work->shape.rows, ranges = work->shape.ranges;
-    const bool by_range = peer->type->counts == BENCH_BY_RANGE;
+    const size_t calls = result->peer->type->counts_nothing ? 0 : result->iterations;
 
-    if (!by_range && memcmp(counts, work->expected, work->counts * sizeof *counts) == 0)
-        return ROWPOOL_OK;
-    for (size_t i = 0; i < work->counts; i++) {
-        const uint32_t count = counts[by_range ? i % ranges * rows + i / ranges : i];
+    for (size_t call = 0; call < calls; call++) {
+        const uint32_t *counts = on->counts + call * work->counts;
+        size_t i = 0;
 
-        if (count != work->expected[i])
-            return bench_fail(on->error, ROWPOOL_EDEVICE, "%s is wrong: %s, shape %zu:%zu: row %zu has %u, not %u",
-                              peer->label, rowpool_dtype_name(work->dtype), rows, work->shape.width, i / ranges, count,
-                              work->expected[i]);
+        if (memcmp(counts, work->expected, work->counts * sizeof *counts) == 0)
+            continue;
+        while (counts[i] == work->expected[i])
+            i++;
+        return fail(on->error, ROWPOOL_EDEVICE, "%s is wrong: %s, shape %zu:%zu: row %zu has %u, not %u",
+                    result->peer->label, rowpool_dtype_name(work->dtype), work->shape.rows, work->shape.width,
+                    i / work->shape.ranges, counts[i], work->expected[i]);
     }
     return ROWPOOL_OK;
 }
 
-static rowpool_status verify(const bench_result *result, const stage *on)
-{
-    for (size_t i = 0; i < result->iterations && result->peer->type->counts != BENCH_NOT_COUNTED; i++)
-        BENCH_TRY(verify_call(result->peer, on, on->counts + i * on->work->counts));
-    return ROWPOOL_OK;
-}
-
-/* The error names the peer, whoever wrote it. */
-static rowpool_status blame(const bench_peer *peer, const stage *on, rowpool_status status)
+/* Puts the peer and the case before the message. */
+static rowpool_status blame(const bench_peer *peer, const measurement *on, rowpool_status status)
 {
     const rowpool_error cause = *on->error;
 
-    return bench_fail(on->error, status, "%s: %s, shape %zu:%zu: %.900s", peer->label,
-                      rowpool_dtype_name(on->work->dtype), on->work->shape.rows, on->work->shape.width, cause.message);
+    return fail(on->error, status, "%s: %s, shape %zu:%zu: %.900s", peer->label, rowpool_dtype_name(on->work->dtype),
+                on->work->shape.rows, on->work->shape.width, cause.message);
 }
 
 static void idle(void)
@@ -69,20 +63,15 @@ static void idle(void)
         continue;
 }
 
-/* The counts are overwritten first: a peer that writes nothing must not pass for right. */
-static void spoil(const bench_result *result, const stage *on)
-{
-    memset(on->counts, 0xff, on->work->counts * result->iterations * sizeof *on->counts);
-}
-
 /* Calls the peer result->iterations times and sets the time of one call. */
-static rowpool_status take_turn(const bench_result *result, const stage *on, bench_sample *sample)
+static rowpool_status take_turn(const bench_result *result, const measurement *on, bench_sample *sample)
 {
     bench_peer *peer = result->peer;
     rowpool_status status = ROWPOOL_OK;
     double own = 0;
 
-    spoil(result, on);
+    /* A peer that writes nothing must not pass for right. */
+    memset(on->counts, 0xff, on->work->counts * result->iterations * sizeof *on->counts);
     idle();
     double cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID), real = bench_seconds(CLOCK_MONOTONIC);
     for (size_t i = 0; i < result->iterations && status == ROWPOOL_OK; i++) {
@@ -93,14 +82,14 @@ static rowpool_status take_turn(const bench_result *result, const stage *on, ben
     cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     if (status != ROWPOOL_OK)
         return blame(peer, on, status);
-    sample->real = (peer->type->times_itself ? own : real) / (double)result->iterations;
+    sample->real = (own > 0 ? own : real) / (double)result->iterations;
     sample->cpu = cpu / (double)result->iterations;
-    return verify(result, on);
+    return verify_calls(result, on);
 }
 
 /* ---- All turns -------------------------------------------------------------------------------------------------- */
 
-static rowpool_status first_calls(bench_results *results, const stage *on)
+static rowpool_status first_calls(bench_results *results, const measurement *on)
 {
     for (size_t i = 0; i < results->count; i++) {
         bench_sample sample;
@@ -112,7 +101,7 @@ static rowpool_status first_calls(bench_results *results, const stage *on)
 }
 
 /* Raises the number of calls until a turn is long enough. */
-static rowpool_status calibrate(bench_result *result, const stage *on)
+static rowpool_status calibrate(bench_result *result, const measurement *on)
 {
     const size_t max = on->capacity / on->work->counts;
     bench_sample sample;
@@ -125,19 +114,25 @@ static rowpool_status calibrate(bench_result *result, const stage *on)
     return ROWPOOL_OK;
 }
 
-static rowpool_status warm_up(bench_results *results, const stage *on)
+static rowpool_status warm_up(bench_results *results, const measurement *on)
 {
     for (size_t round = 0; round < WARM_UP_ROUNDS; round++)
         for (size_t i = 0; i < results->count; i++)
             if (results->items[i].peer->rounds == 0)
                 BENCH_TRY(calibrate(&results->items[i], on));
-    for (size_t i = 0; i < results->count; i++)
-        if (results->items[i].peer->type->settle != NULL)
-            results->items[i].peer->type->settle(results->items[i].peer);
+    for (size_t i = 0; i < results->count; i++) {
+        bench_peer *peer = results->items[i].peer;
+        rowpool_status status = ROWPOOL_OK;
+
+        if (peer->type->settle != NULL)
+            status = peer->type->settle(peer, on->work, on->counts, on->error);
+        if (status != ROWPOOL_OK)
+            return blame(peer, on, status);
+    }
     return ROWPOOL_OK;
 }
 
-static rowpool_status timed_rounds(bench_results *results, const stage *on)
+static rowpool_status timed_rounds(bench_results *results, const measurement *on)
 {
     for (size_t round = 0; round < on->rounds; round++)
         for (size_t i = 0; i < results->count; i++)
@@ -146,44 +141,22 @@ static rowpool_status timed_rounds(bench_results *results, const stage *on)
     return ROWPOOL_OK;
 }
 
-/* ---- Stages ----------------------------------------------------------------------------------------------------- */
-
-/* Those of the call whose kernel was the fastest. */
-static rowpool_status profile(bench_result *result, const stage *on)
-{
-    bench_peer *peer = result->peer;
-    const bench_result once = {.peer = peer, .iterations = 1};
-    bench_stages taken;
-
-    result->stages = (bench_stages){NAN, NAN, NAN};
-    for (size_t i = 0; i < PROFILES && peer->type->profile != NULL; i++) {
-        spoil(&once, on);
-        const rowpool_status status = peer->type->profile(peer, on->work, on->counts, &taken, on->error);
-        if (status != ROWPOOL_OK)
-            return blame(peer, on, status);
-        BENCH_TRY(verify(&once, on));
-        if (i == 0 || taken.kernel < result->stages.kernel)
-            result->stages = taken;
-    }
-    return ROWPOOL_OK;
-}
-
 /* ---- Peers beside each other ------------------------------------------------------------------------------------ */
 
-/* The result that others refer to; of the raw OpenCL programs that of the same device. NULL where there is none. */
-static const bench_result *find_reference(const bench_results *results, bench_reference kind, const char *index)
+/* NULL where there is none. */
+static const bench_result *find_result(const bench_results *results, const char *label, const char *index)
 {
     for (size_t i = 0; i < results->count; i++) {
-        const bench_peer *peer = results->items[i].peer;
+        const char *other = results->items[i].peer->label;
 
-        if (peer->type->reference == kind && (kind != BENCH_RAW_OPENCL || strcmp(peer->index, index) == 0))
+        if (strncmp(other, label, strlen(label)) == 0 && strcmp(other + strlen(label), index) == 0)
             return &results->items[i];
     }
     return NULL;
 }
 
-/* The median of one's time / other's time, round by round; NAN where one of them is not there. */
-static double time_ratio(const bench_result *one, const bench_result *other, const stage *on)
+/* The median of one's time / other's time, round by round; NAN where there is no such pair. */
+static double time_ratio(const bench_result *one, const bench_result *other, const measurement *on)
 {
     size_t rounds = 0;
 
@@ -193,7 +166,7 @@ static double time_ratio(const bench_result *one, const bench_result *other, con
 }
 
 /* The devices alone are the results just before this one. */
-static double efficiency_of(const bench_result *result, const stage *on)
+static double efficiency_of(const bench_result *result, const measurement *on)
 {
     for (size_t i = 0; i < result->rounds; i++) {
         double alone = 0;
@@ -205,7 +178,7 @@ static double efficiency_of(const bench_result *result, const stage *on)
     return bench_median(on->scratch, result->rounds);
 }
 
-static void summarise(bench_result *result, const stage *on)
+static void summarise(bench_result *result, const measurement *on)
 {
     const size_t rounds = result->rounds;
 
@@ -221,12 +194,12 @@ static void summarise(bench_result *result, const stage *on)
     result->rows_per_second = (double)on->work->shape.rows / result->median;
 }
 
-static void compare(const bench_results *results, bench_result *result, const stage *on)
+static void compare_peers(const bench_results *results, bench_result *result, const measurement *on)
 {
     const bench_peer *peer = result->peer;
-    const bench_result *serial = find_reference(results, BENCH_SERIAL, NULL);
-    const bench_result *limit = find_reference(results, BENCH_LIMIT, NULL);
-    const bench_result *raw = find_reference(results, BENCH_RAW_OPENCL, peer->index);
+    const bench_result *serial = find_result(results, "serial", "");
+    const bench_result *limit = find_result(results, "limit", "");
+    const bench_result *raw = find_result(results, "opencl/", peer->index);
 
     result->ratio = serial != NULL ? serial->median / result->median : NAN;
     result->of_limit = time_ratio(limit, result, on);
@@ -238,7 +211,7 @@ static void compare(const bench_results *results, bench_result *result, const st
 
 static bool applies(const bench_peer *peer, const bench_case *work)
 {
-    if ((work->offsets != NULL && !peer->type->ragged) || (work->shape.ranges > 1 && !peer->type->many_ranges))
+    if ((work->shape.ragged || work->shape.ranges > 1) && !peer->type->takes_any_shape)
         return false;
     return peer->type->applies == NULL || peer->type->applies(peer, work);
 }
@@ -251,7 +224,7 @@ static void clean_up(bench_peer *peer)
     peer->state = NULL;
 }
 
-static rowpool_status prepare(bench_results *results, bench_peer *peer, const stage *on)
+static rowpool_status prepare_peer(bench_results *results, bench_peer *peer, const measurement *on)
 {
     const size_t rounds = peer->rounds > 0 && peer->rounds < on->rounds ? peer->rounds : on->rounds;
     bench_sample *samples = calloc(rounds, sizeof *samples);
@@ -261,8 +234,9 @@ static rowpool_status prepare(bench_results *results, bench_peer *peer, const st
     if (samples == NULL || peer->state == NULL) {
         free(samples);
         free(peer->state);
-        return bench_fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
+        return fail(on->error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rounds);
     }
+    peer->stages = (bench_stages){NAN, NAN, NAN};
     if (peer->type->prepare != NULL)
         status = peer->type->prepare(peer, on->work, on->error);
     if (status == ROWPOOL_OK) {
@@ -275,28 +249,27 @@ static rowpool_status prepare(bench_results *results, bench_peer *peer, const st
     status = blame(peer, on, status);
     if (peer->required)
         return status;
-    bench_complain("left out: %s", on->error->message);
+    say(NULL, "left out: %s", on->error->message);
     return ROWPOOL_OK;
 }
 
-static rowpool_status measure_all(bench_peers *peers, bench_results *results, const stage *on)
+static rowpool_status measure_all(bench_peers *peers, bench_results *results, const measurement *on)
 {
     for (size_t i = 0; i < peers->count; i++)
         if (applies(&peers->items[i], on->work))
-            BENCH_TRY(prepare(results, &peers->items[i], on));
+            BENCH_TRY(prepare_peer(results, &peers->items[i], on));
     BENCH_TRY(first_calls(results, on));
     BENCH_TRY(warm_up(results, on));
-    BENCH_TRY(timed_rounds(results, on));
-    for (size_t i = 0; i < results->count; i++)
-        BENCH_TRY(profile(&results->items[i], on));
-    return ROWPOOL_OK;
+    return timed_rounds(results, on);
 }
 
 rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,
                              rowpool_error *error)
 {
-    stage on = {
-        .work = work, .rounds = rounds, .capacity = work->counts > SLOTS ? work->counts : SLOTS, .error = error};
+    measurement on = {.work = work,
+                      .rounds = rounds,
+                      .capacity = work->counts > COUNTS_MIN ? work->counts : COUNTS_MIN,
+                      .error = error};
     rowpool_status status = ROWPOOL_ENOMEM;
 
     results->count = 0;
@@ -309,7 +282,7 @@ rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t 
     for (size_t i = 0; i < results->count && status == ROWPOOL_OK; i++)
         summarise(&results->items[i], &on);
     for (size_t i = 0; i < results->count && status == ROWPOOL_OK; i++)
-        compare(results, &results->items[i], &on);
+        compare_peers(results, &results->items[i], &on);
     bench_pages_free(on.counts, on.capacity * sizeof *on.counts);
     bench_pages_free(on.scratch, rounds * sizeof *on.scratch);
     return status;

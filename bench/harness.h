@@ -18,9 +18,8 @@ typedef struct {
     double first;          /* the very first call after prepare */
     double median, min, p95, cpu;
     double bytes_per_second, rows_per_second; /* of data read, by the median */
-    bench_stages stages;                      /* of the fastest of several calls */
 
-    /* Medians over the rounds, each of what was measured in the same round; NAN where there is nothing to compare with. */
+    /* Medians over the rounds, each of what was measured in one round; NAN where there is nothing to compare with. */
     double ratio;      /* how many times as fast as the serial loop, by the medians */
     double of_limit;   /* the rate, as a part of the limit's */
     double overhead;   /* one device: the time beyond that of the raw OpenCL program on it, as a part of the latter */
@@ -32,9 +31,9 @@ typedef struct {
     size_t count;
 } bench_results;
 
-/* Runs all peers on one case: a first call each, warm-up rounds, then the timed rounds. In each round every peer has one
- * turn after an idle moment, so that a slow minute of the machine meets all alike. The counts of every call are verified
- * after each turn. Free the results whether it fails or not. */
+/* Runs all peers on one case: a first call each, warm-up rounds, then the timed rounds. In each round every peer has
+ * one turn after an idle moment, so that a slow minute of the machine meets all alike. The counts of every call are
+ * verified after each turn. Free the results whether it fails or not. */
 rowpool_status bench_measure(const bench_case *work, bench_peers *peers, size_t rounds, bench_results *results,
                              rowpool_error *error);
 void bench_results_free(bench_results *results);

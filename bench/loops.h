@@ -29,8 +29,10 @@ extern const bench_loops bench_loops_own;
 /* The same file by clang; only where BENCH_HAVE_CLANG is defined. */
 extern const bench_loops bench_loops_clang;
 
-/* The int32 loop that is written by hand for the processor of the build, NULL where there is none; its instructions. */
+/* The int32 loop written by hand for the CPU of the build; NULL: there is none. */
 extern bench_loop *const bench_intrinsics;
+
+/* ", " and the instructions that it uses. */
 extern const char *const bench_instructions;
 
 #endif

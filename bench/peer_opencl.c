@@ -1,27 +1,24 @@
-/* A raw OpenCL program: rowpool's own kernels, started by hand on one device. What rowpool needs beyond it is the cost of
- * its scheduler. The one file of the benchmark that knows OpenCL, or the library's inside. */
+/* A raw OpenCL program: rowpool's own kernels, started by hand on one device. The time that rowpool takes beyond it is
+ * the cost of its scheduler. No other file of the benchmark knows OpenCL or the internals of the library. */
 #include <CL/cl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/kernels.h"
 #include "peer.h"
 
 enum {
-    WIDTH_MAX = 512,      /* elements of a row that one work item takes whole */
-    BLOCK_WIDTH_MAX = 24, /* and of one that is worth a kernel of its own */
-    BLOCK = 64,           /* rows */
-    GROUP = 64,           /* work items */
-    ITEM_ELEMENTS = 32768 /* that outweigh the start of a work item */
+    WIDTH_MAX = 512,      /* elements of a row that one work item takes as a whole */
+    BLOCK_WIDTH_MAX = 24, /* elements of a row that gets a kernel built for its width */
+    BLOCK = 64,           /* rows that one work item of such a kernel takes at a time */
+    GROUP = 64,           /* work items in a group */
+    ITEM_ELEMENTS = 32768 /* elements that outweigh the start of a work item */
 };
 
 typedef enum { UPLOAD, KERNEL, READ, STAGES } stage_of_call;
 
 /* bench_peer.state */
 typedef struct {
-    const bench_peer *peer;
     cl_device_id device;
     cl_context context;
     cl_command_queue queue;
@@ -31,63 +28,63 @@ typedef struct {
     cl_bool shared;
     cl_uint units;
     size_t group;
-    bool long_items;  /* a CPU: much work for each item outweighs its start */
+    bool long_items;  /* on a CPU much work for each item outweighs its start */
     bool in_blocks;   /* the kernel is built for the width */
-    cl_event *events; /* one for each stage; NULL but while they are asked for */
-} session;
+    cl_event *events; /* one for each stage while a call is profiled, otherwise NULL */
+} opencl_session;
 
-static rowpool_status checked(const session *own, const char *call, cl_int code, rowpool_error *error)
+static rowpool_status check_opencl(const char *call, cl_int code, rowpool_error *error)
 {
-    if (code == CL_SUCCESS)
-        return ROWPOOL_OK;
-    return bench_fail(error, ROWPOOL_EDEVICE, "device %s: %s: CL error %d", own->peer->index, call, code);
+    return code == CL_SUCCESS ? ROWPOOL_OK : fail(error, ROWPOOL_EDEVICE, "%s: OpenCL error %d", call, code);
 }
 
 /* ---- Device and queue ------------------------------------------------------------------------------------------- */
 
 /* "1:0" is the first device of the second platform, in the loader's order. */
-static rowpool_status find_device(session *own, rowpool_error *error)
+static rowpool_status find_raw_device(opencl_session *own, const char *index, rowpool_error *error)
 {
     enum { MAX = 64 };
     cl_platform_id platforms[MAX];
     cl_device_id devices[MAX];
     cl_uint platform = 0, device = 0, count = 0;
 
-    if (sscanf(own->peer->index, "%u:%u", &platform, &device) != 2)
-        return checked(own, "its index", CL_INVALID_VALUE, error);
-    BENCH_TRY(checked(own, "clGetPlatformIDs", clGetPlatformIDs(MAX, platforms, &count), error));
+    if (sscanf(index, "%u:%u", &platform, &device) != 2)
+        return check_opencl("the index", CL_INVALID_VALUE, error);
+    BENCH_TRY(check_opencl("clGetPlatformIDs", clGetPlatformIDs(MAX, platforms, &count), error));
     if (platform >= count)
-        return checked(own, "clGetPlatformIDs", CL_INVALID_PLATFORM, error);
-    BENCH_TRY(checked(own, "clGetDeviceIDs",
-                      clGetDeviceIDs(platforms[platform], CL_DEVICE_TYPE_ALL, MAX, devices, &count), error));
+        return check_opencl("clGetPlatformIDs", CL_INVALID_PLATFORM, error);
+    BENCH_TRY(check_opencl("clGetDeviceIDs",
+                           clGetDeviceIDs(platforms[platform], CL_DEVICE_TYPE_ALL, MAX, devices, &count), error));
     if (device >= count)
-        return checked(own, "clGetDeviceIDs", CL_DEVICE_NOT_FOUND, error);
+        return check_opencl("clGetDeviceIDs", CL_DEVICE_NOT_FOUND, error);
     own->device = devices[device];
     return ROWPOOL_OK;
 }
 
-static rowpool_status open_device(session *own, rowpool_error *error)
+static rowpool_status open_raw_device(opencl_session *own, const char *index, rowpool_error *error)
 {
     cl_int code;
 
-    BENCH_TRY(find_device(own, error));
+    BENCH_TRY(find_raw_device(own, index, error));
     own->context = clCreateContext(NULL, 1, &own->device, NULL, NULL, &code);
-    BENCH_TRY(checked(own, "clCreateContext", code, error));
+    BENCH_TRY(check_opencl("clCreateContext", code, error));
     own->queue = clCreateCommandQueue(own->context, own->device, 0, &code);
-    return checked(own, "clCreateCommandQueue", code, error);
+    return check_opencl("clCreateCommandQueue", code, error);
 }
 
-static void release(cl_mem memory)
+static void release_cl_buffer(cl_mem memory)
 {
     if (memory != NULL)
         clReleaseMemObject(memory);
 }
 
-static void close_device(session *own)
+static void opencl_cleanup(bench_peer *peer)
 {
-    release(own->data);
-    release(own->counts);
-    release(own->range);
+    opencl_session *own = peer->state;
+
+    release_cl_buffer(own->data);
+    release_cl_buffer(own->counts);
+    release_cl_buffer(own->range);
     if (own->kernel != NULL)
         clReleaseKernel(own->kernel);
     if (own->program != NULL)
@@ -105,8 +102,10 @@ static bool opencl_applies(const bench_peer *peer, const bench_case *work)
     return work->shape.width <= WIDTH_MAX;
 }
 
-static rowpool_status read_device(session *own, const bench_case *work, rowpool_error *error)
+static rowpool_status read_raw_device(opencl_session *own, const bench_case *work, rowpool_error *error)
 {
+    cl_device_type type = 0;
+    char name[256] = "";
     const struct {
         cl_device_info what;
         size_t size;
@@ -114,20 +113,20 @@ static rowpool_status read_device(session *own, const bench_case *work, rowpool_
     } infos[] = {{CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof own->shared, &own->shared},
                  {CL_DEVICE_MAX_COMPUTE_UNITS, sizeof own->units, &own->units},
                  {CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof own->group, &own->group},
-                 {CL_DEVICE_TYPE, sizeof(cl_device_type), &(cl_device_type){0}},
-                 {CL_DEVICE_NAME, 256, (char[256]){""}}};
+                 {CL_DEVICE_TYPE, sizeof type, &type},
+                 {CL_DEVICE_NAME, sizeof name, name}};
 
     for (size_t i = 0; i < sizeof infos / sizeof *infos; i++)
-        BENCH_TRY(checked(own, "clGetDeviceInfo",
-                          clGetDeviceInfo(own->device, infos[i].what, infos[i].size, infos[i].to, NULL), error));
-    /* Mesa's renderer runs on the processor too, but ends long loops early. */
-    own->long_items = (*(cl_device_type *)infos[3].to & CL_DEVICE_TYPE_CPU) && strstr(infos[4].to, "llvmpipe") == NULL;
+        BENCH_TRY(check_opencl("clGetDeviceInfo",
+                               clGetDeviceInfo(own->device, infos[i].what, infos[i].size, infos[i].to, NULL), error));
+    /* Mesa's renderer runs on the CPU too, but ends long loops early. */
+    own->long_items = (type & CL_DEVICE_TYPE_CPU) && strstr(name, "llvmpipe") == NULL;
     own->in_blocks = own->long_items && work->shape.width <= BLOCK_WIDTH_MAX;
     own->group = own->in_blocks ? 1 : own->group < GROUP ? own->group : GROUP;
     return ROWPOOL_OK;
 }
 
-static rowpool_status build(session *own, const bench_case *work, rowpool_error *error)
+static rowpool_status build_kernel(opencl_session *own, const bench_case *work, rowpool_error *error)
 {
     const char *texts[] = {rp_kernel_prelude, rp_kernel_vocabulary, "\n", rowpool_builtin("count")->source, "\n",
                            rp_kernel_check,   rp_kernel_fold};
@@ -144,61 +143,55 @@ static rowpool_status build(session *own, const bench_case *work, rowpool_error 
         code = clBuildProgram(own->program, 1, &own->device, options, NULL, NULL);
     if (code == CL_SUCCESS)
         own->kernel = clCreateKernel(own->program, own->in_blocks ? "rp_row_blocks" : "rp_rows", &code);
-    return checked(own, "building the kernels", code, error);
+    return check_opencl("building the kernel", code, error);
 }
 
-static rowpool_status new_buffer(const session *own, cl_mem_flags flags, size_t bytes, const void *host, cl_mem *memory,
-                                 rowpool_error *error)
+static rowpool_status create_buffer(const opencl_session *own, cl_mem_flags flags, size_t bytes, const void *host,
+                                    cl_mem *memory, rowpool_error *error)
 {
     cl_int code;
 
     *memory = clCreateBuffer(own->context, flags, bytes, (void *)(uintptr_t)host, &code);
-    return checked(own, "clCreateBuffer", code, error);
+    return check_opencl("clCreateBuffer", code, error);
 }
 
 static rowpool_status opencl_prepare(bench_peer *peer, const bench_case *work, rowpool_error *error)
 {
     const bench_range range = bench_case_range(work, 0);
     char ends[2 * sizeof(uint64_t)];
-    session *own = peer->state;
+    opencl_session *own = peer->state;
 
-    own->peer = peer;
-    BENCH_TRY(open_device(own, error));
-    BENCH_TRY(read_device(own, work, error));
-    BENCH_TRY(build(own, work, error));
+    BENCH_TRY(open_raw_device(own, peer->index, error));
+    BENCH_TRY(read_raw_device(own, work, error));
+    BENCH_TRY(build_kernel(own, work, error));
     bench_store_digits(work->dtype, ends, (const uint8_t[]){(uint8_t)range.lo, (uint8_t)range.hi}, 2);
-    BENCH_TRY(new_buffer(own, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, 2 * rowpool_dtype_size(work->dtype), ends,
-                         &own->range, error));
+    BENCH_TRY(create_buffer(own, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, 2 * rowpool_dtype_size(work->dtype), ends,
+                            &own->range, error));
     if (own->shared)
         return ROWPOOL_OK;
-    BENCH_TRY(new_buffer(own, CL_MEM_READ_ONLY, work->bytes, NULL, &own->data, error));
-    return new_buffer(own, CL_MEM_READ_WRITE, work->counts * sizeof(uint32_t), NULL, &own->counts, error);
-}
-
-static void opencl_cleanup(bench_peer *peer)
-{
-    close_device(peer->state);
+    BENCH_TRY(create_buffer(own, CL_MEM_READ_ONLY, work->bytes, NULL, &own->data, error));
+    return create_buffer(own, CL_MEM_READ_WRITE, work->counts * sizeof(uint32_t), NULL, &own->counts, error);
 }
 
 /* ---- The part that is timed ------------------------------------------------------------------------------------- */
 
-static size_t clamped(size_t value, size_t max)
+static size_t clamp_size(size_t value, size_t max)
 {
     return value < 1 ? 1 : value > max ? max : value;
 }
 
 /* Rows for each item: enough to outweigh its start, and enough items for the units. */
-static cl_ulong rows_for_item(const session *own, const bench_shape *shape)
+static cl_ulong rows_for_item(const opencl_session *own, const bench_shape *shape)
 {
     const size_t together = own->in_blocks ? BLOCK : own->group;
     const size_t wanted = ITEM_ELEMENTS / (together * shape->width);
     const size_t balanced = shape->rows / (together * (own->in_blocks ? 8 : 4) * own->units);
-    const size_t items = clamped(wanted < balanced ? wanted : balanced, own->in_blocks ? SIZE_MAX : BLOCK);
+    const size_t items = clamp_size(wanted < balanced ? wanted : balanced, own->in_blocks ? SIZE_MAX : BLOCK);
 
     return !own->long_items ? 1 : own->in_blocks ? BLOCK * items : items;
 }
 
-static cl_int launch(const session *own, const bench_shape *shape, cl_mem data, cl_mem counts)
+static cl_int enqueue_kernel(const opencl_session *own, const bench_shape *shape, cl_mem data, cl_mem counts)
 {
     const cl_ulong zero = 0, one = 1, rows = shape->rows, width = shape->width, each = rows_for_item(own, shape);
     const struct {
@@ -225,7 +218,7 @@ static cl_int launch(const session *own, const bench_shape *shape, cl_mem data, 
 /* With windows on the host's arrays, or through the device's own. */
 static rowpool_status opencl_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    const session *own = peer->state;
+    const opencl_session *own = peer->state;
     const size_t size = work->counts * sizeof *counts;
     cl_event *upload = own->events != NULL ? &own->events[UPLOAD] : NULL;
     cl_event *read = own->events != NULL ? &own->events[READ] : NULL;
@@ -234,21 +227,21 @@ static rowpool_status opencl_run(bench_peer *peer, const bench_case *work, uint3
     cl_int code = CL_SUCCESS;
 
     if (own->shared) {
-        status = new_buffer(own, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, work->bytes, work->data, &data, error);
+        status = create_buffer(own, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, work->bytes, work->data, &data, error);
         if (status == ROWPOOL_OK)
-            status = new_buffer(own, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, size, counts, &results, error);
+            status = create_buffer(own, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, size, counts, &results, error);
     } else {
         code = clEnqueueWriteBuffer(own->queue, data, CL_FALSE, 0, work->bytes, work->data, 0, NULL, upload);
     }
     if (status == ROWPOOL_OK && code == CL_SUCCESS)
-        code = launch(own, &work->shape, data, results);
+        code = enqueue_kernel(own, &work->shape, data, results);
     if (status == ROWPOOL_OK && code == CL_SUCCESS)
         code = clEnqueueReadBuffer(own->queue, results, CL_TRUE, 0, size, counts, 0, NULL, read);
     if (own->shared) {
-        release(data);
-        release(results);
+        release_cl_buffer(data);
+        release_cl_buffer(results);
     }
-    return status != ROWPOOL_OK ? status : checked(own, "counting", code, error);
+    return status != ROWPOOL_OK ? status : check_opencl("counting", code, error);
 }
 
 /* ---- How long each stage took ----------------------------------------------------------------------------------- */
@@ -264,65 +257,47 @@ static double duration(cl_event event)
     return (double)(end - begin) * 1e-9;
 }
 
-/* On a queue of its own, whose commands note when they begin and end. */
-static rowpool_status opencl_profile(bench_peer *peer, const bench_case *work, uint32_t *counts, bench_stages *stages,
-                                     rowpool_error *error)
+/* On a queue of its own, whose commands note when they begin and end: that costs time. */
+static rowpool_status opencl_settle(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    session timed = *(session *)peer->state;
-    bench_peer copy = *peer;
+    opencl_session *own = peer->state, untimed = *own;
     cl_event events[STAGES] = {NULL};
     cl_int code;
 
-    timed.queue = clCreateCommandQueue(timed.context, timed.device, CL_QUEUE_PROFILING_ENABLE, &code);
-    BENCH_TRY(checked(&timed, "making a queue that takes times", code, error));
-    timed.events = events;
-    copy.state = &timed;
-    const rowpool_status status = opencl_run(&copy, work, counts, error);
-    *stages = (bench_stages){duration(events[UPLOAD]), duration(events[KERNEL]), duration(events[READ])};
+    own->queue = clCreateCommandQueue(own->context, own->device, CL_QUEUE_PROFILING_ENABLE, &code);
+    own->events = events;
+    rowpool_status status = check_opencl("clCreateCommandQueue", code, error);
+    if (status == ROWPOOL_OK)
+        status = opencl_run(peer, work, counts, error);
+    peer->stages = (bench_stages){duration(events[UPLOAD]), duration(events[KERNEL]), duration(events[READ])};
     for (size_t i = 0; i < STAGES; i++)
         if (events[i] != NULL)
             clReleaseEvent(events[i]);
-    clReleaseCommandQueue(timed.queue);
+    if (own->queue != NULL)
+        clReleaseCommandQueue(own->queue);
+    *own = untimed;
     return status;
 }
 
-/* ---- A context and a queue, and no more ------------------------------------------------------------------------- */
+/* ---- Which there are -------------------------------------------------------------------------------------------- */
 
-static rowpool_status opening_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
-{
-    session own = {.peer = peer};
-    const rowpool_status status = open_device(&own, error);
-
-    close_device(&own);
-    return status;
-}
-
-static const bench_peer_type opening = {
-    .run = opening_run, .counts = BENCH_NOT_COUNTED, .ragged = true, .many_ranges = true};
-
-/* One for each OpenCL device that rowpool is measured on. An opening is compared with a pool on one device: the first. */
+/* One for each OpenCL device that rowpool is measured on. */
 static rowpool_status opencl_available(bench_peers *peers, rowpool_error *error)
 {
     const size_t count = peers->count;
-    bool first = true;
 
     for (size_t i = 0; i < count; i++) {
         bench_peer peer = peers->items[i];
-        size_t k = 0;
+        size_t first = 0;
 
-        while (strcmp(peers->items[k].index, peer.index) != 0)
-            k++;
-        if (k < i || strchr(peer.index, ':') == NULL)
+        while (strcmp(peers->items[first].index, peer.index) != 0)
+            first++;
+        if (first < i || strchr(peer.index, ':') == NULL)
             continue;
         peer.required = false;
         peer.type = &bench_peer_opencl;
         BENCH_PRINT(peer.label, "opencl/%s", peer.index);
         BENCH_TRY(bench_peers_add(peers, &peer, error));
-        peer.type = &opening;
-        BENCH_PRINT(peer.label, "open/opencl");
-        if (first)
-            BENCH_TRY(bench_peers_add(peers, &peer, error));
-        first = false;
     }
     return ROWPOOL_OK;
 }
@@ -332,8 +307,7 @@ const bench_peer_type bench_peer_opencl = {
     .applies = opencl_applies,
     .prepare = opencl_prepare,
     .run = opencl_run,
-    .profile = opencl_profile,
+    .settle = opencl_settle,
     .cleanup = opencl_cleanup,
-    .state_size = sizeof(session),
-    .reference = BENCH_RAW_OPENCL,
+    .state_size = sizeof(opencl_session),
 };

@@ -1,8 +1,9 @@
 """A range count by Python, for rowpool-bench, which starts this for each map.
 
-    peers.py KIND DTYPE ROWS:WIDTH LO:HI 3<data 4<>counts
+    peers.py KIND DTYPE ROWS WIDTH LO HI 3<>file
 
-Descriptor 4 has the counts, uint32, and behind them a double: the seconds that the second of two calls took.
+The file has room for the counts (uint32), then for the seconds (double) that the second of two calls takes; the data
+follows.
 """
 
 import multiprocessing
@@ -34,14 +35,17 @@ def by_pool(data, lo, hi):
     return lambda: pool.map(howmany_within_range_rowonly, rows)
 
 
-def main(kind, dtype, shape, ends):
-    data = numpy.fromfile("/proc/self/fd/3", dtype).reshape([int(size) for size in shape.split(":")])
-    count = {"python/numpy": by_numpy, "python/pool": by_pool}[kind](data, *map(int, ends.split(":")))
-    count()
-    begin = time.perf_counter()
-    result = count()
-    seconds = time.perf_counter() - begin
-    with open("/proc/self/fd/4", "r+b") as file:
+def main(kind, dtype, *numbers):
+    rows, width, lo, hi = map(int, numbers)
+    with open("/proc/self/fd/3", "r+b") as file:
+        file.seek(4 * rows + 8)
+        data = numpy.fromfile(file, dtype, rows * width).reshape(rows, width)
+        count = {"python/numpy": by_numpy, "python/pool": by_pool}[kind](data, lo, hi)
+        count()
+        begin = time.perf_counter()
+        result = count()
+        seconds = time.perf_counter() - begin
+        file.seek(0)
         file.write(numpy.asarray(result, numpy.uint32).tobytes() + struct.pack("d", seconds))
 
 

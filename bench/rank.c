@@ -2,10 +2,6 @@
  * whole; rank 0 prints the medians of the slowest rank's times as a line of JSON, which scaling.py reads.
  *
  *     mpirun -n 2 rowpool-bench-rank TYPE ROWS LENGTH ROUNDS */
-#include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,117 +13,85 @@ enum { AGREEMENTS = 64, WARM_UPS = 2 };
 
 typedef struct {
     rowpool_mpi *cluster;
-    int rank, ranks;
-    bench_case work; /* this rank's rows */
-    uint32_t *counts;
-    uint32_t *all; /* on rank 0: those of every rank */
+    int number, ranks;
+    bench_case work;  /* this rank's rows */
+    uint32_t *counts; /* of these */
+    uint32_t *all;    /* on rank 0: those of every rank */
     size_t all_rows, rounds;
-} ranked;
+} bench_rank;
 
-static bool read_number(const char *text, size_t *number)
+/* Ends the job where one of its ranks has failed. */
+static void require(rowpool_status status, const rowpool_error *error)
 {
-    char *end;
-
-    errno = 0;
-    *number = strtoull(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *number > 0;
+    if (status == ROWPOOL_OK)
+        return;
+    fprintf(stderr, "rowpool-bench-rank: %s\n", error->message);
+    MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
 }
 
-static rowpool_status read_arguments(ranked *own, int argc, char **argv, rowpool_error *error)
+static rowpool_status make_rows(bench_rank *rank, int argc, char **argv, rowpool_error *error)
 {
+    const size_t ranks = (size_t)rank->ranks, number = (size_t)rank->number;
     bench_shape shape = {.ranges = 1};
-    int dtype = 0;
-    const char *name;
+    rowpool_dtype dtype;
 
-    if (argc != 5 || !read_number(argv[2], &own->all_rows) || !read_number(argv[3], &shape.width) ||
-        !read_number(argv[4], &own->rounds))
-        return bench_fail(error, ROWPOOL_EINVAL, "Usage: rowpool-bench-rank TYPE ROWS LENGTH ROUNDS");
-    while ((name = rowpool_dtype_name((rowpool_dtype)dtype)) != NULL && strcmp(name, argv[1]) != 0)
-        dtype++;
-    if (name == NULL)
-        return bench_fail(error, ROWPOOL_EINVAL, "'%s' is no element type", argv[1]);
-    if (own->all_rows < (size_t)own->ranks)
-        return bench_fail(error, ROWPOOL_EINVAL, "%zu rows are not enough for %d ranks", own->all_rows, own->ranks);
-    shape.rows = own->all_rows / (size_t)own->ranks + ((size_t)own->rank < own->all_rows % (size_t)own->ranks);
-    return bench_case_make(&own->work, (rowpool_dtype)dtype, &shape, error);
+    if (argc != 5 || !bench_find_dtype(argv[1], &dtype) || !bench_read_size(argv[2], &rank->all_rows) ||
+        !bench_read_size(argv[3], &shape.width) || !bench_read_size(argv[4], &rank->rounds))
+        return fail(error, ROWPOOL_EINVAL, "usage: rowpool-bench-rank TYPE ROWS LENGTH ROUNDS");
+    if (rank->all_rows < ranks)
+        return fail(error, ROWPOOL_EINVAL, "%zu rows are not enough for %zu ranks", rank->all_rows, ranks);
+    shape.rows = rank->all_rows / ranks + (number < rank->all_rows % ranks);
+    BENCH_TRY(bench_case_make(&rank->work, dtype, &shape, error));
+    rank->counts = bench_pages_new(rank->work.counts * sizeof *rank->counts, error);
+    rank->all = number == 0 ? bench_pages_new(rank->all_rows * sizeof *rank->all, error) : NULL;
+    return rank->counts == NULL || (number == 0 && rank->all == NULL) ? ROWPOOL_ENOMEM : ROWPOOL_OK;
 }
 
-/* ---- What is timed: all ranks begin together, and the last one's end counts ---------------------------------------- */
+/* ---- What is timed ---------------------------------------------------------------------------------------------- */
 
-typedef rowpool_status timed_call(ranked *own, rowpool_error *error);
+typedef rowpool_status timed_call(bench_rank *rank, rowpool_error *error);
 
-static rowpool_status count(ranked *own, rowpool_error *error)
+static rowpool_status count_rows(bench_rank *rank, rowpool_error *error)
 {
-    const rowpool_rows rows = bench_case_rows(&own->work);
-    const bench_range ends = bench_case_range(&own->work, 0);
+    const rowpool_rows rows = bench_case_rows(&rank->work);
+    const bench_range ends = bench_case_range(&rank->work, 0);
     const rowpool_range range = rowpool_range_i64(ends.lo, ends.hi);
 
-    return rowpool_mpi_range_count(own->cluster, &rows, &range, 1, own->counts, error);
+    return rowpool_mpi_range_count(rank->cluster, &rows, &range, 1, rank->counts, error);
 }
 
-static rowpool_status agree(ranked *own, rowpool_error *error)
+static rowpool_status agree_often(bench_rank *rank, rowpool_error *error)
 {
     for (int i = 0; i < AGREEMENTS; i++)
-        BENCH_TRY(rowpool_mpi_agree(own->cluster, ROWPOOL_OK, error));
+        BENCH_TRY(rowpool_mpi_agree(rank->cluster, ROWPOOL_OK, error));
     return ROWPOOL_OK;
 }
 
-static rowpool_status gather(ranked *own, rowpool_error *error)
+static rowpool_status gather_counts(bench_rank *rank, rowpool_error *error)
 {
-    return rowpool_mpi_gather(own->cluster, own->counts, own->work.counts * sizeof *own->counts, 0, own->all,
-                              own->all != NULL ? own->all_rows * sizeof *own->all : 0, error);
+    return rowpool_mpi_gather(rank->cluster, rank->counts, rank->work.counts * sizeof *rank->counts, 0, rank->all,
+                              rank->all != NULL ? rank->all_rows * sizeof *rank->all : 0, error);
 }
 
-static rowpool_status time_call(ranked *own, timed_call *call, double *median, rowpool_error *error)
+/* The median: all ranks begin together, and the last one's end counts. */
+static double time_call(bench_rank *rank, timed_call *call)
 {
-    double *seconds = calloc(own->rounds, sizeof *seconds);
-    rowpool_status status = ROWPOOL_OK;
+    double *seconds = calloc(rank->rounds, sizeof *seconds);
+    rowpool_error error;
 
     if (seconds == NULL)
-        status = bench_fail(error, ROWPOOL_ENOMEM, "no memory for %zu rounds", own->rounds);
-    status = rowpool_mpi_agree(own->cluster, status, error);
-    for (size_t round = 0; round < own->rounds + WARM_UPS && status == ROWPOOL_OK; round++) {
-        double taken, longest;
-
+        require(fail(&error, ROWPOOL_ENOMEM, "no memory for %zu rounds", rank->rounds), &error);
+    for (size_t round = 0; round < rank->rounds + WARM_UPS; round++) {
         MPI_Barrier(MPI_COMM_WORLD);
-        taken = -MPI_Wtime();
-        status = call(own, error);
+        double taken = -MPI_Wtime(), longest;
+        require(call(rank, &error), &error);
         taken += MPI_Wtime();
         MPI_Allreduce(&taken, &longest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-        if (round >= WARM_UPS)
-            seconds[round - WARM_UPS] = longest;
+        seconds[round < WARM_UPS ? 0 : round - WARM_UPS] = longest;
     }
-    if (status == ROWPOOL_OK)
-        *median = bench_median(seconds, own->rounds);
+    const double median = bench_median(seconds, rank->rounds);
     free(seconds);
-    return status;
-}
-
-/* ---- All of it -------------------------------------------------------------------------------------------------- */
-
-static rowpool_status prepare(ranked *own, int argc, char **argv, rowpool_error *error)
-{
-    rowpool_status status = read_arguments(own, argc, argv, error);
-
-    if (status == ROWPOOL_OK)
-        own->counts = bench_pages_new(own->work.counts * sizeof *own->counts, error);
-    if (status == ROWPOOL_OK && own->rank == 0)
-        own->all = bench_pages_new(own->all_rows * sizeof *own->all, error);
-    if (status == ROWPOOL_OK && (own->counts == NULL || (own->rank == 0 && own->all == NULL)))
-        status = ROWPOOL_ENOMEM;
-    return rowpool_mpi_agree(own->cluster, status, error);
-}
-
-static rowpool_status verify(const ranked *own, rowpool_error *error)
-{
-    const size_t size = own->work.counts * sizeof *own->counts;
-    rowpool_status status = ROWPOOL_OK;
-
-    if (memcmp(own->counts, own->work.expected, size) != 0)
-        status = bench_fail(error, ROWPOOL_EDEVICE, "the counts are wrong");
-    else if (own->all != NULL && memcmp(own->all, own->work.expected, size) != 0)
-        status = bench_fail(error, ROWPOOL_EDEVICE, "the counts are wrong where they are gathered");
-    return rowpool_mpi_agree(own->cluster, status, error);
+    return median;
 }
 
 /* The max over the nodes; above 1 ranks wait for each other. */
@@ -145,44 +109,39 @@ static double ranks_per_processor(void)
     return max;
 }
 
-static rowpool_status measure(ranked *own, rowpool_error *error)
+static rowpool_status verify_counts(const bench_rank *rank, rowpool_error *error)
 {
-    const double crowd = ranks_per_processor();
-    double counting, agreeing, gathering;
+    const size_t size = rank->work.counts * sizeof *rank->counts;
 
-    BENCH_TRY(time_call(own, count, &counting, error));
-    BENCH_TRY(time_call(own, agree, &agreeing, error));
-    BENCH_TRY(time_call(own, gather, &gathering, error));
-    BENCH_TRY(verify(own, error));
-    if (own->rank == 0)
-        printf(
-            "rowpool-bench-rank: {\"count\": %.9g, \"agree\": %.9g, \"gather\": %.9g, \"ranks_per_processor\": %.9g}\n",
-            counting, agreeing / AGREEMENTS, gathering, crowd);
+    if (memcmp(rank->counts, rank->work.expected, size) != 0)
+        return fail(error, ROWPOOL_EDEVICE, "the counts are wrong");
+    if (rank->all != NULL && memcmp(rank->all, rank->work.expected, size) != 0)
+        return fail(error, ROWPOOL_EDEVICE, "the gathered counts are wrong");
     return ROWPOOL_OK;
 }
 
 int main(int argc, char **argv)
 {
-    ranked own = {.cluster = NULL};
+    bench_rank rank = {.cluster = NULL};
     rowpool_error error;
-    rowpool_status status;
     int provided;
 
-    setenv("ROWPOOL_BUILD_WAIT", "1", 0);
+    setenv("ROWPOOL_TEST", "build-wait", 0);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-    MPI_Comm_rank(MPI_COMM_WORLD, &own.rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &own.ranks);
-    status = rowpool_mpi_open(&own.cluster, MPI_COMM_WORLD, NULL, &error);
-    if (status == ROWPOOL_OK)
-        status = prepare(&own, argc, argv, &error);
-    if (status == ROWPOOL_OK)
-        status = measure(&own, &error);
-    if (status != ROWPOOL_OK && own.rank == 0)
-        bench_complain("%s", error.message);
-    bench_pages_free(own.all, own.all_rows * sizeof *own.all);
-    bench_pages_free(own.counts, own.work.counts * sizeof *own.counts);
-    bench_case_free(&own.work);
-    rowpool_mpi_close(own.cluster);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank.number);
+    MPI_Comm_size(MPI_COMM_WORLD, &rank.ranks);
+    require(rowpool_mpi_open(&rank.cluster, MPI_COMM_WORLD, NULL, &error), &error);
+    require(make_rows(&rank, argc, argv, &error), &error);
+    const double crowd = ranks_per_processor(), count = time_call(&rank, count_rows);
+    const double agree = time_call(&rank, agree_often) / AGREEMENTS, gather = time_call(&rank, gather_counts);
+    require(verify_counts(&rank, &error), &error);
+    if (rank.number == 0)
+        printf("rowpool-bench-rank: {\"count\": %.9g, \"agree\": %.9g, \"gather\": %.9g, \"crowd\": %.9g}\n", count,
+               agree, gather, crowd);
+    bench_pages_free(rank.all, rank.all_rows * sizeof *rank.all);
+    bench_pages_free(rank.counts, rank.work.counts * sizeof *rank.counts);
+    bench_case_free(&rank.work);
+    rowpool_mpi_close(rank.cluster);
     MPI_Finalize();
-    return status == ROWPOOL_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+    return EXIT_SUCCESS;
 }

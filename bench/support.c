@@ -1,38 +1,51 @@
 #include "support.h"
 
-#include <stdarg.h>
+#include <errno.h>
+#include <math.h>
 #include <string.h>
-#include <unistd.h>
 
-rowpool_status bench_fail(rowpool_error *error, rowpool_status status, const char *format, ...)
+static int compare_doubles(const void *left, const void *right)
 {
-    va_list arguments;
+    const double a = *(const double *)left, b = *(const double *)right;
 
-    error->status = status;
-    va_start(arguments, format);
-    (void)vsnprintf(error->message, sizeof error->message, format, arguments);
-    va_end(arguments);
-    return status;
+    return (a > b) - (a < b);
 }
 
-void bench_complain(const char *format, ...)
+double bench_median(double *values, size_t count)
 {
-    va_list arguments;
-
-    fputs(BENCH_PROGRAM ": ", stderr);
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
+    qsort(values, count, sizeof *values, compare_doubles);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-/* Finds the first line that begins with the key; returns what follows the key, ':' and spaces, "" where there is none. */
-static const char *find_line(const char *path, const char *key, char *line, int size)
+bool bench_find_dtype(const char *name, rowpool_dtype *dtype)
+{
+    const char *known;
+
+    for (int i = 0; (known = rowpool_dtype_name((rowpool_dtype)i)) != NULL; i++) {
+        if (strcmp(known, name) == 0) {
+            *dtype = (rowpool_dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool bench_read_size(const char *text, size_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *value > 0 && errno == 0 && *end == '\0';
+}
+
+/* What follows the key, ':' and blanks in the first line that begins with it; "" where there is none. */
+static const char *find_line(const char *path, const char *key, char line[static 512])
 {
     const char *value = "";
     FILE *file = fopen(path, "re");
 
-    while (file != NULL && value[0] == '\0' && fgets(line, size, file) != NULL) {
+    while (file != NULL && value[0] == '\0' && fgets(line, 512, file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, key, strlen(key)) == 0)
             value = line + strlen(key) + strspn(line + strlen(key), ": \t");
@@ -42,51 +55,37 @@ static const char *find_line(const char *path, const char *key, char *line, int 
     return value;
 }
 
-static size_t from_sysconf(int name)
-{
-    const long value = sysconf(name);
-
-    return value > 0 ? (size_t)value : 0;
-}
-
-void bench_machine_read(bench_machine *machine)
+void bench_cpu_name(char name[BENCH_CPU_SIZE])
 {
     char line[512];
     /* Other architectures than x86 name the field differently, or not at all. */
-    const char *cpu = find_line("/proc/cpuinfo", "model name", line, sizeof line);
+    const char *cpu = find_line("/proc/cpuinfo", "model name", line);
 
     if (cpu[0] == '\0')
-        cpu = find_line("/proc/cpuinfo", "Model", line, sizeof line);
-    (void)snprintf(machine->cpu, sizeof machine->cpu, "%s", cpu[0] != '\0' ? cpu : "unknown processor");
-
-    /* The setting in force is in brackets: "always [madvise] never". */
-    const char *setting = strchr(find_line("/sys/kernel/mm/transparent_hugepage/enabled", "", line, sizeof line), '[');
-    (void)snprintf(machine->huge_pages, sizeof machine->huge_pages, "%.*s",
-                   setting != NULL ? (int)strcspn(setting + 1, "]") : 7, setting != NULL ? setting + 1 : "unknown");
-
-    machine->cores = from_sysconf(_SC_NPROCESSORS_ONLN);
-    machine->usable = rowpool_cpu_count();
-    machine->memory = from_sysconf(_SC_PHYS_PAGES) * from_sysconf(_SC_PAGESIZE);
+        cpu = find_line("/proc/cpuinfo", "Model", line);
+    (void)snprintf(name, BENCH_CPU_SIZE, "%s", cpu[0] != '\0' ? cpu : "unknown processor");
 }
 
-size_t bench_memory_free(void)
+rowpool_status bench_memory_check(double bytes, const char *what, rowpool_error *error)
 {
     /* "max", and a file that is not there, are no limit. */
     static const struct {
         const char *path, *key;
-        unsigned long long unit;
+        double unit;
     } limits[] = {{"/proc/meminfo", "MemAvailable", 1024},
                   {"/sys/fs/cgroup/memory.max", "", 1},
                   {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "", 1}};
-    size_t free_bytes = SIZE_MAX;
+    double available = HUGE_VAL;
 
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         char line[512];
         unsigned long long value;
 
-        if (sscanf(find_line(limits[i].path, limits[i].key, line, sizeof line), "%llu", &value) == 1 &&
-            value < free_bytes / limits[i].unit)
-            free_bytes = (size_t)(value * limits[i].unit);
+        if (sscanf(find_line(limits[i].path, limits[i].key, line), "%llu", &value) == 1)
+            available = fmin(available, (double)value * limits[i].unit);
     }
-    return free_bytes;
+    if (bytes <= available)
+        return ROWPOOL_OK;
+    return fail(error, ROWPOOL_ENOMEM, "%s needs %.3g GB of memory and %.3g GB are free", what, bytes / 1e9,
+                available / 1e9);
 }

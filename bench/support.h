@@ -1,20 +1,16 @@
-/* What all files share: errors, the clock, the median, and what the figures were measured on. */
+/* What all files share: the clock, the median, names and numbers, the machine. */
 #ifndef BENCH_SUPPORT_H
 #define BENCH_SUPPORT_H
 
 #include <rowpool.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "fail.h"
+
 #define BENCH_PROGRAM "rowpool-bench"
-
-/* Fills *error and returns the status, so that `return bench_fail(...)` is the whole of a failure. */
-rowpool_status bench_fail(rowpool_error *error, rowpool_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* Prints "rowpool-bench: ..." as a line on standard error. */
-void bench_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Leaves the function with the status of a call that failed. */
 #define BENCH_TRY(call)                        \
@@ -36,31 +32,21 @@ static inline double bench_seconds(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static inline int bench_compare(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-
-    return (a > b) - (a < b);
-}
-
 /* Sorts the values; count is at least 1. */
-static inline double bench_median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, bench_compare);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
+double bench_median(double *values, size_t count);
 
-typedef struct {
-    char cpu[128];       /* the model, as the kernel gives it */
-    char huge_pages[32]; /* the system's setting for transparent huge pages */
-    size_t cores;        /* logical processors that are online */
-    size_t usable;       /* of these, those that this process may use */
-    size_t memory;       /* bytes */
-} bench_machine;
+/* False where the text is no name of an element type. */
+bool bench_find_dtype(const char *name, rowpool_dtype *dtype);
 
-void bench_machine_read(bench_machine *machine);
+/* Whether the text is a decimal number from 1 on, and nothing else. */
+bool bench_read_size(const char *text, size_t *value);
 
-/* Bytes available without swapping and within the limit of the control group; SIZE_MAX where the system does not say. */
-size_t bench_memory_free(void);
+/* The model of the CPU, as the kernel gives it. */
+enum { BENCH_CPU_SIZE = 128 };
+void bench_cpu_name(char name[BENCH_CPU_SIZE]);
+
+/* ENOMEM where the system or the control group has fewer bytes available without swapping. Linux grants memory that it
+ * does not have, and ends the process later. `what` begins the message. */
+rowpool_status bench_memory_check(double bytes, const char *what, rowpool_error *error);
 
 #endif

@@ -46,8 +46,8 @@ typedef struct rowpool_mpi rowpool_mpi; /* a pool on each rank of a communicator
  *             before keep to what they had.
  *   devices   where a pool would use several OpenCL devices, local rank r of L takes those at r, r + L, ..., or, of
  *             fewer than L, the one at r modulo their number
- * ROWPOOL_LOG=device tells. ROWPOOL_MPI_PIECE_BYTES (for tests): the most bytes that are sent or written at once, by
- * default 2^30.
+ * ROWPOOL_LOG=device tells. ROWPOOL_TEST=mpi-piece-bytes=N: the max bytes that are sent or written at once, by default
+ * 2^30.
  * EINVAL: comm, an option or a variable is wrong, or MPI is not in use; and as rowpool_open. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_open(rowpool_mpi **cluster, MPI_Comm comm,
                                                             const rowpool_options *options, rowpool_error *error);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Range counts of arrays that pyarrow exports, against its own values.
+"""Compares range counts of arrays exported by pyarrow with pyarrow's own values.
 
 usage: arrow_agrees.py LIBRARY.so    exit status 77 when there is no pyarrow
 """
@@ -11,7 +11,7 @@ import sys
 try:
     import pyarrow
 except ImportError:
-    print("there is no pyarrow for this Python: skipped")
+    print("skipped: this Python has no pyarrow")
     sys.exit(77)
 
 LOW, HIGH = -1, 5
@@ -27,7 +27,7 @@ class Range(ctypes.Structure):
     _fields_ = [("bounds", ctypes.c_uint64 * 4), ("closed", ctypes.c_int)]
 
 
-# Only pyarrow looks inside; they are as large as nine and ten pointers.
+# Only pyarrow looks inside these structs; they have the size of nine and ten pointers.
 ArrowSchema = ctypes.c_uint64 * 9
 ArrowArray = ctypes.c_uint64 * 10
 
@@ -56,7 +56,7 @@ class Pool:
         self.library.rowpool_close(self.handle)
 
     def count_exported(self, schema, array, rows):
-        """The counts, or the message of the refusal."""
+        """The counts, or the error message."""
         arrow = ctypes.c_void_p()
         error = ctypes.byref(self.error)
         if self.library.rowpool_arrow_open(ctypes.byref(arrow), schema, array, error) != OK:
@@ -69,14 +69,14 @@ class Pool:
         return list(counts) if status == OK else self.error.message.decode()
 
     def count(self, exporter):
-        """The same of an array or a record batch, which come back unharmed: nothing was released or moved."""
+        """The same for an array or a record batch; checks that it was not changed, released or moved."""
         schema, array = ArrowSchema(), ArrowArray()
         exporter._export_to_c(ctypes.addressof(array), ctypes.addressof(schema))
         answer = self.count_exported(schema, array, len(exporter))
         back = type(exporter)._import_from_c(ctypes.addressof(array), ctypes.addressof(schema))
         back.validate(full=True)
         if repr(back.to_pylist()) != repr(exporter.to_pylist()):
-            raise AssertionError("the array is not what it was")
+            raise AssertionError("the array was changed")
         return answer
 
 
@@ -97,7 +97,7 @@ def rows_of(kind, count, width):
 
 
 def arrays(kind):
-    """Every layout: its name, and an array."""
+    """The name of every layout and an array of it."""
     return [
         ("dense", pyarrow.array(rows_of(kind, 500, 7), pyarrow.list_(kind, 7))),
         ("dense, wide", pyarrow.array(rows_of(kind, 9, 1000), pyarrow.list_(kind, 1000))),
@@ -109,7 +109,7 @@ def arrays(kind):
 
 
 def slices(name, array):
-    """The array, parts of it, and none of it; then parts of parts, and parts whose elements are one."""
+    """The array, slices of it, slices of slices, an empty slice, and arrays over sliced elements."""
     yield name, array
     yield name + ", sliced", array.slice(2)
     yield name + ", sliced twice", array.slice(1).slice(1, len(array) // 2)
@@ -126,7 +126,7 @@ def within(row):
 
 
 def with_null(array, row, place):
-    """The same rows, but that one of them, or an element of it, is null."""
+    """The same rows with one row, or one of its elements, null."""
     rows = array.to_pylist()
     if place is None:
         rows[row] = None
@@ -139,7 +139,7 @@ def with_null(array, row, place):
 # ---- Checks ----------------------------------------------------------------------------------------------------------
 
 def report(name, answer, expected):
-    """1 where they differ, else 0."""
+    """1 if they differ, else 0."""
     right = answer == expected if isinstance(expected, list) else isinstance(answer, str) and expected in answer
     print(f"{name}: {'as expected' if right else f'WRONG: {answer} instead of {expected}'}")
     return int(not right)

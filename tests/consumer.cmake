@@ -1,5 +1,5 @@
-# Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config; with -D PREFIX=...
-# what packages.cmake has unpacked there:
+# Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config; with -D
+# PREFIX=... what packages.cmake has unpacked there:
 #   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D GENERATOR=Ninja -D FLAGS=... -D CONFIG=Release -D MPI=ON -P consumer.cmake
 cmake_minimum_required(VERSION 3.25)
 
@@ -21,7 +21,7 @@ else()
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --config ${CONFIG})
 endif()
 
-# Nothing of the inside is installed: the header, and those that compile row functions.
+# Exactly the public headers are installed.
 file(GLOB_RECURSE headers RELATIVE ${prefix}/include ${prefix}/*.h)
 file(GLOB_RECURSE expected RELATIVE ${SOURCE}/../include ${SOURCE}/../include/*.h)
 if(NOT MPI)
@@ -52,7 +52,7 @@ foreach(program IN LISTS programs)
   run(${WORK}/build/${program})
 endforeach()
 
-# Row functions of one's own.
+# Row functions of a user's own.
 run(${CMAKE_COMMAND} -G "${GENERATOR}" -S ${SOURCE}/example -B ${WORK}/example -D CMAKE_BUILD_TYPE=${CONFIG} -D CMAKE_C_COMPILER=${CC}
     -D CMAKE_C_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${WORK}/example --config ${CONFIG})
@@ -68,7 +68,7 @@ foreach(device auto all fork host)
 endforeach()
 unset(ENV{ROWPOOL_DEVICE})
 
-# A project without C would leave the functions out, and fail when it is linked.
+# A project without C is refused: it would leave the functions out, and fail when it is linked.
 file(WRITE ${WORK}/cxx/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
 project(cxx LANGUAGES CXX)
 find_package(rowpool REQUIRED COMPONENTS shared)
@@ -84,13 +84,13 @@ endif()
 
 find_program(pkg_config NAMES pkg-config pkgconf)
 if(NOT pkg_config)
-  message("there is no pkg-config: that half is skipped")
+  message("pkg-config is not installed: its part is skipped")
   return()
 endif()
 set(ENV{PKG_CONFIG_PATH} ${prefix}/${LIBDIR}/pkgconfig)
 separate_arguments(flags UNIX_COMMAND "${FLAGS}")
 
-# Builds a program with what pkg-config says, and runs it.
+# Builds a program with the flags of pkg-config, and runs it.
 function(run_by_pkg_config program name source)
   execute_process(COMMAND ${pkg_config} ${ARGN} --cflags --libs ${name} OUTPUT_VARIABLE options COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(options UNIX_COMMAND "${options}")

@@ -1,4 +1,4 @@
-/* An OpenCL driver, as far as a loader can tell, that ends the process which loads it. */
+/* An OpenCL driver that ends the process that loads it. */
 #include <stdlib.h>
 
 __attribute__((constructor)) static void end(void)

@@ -1,6 +1,6 @@
-/* An OpenCL layer (OPENCL_LAYERS) that fails the n-th call: of those that may fail for want of resources, or because a
- * device is gone. A command may also be enqueued, and then end with a negative status. It counts the objects that were
- * made and not released. */
+/* An OpenCL layer (OPENCL_LAYERS) that makes the n-th call fail. It covers the calls that can fail for lack of
+ * resources or because a device is lost. A command can also be enqueued and then end with a negative status. The layer
+ * counts the objects that were created and not released. */
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
 #include <CL/cl_layer.h>
@@ -14,7 +14,7 @@ static cl_icd_dispatch layer;
 static const cl_icd_dispatch *next;
 static test_faults *faults;
 
-/* Counts a call, and says whether it is to fail. */
+/* Counts a call and returns whether it must fail. */
 static bool fails(test_cl_call call)
 {
     int only = atomic_load(&faults->only);
@@ -33,7 +33,7 @@ static cl_int failure(void)
     return atomic_load(&faults->memory) ? CL_MEM_OBJECT_ALLOCATION_FAILURE : CL_OUT_OF_RESOURCES;
 }
 
-/* What a call that makes an object answers when it fails. */
+/* The failed result of a call that creates an object. */
 static void *nothing(cl_int *code)
 {
     if (code != NULL)
@@ -48,7 +48,7 @@ static void *nothing(cl_int *code)
     if (fails(TEST_CL_##call)) \
         return failure();
 
-/* An object that was made, if it was. */
+/* Counts an object if it was created. */
 static void *made(test_cl_object kind, void *object)
 {
     if (object != NULL)
@@ -56,7 +56,7 @@ static void *made(test_cl_object kind, void *object)
     return object;
 }
 
-/* The same of a command's event. */
+/* Counts the event of a command that was enqueued. */
 static cl_int enqueued(cl_int code, const cl_event *event)
 {
     if (code == CL_SUCCESS && event != NULL)
@@ -64,7 +64,7 @@ static cl_int enqueued(cl_int code, const cl_event *event)
     return code;
 }
 
-/* Another reference to an object, or one less. */
+/* Counts a reference that was added or dropped. */
 static cl_int counted(test_cl_object kind, long references, cl_int code)
 {
     if (code == CL_SUCCESS)
@@ -72,7 +72,7 @@ static cl_int counted(test_cl_object kind, long references, cl_int code)
     return code;
 }
 
-/* Only one thread at a time releases these: it is not to hold the lock. */
+/* Counts releases of programs and kernels made under the device's lock: a release may take long. */
 static void check_lock(test_cl_object kind)
 {
     pthread_mutex_t *lock = atomic_load(&faults->lock);
@@ -193,7 +193,7 @@ static CL_API_ENTRY cl_int CL_API_CALL enqueue_write_rect(cl_command_queue queue
                     event);
 }
 
-/* A command that was enqueued and failed: what its event says from then on. */
+/* An enqueued command that failed: its event reports the failure from then on. */
 static CL_API_ENTRY cl_int CL_API_CALL event_info(cl_event event, cl_event_info what, size_t size, void *value,
                                                   size_t *written)
 {
@@ -203,7 +203,7 @@ static CL_API_ENTRY cl_int CL_API_CALL event_info(cl_event event, cl_event_info 
     return code;
 }
 
-/* The same for a callback, which is told so. */
+/* A call of an event callback; with `fail` it reports a negative status. */
 typedef struct notification {
     void(CL_CALLBACK *notify)(cl_event, cl_int, void *);
     void *data;
@@ -213,7 +213,7 @@ typedef struct notification {
     struct notification *next;
 } notification;
 
-static _Atomic(notification *) kept_back;
+static _Atomic(notification *) delayed;
 
 static void pass_on(notification *passed)
 {
@@ -230,8 +230,8 @@ static void CL_CALLBACK notify_failed(cl_event event, cl_int status, void *data)
         pass_on(passed);
         return;
     }
-    passed->next = atomic_load(&kept_back);
-    while (!atomic_compare_exchange_weak(&kept_back, &passed->next, passed))
+    passed->next = atomic_load(&delayed);
+    while (!atomic_compare_exchange_weak(&delayed, &passed->next, passed))
         ;
 }
 
@@ -239,7 +239,7 @@ static CL_API_ENTRY cl_int CL_API_CALL set_callback(cl_event event, cl_int type,
                                                     void(CL_CALLBACK *notify)(cl_event, cl_int, void *), void *data)
 {
     if (!atomic_load(&faults->late))
-        for (notification *late = atomic_exchange(&kept_back, NULL), *after; late != NULL; late = after) {
+        for (notification *late = atomic_exchange(&delayed, NULL), *after; late != NULL; late = after) {
             after = late->next;
             pass_on(late);
         }

@@ -57,7 +57,7 @@ long test_faults_left(const test_faults *faults)
     for (int kind = 0; kind < TEST_CL_OBJECT_TOTAL; kind++) {
         long live = atomic_load(&faults->live[kind]);
         if (live != 0)
-            fprintf(stderr, "%ld references to OpenCL objects of the kind %s are left\n", live, names[kind]);
+            fprintf(stderr, "%ld references to OpenCL objects were not released: %s\n", live, names[kind]);
         left += live < 0 ? -live : live;
     }
     return left;

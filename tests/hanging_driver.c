@@ -1,5 +1,5 @@
-/* An OpenCL driver, as far as a loader can tell, that never returns from its first call: it opens the pipe that
- * ROWPOOL_TEST_HANGS names, says something there, and holds it open. */
+/* An OpenCL driver that never returns from its first call. It opens the pipe that ROWPOOL_TEST_HANGS names, writes to
+ * it, and keeps it open. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>

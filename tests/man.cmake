@@ -1,9 +1,10 @@
-# The man pages are well formed, and tell what the programs, the header, the table of variables and the source tell:
+# The man pages are well formed; their options, calls, statuses and messages are those of the programs, the headers and
+# the source; and the commands that they show run:
 #   cmake -D ROOT=... -D PAGES="a.1;b.3" -D GUIDE=c.7 -D PROGRAM=rowpool [-D BENCH=rowpool-bench] -D OPENCL=ON|OFF
 #         -D WORK=... -D MAN=man -D MANDOC=mandoc -P man.cmake
 cmake_minimum_required(VERSION 3.25)
 
-# ---- Both formatters find nothing to say ------------------------------------------------------------------------------
+# ---- Neither formatter has a warning ---------------------------------------------------------------------------------
 foreach(page IN LISTS PAGES GUIDE)
   if(MAN)
     execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=80 ${MAN} --warnings -E UTF-8 -l -Tutf8 -Z ${page}
@@ -20,8 +21,8 @@ foreach(page IN LISTS PAGES GUIDE)
   endif()
 endforeach()
 
-# ---- The same words in both -------------------------------------------------------------------------------------------
-# The text of a page without marks, in which an option's hyphens are such.
+# ---- The same words in the page and the program ----------------------------------------------------------------------
+# The text of a page without roff's escapes.
 function(read_page page result)
   if(NOT IS_ABSOLUTE ${page})
     set(page ${ROOT}/src/man/${page})
@@ -32,13 +33,13 @@ function(read_page page result)
   set(${result} "${text}" PARENT_SCOPE)
 endfunction()
 
-# What a program writes for some arguments.
+# Runs a command; result: its standard output.
 function(output_of result)
   execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
   set(${result} "${output}" PARENT_SCOPE)
 endfunction()
 
-# Each word of a pattern that is in one text is in the other.
+# Fails unless the words that match the pattern are the same in both texts.
 function(compare pattern what first second)
   string(REGEX MATCHALL "${pattern}" in_first "${first}")
   string(REGEX MATCHALL "${pattern}" in_second "${second}")
@@ -71,7 +72,7 @@ foreach(command IN LISTS commands)
 endforeach()
 compare("${option}" "the options of rowpool" "${helps}" "${page}")
 
-# The page has what is not as rowpool(1) says; the options are the same.
+# rowpool-mpi has the options of rowpool; its page describes only those that differ.
 if(MPI)
   set(shared)
   set(helps)
@@ -99,34 +100,32 @@ if(BENCH)
   compare("${option}" "the options of rowpool-bench" "${help}" "${page}")
 endif()
 
-# Calls that a page names are in one of its headers.
+# A page names exactly the calls that these headers declare; the forms with _async are described together.
 function(check_calls name)
+  file(GLOB paths ${ARGN})
   set(headers)
-  foreach(header IN LISTS ARGN)
-    file(READ ${ROOT}/include/${header} text)
+  foreach(path IN LISTS paths)
+    file(READ ${path} text)
     string(APPEND headers "${text}")
   endforeach()
+  string(REGEX MATCHALL "ROWPOOL_API [^;(#]*[ *]rowpool_[a-z0-9_]+\\(" declared "${headers}")
+  list(TRANSFORM declared REPLACE ".*(rowpool_[a-z0-9_]+)\\($" "\\1")
+  list(FILTER declared EXCLUDE REGEX "_async$")
   read_page(${name} page)
-  string(REGEX MATCHALL "rowpool_[a-z0-9_]+[a-z0-9] *\\(" calls "${page}")
-  foreach(call IN LISTS calls)
-    string(REGEX REPLACE " *\\($" "(" call "${call}")
-    string(FIND "${headers}" "${call}" at)
-    if(at EQUAL -1)
-      message(SEND_ERROR "${name} names ${call}), which is in no header")
-    endif()
-  endforeach()
+  string(REGEX MATCHALL "rowpool_[a-z0-9_]+[ \"]*\\(" named "${page}")
+  list(TRANSFORM named REPLACE "[ \"]*\\($" "")
+  set(missing ${declared})
+  list(REMOVE_ITEM missing ${named})
+  list(REMOVE_ITEM named ${declared})
+  if(missing OR named OR NOT declared)
+    message(SEND_ERROR "${name} does not name ${missing}, and names ${named}, which no header declares")
+  endif()
 endfunction()
-check_calls(rowpool.3 rowpool.h rowpool/arrow.h)
-check_calls(rowpool-mpi.3 rowpool_mpi.h)
-
-read_page(rowpool.3 page)
-output_of(variables ${PROGRAM} environment)
-string(REGEX MATCHALL "\n[A-Z][A-Z_]+ " variables "\n${variables}")
-string(REGEX MATCH "\n\\.SH ENVIRONMENT.*\n\\.SH NOTES" environment "${page}")
-string(REGEX REPLACE "\n\\.SH [A-Z]+" "" environment "${environment}")
-compare("[A-Z][A-Z_]+[A-Z]" "the variables" "${variables}" "${environment}")
+check_calls(rowpool.3 ${ROOT}/include/rowpool.h ${ROOT}/include/rowpool/*.h)
+check_calls(rowpool-mpi.3 ${ROOT}/include/rowpool_mpi.h)
 
 # Each status with what it means, in that order.
+read_page(rowpool.3 page)
 file(READ ${ROOT}/include/rowpool.h header)
 string(REGEX MATCHALL "X\\([A-Z]+, +\"[^\"]+\"\\)" statuses "${header}")
 list(TRANSFORM statuses REPLACE "X\\(([A-Z]+), +\"([^\"]+)\"\\)" ".TP\n.B ROWPOOL_\\1\n\\2\n")
@@ -136,8 +135,8 @@ if(at EQUAL -1 OR NOT statuses)
   message(SEND_ERROR "the statuses of rowpool.3 are not\n${statuses}")
 endif()
 
-# ---- The guide ----------------------------------------------------------------------------------------------------------
-# What it shows is readable as it stands, but for how far it is indented.
+# ---- The guide -------------------------------------------------------------------------------------------------------
+# The files that it shows are rendered as they are, but for their indentation.
 if(MANDOC)
   output_of(guide ${MANDOC} -T ascii -O width=200 ${GUIDE})
   string(REGEX REPLACE "\n *" "\n" guide "${guide}")
@@ -154,7 +153,7 @@ if(MANDOC)
   endforeach()
 endif()
 
-# Its messages are in the source. A string there may be on several lines.
+# Its messages are in the source, where a string may be on several lines.
 file(GLOB_RECURSE files ${ROOT}/src/*.c)
 set(code)
 foreach(file IN LISTS files)
@@ -168,14 +167,14 @@ foreach(message IN LISTS messages)
   string(REGEX REPLACE "^\n\\.B \"|\"$" "" message "${message}")
   string(FIND "${code}" "${message}" at)
   if(at EQUAL -1)
-    message(SEND_ERROR "the guide has a message that nobody writes: ${message}")
+    message(SEND_ERROR "the guide has a message that is not in the source: ${message}")
   endif()
 endforeach()
 if(NOT messages)
   message(SEND_ERROR "the guide has no messages")
 endif()
 
-# ---- Commands that a page shows can be given --------------------------------------------------------------------------
+# ---- Commands that a page shows run ----------------------------------------------------------------------------------
 file(MAKE_DIRECTORY ${WORK})
 configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/temperatures.npy COPYONLY)
 foreach(program ${PROGRAM} ${BENCH} ${MPI})

@@ -1,8 +1,8 @@
-# A rank that is killed while it maps or writes a file: the job ends, says so, and leaves nothing but a whole file.
+# A rank is killed while it maps or writes a file: the job fails with a message, and leaves a complete file or none.
 #   cmake -D LAUNCH=mpirun;... -D PROGRAM=test_mpi -D WORK=... -P mpi_kill.cmake
 cmake_minimum_required(VERSION 3.25)
 
-# Of the file that the job wrote, or not: what else is in its folder, or that it has the wrong size.
+# What the job left besides a complete file: other files in its folder, or a file of the wrong size.
 function(find_remains result)
   file(GLOB remains LIST_DIRECTORIES true ${WORK}/* ${WORK}/.rowpool-*)
   if(EXISTS ${WORK}/file)
@@ -27,7 +27,7 @@ foreach(work map write)
         message(SEND_ERROR "${which}: ${result}: ${output}${messages}")
       endif()
       find_remains(remains)
-      if(remains) # what removes the temporary file may take a moment more than the launcher
+      if(remains) # the process that removes the temporary file may outlive the launcher
         message(STATUS "${which}: waiting until this is gone: ${remains}")
       endif()
       while(remains)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Applies single mutations to the sources and runs the tests that should notice: what survives is a hole in the tests.
+"""Applies single mutations to the sources and runs the tests that should fail: a mutation that survives is a gap in the
+tests.
 
 usage: tests/mutate.py [--only PATTERN] [--preset PRESET] [--jobs N] [--list]
 
-The list, mutations.toml beside this file, says for each mutation where it is, what it changes, and the tests that
-should fail with it; `equivalent` gives the reason where no test can. Each job works in a copy of the committed tree
-that it builds once per preset. First all tests of the list have to pass there. A test that fails, crashes or takes
-several times as long as it did then kills the mutation. The exit status is 1 when one survives, does not compile, or no
-longer finds its text exactly once.
+The list, mutations.toml beside this file, says for each mutation where it is, what it changes, and which tests
+should fail; `equivalent` gives the reason if no test can. Each job works in its own copy of the committed tree, built
+once for each preset. All listed tests must pass there first. A test that fails, crashes or takes several times as long
+as before kills the mutation. The exit status is 1 if a mutation survives, does not compile, or its text is not found
+exactly once.
 """
 import argparse
 import concurrent.futures
@@ -25,11 +26,11 @@ import tomllib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIST = os.path.join(ROOT, "tests", "mutations.toml")
-TEST_SECONDS = 600  # what no test takes without a mutation
+TEST_SECONDS = 600  # longer than any test takes without a mutation
 
 
 def time_limit(seconds):
-    """For a mutated test that took so long unmutated: beyond this it hangs, however busy the machine has become."""
+    """The limit for a mutated test, from its time without the mutation: a longer run hangs, even on a busy machine."""
     return 60 + 5 * seconds
 
 
@@ -39,11 +40,11 @@ def kill_session(leader):
             if name.isdigit() and os.getsid(int(name)) == leader:
                 os.kill(int(name), signal.SIGKILL)
         except ProcessLookupError:
-            pass  # it has ended meanwhile
+            pass  # it has ended already
 
 
 class Tree:
-    """A copy of the committed tree, with a build for each preset that was asked for."""
+    """A copy of the committed tree with a build for each preset in use."""
 
     def __init__(self, root):
         self.root = root
@@ -54,7 +55,7 @@ class Tree:
         return os.path.join(self.root, "build", preset)
 
     def run(self, *command, seconds=None):
-        """A command's end; None where it takes longer than that. What it leaves running is killed."""
+        """The completed command, or None after the time limit. Processes that it leaves running are killed."""
         process = subprocess.Popen(command, cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
         try:
@@ -67,7 +68,7 @@ class Tree:
             process.communicate()
 
     def configure(self, preset):
-        """Configures, and finds what each test needs to be built."""
+        """Configures, and finds the targets that each test needs."""
         configured = self.run("cmake", "--preset", preset, "-D", "ROWPOOL_WERROR=OFF")  # mutations leave things unused
         if configured.returncode != 0:
             sys.exit(f"cmake --preset {preset} fails:\n{configured.stdout}{configured.stderr}")
@@ -114,7 +115,7 @@ def read_list(only, preset):
 
 
 def apply(mutation, root):
-    """The text of the file before; None: the text to change is not there exactly once."""
+    """The file's text before the mutation; None: the text to change does not occur exactly once."""
     path = os.path.join(root, mutation["file"])
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -126,10 +127,10 @@ def apply(mutation, root):
 
 
 def judge(mutation, tree, seconds):
-    """killed, survived, equivalent or error, and what there is to say about it; seconds: how long each test takes."""
+    """killed, survived, equivalent or error, and details; seconds: how long each test takes."""
     before = apply(mutation, tree.root)
     if before is None:
-        return "error", "its text is not in the file exactly once"
+        return "error", "its text does not occur exactly once in the file"
     try:
         if "equivalent" in mutation:
             return "equivalent", mutation["equivalent"]
@@ -148,7 +149,7 @@ def judge(mutation, tree, seconds):
 
 
 def prepare(root, pairs):
-    """A tree in which what all mutations need is built."""
+    """A tree with everything built that the mutations need."""
     tree = Tree(root)
     for preset in sorted({preset for preset, _ in pairs}):
         tree.configure(preset)
@@ -169,7 +170,7 @@ def show(mutations):
 
 
 def try_all(mutations, trees):
-    """The verdict on each mutation, printed as it is reached. As many at once as there are trees."""
+    """Tries all mutations, one in each tree at a time; prints and returns the verdicts."""
     free = queue.Queue()
     for tree in trees:
         free.put(tree)
@@ -208,10 +209,10 @@ def pairs_of(mutations):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="PATTERN", help="mutations whose names it finds (a regular expression)")
-    parser.add_argument("--preset", help="mutations that die in this preset")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="how many are tried at once")
-    parser.add_argument("--list", action="store_true", help="say which mutations there are, and try none")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only names that match this regular expression")
+    parser.add_argument("--preset", help="only mutations of this preset")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="how many to try at once")
+    parser.add_argument("--list", action="store_true", help="list the mutations and exit")
     arguments = parser.parse_args()
     mutations = read_list(arguments.only, arguments.preset)
     if not mutations:

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The reader of .npy files against NumPy's: random headers, some of them damaged, and what follows them.
+"""Compares the reader of .npy files with NumPy's: random headers, some of them damaged, and random data after them.
 
 usage: npy_agrees.py READER    exit status 77 when there is no NumPy
-ROWPOOL_TEST_CASES: how many; ROWPOOL_TEST_SEED: a number, or "new".
+ROWPOOL_TEST_CASES: the number of files; ROWPOOL_TEST_SEED: a number, or "new".
 
-Both read the same numbers, or rowpool refuses the file by a message. A plain file, as NumPy writes it, is not refused. What
-else is refused, and what is read though NumPy refuses it, src/files/npy.h lists; here each case is held against that list.
+Both read the same numbers, or rowpool refuses the file with a message. rowpool reads every plain file, as NumPy writes
+it. src/files/npy.h lists what else rowpool refuses, and what it reads although NumPy refuses it; each case is checked
+against that list.
 """
 import ast
 import io
@@ -21,7 +22,7 @@ import warnings
 try:
     import numpy
 except ImportError:
-    print("there is no NumPy for this Python: skipped")
+    print("skipped: this Python has no NumPy")
     sys.exit(77)
 
 BATCH = 2000
@@ -31,7 +32,7 @@ CODES = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "b1",
 NAMES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "bool",
          "byte", "short", "intc", "int", "int_", "intp", "long", "longlong", "ubyte", "ushort", "uintc", "uint", "uintp",
          "ulong", "ulonglong", "half", "single", "double", "float", "bool_"]
-OLD_NAMES = ["int0", "uint0", "float_", "bool8"]  # which NumPy has, or has no more
+OLD_NAMES = ["int0", "uint0", "float_", "bool8"]  # NumPy has, or used to have, these names
 PLAIN = set(order + code for order in ["", "<", ">", "=", "|"] for code in CODES) | set(NAMES)
 ODD = ["i04", "i 4", "i+4", "1i4", "2i4", "i4,", "i4,i4", "<float32", "=bool", "<<i4", "i3", "f16", "f1", "b2", "u", "U3",
        "S4", "O", "V8", "c8", "complex64", "M8[ns]", "m8", "g", "G", "str", "object", "", "<", "Int32", "!i4", "a2", "()i4"]
@@ -86,7 +87,7 @@ def write_header(rng, descr, fortran, shape):
 
 
 def quietly(what, *arguments):
-    """What it returns, or None where NumPy refuses: by whatever the parts of a damaged header happen to raise."""
+    """The result, or None if NumPy refuses: a damaged header may raise any exception."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -101,7 +102,7 @@ def size_of(descr):
 
 
 def make_plain_or_odd(rng):
-    """A whole file, whatever may be odd in it."""
+    """A complete file, perhaps with unusual contents."""
     descr = rng.choice(pick(rng, [sorted(PLAIN)], [ODD, OLD_NAMES, [None]], 8))
     shape = [rng.randrange(5) for _ in range(pick(rng, [1, 2, 3], [0], 10))]
     if rng.randrange(300) == 0:
@@ -113,7 +114,7 @@ def make_plain_or_odd(rng):
     minor = pick(rng, [0], [1], 200)
     count = struct.pack("<H" if major == 1 else "<I", len(header))
     data = rng.randbytes(size_of(descr) * numpy.prod(shape, dtype=int))
-    if rng.randrange(10) == 0 and data:  # few NaNs, and truths that are 0 and 1
+    if rng.randrange(10) == 0 and data:  # few NaNs; booleans of 0 and 1
         data = bytes(byte & 1 for byte in data)
     return MAGIC + bytes([major, minor]) + count + header + data
 
@@ -143,14 +144,14 @@ def make_file(rng):
 # ---- What is in them -------------------------------------------------------------------------------------------------
 
 def load(file):
-    """As numpy.load: the array and the bytes behind it, or None."""
+    """The array as numpy.load reads it and the bytes after it, or None."""
     stream = io.BytesIO(file)
     array = quietly(numpy.lib.format.read_array, stream)
     return None if array is None else (array, file[stream.tell():])
 
 
 def as_rowpool(array):
-    """The elements as rowpool has them in memory: C order, this machine's byte order, bool as 0 and 1."""
+    """The elements as rowpool holds them in memory: C order, native byte order, bool as 0 and 1."""
     if array.dtype == bool:
         array = (array.view("u1") != 0).astype("u1")
     return numpy.ascontiguousarray(array).astype(array.dtype.newbyteorder("="))
@@ -171,7 +172,7 @@ HEADER = re.compile(rf"{BLANK}\{{{BLANK}{ENTRY}{BLANK}(?:,{BLANK}{ENTRY}{BLANK})
 
 
 def is_plain(file, rest):
-    """Whether it is written as NumPy might write it; of a file that NumPy reads."""
+    """Whether NumPy could have written the file; for files that NumPy reads."""
     header = header_of(file)
     if not HEADER.fullmatch(header) or (rest and not rest.startswith(MAGIC)):
         return False
@@ -180,7 +181,7 @@ def is_plain(file, rest):
 
 
 def is_extra(file):
-    """Whether the file has what rowpool alone reads."""
+    """Whether the file contains something that only rowpool reads."""
     header = header_of(file)
     return bool(re.search(r"[0-9]L|[(, \t\r\n]0[0-9]", header) or header.count("1") >= 32 or len(header) > 10000
                 or any(name in header for name in OLD_NAMES))
@@ -241,7 +242,7 @@ def main(reader):
             if wrong <= 20:
                 print(f"{way!r} {file!r}: {outcome}")
     print(f"{cases} files: both read {outcomes['read']}, neither {outcomes['neither']}; rowpool alone refused "
-          f"{outcomes['refused']} and read {outcomes['extra']}, as is listed; {wrong} wrong")
+          f"{outcomes['refused']} and read {outcomes['extra']}, as listed; {wrong} wrong")
     return 1 if wrong or outcomes["read"] < cases // 4 else 0
 
 

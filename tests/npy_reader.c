@@ -1,8 +1,8 @@
-/* Reads .npy files from standard input for npy_agrees.py, and says what is in them.
+/* Reads .npy files from standard input for npy_agrees.py and prints their contents.
  *
- * Each file is a byte that says how it is to be read ('m' in memory, 'f' mapped, 'p' through a pipe), its size in four
- * bytes, and its bytes. Each answer is its size in four bytes and a line: "no MESSAGE", or "ok DTYPE LENGTHS MORE" and,
- * behind the line, the elements. */
+ * A file is sent as one byte for the way to read it ('m' in memory, 'f' mapped, 'p' through a pipe), its size in four
+ * bytes, and its bytes. An answer is its size in four bytes and a line: "no MESSAGE", or "ok DTYPE LENGTHS MORE"
+ * followed by the elements. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ int main(void)
     char way;
     uint32_t size;
     while (fread(&way, 1, 1, stdin) == 1 && fread(&size, 1, sizeof size, stdin) == sizeof size) {
-        /* Just as much, so that a sanitizer sees a read beyond. */
+        /* Exactly this size, so that a sanitizer detects a read past the end. */
         void *bytes = malloc(size > 0 ? size : 1);
         if (bytes == NULL || fread(bytes, 1, size, stdin) != size)
             leave("standard input");

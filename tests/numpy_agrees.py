@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""rowpool count and rowpool map against NumPy: real data and every element type, on every kind of worker, and without any OpenCL device.
+"""Compares rowpool count and rowpool map with NumPy: real data and every element type, on every kind of worker, with
+and without OpenCL devices.
 
 usage: numpy_agrees.py PROGRAM DATA.npy DATA.csv    exit status 77 when there is no NumPy
 """
@@ -12,10 +13,10 @@ import tempfile
 try:
     import numpy
 except ImportError:
-    print("there is no NumPy for this Python: skipped")
+    print("skipped: this Python has no NumPy")
     sys.exit(77)
 
-# The last bin has its upper edge too; no bin has what lies below the first edge.
+# The last bin includes its upper edge; values below the first edge are in no bin.
 EDGES = [-3, 0, 2.5, 4, 8]
 
 TYPES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
@@ -29,7 +30,7 @@ def has_cpu_device(program):
 
 
 def surroundings(program, folder):
-    """Each kind of worker: a name, the program's options, changes to the environment."""
+    """The kinds of worker: name, program options, changes to the environment."""
     empty = os.path.join(folder, "no-icd")
     os.mkdir(empty)
     named = [("OpenCL", ["--device", "cpu"], {})] if has_cpu_device(program) else []
@@ -57,7 +58,7 @@ def histograms(program, path, edges, options, changes):
 
 
 def report(name, worker, counts, expected):
-    """1 where they differ in a value or in shape, else 0."""
+    """1 if they differ in a value or in shape, else 0."""
     equal = numpy.array_equal(counts, expected)
     print(f"{name}, {worker}: {expected.size} counts, {'equal' if equal else 'NOT EQUAL'}")
     return int(not equal)
@@ -87,7 +88,7 @@ def within(array):
 
 
 def wide(array):
-    """What sums of its elements are taken in."""
+    """The dtype in which its elements are summed."""
     return {"i": "int64", "u": "uint64", "f": "float64"}[array.dtype.kind]
 
 
@@ -95,7 +96,7 @@ def sums(array):
     return array.sum(axis=-1, dtype=wide(array))
 
 
-# The function, and what it is in NumPy; no row is without a number. NumPy's mean of integers adds doubles up.
+# Each function in NumPy. Every row contains a number. NumPy's mean of integers sums doubles.
 FUNCTIONS = {
     "count": lambda array: within(array).sum(axis=-1, dtype="uint32"),
     "count64": lambda array: within(array).sum(axis=-1, dtype="uint64"),
@@ -111,12 +112,12 @@ FUNCTIONS = {
 }
 
 TAKE_RANGES = ["count", "count64", "any", "all", "fraction"]
-# Those for which the functions are built for OpenCL devices, which takes a second each.
+# The dtypes tested on OpenCL devices: building a function takes a second for each.
 BUILT_TYPES = ["int64", "uint8", "float16", "float32"]
 
 
 def tolerance(function, array):
-    """How far a result may be off: sums of floats, and means, depend on the order in which they are added up."""
+    """The largest permitted error: sums of floats, and means, depend on the order of the additions."""
     if function not in ("sum", "mean") or (function == "sum" and array.dtype.kind != "f"):
         return 0
     return 2.0**-50 * array.shape[-1] * numpy.abs(array.astype("float64")).sum(axis=-1)
@@ -130,7 +131,7 @@ def agree(results, expected, off):
 
 
 def map_to_file(program, function, path, options, changes):
-    """The results in a file, and as text."""
+    """The results as an array read from a file, and as text."""
     output = path + ".results.npy"
     limits = ["--min", str(LOW), "--max", str(HIGH)] if function in TAKE_RANGES else []
     everything = ["--head", str(2**64 - 1), "--output", output]
@@ -139,7 +140,7 @@ def map_to_file(program, function, path, options, changes):
 
 
 def check_function(program, name, function, path, workers):
-    """1 for each kind of worker whose results are wrong, or whose text does not read back as them."""
+    """The number of workers whose results are wrong or whose printed text does not give the same results."""
     array = numpy.load(path)
     expected = FUNCTIONS[function](array)
     wrong = 0
@@ -162,7 +163,7 @@ WEATHER = ["precipitation", "temp_max", "temp_min", "wind"]
 
 
 def check_weather(program, path, workers):
-    """A text table with a header, a column of dates and one of words; NumPy reads it by its own means."""
+    """A text table with a header, a column of dates and one of words; compared with NumPy's own reader."""
     table = numpy.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
     numbers = numpy.stack([table[name] for name in WEATHER], axis=1)
     skip = ["--skip", "weather"]
@@ -180,7 +181,7 @@ def check_weather(program, path, workers):
 
 
 def check_tables(program, folder, random, workers):
-    """What NumPy writes as text, compressed or not, in archives and raw, is the array that it was."""
+    """Arrays that NumPy wrote as text, compressed or not, in archives and raw are read back unchanged."""
     wrong = 0
     for dtype in TYPES:
         array = (random.integers(0, 100, (50, 9)) / 7).astype(dtype)
@@ -200,7 +201,7 @@ def check_tables(program, folder, random, workers):
 
 
 def write_random(path, dtype, random):
-    """Of any size that the type has, and for floats with NaNs, though not in every row; then small ones."""
+    """Random values of any size, with NaNs among floats but never a whole row of them; then small values."""
     if dtype.startswith("float"):
         array = random.normal(size=(40, 33)) * 10.0 ** random.integers(-4, 4, (40, 33))
         array[:20] = numpy.where(random.random((20, 33)) < 0.1, numpy.nan, array[:20])

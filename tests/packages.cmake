@@ -1,4 +1,4 @@
-# Makes the packages, looks at them as Debian does, and unpacks them for consumer.cmake:
+# Makes the packages, runs lintian on them, and unpacks them for consumer.cmake:
 #   cmake -D BUILD=... -D WORK=... -D CPACK=cpack -D LINTIAN=lintian -D LIBDIR=lib -D MPI=ON -P packages.cmake
 cmake_minimum_required(VERSION 3.25)
 
@@ -43,11 +43,10 @@ foreach(prefix root/usr ${folder})
 endforeach()
 
 if(NOT LINTIAN)
-  message("there is no lintian: it is not asked")
+  message("lintian is not installed: skipped")
   return()
 endif()
-# A build folder that is not for packages has the libraries in another folder than Debian, and MPI where Debian has it:
-# that alone is let pass.
+# The build at hand may have its libraries in another folder than Debian's packages: only that is allowed.
 set(suppressed)
 if(NOT LIBDIR MATCHES "/")
   set(suppressed --suppress-tags pkg-config-unavailable-for-cross-compilation,pkg-config-multi-arch-wrong-dir)

@@ -1,4 +1,4 @@
-/* A library that an application loads while its pool is open: a row function that no worker has yet. */
+/* A library that is loaded while a pool is open: no worker has its row function yet. */
 #include "rowpool.h"
 
 ROWPOOL_API rowpool_row_function plugin_row;

@@ -7,31 +7,42 @@
 
 #include "support.h"
 
-enum { MOST_DEVICES = 32 };
+enum { MAX_DEVICES = 32 };
 static const struct {
-    size_t chunk_bytes, most;
+    size_t chunk_bytes, max_elements;
 } chunkings[] = {{0, 2000000}, {4096, 100000}, {64, 512}, {1, 40}};
-static test_pool pools[MOST_DEVICES * COUNT_OF(chunkings)];
+static test_pool pools[MAX_DEVICES * COUNT_OF(chunkings)];
 static size_t n_pools;
 
-bool test_pool_fits(const test_pool *asked, size_t elements)
+bool test_pool_fits(const test_pool *target, size_t elements)
 {
-    return elements <= asked->most && elements <= test_setting("ROWPOOL_TEST_ELEMENTS", SIZE_MAX);
+    return elements <= target->max_elements && elements <= test_setting("ROWPOOL_TEST_ELEMENTS", SIZE_MAX);
 }
 
-static size_t seen; /* cases that fit since the test began */
+static size_t seen; /* cases that fit since the last test_pools_again */
 
 void test_pools_again(void)
 {
     seen = 0;
 }
 
-bool test_pool_due(const test_pool *asked, size_t elements)
+bool test_pool_due(const test_pool *target, size_t elements)
 {
     static size_t one_in;
     if (one_in == 0)
         one_in = test_setting("ROWPOOL_TEST_ONE_IN", 1);
-    return test_pool_fits(asked, elements) && seen++ % one_in == 0;
+    return test_pool_fits(target, elements) && seen++ % one_in == 0;
+}
+
+void test_pools_conclude(const char *what, size_t *cases, size_t *wrong)
+{
+    const size_t ran = *cases, failures = *wrong;
+    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, ran, n_pools, failures);
+    fflush(stdout);
+    *cases = *wrong = 0;
+    test_pools_again();
+    assert_int_equal(failures, 0);
+    assert_true(ran > 0);
 }
 
 bool test_dtype_due(rowpool_dtype dtype)
@@ -56,8 +67,8 @@ rowpool_dtype test_dtype_turn(size_t turn)
     return due[turn % n];
 }
 
-/* Whether the surroundings ask for a form of the built-in functions that this CPU does not have. */
-static bool cpu_lacks(const char *message)
+/* Whether the pool was refused because this CPU lacks what ROWPOOL_CPU asks for. */
+static bool cpu_is_unsupported(const char *message)
 {
     return strstr(message, "ROWPOOL_CPU") != NULL;
 }
@@ -70,25 +81,25 @@ static void add_device(const char *device)
         rowpool_error error;
         if (rowpool_open(&added->pool, &options, &error) != ROWPOOL_OK) {
             fprintf(stderr, "%s: %s\n", device, error.message);
-            exit(cpu_lacks(error.message) ? 77 : 1);
+            exit(cpu_is_unsupported(error.message) ? 77 : 1);
         }
         snprintf(added->what, sizeof added->what, "%s, chunk_bytes %zu", device, options.chunk_bytes);
         snprintf(added->device, sizeof added->device, "%s", device);
-        added->most = chunkings[i].most;
+        added->max_elements = chunkings[i].max_elements;
         n_pools++;
     }
 }
 
 static void add_every_device(void)
 {
-    rowpool_device devices[MOST_DEVICES];
+    rowpool_device devices[MAX_DEVICES];
     size_t count, opencl = 0;
     rowpool_error error;
-    if (rowpool_devices(NULL, devices, MOST_DEVICES, &count, &error) != ROWPOOL_OK) {
+    if (rowpool_devices(NULL, devices, MAX_DEVICES, &count, &error) != ROWPOOL_OK) {
         fprintf(stderr, "%s\n", error.message);
         exit(1);
     }
-    for (size_t i = 0; i < count && i < MOST_DEVICES; i++) {
+    for (size_t i = 0; i < count && i < MAX_DEVICES; i++) {
         bool named = strchr(devices[i].index, ':') != NULL;
         rowpool *pool;
         rowpool_options options = {.size = sizeof options, .device = devices[i].index};

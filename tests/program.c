@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +15,14 @@
 static char program[PATH_MAX];
 static char folder[] = "/tmp/rowpool-test-program-XXXXXX"; /* the working directory of every run */
 
-const circumstances USUAL = {.standard_input = -1, .standard_output = -1, .standard_error = -1};
+const circumstances DEFAULTS = {.standard_input = -1, .standard_output = -1, .standard_error = -1};
 
 const circumstances DEFAULT_DEVICE = {.standard_input = -1,
                                       .standard_output = -1,
                                       .standard_error = -1,
                                       .environment = (const char *const[]){"ROWPOOL_DEVICE=", NULL}};
 
-/* In the child: becomes the program, or leaves with a status that the program never has. */
+/* In the child: runs the program, or exits with a status that the program never uses. */
 static void become_program(const char *const *arguments, const circumstances *with, int out, int err)
 {
     int in = with->standard_input >= 0 ? with->standard_input : open("/dev/null", O_RDONLY);
@@ -53,7 +52,7 @@ pid_t start_program(const char *const *arguments, const circumstances *with, int
     return child;
 }
 
-/* The thread sanitizer mistakes a thread that is started in a forked child for one of the parent's, and ends the child. */
+/* The thread sanitizer may take a thread started in a forked child for one of the parent's. Removes that warning. */
 static void drop_sanitizers_words(char *text)
 {
     const char *words = strstr(text, "ThreadSanitizer: dup thread with used id");
@@ -71,8 +70,7 @@ outcome run_with(const circumstances *with, const char *const *arguments)
     int out = with->standard_output >= 0 ? with->standard_output : test_open_nameless();
     int err = with->standard_error >= 0 ? with->standard_error : test_open_nameless();
     pid_t child = start_program(arguments, with, out, err);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     outcome result = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                       .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0};
     result.out = with->standard_output >= 0 ? strdup("") : test_read_all(out);
@@ -91,7 +89,7 @@ void release(outcome *result)
     free(result->err);
 }
 
-/* ---- Judging a run ---------------------------------------------------------------------------------------------- */
+/* ---- Checking a run --------------------------------------------------------------------------------------------- */
 
 void show(const outcome *result, int line)
 {
@@ -169,6 +167,11 @@ void write_file(const char *path, const void *bytes, size_t size)
     assert_int_equal(fclose(file), 0);
 }
 
+void write_text(const char *path, const char *text)
+{
+    write_file(path, text, strlen(text));
+}
+
 void write_npy(const char *path, const char *descr, bool fortran, const char *shape, const void *data, size_t bytes)
 {
     char text[1024];
@@ -193,7 +196,7 @@ int enter_folder(__attribute__((unused)) void **state)
 {
     const char *given = getenv("ROWPOOL_PROGRAM");
     if (given == NULL || realpath(given, program) == NULL) {
-        print_error("ROWPOOL_PROGRAM names no program\n");
+        print_error("ROWPOOL_PROGRAM must name the program\n");
         return -1;
     }
     if (mkdtemp(folder) == NULL || chdir(folder) != 0)
@@ -205,13 +208,7 @@ int enter_folder(__attribute__((unused)) void **state)
     return setenv("ROWPOOL_DEVICE", "host", 1);
 }
 
-static int remove_entry(const char *path, __attribute__((unused)) const struct stat *entry,
-                        __attribute__((unused)) int kind, __attribute__((unused)) struct FTW *place)
-{
-    return remove(path);
-}
-
 int remove_folder(__attribute__((unused)) void **state)
 {
-    return chdir("/") == 0 ? nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) : -1;
+    return chdir("/") == 0 && test_remove_folder(folder) ? 0 : -1;
 }

@@ -1,4 +1,4 @@
-/* The program rowpool, run in a folder of its own: what it prints, what it refuses, what it leaves behind. */
+/* Runs the program rowpool in a folder of its own and checks what it prints, refuses and leaves behind. */
 #ifndef ROWPOOL_TESTS_PROGRAM_H
 #define ROWPOOL_TESTS_PROGRAM_H
 
@@ -9,20 +9,20 @@
 
 /* ---- Running the program ---------------------------------------------------------------------------------------- */
 
-/* What is not the same in every run; -1 and NULL are the usual. */
+/* The circumstances of a run; -1 and NULL stand for the default. */
 typedef struct {
-    int standard_input, standard_output, standard_error; /* else nothing to read, and what is written is kept */
+    int standard_input, standard_output, standard_error; /* -1: nothing to read; what is written is captured */
     bool close_standard_output;
     const char *const *environment; /* "NAME=VALUE" ..., NULL */
     rlim_t largest_file;            /* 0: no limit */
     const char *program;            /* NULL: the one that ROWPOOL_PROGRAM names */
 } circumstances;
 
-/* On the host, which the folder's environment names: most of what is tried here has nothing to do with devices, and an
- * OpenCL driver takes its time to start. */
-extern const circumstances USUAL;
+/* On the host, as the folder's environment says: most tests do not depend on devices, and an OpenCL driver is slow to
+ * start. */
+extern const circumstances DEFAULTS;
 
-/* On the devices that a user gets who asks for none. */
+/* On the devices used by default. */
 extern const circumstances DEFAULT_DEVICE;
 
 typedef struct {
@@ -40,18 +40,19 @@ void release(outcome *result);
     {                     \
         __VA_ARGS__, NULL \
     }
-#define RUN(...) run_with(&USUAL, ARGUMENTS(__VA_ARGS__))
+#define RUN(...) run_with(&DEFAULTS, ARGUMENTS(__VA_ARGS__))
 #define RUN_WITH(with, ...) run_with(with, ARGUMENTS(__VA_ARGS__))
 
-/* ---- Judging a run ---------------------------------------------------------------------------------------------- */
+/* ---- Checking a run --------------------------------------------------------------------------------------------- */
 
 void show(const outcome *result, int line);
 bool is_one_line(const char *text);
 
-/* Exit status 0, this on standard output, nothing on standard error. */
+/* Expects exit status 0, this on standard output, and nothing on standard error. */
 void check_prints(outcome result, const char *text, int line);
 
-/* The exit status, one line on standard error that begins and goes on like this, and nothing on standard output. */
+/* Expects this exit status, nothing on standard output, and one line on standard error that begins with `begin` and
+ * contains `text`. */
 void check_refuses(outcome result, int exit_status, const char *begin, const char *text, int line);
 
 #define assert_prints(result, text) check_prints(result, text, __LINE__)
@@ -64,22 +65,23 @@ void check_tells(const char *text, const char *part);
 
 bool exists(const char *path);
 
-/* Temporary files that the program left. */
+/* Temporary files that the program left behind. */
 size_t leftovers(void);
 
-/* Whether files here can be without a name: an unfinished one is then not among them. */
+/* Whether this file system has unnamed files: an unfinished output file is then not visible. */
 bool has_nameless_files(void);
 void assert_no_output(const char *path);
 
 void write_file(const char *path, const void *bytes, size_t size);
+void write_text(const char *path, const char *text);
 
 /* A version 1.0 .npy file as NumPy writes it. */
 void write_npy(const char *path, const char *descr, bool fortran, const char *shape, const void *data, size_t bytes);
 
 /* ---- The folder ------------------------------------------------------------------------------------------------- */
 
-/* Set-up and tear-down of the group: the working directory is a new folder, and the device is the host. The program is
- * the one that ROWPOOL_PROGRAM names. */
+/* Group set-up and tear-down. The working directory is a new folder, the device is the host, and ROWPOOL_PROGRAM names
+ * the program. */
 int enter_folder(void **state);
 int remove_folder(void **state);
 

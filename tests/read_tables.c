@@ -1,7 +1,9 @@
-/* Reads text tables that another program has made, and says what is in them: for tables_agree.py.
- * Standard input has one after the other, a line "SIZE FORMAT[\tLETTERVALUE]...", LETTER that of an option, and as many
- * bytes. Standard output gets a line for each: "error\tMESSAGE", or the dtype, offsets or the width, labels in hexadecimal
- * or -, elements, and the note, a tab between them and spaces between items. */
+/* Reads text tables made by another program and prints their contents: for tables_agree.py.
+ *
+ * Each table arrives on standard input as a line "SIZE FORMAT[\tLETTERVALUE]...", where LETTER is the letter of an
+ * option, followed by SIZE bytes. Each answer is one line on standard output: "error\tMESSAGE", or the dtype, the
+ * offsets or the width, the labels in hexadecimal or -, the elements, and the note, separated by tabs, with spaces
+ * between items. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

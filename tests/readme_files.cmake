@@ -1,5 +1,5 @@
-# The README shows some files as they stand, commands that can be given, and tests that prove things; the job for hosted CI
-# does what it says:
+# What the README shows is true: files are as they stand, commands run, tests that it names exist; and the jobs for
+# hosted CI run its commands:
 #   cmake -D ROOT=... -D PROGRAM=rowpool -D MPI=rowpool-mpi -D WORK=... -P readme_files.cmake
 file(READ ${ROOT}/README.md readme)
 set(found 0)
@@ -18,12 +18,15 @@ while(rest MATCHES "<!-- file: ([^ ]+) -->")
   endif()
   math(EXPR found "${found} + 1")
 endwhile()
-if(found LESS 4)
-  message(SEND_ERROR "the README shows ${found} files; there should be more")
+if(found EQUAL 0)
+  message(SEND_ERROR "the README shows no file")
 endif()
 
-# `tests/test_x.c`: `a_test` - each test program that is named exists, and has the tests that are named with it.
+# `tests/test_x.c`: `a_test` - the program exists and has that test.
 string(REGEX MATCHALL "`tests/test_[a-z_]+\\.c`(: `[a-z_0-9]+`)?" claims "${readme}")
+if(NOT claims)
+  message(SEND_ERROR "the README names no test")
+endif()
 foreach(claim IN LISTS claims)
   string(REGEX MATCH "tests/test_[a-z_]+\\.c" path "${claim}")
   if(NOT EXISTS ${ROOT}/${path})
@@ -39,7 +42,7 @@ foreach(claim IN LISTS claims)
   endif()
 endforeach()
 
-# Each step of the jobs is a command of the README's, whose parts can be run.
+# Each step of the jobs is a command that the README shows, and its parts can be run.
 file(STRINGS ${ROOT}/.github/workflows/ci.yml steps REGEX "^ *- run: ")
 list(TRANSFORM steps REPLACE "^ *- run: " "")
 if(NOT steps)
@@ -68,7 +71,7 @@ foreach(command IN LISTS steps)
   endforeach()
 endforeach()
 
-# Commands of the program's can be given; what they do stands after some spaces.
+# The program's commands run. Two or more spaces separate a command from what it does.
 file(MAKE_DIRECTORY ${WORK})
 configure_file(${ROOT}/tests/data/seattle-temps.npy ${WORK}/FILE.npy COPYONLY)
 configure_file(${ROOT}/tests/data/seattle-weather.csv ${WORK}/FILE.csv COPYONLY)

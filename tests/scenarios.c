@@ -13,18 +13,18 @@
 #include "longest_run.h"
 #include "support.h"
 
-/* ---- Data --------------------------------------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------------------------- */
 
-/* What a scenario runs on. Its data are made once: small numbers, of which each row's results are known. */
+/* What the scenarios run on. The data are made once, from small numbers whose results are known. */
 enum {
     ROWS = 3000,
     WIDTH = 7,
     LONG = 90000,
-    FILE_ROWS = 40000, /* more than a megabyte: the mappings of less are not looked for */
+    FILE_ROWS = 40000, /* more than 1 MB: smaller arrays are copied without looking up their mapping */
     FEW = 40,
-    MANY = 200, /* ranges, of more bytes than travel in a message to a worker process */
+    MANY = 200, /* ranges; their arguments are too large for a message to a worker process */
     BINS = 3,
-    WAIT_MS = 600000 /* no job takes so long */
+    WAIT_MS = 600000 /* longer than any job takes */
 };
 static int32_t small[ROWS * WIDTH], wide[LONG];
 static int32_t *mapped; /* FILE_ROWS x WIDTH in a file */
@@ -88,7 +88,7 @@ void test_scenarios_end(void)
     unlink(file);
 }
 
-/* ---- What must come out ------------------------------------------------------------------------------------------- */
+/* ---- Expected results ------------------------------------------------------------------------------------------- */
 
 static const int32_t *row_of(const rowpool_rows *rows, size_t row, size_t *width)
 {
@@ -121,7 +121,7 @@ static bool sums_are_right(const rowpool_rows *rows, const int64_t *sums)
     return true;
 }
 
-/* ---- Counts, jobs ------------------------------------------------------------------------------------------------ */
+/* ---- Counts, jobs ----------------------------------------------------------------------------------------------- */
 
 static test_verdict count(test_attempt *a, const rowpool_rows *rows, size_t columns)
 {
@@ -267,7 +267,7 @@ static test_verdict cancel(test_attempt *a)
                           ended && (status == ROWPOOL_ECANCELED || counts_are_right(&dense, counts, 1))};
 }
 
-/* ---- Ends in the middle ------------------------------------------------------------------------------------------- */
+/* ---- Maps that are ended early ---------------------------------------------------------------------------------- */
 
 typedef struct {
     uint32_t counts[ROWS];
@@ -284,7 +284,7 @@ static void note_done(rowpool_job *job, rowpool_status status, const rowpool_err
     atomic_fetch_add(&noted->calls, 1);
 }
 
-/* Jobs whose callbacks note how they ended; the first failure to submit one. */
+/* Submits jobs whose callbacks record how they ended; returns the first failure to submit one. */
 static rowpool_status submit(test_attempt *a, outcome *outcomes, size_t n, bool submitted[])
 {
     rowpool_status first = ROWPOOL_OK;
@@ -303,7 +303,8 @@ static rowpool_status submit(test_attempt *a, outcome *outcomes, size_t n, bool 
     return first;
 }
 
-/* Closes the pool with jobs under way: each callback comes, once, and what it calls right is right. */
+/* Closes the pool while jobs run: each callback is called exactly once, and a job that reports success has right
+ * results. */
 static test_verdict close_in_flight(test_attempt *a)
 {
     enum { JOBS = 3 };
@@ -320,7 +321,7 @@ static test_verdict close_in_flight(test_attempt *a)
     return all;
 }
 
-/* Ends two jobs and nothing else: the pool goes on. */
+/* Terminates two jobs; the pool stays usable. */
 static test_verdict terminate(test_attempt *a)
 {
     static uint32_t counts[2][ROWS];
@@ -355,9 +356,9 @@ static test_verdict count_in_time(test_attempt *a, const rowpool_rows *rows, int
     return (test_verdict){status, counts_are_right(rows, counts, 1)};
 }
 
-/* ---- Worker processes --------------------------------------------------------------------------------------------- */
+/* ---- Worker processes ------------------------------------------------------------------------------------------- */
 
-/* A plain C function: for worker processes and the calling thread. */
+/* A plain C function, for worker processes and the calling thread. */
 static void sum_row(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     (void)index;
@@ -435,9 +436,9 @@ static test_verdict out_of_time(test_attempt *a)
     return count_in_time(a, &rows, 1);
 }
 
-/* ---- The rest of the interface ------------------------------------------------------------------------------------ */
+/* ---- The rest of the API ---------------------------------------------------------------------------------------- */
 
-static int say_and_end(void *argument, int descriptor)
+static int write_and_end(void *argument, int descriptor)
 {
     (void)argument;
     return write(descriptor, "done", 4) == 4 ? 3 : 4;
@@ -447,18 +448,18 @@ static test_verdict process(test_attempt *a)
 {
     rowpool_process *child = NULL;
     rowpool_process_state state = {0};
-    char said[8] = "";
-    rowpool_status status = rowpool_process_start(&child, say_and_end, NULL, NULL, &a->error);
+    char verdict[8] = "";
+    rowpool_status status = rowpool_process_start(&child, write_and_end, NULL, NULL, &a->error);
     if (status != ROWPOOL_OK)
         return (test_verdict){status, false};
     size_t bytes = 0;
-    for (ssize_t got; (got = read(rowpool_process_pipe(child), said + bytes, sizeof said - bytes)) > 0;)
+    for (ssize_t got; (got = read(rowpool_process_pipe(child), verdict + bytes, sizeof verdict - bytes)) > 0;)
         bytes += (size_t)got;
     status = rowpool_process_join(child, WAIT_MS, &a->error);
     if (status == ROWPOOL_OK)
         status = rowpool_process_status(child, &state, &a->error);
     rowpool_process_close(child);
-    return (test_verdict){status, bytes == 4 && memcmp(said, "done", 4) == 0 && state.known && state.exit_code == 3};
+    return (test_verdict){status, bytes == 4 && memcmp(verdict, "done", 4) == 0 && state.known && state.exit_code == 3};
 }
 
 static test_verdict memory(test_attempt *a)
@@ -504,11 +505,11 @@ static test_verdict histogram(test_attempt *a)
 
 static test_verdict devices_of(test_attempt *a, rowpool *pool)
 {
-    enum { MOST = 16 };
-    rowpool_device devices[MOST];
+    enum { MAX = 16 };
+    rowpool_device devices[MAX];
     size_t n = 0, host = 0;
-    rowpool_status status = rowpool_devices(pool, devices, MOST, &n, &a->error);
-    for (size_t i = 0; status == ROWPOOL_OK && i < n && i < MOST; i++)
+    rowpool_status status = rowpool_devices(pool, devices, MAX, &n, &a->error);
+    for (size_t i = 0; status == ROWPOOL_OK && i < n && i < MAX; i++)
         host += strcmp(devices[i].index, "host") == 0;
     return (test_verdict){status, host == 1};
 }
@@ -523,17 +524,17 @@ static test_verdict job_descriptor(test_attempt *a)
         return (test_verdict){status, false};
     rowpool_error no_descriptor;
     struct pollfd wait = {.fd = rowpool_job_descriptor(job, &no_descriptor), .events = POLLIN};
-    bool told = wait.fd < 0 || poll(&wait, 1, WAIT_MS) == 1;
+    bool notified = wait.fd < 0 || poll(&wait, 1, WAIT_MS) == 1;
     status = rowpool_job_wait(job, WAIT_MS, &a->error);
     if (status == ROWPOOL_OK && wait.fd < 0) {
         status = no_descriptor.status;
         a->error = no_descriptor;
     }
     rowpool_job_release(job);
-    return (test_verdict){status, told && counts_are_right(&dense, counts, 1)};
+    return (test_verdict){status, notified && counts_are_right(&dense, counts, 1)};
 }
 
-/* ---- The table ---------------------------------------------------------------------------------------------------- */
+/* ---- The table -------------------------------------------------------------------------------------------------- */
 
 static test_verdict dense_rows(test_attempt *a)
 {
@@ -608,27 +609,27 @@ static test_verdict long_ordered_fold(test_attempt *a)
     return fold_in_order(a, &single);
 }
 
-/* Twice: what the first map left behind serves the second. */
+/* Maps twice: the second map reuses what the first one left behind. */
 static test_verdict twice(test_attempt *a)
 {
     test_verdict first = count(a, &dense, 1);
     return first.status != ROWPOOL_OK ? first : count(a, &ragged, 1);
 }
 
-/* Rows that stay on the devices: the first map leaves copies, the others use what there is of them. */
+/* Rows that are kept on the devices: the first map leaves copies, the others use them. */
 static test_verdict maps_on(test_attempt *a, const rowpool_rows *rows)
 {
     rowpool_data *data;
-    test_verdict said = {rowpool_data_open(&data, a->pool, rows, &a->error), false};
-    if (said.status != ROWPOOL_OK)
-        return said;
-    said = count(a, rowpool_data_rows(data), 1);
-    if (said.status == ROWPOOL_OK && said.right)
-        said = stream(a, rowpool_data_rows(data), ROWPOOL_IN_ORDER, true);
-    if (said.status == ROWPOOL_OK && said.right)
-        said = sum(a, rowpool_data_rows(data));
+    test_verdict verdict = {rowpool_data_open(&data, a->pool, rows, &a->error), false};
+    if (verdict.status != ROWPOOL_OK)
+        return verdict;
+    verdict = count(a, rowpool_data_rows(data), 1);
+    if (verdict.status == ROWPOOL_OK && verdict.right)
+        verdict = stream(a, rowpool_data_rows(data), ROWPOOL_IN_ORDER, true);
+    if (verdict.status == ROWPOOL_OK && verdict.right)
+        verdict = sum(a, rowpool_data_rows(data));
     rowpool_data_close(data);
-    return said;
+    return verdict;
 }
 
 static test_verdict dense_data(test_attempt *a)
@@ -758,12 +759,12 @@ const test_scenario test_scenarios[] = {
 };
 const size_t test_scenario_count = COUNT_OF(test_scenarios);
 
-/* ---- Running one -------------------------------------------------------------------------------------------------- */
+/* ---- Running a scenario ----------------------------------------------------------------------------------------- */
 
 bool test_scenario_is_due(const test_scenario *scenario)
 {
-    const char *asked = getenv("ROWPOOL_TEST_SCENARIO");
-    return asked == NULL || strstr(scenario->name, asked) != NULL;
+    const char *wanted = getenv("ROWPOOL_TEST_SCENARIO");
+    return wanted == NULL || strstr(scenario->name, wanted) != NULL;
 }
 
 test_verdict test_scenario_again(const test_scenario *scenario, test_attempt *attempt)
@@ -780,10 +781,7 @@ test_verdict test_scenario_run(const test_scenario *scenario, bool strict, test_
                                .chunk_bytes = scenario->chunk_bytes,
                                .strict = strict};
     *attempt = (test_attempt){.pool = NULL};
-    if (scenario->copy)
-        setenv("ROWPOOL_COPY", "1", 1);
-    else
-        unsetenv("ROWPOOL_COPY");
+    setenv("ROWPOOL_TEST", scenario->copy ? "copy,build-wait" : "build-wait", 1);
     if (scenario->device != NULL) {
         rowpool_status status = rowpool_open(&attempt->pool, &options, &attempt->error);
         if (status != ROWPOOL_OK)

@@ -1,11 +1,11 @@
-/* An OpenCL layer (OPENCL_LAYERS) that takes signals over as drivers do, from a library whose name tells nothing: when a
- * context is made and whenever a program is built. */
+/* An OpenCL layer (OPENCL_LAYERS) that replaces signal handlers as drivers do, under a library name that nobody knows:
+ * when a context is created and whenever a program is built. */
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
 #include <CL/cl_layer.h>
 #include <signal.h>
 
-unsigned long test_signals_taken; /* how many times: for the test */
+unsigned long test_signals_taken; /* how many times; read by the test */
 static cl_icd_dispatch layer;
 static const cl_icd_dispatch *next;
 

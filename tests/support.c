@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -14,8 +15,8 @@
 
 /* ---- The process ------------------------------------------------------------------------------------------------ */
 
-/* A shell starts what runs in its background with SIGINT and SIGQUIT ignored, nohup with SIGHUP ignored, and programs
- * that a test starts would inherit that. */
+/* A shell starts background jobs with SIGINT and SIGQUIT ignored, nohup ignores SIGHUP, and the programs that a test
+ * starts would inherit that. */
 __attribute__((constructor)) static void expect_signals(void)
 {
     static const int expected[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
@@ -84,7 +85,7 @@ static const struct {
     const char *name;
     size_t size;
     element_kind kind;
-    int fraction, bias; /* of a float: bits of its fraction, and what its exponent field is beyond the exponent */
+    int fraction, bias; /* floats only: bits of the fraction, exponent bias */
 } types[TEST_DTYPES] = {
     [ROWPOOL_INT8] = {"int8", 1, SIGNED_INTEGER, 0, 0},       [ROWPOOL_INT16] = {"int16", 2, SIGNED_INTEGER, 0, 0},
     [ROWPOOL_INT32] = {"int32", 4, SIGNED_INTEGER, 0, 0},     [ROWPOOL_INT64] = {"int64", 8, SIGNED_INTEGER, 0, 0},
@@ -142,7 +143,7 @@ static int64_t sign_extended(rowpool_dtype dtype, uint64_t bits)
     return (int64_t)((bits ^ sign) - sign);
 }
 
-/* A float's parts. */
+/* Splits a float into its parts. */
 static void take_apart(rowpool_dtype dtype, uint64_t bits, bool *negative, int *field, uint64_t *fraction)
 {
     unsigned width = bits_of(dtype), low = (unsigned)types[dtype].fraction;
@@ -186,7 +187,7 @@ static uint64_t special_float(test_random *random, rowpool_dtype dtype)
     unsigned fraction = (unsigned)types[dtype].fraction;
     uint64_t infinity = (uint64_t)(2 * types[dtype].bias + 1) << fraction;
     uint64_t sign = test_next(random) << (bits_of(dtype) - 1) & low_bits(bits_of(dtype));
-    uint64_t least_normal = UINT64_C(1) << fraction;
+    uint64_t smallest_normal = UINT64_C(1) << fraction;
     switch (test_below(random, 10)) {
     case 0:
         return sign; /* a zero */
@@ -197,17 +198,17 @@ static uint64_t special_float(test_random *random, rowpool_dtype dtype)
     case 3:
         return sign | infinity | 1; /* a signalling NaN */
     case 4:
-        return sign | infinity | least_normal >> 1; /* the usual NaN */
+        return sign | infinity | smallest_normal >> 1; /* the default NaN */
     case 5:
-        return sign | infinity | (test_below(random, least_normal - 1) + 1); /* some NaN */
+        return sign | infinity | (test_below(random, smallest_normal - 1) + 1); /* any NaN */
     case 6:
         return sign | 1; /* the smallest subnormal */
     case 7:
-        return sign | (least_normal - 1); /* the largest subnormal */
+        return sign | (smallest_normal - 1); /* the largest subnormal */
     case 8:
-        return sign | least_normal;
+        return sign | smallest_normal;
     default:
-        return sign | test_below(random, least_normal); /* some subnormal */
+        return sign | test_below(random, smallest_normal); /* any subnormal */
     }
 }
 
@@ -239,7 +240,8 @@ static test_place place_of(bool negative, uint64_t size, int exponent)
     if (size == 0)
         return 0;
     int shift = __builtin_clzll(size);
-    test_place power = exponent - shift + 1200; /* positive for every double: the least is 2^-1074, shift at most 63 */
+    /* positive for every double: the smallest is 2^-1074, shift is at most 63 */
+    test_place power = exponent - shift + 1200;
     test_place place = (power << 64) + (size << shift);
     return negative ? -place : place;
 }
@@ -264,7 +266,7 @@ bool test_place_element(rowpool_dtype dtype, uint64_t bits, test_place *place)
     uint64_t fraction;
     take_apart(dtype, bits, &negative, &field, &fraction);
     if (field == 2 * types[dtype].bias + 1) {
-        *place = place_of(negative, 1, 4000); /* infinity, beyond every other */
+        *place = place_of(negative, 1, 4000); /* infinity: larger than any other value */
         return fraction == 0;
     }
     if (field != 0)
@@ -309,34 +311,34 @@ bool test_within(rowpool_dtype dtype, uint64_t bits, const rowpool_range *range)
     return test_place_element(dtype, bits, &x) && test_place_within(x, range);
 }
 
-static size_t row_begin(const rowpool_rows *rows, size_t i)
+size_t test_row_begin(const rowpool_rows *rows, size_t row)
 {
-    return rows->offsets != NULL ? (size_t)rows->offsets[i] : i * (rows->stride != 0 ? rows->stride : rows->width);
+    return rows->offsets != NULL ? (size_t)rows->offsets[row] : row * (rows->stride != 0 ? rows->stride : rows->width);
 }
 
-static size_t row_width(const rowpool_rows *rows, size_t i)
+size_t test_row_width(const rowpool_rows *rows, size_t row)
 {
-    return rows->offsets != NULL ? (size_t)(rows->offsets[i + 1] - rows->offsets[i]) : rows->width;
+    return rows->offsets != NULL ? (size_t)(rows->offsets[row + 1] - rows->offsets[row]) : rows->width;
 }
 
 size_t test_elements(const rowpool_rows *rows)
 {
     size_t elements = 0;
     for (size_t i = 0; i < rows->count; i++)
-        elements += row_width(rows, i);
+        elements += test_row_width(rows, i);
     return elements;
 }
 
 void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges, uint64_t *expected)
 {
-    enum { MOST = 256 }; /* ranges */
+    enum { MAX = 256 }; /* ranges */
     static const rowpool_range four_to_eight = {
         {ROWPOOL_NUMBER_I64, {4}}, {ROWPOOL_NUMBER_I64, {8}}, ROWPOOL_CLOSED_BOTH};
     size_t columns = n_ranges != 0 ? n_ranges : 1;
-    test_place lo[MOST], hi[MOST];
+    test_place lo[MAX], hi[MAX];
     if (n_ranges == 0)
         ranges = &four_to_eight;
-    if (columns > MOST)
+    if (columns > MAX)
         abort();
     for (size_t k = 0; k < columns; k++)
         if (!test_place_number(ranges[k].lo, &lo[k]) || !test_place_number(ranges[k].hi, &hi[k]))
@@ -344,7 +346,7 @@ void test_expect(const rowpool_rows *rows, const rowpool_range *ranges, size_t n
     for (size_t i = 0; i < rows->count; i++) {
         uint64_t *row = expected + i * columns;
         memset(row, 0, columns * sizeof *row);
-        size_t begin = row_begin(rows, i), width = row_width(rows, i);
+        size_t begin = test_row_begin(rows, i), width = test_row_width(rows, i);
         for (size_t j = begin; j < begin + width; j++) {
             test_place x;
             if (!test_place_element(rows->dtype, test_load(rows->dtype, rows->data, j), &x))
@@ -383,12 +385,12 @@ static rowpool_number any_number(test_random *random)
         double value = test_value(ROWPOOL_FLOAT64, test_element(random, ROWPOOL_FLOAT64));
         return test_f64(isnan(value) ? 0.5 : value);
     }
-    default: /* of the size of small elements, whole or not */
+    default: /* about as large as small elements, with or without a fraction */
         return test_f64(((double)test_below(random, 4096) - 2048) / 8);
     }
 }
 
-/* The neighbour on the number line of doubles, by its bits: nextafter obeys the flush-to-zero setting. */
+/* The next double up or down, by its bits: nextafter depends on the flush-to-zero setting. */
 static double neighbour(double value, uint64_t steps)
 {
     uint64_t bits;
@@ -406,7 +408,7 @@ static rowpool_number near_integer(test_random *random, rowpool_dtype dtype, uin
     return is_unsigned && (element > INT64_MAX || test_chance(random, 2)) ? test_u64(near) : test_i64((int64_t)near);
 }
 
-/* The whole number towards zero, where an int64 or a uint64 holds it. */
+/* Rounds towards zero, if the result fits in an int64 or a uint64. */
 static rowpool_number near_whole(test_random *random, double value)
 {
     uint64_t step = test_below(random, 3) - 1;
@@ -449,9 +451,9 @@ rowpool_number test_number_near(test_random *random, rowpool_dtype dtype, uint64
 static rowpool_number bound_for(test_random *random, const rowpool_rows *rows)
 {
     size_t row = rows->count != 0 ? (size_t)test_below(random, rows->count) : 0;
-    size_t width = rows->count != 0 ? row_width(rows, row) : 0;
+    size_t width = rows->count != 0 ? test_row_width(rows, row) : 0;
     uint64_t element = width != 0 ? test_load(rows->dtype, rows->data,
-                                              row_begin(rows, row) + (size_t)test_below(random, width))
+                                              test_row_begin(rows, row) + (size_t)test_below(random, width))
                                   : test_element(random, rows->dtype);
     return test_number_near(random, rows->dtype, element);
 }
@@ -468,7 +470,7 @@ rowpool_range test_range_for(test_random *random, const rowpool_rows *rows)
         range.hi = swapped;
     }
     if (test_chance(random, 10))
-        range.hi = range.lo; /* one value: everything hangs on the closure */
+        range.hi = range.lo; /* a single value: the closure decides */
     return range;
 }
 
@@ -482,17 +484,22 @@ static void *allocate(size_t bytes)
     return memory;
 }
 
-/* Numbers 0 to 9, anything at all, or copies of few values: so that ranges hold none, some and all of them. */
+void *test_allocate(size_t bytes)
+{
+    return memset(allocate(bytes + 1), 0xa5, bytes + 1);
+}
+
+/* Numbers 0 to 9, anything, or copies of a few values, so that ranges hold none, some and all of them. */
 static void fill(test_random *random, rowpool_dtype dtype, void *data, size_t n)
 {
     uint64_t few[4];
     for (size_t i = 0; i < COUNT_OF(few); i++)
         few[i] = test_element(random, dtype);
-    unsigned flavour = (unsigned)test_below(random, 3);
+    unsigned choice = (unsigned)test_below(random, 3);
     for (size_t i = 0; i < n; i++) {
-        uint64_t bits = flavour == 0   ? test_small(dtype, (unsigned)test_below(random, 10))
-                        : flavour == 1 ? test_element(random, dtype)
-                                       : few[test_below(random, COUNT_OF(few))];
+        uint64_t bits = choice == 0   ? test_small(dtype, (unsigned)test_below(random, 10))
+                        : choice == 1 ? test_element(random, dtype)
+                                      : few[test_below(random, COUNT_OF(few))];
         test_store(dtype, data, i, bits);
     }
 }
@@ -517,12 +524,12 @@ static size_t make_offsets(test_random *random, test_array *array, size_t width)
         at += width != 0 ? ragged_width(random, width) : 0;
         array->offsets[i + 1] = (int64_t)at;
     }
-    if (count > 0 && test_chance(random, 4)) { /* an empty row last */
+    if (count > 0 && test_chance(random, 4)) { /* an empty last row */
         array->offsets[count] = array->offsets[count - 1];
         at = (size_t)array->offsets[count];
     }
     array->rows.offsets = array->offsets;
-    array->rows.width = test_chance(random, 2) ? at : 0; /* both are legal: the capacity, or nothing said */
+    array->rows.width = test_chance(random, 2) ? at : 0; /* both are valid: the capacity, or unknown */
     return at;
 }
 
@@ -548,7 +555,7 @@ test_array test_array_make(test_random *random, rowpool_dtype dtype, test_layout
             array.rows.stride = width + (size_t)test_below(random, width / 2 + 5);
         else if (test_chance(random, 4))
             array.rows.stride = width;
-        span = count == 0 || width == 0 ? 0 : row_begin(&array.rows, count - 1) + width;
+        span = count == 0 || width == 0 ? 0 : test_row_begin(&array.rows, count - 1) + width;
     }
     give_memory(random, &array, span, shift);
     return array;
@@ -640,13 +647,13 @@ bool test_counts_right(const test_counts *counts, const uint64_t *expected, cons
     for (const unsigned char *byte = counts->memory; byte < counts->memory + counts->bytes; byte++)
         if ((byte < first || byte >= end) && *byte != GUARD_BYTE) {
             print_case(what, rows, ranges);
-            fprintf(stderr, "a byte %td from the counts was written\n", byte - first);
+            fprintf(stderr, "the guard byte at offset %td was overwritten\n", byte - first);
             return false;
         }
     return true;
 }
 
-/* ---- What must not be left behind ------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------ */
 
 bool test_has_child(void)
 {
@@ -668,7 +675,7 @@ size_t test_count_descriptors(void)
     return n;
 }
 
-/* The limit of a control group, up to `limit`. */
+/* The limit of a control group, at most `limit`. */
 static size_t group_limit(const char *folder, const char *file, size_t limit)
 {
     char path[5000];
@@ -697,13 +704,25 @@ size_t test_memory(void)
         int root = snprintf(folder, sizeof folder, "/sys/fs/cgroup%s", unified ? "" : "/memory");
         snprintf(folder + root, sizeof folder - (size_t)root, "%s", path);
         for (char *end = folder + strlen(folder); end >= folder + root; end = strrchr(folder, '/')) {
-            *end = '\0'; /* the groups above limit it too */
+            *end = '\0'; /* the parent groups limit it too */
             limit = group_limit(folder, unified ? "memory.max" : "memory.limit_in_bytes", limit);
         }
     }
     if (groups != NULL)
         fclose(groups);
     return limit;
+}
+
+int test_wait(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+void test_sleep_us(uint64_t us)
+{
+    nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000}, NULL);
 }
 
 size_t test_count_mappings(void)
@@ -716,7 +735,7 @@ size_t test_count_mappings(void)
     return n;
 }
 
-/* ---- What programs write ---------------------------------------------------------------------------------------- */
+/* ---- Output of programs ----------------------------------------------------------------------------------------- */
 
 int test_open_nameless(void)
 {
@@ -736,6 +755,26 @@ char *test_read_all(int fd)
     assert_int_equal(pread(fd, text, (size_t)file.st_size, 0), file.st_size);
     text[file.st_size] = '\0';
     return text;
+}
+
+size_t test_read_to_end(int fd, char *text, size_t size)
+{
+    size_t length = 0;
+    for (ssize_t n; (n = read(fd, text + length, size - 1 - length)) > 0;)
+        length += (size_t)n;
+    text[length] = '\0';
+    return length;
+}
+
+static int remove_entry(const char *path, __attribute__((unused)) const struct stat *entry,
+                        __attribute__((unused)) int kind, __attribute__((unused)) struct FTW *place)
+{
+    return remove(path);
+}
+
+bool test_remove_folder(const char *path)
+{
+    return nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0;
 }
 
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */
@@ -763,7 +802,7 @@ void test_refused(rowpool_status status, rowpool_status expected, const rowpool_
     if (error->status != expected)
         fail_msg("line %d: the error's status is %d", line, (int)error->status);
     if (strstr(error->message, text) == NULL)
-        fail_msg("line %d: '%s' does not say '%s'", line, error->message, text);
+        fail_msg("line %d: '%s' does not contain '%s'", line, error->message, text);
     if (strchr(error->message, '\n') != NULL)
         fail_msg("line %d: '%s' is more than one line", line, error->message);
 }

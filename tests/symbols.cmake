@@ -1,5 +1,5 @@
-# A shared library exports what its public headers declare, with its version, and nothing else; the static one defines no
-# global name but rowpool's:
+# A shared library exports exactly what its public headers declare, with its version; the static one defines only global
+# names that begin with rowpool_ or rp_:
 #   cmake -D INCLUDE=.../include -D NM=nm -D SHARED=librowpool.so -D STATIC=librowpool.a [-D MPI=librowpool-mpi.so] -P symbols.cmake
 cmake_minimum_required(VERSION 3.25)
 
@@ -13,7 +13,7 @@ function(list_symbols result)
   set(${result} "${lines}" PARENT_SCOPE)
 endfunction()
 
-# Whether a library exports just what these headers declare, under the name of the version.
+# Fails unless a library exports exactly what these headers declare, under the version's name.
 function(check_exports library version)
   set(declared)
   foreach(header IN LISTS ARGN)

@@ -20,7 +20,7 @@
 
 #include "variadic.h"
 
-/* ---- Which call fails --------------------------------------------------------------------------------------------- */
+/* ---- Which call fails ------------------------------------------------------------------------------------------- */
 
 /* Shared with forked children. */
 static struct {
@@ -30,7 +30,7 @@ static struct {
     atomic_long seen[TEST_SYSTEM_TOTAL];
 } * shared;
 
-static atomic_bool in_worker; /* this is a forked child */
+static atomic_bool in_worker; /* true in a forked child */
 static atomic_long blocks, mapped;
 
 void *__real_mmap(void *, size_t, int, int, int, off_t);
@@ -100,9 +100,9 @@ static bool fails(test_system_call call, int code)
     return true;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
-/* The linker's names for the functions themselves, and for those that are called in their place. */
+/* Declares the real function and the one called in its place, as the linker names them. */
 #define WRAPPED(type, name, ...)     \
     type __real_##name(__VA_ARGS__); \
     type __wrap_##name(__VA_ARGS__); \
@@ -142,7 +142,7 @@ WRAPPED(char *, strdup, const char *text)
     return fails(TEST_SYSTEM_strdup, ENOMEM) ? NULL : counted(__real_strdup(text));
 }
 
-/* The line is the caller's to free, whatever happened. */
+/* The caller must free the line even after a failure. */
 static ssize_t counted_line(bool fresh, char *const *line, ssize_t length)
 {
     if (fresh)
@@ -156,7 +156,7 @@ WRAPPED(ssize_t, getline, char **line, size_t *capacity, FILE *file)
     return fails(TEST_SYSTEM_getline, ENOMEM) ? -1 : counted_line(fresh, line, __real_getline(line, capacity, file));
 }
 
-/* What <stdio.h> makes of it where the compiler optimises. */
+/* <stdio.h> turns getline into this when the compiler optimises. */
 WRAPPED(ssize_t, __getdelim, char **line, size_t *capacity, int end, FILE *file)
 {
     bool fresh = *line == NULL;
@@ -170,7 +170,7 @@ WRAPPED(void, free, void *block)
     __real_free(block);
 }
 
-/* The process's part of a mapping is whole pages. */
+/* Rounds up to whole pages, as a mapping does. */
 static long pages(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -195,13 +195,13 @@ WRAPPED(int, munmap, void *base, size_t bytes)
     return result;
 }
 
-/* CPU_ALLOC is this. */
+/* CPU_ALLOC calls this. */
 WRAPPED(cpu_set_t *, __sched_cpualloc, size_t cpus)
 {
     return fails(TEST_SYSTEM_sched_cpualloc, ENOMEM) ? NULL : __real___sched_cpualloc(cpus);
 }
 
-/* ---- Descriptors -------------------------------------------------------------------------------------------------- */
+/* ---- Descriptors ------------------------------------------------------------------------------------------------ */
 
 #define FAILS_WITH_MINUS_1(name, code, parameters, ...)                           \
     WRAPPED(int, name, parameters)                                                \
@@ -225,13 +225,13 @@ ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags)
     return fails(TEST_SYSTEM_sendmsg, ENOBUFS) ? -1 : __real_sendmsg(descriptor, message, flags);
 }
 
-/* To make a file shorter takes no resource, */
+/* Truncating a file takes no resource. */
 WRAPPED(int, ftruncate, int descriptor, off_t length)
 {
     return length > 0 && fails(TEST_SYSTEM_ftruncate, ENOSPC) ? -1 : __real_ftruncate(descriptor, length);
 }
 
-/* nor does it to stop listening. */
+/* Removing or changing an entry takes no resource. */
 WRAPPED(int, epoll_ctl, int epoll, int what, int descriptor, struct epoll_event *event)
 {
     return what == EPOLL_CTL_ADD && fails(TEST_SYSTEM_epoll_ctl, ENOSPC)
@@ -261,7 +261,7 @@ int __wrap_fcntl(int descriptor, int what, ...)
     return fails(TEST_SYSTEM_fcntl, EMFILE) ? -1 : __real_fcntl(descriptor, what, argument);
 }
 
-/* ---- Processes and threads ---------------------------------------------------------------------------------------- */
+/* ---- Processes and threads -------------------------------------------------------------------------------------- */
 
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
@@ -283,7 +283,7 @@ WRAPPED(int, posix_spawn, pid_t *pid, const char *path, const posix_spawn_file_a
                : __real_posix_spawn(pid, path, actions, attributes, arguments, environment);
 }
 
-/* Of the system calls without a function: the one that takes a resource. */
+/* The only system call that takes a resource and has no function. */
 int test_syscall_failure(long number)
 {
     return number == SYS_pidfd_open && fails(TEST_SYSTEM_pidfd_open, EMFILE) ? EMFILE : 0;

@@ -1,5 +1,5 @@
-/* Faults in rowpool's own calls to the C library and the system: the linker leads these calls here (--wrap), and only
- * those of the objects that it links, so that a driver's own memory and descriptors are untouched. */
+/* Faults in rowpool's own calls to the C library and the system. The linker redirects these calls here (--wrap), for
+ * the objects that it links only: a driver's memory and descriptors are not affected. */
 #ifndef ROWPOOL_TESTS_SYSTEM_FAULTS_H
 #define ROWPOOL_TESTS_SYSTEM_FAULTS_H
 
@@ -40,14 +40,14 @@ typedef enum {
         TEST_SYSTEM_TOTAL
 } test_system_call;
 
-/* From here on the n-th call fails, counted from 1, and with `sticky` all later ones too. in_workers: calls count in
- * forked children, all of them together, and not in this process. */
+/* From now on the n-th call fails, counted from 1; with `sticky` all later calls fail too. in_workers: counts the calls
+ * of all forked children together instead of those of this process. */
 void test_system_arm(long n, bool sticky, bool in_workers);
 
-/* No call fails any more. How many did; *first, if any did: the first of them. */
+/* Stops the faults; returns how many calls failed. *first: the first that failed, if any. */
 long test_system_disarm(test_system_call *first);
 
-/* How many were counted since they were armed. */
+/* How many calls were counted since the faults were armed. */
 long test_system_calls(void);
 
 const char *test_system_name(test_system_call call);
@@ -55,7 +55,7 @@ const char *test_system_name(test_system_call call);
 /* How often a call was counted, in this process or a child, since the program began. */
 long test_system_seen(test_system_call call);
 
-/* Blocks of memory and bytes of mappings that rowpool, and the test, hold in this process now. */
+/* Blocks of memory and bytes of mappings that rowpool and the test hold in this process now. */
 typedef struct {
     long blocks, mapped;
 } test_system_held;

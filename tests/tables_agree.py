@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Text tables as rowpool reads them, against Python's csv module and exact numbers.
+"""Compares rowpool's reader of text tables with a reference made of Python's csv module and exact numbers.
 
-usage: tables_agree.py READ_TABLES    ROWPOOL_TEST_CASES tables, made from ROWPOOL_TEST_SEED
+usage: tables_agree.py READ_TABLES    tests ROWPOOL_TEST_CASES random tables with the seed ROWPOOL_TEST_SEED
 
-Each table is read by both: they have the same numbers, labels and warnings, or both refuse it.
+For each table both give the same numbers, labels and warnings, or both refuse it.
 """
 import csv
 import os
@@ -30,7 +30,7 @@ class Refused(Exception):
 # ---- The reference: cells ----------------------------------------------------------------------------------------------
 
 class Lines:
-    """The lines of a text; those that begin a row and are comments are left out."""
+    """The lines of a text without its comments; a comment can only begin where a row begins."""
 
     def __init__(self, text, is_comment):
         self.lines = iter(re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
@@ -118,7 +118,7 @@ def integer_of(text):
 
 
 def nearest(text):
-    """The double that is nearest to what the text says; exactly."""
+    """The double nearest to the text's exact value."""
     if NO_REAL.fullmatch(text):
         return float(text)
     try:
@@ -130,7 +130,7 @@ def nearest(text):
 # ---- The reference: the table ------------------------------------------------------------------------------------------
 
 def increase(cells, decimal):
-    """Whether all are numbers, each above the one before it."""
+    """Whether all are numbers in ascending order."""
     if not all(kind(cell, decimal) == "number" for cell in cells):
         return False
     try:
@@ -141,7 +141,7 @@ def increase(cells, decimal):
 
 
 def find_header(row, case):
-    """Whether it is one, and the warnings."""
+    """Whether the row is a header, and the warnings."""
     if case.get("H"):
         return case["H"] == "yes", []
     kinds = [kind(cell, case.get("N")) for cell in row]
@@ -173,7 +173,7 @@ def is_row_numbers(names, rows):
 
 
 def judge_first_column(names, rows, decimal):
-    """Whether it is one of labels, and how it is to be looked at."""
+    """Whether the first column holds labels, and as what its cells count."""
     if is_row_numbers(names, rows):
         return True, "numbers"
     for row in rows:
@@ -228,7 +228,7 @@ def check_labels(labels, rule, decimal):
 
 
 def read_reference(case):
-    """The dtype, rows, labels (or None), and parts of the warnings."""
+    """The dtype, rows, labels (or None), and texts that the warnings contain."""
     text = case["text"].removeprefix("\ufeff")
     decimal = case.get("N")
     if case.get("separator_line"):
@@ -342,7 +342,7 @@ KINDS = [
 
 
 def cell_text(source, cell, case, quoted_often):
-    """As it stands in the file."""
+    """The cell as it is written in the file."""
     special = any(c in cell for c in '"\r\n' + case["delimiter"]) or cell[:1] == "#"
     if case.get("Q"):
         return re.sub(r"[\r\n]", "_", cell).replace(case["delimiter"], "_")
@@ -417,7 +417,7 @@ def make_settings(source):
             case[letter] = source.choice(values)
     missing = plain(case.get("i", "0"), case.get("N"))
     if not INTEGER.fullmatch(missing) and (case.get("T") == "int64" or kind(missing, None) != "number"):
-        del case["i"]  # the command line is refused
+        del case["i"]  # the program refuses these options together
     return case
 
 
@@ -460,7 +460,7 @@ def to_input(case):
 
 
 def parse_answer(line):
-    """What the driver says: the dtype, rows, labels and the note; or None and the message."""
+    """The reader's answer: dtype, rows, labels and note; or None and the message."""
     if line.startswith("error\t"):
         return None, line[6:]
     dtype, shape, labels, elements, note = line.split("\t")
@@ -486,7 +486,7 @@ NOTES = ["the first row is taken as names", "the first row is taken as data", "c
 
 
 def difference(case, answer, note):
-    """What is wrong with the answer; None: nothing. And whether it is a table."""
+    """What is wrong with the answer, or None; and whether it is a table."""
     try:
         dtype, rows, labels, notes = read_reference(case)
     except Refused as refusal:

@@ -1,4 +1,4 @@
-/* The public calls: what they refuse and how they say it, what asynchronous jobs promise, which device answers. */
+/* The public calls: what they refuse and with which message, what asynchronous jobs guarantee, which device is used. */
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
@@ -26,12 +26,12 @@ static rowpool *open_pool(const char *device, size_t chunk_bytes)
     return pool;
 }
 
-/* Every sort of pool that jobs must behave the same on. */
+/* The kinds of pool on which jobs must behave alike. */
 static const char *const devices[] = {"host", "fork", "auto"};
 
 enum { ROWS = 100, WIDTH = 5 };
 
-/* 100 rows of 0..9 repeated: rows alternate between 0 1 2 3 4 (one element in [4, 8]) and 5 6 7 8 9 (four). */
+/* 100 rows that repeat 0..9: rows alternate between 0 1 2 3 4 (one element in [4, 8]) and 5 6 7 8 9 (four). */
 static int32_t digits[ROWS * WIDTH];
 static const rowpool_rows digit_rows = {.data = digits, .dtype = ROWPOOL_INT32, .count = ROWS, .width = WIDTH};
 
@@ -65,7 +65,7 @@ TEST(the_version_is_the_headers)
     assert_string_equal(rowpool_version(), text);
 }
 
-TEST(null_is_fine_where_it_says_so)
+TEST(null_is_accepted_where_documented)
 {
     rowpool_close(NULL);
     rowpool_job_release(NULL);
@@ -76,7 +76,7 @@ TEST(null_is_fine_where_it_says_so)
     rowpool_close(pool);
 }
 
-TEST(open_needs_a_place_for_the_handle)
+TEST(open_needs_a_pointer_for_the_handle)
 {
     rowpool_error error;
     assert_refused(rowpool_open(NULL, NULL, &error), ROWPOOL_EINVAL, error, "pool is NULL");
@@ -103,7 +103,7 @@ TEST(options_of_another_size_are_refused)
     }
 }
 
-TEST(device_words_that_mean_nothing_are_refused)
+TEST(unknown_device_words_are_refused)
 {
     static const char *const words[] = {"",
                                         "nonsense",
@@ -127,20 +127,20 @@ TEST(device_words_that_mean_nothing_are_refused)
         char quoted[128];
         snprintf(quoted, sizeof quoted, "'%s'", words[i]);
         open_refused(&options, ROWPOOL_EINVAL, quoted);
-        open_refused(&options, ROWPOOL_EINVAL, "auto, cpu, gpu"); /* what would be right */
+        open_refused(&options, ROWPOOL_EINVAL, "auto, cpu, gpu"); /* the valid words */
     }
 }
 
-TEST(a_device_that_is_not_there_is_refused)
+TEST(a_missing_device_is_refused)
 {
     static const char *const words[] = {"9:9", "0:999", "999999:0", "host,9:9", "fork,63:63"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         rowpool_options options = {.size = sizeof options, .device = words[i]};
-        open_refused(&options, ROWPOOL_ENODEVICE, "fork"); /* the message lists what there is */
+        open_refused(&options, ROWPOOL_ENODEVICE, "fork"); /* the message lists the devices */
     }
 }
 
-/* Devices found, as a pool on the host sees them or, NULL, as rowpool_open would. */
+/* Lists the devices, with the pool's figures, or with pool NULL as rowpool_open would see them. */
 static size_t find_devices(rowpool *pool, rowpool_device *found, size_t capacity)
 {
     size_t count = 0;
@@ -150,7 +150,7 @@ static size_t find_devices(rowpool *pool, rowpool_device *found, size_t capacity
     return count;
 }
 
-enum { MOST_DEVICES = 64 };
+enum { MAX_DEVICES = 64 };
 
 static const rowpool_device *device_of(const rowpool_device *found, size_t count, rowpool_device_type type)
 {
@@ -160,10 +160,10 @@ static const rowpool_device *device_of(const rowpool_device *found, size_t count
     return NULL;
 }
 
-TEST(a_type_that_is_not_there_is_refused)
+TEST(a_missing_device_type_is_refused)
 {
-    rowpool_device found[MOST_DEVICES];
-    size_t count = find_devices(NULL, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    size_t count = find_devices(NULL, found, MAX_DEVICES);
     static const struct {
         const char *word;
         rowpool_device_type type;
@@ -204,7 +204,7 @@ TEST(bad_variables_are_refused_by_name)
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         setenv(bad[i].name, bad[i].value, 1);
         open_refused(NULL, bad[i].status, bad[i].text);
-        rowpool *pool; /* an option that is given is the answer; nobody asks the variable */
+        rowpool *pool; /* an option takes precedence: the variable is not read */
         rowpool_error error;
         assert_ok(rowpool_open(&pool, &all_given, &error), error);
         rowpool_close(pool);
@@ -212,26 +212,26 @@ TEST(bad_variables_are_refused_by_name)
     }
 }
 
-/* That one has no option. */
-TEST(a_wrong_kind_of_cpu_is_refused)
+/* This variable has no option. */
+TEST(an_unknown_cpu_variant_is_refused)
 {
     setenv("ROWPOOL_CPU", "nonsense", 1);
     open_refused(NULL, ROWPOOL_EINVAL, "ROWPOOL_CPU is 'nonsense'");
-    open_refused(NULL, ROWPOOL_EINVAL, "baseline"); /* what would be right */
+    open_refused(NULL, ROWPOOL_EINVAL, "baseline"); /* a valid value */
     setenv("ROWPOOL_CPU", "baseline", 1);
     rowpool_close(open_pool("host", 0));
     unsetenv("ROWPOOL_CPU");
 }
 
-TEST(variables_hold_where_options_are_zero)
+TEST(variables_apply_where_options_are_zero)
 {
     setenv("ROWPOOL_DEVICE", "fork", 1);
     setenv("ROWPOOL_WORKERS", "3", 1);
     rowpool *pool;
     rowpool_error error;
     assert_ok(rowpool_open(&pool, NULL, &error), error);
-    rowpool_device found[MOST_DEVICES];
-    find_devices(pool, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    find_devices(pool, found, MAX_DEVICES);
     assert_int_equal(found[0].type, ROWPOOL_DEVICE_FORK);
     assert_true(found[0].in_use);
     assert_int_equal(found[0].units, 3);
@@ -263,7 +263,7 @@ static void never(rowpool_job *job, rowpool_status status, const rowpool_error *
     *(bool *)payload = true;
 }
 
-/* All four forms of the call refuse alike, with an error and without. */
+/* All four forms of the call refuse it alike, with an error struct and without. */
 static void map_refused(rowpool *pool, const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges,
                         void *counts, const char *text)
 {
@@ -343,7 +343,7 @@ TEST(wrong_ranges_are_refused)
     rowpool_close(pool);
 }
 
-TEST(counts_out_of_line_are_refused)
+TEST(misaligned_counts_are_refused)
 {
     rowpool *pool = open_pool("host", 0);
     rowpool_error error;
@@ -356,7 +356,7 @@ TEST(counts_out_of_line_are_refused)
     rowpool_close(pool);
 }
 
-/* The addresses are never read: each is refused before. */
+/* The addresses are never read: the calls are refused before. */
 TEST(sizes_beyond_memory_are_refused)
 {
     rowpool *pool = open_pool("host", 0);
@@ -370,11 +370,12 @@ TEST(sizes_beyond_memory_are_refused)
                    "more than memory can hold");
 
     rowpool_range range = rowpool_range_i64(4, 8);
-    rows = (rowpool_rows){.data = nowhere, .dtype = ROWPOOL_INT8, .count = SIZE_MAX}; /* rows of nothing, but counts */
+    /* rows without elements still have counts */
+    rows = (rowpool_rows){.data = nowhere, .dtype = ROWPOOL_INT8, .count = SIZE_MAX};
     map_refused(pool, &rows, NULL, 0, place, "more than memory can hold");
     rows.count = (size_t)1 << 62; /* 2^64 bytes of counts */
     map_refused(pool, &rows, &range, 1, place, "more than memory can hold");
-    rows.count = (size_t)1 << 61; /* 2^63 bytes, whatever else is wrong */
+    rows.count = (size_t)1 << 61; /* 2^63 bytes, reported first although counts is NULL */
     map_refused(pool, &rows, &range, 1, NULL, "more than memory can hold");
     rowpool_close(pool);
 }
@@ -395,7 +396,7 @@ TEST(a_row_that_uint32_cannot_count_is_refused)
     rowpool_close(pool);
 }
 
-TEST(no_rows_need_nothing)
+TEST(maps_without_rows_need_no_pointers)
 {
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
@@ -439,7 +440,7 @@ TEST(missing_jobs_are_refused)
     assert_int_equal(rowpool_job_wait(NULL, 0, NULL), ROWPOOL_EINVAL);
 }
 
-/* What a callback saw. */
+/* What a callback observed. */
 typedef struct {
     sem_t called;
     atomic_int calls;
@@ -518,7 +519,7 @@ TEST(a_released_job_goes_on)
         assert_true(digits_right(counts[0]));
         assert_true(digits_right(counts[1]));
         assert_int_equal(atomic_load(&kept.calls), 1);
-        assert_ptr_equal(kept.job, job); /* it was still valid there */
+        assert_ptr_equal(kept.job, job); /* the handle was still valid in the callback */
         assert_int_equal(kept.polled, ROWPOOL_OK);
         assert_int_equal(atomic_load(&detached.calls), 1);
         assert_null(detached.job);
@@ -559,17 +560,17 @@ TEST(a_job_may_outlive_its_pool)
         assert_ok(rowpool_job_progress(job, &done, &rows, &error), error);
         assert_int_equal(done, ROWS);
         assert_int_equal(rows, ROWS);
-        assert_ok(rowpool_job_cancel(job, &error), error); /* too late, and no harm */
+        assert_ok(rowpool_job_cancel(job, &error), error); /* too late: no effect */
         assert_ok(rowpool_job_poll(job, &error), error);
         assert_true(digits_right(counts));
         rowpool_job_release(job);
     }
 }
 
-/* What the caller gave is copied: it may be gone as soon as the call has returned. */
+/* Rows and ranges are copied during the call and may be freed afterwards. */
 TEST(rows_and_ranges_are_copied)
 {
-    enum { RANGES = 40 }; /* more than a job can be expected to keep in place */
+    enum { RANGES = 40 }; /* more than fit in the job itself */
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
         rowpool_error error;
@@ -591,9 +592,9 @@ TEST(rows_and_ranges_are_copied)
     }
 }
 
-/* ---- The dispatcher held back: what can be said of a job that has not begun ------------------------------------- */
+/* ---- The dispatcher is blocked: jobs that have not begun -------------------------------------------------------- */
 
-/* A callback that stays until it is let go: as long as it does, no other job of the pool can begin or end. */
+/* A callback that blocks until it is released: until then no other job of the pool can begin or end. */
 typedef struct {
     sem_t entered, leave;
 } barrier;
@@ -645,10 +646,10 @@ TEST(a_jobs_descriptor_can_be_polled)
         let_go(&b);
         assert_true(is_readable(descriptor, -1));
         assert_ok(rowpool_job_poll(asked, &error), error);
-        assert_true(is_readable(descriptor, 0)); /* and stays so */
+        assert_true(is_readable(descriptor, 0)); /* and stays readable */
         assert_int_equal(rowpool_job_descriptor(asked, &error), descriptor);
         assert_ok(rowpool_job_wait(not_asked, -1, &error), error);
-        assert_true(is_readable(rowpool_job_descriptor(not_asked, &error), 0)); /* asked when it was done */
+        assert_true(is_readable(rowpool_job_descriptor(not_asked, &error), 0)); /* asked for after the job was done */
         rowpool_job_release(asked);
         assert_int_equal(fcntl(descriptor, F_GETFD), -1);
         rowpool_job_release(not_asked);
@@ -714,7 +715,7 @@ TEST(an_unfinished_job_times_out)
         assert_int_equal(done, 0);
         assert_int_equal(rows, ROWS);
         assert_ok(rowpool_job_progress(job, NULL, NULL, &error), error);
-        assert_true(pool_works(pool)); /* calls that wait need no dispatcher */
+        assert_true(pool_works(pool)); /* synchronous calls need no dispatcher */
         let_go(&b);
         assert_ok(rowpool_job_wait(job, 1000000, &error), error);
         assert_ok(rowpool_job_progress(job, &done, &rows, &error), error);
@@ -725,7 +726,7 @@ TEST(an_unfinished_job_times_out)
     }
 }
 
-TEST(a_cancelled_job_ends_so)
+TEST(a_cancelled_job_says_so)
 {
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
@@ -739,7 +740,7 @@ TEST(a_cancelled_job_ends_so)
         assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts.counts, bear_witness, &w, &job, &error),
                   error);
         assert_ok(rowpool_job_cancel(job, &error), error);
-        assert_ok(rowpool_job_cancel(job, &error), error); /* twice is fine */
+        assert_ok(rowpool_job_cancel(job, &error), error); /* closing twice is harmless */
         let_go(&b);
         assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ECANCELED, error, "cancel");
         assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ECANCELED, error, "cancel");
@@ -771,7 +772,7 @@ TEST(a_job_ends_when_its_time_is_up)
         assert_ok(rowpool_range_count_async(pool, &digit_rows, NULL, 0, counts.counts, bear_witness, &w, &job, &error),
                   error);
         assert_ok(rowpool_job_timeout(job, 1000000, &error), error);
-        assert_ok(rowpool_job_timeout(job, 0, &error), error); /* the last one holds */
+        assert_ok(rowpool_job_timeout(job, 0, &error), error); /* the last call takes effect */
         let_go(&b);
         assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, "ms is up after 0 of 100 rows");
         sem_wait(&w.called);
@@ -789,7 +790,7 @@ TEST(a_job_ends_when_its_time_is_up)
     }
 }
 
-/* The time that the call gave runs out while the job waits; it can be given more, before its turn has come. */
+/* The call's timeout expires while the job waits; the deadline can be extended before the job begins. */
 TEST(a_deadline_can_be_moved)
 {
     enum { AS_IT_IS, NONE, LATER, MOVES };
@@ -817,7 +818,7 @@ TEST(a_deadline_can_be_moved)
             } else {
                 assert_ok(rowpool_job_wait(job, -1, &error), error);
                 assert_true(digits_right(counts));
-                assert_ok(rowpool_job_timeout(job, 0, &error), error); /* a job that is done stays so */
+                assert_ok(rowpool_job_timeout(job, 0, &error), error); /* a job that is done stays done */
                 assert_ok(rowpool_job_poll(job, &error), error);
             }
             rowpool_job_release(job);
@@ -825,11 +826,11 @@ TEST(a_deadline_can_be_moved)
         }
 }
 
-/* ---- A job under way -------------------------------------------------------------------------------------------- */
+/* ---- Running jobs ----------------------------------------------------------------------------------------------- */
 
 enum { MANY_ROWS = 40000 };
 
-/* Enough for many chunks. */
+/* Enough rows for many chunks. */
 static rowpool_rows many_rows(void)
 {
     static int32_t *data;
@@ -867,7 +868,7 @@ TEST(progress_only_grows)
     }
 }
 
-/* Wherever it is met, the job ends one way or the other, and nothing beside the counts is written. */
+/* Wherever the job is interrupted it ends, and nothing outside the counts is written. */
 static void end_under_way(rowpool_status ending)
 {
     rowpool_rows many = many_rows();
@@ -901,12 +902,12 @@ static void end_under_way(rowpool_status ending)
     free(expected);
 }
 
-TEST(a_job_cancelled_under_way_ends)
+TEST(a_running_job_can_be_cancelled)
 {
     end_under_way(ROWPOOL_ECANCELED);
 }
 
-TEST(a_job_under_way_ends_when_its_time_is_up)
+TEST(a_running_job_ends_at_its_deadline)
 {
     end_under_way(ROWPOOL_ETIMEDOUT);
 }
@@ -1005,7 +1006,7 @@ TEST(callbacks_may_submit)
     }
 }
 
-/* Standard error into a file, while it lasts. */
+/* Redirects standard error into a file for a while. */
 typedef struct {
     FILE *file;
     int before;
@@ -1065,7 +1066,7 @@ TEST(a_callback_may_not_close_the_pool)
     }
 }
 
-/* A stream's callback that streams on another pool, whose callback closes the first. */
+/* A stream callback streams on another pool; the inner callback tries to close the first pool. */
 static int close_outer(size_t row, size_t rows, const void *results, void *payload)
 {
     (void)row, (void)rows, (void)results;
@@ -1114,7 +1115,7 @@ typedef struct {
 static bool one_map(user *u, test_random *random)
 {
     rowpool_dtype dtype = (rowpool_dtype)test_below(random, TEST_DTYPES);
-    /* Some above and some below what is small enough for the host. */
+    /* Some above and some below the limit for small maps on the host. */
     size_t count = (size_t)test_below(random, 200),
            width = (size_t)test_below(random, test_chance(random, 4) ? 300 : 9);
     test_array array = test_array_make(random, dtype, (test_layout)test_below(random, TEST_LAYOUTS), count, width, 0);
@@ -1181,7 +1182,8 @@ TEST(many_threads_share_a_pool)
 
 /* ---- A forked child --------------------------------------------------------------------------------------------- */
 
-/* 0 when every call on the parent's handles is refused in the child as the header says; else which was not. */
+/* 0 if the child refuses every call on the parent's handles as the header says; otherwise the number of the call that
+ * it did not refuse. */
 static int calls_in_child(rowpool *pool, rowpool_job *job)
 {
     uint32_t counts[ROWS];
@@ -1211,11 +1213,11 @@ static int calls_in_child(rowpool *pool, rowpool_job *job)
     return 0;
 }
 
-/* A child may open pools of its own; "auto" must not touch the OpenCL that the parent already uses. */
+/* A child may open pools of its own; "auto" must not use OpenCL, which the parent already uses. */
 static int pools_in_child(void)
 {
 #if defined(__SANITIZE_THREAD__)
-    return 0; /* the thread sanitizer bears no new thread in the child of a process that has some */
+    return 0; /* the thread sanitizer does not allow a new thread in the child of a process with threads */
 #endif
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool_options options = {.size = sizeof options, .device = devices[i], .workers = 2};
@@ -1232,14 +1234,13 @@ static int pools_in_child(void)
 
 static int status_of_child(pid_t child)
 {
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     if (WIFSIGNALED(status))
         return -WTERMSIG(status);
     return WEXITSTATUS(status);
 }
 
-/* Handlers of pthread_atfork run with the first only. */
+/* Only FORK runs the handlers of pthread_atfork. */
 typedef enum { FORK, BARE_FORK, CLONE, FORKS } fork_kind;
 
 static pid_t fork_as(fork_kind kind)
@@ -1251,7 +1252,7 @@ static pid_t fork_as(fork_kind kind)
     return kind == FORK ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
-static void keep_child_out(fork_kind kind)
+static void refuse_child(fork_kind kind)
 {
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         rowpool *pool = open_pool(devices[i], 0);
@@ -1272,7 +1273,7 @@ static void keep_child_out(fork_kind kind)
         }
         assert_int_equal(status_of_child(child), 0);
         let_go(&b);
-        assert_ok(rowpool_job_wait(job, -1, &error), error); /* the child's close and release left it alone */
+        assert_ok(rowpool_job_wait(job, -1, &error), error); /* close and release in the child did not affect it */
         assert_true(digits_right(counts));
         rowpool_job_release(job);
         assert_true(pool_works(pool));
@@ -1280,18 +1281,18 @@ static void keep_child_out(fork_kind kind)
     }
 }
 
-TEST(a_forked_child_is_kept_out)
+TEST(a_forked_child_is_refused)
 {
-    keep_child_out(FORK);
+    refuse_child(FORK);
 }
 
-TEST(so_is_one_that_nobody_was_told_of)
+TEST(a_child_without_atfork_handlers_is_refused)
 {
 #if defined(__SANITIZE_THREAD__)
-    skip_since("the thread sanitizer is not told of the child, and takes it for another thread");
+    skip_since("the thread sanitizer does not notice the fork and takes the child for a thread");
 #endif
-    keep_child_out(BARE_FORK);
-    keep_child_out(CLONE);
+    refuse_child(BARE_FORK);
+    refuse_child(CLONE);
 }
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
@@ -1303,7 +1304,7 @@ TEST(devices_are_listed_within_capacity)
     for (size_t i = 0; i < COUNT_OF(pools); i++) {
         size_t count = 0, again = 0;
         assert_ok(rowpool_devices(pools[i], NULL, 0, &count, &error), error);
-        assert_true(count >= 2); /* processes and the host are everywhere */
+        assert_true(count >= 2); /* processes and the host are always there */
         rowpool_device *found = calloc(count + 1, sizeof *found), zero;
         assert_non_null(found);
         memset(&zero, 0, sizeof zero);
@@ -1315,7 +1316,7 @@ TEST(devices_are_listed_within_capacity)
         assert_memory_equal(&found[count], &zero, sizeof zero);
         bool in_use = true;
         for (size_t d = 0; d < count; d++) {
-            assert_true(in_use || !found[d].in_use); /* those in use first */
+            assert_true(in_use || !found[d].in_use); /* devices in use come first */
             in_use = found[d].in_use;
             assert_true(found[d].index[0] != '\0' && found[d].name[0] != '\0' && found[d].reason[0] != '\0');
         }
@@ -1326,7 +1327,7 @@ TEST(devices_are_listed_within_capacity)
     }
 }
 
-TEST(devices_need_a_place_for_the_number)
+TEST(devices_needs_a_pointer_for_the_count)
 {
     rowpool_error error;
     size_t count;
@@ -1340,8 +1341,8 @@ TEST(a_named_device_is_in_use_alone)
     static const char *const names[] = {"host", "fork"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         rowpool *pool = open_pool(names[i], 0);
-        rowpool_device found[MOST_DEVICES];
-        size_t count = find_devices(pool, found, MOST_DEVICES), used = 0;
+        rowpool_device found[MAX_DEVICES];
+        size_t count = find_devices(pool, found, MAX_DEVICES), used = 0;
         for (size_t d = 0; d < count; d++)
             used += found[d].in_use;
         assert_int_equal(used, 1);
@@ -1369,11 +1370,11 @@ TEST(cpus_are_counted_by_affinity)
     assert_int_equal(status_of_child(child), 0);
 }
 
-/* Rows answered so far by devices of OpenCL, and by the host. */
+/* Rows answered so far by OpenCL devices and by the host. */
 static void rows_by(rowpool *pool, uint64_t *opencl, uint64_t *host)
 {
-    rowpool_device found[MOST_DEVICES];
-    size_t count = find_devices(pool, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    size_t count = find_devices(pool, found, MAX_DEVICES);
     *opencl = *host = 0;
     for (size_t i = 0; i < count; i++) {
         if (found[i].type == ROWPOOL_DEVICE_HOST)
@@ -1386,11 +1387,11 @@ static void rows_by(rowpool *pool, uint64_t *opencl, uint64_t *host)
 
 static bool has_opencl(void)
 {
-    rowpool_device found[MOST_DEVICES];
-    return find_devices(NULL, found, MOST_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER;
+    rowpool_device found[MAX_DEVICES];
+    return find_devices(NULL, found, MAX_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER;
 }
 
-/* Counts rows of 0..9 on a pool and says who answered. */
+/* Counts rows of 0..9 on a pool and reports who answered them. */
 static void count_rows(rowpool *pool, size_t count, size_t width, bool async, uint64_t *opencl, uint64_t *host)
 {
     rowpool_error error;
@@ -1429,9 +1430,9 @@ TEST(the_flagship_goes_to_opencl)
 {
     if (!has_opencl())
         skip_since("there is no OpenCL device");
-    setenv("ROWPOOL_BUILD_WAIT", "1", 1);
+    setenv("ROWPOOL_TEST", "build-wait", 1);
     rowpool *pool = open_pool("auto", 0);
-    unsetenv("ROWPOOL_BUILD_WAIT");
+    unsetenv("ROWPOOL_TEST");
     uint64_t opencl, host;
     for (int async = 0; async < 2; async++) {
         count_rows(pool, 200000, 5, async != 0, &opencl, &host);
@@ -1440,10 +1441,10 @@ TEST(the_flagship_goes_to_opencl)
         count_rows(pool, 1000, 5, async != 0, &opencl, &host);
         assert_int_equal(opencl, 0);
         assert_int_equal(host, 1000);
-        count_rows(pool, 40000, 5, async != 0, &opencl, &host); /* 200,000 elements: still small */
+        count_rows(pool, 40000, 5, async != 0, &opencl, &host); /* 200,000 elements: still a small map */
         assert_int_equal(opencl, 0);
         assert_int_equal(host, 40000);
-        count_rows(pool, 200001, 1, async != 0, &opencl, &host); /* one more: not any longer */
+        count_rows(pool, 200001, 1, async != 0, &opencl, &host); /* one more: no longer small */
         assert_int_equal(opencl, 200001);
         assert_int_equal(host, 0);
         count_rows(pool, 32768, 32, async != 0, &opencl, &host); /* 4 MB in wide rows: still small */
@@ -1463,8 +1464,8 @@ TEST(a_named_device_takes_small_maps_too)
 {
     if (!has_opencl())
         skip_since("there is no OpenCL device");
-    rowpool_device found[MOST_DEVICES];
-    find_devices(NULL, found, MOST_DEVICES);
+    rowpool_device found[MAX_DEVICES];
+    find_devices(NULL, found, MAX_DEVICES);
     const char *const names[] = {found[0].index, "all"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         rowpool *pool = open_pool(names[i], 0);
@@ -1478,19 +1479,19 @@ TEST(a_named_device_takes_small_maps_too)
     }
 }
 
-/* ---- The end of a stream ---------------------------------------------------------------------------------------- */
+/* ---- Streams that are ended ------------------------------------------------------------------------------------- */
 
-enum { MOST_KINDS = 4 };
+enum { MAX_KINDS = 4 };
 
-/* A pool of each kind that there is here, by its device's word; how many. */
-static size_t every_kind(char words[MOST_KINDS][16])
+/* The device words of one pool of each kind available here; returns their number. */
+static size_t every_kind(char words[MAX_KINDS][16])
 {
     static const char *const always[] = {"host", "fork"};
-    rowpool_device found[MOST_DEVICES];
+    rowpool_device found[MAX_DEVICES];
     size_t n = 0;
     for (; n < COUNT_OF(always); n++)
         snprintf(words[n], sizeof words[n], "%s", always[n]);
-    if (find_devices(NULL, found, MOST_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER) {
+    if (find_devices(NULL, found, MAX_DEVICES) > 0 && found[0].in_use && found[0].type <= ROWPOOL_DEVICE_OTHER) {
         snprintf(words[n++], sizeof words[0], "%s", found[0].index);
         snprintf(words[n++], sizeof words[0], "isolated");
     }
@@ -1501,9 +1502,9 @@ typedef enum { BY_CANCEL, BY_TERMINATE, BY_DEADLINE, ENDINGS } ending;
 
 typedef struct {
     rowpool *pool;
-    rowpool_job *job; /* NULL: a call that waits */
+    rowpool_job *job; /* NULL: a synchronous call */
     ending how;
-    size_t end_at, delivered; /* the rows after which it is ended; and those that came */
+    size_t end_at, delivered; /* rows after which to end it; rows delivered */
 } ended_stream;
 
 static int end_stream(size_t row, size_t rows, const void *results, void *payload)
@@ -1520,7 +1521,7 @@ static int end_stream(size_t row, size_t rows, const void *results, void *payloa
     return rowpool_job_timeout(own->job, 0, NULL) != ROWPOOL_OK;
 }
 
-/* Whatever ends a stream, and when: it is right only where every row was delivered. */
+/* Whatever ends a stream, and when: the call succeeds only if every row was delivered. */
 static void check_ended_stream(rowpool *pool, ending how, rowpool_order order, bool waits, size_t end_at)
 {
     enum { STREAMED = 3 };
@@ -1541,14 +1542,14 @@ static void check_ended_stream(rowpool *pool, ending how, rowpool_order order, b
     assert_int_equal(status == ROWPOOL_OK, own.delivered == STREAMED);
     if (status != ROWPOOL_OK)
         assert_int_equal(status, how == BY_DEADLINE ? ROWPOOL_ETIMEDOUT : ROWPOOL_ECANCELED);
-    if (how != BY_DEADLINE) /* of a deadline that comes when all rows are answered nobody need know */
+    if (how != BY_DEADLINE) /* a deadline that passes after all rows are answered may go unnoticed */
         assert_int_equal(own.delivered, end_at);
     assert_true(pool_works(pool));
 }
 
-TEST(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered)
+TEST(an_ended_stream_succeeds_only_if_every_row_was_delivered)
 {
-    char words[MOST_KINDS][16];
+    char words[MAX_KINDS][16];
     const size_t kinds = every_kind(words);
     for (size_t i = 0; i < kinds; i++) {
         rowpool *pool = open_pool(words[i], 0);
@@ -1562,7 +1563,7 @@ TEST(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered)
     }
 }
 
-/* ---- No rows ---------------------------------------------------------------------------------------------------- */
+/* ---- Zero rows -------------------------------------------------------------------------------------------------- */
 
 typedef enum {
     AS_MAP,
@@ -1580,11 +1581,11 @@ typedef enum {
 static int take_none(size_t row, size_t rows, const void *results, void *payload)
 {
     (void)row, (void)rows, (void)results, (void)payload;
-    fail_msg("there is no row to take");
+    fail_msg("called although there are no rows");
     return 1;
 }
 
-/* One call in one of its forms; those that wait for nothing are waited for. */
+/* Makes the call in one of its forms; waits for asynchronous ones. */
 static rowpool_status call_as(rowpool *pool, call_form form, const rowpool_call *call, rowpool_error *error)
 {
     const rowpool_number edges[] = {test_i64(0), test_i64(1)};
@@ -1624,8 +1625,8 @@ static void take_no_row(const rowpool_row *row, size_t index, const void *argume
     (void)row, (void)index, (void)arguments, (void)result;
 }
 
-/* Functions of which each kind of pool has one that it cannot run: with nothing to do that is nobody's concern. */
-TEST(every_form_of_a_call_takes_no_rows_alike)
+/* Each kind of pool has one of these functions that it cannot run: without rows that does not matter. */
+TEST(every_form_of_a_call_accepts_zero_rows)
 {
     static const rowpool_function functions[] = {
         {.size = sizeof *functions, .name = "in C alone", .row = take_no_row, .result_size = 4},
@@ -1635,7 +1636,7 @@ TEST(every_form_of_a_call_takes_no_rows_alike)
          .source = "no C\n",
          .result_size = 4},
     };
-    char words[MOST_KINDS][16];
+    char words[MAX_KINDS][16];
     const size_t kinds = every_kind(words);
     const rowpool_rows none = {.dtype = ROWPOOL_INT32, .width = WIDTH};
     for (size_t i = 0; i < kinds; i++) {
@@ -1649,7 +1650,7 @@ TEST(every_form_of_a_call_takes_no_rows_alike)
                 assert_ok(call_as(pool, (call_form)form, &call, &error), error);
                 call.inputs = rowpool_data_rows(data);
                 assert_ok(call_as(pool, (call_form)form, &call, &error), error);
-                call.inputs = NULL; /* what is wrong is wrong all the same */
+                call.inputs = NULL; /* other errors are still reported */
                 assert_refused(call_as(pool, (call_form)form, &call, &error), ROWPOOL_EINVAL, error, "is NULL");
             }
         rowpool_data_close(data);
@@ -1659,17 +1660,17 @@ TEST(every_form_of_a_call_takes_no_rows_alike)
 
 /* ---- Large structs ---------------------------------------------------------------------------------------------- */
 
-/* One of the three is a byte too large; a function that is plain C alone may have any. */
+/* One of the three is a byte too large. A function with only a plain C form has no limit. */
 TEST(structs_too_large_for_a_device_are_refused_everywhere)
 {
-    enum { MOST = ROWPOOL_MOST_STRUCT_BYTES };
+    enum { MAX = ROWPOOL_MOST_STRUCT_BYTES };
     static const struct {
         const char *name;
         size_t arguments, accumulator, result;
-    } cases[] = {{"arguments_t", MOST + 1, 8, 8}, {"accumulator_t", 8, MOST + 1, 8}, {"result_t", 8, 8, MOST + 1}};
-    static char results[MOST + 1];
+    } cases[] = {{"arguments_t", MAX + 1, 8, 8}, {"accumulator_t", 8, MAX + 1, 8}, {"result_t", 8, 8, MAX + 1}};
+    static char results[MAX + 1];
     const rowpool_rows row = {.data = digits, .dtype = ROWPOOL_INT32, .count = 1, .width = WIDTH};
-    char words[MOST_KINDS][16];
+    char words[MAX_KINDS][16];
     const size_t kinds = every_kind(words);
     for (size_t i = 0; i < kinds; i++) {
         rowpool *pool = open_pool(words[i], 0);
@@ -1692,7 +1693,7 @@ TEST(structs_too_large_for_a_device_are_refused_everywhere)
                                        .allow_host = true};
             char text[128];
             rowpool_error error;
-            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the most is %d", cases[c].name, MOST + 1, MOST);
+            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the most is %d", cases[c].name, MAX + 1, MAX);
             assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
             function.compiled[ROWPOOL_INT32] = &compiled;
             assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
@@ -1706,12 +1707,12 @@ TEST(structs_too_large_for_a_device_are_refused_everywhere)
     }
 }
 
-/* ---- A thread that is cancelled --------------------------------------------------------------------------------- */
+/* ---- Threads that are cancelled --------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool;
-    rowpool_job *job;         /* one that does not end meanwhile, */
-    rowpool_process *process; /* and such a process */
+    rowpool_job *job;         /* a job that does not end meanwhile */
+    rowpool_process *process; /* a process that does not end meanwhile */
     rowpool_status (*call)(void *cancelled);
     rowpool_status status;
     bool returned;
@@ -1727,7 +1728,7 @@ static rowpool_status map_cancelled(void *payload)
 static int take_any(size_t row, size_t rows, const void *results, void *payload)
 {
     (void)row, (void)rows, (void)results, (void)payload;
-    pthread_testcancel(); /* it is held back here too */
+    pthread_testcancel(); /* cancellation is disabled here too */
     return 0;
 }
 
@@ -1774,7 +1775,7 @@ static rowpool_status open_and_close_cancelled(void *payload)
 static void *be_cancelled(void *payload)
 {
     cancelled_thread *own = payload;
-    pthread_cancel(pthread_self()); /* it ends where it next may */
+    pthread_cancel(pthread_self()); /* takes effect at the next cancellation point */
     own->status = own->call(own);
     own->returned = true;
     pthread_testcancel();
@@ -1788,7 +1789,7 @@ static int wait_to_be_killed(void *argument, int pipe)
     return 0;
 }
 
-/* What a call has under way lies on its thread's stack, and others write there: it comes to its end first. */
+/* A call's state lives on its thread's stack, and others write to it: the call must end before the thread does. */
 TEST(a_cancelled_thread_ends_after_its_call)
 {
     static rowpool_status (*const calls[])(void *) = {map_cancelled,  stream_cancelled, apply_cancelled,
@@ -1807,7 +1808,7 @@ TEST(a_cancelled_thread_ends_after_its_call)
         own.returned = false;
         assert_int_equal(pthread_create(&thread, NULL, be_cancelled, &own), 0);
         assert_int_equal(pthread_join(thread, &result), 0);
-        assert_true(result == PTHREAD_CANCELED); /* what was held back is not forgotten */
+        assert_true(result == PTHREAD_CANCELED); /* the cancellation was only delayed */
         assert_true(own.returned);
         assert_int_equal(own.status, ROWPOOL_OK);
     }
@@ -1822,7 +1823,7 @@ TEST(a_cancelled_thread_ends_after_its_call)
 static int prepare(void **state)
 {
     (void)state;
-    /* What these say is the subject here: nothing of the surroundings may decide it. */
+    /* These variables are what is tested: the environment must not set them. */
     unsetenv("ROWPOOL_DEVICE");
     unsetenv("ROWPOOL_WORKERS");
     unsetenv("ROWPOOL_CHUNK_BYTES");
@@ -1841,24 +1842,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_version_is_the_headers),
-        cmocka_unit_test(null_is_fine_where_it_says_so),
-        cmocka_unit_test(open_needs_a_place_for_the_handle),
+        cmocka_unit_test(null_is_accepted_where_documented),
+        cmocka_unit_test(open_needs_a_pointer_for_the_handle),
         cmocka_unit_test(options_of_another_size_are_refused),
-        cmocka_unit_test(device_words_that_mean_nothing_are_refused),
-        cmocka_unit_test(a_device_that_is_not_there_is_refused),
-        cmocka_unit_test(a_type_that_is_not_there_is_refused),
+        cmocka_unit_test(unknown_device_words_are_refused),
+        cmocka_unit_test(a_missing_device_is_refused),
+        cmocka_unit_test(a_missing_device_type_is_refused),
         cmocka_unit_test(too_many_workers_are_refused),
         cmocka_unit_test(bad_variables_are_refused_by_name),
-        cmocka_unit_test(a_wrong_kind_of_cpu_is_refused),
-        cmocka_unit_test(variables_hold_where_options_are_zero),
+        cmocka_unit_test(an_unknown_cpu_variant_is_refused),
+        cmocka_unit_test(variables_apply_where_options_are_zero),
         cmocka_unit_test(an_empty_variable_is_unset),
         cmocka_unit_test(missing_arguments_are_refused),
         cmocka_unit_test(wrong_rows_are_refused),
         cmocka_unit_test(wrong_ranges_are_refused),
-        cmocka_unit_test(counts_out_of_line_are_refused),
+        cmocka_unit_test(misaligned_counts_are_refused),
         cmocka_unit_test(sizes_beyond_memory_are_refused),
         cmocka_unit_test(a_row_that_uint32_cannot_count_is_refused),
-        cmocka_unit_test(no_rows_need_nothing),
+        cmocka_unit_test(maps_without_rows_need_no_pointers),
         cmocka_unit_test(lo_above_hi_is_empty),
         cmocka_unit_test(missing_jobs_are_refused),
         cmocka_unit_test(done_is_called_once_on_another_thread),
@@ -1869,27 +1870,27 @@ int main(void)
         cmocka_unit_test(a_jobs_descriptor_can_be_polled),
         cmocka_unit_test(a_jobs_arguments_are_copied),
         cmocka_unit_test(an_unfinished_job_times_out),
-        cmocka_unit_test(a_cancelled_job_ends_so),
+        cmocka_unit_test(a_cancelled_job_says_so),
         cmocka_unit_test(a_job_ends_when_its_time_is_up),
         cmocka_unit_test(a_deadline_can_be_moved),
         cmocka_unit_test(progress_only_grows),
-        cmocka_unit_test(a_job_cancelled_under_way_ends),
-        cmocka_unit_test(a_job_under_way_ends_when_its_time_is_up),
+        cmocka_unit_test(a_running_job_can_be_cancelled),
+        cmocka_unit_test(a_running_job_ends_at_its_deadline),
         cmocka_unit_test(waiting_in_a_callback_does_not_hang),
         cmocka_unit_test(callbacks_may_submit),
         cmocka_unit_test(a_callback_may_not_close_the_pool),
         cmocka_unit_test(a_callback_within_a_callback_may_not_close_the_outer_pool),
         cmocka_unit_test(many_threads_share_a_pool),
-        cmocka_unit_test(a_forked_child_is_kept_out),
-        cmocka_unit_test(so_is_one_that_nobody_was_told_of),
+        cmocka_unit_test(a_forked_child_is_refused),
+        cmocka_unit_test(a_child_without_atfork_handlers_is_refused),
         cmocka_unit_test(devices_are_listed_within_capacity),
-        cmocka_unit_test(devices_need_a_place_for_the_number),
+        cmocka_unit_test(devices_needs_a_pointer_for_the_count),
         cmocka_unit_test(a_named_device_is_in_use_alone),
         cmocka_unit_test(cpus_are_counted_by_affinity),
         cmocka_unit_test(the_flagship_goes_to_opencl),
         cmocka_unit_test(a_named_device_takes_small_maps_too),
-        cmocka_unit_test(a_stream_that_is_ended_is_right_only_where_every_row_was_delivered),
-        cmocka_unit_test(every_form_of_a_call_takes_no_rows_alike),
+        cmocka_unit_test(an_ended_stream_succeeds_only_if_every_row_was_delivered),
+        cmocka_unit_test(every_form_of_a_call_accepts_zero_rows),
         cmocka_unit_test(structs_too_large_for_a_device_are_refused_everywhere),
         cmocka_unit_test(a_cancelled_thread_ends_after_its_call),
     };

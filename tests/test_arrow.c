@@ -1,4 +1,4 @@
-/* Arrow arrays as rows: structs made by hand, each as a producer may give it, and each as none may. */
+/* Arrow arrays as rows: structs made by hand, valid and invalid ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 /* ---- Arrays made by hand ---------------------------------------------------------------------------------------- */
 
-/* Of lists, and what they are lists of. The pointers lead from one member to another: it must stay where it is. */
+/* An array of lists and its elements. It contains pointers to its own members: do not move it. */
 typedef struct {
     struct ArrowSchema schema, element_schema, *schemas[1];
     struct ArrowArray array, elements, *arrays[1];
@@ -70,7 +70,7 @@ static void make_list(made *m, const char *format, const void *offsets)
     m->element_buffers[1] = numbers;
 }
 
-/* Copies, so that a sanitizer sees what is read beyond. */
+/* Copies, so that a sanitizer detects a read past the end. */
 static void *copy_of(const void *from, size_t bytes)
 {
     void *copy = malloc(bytes);
@@ -78,7 +78,7 @@ static void *copy_of(const void *from, size_t bytes)
     return memcpy(copy, from, bytes);
 }
 
-/* ---- What is expected ------------------------------------------------------------------------------------------- */
+/* ---- Expectations ----------------------------------------------------------------------------------------------- */
 
 static rowpool_arrow *taken(const made *m)
 {
@@ -101,7 +101,7 @@ static void refused(const made *m, const char *text)
     assert_memory_equal(&before, m, sizeof before);
 }
 
-/* The elements of the rows one after the other, with -1 after each row. */
+/* expected: the elements of all rows, with -1 after each row. */
 static void assert_rows(const made *m, const int *expected)
 {
     rowpool_arrow *arrow = taken(m);
@@ -160,14 +160,14 @@ TEST(dense_rows_past_their_elements_are_refused)
     refused(&m, "3 rows of 3, from row 1 on, do not fit in its 11 elements");
 }
 
-TEST(rows_of_no_elements_are_taken)
+TEST(rows_without_elements_are_accepted)
 {
     made m;
     make(&m, "+w:0", "s", 4, 0);
     assert_rows(&m, (int[]){-1, -1, -1, -1});
 }
 
-TEST(list_sizes_that_are_none_are_refused)
+TEST(invalid_list_sizes_are_refused)
 {
     static const char *const sizes[] = {"+w:", "+w:-1", "+w: 3", "+w:+3", "+w:3x", "+w:0x3", "+w:99999999999999999999"};
     made m;
@@ -191,7 +191,7 @@ TEST(a_list_is_ragged_rows_with_offsets_of_its_own)
     make_list(&m, "+l", offsets);
     assert_rows(&m, all_ragged);
     rowpool_arrow *arrow = taken(&m);
-    free(offsets); /* they are not needed any more */
+    free(offsets); /* they are no longer needed */
     assert_ptr_equal(rowpool_arrow_rows(arrow)->data, numbers);
     assert_int_equal(rowpool_arrow_rows(arrow)->offsets[4], 12);
     rowpool_arrow_close(arrow);
@@ -245,7 +245,7 @@ TEST(wrong_offsets_are_refused_by_their_index)
     refused(&m, "its offsets, buffers[1], are NULL");
 }
 
-TEST(offsets_into_no_elements_are_refused)
+TEST(offsets_need_elements)
 {
     static const int64_t none[] = {0, 0, 0, 0, 0};
     made m;
@@ -257,9 +257,9 @@ TEST(offsets_into_no_elements_are_refused)
     refused(&m, "rows.offsets[4] is 12, but it has no element");
 }
 
-/* ---- No rows ---------------------------------------------------------------------------------------------------- */
+/* ---- Zero rows -------------------------------------------------------------------------------------------------- */
 
-TEST(arrays_of_no_rows_need_no_buffers)
+TEST(arrays_without_rows_need_no_buffers)
 {
     static const char *const formats[] = {"+w:3", "+l", "+L"};
     for (size_t i = 0; i < COUNT_OF(formats); i++) {
@@ -269,13 +269,13 @@ TEST(arrays_of_no_rows_need_no_buffers)
     }
 }
 
-TEST(elements_without_a_buffer_are_refused)
+TEST(elements_need_a_buffer)
 {
     made m;
     make_dense(&m);
     m.element_buffers[1] = NULL;
     refused(&m, "rows.data is NULL, but the rows have 12 elements");
-    m.elements.offset = 4; /* which added to NULL would look like an address */
+    m.elements.offset = 4; /* adding this to NULL would give a non-null address */
     refused(&m, "rows.data is NULL, but the rows have 12 elements");
 }
 
@@ -295,7 +295,7 @@ TEST(null_rows_are_refused)
     m.array.length = 3;
     refused(&m, "the Arrow array: row 1 is null");
     m.array.offset = 0;
-    m.array.length = 2; /* the null is no part of it */
+    m.array.length = 2; /* the null lies outside the array */
     assert_rows(&m, all_dense);
     make_list(&m, "+l", offsets_32);
     m.array.null_count = -1;
@@ -319,7 +319,7 @@ TEST(null_elements_are_refused)
     m.array.length = 2;
     refused(&m, "the Arrow array: element 1 of row 1 is null");
     m.array.offset = 0;
-    m.array.length = 3; /* the null is in none of its rows */
+    m.array.length = 3; /* the null lies in none of the array's rows */
     assert_rows(&m, all_dense);
     make_list(&m, "+L", offsets_64);
     m.elements.null_count = 1;
@@ -337,7 +337,7 @@ TEST(null_elements_are_refused)
     refused(&m, "the Arrow array: element 5 of row 2 is null");
 }
 
-/* The place of the one bit that is not set, of every place and beginning. */
+/* One null at every position, for every offset. */
 TEST(a_null_is_found_wherever_it_is)
 {
     enum { ROWS = 40 };
@@ -383,7 +383,7 @@ TEST(a_count_of_no_nulls_is_believed_and_one_without_a_bitmap_is_not)
 
 /* ---- Types ------------------------------------------------------------------------------------------------------ */
 
-TEST(every_element_type_is_taken)
+TEST(every_element_type_is_accepted)
 {
     static const char *const formats[TEST_DTYPES] = {
         [ROWPOOL_INT8] = "c",    [ROWPOOL_INT16] = "s",   [ROWPOOL_INT32] = "i",   [ROWPOOL_INT64] = "l",
@@ -403,7 +403,7 @@ TEST(every_element_type_is_taken)
     }
 }
 
-TEST(other_elements_are_refused_by_name)
+TEST(other_element_types_are_refused_by_name)
 {
     static const struct {
         const char *format, *text;
@@ -438,7 +438,7 @@ TEST(other_elements_are_refused_by_name)
     }
 }
 
-TEST(arrays_of_no_lists_are_refused_by_name)
+TEST(arrays_that_are_not_lists_are_refused_by_name)
 {
     static const struct {
         const char *format, *text;
@@ -472,9 +472,9 @@ TEST(dictionaries_are_refused)
     refused(&m, "the Arrow array: dictionary-encoded");
 }
 
-/* ---- Structs that contradict themselves ------------------------------------------------------------------------- */
+/* ---- Inconsistent structs --------------------------------------------------------------------------------------- */
 
-TEST(nothing_at_all_is_refused)
+TEST(null_pointers_are_refused)
 {
     made m;
     rowpool_arrow *arrow;
@@ -487,7 +487,7 @@ TEST(nothing_at_all_is_refused)
     rowpool_arrow_close(NULL);
 }
 
-TEST(what_has_been_released_is_refused)
+TEST(released_structs_are_refused)
 {
     made m;
     make_dense(&m);
@@ -504,7 +504,7 @@ TEST(what_has_been_released_is_refused)
     refused(&m, "the Arrow array's elements: the array has been released or moved");
 }
 
-TEST(missing_parts_are_refused)
+TEST(missing_members_are_refused)
 {
     made m;
     make_dense(&m);
@@ -542,7 +542,7 @@ TEST(missing_parts_are_refused)
     refused(&m, "the array has 1 buffers; for type \"+l\" it is 2");
 }
 
-TEST(lengths_that_cannot_be_are_refused)
+TEST(impossible_lengths_are_refused)
 {
     made m;
     make_dense(&m);
@@ -573,11 +573,11 @@ TEST(lengths_that_cannot_be_are_refused)
     refused(&m, "are more than memory can hold");
     make_dense(&m);
     m.array.offset = INT64_MAX / 8 - 4;
-    m.schema.format = "+w:4611686018427387904"; /* times it wraps */
+    m.schema.format = "+w:4611686018427387904"; /* the product wraps */
     refused(&m, "do not fit");
 }
 
-TEST(memory_that_is_not_aligned_is_refused)
+TEST(misaligned_memory_is_refused)
 {
     made m;
     char *bytes = calloc(NUMBERS + 1, sizeof *numbers);
@@ -619,28 +619,28 @@ int main(void)
         cmocka_unit_test(a_fixed_size_list_is_dense_rows_without_a_copy),
         cmocka_unit_test(offsets_of_dense_rows_and_of_their_elements_add_up),
         cmocka_unit_test(dense_rows_past_their_elements_are_refused),
-        cmocka_unit_test(rows_of_no_elements_are_taken),
-        cmocka_unit_test(list_sizes_that_are_none_are_refused),
+        cmocka_unit_test(rows_without_elements_are_accepted),
+        cmocka_unit_test(invalid_list_sizes_are_refused),
         cmocka_unit_test(a_list_is_ragged_rows_with_offsets_of_its_own),
         cmocka_unit_test(a_large_list_is_ragged_rows_without_a_copy),
         cmocka_unit_test(offsets_of_ragged_rows_and_of_their_elements_add_up),
         cmocka_unit_test(wrong_offsets_are_refused_by_their_index),
-        cmocka_unit_test(offsets_into_no_elements_are_refused),
-        cmocka_unit_test(arrays_of_no_rows_need_no_buffers),
-        cmocka_unit_test(elements_without_a_buffer_are_refused),
+        cmocka_unit_test(offsets_need_elements),
+        cmocka_unit_test(arrays_without_rows_need_no_buffers),
+        cmocka_unit_test(elements_need_a_buffer),
         cmocka_unit_test(null_rows_are_refused),
         cmocka_unit_test(null_elements_are_refused),
         cmocka_unit_test(a_null_is_found_wherever_it_is),
         cmocka_unit_test(a_count_of_no_nulls_is_believed_and_one_without_a_bitmap_is_not),
-        cmocka_unit_test(every_element_type_is_taken),
-        cmocka_unit_test(other_elements_are_refused_by_name),
-        cmocka_unit_test(arrays_of_no_lists_are_refused_by_name),
+        cmocka_unit_test(every_element_type_is_accepted),
+        cmocka_unit_test(other_element_types_are_refused_by_name),
+        cmocka_unit_test(arrays_that_are_not_lists_are_refused_by_name),
         cmocka_unit_test(dictionaries_are_refused),
-        cmocka_unit_test(nothing_at_all_is_refused),
-        cmocka_unit_test(what_has_been_released_is_refused),
-        cmocka_unit_test(missing_parts_are_refused),
-        cmocka_unit_test(lengths_that_cannot_be_are_refused),
-        cmocka_unit_test(memory_that_is_not_aligned_is_refused),
+        cmocka_unit_test(null_pointers_are_refused),
+        cmocka_unit_test(released_structs_are_refused),
+        cmocka_unit_test(missing_members_are_refused),
+        cmocka_unit_test(impossible_lengths_are_refused),
+        cmocka_unit_test(misaligned_memory_is_refused),
         cmocka_unit_test(rows_of_arrow_arrays_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

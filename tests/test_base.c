@@ -1,9 +1,8 @@
-/* The ground floor: errors, settings, checked sizes, the clock, the queue, threads, the log. */
+/* The base layer: errors, settings, checked sizes, the clock, the queue, threads, the log. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -19,8 +18,8 @@
 
 /* ---- This process ----------------------------------------------------------------------------------------------- */
 
-/* A child of vfork is in its parent's memory: what it asks there must not change the parent's answer. */
-TEST(a_child_in_the_same_memory_changes_nothing)
+/* A child of vfork shares its parent's memory: asking for its own id must not change what the parent sees. */
+TEST(a_vfork_child_changes_nothing)
 {
     rp_self_watch();
     assert_int_equal(rp_self(), getpid());
@@ -29,8 +28,7 @@ TEST(a_child_in_the_same_memory_changes_nothing)
         (void)rp_self();
         _exit(0);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    (void)test_wait(child);
     assert_int_equal(rp_self(), getpid());
 }
 
@@ -82,7 +80,7 @@ static rowpool_status tries(rowpool_status status, bool *reached)
     return ROWPOOL_OK;
 }
 
-TEST(try_leaves_on_failure_only)
+TEST(try_returns_on_failure_only)
 {
     bool reached = false;
     assert_int_equal(tries(ROWPOOL_EDEVICE, &reached), ROWPOOL_EDEVICE);
@@ -103,7 +101,7 @@ TEST(settings_have_their_names)
         assert_non_null(rp_setting_name((rp_setting)i));
 }
 
-TEST(an_empty_setting_is_none)
+TEST(an_empty_setting_is_unset)
 {
     unsetenv("ROWPOOL_DEVICE");
     assert_null(rp_setting_text(RP_SETTING_DEVICE));
@@ -158,6 +156,41 @@ TEST(sizes_are_whole_numbers)
     unsetenv("ROWPOOL_WORKERS");
 }
 
+TEST(words_for_tests_are_checked)
+{
+    static const char *const bad[] = {"1",
+                                      "copy,",
+                                      ",copy",
+                                      "Copy",
+                                      "build",
+                                      "mpi-piece-bytes=",
+                                      "mpi-piece-bytes=0",
+                                      "mpi-piece-bytes=2147483648",
+                                      "copy,mpi-piece-bytes=1x"};
+    rp_test_setting test;
+    rowpool_error error;
+    unsetenv("ROWPOOL_TEST");
+    assert_ok(rp_setting_test(&test, &error), error);
+    assert_false(test.copy || test.build_wait);
+    assert_int_equal(test.mpi_piece_bytes, 1 << 30);
+    setenv("ROWPOOL_TEST", "build-wait", 1);
+    assert_ok(rp_setting_test(&test, &error), error);
+    assert_true(test.build_wait && !test.copy);
+    setenv("ROWPOOL_TEST", "mpi-piece-bytes=7,copy", 1);
+    assert_ok(rp_setting_test(&test, &error), error);
+    assert_true(test.copy && !test.build_wait);
+    assert_int_equal(test.mpi_piece_bytes, 7);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        setenv("ROWPOOL_TEST", bad[i], 1);
+        assert_refused(rp_setting_test(&test, &error), ROWPOOL_EINVAL, error, "ROWPOOL_TEST has the word '");
+    }
+    setenv("ROWPOOL_TEST", "copy,typo,build-wait", 1);
+    rowpool *pool = NULL;
+    assert_refused(rowpool_open(&pool, NULL, &error), ROWPOOL_EINVAL, error,
+                   "ROWPOOL_TEST has the word 'typo'; it takes");
+    unsetenv("ROWPOOL_TEST");
+}
+
 /* ---- Checked sizes, the clock ----------------------------------------------------------------------------------- */
 
 TEST(sizes_never_wrap)
@@ -204,7 +237,7 @@ TEST(the_clock_goes_forward)
 /* ---- The queue -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    rp_link link; /* first: the cast back is its address */
+    rp_link link; /* first: a cast converts the link to the item */
     unsigned pusher, number;
 } item;
 
@@ -253,7 +286,7 @@ TEST(many_push_one_pops)
     unsigned next[PUSHERS] = {0};
     for (size_t i = 0; i < (size_t)PUSHERS * ITEMS; i++) {
         item *popped = (item *)(void *)rp_queue_pop(&queue);
-        assert_int_equal(popped->number, next[popped->pusher]++); /* each pusher's own order is kept */
+        assert_int_equal(popped->number, next[popped->pusher]++); /* each thread's items stay in order */
     }
     for (size_t i = 0; i < PUSHERS; i++)
         pthread_join(threads[i], NULL);
@@ -298,7 +331,7 @@ TEST(threads_leave_signals_to_the_application)
 
 /* ---- The log ---------------------------------------------------------------------------------------------------- */
 
-/* The setting is read once in a process: each case has one of its own. Its standard error comes back as text. */
+/* Logs in a child process, since the setting is read once for each process, and returns its standard error. */
 static void logged(const char *setting, char *text, size_t size)
 {
     int ends[2];
@@ -320,14 +353,9 @@ static void logged(const char *setting, char *text, size_t size)
         _exit(0);
     }
     close(ends[1]);
-    size_t length = 0;
-    for (ssize_t n; (n = read(ends[0], text + length, size - 1 - length)) > 0;)
-        length += (size_t)n;
-    text[length] = '\0';
+    test_read_to_end(ends[0], text, size);
     close(ends[0]);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_int_equal(test_wait(child), 0);
 }
 
 TEST(the_log_is_silent_unless_asked)
@@ -339,7 +367,7 @@ TEST(the_log_is_silent_unless_asked)
     assert_string_equal(text, "rowpool: careful: 7\n");
 }
 
-TEST(the_log_tells_the_categories_asked_for)
+TEST(the_log_prints_the_selected_categories)
 {
     char text[4096];
     logged("run", text, sizeof text);
@@ -363,14 +391,14 @@ TEST(an_unknown_category_gets_the_list)
         assert_non_null(strstr(text, "  worker "));
         assert_non_null(strstr(text, "  all "));
     }
-    assert_non_null(strstr(text, "rowpool: run: chunks many\n")); /* the known word beside it holds */
+    assert_non_null(strstr(text, "rowpool: run: chunks many\n")); /* the valid category beside it is on */
     assert_non_null(strstr(text, "rowpool: ROWPOOL_LOG: there is no category 'devices'\n"));
     assert_null(strstr(text, "'help'"));
 }
 
 /* ---- Text from files -------------------------------------------------------------------------------------------- */
 
-/* In the #line, a quote that belongs to the path must not look like the end of it, even to who knows no escapes. */
+/* A quote in the path must not end the string in the #line, even for a reader that knows no escapes. */
 TEST(a_path_with_quotes_is_one_string)
 {
     char path[] = "/tmp/rowpool \\042 \"a\\b\" XXXXXX";
@@ -393,14 +421,15 @@ TEST(a_path_with_quotes_is_one_string)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_child_in_the_same_memory_changes_nothing),
+        cmocka_unit_test(a_vfork_child_changes_nothing),
         cmocka_unit_test(statuses_have_names_and_texts),
         cmocka_unit_test(a_failure_fills_the_error),
         cmocka_unit_test(a_long_message_is_cut),
-        cmocka_unit_test(try_leaves_on_failure_only),
+        cmocka_unit_test(try_returns_on_failure_only),
         cmocka_unit_test(settings_have_their_names),
-        cmocka_unit_test(an_empty_setting_is_none),
+        cmocka_unit_test(an_empty_setting_is_unset),
         cmocka_unit_test(sizes_are_whole_numbers),
+        cmocka_unit_test(words_for_tests_are_checked),
         cmocka_unit_test(sizes_never_wrap),
         cmocka_unit_test(small_arithmetic),
         cmocka_unit_test(the_clock_goes_forward),
@@ -408,7 +437,7 @@ int main(void)
         cmocka_unit_test(many_push_one_pops),
         cmocka_unit_test(threads_leave_signals_to_the_application),
         cmocka_unit_test(the_log_is_silent_unless_asked),
-        cmocka_unit_test(the_log_tells_the_categories_asked_for),
+        cmocka_unit_test(the_log_prints_the_selected_categories),
         cmocka_unit_test(an_unknown_category_gets_the_list),
         cmocka_unit_test(a_path_with_quotes_is_one_string),
     };

@@ -1,6 +1,5 @@
-/* Programs that are built in the background: nobody waits for a compiler who did not name the device, the answers are
- * right at every moment, and neither close nor the end of the process comes while one is at work. */
-#include <ftw.h>
+/* Kernels are built in the background: a map waits for a compiler only if the caller named the device, the answers are
+ * right at all times, and neither rowpool_close nor the end of the process interrupts a build. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,7 +32,7 @@ static rowpool *open_pool(const char *device)
     return pool;
 }
 
-/* What the pool's OpenCL devices and the host did. */
+/* Rows answered by the pool's OpenCL devices and by the host. */
 static void rows_done(rowpool *pool, uint64_t *opencl, uint64_t *host)
 {
     *opencl = *host = 0;
@@ -67,14 +66,14 @@ static uint32_t *new_counts(void)
     return counts;
 }
 
-/* ---- Who serves meanwhile ---------------------------------------------------------------------------------------- */
+/* ---- Who serves during a build ---------------------------------------------------------------------------------- */
 
 TEST(the_host_serves_until_the_device_is_ready)
 {
     rowpool *pool = open_pool("auto");
     uint32_t *counts = new_counts();
     uint64_t opencl, host;
-    count_once(pool, counts); /* not worth a build: nobody begins one */
+    count_once(pool, counts); /* too small to start a build */
     rows_done(pool, &opencl, &host);
     assert_int_equal(opencl, 0);
     assert_int_equal(host, COUNT);
@@ -88,7 +87,7 @@ TEST(the_host_serves_until_the_device_is_ready)
         if (opencl == 0)
             usleep(10000);
     }
-    count_once(pool, counts); /* from then on it has all of it */
+    count_once(pool, counts); /* from then on the device takes all rows */
     uint64_t before = host;
     rows_done(pool, &opencl, &host);
     assert_int_equal(host, before);
@@ -96,11 +95,12 @@ TEST(the_host_serves_until_the_device_is_ready)
     rowpool_close(pool);
 }
 
-/* Another form of the same program: built, but its first launch would take a compiler's time. */
-TEST(a_form_that_never_ran_is_warmed_up)
+/* Another kernel of a built program: its first launch would take as long as compiling. */
+TEST(a_kernel_that_never_ran_is_warmed_up)
 {
     rowpool *pool = open_pool("auto");
-    const rowpool_range twice[] = {rowpool_range_i64(4, 8), rowpool_range_i64(4, 8)}; /* more than a small map */
+    /* too much work for a small map */
+    const rowpool_range twice[] = {rowpool_range_i64(4, 8), rowpool_range_i64(4, 8)};
     uint32_t *counts = new_counts(), both[2];
     uint64_t opencl = 0, host;
     while (opencl == 0) {
@@ -128,7 +128,7 @@ TEST(a_form_that_never_ran_is_warmed_up)
 
 /* ---- The first launches ----------------------------------------------------------------------------------------- */
 
-/* Items of each launch, in the order of the calls. The linker leads the library's calls here. */
+/* Work items of each launch, in order. The linker redirects the library's calls here. */
 enum { LAUNCHES = 16 };
 static size_t items[LAUNCHES];
 static atomic_size_t launches;
@@ -157,9 +157,9 @@ static const rp_cl_device *opencl_state(const rowpool *pool)
     return device->state;
 }
 
-/* PoCL ends the process where a wider launch follows a narrow one that is not complete: two chunks are submitted before
- * the first of them is waited for. */
-TEST(launches_are_as_wide_as_any_until_one_is_complete)
+/* PoCL aborts if a wider launch follows a narrow one that is not complete, and two chunks are submitted before the
+ * first is waited for. */
+TEST(launches_have_full_width_until_one_is_complete)
 {
     rowpool *pool = open_pool("cpu");
     uint32_t *counts = new_counts();
@@ -218,8 +218,8 @@ static rowpool_status map_entries(rowpool *pool, const rowpool_function *functio
     return rowpool_map(pool, &call, error);
 }
 
-/* One's own function runs where its owner allows it: then the host serves, else the device is waited for. */
-TEST(the_host_serves_only_where_it_may)
+/* If the call allows the host, the host serves during the build; otherwise the map waits for the device. */
+TEST(the_host_serves_only_if_allowed)
 {
     for (int allow_host = 0; allow_host < 2; allow_host++) {
         rowpool *pool = open_pool("auto");
@@ -235,8 +235,8 @@ TEST(the_host_serves_only_where_it_may)
     }
 }
 
-/* What the builder could not build is found out, and said, by the map that comes after. */
-TEST(a_text_that_does_not_build_leaves_the_host)
+/* A failed build is detected and reported by the next map. */
+TEST(the_host_serves_if_the_build_fails)
 {
     rowpool_function broken = entries;
     broken.source = "this is no OpenCL C\n";
@@ -254,7 +254,7 @@ TEST(a_text_that_does_not_build_leaves_the_host)
     rowpool_close(pool);
 }
 
-/* ---- Many at once ------------------------------------------------------------------------------------------------ */
+/* ---- Concurrency ------------------------------------------------------------------------------------------------ */
 
 static void *count_often(void *argument)
 {
@@ -290,7 +290,7 @@ TEST(threads_and_jobs_share_what_is_built)
     rowpool_close(pool);
 }
 
-/* ---- Small stacks ------------------------------------------------------------------------------------------------ */
+/* ---- Small stacks ----------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool *pool; /* opened by another thread, or NULL */
@@ -313,12 +313,12 @@ static void *use_small_stack(void *argument)
     return NULL;
 }
 
-/* Drivers would run over the end of it. On a strict pool nobody does the rows instead. */
+/* Drivers would overflow the stack. On a strict pool the host must not take the rows. */
 TEST(a_thread_with_a_small_stack_uses_no_driver)
 {
     enum { STACK = 96 << 10 };
     if (TEST_SANITIZED)
-        skip_since("sanitizers need more");
+        skip_since("sanitizers need a larger stack");
     const rowpool_options options = {.size = sizeof options, .device = "cpu", .strict = true};
     small_stack own = {0};
     rowpool_error error;
@@ -336,7 +336,7 @@ TEST(a_thread_with_a_small_stack_uses_no_driver)
     rowpool_close(own.pool);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------------------ */
+/* ---- Close, fork and exit --------------------------------------------------------------------------------------- */
 
 static void order_build(rowpool *pool)
 {
@@ -354,10 +354,10 @@ TEST(close_waits_for_the_builder)
     rowpool_close(pool);
 }
 
-TEST(a_forked_child_does_not)
+TEST(a_forked_child_does_not_wait_for_the_builder)
 {
     if (TEST_SANITIZED)
-        skip_since("the sanitizer's memory may be locked by the thread that is not in the child");
+        skip_since("a thread that the child does not have may hold the sanitizer's lock");
     rowpool *pool = open_pool("auto");
     order_build(pool);
     pid_t child = fork();
@@ -365,24 +365,15 @@ TEST(a_forked_child_does_not)
     if (child == 0) {
         alarm(600); /* a hang is a failure too */
         rowpool_close(pool);
-        exit(7); /* with all its handlers */
+        exit(7); /* runs all exit handlers */
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 7);
     rowpool_close(pool);
 }
 
-static int remove_one(const char *path, const struct stat *information, int flag, struct FTW *walk)
-{
-    (void)information;
-    (void)flag;
-    (void)walk;
-    return remove(path);
-}
-
-/* The pools that end with the process have threads that nobody joins: that is no fault to the thread sanitizer. */
+/* Pools that are still open at exit have threads that nobody joins: tells the thread sanitizer to ignore them. */
 static void leave_threads(void)
 {
     char options[1024];
@@ -391,7 +382,7 @@ static void leave_threads(void)
     setenv("TSAN_OPTIONS", options, 1);
 }
 
-/* The program once more, with nothing built yet: it orders a build and ends that many milliseconds later. */
+/* Runs this program again with an empty cache: it starts a build and ends that many milliseconds later. */
 static int run_and_end(const char *how, int milliseconds)
 {
     char folder[] = "/tmp/rowpool-test-builder-XXXXXX", time[32];
@@ -406,20 +397,20 @@ static int run_and_end(const char *how, int milliseconds)
         execl("/proc/self/exe", "test_builder", how, time, (char *)NULL);
         _exit(99);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    status = test_wait(child);
+    test_remove_folder(folder);
     return status;
 }
 
-TEST(small_stacks_hurt_nobody_else)
+TEST(small_stacks_do_not_affect_the_library)
 {
     if (TEST_SANITIZED)
-        skip_since("sanitizers need more");
+        skip_since("sanitizers need a larger stack");
     assert_int_equal(run_and_end("refused", 0), 0);
     assert_int_equal(run_and_end("small-default", 0), 0);
 }
 
-TEST(a_process_may_end_while_one_builds)
+TEST(a_process_may_end_during_a_build)
 {
     static const char *const ways[] = {"exit", "return", "thread"};
     const int step = TEST_SANITIZED ? 1000 : 250;
@@ -431,15 +422,15 @@ TEST(a_process_may_end_while_one_builds)
         }
 }
 
-/* A build that is done no sooner than exit() has begun. */
-TEST(exit_waits_for_a_build_under_way)
+/* The build finishes only after exit() has begun. */
+TEST(exit_waits_for_a_running_build)
 {
     assert_int_equal(run_and_end("gate", 0), 0);
 }
 
-/* Ends that nobody in the thread which ends the process has prepared: the pool is another's, jobs are the dispatcher's,
- * the pool is opened as the process or a thread ends. */
-TEST(a_process_may_end_wherever_one_builds)
+/* The exiting thread has not prepared the library for these ends: another thread opened the pool, jobs run on the
+ * dispatcher, or the pool is opened in an exit handler or a thread's destructor. */
+TEST(an_unprepared_process_may_end_during_a_build)
 {
     static const char *const ways[] = {"another's", "jobs", "handler", "handler-again", "key", "key-again"};
     static const int milliseconds[] = {100, 500};
@@ -457,7 +448,7 @@ static void *exit_from_here(void *argument)
     exit(0);
 }
 
-/* These are left to the end of the process: not closed, but not lost either. volatile: though nobody reads it. */
+/* Left open until the process ends. volatile keeps them reachable for the leak checker. */
 static rowpool *volatile left, *volatile last;
 
 static void *open_and_build(void *argument)
@@ -490,7 +481,7 @@ static void order_build_by_job(void)
 static void open_at_the_end(void)
 {
     last = open_pool("auto");
-    order_build(last); /* it has other devices, or a driver that is still there */
+    order_build(last); /* it has other devices, or its driver is still loaded */
 }
 
 static void key_ends(void *value)
@@ -499,7 +490,7 @@ static void key_ends(void *value)
     open_at_the_end();
 }
 
-/* argument: it has used a pool before. */
+/* argument: whether the thread has used a pool before. */
 static void *end_with_key(void *argument)
 {
     pthread_key_t key;
@@ -510,7 +501,7 @@ static void *end_with_key(void *argument)
     return NULL;
 }
 
-/* A thread that is refused for its small stack has used no driver: a child that is forked later may. */
+/* A thread that is refused for its small stack has used no driver: a child forked later may use one. */
 static int fork_after_refusal(void)
 {
     enum { STACK = 96 << 10 };
@@ -526,11 +517,11 @@ static int fork_after_refusal(void)
     pid_t child = fork();
     if (child == 0)
         _exit(rowpool_open(&pool, &options, NULL) == ROWPOOL_OK ? 0 : 1);
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
 }
 
-/* Threads of the library's own have a stack that is large enough, whatever the default is. */
+/* The library's own threads have a large enough stack, whatever the default is. */
 static int open_with_small_default(void)
 {
     enum { STACK = 96 << 10 };
@@ -545,7 +536,7 @@ static int open_with_small_default(void)
 
 static atomic_bool building, ending, built;
 
-/* As the builder: from before the end until it has begun. */
+/* Builds like the builder thread: begins before exit() and finishes after it has begun. */
 static void *build_into_the_end(void *unused)
 {
     if (!rp_cl_build_begin(true))
@@ -558,7 +549,7 @@ static void *build_into_the_end(void *unused)
     return unused;
 }
 
-/* No build begins any more once the process ends. */
+/* No build begins once the process is ending. */
 static void *notice_the_end(void *unused)
 {
     while (rp_cl_build_begin(false)) {
@@ -569,7 +560,7 @@ static void *notice_the_end(void *unused)
     return unused;
 }
 
-/* Where what a compiler needs is destroyed. */
+/* Runs where a compiler's own data would be destroyed. */
 static void check_built(void)
 {
     _exit(atomic_load(&built) ? 0 : 1);
@@ -610,7 +601,7 @@ static int end_unprepared(const char *how, int milliseconds)
 
 static int end(const char *how, int milliseconds)
 {
-    static rowpool *pool; /* never closed, but not lost either */
+    static rowpool *pool; /* never closed, but still reachable */
     pthread_t thread;
     pool = open_pool("auto");
     if (strcmp(how, "thread") == 0 && pthread_create(&thread, NULL, exit_from_here, pool) == 0)
@@ -634,19 +625,19 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_host_serves_until_the_device_is_ready),
-        cmocka_unit_test(a_form_that_never_ran_is_warmed_up),
-        cmocka_unit_test(launches_are_as_wide_as_any_until_one_is_complete),
+        cmocka_unit_test(a_kernel_that_never_ran_is_warmed_up),
+        cmocka_unit_test(launches_have_full_width_until_one_is_complete),
         cmocka_unit_test(a_device_that_was_named_is_waited_for),
-        cmocka_unit_test(the_host_serves_only_where_it_may),
-        cmocka_unit_test(a_text_that_does_not_build_leaves_the_host),
+        cmocka_unit_test(the_host_serves_only_if_allowed),
+        cmocka_unit_test(the_host_serves_if_the_build_fails),
         cmocka_unit_test(threads_and_jobs_share_what_is_built),
         cmocka_unit_test(a_thread_with_a_small_stack_uses_no_driver),
-        cmocka_unit_test(small_stacks_hurt_nobody_else),
+        cmocka_unit_test(small_stacks_do_not_affect_the_library),
         cmocka_unit_test(close_waits_for_the_builder),
-        cmocka_unit_test(a_forked_child_does_not),
-        cmocka_unit_test(exit_waits_for_a_build_under_way),
-        cmocka_unit_test(a_process_may_end_while_one_builds),
-        cmocka_unit_test(a_process_may_end_wherever_one_builds),
+        cmocka_unit_test(a_forked_child_does_not_wait_for_the_builder),
+        cmocka_unit_test(exit_waits_for_a_running_build),
+        cmocka_unit_test(a_process_may_end_during_a_build),
+        cmocka_unit_test(an_unprepared_process_may_end_during_a_build),
     };
     static int32_t data[COUNT * WIDTH];
     static uint32_t counts[COUNT];
@@ -667,7 +658,7 @@ int main(int argc, char **argv)
         return strstr("exit return thread", argv[1]) != NULL ? end(argv[1], atoi(argv[2]))
                                                              : end_unprepared(argv[1], atoi(argv[2]));
     if (!has_opencl()) {
-        printf("there is no OpenCL device: skipped\n");
+        printf("skipped: there is no OpenCL device\n");
         return TEST_SKIPPED;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

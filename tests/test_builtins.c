@@ -1,10 +1,8 @@
-/* The contract of the built-in row functions: each on every device and backend, against references that are exact.
- *
- *     test_builtins [DEVICE...]     all devices, or those named as ROWPOOL_DEVICE names them
- *
- * ROWPOOL_TEST_CASES is the number of random arrays, ROWPOOL_TEST_SEED where they begin. Each pair of a function and a
- * dtype is a program to be built, half a second where the driver does not know it yet: an OpenCL device takes each
- * ROWPOOL_TEST_PAIRS-th pair, the first of them being ROWPOOL_TEST_PAIRS_FROM. pools.h says what else can be set. */
+/* The contract of the built-in row functions: each on every device and backend, checked against exact references.
+ *     test_builtins [DEVICE...]     all devices, or those named as in ROWPOOL_DEVICE
+ * ROWPOOL_TEST_CASES is the number of random arrays, ROWPOOL_TEST_SEED their seed. A program is built for each pair of
+ * a function and a dtype, which takes half a second if the driver has not cached it. An OpenCL device therefore runs
+ * only every ROWPOOL_TEST_PAIRS-th pair, starting at ROWPOOL_TEST_PAIRS_FROM. pools.h lists the other variables. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +19,7 @@
 __extension__ typedef __int128 whole;
 __extension__ typedef unsigned __int128 product;
 
-/* Any sum of doubles, exactly: a number of fixed point in two's complement, whose lowest bit is the least double. */
+/* An exact sum of doubles: a fixed-point number in two's complement whose lowest bit is the smallest double. */
 enum { EXACT_WORDS = 36, EXACT_ONE = 1074 }; /* 2^-1074 ... 2^1229; the bit of 1.0 */
 typedef struct {
     uint64_t word[EXACT_WORDS];
@@ -31,13 +29,13 @@ typedef struct {
 static void exact_add_bits(exact *to, unsigned bit, uint64_t bits, bool negative)
 {
     unsigned at = bit / 64, shift = bit % 64;
-    const uint64_t pieces[2] = {bits << shift, shift > 0 ? bits >> (64 - shift) : 0};
+    const uint64_t words[2] = {bits << shift, shift > 0 ? bits >> (64 - shift) : 0};
     uint64_t carry = 0;
     for (unsigned i = at; i < EXACT_WORDS && (i < at + 2 || carry != 0); i++) {
-        product piece = (product)(i < at + 2 ? pieces[i - at] : 0) + carry;
-        uint64_t was = to->word[i], low = (uint64_t)piece;
+        product added = (product)(i < at + 2 ? words[i - at] : 0) + carry;
+        uint64_t was = to->word[i], low = (uint64_t)added;
         to->word[i] = negative ? was - low : was + low;
-        carry = (uint64_t)(piece >> 64) + (negative ? was < low : to->word[i] < was);
+        carry = (uint64_t)(added >> 64) + (negative ? was < low : to->word[i] < was);
     }
 }
 
@@ -97,26 +95,15 @@ static bool exact_at_most(exact a, exact b)
 
 /* ---- The reference ---------------------------------------------------------------------------------------------- */
 
-/* All that a function may have to know of a row. */
+/* Everything that the functions can depend on in a row. */
 typedef struct {
     size_t width;
-    int64_t first_least, first_largest; /* -1: there is no number */
-    uint64_t least, largest;            /* bits; -0.0 is less than +0.0 */
-    bool nan, above, below;             /* whether a NaN or an infinity is among the elements */
-    whole sum;                          /* of integers */
-    exact total, size;                  /* the sum of floats that are finite, and that of their magnitudes */
+    int64_t first_smallest, first_largest; /* -1: there is no number */
+    uint64_t smallest, largest;            /* bits; -0.0 is less than +0.0 */
+    bool nan, above, below;                /* whether the row has a NaN, +infinity, -infinity */
+    whole sum;                             /* of integers */
+    exact total, size;                     /* sum of the finite floats, and of their magnitudes */
 } row_facts;
-
-static size_t row_begin(const rowpool_rows *rows, size_t i)
-{
-    size_t stride = rows->stride != 0 ? rows->stride : rows->width;
-    return rows->offsets != NULL ? (size_t)rows->offsets[i] : i * stride;
-}
-
-static size_t row_width(const rowpool_rows *rows, size_t i)
-{
-    return rows->offsets != NULL ? (size_t)(rows->offsets[i + 1] - rows->offsets[i]) : rows->width;
-}
 
 static bool is_negative(rowpool_dtype dtype, uint64_t bits)
 {
@@ -142,9 +129,9 @@ static void add_float(row_facts *row, double value)
 static void find_facts(const rowpool_rows *rows, size_t i, row_facts *row)
 {
     const rowpool_dtype dtype = rows->dtype;
-    size_t begin = row_begin(rows, i);
-    test_place least = 0, largest = 0;
-    *row = (row_facts){.width = row_width(rows, i), .first_least = -1, .first_largest = -1};
+    size_t begin = test_row_begin(rows, i);
+    test_place smallest = 0, largest = 0;
+    *row = (row_facts){.width = test_row_width(rows, i), .first_smallest = -1, .first_largest = -1};
     for (size_t j = 0; j < row->width; j++) {
         uint64_t bits = test_load(dtype, rows->data, begin + j);
         test_place place;
@@ -154,14 +141,14 @@ static void find_facts(const rowpool_rows *rows, size_t i, row_facts *row)
             row->sum += integer_of(dtype, bits);
         if (!test_place_element(dtype, bits, &place))
             continue;
-        bool first = row->first_least < 0, zero = place == 0;
-        if (first || place < least || (zero && least == 0 && is_negative(dtype, bits)))
-            row->least = bits;
+        bool first = row->first_smallest < 0, zero = place == 0;
+        if (first || place < smallest || (zero && smallest == 0 && is_negative(dtype, bits)))
+            row->smallest = bits;
         if (first || place > largest || (zero && largest == 0 && !is_negative(dtype, bits)))
             row->largest = bits;
-        if (first || place < least) {
-            row->first_least = (int64_t)j;
-            least = place;
+        if (first || place < smallest) {
+            row->first_smallest = (int64_t)j;
+            smallest = place;
         }
         if (first || place > largest) {
             row->first_largest = (int64_t)j;
@@ -170,9 +157,9 @@ static void find_facts(const rowpool_rows *rows, size_t i, row_facts *row)
     }
 }
 
-/* ---- What is right ---------------------------------------------------------------------------------------------- */
+/* ---- Checks ----------------------------------------------------------------------------------------------------- */
 
-/* inside: how many elements of the row lie in the range, of functions that take ranges. */
+/* inside: the number of elements in the range, for functions that take ranges. */
 typedef bool judge(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result);
 
 static bool equals(rowpool_dtype dtype, const void *result, uint64_t bits)
@@ -218,7 +205,7 @@ static bool fraction_is_right(const row_facts *row, rowpool_dtype dtype, uint64_
     return row->width == 0 ? isnan(share) != 0 : share == (double)inside / (double)row->width;
 }
 
-/* Whether a partial sum, in whatever order, might overflow. */
+/* Whether a partial sum could overflow, in any order. */
 static bool may_overflow(const row_facts *row)
 {
     exact near_largest = {0};
@@ -226,8 +213,8 @@ static bool may_overflow(const row_facts *row)
     return exact_at_most(near_largest, row->size);
 }
 
-/* Whether value * times is the sum of floats, off by at most the rounding of each addition and of `divisions` that may
- * underflow. */
+/* Whether value * times is the sum of the floats, within the rounding error of each addition and of `divisions`
+ * divisions that may underflow. */
 static bool float_sum_is_right(const row_facts *row, double value, uint64_t times, uint64_t divisions)
 {
     if (row->nan || (row->above && row->below))
@@ -238,10 +225,10 @@ static bool float_sum_is_right(const row_facts *row, double value, uint64_t time
         return value == (row->above ? (double)INFINITY : -(double)INFINITY);
     if (!isfinite(value))
         return false;
-    exact off = row->total, most = exact_times(row->size, row->width);
+    exact off = row->total, max_elements = exact_times(row->size, row->width);
     exact_add(&off, -value, times);
-    exact_add_bits(&most, 52, divisions, false); /* half of the least double, as often; all of it times 2^53 */
-    return exact_at_most(exact_times(off, UINT64_C(1) << 53), most);
+    exact_add_bits(&max_elements, 52, divisions, false); /* half of the smallest double for each; times 2^53 */
+    return exact_at_most(exact_times(off, UINT64_C(1) << 53), max_elements);
 }
 
 static bool sum_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
@@ -252,7 +239,7 @@ static bool sum_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t ins
     return float_sum_is_right(row, double_at(result), 1, 0);
 }
 
-/* Within 2^-51 of its own magnitude: multiplied by the width. */
+/* Whether the error is at most 2^-51 of the mean's magnitude; everything is multiplied by the width. */
 static bool integer_mean_is_right(const row_facts *row, double mean)
 {
     if (!isfinite(mean))
@@ -274,35 +261,35 @@ static bool mean_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t in
                                 : integer_mean_is_right(row, mean);
 }
 
-/* The bits of the largest and of the least number that there can be. */
-static uint64_t utmost(rowpool_dtype dtype, bool least)
+/* The bits of the largest and the smallest number of the type. */
+static uint64_t utmost(rowpool_dtype dtype, bool smallest)
 {
     unsigned bits = 8 * (unsigned)test_size(dtype);
     uint64_t sign = UINT64_C(1) << (bits - 1), one = test_small(dtype, 1);
     uint64_t infinity = 2 * one + (test_small(dtype, 2) - one);
     if (test_is_float(dtype))
-        return least ? sign | infinity : infinity;
+        return smallest ? sign | infinity : infinity;
     if (test_is_signed(dtype))
-        return least ? sign : sign - 1;
-    return least ? 0 : sign | (sign - 1);
+        return smallest ? sign : sign - 1;
+    return smallest ? 0 : sign | (sign - 1);
 }
 
 static bool min_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
 {
     (void)inside;
-    return equals(dtype, result, row->first_least < 0 ? utmost(dtype, false) : row->least);
+    return equals(dtype, result, row->first_smallest < 0 ? utmost(dtype, false) : row->smallest);
 }
 
 static bool max_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
 {
     (void)inside;
-    return equals(dtype, result, row->first_least < 0 ? utmost(dtype, true) : row->largest);
+    return equals(dtype, result, row->first_smallest < 0 ? utmost(dtype, true) : row->largest);
 }
 
 static bool argmin_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
 {
     (void)dtype, (void)inside;
-    return equals(ROWPOOL_INT64, result, (uint64_t)row->first_least);
+    return equals(ROWPOOL_INT64, result, (uint64_t)row->first_smallest);
 }
 
 static bool argmax_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
@@ -313,7 +300,7 @@ static bool argmax_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t 
 
 /* ---- The functions ---------------------------------------------------------------------------------------------- */
 
-enum { AS_ELEMENTS = -1, BY_KIND = -2 }; /* the element's own dtype; the widest of its kind */
+enum { AS_ELEMENTS = -1, BY_KIND = -2 }; /* the element's dtype; the widest dtype of its kind */
 
 static const struct {
     const char *name;
@@ -347,18 +334,18 @@ static rowpool_dtype result_dtype(size_t function, rowpool_dtype dtype)
     return test_is_signed(dtype) ? ROWPOOL_INT64 : ROWPOOL_UINT64;
 }
 
-/* ---- Elements of all kinds -------------------------------------------------------------------------------------- */
+/* ---- Random elements -------------------------------------------------------------------------------------------- */
 
 typedef enum {
     ANYTHING,
     FINITE,    /* no NaN, no infinity */
     ALIKE,     /* of similar size, both signs: their sum nearly cancels */
-    SKEWED,    /* one value nearly everywhere, another here and there */
-    ZEROS,     /* of both signs, and what is next to them */
-    NO_NUMBER, /* NaNs, perhaps a number somewhere */
-    INFINITE,  /* infinities among others, of one sign or of both */
-    EXTREME,   /* the largest there are: sums wrap, or overflow */
-    STAIRS,    /* up or down by steps: the extremes have many that equal them */
+    SKEWED,    /* nearly all one value, a few others */
+    ZEROS,     /* of both signs, and their neighbours */
+    NO_NUMBER, /* NaNs, perhaps one number */
+    INFINITE,  /* infinities of one sign or both, among others */
+    EXTREME,   /* the largest values: sums wrap or overflow */
+    STAIRS,    /* ascending or descending steps: the extremes occur several times */
     FLAVOURS
 } flavour;
 
@@ -399,7 +386,7 @@ static void fill_row(test_random *random, rowpool_dtype dtype, void *data, size_
 {
     flavour chosen = (flavour)test_below(random, FLAVOURS);
     bool one_way = test_chance(random, 2), up = test_chance(random, 2);
-    uint64_t usual = test_element(random, dtype), other = test_element(random, dtype);
+    uint64_t typical = test_element(random, dtype), other = test_element(random, dtype);
     if (!test_is_float(dtype) && (chosen == NO_NUMBER || chosen == INFINITE))
         chosen = EXTREME;
     for (size_t i = 0; i < width; i++) {
@@ -415,7 +402,7 @@ static void fill_row(test_random *random, rowpool_dtype dtype, void *data, size_
             bits = alike_element(random, dtype);
             break;
         case SKEWED:
-            bits = test_chance(random, 20) ? other : usual;
+            bits = test_chance(random, 20) ? other : typical;
             break;
         case ZEROS:
             bits = zero_element(random, dtype);
@@ -443,7 +430,7 @@ static void fill_row(test_random *random, rowpool_dtype dtype, void *data, size_
     }
 }
 
-/* Most arrays get rows that each have a flavour of their own. */
+/* In most arrays each row has a flavour of its own. */
 static void fill(test_random *random, const test_array *array)
 {
     const rowpool_rows *rows = &array->rows;
@@ -451,19 +438,19 @@ static void fill(test_random *random, const test_array *array)
         return;
     char *data = (char *)array->memory + ((const char *)rows->data - (const char *)array->memory);
     for (size_t i = 0; i < rows->count; i++)
-        fill_row(random, rows->dtype, data, row_begin(rows, i), row_width(rows, i));
+        fill_row(random, rows->dtype, data, test_row_begin(rows, i), test_row_width(rows, i));
 }
 
-/* ---- An array and its answers ----------------------------------------------------------------------------------- */
+/* ---- An array and its reference --------------------------------------------------------------------------------- */
 
-enum { MOST_RANGES = 40 };
+enum { MAX_RANGES = 40 };
 
 typedef struct {
     test_array array;
-    row_facts *facts; /* of each row */
-    rowpool_range ranges[MOST_RANGES];
+    row_facts *facts; /* for each row */
+    rowpool_range ranges[MAX_RANGES];
     size_t n_ranges;  /* 0: the default range */
-    uint64_t *inside; /* of each row and range */
+    uint64_t *inside; /* for each row and range */
 } subject;
 
 static void *allocate(size_t n, size_t size)
@@ -474,7 +461,7 @@ static void *allocate(size_t n, size_t size)
     return memory;
 }
 
-/* The array is the subject's from now on. */
+/* Takes ownership of the array. */
 static subject make_subject(test_random *random, test_array array, size_t n_ranges)
 {
     const rowpool_rows *rows = &array.rows;
@@ -497,7 +484,7 @@ static void free_subject(subject *made)
     test_array_free(&made->array);
 }
 
-/* ---- One question ----------------------------------------------------------------------------------------------- */
+/* ---- One call --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     size_t function, columns;
@@ -511,7 +498,7 @@ static size_t cases, wrong;
 
 static void begin(question *q, test_random *random, const subject *about, rowpool *pool, size_t function, bool async)
 {
-    static const unsigned char nothing[3]; /* argument structs of those that have no arguments */
+    static const unsigned char nothing[3]; /* argument structs for functions without arguments */
     const rowpool_rows *rows = &about->array.rows;
     const rowpool_function *code = rowpool_builtin(builtins[function].name);
     *q = (question){.function = function, .columns = 1, .error = test_error_fresh()};
@@ -559,7 +546,7 @@ static void print_wrong(const question *q, const subject *about, const char *wha
         fprintf(stderr,
                 "least 0x%" PRIx64 " at %" PRId64 ", largest 0x%" PRIx64 " at %" PRId64 ", integers' sum 0x%" PRIx64
                 "%s%s%s\n",
-                facts->least, facts->first_least, facts->largest, facts->first_largest, (uint64_t)facts->sum,
+                facts->smallest, facts->first_smallest, facts->largest, facts->first_largest, (uint64_t)facts->sum,
                 facts->nan ? ", NaN" : "", facts->above ? ", inf" : "", facts->below ? ", -inf" : "");
 }
 
@@ -575,7 +562,7 @@ static bool results_are_right(const question *q, const subject *about, const cha
             return false;
         }
     }
-    test_counts guards = q->results; /* the results were judged: what is around them must be untouched */
+    test_counts guards = q->results; /* the results are checked already: now their guards */
     uint64_t *same = allocate(guards.n, sizeof *same);
     for (size_t i = 0; i < guards.n; i++)
         memcpy(&same[i], (const char *)guards.counts + i * guards.size, guards.size);
@@ -584,14 +571,14 @@ static bool results_are_right(const question *q, const subject *about, const cha
     return right;
 }
 
-static void end(question *q, const subject *about, const test_pool *asked)
+static void end(question *q, const subject *about, const test_pool *target)
 {
     char what[128];
     bool async = q->job != NULL;
     if (async)
         q->status = rowpool_job_wait(q->job, -1, &q->error);
     rowpool_job_release(q->job);
-    snprintf(what, sizeof what, "%s, %s", asked->what, async ? "asynchronous" : "synchronous");
+    snprintf(what, sizeof what, "%s, %s", target->what, async ? "asynchronous" : "synchronous");
     bool right = q->status == ROWPOOL_OK;
     if (!right)
         fprintf(stderr, "%s: %s of %s: %s: %s\n", what, builtins[q->function].name, test_name(about->array.rows.dtype),
@@ -603,22 +590,10 @@ static void end(question *q, const subject *about, const test_pool *asked)
     test_counts_free(&q->results);
 }
 
-/* A summary of the cases since the last one, and the verdict on them. */
-static void conclude(const char *what)
-{
-    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
-    fflush(stdout);
-    size_t taken = cases, failures = wrong;
-    cases = wrong = 0;
-    test_pools_again();
-    assert_int_equal(failures, 0);
-    assert_true(taken > 0);
-}
+/* ---- The share of each pool ------------------------------------------------------------------------------------- */
 
-/* ---- Who is asked what ------------------------------------------------------------------------------------------ */
-
-enum { MOST_POOLS = 1024, PAIRS = BUILTINS * TEST_DTYPES };
-static bool asked_pairs[MOST_POOLS][PAIRS];
+enum { MAX_POOLS = 1024, PAIRS = BUILTINS * TEST_DTYPES };
+static bool asked_pairs[MAX_POOLS][PAIRS];
 
 static size_t pair_of(size_t function, rowpool_dtype dtype)
 {
@@ -641,12 +616,12 @@ static bool is_in_share(size_t pair)
     return pair % one_in == from;
 }
 
-/* Whether one of the pool's devices builds programs: in this process, or in a helper. */
-static bool is_opencl(const test_pool *asked)
+/* Whether a device of the pool builds programs, in this process or in a helper. */
+static bool is_opencl(const test_pool *target)
 {
     rowpool_device devices[64];
     size_t count;
-    if (rowpool_devices(asked->pool, devices, COUNT_OF(devices), &count, NULL) != ROWPOOL_OK)
+    if (rowpool_devices(target->pool, devices, COUNT_OF(devices), &count, NULL) != ROWPOOL_OK)
         return false;
     for (size_t i = 0; i < count && i < COUNT_OF(devices); i++)
         if (devices[i].in_use && devices[i].type != ROWPOOL_DEVICE_FORK && devices[i].type != ROWPOOL_DEVICE_HOST)
@@ -654,11 +629,11 @@ static bool is_opencl(const test_pool *asked)
     return false;
 }
 
-/* Whether a pool is asked for this function of this dtype. An OpenCL device builds a program for each such pair; pools
- * of the same device, which differ in their chunks alone, take turns with those of the first. */
+/* Whether to test this function and dtype on a pool. An OpenCL device builds a program for each pair; further pools on
+ * the same device, which differ in chunk size only, share the pairs of the first. */
 static bool is_taken(size_t s, size_t function, rowpool_dtype dtype)
 {
-    static char known[MOST_POOLS]; /* 'o' OpenCL, 'n' not */
+    static char known[MAX_POOLS]; /* 'o' OpenCL, 'n' not */
     size_t pair = pair_of(function, dtype);
     if (known[s] == '\0')
         known[s] = is_opencl(test_pool_at(s)) ? 'o' : 'n';
@@ -673,30 +648,30 @@ static bool takes_some(size_t s, rowpool_dtype dtype)
     return f < BUILTINS;
 }
 
-/* All functions of one array, one after the other or all in flight at once. */
+/* Calls all functions on one array, one at a time or all in flight at once. */
 static void ask(test_random *random, const subject *about, size_t s, bool async)
 {
-    const test_pool *asked = test_pool_at(s);
+    const test_pool *target = test_pool_at(s);
     question questions[BUILTINS];
     size_t n = 0;
     for (size_t f = 0; f < BUILTINS; f++) {
         if (!is_taken(s, f, about->array.rows.dtype))
             continue;
         asked_pairs[s][pair_of(f, about->array.rows.dtype)] = true;
-        begin(&questions[n], random, about, asked->pool, f, async);
+        begin(&questions[n], random, about, target->pool, f, async);
         if (async)
             n++;
         else
-            end(&questions[n], about, asked);
+            end(&questions[n], about, target);
     }
     for (size_t i = 0; i < n; i++)
-        end(&questions[i], about, asked);
+        end(&questions[i], about, target);
 }
 
-/* An array for each pool that is due, the same for all: its answers are found once. */
+/* Tests one array on every pool that is due; the reference is computed once. */
 static void ask_pools(test_random *random, test_array array, const bool *due, size_t turn)
 {
-    static const size_t range_counts[] = {1, 0, 2, 7, 1, 3, MOST_RANGES};
+    static const size_t range_counts[] = {1, 0, 2, 7, 1, 3, MAX_RANGES};
     subject about = make_subject(random, array, range_counts[turn % COUNT_OF(range_counts)]);
     for (size_t s = 0; s < test_pools(); s++)
         if (due[s])
@@ -704,7 +679,7 @@ static void ask_pools(test_random *random, test_array array, const bool *due, si
     free_subject(&about);
 }
 
-/* ---- What there is ---------------------------------------------------------------------------------------------- */
+/* ---- The list of functions -------------------------------------------------------------------------------------- */
 
 TEST(the_names_are_known)
 {
@@ -722,7 +697,7 @@ TEST(the_names_are_known)
     assert_null(rowpool_builtin(NULL));
 }
 
-TEST(what_they_give_is_said)
+TEST(the_builtins_describe_themselves)
 {
     for (size_t i = 0; i < BUILTINS; i++) {
         const rowpool_function *function = rowpool_builtin(builtins[i].name);
@@ -749,7 +724,7 @@ TEST(what_they_give_is_said)
 static const size_t widths[] = {0, 1, 2, 3, 5, 8, 17, 24, 25, 33, 64, 127, 255, 256, 513, 1000, 4097, 20000, 70000};
 static const size_t row_counts[] = {0, 1, 2, 3, 64, 65, 300};
 
-/* Pools for this array, in turn: every one would take minutes. */
+/* Selects pools for this array in turn: all of them would take minutes. */
 static bool find_due(bool *due, rowpool_dtype dtype, size_t elements, size_t turn)
 {
     bool some = false;
@@ -763,7 +738,7 @@ static bool find_due(bool *due, rowpool_dtype dtype, size_t elements, size_t tur
 TEST(given_shapes)
 {
     test_random random = test_random_begin(31);
-    static bool due[MOST_POOLS];
+    static bool due[MAX_POOLS];
     size_t turn = 0, large = 0;
     for (int d = 0; d < TEST_DTYPES; d++)
         for (int layout = 0; layout < TEST_LAYOUTS; layout++)
@@ -777,48 +752,48 @@ TEST(given_shapes)
                                               turn % 3),
                               due, turn);
                 }
-    conclude("given shapes");
+    test_pools_conclude("given shapes", &cases, &wrong);
 }
 
-/* Ragged rows that are all of one sort, or of two that differ much. */
+/* Ragged rows of one width only, or of two very different ones. */
 TEST(ragged_extremes)
 {
     enum { ROWS = 700 };
     static const struct {
-        size_t count, usual, every, other; /* each `every`-th row has `other` elements, the rest `usual` */
+        size_t count, typical, every, other; /* every `every`-th row has `other` elements, the rest `typical` */
     } patterns[] = {{ROWS, 0, 1000, 0}, {ROWS, 0, 100, 1}, {ROWS, 1, 2, 0}, {ROWS, 0, 350, 30000}, {3, 0, 3, 70000},
                     {ROWS, 5, 7, 0},    {64, 64, 8, 1000}, {65, 0, 64, 1},  {2, 0, 2, 100},        {1, 0, 10, 0},
                     {33, 3, 33, 65536}, {12, 1, 12, 2},    {20, 0, 19, 3}};
     test_random random = test_random_begin(32);
-    static bool due[MOST_POOLS];
+    static bool due[MAX_POOLS];
     size_t turn = 0;
     for (size_t p = 0; p < COUNT_OF(patterns); p++)
         for (int d = 0; d < TEST_DTYPES; d++) {
             size_t given[ROWS], elements = 0;
             for (size_t i = 0; i < patterns[p].count; i++) {
-                given[i] = (i + 1) % patterns[p].every == 0 ? patterns[p].other : patterns[p].usual;
+                given[i] = (i + 1) % patterns[p].every == 0 ? patterns[p].other : patterns[p].typical;
                 elements += given[i];
             }
-            /* Empty rows are work too where chunks are tiny. */
+            /* With tiny chunks empty rows take time too. */
             if (!find_due(due, (rowpool_dtype)d, elements + patterns[p].count / 4, turn++))
                 continue;
             ask_pools(&random, test_array_of_widths(&random, (rowpool_dtype)d, given, patterns[p].count, turn % 3), due,
                       turn);
         }
-    conclude("ragged extremes");
+    test_pools_conclude("ragged extremes", &cases, &wrong);
 }
 
 /* ---- Huge rows -------------------------------------------------------------------------------------------------- */
 
-/* On every pool that is not for small arrays. */
+/* On every pool that takes large arrays. */
 TEST(huge_rows)
 {
     static const struct {
-        int dtype; /* -1: each */
+        int dtype; /* -1: all */
         size_t widths[3];
     } shapes[] = {{-1, {100003, 0, 150000}}, {ROWPOOL_INT8, {5000011, 1, 0}}, {ROWPOOL_FLOAT32, {7, 3000017, 0}}};
     test_random random = test_random_begin(33);
-    static bool due[MOST_POOLS];
+    static bool due[MAX_POOLS];
     for (size_t i = 0; i < COUNT_OF(shapes); i++)
         for (int d = 0; d < TEST_DTYPES; d++) {
             bool some = false;
@@ -834,12 +809,12 @@ TEST(huge_rows)
                                                (size_t)test_below(&random, 4)),
                           due, (size_t)d + i);
         }
-    conclude("huge rows");
+    test_pools_conclude("huge rows", &cases, &wrong);
 }
 
-/* ---- Rows of one width again and again -------------------------------------------------------------------------- */
+/* ---- Recurring widths ------------------------------------------------------------------------------------------- */
 
-/* The first dtype of which the function is among the pairs that OpenCL devices take; TEST_DTYPES: there is none. */
+/* The first dtype for which OpenCL devices run this function; TEST_DTYPES: none. */
 static int dtype_in_share(size_t function)
 {
     int dtype = 0;
@@ -848,40 +823,41 @@ static int dtype_in_share(size_t function)
     return dtype;
 }
 
-/* The last case is no small map, which the host would do. */
-static void ask_widths(test_random *random, const test_pool *asked, size_t function, rowpool_dtype dtype, size_t width)
+/* The last case is too large for the host shortcut. */
+static void ask_widths(test_random *random, const test_pool *target, size_t function, rowpool_dtype dtype, size_t width)
 {
     static const size_t counts[] = {1, 64, 129, 6000, 40001};
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         subject about = make_subject(random, test_array_make(random, dtype, TEST_DENSE, counts[i], width, i),
                                      1 + i % 4);
         question q;
-        begin(&q, random, &about, asked->pool, function, i % 2 != 0);
-        end(&q, &about, asked);
+        begin(&q, random, &about, target->pool, function, i % 2 != 0);
+        end(&q, &about, target);
         free_subject(&about);
     }
 }
 
-/* A device may build a program for a width that it has met often enough: after so many bytes of zeros it is there. The
- * devices take turns with the functions, in pools that wait for what they build. */
-TEST(a_width_that_comes_again)
+/* A device may build a program for a width that it has met often enough: enough bytes of zeros make it do so. The
+ * functions are divided among the devices; the pools wait for what they build. */
+TEST(a_recurring_width_is_specialised)
 {
     enum { BYTES = 9000000, WIDTH = 5, RESULT = 8 };
     test_random random = test_random_begin(34);
-    size_t devices[MOST_POOLS], n_devices = 0, turn = 0;
+    size_t devices[MAX_POOLS], n_devices = 0, turn = 0;
     for (size_t s = 0; s < test_pools(); s++)
         if (test_pool_fits(test_pool_at(s), 1000000) && is_opencl(test_pool_at(s)))
             devices[n_devices++] = s;
     if (n_devices == 0)
         skip_since("no pool has an OpenCL device");
     char *zeros = allocate(BYTES, 1), *ignored = allocate(BYTES / WIDTH, RESULT);
-    setenv("ROWPOOL_BUILD_WAIT", "1", 1);
+    const bool copies = getenv("ROWPOOL_TEST") != NULL; /* this test runs with the word copy, too */
+    setenv("ROWPOOL_TEST", copies ? "copy,build-wait" : "build-wait", 1);
     for (size_t f = 0; f < BUILTINS; f++) {
         if (dtype_in_share(f) == TEST_DTYPES)
             continue;
         rowpool_dtype dtype = (rowpool_dtype)dtype_in_share(f);
-        test_pool asked = *test_pool_at(devices[turn++ % n_devices]);
-        rowpool_options options = {.size = sizeof options, .device = asked.device};
+        test_pool target = *test_pool_at(devices[turn++ % n_devices]);
+        rowpool_options options = {.size = sizeof options, .device = target.device};
         size_t count = BYTES / WIDTH / test_size(dtype);
         rowpool_rows rows = {.data = zeros, .dtype = dtype, .count = count, .width = WIDTH};
         rowpool_call call = {.size = sizeof call,
@@ -890,15 +866,15 @@ TEST(a_width_that_comes_again)
                              .results = ignored,
                              .results_size = count * test_size(result_dtype(f, dtype))};
         rowpool_error error;
-        assert_ok(rowpool_open(&asked.pool, &options, &error), error);
-        assert_ok(rowpool_map(asked.pool, &call, &error), error);
-        ask_widths(&random, &asked, f, dtype, WIDTH);
-        rowpool_close(asked.pool);
+        assert_ok(rowpool_open(&target.pool, &options, &error), error);
+        assert_ok(rowpool_map(target.pool, &call, &error), error);
+        ask_widths(&random, &target, f, dtype, WIDTH);
+        rowpool_close(target.pool);
     }
-    unsetenv("ROWPOOL_BUILD_WAIT");
+    setenv("ROWPOOL_TEST", copies ? "copy" : "", 1);
     free(zeros);
     free(ignored);
-    conclude("a width that comes again");
+    test_pools_conclude("a width that comes again", &cases, &wrong);
 }
 
 /* ---- Random arrays ---------------------------------------------------------------------------------------------- */
@@ -906,11 +882,11 @@ TEST(a_width_that_comes_again)
 TEST(random_arrays)
 {
     test_random random = test_random_begin(35);
-    static bool due[MOST_POOLS];
+    static bool due[MAX_POOLS];
     size_t n = test_setting("ROWPOOL_TEST_CASES", 4000);
     for (size_t i = 0; i < n; i++) {
         size_t s = (size_t)test_below(&random, test_pools());
-        bool tiny = test_pool_at(s)->most <= 64;
+        bool tiny = test_pool_at(s)->max_elements <= 64;
         size_t count = (size_t)test_below(&random, tiny ? 6 : 40), width = (size_t)test_below(&random, tiny ? 6 : 40);
         test_array array = test_array_make(&random, (rowpool_dtype)test_below(&random, TEST_DTYPES),
                                            (test_layout)test_below(&random, TEST_LAYOUTS), count, width,
@@ -919,7 +895,7 @@ TEST(random_arrays)
         due[s] = true;
         ask_pools(&random, array, due, (size_t)test_below(&random, 1000));
     }
-    conclude("random arrays");
+    test_pools_conclude("random arrays", &cases, &wrong);
 }
 
 /* ---- Histograms ------------------------------------------------------------------------------------------------- */
@@ -932,13 +908,13 @@ static int compare_edges(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* By the definition: in [edges[k], edges[k + 1]), or at the very end. */
+/* By definition: bin k is [edges[k], edges[k + 1]), the last bin is closed. */
 static void expect_bins(const rowpool_rows *rows, const rowpool_number *edges, size_t n_edges, uint64_t *expected)
 {
     size_t bins = n_edges - 1;
     memset(expected, 0, rows->count * bins * sizeof *expected);
     for (size_t i = 0; i < rows->count; i++)
-        for (size_t j = row_begin(rows, i); j < row_begin(rows, i) + row_width(rows, i); j++) {
+        for (size_t j = test_row_begin(rows, i); j < test_row_begin(rows, i) + test_row_width(rows, i); j++) {
             test_place x, lower, upper;
             if (!test_place_element(rows->dtype, test_load(rows->dtype, rows->data, j), &x))
                 continue;
@@ -950,21 +926,21 @@ static void expect_bins(const rowpool_rows *rows, const rowpool_number *edges, s
         }
 }
 
-static void check_histogram(const test_pool *asked, const rowpool_rows *rows, const rowpool_number *edges,
+static void check_histogram(const test_pool *target, const rowpool_rows *rows, const rowpool_number *edges,
                             size_t n_edges, size_t shift)
 {
     uint64_t *expected = allocate(rows->count * (n_edges - 1), sizeof *expected);
     test_counts counts = test_counts_make(rows->count * (n_edges - 1), sizeof(uint32_t), shift);
-    rowpool_range bins[MOST_RANGES]; /* for what is printed where it goes wrong */
+    rowpool_range bins[MAX_RANGES]; /* for messages only */
     rowpool_error error = test_error_fresh();
     for (size_t k = 0; k + 1 < n_edges; k++)
         bins[k] = (rowpool_range){edges[k], edges[k + 1], k + 2 < n_edges ? ROWPOOL_CLOSED_LEFT : ROWPOOL_CLOSED_BOTH};
     expect_bins(rows, edges, n_edges, expected);
-    bool right = rowpool_histogram(asked->pool, rows, edges, n_edges, counts.counts, &error) == ROWPOOL_OK;
+    bool right = rowpool_histogram(target->pool, rows, edges, n_edges, counts.counts, &error) == ROWPOOL_OK;
     if (!right)
-        fprintf(stderr, "%s: histogram of %s: %s\n", asked->what, test_name(rows->dtype), error.message);
+        fprintf(stderr, "%s: histogram of %s: %s\n", target->what, test_name(rows->dtype), error.message);
     else
-        right = test_counts_right(&counts, expected, asked->what, rows, bins, n_edges - 1);
+        right = test_counts_right(&counts, expected, target->what, rows, bins, n_edges - 1);
     cases++;
     wrong += !right;
     test_counts_free(&counts);
@@ -979,27 +955,27 @@ TEST(histograms)
     for (size_t i = 0; i < n; i++) {
         size_t s = (size_t)test_below(&random, test_pools());
         rowpool_dtype dtype = (rowpool_dtype)test_below(&random, TEST_DTYPES);
-        const test_pool *asked = test_pool_at(s);
-        bool tiny = asked->most <= 64, long_row = asked->most >= 100000 && test_chance(&random, 20);
+        const test_pool *target = test_pool_at(s);
+        bool tiny = target->max_elements <= 64, long_row = target->max_elements >= 100000 && test_chance(&random, 20);
         test_array array = test_array_make(&random, dtype, (test_layout)test_below(&random, TEST_LAYOUTS),
                                            (size_t)test_below(&random, tiny ? 6 : 30),
                                            long_row ? 2000 : (size_t)test_below(&random, tiny ? 6 : 40), i % 3);
-        rowpool_number edges[MOST_RANGES];
-        size_t n_edges = 2 + (size_t)test_below(&random, test_chance(&random, 5) ? MOST_RANGES - 1 : 6);
+        rowpool_number edges[MAX_RANGES];
+        size_t n_edges = 2 + (size_t)test_below(&random, test_chance(&random, 5) ? MAX_RANGES - 1 : 6);
         fill(&random, &array);
         for (size_t k = 0; k < n_edges; k++) {
             rowpool_range near = test_range_for(&random, &array.rows);
             edges[k] = k > 0 && test_chance(&random, 5) ? edges[k - 1] : near.lo;
         }
         qsort(edges, n_edges, sizeof *edges, compare_edges);
-        if (is_taken(s, 0, dtype)) /* it is a count of several ranges */
-            check_histogram(asked, &array.rows, edges, n_edges, i % 4);
+        if (is_taken(s, 0, dtype)) /* a histogram is a count of several ranges */
+            check_histogram(target, &array.rows, edges, n_edges, i % 4);
         test_array_free(&array);
     }
-    conclude("histograms");
+    test_pools_conclude("histograms", &cases, &wrong);
 }
 
-/* ---- What is refused -------------------------------------------------------------------------------------------- */
+/* ---- Refused calls ---------------------------------------------------------------------------------------------- */
 
 enum { ROWS = 100, WIDTH = 5, PLACE = 8 * ROWS, UNTOUCHED = 0x3c };
 static int32_t digits[ROWS * WIDTH];
@@ -1013,7 +989,7 @@ static void never(rowpool_job *job, rowpool_status status, const rowpool_error *
     *(bool *)payload = true;
 }
 
-/* Both forms of the call refuse alike, with an error and without, and write nothing. */
+/* Both forms of the call refuse it alike, with an error struct and without, and write nothing. */
 static void refused_on(rowpool *pool, const rowpool_call *call, const char *text)
 {
     rowpool_error error;
@@ -1036,7 +1012,7 @@ static void refused(const rowpool_call *call, const char *text)
         refused_on(test_pool_at(s)->pool, call, text);
 }
 
-/* A call that is right in all. */
+/* A valid call. */
 static rowpool_call good_call(const char *name)
 {
     return (rowpool_call){.size = sizeof(rowpool_call),
@@ -1046,7 +1022,7 @@ static rowpool_call good_call(const char *name)
                           .results_size = PLACE};
 }
 
-/* The call that is refused for what is changed in it would else do; and the pool still works. */
+/* The calls below are refused for what they change: unchanged, the call succeeds, and the pool still works. */
 TEST(a_good_call_is_not_refused)
 {
     for (size_t s = 0; s < test_pools(); s++)
@@ -1161,7 +1137,7 @@ TEST(wrong_arguments_are_refused)
     }
 }
 
-TEST(ranges_where_none_belong_are_refused)
+TEST(unexpected_ranges_are_refused)
 {
     for (size_t i = 0; i < BUILTINS; i++) {
         rowpool_call call = good_call(builtins[i].name);
@@ -1216,7 +1192,7 @@ TEST(wrong_ranges_are_refused)
     }
 }
 
-TEST(results_without_room_are_refused)
+TEST(results_without_enough_space_are_refused)
 {
     static const rowpool_range ranges[3];
     static const unsigned char arguments[3];
@@ -1249,7 +1225,7 @@ TEST(results_without_room_are_refused)
     }
 }
 
-TEST(results_out_of_line_are_refused)
+TEST(misaligned_results_are_refused)
 {
     for (size_t i = 0; i < BUILTINS; i++)
         for (int d = 0; d < TEST_DTYPES; d++) {
@@ -1268,7 +1244,7 @@ TEST(results_out_of_line_are_refused)
         }
 }
 
-/* The addresses are never read: each is refused before. */
+/* The addresses are never read: the calls are refused before. */
 TEST(sizes_beyond_memory_are_refused)
 {
     rowpool_rows rows = {.data = digits, .dtype = ROWPOOL_INT8, .count = 1, .width = (size_t)UINT32_MAX + 1};
@@ -1325,7 +1301,7 @@ TEST(bad_edges_are_refused)
         assert_int_equal(place[i], UNTOUCHED);
 }
 
-/* ---- How many programs that took --------------------------------------------------------------------------------- */
+/* ---- The number of programs ------------------------------------------------------------------------------------- */
 
 static bool builds_programs(const rowpool *pool)
 {
@@ -1335,8 +1311,8 @@ static bool builds_programs(const rowpool *pool)
     return false;
 }
 
-/* A device that builds programs, whatever it is called, was asked for its share of the pairs and no more. */
-TEST(devices_that_build_are_asked_for_their_share)
+/* Devices that build programs, whatever their name, ran their share of the pairs and no more. */
+TEST(devices_that_build_run_their_share)
 {
     size_t share = 0;
     for (size_t pair = 0; pair < PAIRS; pair++)
@@ -1346,7 +1322,7 @@ TEST(devices_that_build_are_asked_for_their_share)
         for (size_t pair = 0; pair < PAIRS; pair++)
             n += asked_pairs[s][pair];
         bool builds = builds_programs(test_pool_at(s)->pool);
-        printf("%s: asked for %zu of %d pairs\n", test_pool_at(s)->what, n, PAIRS);
+        printf("%s: ran %zu of %d pairs\n", test_pool_at(s)->what, n, PAIRS);
         assert_in_range(n, builds && s > 0 ? 0 : 1, builds ? share : PAIRS);
     }
 }
@@ -1355,11 +1331,11 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_names_are_known),
-        cmocka_unit_test(what_they_give_is_said),
+        cmocka_unit_test(the_builtins_describe_themselves),
         cmocka_unit_test(given_shapes),
         cmocka_unit_test(ragged_extremes),
         cmocka_unit_test(huge_rows),
-        cmocka_unit_test(a_width_that_comes_again),
+        cmocka_unit_test(a_recurring_width_is_specialised),
         cmocka_unit_test(random_arrays),
         cmocka_unit_test(histograms),
         cmocka_unit_test(a_good_call_is_not_refused),
@@ -1367,13 +1343,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_functions_are_refused),
         cmocka_unit_test(wrong_inputs_are_refused),
         cmocka_unit_test(wrong_arguments_are_refused),
-        cmocka_unit_test(ranges_where_none_belong_are_refused),
+        cmocka_unit_test(unexpected_ranges_are_refused),
         cmocka_unit_test(wrong_ranges_are_refused),
-        cmocka_unit_test(results_without_room_are_refused),
-        cmocka_unit_test(results_out_of_line_are_refused),
+        cmocka_unit_test(results_without_enough_space_are_refused),
+        cmocka_unit_test(misaligned_results_are_refused),
         cmocka_unit_test(sizes_beyond_memory_are_refused),
         cmocka_unit_test(bad_edges_are_refused),
-        cmocka_unit_test(devices_that_build_are_asked_for_their_share),
+        cmocka_unit_test(devices_that_build_run_their_share),
     };
     test_seed();
     test_pools_open(argc, argv);

@@ -1,9 +1,6 @@
-/* The contract: the same cases on every device and backend, each against the exact reference.
- *
- *     test_contract [DEVICE...]     all devices, or those named as ROWPOOL_DEVICE names them
- *
- * ROWPOOL_TEST_CASES is the number of random cases, ROWPOOL_TEST_SEED where they begin. pools.h says what else can be
- * set. */
+/* The contract: the same cases on every device and backend, checked against the exact reference.
+ *     test_contract [DEVICE...]     all devices, or those named as in ROWPOOL_DEVICE
+ * ROWPOOL_TEST_CASES is the number of random cases, ROWPOOL_TEST_SEED their seed. pools.h lists the other variables. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +10,12 @@
 
 /* ---- One case --------------------------------------------------------------------------------------------------- */
 
-enum { MOST_RANGES = 200 };
+enum { MAX_RANGES = 200 };
 
 typedef struct {
     const test_pool *subject;
     test_array array;
-    rowpool_range ranges[MOST_RANGES];
+    rowpool_range ranges[MAX_RANGES];
     size_t n_ranges; /* 0: the default range */
     bool wide, async;
     uint64_t *expected;
@@ -30,11 +27,11 @@ typedef struct {
 
 static size_t cases, wrong;
 
-/* Chooses the rest at random and calls the pool; the array is the case's from now on. */
-static void begin(test_case *c, test_random *random, const test_pool *asked, test_array array, size_t n_ranges,
+/* Chooses everything else at random and calls the pool; takes ownership of the array. */
+static void begin(test_case *c, test_random *random, const test_pool *target, test_array array, size_t n_ranges,
                   bool wide, bool async)
 {
-    *c = (test_case){.subject = asked, .array = array, .n_ranges = n_ranges, .wide = wide, .async = async};
+    *c = (test_case){.subject = target, .array = array, .n_ranges = n_ranges, .wide = wide, .async = async};
     size_t n = array.rows.count * (n_ranges != 0 ? n_ranges : 1);
     for (size_t k = 0; k < n_ranges; k++)
         c->ranges[k] = test_range_for(random, &array.rows);
@@ -45,7 +42,7 @@ static void begin(test_case *c, test_random *random, const test_pool *asked, tes
     c->counts = test_counts_make(n, wide ? sizeof(uint64_t) : sizeof(uint32_t), (size_t)test_below(random, 4));
 
     const rowpool_range *ranges = n_ranges != 0 ? c->ranges : NULL;
-    rowpool *pool = asked->pool;
+    rowpool *pool = target->pool;
     if (wide)
         c->status = async ? rowpool_range_count_u64_async(pool, &array.rows, ranges, n_ranges, c->counts.counts, NULL,
                                                           NULL, &c->job, &c->error)
@@ -80,17 +77,6 @@ static void end(test_case *c)
     c->subject = NULL;
 }
 
-/* A summary of the cases since the last one, and the verdict on them. */
-static void conclude(const char *what)
-{
-    printf("%s: %zu cases on %zu pools, %zu wrong\n", what, cases, test_pools(), wrong);
-    fflush(stdout);
-    size_t taken = cases, failures = wrong;
-    cases = wrong = 0;
-    assert_int_equal(failures, 0);
-    assert_true(taken > 0);
-}
-
 /* ---- Given shapes ----------------------------------------------------------------------------------------------- */
 
 static const size_t widths[] = {0,   1,   2,   3,   4,    5,    6,    7,    8,    9,     15,   16,
@@ -98,14 +84,14 @@ static const size_t widths[] = {0,   1,   2,   3,   4,    5,    6,    7,    8,  
                                 257, 511, 512, 513, 1000, 4095, 4096, 4097, 5000, 65536, 70000};
 static const size_t row_counts[] = {0, 1, 2, 3, 7, 63, 64, 65, 1000};
 
-/* What changes from case to case in turn, so that every value meets every shape sooner or later. */
-static void shape(test_random *random, const test_pool *asked, rowpool_dtype dtype, test_layout layout, size_t count,
+/* Varies the rest in turn, so that every value meets every shape sooner or later. */
+static void shape(test_random *random, const test_pool *target, rowpool_dtype dtype, test_layout layout, size_t count,
                   size_t width, size_t turn)
 {
     static const size_t range_counts[] = {1, 0, 2, 7, 1};
     test_case c;
     test_array array = test_array_make(random, dtype, layout, count, width, turn % 3);
-    begin(&c, random, asked, array, range_counts[turn % COUNT_OF(range_counts)], turn / 2 % 2 != 0, turn % 2 != 0);
+    begin(&c, random, target, array, range_counts[turn % COUNT_OF(range_counts)], turn / 2 % 2 != 0, turn % 2 != 0);
     end(&c);
 }
 
@@ -126,15 +112,15 @@ TEST(given_shapes)
                         shape(&random, test_pool_at(s), (rowpool_dtype)d, (test_layout)layout, row_counts[j], widths[i],
                               turn++);
                     }
-    conclude("given shapes");
+    test_pools_conclude("given shapes", &cases, &wrong);
 }
 
-/* Ragged rows that are all of one sort, or of two that differ much. */
+/* Ragged rows of one width only, or of two very different ones. */
 TEST(ragged_extremes)
 {
     enum { ROWS = 700 };
     static const struct {
-        size_t count, usual, every, other; /* each `every`-th row has `other` elements, the rest `usual` */
+        size_t count, typical, every, other; /* every `every`-th row has `other` elements, the rest `typical` */
     } patterns[] = {
         {ROWS, 0, 1000, 0},   {ROWS, 0, 100, 1}, {ROWS, 1, 2, 0},    {ROWS, 0, 350, 30000}, {3, 0, 3, 70000},
         {1, 0, 1, 100000},    {ROWS, 5, 7, 0},   {64, 64, 8, 1000},  {65, 0, 64, 1},        {2, 0, 2, 100},
@@ -149,10 +135,10 @@ TEST(ragged_extremes)
                     continue;
                 size_t given[ROWS], elements = 0;
                 for (size_t i = 0; i < patterns[p].count; i++) {
-                    given[i] = (i + 1) % patterns[p].every == 0 ? patterns[p].other : patterns[p].usual;
+                    given[i] = (i + 1) % patterns[p].every == 0 ? patterns[p].other : patterns[p].typical;
                     elements += given[i];
                 }
-                if ((test_pool_at(s)->most < 1000 && patterns[p].count > 100 && turn++ % 8 != 0) ||
+                if ((test_pool_at(s)->max_elements < 1000 && patterns[p].count > 100 && turn++ % 8 != 0) ||
                     !test_pool_due(test_pool_at(s), elements))
                     continue;
                 test_case c;
@@ -161,11 +147,11 @@ TEST(ragged_extremes)
                 turn++;
                 end(&c);
             }
-    conclude("ragged extremes");
+    test_pools_conclude("ragged extremes", &cases, &wrong);
 }
 
-/* Ranges by the dozen, as a histogram has them. A work item then loops far more often than there are elements, and
- * there are devices on which that is a limit. */
+/* Dozens of ranges, as a histogram has. A work item then loops far more often than there are elements; some devices
+ * limit that. */
 TEST(many_ranges)
 {
     static const struct {
@@ -188,19 +174,20 @@ TEST(many_ranges)
                 begin(&c, &random, test_pool_at(s), array, shapes[i].n_ranges, turn / 2 % 2 != 0, turn % 2 != 0);
                 end(&c);
             }
-    conclude("many ranges");
+    test_pools_conclude("many ranges", &cases, &wrong);
 }
 
 /* ---- Random cases ----------------------------------------------------------------------------------------------- */
 
-/* Several are in flight at a time, on one pool or many: ROWPOOL_TEST_IN_FLIGHT, for drivers that bear only one. */
+/* Several cases are in flight at a time, on one pool or several: ROWPOOL_TEST_IN_FLIGHT, for drivers that can only take
+ * one. */
 TEST(random_cases)
 {
-    enum { MOST_IN_FLIGHT = 5 };
-    static test_case window[MOST_IN_FLIGHT];
-    size_t in_flight = test_setting("ROWPOOL_TEST_IN_FLIGHT", MOST_IN_FLIGHT);
-    if (in_flight < 1 || in_flight > MOST_IN_FLIGHT)
-        in_flight = MOST_IN_FLIGHT;
+    enum { MAX_IN_FLIGHT = 5 };
+    static test_case window[MAX_IN_FLIGHT];
+    size_t in_flight = test_setting("ROWPOOL_TEST_IN_FLIGHT", MAX_IN_FLIGHT);
+    if (in_flight < 1 || in_flight > MAX_IN_FLIGHT)
+        in_flight = MAX_IN_FLIGHT;
     static const size_t range_counts[] = {0, 1, 1, 1, 2, 3, 7};
     test_random random = test_random_begin(3);
     size_t n = test_setting("ROWPOOL_TEST_CASES", 20000);
@@ -208,20 +195,20 @@ TEST(random_cases)
     for (size_t i = 0; i < n; i++) {
         test_case *c = &window[i % in_flight];
         end(c);
-        const test_pool *asked = test_pool_at((size_t)test_below(&random, test_pools()));
-        bool tiny = asked->most <= 64;
+        const test_pool *target = test_pool_at((size_t)test_below(&random, test_pools()));
+        bool tiny = target->max_elements <= 64;
         rowpool_dtype dtype = (rowpool_dtype)test_below(&random, TEST_DTYPES);
         if (!test_dtype_due(dtype))
             continue;
         test_array array = test_array_make(&random, dtype, (test_layout)test_below(&random, TEST_LAYOUTS),
                                            (size_t)test_below(&random, tiny ? 6 : 40),
                                            (size_t)test_below(&random, tiny ? 6 : 40), (size_t)test_below(&random, 4));
-        begin(c, &random, asked, array, range_counts[test_below(&random, COUNT_OF(range_counts))],
+        begin(c, &random, target, array, range_counts[test_below(&random, COUNT_OF(range_counts))],
               test_chance(&random, 2), test_chance(&random, 3));
     }
     for (size_t i = 0; i < in_flight; i++)
         end(&window[i]);
-    conclude("random cases");
+    test_pools_conclude("random cases", &cases, &wrong);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
-/* How many CPUs there are for this process, where control groups allow fewer than the machine has. The linker leads
- * rowpool's fopen here (--wrap), so that the groups are those that a test sets up. */
+/* The number of CPUs available to this process when control groups allow fewer than the machine has. The linker
+ * redirects rowpool's fopen (--wrap), so that the test provides the groups' files. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +9,11 @@
 
 /* ---- The control groups as rowpool sees them -------------------------------------------------------------------- */
 
-enum { MOST_FILES = 16 };
+enum { MAX_FILES = 16 };
 
 static struct {
     const char *path, *text;
-} files[MOST_FILES];
+} files[MAX_FILES];
 
 static void no_groups(void)
 {
@@ -25,7 +25,7 @@ static void put_file(const char *path, const char *text)
     size_t i = 0;
     while (files[i].path != NULL && strcmp(files[i].path, path) != 0)
         i++;
-    assert_true(i < MOST_FILES);
+    assert_true(i < MAX_FILES);
     files[i].path = path;
     files[i].text = text;
 }
@@ -34,14 +34,14 @@ FILE *__wrap_fopen(const char *path, const char *mode);
 FILE *__wrap_fopen(const char *path, const char *mode)
 {
     (void)mode;
-    for (size_t i = 0; i < MOST_FILES && files[i].path != NULL; i++)
+    for (size_t i = 0; i < MAX_FILES && files[i].path != NULL; i++)
         if (strcmp(files[i].path, path) == 0)
             return fmemopen((void *)(uintptr_t)files[i].text, strlen(files[i].text), "r");
     errno = ENOENT;
     return NULL;
 }
 
-/* What the affinity mask allows, or fewer. */
+/* What the affinity mask allows, at most `limit`. */
 static size_t at_most(size_t limit)
 {
     no_groups();
@@ -51,7 +51,7 @@ static size_t at_most(size_t limit)
 
 /* ---- The tests -------------------------------------------------------------------------------------------------- */
 
-/* Part of a CPU is one, and the tightest group counts, which may be one above the process's own. */
+/* A fraction of a CPU counts as one. The tightest group decides; it may be a parent of the process's own. */
 TEST(groups_of_version_2)
 {
     const size_t all = at_most(SIZE_MAX), two = at_most(2);
@@ -78,16 +78,16 @@ TEST(groups_of_version_1)
     put_file("/sys/fs/cgroup/cpu/there/cpu.cfs_period_us", "100000\n");
     assert_int_equal(rowpool_cpu_count(), all);
     put_file("/sys/fs/cgroup/cpu/here/cpu.cfs_quota_us", "100001\n");
-    assert_int_equal(rowpool_cpu_count(), all); /* of which period is not said */
+    assert_int_equal(rowpool_cpu_count(), all); /* a quota without a period */
     put_file("/sys/fs/cgroup/cpu/here/cpu.cfs_period_us", "100000\n");
     assert_int_equal(rowpool_cpu_count(), two);
-    put_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* of the first group, which a container has alone */
+    put_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* the root group: a container sees only this one */
     put_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     assert_int_equal(rowpool_cpu_count(), 1);
 }
 
-/* A group that allows more than the one above it does not have more. */
-TEST(the_smallest_of_all_groups_counts)
+/* A group cannot use more than its parent allows. */
+TEST(the_tightest_group_decides)
 {
     no_groups();
     put_file("/proc/self/cgroup", "4:cpu:/v1/deeper\n0::/v2/deeper\n");
@@ -103,7 +103,7 @@ TEST(the_smallest_of_all_groups_counts)
     assert_int_equal(rowpool_cpu_count(), 1);
 }
 
-TEST(lines_that_are_none)
+TEST(malformed_lines_are_ignored)
 {
     const size_t all = at_most(SIZE_MAX);
     put_file("/proc/self/cgroup", "this is no line of it\n1:\n:\n0::\n");
@@ -115,8 +115,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_of_version_2),
         cmocka_unit_test(groups_of_version_1),
-        cmocka_unit_test(the_smallest_of_all_groups_counts),
-        cmocka_unit_test(lines_that_are_none),
+        cmocka_unit_test(the_tightest_group_decides),
+        cmocka_unit_test(malformed_lines_are_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,11 @@
-/* Data that stays: maps on a handle give what maps on the rows give, whatever has a copy of what; and what was brought
- * once is not brought again. The arguments name devices, as ROWPOOL_DEVICE does. */
+/* Data handles: maps on a handle give the same results as maps on the rows, whatever copies the devices have; and data
+ * that was uploaded once is not uploaded again. The arguments name devices as in ROWPOOL_DEVICE. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "compare.h"
@@ -17,21 +16,12 @@
 #include "sched/pool.h"
 #include "support.h"
 
-static test_faults faults; /* the OpenCL layer counts here what is uploaded */
+static test_faults faults; /* the OpenCL layer counts uploads here */
 static rowpool *host;      /* the reference */
 
-/* ---- Maps --------------------------------------------------------------------------------------------------------- */
+/* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
 typedef enum { WAITING, JOB, IN_ORDER, ANY_ORDER, WAYS } way;
-
-static void *allocate(size_t bytes)
-{
-    void *memory = malloc(bytes + 1);
-    if (memory == NULL)
-        abort();
-    memset(memory, 0xa5, bytes + 1);
-    return memory;
-}
 
 static size_t result_size(const rowpool_call *call)
 {
@@ -61,11 +51,11 @@ static rowpool_status wait_for(rowpool_job *job, rowpool_error *error)
     return status;
 }
 
-/* The results of a call in one of the ways; to be freed. */
+/* Makes the call in one of the ways; returns its results, to be freed. */
 static char *results_of(rowpool *pool, rowpool_call call, way how)
 {
     size_t bytes = call.inputs->count * result_size(&call);
-    char *results = allocate(bytes);
+    char *results = test_allocate(bytes);
     taker taken = {.results = results, .each = result_size(&call), .in_order = how == IN_ORDER};
     rowpool_error error;
     rowpool_job *job;
@@ -126,14 +116,14 @@ static void check(rowpool *pool, const rowpool_function *function, const rowpool
     check_call(pool, &call, how, what);
 }
 
-/* The range count, with ranges near the rows' own elements, against an independent reference. */
+/* The range count, for ranges near the rows' elements, checked against an independent reference. */
 static void check_count(rowpool *pool, test_random *random, const rowpool_rows *rows, const char *what)
 {
     rowpool_range ranges[3];
     size_t n = 1 + (size_t)test_below(random, COUNT_OF(ranges));
     for (size_t k = 0; k < n; k++)
         ranges[k] = test_range_for(random, rows);
-    uint64_t *expected = allocate(rows->count * n * sizeof *expected);
+    uint64_t *expected = test_allocate(rows->count * n * sizeof *expected);
     test_counts counts = test_counts_make(rows->count * n, sizeof(uint32_t), 0);
     rowpool_error error;
     test_expect(rows, ranges, n, expected);
@@ -143,28 +133,28 @@ static void check_count(rowpool *pool, test_random *random, const rowpool_rows *
     free(expected);
 }
 
-/* ---- The same as without a handle --------------------------------------------------------------------------------- */
+/* ---- The same results as without a handle ----------------------------------------------------------------------- */
 
-static void check_all(const test_pool *asked, test_random *random, const test_array *array, size_t turn)
+static void check_all(const test_pool *target, test_random *random, const test_array *array, size_t turn)
 {
     const rowpool_function *functions[] = {&entries, rowpool_builtin("count64"), rowpool_builtin("argmax"),
                                            &longest_run};
     rowpool_data *data;
     rowpool_error error;
-    assert_ok(rowpool_data_open(&data, asked->pool, &array->rows, &error), error);
+    assert_ok(rowpool_data_open(&data, target->pool, &array->rows, &error), error);
     const rowpool_rows *rows = rowpool_data_rows(data);
     assert_memory_equal(rows, &array->rows, sizeof *rows);
-    check_count(asked->pool, random, rows, asked->what);
-    check_count(asked->pool, random, rows, asked->what);
+    check_count(target->pool, random, rows, target->what);
+    check_count(target->pool, random, rows, target->what);
     for (size_t i = 0; i < COUNT_OF(functions); i++) {
         rowpool_call call = call_of(functions[i], rows);
         call.chunk_rows = (turn + i) % 3 == 0 ? 1 + (size_t)test_below(random, 20) : 0;
-        check_call(asked->pool, &call, (way)((turn + i) % WAYS), asked->what);
+        check_call(target->pool, &call, (way)((turn + i) % WAYS), target->what);
     }
     rowpool_data_close(data);
 }
 
-TEST(maps_are_the_same_on_data_that_stays)
+TEST(maps_on_handles_give_the_same_results)
 {
     static const struct {
         size_t count, width;
@@ -176,13 +166,13 @@ TEST(maps_are_the_same_on_data_that_stays)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
             for (int layout = 0; layout < TEST_LAYOUTS; layout++)
                 for (size_t i = 0; i < COUNT_OF(shapes); i++) {
-                    const test_pool *asked = test_pool_at(s);
+                    const test_pool *target = test_pool_at(s);
                     if (!test_dtype_due((rowpool_dtype)dtype) ||
-                        !test_pool_due(asked, shapes[i].count * shapes[i].width))
+                        !test_pool_due(target, shapes[i].count * shapes[i].width))
                         continue;
                     test_array array = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)layout,
                                                        shapes[i].count, shapes[i].width, turn % 3);
-                    check_all(asked, &random, &array, turn++);
+                    check_all(target, &random, &array, turn++);
                     test_array_free(&array);
                 }
     printf("%zu cases\n", turn);
@@ -198,8 +188,8 @@ typedef struct {
     int64_t last;
 } compare_result;
 
-/* Four inputs, of which each may or may not stay. Their parts do not begin at the same rows. */
-static void check_zipped(const test_pool *asked, test_random *random, rowpool_dtype dtype, unsigned stay)
+/* Four inputs, any of which may be handles. Their partitions do not begin at the same rows. */
+static void check_zipped(const test_pool *target, test_random *random, rowpool_dtype dtype, unsigned stay)
 {
     enum { COUNT = 33 };
     const compare_arguments arguments = {3, 1000000007};
@@ -212,7 +202,7 @@ static void check_zipped(const test_pool *asked, test_random *random, rowpool_dt
                                     i);
         inputs[i] = arrays[i].rows;
         if (stay >> i & 1)
-            assert_ok(rowpool_data_open(&data[i], asked->pool, &inputs[i], &error), error);
+            assert_ok(rowpool_data_open(&data[i], target->pool, &inputs[i], &error), error);
     }
     rowpool_call call = call_of(&compare, inputs);
     call.n_inputs = 4;
@@ -221,11 +211,11 @@ static void check_zipped(const test_pool *asked, test_random *random, rowpool_dt
     char *expected = results_of(host, call, WAITING);
     for (unsigned turn = 0; turn < 3; turn++) {
         call.chunk_rows = turn == 1 ? 4 : 0;
-        char *found = results_of(asked->pool, call, (way)((stay + turn) % WAYS));
+        char *found = results_of(target->pool, call, (way)((stay + turn) % WAYS));
         const compare_result *a = (const void *)expected, *b = (const void *)found;
         for (size_t row = 0; row < COUNT; row++)
             if (a[row].within != b[row].within || a[row].last != b[row].last)
-                fail_msg("%s: %s, inputs %x stay: row %zu differs", asked->what, rowpool_dtype_name(dtype), stay, row);
+                fail_msg("%s: %s, handles %x: row %zu differs", target->what, rowpool_dtype_name(dtype), stay, row);
         free(found);
     }
     free(expected);
@@ -235,7 +225,7 @@ static void check_zipped(const test_pool *asked, test_random *random, rowpool_dt
     }
 }
 
-TEST(inputs_are_zipped_whichever_of_them_stay)
+TEST(any_mix_of_handles_and_rows_is_zipped)
 {
     test_random random = test_random_begin(42);
     size_t cases = 0;
@@ -251,16 +241,16 @@ TEST(inputs_are_zipped_whichever_of_them_stay)
     assert_true(cases > 0);
 }
 
-/* ---- Brought once ------------------------------------------------------------------------------------------------- */
+/* ---- Uploaded once ---------------------------------------------------------------------------------------------- */
 
 enum {
-    COUNT = 70000, /* more elements than the calling thread does by itself, in three ranges even with all in one row */
+    COUNT = 70000, /* too many elements for the calling thread alone, even in one row with three ranges */
     WIDTH = 5,
     ELEMENTS = COUNT * WIDTH,
-    CHUNK = 175000 /* bytes: eight parts of 8750 rows of int32 */
+    CHUNK = 175000 /* bytes: eight partitions of 8750 rows of int32 */
 };
 
-/* A pool of the first device named, with parts that small. */
+/* A pool on the first device named, with partitions of CHUNK bytes. */
 static rowpool *open_pool(const char *device)
 {
     rowpool_options options = {.size = sizeof options, .device = device, .workers = 2, .chunk_bytes = CHUNK};
@@ -281,7 +271,7 @@ static rowpool_data *open_data(rowpool *pool, const rowpool_rows *rows)
 static int32_t *make_elements(void)
 {
     test_random random = test_random_begin(43);
-    int32_t *elements = allocate(ELEMENTS * sizeof *elements);
+    int32_t *elements = test_allocate(ELEMENTS * sizeof *elements);
     for (size_t i = 0; i < ELEMENTS; i++)
         elements[i] = (int32_t)test_below(&random, 12);
     return elements;
@@ -289,7 +279,7 @@ static int32_t *make_elements(void)
 
 static const char *first_device = "auto";
 
-/* What is on the pool's devices. */
+/* Bytes that the pool's devices keep. */
 static size_t bytes_kept(rowpool *pool)
 {
     size_t bytes = 0;
@@ -315,8 +305,8 @@ static long uploads_of(rowpool *pool, const rowpool_call *call, way how)
     return atomic_load(&faults.uploads);
 }
 
-/* Several maps of several kinds on a handle: only the first brings the rows, just once. */
-static void bring_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
+/* Several maps of different kinds on a handle: only the first one uploads the rows. */
+static void upload_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
 {
     rowpool_call count = call_of(rowpool_builtin("count"), rows),
                  others[] = {call_of(rowpool_builtin("argmax"), rows), call_of(&entries, rows),
@@ -337,15 +327,15 @@ static void bring_once(rowpool *pool, const rowpool_rows *rows, size_t bytes)
     assert_int_equal(uploads_of(pool, &count, WAITING), each_time);
 }
 
-TEST(what_stays_is_brought_once)
+TEST(rows_are_uploaded_once)
 {
     rowpool *pool = open_pool(first_device);
     if (!keeps(pool)) {
         rowpool_close(pool);
-        skip_since("%s keeps no copy: its memory is the host's, or it is not alone", first_device);
+        skip_since("%s keeps no copies: it shares the host's memory or is not the only device", first_device);
     }
     int32_t *elements = make_elements();
-    int64_t *offsets = allocate((COUNT + 1) * sizeof *offsets);
+    int64_t *offsets = test_allocate((COUNT + 1) * sizeof *offsets);
     for (size_t i = 0; i <= COUNT; i++)
         offsets[i] = (int64_t)(i % 2 == 0 ? i * WIDTH : i * WIDTH - 3);
     const rowpool_rows dense = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -353,20 +343,20 @@ TEST(what_stays_is_brought_once)
         .data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = 3, .stride = WIDTH};
     const rowpool_rows ragged = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .offsets = offsets};
     const rowpool_rows single = {.data = elements, .dtype = ROWPOOL_INT32, .count = 1, .width = ELEMENTS};
-    bring_once(pool, &dense, ELEMENTS * sizeof *elements);
-    bring_once(pool, &strided, COUNT * 3 * sizeof *elements);
-    bring_once(pool, &single, ELEMENTS * sizeof *elements);
-    rowpool_data *data = open_data(pool, &ragged); /* each part has an offset more than rows */
+    upload_once(pool, &dense, ELEMENTS * sizeof *elements);
+    upload_once(pool, &strided, COUNT * 3 * sizeof *elements);
+    upload_once(pool, &single, ELEMENTS * sizeof *elements);
+    rowpool_data *data = open_data(pool, &ragged); /* each partition has one more offset than rows */
     size_t bytes = ELEMENTS * sizeof *elements + (COUNT + data->n_partitions) * sizeof *offsets;
     rowpool_data_close(data);
-    bring_once(pool, &ragged, bytes);
+    upload_once(pool, &ragged, bytes);
     rowpool_close(pool);
     free(elements);
     free(offsets);
 }
 
-/* A map with small chunks, or in order, has the rows stay as well. */
-TEST(small_chunks_and_streams_find_and_leave_copies)
+/* Maps with small chunks and ordered streams also leave copies. */
+TEST(small_chunks_and_streams_use_and_leave_copies)
 {
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
@@ -386,13 +376,13 @@ TEST(small_chunks_and_streams_find_and_leave_copies)
     free(elements);
 }
 
-/* Several devices: each part stays on one of them at most, wherever it is mapped. */
-TEST(parts_stay_on_several_devices)
+/* With several devices each partition is kept on at most one of them, whichever device maps it. */
+TEST(partitions_are_kept_on_several_devices)
 {
     rowpool *pool = open_pool(first_device);
     if (pool->devices.used < 2 || pool->devices.items[0].keeps == 0) {
         rowpool_close(pool);
-        skip_since("%s is not several devices with memory of their own", first_device);
+        skip_since("%s does not name several devices with their own memory", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -408,8 +398,8 @@ TEST(parts_stay_on_several_devices)
     free(elements);
 }
 
-/* Users must not change the rows: here it tells whether copies are used. */
-TEST(copies_are_what_maps_work_on)
+/* Users must not change the rows; the test does, to see whether the copies are used. */
+TEST(maps_use_the_copies)
 {
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
@@ -433,11 +423,11 @@ TEST(copies_are_what_maps_work_on)
     free(elements);
 }
 
-/* Rows of one shape in two places: each handle's copies are those of its own. */
-TEST(rows_find_no_copies_of_others)
+/* Rows of the same shape at two addresses: each handle uses its own copies. */
+TEST(handles_use_their_own_copies)
 {
     rowpool *pool = open_pool(first_device);
-    int32_t *fives = allocate(ELEMENTS * sizeof *fives), *zeros = calloc(ELEMENTS, sizeof *zeros);
+    int32_t *fives = test_allocate(ELEMENTS * sizeof *fives), *zeros = calloc(ELEMENTS, sizeof *zeros);
     assert_non_null(zeros);
     for (size_t i = 0; i < ELEMENTS; i++)
         fives[i] = 5;
@@ -458,9 +448,9 @@ TEST(rows_find_no_copies_of_others)
     free(zeros);
 }
 
-/* ---- More than there is memory for -------------------------------------------------------------------------------- */
+/* ---- More data than memory -------------------------------------------------------------------------------------- */
 
-TEST(what_is_beyond_the_budget_streams)
+TEST(partitions_beyond_the_budget_are_uploaded_each_time)
 {
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
@@ -483,7 +473,7 @@ TEST(what_is_beyond_the_budget_streams)
         if (is_opencl(pool))
             assert_int_equal(brought, bytes / 8 * 3);
     }
-    second = open_data(pool, &half); /* the budget is one for all handles */
+    second = open_data(pool, &half); /* all handles share one budget */
     check_call(pool, &other, WAITING, first_device);
     if (keeps(pool))
         assert_int_equal(bytes_kept(pool), bytes / 8 * 5);
@@ -497,9 +487,9 @@ TEST(what_is_beyond_the_budget_streams)
     free(elements);
 }
 
-/* ---- Devices that fail ----------------------------------------------------------------------------------------------- */
+/* ---- Failing devices -------------------------------------------------------------------------------------------- */
 
-/* One map on a fresh handle with the n-th OpenCL call failing, and one after it. False: it makes fewer calls. */
+/* One map on a fresh handle with the n-th OpenCL call failing, then one without. False: it makes fewer calls. */
 static bool map_with_fault(rowpool *pool, const rowpool_rows *rows, long n, bool sticky, bool memory)
 {
     rowpool_data *data = open_data(pool, rows);
@@ -522,7 +512,7 @@ TEST(faults_lose_nothing)
     rowpool *pool = open_pool(first_device);
     if (!is_opencl(pool)) {
         rowpool_close(pool);
-        skip_since("%s is no OpenCL device", first_device);
+        skip_since("%s is not an OpenCL device", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows dense = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
@@ -537,28 +527,28 @@ TEST(faults_lose_nothing)
     free(elements);
 }
 
-/* A device without memory for a copy has some for a chunk: it is used all the same. */
-TEST(a_copy_for_which_there_is_no_memory_is_done_without)
+/* A device without memory for a copy still has some for a chunk: it is used all the same. */
+TEST(a_device_without_memory_for_a_copy_is_still_used)
 {
     rowpool *pool = open_pool(first_device);
     if (!keeps(pool)) {
         rowpool_close(pool);
-        skip_since("%s is no OpenCL device that keeps a copy", first_device);
+        skip_since("%s is not an OpenCL device that keeps copies", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
     rowpool_call call = call_of(rowpool_builtin("count"), &rows);
-    check_call(pool, &call, WAITING, first_device); /* builds */
+    check_call(pool, &call, WAITING, first_device); /* builds the kernel */
     uint64_t failures = pool->devices.items[0].info.failures, answered = pool->devices.items[0].info.rows;
     rowpool_data *data = open_data(pool, &rows);
-    test_faults_arm(&faults, 2, false, true); /* after the arguments: the first copy's memory */
+    test_faults_arm(&faults, 2, false, true); /* the memory of the first copy; the first call is for the arguments */
     check_call(pool, &call, WAITING, first_device);
     test_faults_disarm(&faults);
     assert_int_equal(atomic_load(&faults.injected), 1);
     assert_int_equal(pool->devices.items[0].info.failures, failures);
     assert_int_equal(pool->devices.items[0].info.rows, answered + COUNT);
     rowpool_data_close(data);
-    data = open_data(pool, &rows); /* and later there may be memory again */
+    data = open_data(pool, &rows); /* later there may be memory again */
     check_call(pool, &call, WAITING, first_device);
     assert_int_equal(bytes_kept(pool), ELEMENTS * sizeof *elements);
     rowpool_data_close(data);
@@ -566,18 +556,18 @@ TEST(a_copy_for_which_there_is_no_memory_is_done_without)
     free(elements);
 }
 
-/* Whatever command of a chunk fails: what came with it is no copy. */
-TEST(a_copy_that_failed_does_not_stay)
+/* Whichever command of a chunk fails, the rows uploaded with it are not kept as a copy. */
+TEST(a_failed_copy_is_not_kept)
 {
     rowpool *pool = open_pool(first_device);
     if (!keeps(pool)) {
         rowpool_close(pool);
-        skip_since("%s is no OpenCL device that keeps a copy", first_device);
+        skip_since("%s is not an OpenCL device that keeps copies", first_device);
     }
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = 2500, .width = WIDTH};
     rowpool_call call = call_of(rowpool_builtin("count"), &rows);
-    check_call(pool, &call, WAITING, first_device); /* builds */
+    check_call(pool, &call, WAITING, first_device); /* builds the kernel */
     const uint64_t *failures = &pool->devices.items[0].info.failures;
     size_t failed = 0;
     for (long n = 1;; n++) {
@@ -597,7 +587,7 @@ TEST(a_copy_that_failed_does_not_stay)
     free(elements);
 }
 
-/* ---- Many at once ------------------------------------------------------------------------------------------------- */
+/* ---- Concurrency ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     rowpool *pool;
@@ -613,7 +603,7 @@ static void *map_repeatedly(void *argument)
     for (size_t turn = 0; turn < 6; turn++) {
         rowpool_call call = call_of(functions[(own->number + turn) % COUNT_OF(functions)], own->rows);
         size_t bytes = own->rows->count * result_size(&call);
-        char *expected = allocate(bytes), *found = allocate(bytes);
+        char *expected = test_allocate(bytes), *found = test_allocate(bytes);
         call.results_size = bytes;
         call.results = expected;
         own->wrong |= rowpool_map(host, &call, NULL) != ROWPOOL_OK;
@@ -650,7 +640,7 @@ TEST(many_threads_map_one_handle)
     free(elements);
 }
 
-/* Closed while jobs run on it: they end as they would have, and then the copies go. */
+/* The handle is closed while jobs use it: the jobs end normally, then the copies are freed. */
 TEST(a_handle_is_closed_while_jobs_run)
 {
     enum { JOBS = 6 };
@@ -658,7 +648,7 @@ TEST(a_handle_is_closed_while_jobs_run)
     rowpool *pool = open_pool(first_device);
     int32_t *elements = make_elements();
     const rowpool_rows rows = {.data = elements, .dtype = ROWPOOL_INT32, .count = COUNT, .width = WIDTH};
-    uint64_t *expected = allocate(COUNT * sizeof *expected);
+    uint64_t *expected = test_allocate(COUNT * sizeof *expected);
     rowpool_job *jobs[JOBS];
     rowpool_error error;
     test_expect(&rows, NULL, 0, expected);
@@ -679,17 +669,17 @@ TEST(a_handle_is_closed_while_jobs_run)
     free(expected);
 }
 
-/* ---- Handles ------------------------------------------------------------------------------------------------------ */
+/* ---- Handles ---------------------------------------------------------------------------------------------------- */
 
 enum { HANDLES = 3 };
 
-/* Closes the handles once the pool is about to be closed. */
+/* Closes the handles at the same time as the pool is closed. */
 typedef struct {
     atomic_int *ready;
     rowpool_data *handles[HANDLES];
 } closer;
 
-/* Neither of two threads goes on before the other is here. */
+/* A barrier for two threads. */
 static void meet(atomic_int *ready)
 {
     atomic_fetch_add(ready, 1);
@@ -706,7 +696,7 @@ static void *close_handles(void *argument)
     return NULL;
 }
 
-/* The rows' copies go once, whichever of the two comes to them first. delay: of the pool's closing. */
+/* The copies are freed once, whichever thread closes first. delay: before the pool is closed. */
 static void close_together(rowpool *pool, const int32_t *elements, size_t delay)
 {
     enum { EACH = COUNT - HANDLES }; /* they overlap, so that no map of one is small */
@@ -774,17 +764,16 @@ TEST(handles_in_a_forked_child)
         rowpool_data_close(data);
         _exit(refused ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_int_equal(status, 0);
-    check(pool, rowpool_builtin("argmax"), &rows, WAITING, first_device); /* the parent's are as they were */
+    check(pool, rowpool_builtin("argmax"), &rows, WAITING, first_device); /* the parent's copies are unchanged */
     rowpool_data_close(second);
     rowpool_data_close(data);
     rowpool_close(pool);
     free(elements);
 }
 
-TEST(what_is_refused)
+TEST(invalid_calls_are_refused)
 {
     rowpool *pool = open_pool(first_device);
     rowpool_data *data;
@@ -809,22 +798,22 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads_map_one_handle),
-        cmocka_unit_test(maps_are_the_same_on_data_that_stays),
-        cmocka_unit_test(inputs_are_zipped_whichever_of_them_stay),
-        cmocka_unit_test(what_stays_is_brought_once),
-        cmocka_unit_test(small_chunks_and_streams_find_and_leave_copies),
-        cmocka_unit_test(parts_stay_on_several_devices),
-        cmocka_unit_test(copies_are_what_maps_work_on),
-        cmocka_unit_test(rows_find_no_copies_of_others),
-        cmocka_unit_test(what_is_beyond_the_budget_streams),
+        cmocka_unit_test(maps_on_handles_give_the_same_results),
+        cmocka_unit_test(any_mix_of_handles_and_rows_is_zipped),
+        cmocka_unit_test(rows_are_uploaded_once),
+        cmocka_unit_test(small_chunks_and_streams_use_and_leave_copies),
+        cmocka_unit_test(partitions_are_kept_on_several_devices),
+        cmocka_unit_test(maps_use_the_copies),
+        cmocka_unit_test(handles_use_their_own_copies),
+        cmocka_unit_test(partitions_beyond_the_budget_are_uploaded_each_time),
         cmocka_unit_test(faults_lose_nothing),
-        cmocka_unit_test(a_copy_for_which_there_is_no_memory_is_done_without),
-        cmocka_unit_test(a_copy_that_failed_does_not_stay),
+        cmocka_unit_test(a_device_without_memory_for_a_copy_is_still_used),
+        cmocka_unit_test(a_failed_copy_is_not_kept),
         cmocka_unit_test(a_handle_is_closed_while_jobs_run),
         cmocka_unit_test(a_handle_is_closed_while_its_pool_closes),
         cmocka_unit_test(a_handle_may_outlive_its_pool),
         cmocka_unit_test(handles_in_a_forked_child),
-        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(invalid_calls_are_refused),
     };
 #ifdef ROWPOOL_TEST_FAULT_LAYER
     test_faults_begin(&faults, ROWPOOL_TEST_FAULT_LAYER, argv);

@@ -1,6 +1,5 @@
-/* rowpool doctor: each thing that can be wrong is told, with what mends it, and a healthy machine is left alone. */
+/* rowpool doctor reports every fault that it knows, with a remedy, and reports no fault on a healthy machine. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@ static bool has_opencl;
 
 /* ---- Running it ------------------------------------------------------------------------------------------------- */
 
-/* Runs a line of the shell's, in which $D is the program; what it writes, to be freed. */
+/* Runs a shell command in which $D is the program; returns its output, to be freed. */
 static char *run(const char *line, int expected_status)
 {
     char command[1024], *text;
@@ -47,7 +46,7 @@ static void assert_lacks(const char *text, const char *part)
         fail_msg("'%s' is in\n%s", part, text);
 }
 
-/* Runs it where something is wrong: the line that tells, and the one below with the remedy. */
+/* Runs a command that finds a fault: expects the line that reports it and the remedy below. */
 static void wrong(const char *line, const char *told)
 {
     char *text = run(line, 1);
@@ -73,7 +72,7 @@ static void need_opencl(void)
 
 /* ---- All is well ------------------------------------------------------------------------------------------------ */
 
-TEST(a_healthy_machine_is_left_alone)
+TEST(a_healthy_machine_has_no_faults)
 {
     char *text = run("\"$D\" doctor", 0);
     assert_int_equal(strncmp(text, has_opencl ? "ok     OpenCL loader     /" : "note   OpenCL loader     ", 25), 0);
@@ -95,7 +94,7 @@ TEST(a_healthy_machine_is_left_alone)
     free(text);
 }
 
-TEST(a_cache_that_is_not_there_yet_is_no_fault)
+TEST(a_missing_cache_is_no_fault)
 {
     need_opencl();
     char *text = run("POCL_CACHE_DIR=later \"$D\" doctor | grep cache", 0);
@@ -119,7 +118,7 @@ TEST(a_cache_that_is_not_there_yet_is_no_fault)
 
 /* ---- Drivers ---------------------------------------------------------------------------------------------------- */
 
-TEST(no_folder_of_drivers)
+TEST(a_missing_driver_folder_is_reported)
 {
     need_opencl();
     wrong("OCL_ICD_VENDORS=$PWD/none \"$D\" doctor", "wrong  OpenCL driver     OCL_ICD_VENDORS: ");
@@ -132,7 +131,7 @@ TEST(no_folder_of_drivers)
           "apt-get install pocl-opencl-icd");
 }
 
-TEST(a_driver_that_is_not_there)
+TEST(missing_drivers_are_reported)
 {
     need_opencl();
     assert_int_equal(mkdir("vendors", 0777), 0);
@@ -146,7 +145,7 @@ TEST(a_driver_that_is_not_there)
     assert_lacks(text, "3.txt");
     assert_has(text, "\n2 wrong, ");
     free(text);
-    /* The others are told as they are. */
+    /* The other drivers are reported as usual. */
     text = run("cp /etc/OpenCL/vendors/pocl.icd vendors; OCL_ICD_VENDORS=vendors \"$D\" doctor", 1);
     assert_has(text, "\nok     OpenCL driver     vendors/pocl.icd: libpocl");
     assert_has(text, "\nwrong  OpenCL driver     vendors/1.icd: ");
@@ -154,7 +153,7 @@ TEST(a_driver_that_is_not_there)
     free(text);
 }
 
-TEST(drivers_without_a_device)
+TEST(drivers_without_devices_are_reported)
 {
     need_opencl();
     wrong("POCL_DEVICES=none \"$D\" doctor", "\nnote   OpenCL device     0 ");
@@ -162,8 +161,8 @@ TEST(drivers_without_a_device)
           "\nwrong  OpenCL device     the drivers have none that rowpool can use\n" MEND "mend what else is wrong");
 }
 
-/* What was found before it is told, and what comes after it too. */
-TEST(a_driver_that_ends_its_process)
+/* Findings before and after the driver are reported too. */
+TEST(a_driver_that_aborts_is_reported)
 {
     need_opencl();
     assert_int_equal(mkdir("deadly", 0777), 0);
@@ -177,7 +176,7 @@ TEST(a_driver_that_ends_its_process)
     free(text);
 }
 
-/* The doctor's patience ends when the driver says that it hangs, and no sooner. */
+/* The doctor's poll times out as soon as the driver reports that it hangs, and no sooner. */
 static int hanging = -1;
 
 int __real_poll(struct pollfd *ends, nfds_t n, int milliseconds);
@@ -207,7 +206,7 @@ TEST(a_driver_that_hangs)
     char *vendors = strdup(getenv("OCL_ICD_VENDORS"));
     (void)setenv("OCL_ICD_VENDORS", "hanging", 1);
     (void)setenv("ROWPOOL_TEST_HANGS", "hangs", 1);
-    hanging = open("hangs", O_RDWR | O_CLOEXEC); /* so that it never ends */
+    hanging = open("hangs", O_RDWR | O_CLOEXEC); /* keeps the pipe open, so that the driver never returns */
     assert_true(hanging >= 0);
     finding_list list = {0};
     assert_true(examine_drivers(&list));
@@ -229,7 +228,7 @@ TEST(a_driver_that_hangs)
 
 /* ---- The rest --------------------------------------------------------------------------------------------------- */
 
-TEST(a_cache_that_cannot_be_written)
+TEST(an_unwritable_cache_is_reported)
 {
     need_opencl();
     write_file("file", "");
@@ -240,10 +239,10 @@ TEST(a_cache_that_cannot_be_written)
     wrong("POCL_CACHE_DIR=/proc/1 \"$D\" doctor", "\nwrong  cache of PoCL     /proc/1 cannot be written");
 }
 
-/* ---- Kernels that a driver aborts on ----------------------------------------------------------------------------- */
+/* ---- Kernels that a driver aborts on ---------------------------------------------------------------------------- */
 
-/* PoCL links them with ld, which it looks up. */
-TEST(no_linker)
+/* PoCL links kernels with ld, which it finds through PATH. */
+TEST(a_missing_linker_is_reported)
 {
     need_opencl();
     wrong("mkdir bare; POCL_CACHE_DIR=$PWD/bare PATH=/nowhere \"$D\" doctor",
@@ -252,8 +251,8 @@ TEST(no_linker)
           MEND "apt-get install binutils: a driver links kernels with ld, found by PATH\n");
 }
 
-/* Its first line is about the file, the others are not. */
-TEST(a_cache_that_is_damaged)
+/* The first line of the message names the file. */
+TEST(a_damaged_cache_is_reported)
 {
     need_opencl();
     wrong("export POCL_CACHE_DIR=$PWD/used; mkdir used; \"$D\" doctor >first; find used -name '*.so' -size +0 "
@@ -263,7 +262,7 @@ TEST(a_cache_that_is_damaged)
           "file too short'.\n" MEND "remove the folder that POCL_CACHE_DIR names, or else ~/.cache/pocl");
 }
 
-TEST(a_cache_in_no_folder)
+TEST(a_cache_in_a_missing_folder_is_reported)
 {
     need_opencl();
     char *text = run("POCL_CACHE_DIR= \"$D\" doctor", 1);
@@ -273,7 +272,7 @@ TEST(a_cache_in_no_folder)
     free(text);
 }
 
-TEST(no_helper)
+TEST(a_missing_helper_is_reported)
 {
     need_opencl();
     wrong("ROWPOOL_HELPER=/nowhere/rowpool-helper \"$D\" doctor",
@@ -281,7 +280,7 @@ TEST(no_helper)
           "install rowpool with cmake --install, or set ROWPOOL_HELPER to its path\n");
 }
 
-TEST(variables_that_mean_nothing)
+TEST(invalid_variables_are_reported)
 {
     char *text = run("ROWPOOL_DEVICES=cpu \"$D\" doctor", 0);
     assert_has(text,
@@ -294,7 +293,7 @@ TEST(variables_that_mean_nothing)
           "rowpool environment\n");
 }
 
-/* Nothing that a variable or a file holds reaches the terminal as it is. */
+/* Control characters from variables and files never reach the terminal. */
 TEST(control_characters_are_not_printed)
 {
     need_opencl();
@@ -303,7 +302,7 @@ TEST(control_characters_are_not_printed)
     free(text);
 }
 
-TEST(the_command_line)
+TEST(wrong_arguments_are_refused)
 {
     char *text = run("\"$D\" doctor --help", 0);
     assert_has(text, "Usage: rowpool doctor [--json]\n");
@@ -329,35 +328,29 @@ static int enter_folder(__attribute__((unused)) void **state)
     return 0;
 }
 
-static int remove_entry(const char *path, __attribute__((unused)) const struct stat *entry,
-                        __attribute__((unused)) int kind, __attribute__((unused)) struct FTW *place)
-{
-    return remove(path);
-}
-
 static int remove_folder(__attribute__((unused)) void **state)
 {
-    return chdir("/") == 0 ? nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) : -1;
+    return chdir("/") == 0 && test_remove_folder(folder) ? 0 : -1;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_healthy_machine_is_left_alone),
-        cmocka_unit_test(a_cache_that_is_not_there_yet_is_no_fault),
-        cmocka_unit_test(no_folder_of_drivers),
-        cmocka_unit_test(a_driver_that_is_not_there),
-        cmocka_unit_test(drivers_without_a_device),
-        cmocka_unit_test(a_driver_that_ends_its_process),
+        cmocka_unit_test(a_healthy_machine_has_no_faults),
+        cmocka_unit_test(a_missing_cache_is_no_fault),
+        cmocka_unit_test(a_missing_driver_folder_is_reported),
+        cmocka_unit_test(missing_drivers_are_reported),
+        cmocka_unit_test(drivers_without_devices_are_reported),
+        cmocka_unit_test(a_driver_that_aborts_is_reported),
         cmocka_unit_test(a_driver_that_hangs),
-        cmocka_unit_test(a_cache_that_cannot_be_written),
-        cmocka_unit_test(no_linker),
-        cmocka_unit_test(a_cache_that_is_damaged),
-        cmocka_unit_test(a_cache_in_no_folder),
-        cmocka_unit_test(no_helper),
-        cmocka_unit_test(variables_that_mean_nothing),
+        cmocka_unit_test(an_unwritable_cache_is_reported),
+        cmocka_unit_test(a_missing_linker_is_reported),
+        cmocka_unit_test(a_damaged_cache_is_reported),
+        cmocka_unit_test(a_cache_in_a_missing_folder_is_reported),
+        cmocka_unit_test(a_missing_helper_is_reported),
+        cmocka_unit_test(invalid_variables_are_reported),
         cmocka_unit_test(control_characters_are_not_printed),
-        cmocka_unit_test(the_command_line),
+        cmocka_unit_test(wrong_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);
 }

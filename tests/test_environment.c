@@ -1,4 +1,4 @@
-/* The environment variables: one table of them, which the program prints and the README has. */
+/* The environment variables: one table of them, which the program prints and rowpool(3) has. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,27 +49,25 @@ TEST(the_log_has_the_categories_that_its_variable_names)
 #undef NAME_AND_COMMA
 }
 
-/* ---- The README ------------------------------------------------------------------------------------------------- */
+/* ---- The man page ----------------------------------------------------------------------------------------------- */
 
-/* The table as the README has it, but for the marks of what is code. */
-static char *expected_table(void)
+/* The variables as rowpool(3) has them, line ends being spaces. */
+static char *expected_section(void)
 {
     char *text;
     size_t length;
-    FILE *table = open_memstream(&text, &length);
+    FILE *section = open_memstream(&text, &length);
     rowpool_variable variable;
-    assert_non_null(table);
-    (void)fprintf(table, "| variable | option | meaning |\n|---|---|---|\n");
+    assert_non_null(section);
     for (size_t i = 0; rowpool_variable_at(i, &variable); i++)
-        (void)fprintf(table, "| %s |%s%s | %s |\n", variable.name, variable.option[0] != '\0' ? " " : "",
-                      variable.option, variable.meaning);
-    (void)fputc('\n', table);
-    assert_int_equal(fclose(table), 0);
+        (void)fprintf(section, ".TP .B %s %s ", variable.name, variable.meaning);
+    (void)fprintf(section, ".SH ");
+    assert_int_equal(fclose(section), 0);
     return text;
 }
 
-/* A file's text without its backquotes. */
-static char *read_plain(const char *path)
+/* A man page without the backslashes of its escapes, and with a space for each line end. */
+static char *read_page(const char *path)
 {
     char *text;
     size_t length;
@@ -78,20 +76,20 @@ static char *read_plain(const char *path)
     assert_non_null(file);
     assert_non_null(plain);
     for (int c; (c = fgetc(file)) != EOF;)
-        if (c != '`')
-            (void)fputc(c, plain);
+        if (c != '\\')
+            (void)fputc(c == '\n' ? ' ' : c, plain);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(fclose(plain), 0);
     return text;
 }
 
-TEST(the_readme_has_the_same_table)
+TEST(the_man_page_has_the_same_texts)
 {
-    char *expected = expected_table(), *readme = read_plain(getenv("ROWPOOL_README"));
-    if (strstr(readme, expected) == NULL)
-        fail_msg("the README's table of variables is not\n%s", expected);
+    char *expected = expected_section(), *page = read_page(getenv("ROWPOOL_TEST_MAN_PAGE"));
+    if (strstr(page, expected) == NULL)
+        fail_msg("the variables of rowpool.3 are not\n%s", expected);
     free(expected);
-    free(readme);
+    free(page);
 }
 
 /* ---- The program ------------------------------------------------------------------------------------------------ */
@@ -136,7 +134,7 @@ int main(void)
         cmocka_unit_test(every_variable_is_told),
         cmocka_unit_test(values_are_told_where_they_are_set),
         cmocka_unit_test(the_log_has_the_categories_that_its_variable_names),
-        cmocka_unit_test(the_readme_has_the_same_table),
+        cmocka_unit_test(the_man_page_has_the_same_texts),
         cmocka_unit_test(the_program_prints_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
-/* A fault in every OpenCL call that a map makes, one after the other: the answer is right all the same or, on a strict
- * pool, the error is clear; nothing hangs, and the next map on the same pool succeeds.
+/* A fault in every OpenCL call that a map makes, one at a time: the results are still right or, on a strict pool, the
+ * error is clear; nothing hangs, and the next map on the same pool succeeds.
  *
- * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it no longer makes so many: once, and for ever
- * from then on. ROWPOOL_TEST_ONE_IN takes only each so-manieth n. */
+ * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it makes fewer than n calls: once with that call
+ * alone and once with all later calls failing too. ROWPOOL_TEST_ONE_IN=N runs every Nth of them. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -29,40 +29,41 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, si
     test_attempt a;
     alarm(600); /* a hang ends the test */
     test_faults_arm(&faults, n, how.sticky, how.memory);
-    test_verdict said = test_scenario_run(scenario, how.strict, &a);
+    test_verdict verdict = test_scenario_run(scenario, how.strict, &a);
     bool injected = atomic_load(&faults.injected) > 0;
     test_faults_disarm(&faults);
     bool not_open = a.pool == NULL && scenario->device != NULL;
-    bool refused = said.status != ROWPOOL_OK && (how.strict || not_open);
-    bool fine = refused ? strlen(a.error.message) > 10 : said.status == ROWPOOL_OK && said.right;
+    bool refused = verdict.status != ROWPOOL_OK && (how.strict || not_open);
+    bool fine = refused ? strlen(a.error.message) > 10 : verdict.status == ROWPOOL_OK && verdict.right;
     if (fine && a.pool != NULL) { /* and the next call on the same pool */
         test_verdict then = test_scenario_again(scenario, &a);
         fine = then.status == ROWPOOL_OK && then.right;
     }
     if (!fine) {
         ++*wrong;
-        fprintf(stderr, "%s: call %ld fails%s%s%s: %s: %s\n", scenario->name, n, how.sticky ? " for ever" : "",
-                how.strict ? ", strict" : "", how.memory ? ", no memory" : "", rowpool_status_name(said.status),
-                a.error.status != ROWPOOL_OK ? a.error.message : "wrong results");
+        fprintf(stderr, "%s: call %ld fails%s%s%s: %s: %s\n", scenario->name, n,
+                how.sticky ? " and all later ones" : "", how.strict ? ", strict" : "", how.memory ? ", no memory" : "",
+                rowpool_status_name(verdict.status), a.error.status != ROWPOOL_OK ? a.error.message : "wrong results");
     }
     rowpool_close(a.pool);
     return injected;
 }
 
-/* How many calls a run without a fault makes; it must be right. */
+/* How many calls a run without a fault makes; its results must be right. */
 static long count_calls(const test_scenario *scenario)
 {
     test_attempt a;
     test_faults_arm(&faults, LONG_MAX, false, false);
-    test_verdict said = test_scenario_run(scenario, false, &a);
+    test_verdict verdict = test_scenario_run(scenario, false, &a);
     long calls = atomic_load(&faults.calls);
     rowpool_close(a.pool);
-    if (said.status != ROWPOOL_OK || !said.right)
-        fail_msg("%s: %s: %s", scenario->name, rowpool_status_name(said.status), a.error.message);
+    if (verdict.status != ROWPOOL_OK || !verdict.right)
+        fail_msg("%s: %s: %s", scenario->name, rowpool_status_name(verdict.status), a.error.message);
     return calls;
 }
 
-/* Each so-manieth call of all scenarios together, for many make fewer than that; or all, until there are no more. */
+/* Every Nth call of all scenarios together, since many make fewer than N; with N = 1 all calls, until there are no
+ * more. */
 static size_t try_calls(const test_scenario *scenario, manner how, long calls, size_t *wrong)
 {
     static long next = 1;
@@ -74,7 +75,7 @@ static size_t try_calls(const test_scenario *scenario, manner how, long calls, s
     return injected;
 }
 
-TEST(a_fault_in_every_call)
+TEST(any_call_may_fail)
 {
     static const manner manners[] = {
         {false, false, false}, {true, false, false}, {false, true, false}, {true, true, false}, {true, false, true},
@@ -92,8 +93,8 @@ TEST(a_fault_in_every_call)
     assert_true(injected > 0);
 }
 
-/* A strict pool ends a map with the failure of whatever command of it fails, however the driver tells: when it is
- * enqueued, by the status of its event, or to a callback. After a failed flush the results may come all the same. */
+/* On a strict pool the map fails if any of its commands fails, however the driver reports it: when the command is
+ * enqueued, in the status of its event, or to a callback. After a failed flush the results may still arrive. */
 static void check_noticed(test_cl_call kind)
 {
     size_t noticed = 0;
@@ -103,18 +104,18 @@ static void check_noticed(test_cl_call kind)
             continue;
         test_attempt a;
         test_faults_arm_only(&faults, kind, 1);
-        test_verdict said = test_scenario_run(scenario, true, &a);
+        test_verdict verdict = test_scenario_run(scenario, true, &a);
         bool injected = atomic_load(&faults.injected) > 0, closed = a.pool == NULL;
         test_faults_disarm(&faults);
         rowpool_close(a.pool);
-        if (injected && said.status == ROWPOOL_OK && !closed && kind != TEST_CL_Flush)
-            fail_msg("%s: nobody notices that %s failed", scenario->name, test_cl_call_name(kind));
-        noticed += said.status != ROWPOOL_OK;
+        if (injected && verdict.status == ROWPOOL_OK && !closed && kind != TEST_CL_Flush)
+            fail_msg("%s: the failure of %s was not noticed", scenario->name, test_cl_call_name(kind));
+        noticed += verdict.status != ROWPOOL_OK;
     }
     assert_true(noticed > 0);
 }
 
-TEST(each_kind_of_failure_is_noticed)
+TEST(every_kind_of_failure_is_noticed)
 {
     static const test_cl_call kinds[] = {TEST_CL_SetKernelArg,
                                          TEST_CL_EnqueueNDRangeKernel,
@@ -129,8 +130,8 @@ TEST(each_kind_of_failure_is_noticed)
         check_noticed(kinds[k]);
 }
 
-/* A chunk that was given up, since its flush failed, and of which the driver then tells that it is complete. */
-TEST(a_callback_that_comes_late_changes_nothing)
+/* A chunk was abandoned because its flush failed; later the driver reports that it is complete. */
+TEST(a_late_callback_changes_nothing)
 {
     const test_scenario *scenario = test_scenarios;
     while (strcmp(scenario->name, "a job") != 0)
@@ -138,22 +139,22 @@ TEST(a_callback_that_comes_late_changes_nothing)
     test_attempt a;
     test_faults_arm_only(&faults, TEST_CL_Flush, 1);
     atomic_store(&faults.late, true);
-    test_verdict said = test_scenario_run(scenario, false, &a);
+    test_verdict verdict = test_scenario_run(scenario, false, &a);
     atomic_store(&faults.late, false);
     assert_int_equal(atomic_load(&faults.injected), 1);
     test_faults_disarm(&faults);
-    assert_true(said.status == ROWPOOL_OK && said.right);
-    for (int i = 0; i < 2; i++) { /* it comes with the first */
-        said = test_scenario_again(scenario, &a);
-        assert_true(said.status == ROWPOOL_OK && said.right);
+    assert_true(verdict.status == ROWPOOL_OK && verdict.right);
+    for (int i = 0; i < 2; i++) { /* the late callback arrives during the first */
+        verdict = test_scenario_again(scenario, &a);
+        assert_true(verdict.status == ROWPOOL_OK && verdict.right);
     }
     rowpool_close(a.pool);
 }
 
-/* Each of a row's parts leaves an accumulator for each range: parts are longer where those would take too much. */
+/* Each part of a row leaves one accumulator for each range: with many ranges the parts are longer, to limit memory. */
 TEST(many_ranges_of_a_long_row_take_little_memory)
 {
-    enum { WIDTH = 16384, RANGES = 600000, MOST_BYTES = 64 << 20 };
+    enum { WIDTH = 16384, RANGES = 600000, MAX_BYTES = 64 << 20 };
     int8_t *data = calloc(WIDTH, 1);
     rowpool_range *ranges = malloc(RANGES * sizeof *ranges);
     uint32_t *counts = malloc(RANGES * sizeof *counts);
@@ -169,18 +170,18 @@ TEST(many_ranges_of_a_long_row_take_little_memory)
     assert_ok(rowpool_range_count(pool, &row, ranges, RANGES, counts, &error), error);
     for (size_t i = 0; i < RANGES; i++)
         assert_int_equal(counts[i], i % 2 * WIDTH);
-    assert_in_range(atomic_load(&faults.largest_buffer), 1, MOST_BYTES);
+    assert_in_range(atomic_load(&faults.largest_buffer), 1, MAX_BYTES);
     rowpool_close(pool);
     free(counts);
     free(ranges);
     free(data);
 }
 
-/* ---- Functions that are made as the program runs ---------------------------------------------------------------- */
+/* ---- Functions generated at run time ---------------------------------------------------------------------------- */
 
 enum { MADE_ROWS = 64 };
 
-/* Maps the n-th function, and says whether its results are right. */
+/* Maps the n-th function; returns whether its results are right. */
 static bool map_made(rowpool *pool, uint32_t n)
 {
     static const int32_t data[MADE_ROWS] = {[MADE_ROWS - 1] = 7};
@@ -227,30 +228,30 @@ static void *make_functions(void *argument)
     return NULL;
 }
 
-TEST(functions_made_at_run_time_do_not_pile_up)
+TEST(programs_of_generated_functions_are_evicted)
 {
-    enum { MOST = 4, MADE = 10, MAKERS = 3 };
+    enum { MAX = 4, MADE = 10, MAKERS = 3 };
     const rowpool_options options = {.size = sizeof options, .device = "cpu"};
     rowpool *pool;
     rowpool_error error;
     assert_ok(rowpool_open(&pool, &options, &error), error);
     rp_cl_device *device = pool->devices.items[0].state;
     assert_int_equal(device->max_programs, RP_CL_MAX_PROGRAMS);
-    device->max_programs = MOST; /* so that it takes less time */
-    atomic_store(&faults.lock, &device->lock);
+    device->max_programs = MAX; /* a small limit makes the test fast */
+    atomic_store(&faults.lock, &device->lock.mutex);
     for (uint32_t n = 0; n < MADE; n++) {
         assert_true(map_made(pool, n));
-        assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
+        assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
     }
-    atomic_store(&faults.lock, NULL); /* other threads may hold it by right */
+    atomic_store(&faults.lock, NULL); /* other threads may hold it from here on */
     assert_int_equal(atomic_load(&faults.locked), 0);
     const rp_cl_program *oldest = device->programs;
     while (oldest->next != NULL)
         oldest = oldest->next;
-    assert_true(map_made(pool, MADE - MOST)); /* it is still there, and then the last to go */
+    assert_true(map_made(pool, MADE - MAX)); /* still cached; now the most recently used */
     assert_ptr_equal(device->programs, oldest);
-    assert_true(map_made(pool, 0)); /* it went, and is built again */
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
+    assert_true(map_made(pool, 0)); /* it was evicted and is built again */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
     maker makers[MAKERS];
     pthread_t threads[MAKERS];
     for (uint32_t i = 0; i < MAKERS; i++) {
@@ -262,12 +263,12 @@ TEST(functions_made_at_run_time_do_not_pile_up)
         assert_true(makers[i].right);
     }
     assert_true(map_made(pool, 0));
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MOST);
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MOST); /* one for each task in flight */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MAX); /* one for each task in flight */
     rowpool_close(pool);
 }
 
-/* A call that rowpool has ceased to make, or that the layer does not see, would be tried by nobody. */
+/* Detects calls that rowpool no longer makes or that the layer does not intercept. */
 TEST(each_call_is_reached)
 {
     for (size_t s = 0; s < test_scenario_count; s++)
@@ -275,10 +276,10 @@ TEST(each_call_is_reached)
             skip_since("ROWPOOL_TEST_SCENARIO leaves scenarios out");
     for (int call = 0; call < TEST_CL_TOTAL; call++)
         if (!atomic_load(&faults.ever[call]))
-            fail_msg("no scenario comes to %s", test_cl_call_name((test_cl_call)call));
+            fail_msg("no scenario calls %s", test_cl_call_name((test_cl_call)call));
 }
 
-TEST(nothing_is_left)
+TEST(no_object_leaks)
 {
     assert_int_equal(test_faults_left(&faults), 0);
 }
@@ -286,13 +287,13 @@ TEST(nothing_is_left)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fault_in_every_call),
-        cmocka_unit_test(each_kind_of_failure_is_noticed),
-        cmocka_unit_test(a_callback_that_comes_late_changes_nothing),
+        cmocka_unit_test(any_call_may_fail),
+        cmocka_unit_test(every_kind_of_failure_is_noticed),
+        cmocka_unit_test(a_late_callback_changes_nothing),
         cmocka_unit_test(many_ranges_of_a_long_row_take_little_memory),
-        cmocka_unit_test(functions_made_at_run_time_do_not_pile_up),
+        cmocka_unit_test(programs_of_generated_functions_are_evicted),
         cmocka_unit_test(each_call_is_reached),
-        cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test(no_object_leaks),
     };
     (void)argc;
     test_faults_begin(&faults, ROWPOOL_TEST_FAULT_LAYER, argv);
@@ -303,7 +304,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (!atomic_load(&faults.active)) {
-        printf("skipped: the loader does not take the layer\n");
+        printf("skipped: the loader does not load the layer\n");
         return TEST_SKIPPED;
     }
     test_scenarios_begin();

@@ -1,5 +1,5 @@
-/* Whatever the caller's floating-point environment, results are those of the default one; and the caller's is as it was
- * after each call, flags included. On every device, small maps and rows that are split among them. */
+/* Results do not depend on the caller's floating-point environment, and each call leaves the environment as it was,
+ * flags included. Checked on every device, with small maps and with rows split among devices. */
 #include <fenv.h>
 #include <math.h>
 #include <semaphore.h>
@@ -10,7 +10,7 @@
 
 /* ---- Environments ----------------------------------------------------------------------------------------------- */
 
-/* Subnormals count as zeros, as operands and as results. */
+/* Treats subnormals as zeros, in operands and results. */
 static bool flush_subnormals(void)
 {
 #if defined(__x86_64__)
@@ -29,7 +29,7 @@ static bool flush_subnormals(void)
 
 static bool flushes_subnormals(void)
 {
-    volatile double least = 0x1p-1074, sum = least + least;
+    volatile double smallest = 0x1p-1074, sum = smallest + smallest;
     return sum == 0;
 }
 
@@ -38,7 +38,7 @@ static const char *const mode_names[MODES] = {"upward",     "downward", "toward 
                                               "to nearest", "flushing", "trapping"};
 static const int rounding[MODES] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO, FE_TONEAREST, FE_TONEAREST, FE_TONEAREST};
 
-/* False: this processor does not have it. Every mode comes with one flag that is up. */
+/* False: this processor does not have the mode. Each mode also raises one flag. */
 static bool enter(mode m)
 {
     fesetenv(FE_DFL_ENV);
@@ -56,15 +56,15 @@ static bool is_still(mode m)
            flushes_subnormals() == (m == FLUSHING);
 }
 
-/* Outside of the modes: what the tests themselves do. */
+/* Back to the default environment, for the test's own work. */
 static void leave(void)
 {
     fesetenv(FE_DFL_ENV);
 }
 
-/* ---- Questions --------------------------------------------------------------------------------------------------- */
+/* ---- Questions -------------------------------------------------------------------------------------------------- */
 
-/* Rows whose sums are inexact or subnormal, in whatever order: every result shows how it was rounded. */
+/* Rows whose sums are inexact or subnormal in any order: every result shows how it was rounded. */
 static const double floats[][3] = {{1, 0x1p-60, 0},           {1, -0x1p-60, 0}, {-1, 0x1p-60, 0},
                                    {0x1p-1074, 0x1p-1074, 0}, {0, 0, 1},        {0x1p1023, 0x1p1023, 0}};
 static const int32_t integers[][3] = {{1, 0, 0}, {-1, 0, 0}, {0, 2, 0}, {0, -2, 0}, {7, 0, 0}, {0, 0, -7}};
@@ -75,7 +75,7 @@ static const double means[KINDS] = {1. / 3, 1. / 3, -1. / 3, 0x1p-1074, 1. / 3, 
 static const double fractions[KINDS] = {2. / 3, 1. / 3, 1. / 3, 2. / 3, 1. / 3, 2. / 3};
 static const double integer_means[KINDS] = {1. / 3, -1. / 3, 2. / 3, -2. / 3, 7. / 3, -7. / 3};
 
-/* A sum that leaves another environment behind, after the last row of few. */
+/* A sum that changes the environment after the last row of a small map. */
 static void sum_and_spoil(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     const double *data = row->data;
@@ -102,7 +102,7 @@ static const struct {
     {"mean", ROWPOOL_INT32, integer_means}, {NULL, ROWPOOL_FLOAT64, sums},
 };
 
-/* Each kind of row in turn: so few that the calling thread does them, or so many that it does not. */
+/* All kinds of rows in turn: few enough for the calling thread alone, and too many for it. */
 static const size_t counts[] = {1 * KINDS, 4000 * KINDS};
 
 typedef struct {
@@ -163,19 +163,19 @@ static void sheet_free(sheet *s)
     free(s);
 }
 
-/* ---- Ways to ask: in a mode ------------------------------------------------------------------------------------- */
+/* ---- Ways to map in a mode -------------------------------------------------------------------------------------- */
 
 typedef struct {
     mode mode;
     double *results;
-    bool still; /* every callback of a stream found the mode of the thread that called */
+    bool still; /* whether every stream callback found the calling thread's mode */
 } taker;
 
 static int take(size_t row, size_t rows, const void *results, void *payload)
 {
     taker *t = payload;
     t->still &= is_still(t->mode);
-    enter(t->mode); /* what is_still did may have raised a flag */
+    enter(t->mode); /* is_still may have raised a flag */
     memcpy(t->results + row, results, rows * sizeof *t->results);
     return 0;
 }
@@ -195,7 +195,7 @@ static rowpool_status ask_stream(rowpool *pool, sheet *s, mode m, rowpool_error 
     return status;
 }
 
-/* What a job's callback found, in a thread of the pool's. */
+/* What a job's callback found, on the pool's dispatcher thread. */
 typedef struct {
     sem_t called;
     int rounding;
@@ -208,7 +208,7 @@ static void note_rounding(rowpool_job *job, rowpool_status status, const rowpool
     (void)status;
     (void)error;
     c->rounding = fegetround();
-    fesetround(FE_UPWARD); /* for the next one not to find */
+    fesetround(FE_UPWARD); /* must not affect the next callback */
     sem_post(&c->called);
 }
 
@@ -237,7 +237,7 @@ static rowpool_status ask_job(rowpool *pool, sheet *s, mode m, rowpool_error *er
 typedef rowpool_status way(rowpool *pool, sheet *s, mode m, rowpool_error *error);
 static way *const ways[] = {ask_map, ask_stream, ask_job};
 
-/* A kernel takes long to build: devices get two, and one that is for many rows. */
+/* Building a kernel is slow: an OpenCL device gets two questions, one of them with many rows. */
 static bool asks(const char *device, size_t question, size_t count, size_t chunk_bytes)
 {
     if (count > KINDS)
@@ -280,7 +280,7 @@ static rowpool *open_in(mode m, const char *device, size_t chunk_bytes)
     bool still = is_still(m);
     leave();
     if (!still)
-        fail_msg("%s, %s: rowpool_open left another environment", device, mode_names[m]);
+        fail_msg("%s, %s: rowpool_open changed the environment", device, mode_names[m]);
     if (status != ROWPOOL_OK && status != ROWPOOL_ENODEVICE)
         fail_msg("%s: %s", device, error.message);
     return pool;
@@ -298,10 +298,11 @@ static void ask_pool(rowpool *pool, const char *device, size_t chunk_bytes)
     }
 }
 
-/* Opened in a mode, for drivers and pools start threads then. */
+/* Pools are opened in a mode too, since drivers and pools start threads at that point. */
 TEST(results_are_those_of_the_default_environment)
 {
-    static const size_t chunkings[] = {0, sizeof(double)}; /* or each element a chunk: parts are put together here */
+    /* the second makes each element a chunk, so that parts are merged here */
+    static const size_t chunkings[] = {0, sizeof(double)};
     for (size_t i = 0; devices[i] != NULL; i++)
         for (size_t k = 0; k < COUNT_OF(chunkings); k++) {
             rowpool *pool = open_in(UPWARD, devices[i], chunkings[k]);
@@ -318,7 +319,7 @@ static int note_initialisers(void *argument)
     return 0;
 }
 
-/* A worker is a child of a thread of the pool's, which the first map that needs workers starts. */
+/* Workers are forked by a thread of the pool, which starts with the first map that needs them. */
 TEST(workers_begin_in_the_default_environment)
 {
     int *found = rowpool_alloc(sizeof *found, NULL); /* shared with the worker */

@@ -1,5 +1,5 @@
-/* Folds as the host and the worker processes compute them: the range count, every instance against the reference; what
- * parts of rows know of their place. */
+/* Folds on the host and in worker processes: the range count, every instance against the reference; and what a part of
+ * a row knows about its position. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 enum { COLUMNS = 7 };
 
-/* The argument structs of ranges, as they lie in memory: pairs of elements. */
+/* The argument structs of the ranges as they lie in memory: pairs of elements. */
 static void arguments_of(const rowpool_range *ranges, size_t n, rowpool_dtype dtype, void *arguments)
 {
     rowpool_error error;
@@ -32,7 +32,7 @@ static rowpool_block block_of(const rowpool_rows *given)
     return block;
 }
 
-/* Ranges, what they must count, and memory for the counts. */
+/* Ranges, their expected counts, and memory for the counts. */
 typedef struct {
     test_array array;
     rowpool_range ranges[COLUMNS];
@@ -67,7 +67,7 @@ static void finish(fixture *f, const char *what)
     test_array_free(&f->array);
 }
 
-/* Calls check for every dtype, layout and result type. */
+/* Calls `check` for every dtype, layout and result type. */
 static void for_each(test_random *random, size_t count, size_t width,
                      void (*check)(test_random *random, rowpool_dtype dtype, test_layout layout, bool wide,
                                    size_t count, size_t width))
@@ -96,7 +96,7 @@ TEST(every_shape)
             for_each(&random, counts[i], widths[j], check_all_rows);
 }
 
-/* The fold goes through a long row slice by slice: below, at and past the slice's end. */
+/* The fold processes a long row in slices: widths below, at and above a slice's end. */
 TEST(long_rows)
 {
     static const size_t widths[] = {4095, 4096, 4097, 8192, 10000};
@@ -105,7 +105,8 @@ TEST(long_rows)
         for_each(&random, 2, widths[i], check_all_rows);
 }
 
-/* A worker has a copy of some rows only: the data begin at the first of them, and origin says where that was. */
+/* A worker has a copy of some rows only: its data begin at the first of them, and origin is that row's offset in the
+ * array. */
 static void check_some_rows(test_random *random, rowpool_dtype dtype, test_layout layout, bool wide, size_t count,
                             size_t width)
 {
@@ -161,7 +162,7 @@ static void *new_accumulators(const fixture *f)
     return accumulators;
 }
 
-/* Each row in pieces: some continue the accumulators so far, others are folded for themselves and merged. */
+/* Each row in parts: some continue the row's accumulators, others are folded separately and merged. */
 static void check_parts(test_random *random, rowpool_dtype dtype, test_layout layout, bool wide, size_t count,
                         size_t width)
 {
@@ -196,9 +197,9 @@ TEST(rows_in_parts)
         for_each(&random, 1 + (size_t)test_below(&random, 20), 1 + (size_t)test_below(&random, 20), check_parts);
 }
 
-/* A part knows where in its row it stands: the index of the least element is right, and the first of equals is told
- * from the others, though the parts are folded alone. */
-TEST(parts_know_their_place)
+/* A part knows its position in the row: the index of the smallest element is right and the first of several equal ones
+ * wins, although the parts are folded separately. */
+TEST(parts_know_their_position)
 {
     static const int16_t row[] = {5, 3, 9, 3, 7, 3, 8, 2, 2, 4};
     enum { WIDTH = COUNT_OF(row) };
@@ -235,7 +236,7 @@ TEST(merging_is_a_sum_of_its_own_width)
     assert_true(into64[0] == 2 * (uint64_t)UINT32_MAX && into64[1] == 3 && into64[2] == 77);
 }
 
-TEST(every_builtin_is_there_for_every_dtype)
+TEST(every_builtin_exists_for_every_dtype)
 {
     size_t n = 0;
     for (const char *name; (name = rowpool_builtin_name(n)) != NULL; n++) {
@@ -259,9 +260,9 @@ TEST(every_builtin_is_there_for_every_dtype)
     assert_false(rp_is_builtin(&copy));
 }
 
-extern const rowpool_function one_entries, some_longest_run; /* made for one dtype, and for two */
+extern const rowpool_function one_entries, some_longest_run; /* compiled for one dtype and for two */
 
-TEST(functions_may_be_of_some_dtypes)
+TEST(functions_may_exist_for_some_dtypes_only)
 {
     for (rowpool_dtype dtype = ROWPOOL_INT8; dtype <= ROWPOOL_FLOAT64; dtype++) {
         assert_int_equal(one_entries.compiled[dtype] != NULL, dtype == ROWPOOL_UINT8);
@@ -272,14 +273,14 @@ TEST(functions_may_be_of_some_dtypes)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_builtin_is_there_for_every_dtype),
+        cmocka_unit_test(every_builtin_exists_for_every_dtype),
         cmocka_unit_test(every_shape),
         cmocka_unit_test(long_rows),
         cmocka_unit_test(some_rows_at_a_time),
         cmocka_unit_test(rows_in_parts),
-        cmocka_unit_test(parts_know_their_place),
+        cmocka_unit_test(parts_know_their_position),
         cmocka_unit_test(merging_is_a_sum_of_its_own_width),
-        cmocka_unit_test(functions_may_be_of_some_dtypes),
+        cmocka_unit_test(functions_may_exist_for_some_dtypes_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

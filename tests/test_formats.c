@@ -1,5 +1,5 @@
-/* The program with files other than .npy on both ends, what it prints for other programs, and what it shows to people:
- * progress, colours, the end by Ctrl-C. */
+/* The program with input and output formats other than .npy, its JSON for other programs, and what it shows to people:
+ * progress, colours, interruption by Ctrl-C. */
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
@@ -15,22 +15,17 @@
 
 #include "program.h"
 
-static void write_text(const char *path, const char *text)
-{
-    write_file(path, text, strlen(text));
-}
-
 static char *read_file(const char *path)
 {
     int fd = open(path, O_RDONLY);
     if (fd < 0)
-        fail_msg("there is no %s", path);
+        fail_msg("%s does not exist", path);
     char *text = test_read_all(fd);
     assert_int_equal(close(fd), 0);
     return text;
 }
 
-/* The file is there as a whole, with this in it; it goes. */
+/* Expects a complete file with this content, then removes it. */
 static void check_file(const char *path, const char *expected, int line)
 {
     char *text = read_file(path);
@@ -42,10 +37,10 @@ static void check_file(const char *path, const char *expected, int line)
 }
 #define assert_file(path, expected) check_file(path, expected, __LINE__)
 
-/* Runs the program with the text as its standard input. */
+/* Runs the program with this text as its standard input. */
 static outcome run_on_input(const char *text, const char *const *arguments)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = test_open_nameless();
     assert_int_equal(write(with.standard_input, text, strlen(text)), strlen(text));
     assert_int_equal(lseek(with.standard_input, 0, SEEK_SET), 0);
@@ -58,7 +53,7 @@ static outcome run_on_input(const char *text, const char *const *arguments)
 
 static const char WEATHER[] = "day,low,high\nmon,4,8\ntue,-1,5\nwed,9,12\n";
 
-TEST(tells_formats_by_their_names)
+TEST(recognises_formats_by_file_name)
 {
     write_text("weather.csv", WEATHER);
     write_text("weather.TSV", "day\tlow\thigh\nmon\t4\t8\n");
@@ -80,7 +75,7 @@ TEST(tells_formats_by_their_names)
     assert_fails(RUN("count", "folder.npz"), "rowpool: folder.npz: ", "Is a directory");
 }
 
-TEST(warns_of_what_it_leaves_out)
+TEST(warns_of_skipped_columns)
 {
     write_text("words.csv", "day,low,sky\nmon,4,grey\ntue,9,blue\n");
     outcome result = RUN("count", "words.csv");
@@ -169,7 +164,7 @@ static void write_offsets(const int64_t *offsets, size_t count)
 #define WRITE_OFFSETS(...) \
     write_offsets((const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-TEST(divides_one_row_into_ragged_ones)
+TEST(splits_one_row_into_ragged_rows)
 {
     write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
     write_file("elements.bin", ELEMENTS, sizeof ELEMENTS);
@@ -182,7 +177,7 @@ TEST(divides_one_row_into_ragged_ones)
                   "");
     assert_file("out.csv", "row,count 3:5,count 5:9\n0,2,1\n1,0,0\n2,0,1\n3,0,3\n");
     assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy", "--output", "out.npy"), "");
-    assert_prints(RUN("map", "--function", "max", "out.npy"), "2\n"); /* one axis */
+    assert_prints(RUN("map", "--function", "max", "out.npy"), "2\n"); /* one dimension */
     assert_int_equal(unlink("out.npy"), 0);
 
     outcome result = RUN("count", "--offsets", "offsets.npy", "elements.npy", "--verbose");
@@ -201,8 +196,8 @@ TEST(divides_one_row_into_ragged_ones)
     assert_prints(RUN("count", "--offsets", "offsets.npy", "elements.npy"), "");
 }
 
-/* As NumPy stores them on other machines. */
-TEST(reads_offsets_of_foreign_bytes)
+/* As NumPy stores them on machines of the other byte order. */
+TEST(reads_offsets_in_foreign_byte_order)
 {
     write_npy("elements.npy", "<i4", false, "(7,)", ELEMENTS, sizeof ELEMENTS);
     static const unsigned char offsets[24] = {[15] = 2, [23] = 7};
@@ -289,8 +284,8 @@ TEST(writes_text_tables)
     assert_file("out.csv", "row,count\n0,2\n1,1\n");
 }
 
-/* A name that says nothing is one of a .npy file; one that says another format is none. */
-TEST(writes_no_format_under_the_name_of_another)
+/* A name with an unknown suffix is a .npy file; a name of another known format is refused. */
+TEST(refuses_output_names_of_other_formats)
 {
     static const char *const foreign[] = {"o.npz",     "o.gz", "o.npy.gz", "o.CSV.bz2", "o.xlsx", "o.XLS",  "o.ods",
                                           "o.parquet", "o.h5", "o.mat",    "o.pkl",     "o.raw",  "o.jsonl"};
@@ -311,7 +306,7 @@ TEST(writes_no_format_under_the_name_of_another)
     }
 }
 
-/* Row numbers that were written are no numbers to count. */
+/* The row numbers that were written are read as labels, not as data. */
 TEST(reads_its_own_tables)
 {
     write_text("numbers.txt", "  1  2\n 30  4\n");
@@ -329,8 +324,8 @@ TEST(reads_its_own_tables)
     assert_file("again.tsv", "row\trow\tsum\n0\t0\t2\n1\t1\t30\n");
 }
 
-/* What is written is read back as it was. */
-TEST(quotes_labels_where_need_be)
+/* Labels are read back as they were written. */
+TEST(quotes_labels_where_needed)
 {
     static const char text[] = "\"a \"\"name\"\"\",x\n\"b, c\",4\n\"d\ne\",5\n\" f \",6\ng h,7\nend;,8\n";
     write_text("labels.csv", text);
@@ -355,8 +350,8 @@ TEST(leaves_no_half_written_table)
         assert_true(fprintf(file, "%d\n", i) > 0);
     assert_int_equal(fclose(file), 0);
     write_text("old.csv", "precious");
-    circumstances with = USUAL;
-    with.largest_file = 9 * ROWS; /* the numbers alone still fit, also where memory is a file */
+    circumstances with = DEFAULTS;
+    with.largest_file = 9 * ROWS; /* the numbers alone would still fit, even if a file in memory is counted */
     assert_fails(RUN_WITH(&with, "map", "--function", "max", "many.csv", "--output", "out.csv"),
                  "rowpool: out.csv: ", "File too large");
     assert_no_output("out.csv");
@@ -381,7 +376,7 @@ static json_t *parse(outcome result)
     return value;
 }
 
-/* The member is what the text says. */
+/* Expects this value in the member. */
 static void check_member(const json_t *object, const char *name, const char *expected, int line)
 {
     char *text = json_dumps(json_object_get(object, name), JSON_ENCODE_ANY | JSON_COMPACT);
@@ -428,7 +423,7 @@ TEST(prints_results_as_json)
     assert_file("out.csv", "row,day,count\n0,mon,2\n1,tue,1\n2,wed,0\n");
 }
 
-/* The whole of what --json prints; parse() sees that nothing else is said. */
+/* All that --json prints; parse() checks that nothing follows. */
 TEST(writes_results_as_json)
 {
     write_text("weather.csv", WEATHER);
@@ -450,11 +445,11 @@ TEST(writes_results_as_json)
     assert_int_equal(leftovers(), 0);
 }
 
-/* Of a machine whose cache folder cannot be written, so that something is wrong. */
-TEST(prints_what_it_knows_of_the_machine_as_json)
+/* The cache folder cannot be written, so that there is a fault to report. */
+TEST(prints_the_findings_of_doctor_as_json)
 {
     static const char *const surroundings[] = {"POCL_CACHE_DIR=/proc/nowhere", "ROWPOOL_WORKERS=1\n2", NULL};
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = surroundings;
     outcome result = RUN_WITH(&with, "doctor", "--json");
     json_t *found = json_loads(result.out, JSON_REJECT_DUPLICATES, NULL);
@@ -551,10 +546,10 @@ TEST(prints_devices_and_the_demonstration_as_json)
     json_decref(found);
 }
 
-TEST(notices_where_json_cannot_be_written)
+TEST(notices_that_json_cannot_be_written)
 {
     write_text("weather.csv", WEATHER);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_output = open("/dev/full", O_WRONLY);
     assert_true(with.standard_output >= 0);
     static const char begin[] = "rowpool: standard output: ";
@@ -567,9 +562,9 @@ TEST(notices_where_json_cannot_be_written)
     assert_int_equal(close(with.standard_output), 0);
 }
 
-/* ---- For people ------------------------------------------------------------------------------------------------- */
+/* ---- Terminals -------------------------------------------------------------------------------------------------- */
 
-/* A terminal, of which the program has the one end. */
+/* A terminal; the program gets one end of it. */
 typedef struct {
     int ours, theirs;
 } terminal;
@@ -586,24 +581,22 @@ static terminal open_terminal(unsigned short columns)
     return t;
 }
 
-/* What was written to the terminal; it is closed. */
+/* Closes the terminal; returns what was written to it. */
 static char *read_terminal(terminal *t)
 {
     char *text = calloc(1, 65536);
     assert_non_null(text);
-    size_t used = 0;
     assert_int_equal(close(t->theirs), 0);
-    for (ssize_t got; (got = read(t->ours, text + used, 65535 - used)) > 0;) /* fails once nobody has the other end */
-        used += (size_t)got;
+    test_read_to_end(t->ours, text, 65536);
     assert_int_equal(close(t->ours), 0);
     return text;
 }
 
-/* What the program writes to standard error, or output, where that is a terminal. */
+/* What the program writes to standard error, or standard output, on a terminal. */
 static char *show_on_terminal(bool output, const char *const *environment, const char *const *arguments)
 {
     terminal t = open_terminal(80);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = environment;
     if (output)
         with.standard_output = t.theirs;
@@ -619,14 +612,14 @@ static void check_shown(const char *const *environment, const char *const *argum
 {
     char *text = show_on_terminal(output, environment, arguments);
     if ((with != NULL && strstr(text, with) == NULL) || (without != NULL && strstr(text, without) != NULL))
-        fail_msg("line %d: '%s' should have '%s' and not '%s'", line, text, with != NULL ? with : "",
+        fail_msg("line %d: '%s' should contain '%s' and not '%s'", line, text, with != NULL ? with : "",
                  without != NULL ? without : "");
     free(text);
 }
 
 #define ESCAPE "\033["
 
-TEST(colours_terminals_alone)
+TEST(uses_colours_on_terminals_only)
 {
     const char *const *colours = ARGUMENTS("TERM=xterm", "NO_COLOR=");
     const char *const *refused = ARGUMENTS("TERM=xterm", "NO_COLOR=1");
@@ -642,12 +635,12 @@ TEST(colours_terminals_alone)
     check_shown(colours, ARGUMENTS("count", "--verbose", "weather.csv"), false, "rowpool: counting", ESCAPE, __LINE__);
     check_shown(colours, ARGUMENTS("devices"), true, ESCAPE "32m*  host", NULL, __LINE__);
     check_shown(refused, ARGUMENTS("devices"), true, "\n*  host", ESCAPE, __LINE__);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = colours;
     assert_fails(run_with(&with, wrong), "rowpool: nowhere.npy", "");
 }
 
-TEST(shows_progress_where_it_is_wanted)
+TEST(shows_progress_if_asked_to)
 {
     write_text("weather.csv", WEATHER);
     outcome result = RUN("count", "--progress", "weather.csv");
@@ -661,7 +654,8 @@ TEST(shows_progress_where_it_is_wanted)
     check_shown(NULL, ARGUMENTS("count", "--progress", "weather.csv"), false, "\r100 % [####", "\n", __LINE__);
     check_shown(NULL, ARGUMENTS("count", "--progress", "weather.csv"), false, "\r" ESCAPE "K", NULL, __LINE__);
     check_shown(NULL, ARGUMENTS("count", "--no-progress", "weather.csv"), false, NULL, "%", __LINE__);
-    check_shown(NULL, ARGUMENTS("count", "weather.csv"), false, NULL, "%", __LINE__); /* that was no moment */
+    /* it ends too soon to show progress */
+    check_shown(NULL, ARGUMENTS("count", "weather.csv"), false, NULL, "%", __LINE__);
     assert_prints(RUN("count", "--no-progress", "--progress", "--no-progress", "weather.csv"), "2\n1\n0\n");
     write_text("header.csv", "a,b\n");
     result = RUN("count", "--progress", "header.csv");
@@ -671,7 +665,7 @@ TEST(shows_progress_where_it_is_wanted)
 
 TEST(gives_hints)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=no-vendors/", "ROWPOOL_DEVICE=");
     outcome result = RUN_WITH(&with, "devices");
     check_tells(result.out, "OpenCL");
@@ -682,7 +676,7 @@ TEST(gives_hints)
     result = RUN_WITH(&DEFAULT_DEVICE, "devices");
     const bool has_device = strstr(result.out, "0:0") != NULL;
     release(&result);
-    result = RUN("devices", "--device", "host"); /* does not ask OpenCL */
+    result = RUN("devices", "--device", "host"); /* does not use OpenCL */
     assert_true((strstr(result.out, hint) == NULL) == has_device);
     release(&result);
     write_text("weather.csv", WEATHER);
@@ -692,7 +686,7 @@ TEST(gives_hints)
                  "rowpool: width.cl: ", hint);
     if (built_without)
         return;
-    /* The helper is asked, not a child of the program, which has threads. */
+    /* The helper is asked, not a forked child: the program has threads. */
     write_text("helper", "#!/bin/sh\n: > asked\n");
     assert_int_equal(chmod("helper", 0700), 0);
     with.environment = ARGUMENTS("ROWPOOL_HELPER=./helper", "ROWPOOL_DEVICE=fork");
@@ -705,7 +699,7 @@ TEST(gives_hints)
 
 enum { RANGES = TEST_SANITIZED ? 2000 : 20000 };
 
-/* Rows and ranges that take longer than any test: whoever does not cancel does not end. The file is one large hole. */
+/* Rows and ranges that take longer than any test, unless cancelled. The file is one large hole. Returns the ranges. */
 static char *write_long(void)
 {
     write_npy("long.npy", "|i1", false, "(20, 100000000)", "", 0);
@@ -720,7 +714,7 @@ static char *write_long(void)
     return ranges;
 }
 
-/* Reads until the text is there; NULL: until the end. */
+/* Reads until the text appears; NULL: until the end. */
 static char *read_until(int fd, const char *text)
 {
     char *found = calloc(1, 65536);
@@ -736,12 +730,12 @@ static char *read_until(int fd, const char *text)
     return found;
 }
 
-/* Interrupts a map that has begun; *told is what it says then, at once if it is interrupted twice. */
-static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal_number, bool twice, char **told)
+/* Interrupts a map after it has begun, once or twice; *messages is what it prints then. Returns the wait status. */
+static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal_number, bool twice, char **messages)
 {
     char chunks[64];
     (void)snprintf(chunks, sizeof chunks, "ROWPOOL_CHUNK_BYTES=%s", chunk_bytes);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS(chunks);
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -752,63 +746,62 @@ static int interrupt_map(const char *ranges, const char *chunk_bytes, int signal
     free(read_until(ends[0], "%"));
     assert_int_equal(leftovers(), has_nameless_files() ? 0 : 1);
     assert_int_equal(kill(child, signal_number), 0);
-    *told = read_until(ends[0], twice ? "once more" : NULL);
+    *messages = read_until(ends[0], twice ? "once more" : NULL);
     if (twice)
         assert_int_equal(kill(child, signal_number), 0);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_int_equal(close(ends[0]), 0);
     assert_int_equal(close(out), 0);
     assert_no_output("out.npy");
     return status;
 }
 
-/* It ends by the signal, which a shell shows as 130 for Ctrl-C, and that is how a loop in a script knows. */
+/* The program ends by the signal itself: shells show 130 for Ctrl-C, and loops in scripts stop. */
 TEST(cancels_when_interrupted)
 {
     char *ranges = write_long();
-    char *told;
-    const int status = interrupt_map(ranges, "100000", SIGINT, false, &told);
+    char *messages;
+    const int status = interrupt_map(ranges, "100000", SIGINT, false, &messages);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
-    check_tells(told, "rowpool: interrupted: ");
-    assert_null(strstr(told, "100 %"));
-    free(told);
+    check_tells(messages, "rowpool: interrupted: ");
+    assert_null(strstr(messages, "100 %"));
+    free(messages);
     free(ranges);
 }
 
-/* Whoever sends these does not send them twice, or waits for less than a chunk takes: here there is but one. */
-TEST(ends_at_once_when_told_to)
+/* Senders of these signals do not send them twice, or wait less than one chunk takes: here there is only one chunk. */
+TEST(ends_at_once_when_terminated)
 {
     char *ranges = write_long();
     static const int signals[] = {SIGTERM, SIGHUP};
     for (size_t i = 0; i < COUNT_OF(signals); i++) {
-        char *told;
-        const int status = interrupt_map(ranges, "100000000", signals[i], false, &told);
+        char *messages;
+        const int status = interrupt_map(ranges, "100000000", signals[i], false, &messages);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), signals[i]);
-        assert_null(strstr(told, "interrupted"));
-        free(told);
+        assert_null(strstr(messages, "interrupted"));
+        free(messages);
     }
     free(ranges);
 }
 
-/* The first is waited for to no avail: there is but one chunk. */
+/* The first signal only ends the map between chunks, and here there is only one. */
 TEST(ends_at_once_when_interrupted_twice)
 {
     char *ranges = write_long();
-    char *told;
-    const int status = interrupt_map(ranges, "100000000", SIGINT, true, &told);
+    char *messages;
+    const int status = interrupt_map(ranges, "100000000", SIGINT, true, &messages);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
-    free(told);
+    free(messages);
     free(ranges);
 }
 
-/* The first process of a container, whose own signals do not end it; the exit status that a shell shows. */
+/* As the first process of a container, whose own signals do not end it; checks the exit status that a shell shows. */
 static void interrupt_first_process(const char *ranges, int signal_number, bool twice)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000000");
     int ends[2], ids[2], out = test_open_nameless();
     assert_true(pipe(ends) == 0 && pipe(ids) == 0);
@@ -835,11 +828,11 @@ static void interrupt_first_process(const char *ranges, int signal_number, bool 
         if (twice)
             assert_int_equal(kill(first, signal_number), 0);
     }
-    assert_int_equal(waitpid(outside, &status, 0), outside);
+    status = test_wait(outside);
     assert_true(close(ends[0]) == 0 && close(ids[0]) == 0);
     assert_true(WIFEXITED(status));
     if (!there && WEXITSTATUS(status) == 77)
-        skip_since("a namespace for processes is refused");
+        skip_since("a PID namespace is not permitted here");
     assert_int_equal(WEXITSTATUS(status), 128 + signal_number);
 }
 
@@ -851,22 +844,22 @@ TEST(ends_as_the_first_process_of_a_container)
     free(ranges);
 }
 
-/* Nobody asked for it: it is there on a terminal, after a moment, and nowhere else. */
-TEST(shows_progress_of_long_maps_on_terminals_alone)
+/* Without --progress, progress appears on a terminal only, after a moment. */
+TEST(shows_progress_of_long_maps_on_terminals_only)
 {
     char *ranges = write_long();
     const char *const *arguments = ARGUMENTS("count", "long.npy", "--ranges", ranges);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("ROWPOOL_CHUNK_BYTES=100000");
     int out = test_open_nameless(), err = test_open_nameless();
     terminal t = open_terminal(80);
-    pid_t elsewhere = start_program(arguments, &with, out, err); /* before the other, and so at least as far */
+    pid_t elsewhere = start_program(arguments, &with, out, err); /* started first, so at least as far as the other */
     pid_t child = start_program(arguments, &with, out, t.theirs);
     char *shown = read_until(t.ours, "%");
     assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)test_wait(child);
     assert_int_equal(kill(elsewhere, SIGKILL), 0);
-    assert_int_equal(waitpid(elsewhere, NULL, 0), elsewhere);
+    (void)test_wait(elsewhere);
     assert_int_equal(close(t.ours), 0);
     assert_int_equal(close(t.theirs), 0);
     check_tells(shown, "\r  ");
@@ -882,32 +875,32 @@ TEST(shows_progress_of_long_maps_on_terminals_alone)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tells_formats_by_their_names),
-        cmocka_unit_test(warns_of_what_it_leaves_out),
+        cmocka_unit_test(recognises_formats_by_file_name),
+        cmocka_unit_test(warns_of_skipped_columns),
         cmocka_unit_test(reads_other_formats_from_standard_input),
         cmocka_unit_test(counts_no_rows),
         cmocka_unit_test(refuses_options_of_other_formats),
-        cmocka_unit_test(divides_one_row_into_ragged_ones),
-        cmocka_unit_test(reads_offsets_of_foreign_bytes),
+        cmocka_unit_test(splits_one_row_into_ragged_rows),
+        cmocka_unit_test(reads_offsets_in_foreign_byte_order),
         cmocka_unit_test(refuses_wrong_offsets),
         cmocka_unit_test(writes_text_tables),
-        cmocka_unit_test(writes_no_format_under_the_name_of_another),
+        cmocka_unit_test(refuses_output_names_of_other_formats),
         cmocka_unit_test(reads_its_own_tables),
-        cmocka_unit_test(quotes_labels_where_need_be),
+        cmocka_unit_test(quotes_labels_where_needed),
         cmocka_unit_test(leaves_no_half_written_table),
         cmocka_unit_test(prints_results_as_json),
         cmocka_unit_test(writes_results_as_json),
         cmocka_unit_test(prints_odd_values_as_json),
-        cmocka_unit_test(prints_what_it_knows_of_the_machine_as_json),
+        cmocka_unit_test(prints_the_findings_of_doctor_as_json),
         cmocka_unit_test(prints_devices_and_the_demonstration_as_json),
-        cmocka_unit_test(notices_where_json_cannot_be_written),
-        cmocka_unit_test(colours_terminals_alone),
-        cmocka_unit_test(shows_progress_where_it_is_wanted),
+        cmocka_unit_test(notices_that_json_cannot_be_written),
+        cmocka_unit_test(uses_colours_on_terminals_only),
+        cmocka_unit_test(shows_progress_if_asked_to),
         cmocka_unit_test(gives_hints),
-        cmocka_unit_test(shows_progress_of_long_maps_on_terminals_alone),
+        cmocka_unit_test(shows_progress_of_long_maps_on_terminals_only),
         cmocka_unit_test(cancels_when_interrupted),
         cmocka_unit_test(ends_at_once_when_interrupted_twice),
-        cmocka_unit_test(ends_at_once_when_told_to),
+        cmocka_unit_test(ends_at_once_when_terminated),
         cmocka_unit_test(ends_as_the_first_process_of_a_container),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);

@@ -1,26 +1,26 @@
-/* 12 GiB on each kind of worker, or on those that the arguments name: exact, and in little memory. The array is never
- * written, but for marks where chunks are likely to meet, so it costs nothing itself: what the process and its workers
- * ever had resident is the counts and what rowpool and the drivers took. Skipped where less memory than 16 GiB would
- * make that no feat, or a sanitizer takes memory of its own. */
+/* 12 GiB on each kind of worker, or on those named by the arguments: exact results in little memory. The array is never
+ * written except for marks where chunks are likely to meet, so it takes no memory: all that may be resident is the
+ * counts and what rowpool and the drivers take. Skipped with less than 16 GiB of memory and under sanitizers, which
+ * take memory of their own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "sched/pool.h"
 #include "support.h"
+#include "workers.h"
 
 enum { MARK = 5, WIDTH = 1000, MIB = 1 << 20, MARKS_APART = 32 * MIB, ALLOWED = 512 * MIB };
-static const size_t bytes = (size_t)12 << 30, least_memory = (size_t)16 << 30;
+static const size_t bytes = (size_t)12 << 30, min_memory = (size_t)16 << 30;
 static char *data;
 static int named;
 static char **names;
 
 /* ---- Marks ------------------------------------------------------------------------------------------------------ */
 
-/* Writes the elements on both sides of each boundary; nothing else of the array is ever written. */
+/* Writes the elements on both sides of each boundary; the rest of the array is never written. */
 static void set_marks(rowpool_dtype dtype, uint64_t value)
 {
     for (size_t at = MARKS_APART; at < bytes; at += MARKS_APART) {
@@ -30,7 +30,7 @@ static void set_marks(rowpool_dtype dtype, uint64_t value)
     }
 }
 
-/* Takes the marks off the counts; how many are then not 0. */
+/* Subtracts the marks from the counts; returns how many are then not 0. */
 static size_t count_wrong(rowpool_dtype dtype, uint32_t *counts, size_t rows)
 {
     size_t wrong = 0;
@@ -45,9 +45,9 @@ static size_t count_wrong(rowpool_dtype dtype, uint32_t *counts, size_t rows)
 
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
-/* The most that a process ever had resident: anonymous, shared, and of files, among them those of the drivers. Of
- * workers it counts twice what they share with the parent: it can only be too much. */
-static size_t most_resident(const char *process)
+/* A process's peak resident memory: anonymous, shared, and files, including the drivers'. Memory that workers share
+ * with the parent is counted twice, so the figure can only be too large. */
+static size_t peak_resident(const char *process)
 {
     char path[64], line[256];
     size_t kib = 0;
@@ -62,8 +62,8 @@ static size_t most_resident(const char *process)
     return kib << 10;
 }
 
-/* From here on, the most is what is resident now. */
-static void forget_most_resident(void)
+/* Resets the peak to what is resident now. */
+static void reset_peak(void)
 {
     FILE *file = fopen("/proc/self/clear_refs", "we");
     assert_non_null(file);
@@ -71,19 +71,19 @@ static void forget_most_resident(void)
     assert_int_equal(fclose(file), 0);
 }
 
-static size_t most_of_all(rowpool *pool)
+static size_t overall_peak(rowpool *pool)
 {
-    enum { MOST_WORKERS = 1024 };
-    static pid_t pids[MOST_WORKERS];
-    size_t sum = most_resident("self");
+    enum { MAX_WORKERS = 1024 };
+    static pid_t pids[MAX_WORKERS];
+    size_t sum = peak_resident("self");
     for (size_t i = 0; i < pool->devices.used; i++) {
         if (pool->devices.items[i].backend != &rp_backend_fork)
             continue;
-        size_t n = rp_workers_pids(&pool->devices.items[i], pids, MOST_WORKERS);
+        size_t n = test_worker_pids(&pool->devices.items[i], pids, MAX_WORKERS);
         for (size_t k = 0; k < n; k++) {
             char process[32];
             snprintf(process, sizeof process, "%d", (int)pids[k]);
-            sum += most_resident(process);
+            sum += peak_resident(process);
         }
     }
     return sum;
@@ -100,20 +100,21 @@ static void map_all(rowpool *pool, const char *device, rowpool_dtype dtype)
     assert_non_null(counts);
     memset(counts, 0xff, counts_bytes);
     set_marks(dtype, test_small(dtype, MARK));
-    forget_most_resident();
+    reset_peak();
     assert_ok(rowpool_range_count(pool, &rows, NULL, 0, counts, &error), error);
-    size_t most = most_of_all(pool);
-    printf("%s, %s: at most %zu MiB resident, %zu of them counts\n", device, test_name(dtype), most / MIB,
+    size_t peak = overall_peak(pool);
+    printf("%s, %s: at most %zu MiB resident, %zu of them counts\n", device, test_name(dtype), peak / MIB,
            counts_bytes / MIB);
     assert_int_equal(count_wrong(dtype, counts, count), 0);
-    assert_in_range(most, counts_bytes, counts_bytes + ALLOWED);
+    assert_in_range(peak, counts_bytes, counts_bytes + ALLOWED);
     set_marks(dtype, 0);
     free(counts);
 }
 
 TEST(much_data_in_little_memory)
 {
-    static const char *const all[] = {"fork", "host", "cpu"}; /* workers begin with what OpenCL took */
+    /* fork comes first: workers inherit the memory that OpenCL takes */
+    static const char *const all[] = {"fork", "host", "cpu"};
     size_t found = 0;
     for (size_t i = 0; i < (named > 0 ? (size_t)named : COUNT_OF(all)); i++) {
         rowpool *pool;
@@ -131,7 +132,7 @@ TEST(much_data_in_little_memory)
         rowpool_close(pool);
     }
     if (found == 0)
-        skip_since("there is no device of those that were named");
+        skip_since("none of the named devices exists");
 }
 
 int main(int argc, char **argv)
@@ -140,12 +141,12 @@ int main(int argc, char **argv)
     named = argc - 1;
     names = argv + 1;
     if (TEST_SANITIZED) {
-        printf("a sanitizer has memory of its own: skipped\n");
+        printf("skipped: sanitizers take memory of their own\n");
         return TEST_SKIPPED;
     }
-    if (test_memory() < least_memory) {
-        printf("this machine or control group has %zu bytes of memory, not %zu: skipped\n", test_memory(),
-               least_memory);
+    if (test_memory() < min_memory) {
+        printf("skipped: this machine or control group has %zu bytes of memory; it takes %zu\n", test_memory(),
+               min_memory);
         return TEST_SKIPPED;
     }
     data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -153,7 +154,7 @@ int main(int argc, char **argv)
         perror("mmap");
         return 1;
     }
-    madvise(data, bytes, MADV_NOHUGEPAGE); /* a mark costs a page, not a huge one */
+    madvise(data, bytes, MADV_NOHUGEPAGE); /* a mark takes a page, not a huge page */
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     munmap(data, bytes);
     return failures;

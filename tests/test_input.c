@@ -1,5 +1,5 @@
-/* What the program reads beside .npy files: text tables, members of archives, raw files; and that whatever else is in
- * such a file is refused with its place, or read as what it says. */
+/* Input formats other than .npy: text tables, members of archives, raw files. Anything else in such a file is refused
+ * with its position, or read as exactly what it says. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
@@ -19,19 +19,19 @@
 
 /* ---- Reading bytes as a format ---------------------------------------------------------------------------------- */
 
-/* Option letters with their values, the format first. */
+/* Option letters and their values; the format comes first. */
 typedef struct {
     char letter;
     const char *value;
 } setting;
-enum { MOST_SETTINGS = 4 };
+enum { MAX_SETTINGS = 4 };
 
 static input_options options_of(const char *format, const setting *settings)
 {
     input_options options = {.command = "count"};
     bool read;
     assert_true(take_input_option(&options, 'F', format, &read) && read);
-    for (size_t i = 0; i < MOST_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
+    for (size_t i = 0; i < MAX_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
         assert_true(take_input_option(&options, settings[i].letter, settings[i].value, &read) && read);
     assert_true(choose_format(&options, "file"));
     return options;
@@ -60,7 +60,7 @@ static rowpool_status read_as(input *in, const void *bytes, size_t size, const i
     return read_descriptor_as(in, open_nameless_with(bytes, size), options, error);
 }
 
-/* Through a pipe, which holds as much. */
+/* Through a pipe, which must hold all of it. */
 static rowpool_status read_stream_as(input *in, const void *bytes, size_t size, const input_options *options,
                                      rowpool_error *error)
 {
@@ -71,12 +71,7 @@ static rowpool_status read_stream_as(input *in, const void *bytes, size_t size, 
     return read_descriptor_as(in, ends[0], options, error);
 }
 
-/* ---- What was read, as text ------------------------------------------------------------------------------------- */
-
-static size_t row_begin(const rowpool_rows *rows, size_t row)
-{
-    return rows->offsets != NULL ? (size_t)rows->offsets[row] : row * rows->width;
-}
+/* ---- Describing the result -------------------------------------------------------------------------------------- */
 
 static size_t describe_element(char *text, const rowpool_rows *rows, size_t i)
 {
@@ -113,7 +108,7 @@ static char *describe(const input *in)
             used += (size_t)sprintf(text + used, " %s:", label);
             label = next_text(label);
         }
-        for (size_t i = row_begin(&rows, row); i < row_begin(&rows, row + 1) && used < 3000; i++) {
+        for (size_t i = test_row_begin(&rows, row); i < test_row_begin(&rows, row + 1) && used < 3000; i++) {
             text[used++] = ' ';
             used += describe_element(text + used, &rows, i);
         }
@@ -123,7 +118,7 @@ static char *describe(const input *in)
 
 typedef struct {
     const char *text, *expected;
-    setting settings[MOST_SETTINGS];
+    setting settings[MAX_SETTINGS];
 } text_case;
 
 static void check_text(const char *format, const text_case *c, int line)
@@ -141,7 +136,7 @@ static void check_text(const char *format, const text_case *c, int line)
     }
 }
 
-/* It is refused with exactly that message, and nothing is left to be freed. */
+/* Expects exactly this message, and nothing left to free. */
 static void check_refused(const char *format, const char *bytes, size_t size, const text_case *c, int line)
 {
     const input_options options = options_of(format, c->settings);
@@ -226,7 +221,7 @@ TEST(recognises_headers_and_labels)
     CHECK_ALL(cases, "csv");
 }
 
-TEST(leaves_words_out)
+TEST(skips_columns_of_words)
 {
     static const text_case cases[] = {
         {"a,b\n1,x\n2,y\n", "int64 2x1 <column 2 (b) holds words and is left out> | 1 | 2", {{0}}},
@@ -282,7 +277,7 @@ TEST(reads_other_separators)
         {"1 2\n3 4\n", "int64 2x2 | 1 2 | 3 4", {{'D', " "}}},
         {"1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
     };
-    /* What separates cells already is no hint. */
+    /* No hint if the file already has a separator. */
     static const text_case refused_tabs[] = {
         {"a\tb\n1\t\"2\t3\"\n", "line 2, column 2 (b): '2\t3' is no number; --skip 2 leaves the column out", {{0}}},
         {"\"2\t3;4\"\n",
@@ -345,9 +340,9 @@ TEST(reads_the_type_that_is_asked_for)
     CHECK_ALL(cases, "csv");
 }
 
-/* ---- What could be taken for something else ---------------------------------------------------------------------- */
+/* ---- Ambiguous text --------------------------------------------------------------------------------------------- */
 
-/* A first column is one of labels where no cell of it, in all rows, is a number, or may be meant as one. */
+/* A first column holds labels if no cell in any row is a number or could be meant as one. */
 TEST(takes_labels_where_no_cell_is_a_number)
 {
     static const text_case cases[] = {
@@ -416,7 +411,8 @@ TEST(takes_labels_where_no_cell_is_a_number)
     CHECK_ALL_REFUSED(refused, "csv");
 }
 
-/* With --missing they are all the same; without it the first one is refused, whatever the others in its column are. */
+/* With --missing all of these are missing values; without it the first one is refused, whatever else is in its column.
+ */
 TEST(knows_missing_cells_and_damaged_numbers)
 {
     static const char *const missing[] = {"",     "NA",   "N/A",  "n/a", "#N/A", "<NA>", "NULL",
@@ -477,7 +473,7 @@ TEST(knows_missing_cells_and_damaged_numbers)
         }
     }
     for (size_t i = 0; i < COUNT_OF(damaged); i++) {
-        for (int rows = 1; rows <= 2; rows++) { /* other cells may be damaged, too */
+        for (int rows = 1; rows <= 2; rows++) { /* other cells may be damaged too */
             (void)snprintf(text, sizeof text, "a,b\n%s,2\n%s,4\n", damaged[i], rows == 1 ? damaged[i] : "3");
             char cell[32];
             (void)snprintf(cell, sizeof cell, "%s", damaged[i] + (damaged[i][0] == '"'));
@@ -493,7 +489,7 @@ TEST(knows_missing_cells_and_damaged_numbers)
     }
 }
 
-/* pandas writes the first column without a name, R without even a separator for it, and rowpool as row. */
+/* pandas leaves the first column's name empty, R even leaves out its separator, and rowpool calls it row. */
 TEST(takes_first_columns_without_a_name_as_labels)
 {
     static const text_case cases[] = {
@@ -653,7 +649,7 @@ TEST(reads_decimal_commas)
     CHECK_ALL_REFUSED(refused, "csv");
 }
 
-/* 2^53 is the last that has all below it. */
+/* 2^53 is the largest integer with no gaps below it. */
 TEST(warns_of_integers_that_are_rounded)
 {
     static const text_case cases[] = {
@@ -730,7 +726,7 @@ TEST(warns_of_numbers_that_become_0)
     CHECK_ALL(cases, "csv");
 }
 
-TEST(tells_columns_of_one_name_apart)
+TEST(distinguishes_columns_of_the_same_name)
 {
     static const text_case cases[] = {
         {"a,b,a\n1,2,3\n", "int64 1x1 | 2", {{'k', "a"}}},
@@ -799,13 +795,13 @@ TEST(reads_text_between_blanks)
     CHECK_ALL_REFUSED(refused, "txt");
 }
 
-TEST(takes_quotes_as_they_are_meant)
+TEST(interprets_quotes)
 {
     static const text_case tabs[] = {
         {"5\" disk\t1\n\"x\ty\"\t2\n", "int64 2x1 | 5\" disk: 1 | x\ty: 2", {{'L', "1"}}},
         {"\"x\t1\n\"\"\t2\n", "int64 2x1 | \"x: 1 | \"\": 2", {{'Q', "none"}}},
     };
-    /* What a program without quotes of tsv writes; of others a quoted cell may have lines of its own. */
+    /* Programs that do not quote tsv write these; with others a quoted cell may contain line ends. */
     static const text_case lines[] = {
         {"a\tb\nx\t1\n\"y\t2\nz\"\t3\n\"p\nq\"\t4\n",
          "int64 3x1 <line 3, column 1 (a): the quoted cell goes over a line end; --quote none takes quotes as they "
@@ -884,8 +880,8 @@ TEST(reads_other_ways_to_write_numbers)
     CHECK_ALL_REFUSED(refused, "csv");
 }
 
-/* In the forms that their manuals tell: pandas, R, NumPy, PostgreSQL, LibreOffice, Excel. */
-TEST(reads_what_others_write)
+/* In the forms that their manuals document: pandas, R, NumPy, PostgreSQL, LibreOffice, Excel. */
+TEST(reads_tables_of_other_programs)
 {
     static const struct {
         const char *format;
@@ -930,26 +926,26 @@ TEST(reads_what_others_write)
          {"name,x,day\nalpha,1,2020-01-31\n\"be,ta\",,2020-02-01\n",
           "int64 2x1 <column 3 (day) holds words and is left out> (name) | alpha: 1 | be,ta: -1",
           {{'i', "-1"}}}},
-        /* LibreOffice, German (Germany), fields between semicolons */
+        /* LibreOffice, German (Germany), semicolons between fields */
         {"csv",
          {"Tag;Wert;Anteil\n01.02.2020;1,5;-0,25\n02.02.2020;1000,5;3\n",
           "float64 2x2 (Tag) | 01.02.2020: 1.5 -0.25 | 02.02.2020: 1000.5 3",
           {{'D', ";"}, {'N', ","}}}},
-        /* Excel, a list separator that is a semicolon */
+        /* Excel with a semicolon as list separator */
         {"csv", {"\xef\xbb\xbfsep=;\r\nName;\"A; B\"\r\nx;1\r\ny;2\r\n", "int64 2x1 (Name) | x: 1 | y: 2", {{0}}}},
     };
     static const struct {
         const char *format;
         text_case c;
     } refused[] = {
-        /* LibreOffice, without a word of its decimal comma */
+        /* LibreOffice, with no sign of the decimal comma */
         {"csv",
          {"Wert;Anteil\n1,5;2\n3,5;4\n",
           "line 2, column 1 (Wert): '1,5' is no number; --decimal , takes the comma as the decimal point, --labels 1 "
           "takes "
           "the column as labels, --skip 1 leaves the column out",
           {{'D', ";"}}}},
-        /* R's numbers with signs between thousands, format(x, big.mark = ",") */
+        /* numbers from R with thousands separators, format(x, big.mark = ",") */
         {"csv",
          {"\"\",\"x\"\n\"1\",\"1,234\"\n",
           "line 2, column 2 (x): '1,234' is no number; --skip 2 leaves the column out",
@@ -1067,7 +1063,7 @@ TEST(refuses_bad_text_with_its_place)
     CHECK_ALL_REFUSED(cases, "csv");
 }
 
-TEST(refuses_bytes_that_are_no_text)
+TEST(refuses_bytes_that_are_not_text)
 {
     static const char nul[] = "1,2\n3,4\0005\n";
     check_refused(
@@ -1076,8 +1072,8 @@ TEST(refuses_bytes_that_are_no_text)
         __LINE__);
 }
 
-/* A name that says csv is no proof. */
-TEST(recognises_what_is_no_text_table)
+/* A name that ends in .csv proves nothing. */
+TEST(recognises_files_that_are_not_text_tables)
 {
     static const char UTF16[] = "the file is UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8";
     static const char UTF32[] = "the file is UTF-32 text; convert it with iconv -f UTF-32 -t UTF-8";
@@ -1103,7 +1099,7 @@ TEST(recognises_what_is_no_text_table)
     check_text("csv", &(text_case){"PK,\xff\n\x1f,1\n", "int64 1x1 (PK) | \x1f: 1", {{0}}}, __LINE__);
 }
 
-/* A quote that is not closed would keep all the rest. */
+/* A quote that is never closed would swallow the rest of the file. */
 TEST(refuses_endless_cells)
 {
     enum { SIZE = 3 << 20 };
@@ -1120,13 +1116,13 @@ TEST(refuses_endless_cells)
     free(text);
 }
 
-/* The file is read in pieces: no matter where they are cut, line ends, quotes and marks are what they are. */
-TEST(reads_across_pieces)
+/* The file is read in blocks: line ends, quotes and byte-order marks are recognised wherever a block ends. */
+TEST(reads_across_blocks)
 {
-    enum { PIECE = 64 * 1024, ROWS = 4 };
+    enum { BLOCK = 64 * 1024, ROWS = 4 };
     static const char tail[] = "5,\"6\"\r\n\r\n\"7\r\n8\",9\r\n10,x\r\n";
     for (size_t shift = 0; shift < sizeof tail + 2; shift++) {
-        size_t size = PIECE - shift;
+        size_t size = BLOCK - shift;
         char *text = malloc(size + sizeof tail);
         assert_non_null(text);
         memset(text, ' ', size);
@@ -1139,7 +1135,7 @@ TEST(reads_across_pieces)
                                    {{'g', NULL}, {'L', "1"}}},
                       __LINE__);
         const size_t good = size + strlen(tail) - strlen("10,x\r\n");
-        const input_options options = options_of("csv", (const setting[MOST_SETTINGS]){{'g', NULL}, {'L', "1"}});
+        const input_options options = options_of("csv", (const setting[MAX_SETTINGS]){{'g', NULL}, {'L', "1"}});
         input in;
         rowpool_error error;
         assert_ok(read_as(&in, text, good, &options, &error), error);
@@ -1152,14 +1148,14 @@ TEST(reads_across_pieces)
     }
 }
 
-/* Only the very beginning of a file may hold a byte-order mark: where a later piece begins, it belongs to a cell. */
-TEST(drops_no_mark_behind_the_beginning)
+/* Only the beginning of a file can have a byte-order mark; at the beginning of a later block it is part of a cell. */
+TEST(keeps_byte_order_marks_after_the_beginning)
 {
-    enum { PIECE = 64 * 1024 };
+    enum { BLOCK = 64 * 1024 };
     static const char tail[] = "\xef\xbb\xbf"
                                "5\n";
-    for (size_t pieces = 1; pieces <= 2; pieces++) {
-        const size_t size = pieces * PIECE;
+    for (size_t blocks = 1; blocks <= 2; blocks++) {
+        const size_t size = blocks * BLOCK;
         char *text = malloc(size + sizeof tail);
         assert_non_null(text);
         memset(text, ' ', size);
@@ -1175,7 +1171,7 @@ TEST(drops_no_mark_behind_the_beginning)
     }
 }
 
-/* More elements than one block holds, integers that turn into doubles at the very end. */
+/* More elements than fit in a block; integers that become doubles at the very end. */
 TEST(reads_many_numbers)
 {
     enum { ROWS = 100000, WIDTH = 3, LONGEST = 64 };
@@ -1205,7 +1201,7 @@ TEST(reads_many_numbers)
     free(text);
 }
 
-/* Every half is read back as what it is printed as; and halfway between two, the even one. */
+/* Every float16 is read back from its printed form; a value halfway between two becomes the even one. */
 TEST(reads_every_half)
 {
     for (uint32_t bits = 0; bits < 0x10000; bits++) {
@@ -1270,8 +1266,8 @@ static void add_member(zip_t *archive, unsigned char *bytes, const member *m)
 
 static file_bytes make_npz(const member *members, size_t count)
 {
-    enum { MOST_MEMBERS = 8, MEMBER_BYTES = 1024 };
-    static unsigned char contents[MOST_MEMBERS][MEMBER_BYTES];
+    enum { MAX_MEMBERS = 8, MEMBER_BYTES = 1024 };
+    static unsigned char contents[MAX_MEMBERS][MEMBER_BYTES];
     char path[] = "/tmp/rowpool-test-input-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -1294,7 +1290,7 @@ static file_bytes make_npz(const member *members, size_t count)
 static void check_npz(const file_bytes *file, const char *wanted, const char *expected)
 {
     const input_options options = options_of("npz",
-                                             wanted != NULL ? (const setting[MOST_SETTINGS]){{'e', wanted}} : NULL);
+                                             wanted != NULL ? (const setting[MAX_SETTINGS]){{'e', wanted}} : NULL);
     for (int piped = 0; piped < 2; piped++) {
         input in;
         rowpool_error error;
@@ -1322,7 +1318,7 @@ TEST(reads_members_of_archives)
     check_npz(&words, NULL, "int32 0x3");
 }
 
-TEST(refuses_members_that_are_not_there)
+TEST(refuses_missing_members)
 {
     const file_bytes two = make_npz(TWO, 2);
     check_npz(&two, NULL, "the .npz file has 2 arrays, --member says which: first, second");
@@ -1340,7 +1336,8 @@ TEST(refuses_members_that_are_not_there)
     check_npz(&(file_bytes){.size = 0}, NULL, "the file is empty; a .npz file was expected");
 }
 
-/* As NumPy does: what begins as one is an array, and a whole name goes before one that is shorter by .npy. */
+/* As in NumPy: a member is an array if its content begins as one, and an exact name takes precedence over one without
+ * .npy. */
 TEST(reads_members_of_any_name)
 {
     static const member plain[] = {{"notes.txt", false, NULL, 0}, {"folder/a", true, "(2, 3)", 6}};
@@ -1372,7 +1369,7 @@ TEST(refuses_wrong_arrays_in_archives)
     }
 }
 
-/* 0, 2, 2, 6 */
+/* The offsets 0, 2, 2, 6. */
 static int open_offsets_of(rowpool_dtype dtype)
 {
     char bytes[NPY_MAX_WRITTEN + 32];
@@ -1384,8 +1381,8 @@ static int open_offsets_of(rowpool_dtype dtype)
     return open_nameless_with(bytes, header + 4 * test_size(dtype));
 }
 
-/* SciPy's are int32 as long as that will do. */
-TEST(divides_members_of_archives)
+/* SciPy's offsets are int32 if that is large enough. */
+TEST(splits_members_of_archives_into_rows)
 {
     static const member elements[] = {{"elements.npy", true, "(6,)", 6}};
     static const rowpool_dtype dtypes[] = {ROWPOOL_INT64, ROWPOOL_INT32};
@@ -1394,7 +1391,7 @@ TEST(divides_members_of_archives)
         int fd = open_offsets_of(dtypes[i]);
         char path[64];
         (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
-        const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
+        const input_options options = options_of("npz", (const setting[MAX_SETTINGS]){{'O', path}});
         input in;
         rowpool_error error;
         size_t widest;
@@ -1412,7 +1409,7 @@ TEST(divides_members_of_archives)
     int fd = open_offsets_of(ROWPOOL_FLOAT32);
     char path[64];
     (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
-    const input_options options = options_of("npz", (const setting[MOST_SETTINGS]){{'O', path}});
+    const input_options options = options_of("npz", (const setting[MAX_SETTINGS]){{'O', path}});
     input in;
     rowpool_error error;
     assert_refused(read_as(&in, file.bytes, file.size, &options, &error), ROWPOOL_EINVAL, error,
@@ -1420,7 +1417,7 @@ TEST(divides_members_of_archives)
     assert_int_equal(close(fd), 0);
 }
 
-/* A file that is cut short, and one of which a bit is not what it was: refused, or the same array all the same. */
+/* A truncated archive, or one with a flipped bit, is refused or gives the same array. */
 TEST(refuses_damaged_archives)
 {
     for (int compressed = 0; compressed < 2; compressed++) {
@@ -1443,11 +1440,11 @@ TEST(refuses_damaged_archives)
                 assert_int_equal(((const int32_t *)rows.data)[i], i);
             close_input(&in);
         }
-        assert_in_range(refused, whole.size, 8 * whole.size - 1); /* dates and the like are nobody's business */
+        assert_in_range(refused, whole.size, 8 * whole.size - 1); /* times and similar fields do not matter */
     }
 }
 
-TEST(notices_that_the_sum_of_a_member_is_wrong)
+TEST(verifies_the_checksum_of_a_member)
 {
     file_bytes file = make_npz(ONE_STORED, 1);
     unsigned char *data = memmem(file.bytes, file.size, "\4\0\0\0\5\0\0\0", 8);
@@ -1461,7 +1458,7 @@ TEST(notices_that_the_sum_of_a_member_is_wrong)
 static void check_raw(size_t size, const char *type, const char *shape, const char *expected)
 {
     static const int16_t values[] = {1, -2, 3, 4, 5, 6};
-    const input_options options = options_of("raw", (const setting[MOST_SETTINGS]){{'T', type}, {'S', shape}});
+    const input_options options = options_of("raw", (const setting[MAX_SETTINGS]){{'T', type}, {'S', shape}});
     for (int piped = 0; piped < 2; piped++) {
         input in;
         rowpool_error error;
@@ -1474,7 +1471,7 @@ static void check_raw(size_t size, const char *type, const char *shape, const ch
     }
 }
 
-TEST(reads_raw_files_of_just_that_size)
+TEST(reads_raw_files_of_exactly_that_size)
 {
     check_raw(12, "int16", "2:3", "int16 2x3 | 1 -2 3 | 4 5 6");
     check_raw(12, "uint16", "6:1", "uint16 6x1 | 1 | 65534 | 3 | 4 | 5 | 6");
@@ -1490,7 +1487,7 @@ TEST(reads_raw_files_of_just_that_size)
 
 /* ---- Compressed files ------------------------------------------------------------------------------------------- */
 
-/* One member. */
+/* A gzip file with one member. */
 static void append_gzip(file_bytes *file, const void *bytes, size_t size)
 {
     z_stream stream = {0};
@@ -1504,7 +1501,7 @@ static void append_gzip(file_bytes *file, const void *bytes, size_t size)
     assert_int_equal(deflateEnd(&stream), Z_OK);
 }
 
-/* Reads a file of that name by its name; settings may be NULL. */
+/* Reads a file through its name; settings may be NULL. */
 static rowpool_status read_named(input *in, const char *name, const file_bytes *file, const setting *settings,
                                  rowpool_error *error)
 {
@@ -1517,7 +1514,7 @@ static rowpool_status read_named(input *in, const char *name, const file_bytes *
     assert_int_equal(close(fd), 0);
     input_options options = {.command = "count"};
     bool read;
-    for (size_t i = 0; i < MOST_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
+    for (size_t i = 0; i < MAX_SETTINGS && settings != NULL && settings[i].letter != 0; i++)
         assert_true(take_input_option(&options, settings[i].letter, settings[i].value, &read) && read);
     assert_true(choose_format(&options, path));
     rowpool_status status = open_input(in, path, &options, error);
@@ -1551,13 +1548,13 @@ TEST(reads_compressed_files_of_any_format)
     append_gzip(&raw, "\1\2\3\4", 4);
     check_named("file.csv.gz", &text, NULL, "int64 1x2 | 1 2");
     check_named("file.txt.gz", &tabs, NULL, "int64 1x2 | 1 2");
-    check_named("file.gz", &text, (const setting[MOST_SETTINGS]){{'F', "csv"}}, "int64 1x2 | 1 2");
+    check_named("file.gz", &text, (const setting[MAX_SETTINGS]){{'F', "csv"}}, "int64 1x2 | 1 2");
     check_named("file.tsv.gz", &tabs, NULL, "int64 1x2 | 1 2");
     check_named("file.tab.gz", &tabs, NULL, "int64 1x2 | 1 2");
     check_named("file.npy.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
     check_named("file.gz", &array, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
     check_named("file.npz.gz", &archive, NULL, "int32 2x3 | 0 1 2 | 3 4 5");
-    check_named("file.bin.gz", &raw, (const setting[MOST_SETTINGS]){{'T', "int8"}, {'S', "2:2"}},
+    check_named("file.bin.gz", &raw, (const setting[MAX_SETTINGS]){{'T', "int8"}, {'S', "2:2"}},
                 "int8 2x2 | 1 2 | 3 4");
 }
 
@@ -1574,12 +1571,11 @@ TEST(reads_compressed_offsets)
     int fd = mkstemps(path, 7);
     assert_int_equal(write(fd, compressed.bytes, compressed.size), compressed.size);
     assert_int_equal(close(fd), 0);
-    check_named("file.npz", &archive, (const setting[MOST_SETTINGS]){{'O', path}},
-                "int32 3x6 ragged | 0 1 | | 2 3 4 5");
+    check_named("file.npz", &archive, (const setting[MAX_SETTINGS]){{'O', path}}, "int32 3x6 ragged | 0 1 | | 2 3 4 5");
     assert_int_equal(unlink(path), 0);
 }
 
-/* As cat makes of several, and tapes add zeros. */
+/* Several members, as cat concatenates them, and trailing zeros, as tapes add them. */
 TEST(reads_all_members_of_compressed_files)
 {
     file_bytes file = {.size = 0};
@@ -1619,7 +1615,7 @@ TEST(refuses_damaged_compressed_files)
             refused++;
             continue;
         }
-        char *found = describe(&in); /* what was changed is a date or the like */
+        char *found = describe(&in); /* the change was in a time or a similar field */
         assert_string_equal(found, "int64 6x2 | 1 2 | 3 4 | 5 6 | 1 2 | 3 4 | 5 6");
         free(found);
         close_input(&in);
@@ -1643,9 +1639,9 @@ TEST(notes_that_other_arrays_follow)
                 "int32 2x3 <the first array is read; another one follows it in the file> | 0 1 2 | 3 4 5");
 }
 
-/* ---- Anything at all -------------------------------------------------------------------------------------------- */
+/* ---- Random input ----------------------------------------------------------------------------------------------- */
 
-/* Whatever was accepted hangs together. */
+/* Whatever was accepted is consistent. */
 static void check_sound(const input *in)
 {
     const rowpool_rows rows = rows_of(in);
@@ -1659,15 +1655,15 @@ static void check_sound(const input *in)
     free(describe(in));
 }
 
-static const char PIECES[][12] = {"1",     "-2",   "3.5",          "x",    ",",        ",",     "\n",
-                                  "\n",    "\r\n", "\r",           "\"",   "\"",       " ",     "\t",
-                                  "1e400", "NA",   "nan",          "0x",   "inf",      ";",     "\xff",
-                                  "#",     "-",    "\xe2\x88\x92", "True", "\xc2\xa0", "sep=;", "99999999999"};
+static const char SNIPPETS[][12] = {"1",     "-2",   "3.5",          "x",    ",",        ",",     "\n",
+                                    "\n",    "\r\n", "\r",           "\"",   "\"",       " ",     "\t",
+                                    "1e400", "NA",   "nan",          "0x",   "inf",      ";",     "\xff",
+                                    "#",     "-",    "\xe2\x88\x92", "True", "\xc2\xa0", "sep=;", "99999999999"};
 
 TEST(reads_or_refuses_any_text)
 {
     const size_t cases = test_setting("ROWPOOL_TEST_CASES", TEST_SANITIZED ? 20000 : 60000);
-    static const setting choices[][MOST_SETTINGS] = {
+    static const setting choices[][MAX_SETTINGS] = {
         {{0}},
         {{'g', NULL}},
         {{'i', "nan"}},
@@ -1685,11 +1681,11 @@ TEST(reads_or_refuses_any_text)
     for (size_t i = 0; i < cases; i++) {
         char text[512];
         size_t size = 0;
-        const uint64_t pieces = test_below(&random, 30);
-        for (uint64_t k = 0; k < pieces; k++) {
-            const char *piece = PIECES[test_below(&random, test_chance(&random, 3) ? COUNT_OF(PIECES) : 8)];
-            memcpy(text + size, piece, strlen(piece));
-            size += strlen(piece);
+        const uint64_t blocks = test_below(&random, 30);
+        for (uint64_t k = 0; k < blocks; k++) {
+            const char *snippet = SNIPPETS[test_below(&random, test_chance(&random, 3) ? COUNT_OF(SNIPPETS) : 8)];
+            memcpy(text + size, snippet, strlen(snippet));
+            size += strlen(snippet);
             if (test_chance(&random, 400))
                 text[size++] = '\0';
         }
@@ -1709,7 +1705,7 @@ TEST(reads_or_refuses_any_text)
     assert_in_range(accepted, cases / 100, cases);
 }
 
-/* Several bytes of an archive that are not what they were. */
+/* Several bytes of an archive changed at random. */
 TEST(reads_or_refuses_any_archive)
 {
     const size_t cases = test_setting("ROWPOOL_TEST_CASES", TEST_SANITIZED ? 5000 : 20000);
@@ -1722,7 +1718,7 @@ TEST(reads_or_refuses_any_archive)
         if (test_chance(&random, 4))
             changed.size = test_below(&random, whole.size);
         const input_options options = options_of(
-            "npz", (const setting[MOST_SETTINGS]){{'e', test_chance(&random, 2) ? "first" : "second"}});
+            "npz", (const setting[MAX_SETTINGS]){{'e', test_chance(&random, 2) ? "first" : "second"}});
         input in;
         rowpool_error error;
         if (read_as(&in, changed.bytes, changed.size, &options, &error) == ROWPOOL_OK) {
@@ -1737,7 +1733,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_numbers),
         cmocka_unit_test(recognises_headers_and_labels),
-        cmocka_unit_test(leaves_words_out),
+        cmocka_unit_test(skips_columns_of_words),
         cmocka_unit_test(reads_other_separators),
         cmocka_unit_test(reads_missing_cells_and_ragged_rows),
         cmocka_unit_test(reads_the_type_that_is_asked_for),
@@ -1749,27 +1745,27 @@ int main(void)
         cmocka_unit_test(reads_decimal_commas),
         cmocka_unit_test(warns_of_integers_that_are_rounded),
         cmocka_unit_test(warns_of_numbers_that_become_0),
-        cmocka_unit_test(tells_columns_of_one_name_apart),
+        cmocka_unit_test(distinguishes_columns_of_the_same_name),
         cmocka_unit_test(reads_text_between_blanks),
-        cmocka_unit_test(takes_quotes_as_they_are_meant),
+        cmocka_unit_test(interprets_quotes),
         cmocka_unit_test(reads_other_ways_to_write_numbers),
-        cmocka_unit_test(reads_what_others_write),
+        cmocka_unit_test(reads_tables_of_other_programs),
         cmocka_unit_test(refuses_bad_text_with_its_place),
-        cmocka_unit_test(refuses_bytes_that_are_no_text),
-        cmocka_unit_test(recognises_what_is_no_text_table),
+        cmocka_unit_test(refuses_bytes_that_are_not_text),
+        cmocka_unit_test(recognises_files_that_are_not_text_tables),
         cmocka_unit_test(refuses_endless_cells),
-        cmocka_unit_test(reads_across_pieces),
-        cmocka_unit_test(drops_no_mark_behind_the_beginning),
+        cmocka_unit_test(reads_across_blocks),
+        cmocka_unit_test(keeps_byte_order_marks_after_the_beginning),
         cmocka_unit_test(reads_many_numbers),
         cmocka_unit_test(reads_every_half),
         cmocka_unit_test(reads_members_of_archives),
-        cmocka_unit_test(refuses_members_that_are_not_there),
+        cmocka_unit_test(refuses_missing_members),
         cmocka_unit_test(reads_members_of_any_name),
         cmocka_unit_test(refuses_wrong_arrays_in_archives),
-        cmocka_unit_test(divides_members_of_archives),
+        cmocka_unit_test(splits_members_of_archives_into_rows),
         cmocka_unit_test(refuses_damaged_archives),
-        cmocka_unit_test(notices_that_the_sum_of_a_member_is_wrong),
-        cmocka_unit_test(reads_raw_files_of_just_that_size),
+        cmocka_unit_test(verifies_the_checksum_of_a_member),
+        cmocka_unit_test(reads_raw_files_of_exactly_that_size),
         cmocka_unit_test(reads_compressed_files_of_any_format),
         cmocka_unit_test(reads_compressed_offsets),
         cmocka_unit_test(reads_all_members_of_compressed_files),

@@ -1,5 +1,5 @@
-/* OpenCL in a helper process: the same answers as anywhere, from memory of every kind; a helper that dies, by whatever
- * hand, costs a restart and no row; a program that is no helper is told from one. */
+/* OpenCL in a helper process: the same results as elsewhere, from memory of every kind; a helper that dies for any
+ * reason costs a restart and no row; a program that is not a helper is recognised. */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,17 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device/workers/workers.h"
 #include "longest_run.h"
 #include "sched/pool.h"
 #include "spacious.h"
 #include "support.h"
+#include "workers.h"
 
 enum { ROWS = 150000, WIDTH = 7 };
 
-static const char *helper; /* as the surroundings name it */
+static const char *helper; /* as ROWPOOL_HELPER names it */
 
-/* ---- Pools, data and what must come of them --------------------------------------------------------------------- */
+/* ---- Pools, data and expected results --------------------------------------------------------------------------- */
 
 static rowpool *open_with(const char *device, size_t chunk_bytes, rowpool_isolate isolate)
 {
@@ -44,7 +44,7 @@ static rowpool *open_isolated(void)
 static pid_t helper_of(rowpool *pool)
 {
     pid_t pid = 0;
-    assert_int_equal(rp_workers_pids(&pool->devices.items[0], &pid, 1), 1);
+    assert_int_equal(test_worker_pids(&pool->devices.items[0], &pid, 1), 1);
     return pid;
 }
 
@@ -95,7 +95,7 @@ static uint64_t failures_of(rowpool *pool)
 
 /* ---- Memory of every kind --------------------------------------------------------------------------------------- */
 
-TEST(what_the_device_says)
+TEST(the_device_describes_itself)
 {
     rowpool *pool = open_isolated();
     rowpool_device device;
@@ -110,7 +110,7 @@ TEST(what_the_device_says)
     rowpool_close(pool);
 }
 
-TEST(private_shared_and_mapped_memory)
+TEST(rows_may_lie_in_any_memory)
 {
     const size_t bytes = ROWS * WIDTH * sizeof(int32_t);
     char path[] = "/tmp/rowpool-isolated-XXXXXX";
@@ -140,8 +140,8 @@ TEST(private_shared_and_mapped_memory)
     rowpool_free(counts[1]);
 }
 
-/* Rows so far apart that what lies between them is not copied: it may not even be there. */
-TEST(what_lies_between_rows_may_be_missing)
+/* Rows so far apart that the gaps are not copied; the gaps are not even mapped. */
+TEST(gaps_between_rows_may_be_unmapped)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 50;
     char *memory = mmap(NULL, 2 * count * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -162,7 +162,7 @@ TEST(what_lies_between_rows_may_be_missing)
     munmap(memory, 2 * count * page);
 }
 
-TEST(memory_that_cannot_be_read_is_an_error)
+TEST(unreadable_memory_is_an_error)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *memory = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -176,8 +176,8 @@ TEST(memory_that_cannot_be_read_is_an_error)
     munmap(memory, page);
 }
 
-/* Arguments and text that do not fit a message. */
-TEST(many_ranges_and_a_function_of_ones_own)
+/* Arguments and source text that do not fit into a message. */
+TEST(many_ranges_and_a_user_function)
 {
     enum { RANGES = 700, FEW = 300 };
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
@@ -214,9 +214,9 @@ TEST(many_ranges_and_a_function_of_ones_own)
     free(data);
 }
 
-/* ---- What does not build, and what nobody can send --------------------------------------------------------------- */
+/* ---- Failed builds and missing source --------------------------------------------------------------------------- */
 
-TEST(a_function_that_does_not_build)
+TEST(a_failed_build_is_reported)
 {
     static const rowpool_function wrong = {.size = sizeof wrong,
                                            .name = "wrong",
@@ -266,16 +266,16 @@ typedef struct {
     test_random random;
     atomic_bool stop;
     atomic_size_t killed;
-} murder;
+} killer;
 
 static void *kill_again_and_again(void *argument)
 {
-    murder *plan = argument;
+    killer *plan = argument;
     pid_t last = 0;
     while (!atomic_load(&plan->stop)) {
         pid_t pid = 0;
         usleep((useconds_t)test_below(&plan->random, 20000));
-        if (rp_workers_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
+        if (test_worker_pids(&plan->pool->devices.items[0], &pid, 1) == 1 && pid != last && kill(pid, SIGKILL) == 0) {
             atomic_fetch_add(&plan->killed, 1);
             last = pid;
         }
@@ -289,7 +289,7 @@ TEST(a_helper_that_is_killed_costs_no_row)
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
-    murder plan = {.pool = open_with("isolated", 200000, ROWPOOL_ISOLATE_NEVER), .random = test_random_begin(3)};
+    killer plan = {.pool = open_with("isolated", 200000, ROWPOOL_ISOLATE_NEVER), .random = test_random_begin(3)};
     size_t descriptors = test_count_descriptors();
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, kill_again_and_again, &plan), 0);
@@ -307,8 +307,8 @@ TEST(a_helper_that_is_killed_costs_no_row)
     free(counts);
 }
 
-/* A driver that is out of memory in the helper ends it, or fails; the host does the rest. */
-TEST(a_helper_without_memory)
+/* A driver that is out of memory in the helper aborts or fails; the host does the rest. */
+TEST(a_helper_out_of_memory_costs_no_row)
 {
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
@@ -337,8 +337,8 @@ static const rowpool_function crash = {.size = sizeof crash,
                                        .arguments_size = 4,
                                        .result_size = 4};
 
-/* A function of the user's that ends the helper: the row is found and named, all others are answered. */
-TEST(a_function_that_crashes_in_the_helper)
+/* A user's function that kills the helper: the row is found and named, all others are answered. */
+TEST(a_row_that_crashes_the_helper_is_named)
 {
     enum { FEW = 40, BAD = 23 };
     int32_t data[FEW] = {[BAD] = -1};
@@ -362,7 +362,7 @@ TEST(a_function_that_crashes_in_the_helper)
     rowpool_close(pool);
 }
 
-/* Where every row does it the search soon ends. */
+/* If every row crashes the search ends soon. */
 TEST(a_function_that_always_crashes)
 {
     enum { MANY = 5000 };
@@ -379,7 +379,7 @@ TEST(a_function_that_always_crashes)
     rowpool_error error;
     rowpool *pool = open_isolated();
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EWORKER, error, "5000 rows have no result");
-    assert_in_range(failures_of(pool), 2, 100); /* each death takes the task that waited along */
+    assert_in_range(failures_of(pool), 2, 100); /* each death also loses the task that was waiting */
     memset(data, 0, MANY * sizeof *data);
     assert_ok(rowpool_map(pool, &call, &error), error);
     rowpool_close(pool);
@@ -387,8 +387,8 @@ TEST(a_function_that_always_crashes)
     free(results);
 }
 
-/* Of a long row, which needs most of them at once; and on every kind of device, since it is one limit. */
-TEST(structs_as_large_as_they_may_be)
+/* In a long row, which needs most copies of the struct at once; on every kind of device, since all share one limit. */
+TEST(structs_may_have_the_max_size)
 {
     enum { LONG = 4 * 4096, FIELDS = ROWPOOL_MOST_STRUCT_BYTES / sizeof(uint32_t) };
     static const char *const words[] = {"isolated", "cpu", "fork", "host"};
@@ -432,9 +432,9 @@ static const rowpool_function endless = {.size = sizeof endless,
                                          .arguments_size = 4,
                                          .result_size = 4};
 
-/* A function of the user's that never ends: the helper is ended, a second after nobody wants it any more or, where all
- * is, at once. */
-TEST(a_function_that_never_ends_in_the_helper)
+/* A user's function that never returns: the helper is killed a second after the job was cancelled or timed out, or at
+ * once if the pool is terminated. */
+TEST(an_endless_function_is_killed)
 {
     enum { WAYS = 3 };
     const int32_t data[1] = {0};
@@ -454,7 +454,7 @@ TEST(a_function_that_never_ends_in_the_helper)
     }
     for (size_t i = 0; i < WAYS; i++) {
         const rp_workers *workers = pools[i]->devices.items[0].state;
-        while (atomic_load(&workers->marks[0].number) == 0) /* it has not begun it */
+        while (atomic_load(&workers->marks[0].number) == 0) /* the task has not begun */
             usleep(1000);
     }
     assert_ok(rowpool_job_cancel(jobs[0], &error), error);
@@ -468,10 +468,10 @@ TEST(a_function_that_never_ends_in_the_helper)
     assert_false(test_has_child());
 }
 
-/* While a driver may be compiling it is given more time; where it is not, it has had it. */
-TEST(a_helper_that_compiles_is_given_its_time)
+/* A driver that may be compiling gets more time; one that is not has had its time. */
+TEST(a_helper_that_compiles_gets_more_time)
 {
-    enum { LOOKS = 7 }; /* more than another one is given */
+    enum { LOOKS = 7 }; /* more than any other task gets */
     const int32_t data[1] = {0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 1};
     uint32_t result;
@@ -487,12 +487,12 @@ TEST(a_helper_that_compiles_is_given_its_time)
     assert_ok(rowpool_job_timeout(job, 0, &error), error);
     rp_workers_slot_state now = RP_WORKERS_READY;
     for (unsigned looks = 0; looks < LOOKS && now == RP_WORKERS_READY;) {
-        atomic_store(&workers->marks[0].submitting, true); /* as it says itself while it builds */
+        atomic_store(&workers->marks[0].submitting, true); /* as the helper itself sets it while it builds */
         usleep(1000);
-        pthread_mutex_lock(&workers->lock);
+        rp_lock(&workers->lock);
         looks = workers->slots[0].unwanted;
         now = workers->slots[0].state;
-        pthread_mutex_unlock(&workers->lock);
+        rp_unlock(&workers->lock);
     }
     assert_int_equal(now, RP_WORKERS_READY);
     assert_int_equal(rowpool_job_poll(job, NULL), ROWPOOL_ENOTREADY);
@@ -502,7 +502,7 @@ TEST(a_helper_that_compiles_is_given_its_time)
     rowpool_close(pool);
 }
 
-/* Where a function that runs in this process's memory says that it has begun, waits, and says that it has ended. */
+/* Shared flags: the function sets begun, waits for goes, and sets ended. */
 typedef struct {
     atomic_uint begun, goes, ended;
 } signs;
@@ -529,11 +529,11 @@ static void *close_pool(void *pool)
     return NULL;
 }
 
-/* With OpenCL in this process nothing stops a chunk that runs, and all that ends a map waits for it. */
-TEST(in_this_process_a_function_comes_to_its_end)
+/* With OpenCL in this process nothing stops a running chunk, so everything that ends a map waits for it. */
+TEST(in_this_process_a_function_runs_to_its_end)
 {
     enum { CANCEL, DEADLINE, TERMINATE, CLOSE, WAYS };
-    enum { FEW = 8 }; /* not all of them are under way at once */
+    enum { FEW = 8 }; /* not all of them are in flight at once */
     const int32_t data[FEW] = {0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = FEW, .width = 1};
     for (int how = 0; how < WAYS; how++) {
@@ -576,7 +576,7 @@ TEST(in_this_process_a_function_comes_to_its_end)
     }
 }
 
-/* A helper that gets so much address space, in KiB; its path, to be unlinked. */
+/* Writes a helper whose address space is limited, in KiB. */
 static void write_limited_helper(const char *path, size_t limit)
 {
     FILE *file = fopen(path, "w");
@@ -586,12 +586,12 @@ static void write_limited_helper(const char *path, size_t limit)
     assert_int_equal(fclose(file), 0);
 }
 
-/* With as little memory as its driver can begin with; what a driver needs only to begin differs. */
+/* With about the least memory with which the driver starts; drivers differ in how much that is. */
 static rowpool *open_barely(const char *path)
 {
-    enum { LEAST = 300000, STEP = 25000, MOST = 8000000 };
+    enum { MIN = 300000, STEP = 25000, MAX = 8000000 };
     rowpool *pool = NULL;
-    for (size_t limit = LEAST; pool == NULL && limit < MOST; limit += STEP) {
+    for (size_t limit = MIN; pool == NULL && limit < MAX; limit += STEP) {
         const rowpool_options options = {.size = sizeof options, .device = "isolated", .workers = 1};
         write_limited_helper(path, limit);
         if (rowpool_open(&pool, &options, NULL) != ROWPOOL_OK)
@@ -600,12 +600,12 @@ static rowpool *open_barely(const char *path)
     return pool;
 }
 
-/* A driver that runs out of memory whenever it builds, and ends the helper or fails: the host does the rows. Kernels that
- * it built before it might load in less. */
-TEST(a_driver_that_never_gets_far)
+/* A driver that runs out of memory at every build and aborts or fails: the host does the rows. Kernels built earlier
+ * might load with less memory. */
+TEST(a_driver_out_of_memory_leaves_the_rows_to_the_host)
 {
     if (TEST_SANITIZED)
-        skip_since("in so little memory a helper with a sanitizer does not even begin");
+        skip_since("a helper with a sanitizer needs more memory to start");
     char path[] = "/tmp/rowpool-helper-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0 && fchmod(file, 0700) == 0);
@@ -618,8 +618,8 @@ TEST(a_driver_that_never_gets_far)
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
     check_counts(pool, &rows, counts);
-    /* Two helpers that end with two tasks each; before, where the driver takes so much that rows find no room either,
-     * chunks of half the size a few times. */
+    /* Two helpers die with two tasks each; before that, if the driver leaves no room for the rows either, chunks are
+     * halved a few times. */
     const uint64_t failures = failures_of(pool);
     assert_in_range(failures, 0, 16);
     rowpool_close(pool);
@@ -628,10 +628,10 @@ TEST(a_driver_that_never_gets_far)
     free(data);
     free(counts);
     if (failures == 0)
-        skip_since("what this driver needs to begin with is enough for it");
+        skip_since("the memory with which this driver starts is enough for it");
 }
 
-/* Whoever inherits a process that has ended has to wait for it: until then it is a zombie. */
+/* A process that ended is a zombie until whoever inherits it waits for it. */
 static bool is_running(pid_t pid)
 {
     char path[64], letter = 'Z';
@@ -655,7 +655,7 @@ TEST(a_helper_dies_with_its_application)
         rowpool_options options = {.size = sizeof options, .device = "isolated"};
         pid_t pid = 0;
         if (rowpool_open(&pool, &options, NULL) == ROWPOOL_OK)
-            rp_workers_pids(&pool->devices.items[0], &pid, 1);
+            test_worker_pids(&pool->devices.items[0], &pid, 1);
         _exit(write(ends[1], &pid, sizeof pid) == sizeof pid ? 0 : 1);
     }
     pid_t pid = 0;
@@ -663,12 +663,12 @@ TEST(a_helper_dies_with_its_application)
     assert_int_equal(read(ends[0], &pid, sizeof pid), sizeof pid);
     close(ends[0]);
     assert_true(pid > 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)test_wait(child);
     while (is_running(pid))
         usleep(10000);
 }
 
-TEST(a_forked_child_leaves_it_alone)
+TEST(a_forked_child_leaves_the_helper_alone)
 {
     rowpool *pool = open_isolated();
     fflush(NULL);
@@ -681,8 +681,7 @@ TEST(a_forked_child_leaves_it_alone)
         rowpool_close(pool);
         _exit(refused ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     const int32_t data[2] = {4, 0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 1, .width = 2};
@@ -692,7 +691,7 @@ TEST(a_forked_child_leaves_it_alone)
     assert_false(test_has_child());
 }
 
-/* ---- Programs that are no helper -------------------------------------------------------------------------------- */
+/* ---- Programs that are not the helper --------------------------------------------------------------------------- */
 
 static void check_program(const char *path, rowpool_status status, const char *text)
 {
@@ -704,7 +703,7 @@ static void check_program(const char *path, rowpool_status status, const char *t
     assert_refused(rowpool_open(&pool, &options, &error), status, error, text);
     assert_int_equal(test_count_descriptors(), descriptors);
     assert_false(test_has_child());
-    /* Where it is not asked for by name, processes stand in. */
+    /* If the device is not named, worker processes take over. */
     pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS);
     assert_string_equal(pool->devices.items[0].info.index, "fork");
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
@@ -717,14 +716,14 @@ static void check_program(const char *path, rowpool_status status, const char *t
     setenv("ROWPOOL_HELPER", helper, 1);
 }
 
-TEST(a_program_that_is_none)
+TEST(a_program_that_is_no_helper_is_refused)
 {
     check_program("/nowhere/rowpool-helper", ROWPOOL_ENODEVICE, "there is no program /nowhere/rowpool-helper");
     check_program("/bin/true", ROWPOOL_EDEVICE, "ended with exit status 0 before it had a device");
     check_program("/", ROWPOOL_ESYSTEM, "cannot start");
 }
 
-/* This program as the helper: one whose rowpool is another, in what the variable names. */
+/* This program as the helper of a different rowpool; `what` names the difference. */
 static int be_another_helper(int argc, char **argv, const char *what)
 {
     static rp_hello hello;
@@ -736,13 +735,13 @@ static int be_another_helper(int argc, char **argv, const char *what)
         pause();
     const bool version = strcmp(what, "version") == 0;
     snprintf(hello.version, sizeof hello.version, "%s", version ? "0.0.1" : rowpool_version());
-    hello.work_size = sizeof(rp_work) + !version;
+    hello.message_size = sizeof(rp_task_message) + !version;
     rp_worker_answer(&self, &hello, sizeof hello);
     for (;;)
         pause();
 }
 
-TEST(a_helper_of_another_rowpool)
+TEST(a_helper_of_another_rowpool_is_refused)
 {
     char self[4096] = "", expected[128];
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
@@ -754,7 +753,7 @@ TEST(a_helper_of_another_rowpool)
     unsetenv("ROWPOOL_TEST_OTHER");
 }
 
-static atomic_int hours; /* that have passed besides */
+static atomic_int hours; /* hours added to the clock */
 static atomic_bool passes, stands;
 
 struct timespec __real_rp_clock_now(void);
@@ -770,8 +769,8 @@ struct timespec __wrap_rp_clock_now(void)
     return now;
 }
 
-/* A driver that hangs there is given up, and said to; then there is no OpenCL. */
-TEST(a_helper_that_says_nothing)
+/* A helper whose driver hangs is killed and reported; then there is no OpenCL. */
+TEST(a_helper_that_hangs_is_killed)
 {
     char self[4096] = "";
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
@@ -789,17 +788,17 @@ TEST(a_helper_that_says_nothing)
     rowpool_device devices[8];
     size_t count;
     assert_ok(rowpool_devices(pool, devices, COUNT_OF(devices), &count, &error), error);
-    bool told = false;
+    bool reported = false;
     for (size_t i = 0; i < count; i++)
-        told |= strcmp(devices[i].index, "isolated") == 0 && strstr(devices[i].reason, "a driver hangs") != NULL;
-    assert_true(told);
+        reported |= strcmp(devices[i].index, "isolated") == 0 && strstr(devices[i].reason, "a driver hangs") != NULL;
+    assert_true(reported);
     rowpool_close(pool);
     setenv("ROWPOOL_HELPER", helper, 1);
     unsetenv("ROWPOOL_TEST_OTHER");
     assert_false(test_has_child());
 }
 
-TEST(a_helper_that_finds_no_device)
+TEST(a_helper_may_find_no_device)
 {
     rowpool *pool;
     rowpool_error error;
@@ -812,11 +811,11 @@ TEST(a_helper_that_finds_no_device)
     assert_false(test_has_child());
 }
 
-/* Started by hand it says what it is. */
-TEST(the_helper_by_hand)
+/* Started by hand, the helper says what it is. */
+TEST(the_helper_started_by_hand_explains_itself)
 {
-    int ends[2], status;
-    char text[256] = "";
+    int ends[2];
+    char text[256];
     assert_int_equal(pipe(ends), 0);
     fflush(NULL);
     pid_t child = fork();
@@ -828,23 +827,23 @@ TEST(the_helper_by_hand)
         _exit(127);
     }
     close(ends[1]);
-    assert_true(read(ends[0], text, sizeof text - 1) > 0);
+    test_read_to_end(ends[0], text, sizeof text);
     close(ends[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
     assert_non_null(strstr(text, "is started by librowpool"));
 }
 
-/* ---- OpenCL always in helper processes --------------------------------------------------------------------------- */
+/* ---- OpenCL always in helper processes -------------------------------------------------------------------------- */
 
 static size_t helpers_of(rowpool *pool)
 {
     pid_t pids[8];
-    return rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
+    return test_worker_pids(&pool->devices.items[0], pids, COUNT_OF(pids));
 }
 
-/* Whatever names OpenCL devices names those of the helper, and no driver is asked here. */
-TEST(every_word_for_a_device)
+/* Every word for OpenCL devices means the helper's, and no driver is used in this process. */
+TEST(every_device_word_means_the_helper)
 {
     static const char *const words[] = {"auto", "cpu", "all", "0:0", "isolated", "cpu,fork", "auto,host"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
@@ -867,7 +866,7 @@ TEST(every_word_for_a_device)
     setenv("ROWPOOL_HELPER", helper, 1);
 }
 
-/* A helper that ends at once where it is asked for the second device. */
+/* Writes a helper that exits at once when asked for the second device. */
 static void write_helper_of_the_first(const char *path)
 {
     FILE *file = fopen(path, "w");
@@ -876,14 +875,14 @@ static void write_helper_of_the_first(const char *path)
     assert_int_equal(fclose(file), 0);
 }
 
-/* Each device has a helper of its own; each dies and comes again as itself. */
-TEST(several_devices)
+/* Each device has a helper of its own; each is restarted for the same device. */
+TEST(every_device_has_its_own_helper)
 {
     setenv("POCL_DEVICES", "pthread basic", 1);
     rowpool *pool = open_with("all", 100000, ROWPOOL_ISOLATE_ALWAYS);
     if (strstr(pool->devices.items[0].info.platform, "Portable Computing Language") == NULL) {
         rowpool_close(pool);
-        skip_since("the driver has no two devices on one CPU");
+        skip_since("this driver cannot have two devices on one CPU");
     }
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
@@ -892,7 +891,7 @@ TEST(several_devices)
     assert_int_equal(helpers_of(pool), 2);
     assert_non_null(strstr(pool->devices.items[0].info.name, " and 1 more, isolated"));
     check_counts(pool, &rows, counts);
-    assert_int_equal(rp_workers_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
+    assert_int_equal(test_worker_pids(&pool->devices.items[0], pids, COUNT_OF(pids)), 2);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(kill(pids[i], SIGKILL), 0);
     check_counts(pool, &rows, counts);
@@ -906,7 +905,7 @@ TEST(several_devices)
     assert_refused(rowpool_open(&pool, &named, &error), ROWPOOL_EDEVICE, error, "before it had a device");
     setenv("ROWPOOL_HELPER", helper, 1);
     unlink(path);
-    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS); /* the same cores twice */
+    pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS); /* both devices have the same cores */
     assert_int_equal(helpers_of(pool), 1);
     rowpool_close(pool);
     unsetenv("POCL_DEVICES");
@@ -917,9 +916,9 @@ TEST(several_devices)
 
 static rp_workers_slot_state state_of(rp_workers *workers, size_t slot)
 {
-    pthread_mutex_lock(&workers->lock);
+    rp_lock(&workers->lock);
     rp_workers_slot_state state = workers->slots[slot].state;
-    pthread_mutex_unlock(&workers->lock);
+    rp_unlock(&workers->lock);
     return state;
 }
 
@@ -938,8 +937,8 @@ static void kill_and_wait(rp_workers *workers, size_t slot, pid_t pid)
         usleep(1000);
 }
 
-/* It is tried once for a map, and the host does the rows; the next map tries it again. */
-TEST(a_helper_that_does_not_start_again)
+/* One restart is tried for each map, and the host does the rows. */
+TEST(a_helper_may_fail_to_restart)
 {
     char path[] = "/tmp/rowpool-helper-XXXXXX", itself[4200];
     assert_true(close(mkstemp(path)) == 0 && chmod(path, 0700) == 0);
@@ -966,7 +965,7 @@ TEST(a_helper_that_does_not_start_again)
     free(counts);
 }
 
-/* A helper that says nothing where it is started again for the second device, once the flag is there. */
+/* Writes a helper that hangs when restarted for the second device, once the flag exists. */
 static void write_helper_that_hangs_later(const char *path, const char *flag)
 {
     char self[4096] = "";
@@ -979,8 +978,9 @@ static void write_helper_that_hangs_later(const char *path, const char *flag)
     write_script(path, text);
 }
 
-/* Answers of one helper are taken while another one starts. No time passes: that one is not given up. */
-TEST(a_helper_that_starts_holds_up_no_other)
+/* Answers from one helper are read while another one starts. The clock stands still, so that start does not time out.
+ */
+TEST(a_starting_helper_does_not_delay_another)
 {
     char path[] = "/tmp/rowpool-helper-XXXXXX", flag[] = "/tmp/rowpool-helper-XXXXXX";
     pid_t pids[8];
@@ -996,7 +996,7 @@ TEST(a_helper_that_starts_holds_up_no_other)
     int32_t *data = fill(malloc(ROWS * WIDTH * sizeof *data));
     uint32_t *counts = malloc(ROWS * sizeof *counts);
     const rowpool_rows rows = dense(data);
-    const bool two = rp_workers_pids(device, pids, COUNT_OF(pids)) == 2;
+    const bool two = test_worker_pids(device, pids, COUNT_OF(pids)) == 2;
     if (two) {
         assert_true(close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
         kill_and_wait(device->state, 1, pids[1]);
@@ -1005,7 +1005,7 @@ TEST(a_helper_that_starts_holds_up_no_other)
         assert_int_equal(state_of(device->state, 1), RP_WORKERS_STARTING);
         assert_int_equal(failures_of(pool), 0);
     }
-    rowpool_close(pool); /* which gives no time to a helper that starts */
+    rowpool_close(pool); /* close does not wait for a helper that is starting */
     atomic_store(&stands, false);
     assert_false(test_has_child());
     unlink(path);
@@ -1013,15 +1013,15 @@ TEST(a_helper_that_starts_holds_up_no_other)
     free(data);
     free(counts);
     if (!two)
-        skip_since("the driver has no two devices on one CPU");
+        skip_since("this driver cannot have two devices on one CPU");
 }
 
-TEST(isolating_is_an_option_and_a_variable)
+TEST(isolation_is_an_option_and_a_variable)
 {
     rowpool *pool = open_with(NULL, 0, ROWPOOL_ISOLATE_ALWAYS);
     assert_string_equal(pool->devices.items[0].info.index, "isolated");
     for (size_t i = 0; i < pool->devices.count; i++)
-        assert_null(strchr(pool->devices.items[i].info.index, ':')); /* OpenCL was not even asked here */
+        assert_null(strchr(pool->devices.items[i].info.index, ':')); /* OpenCL was not used in this process */
     rowpool_close(pool);
     setenv("ROWPOOL_ISOLATE", "always", 1);
     pool = open_with("auto", 0, ROWPOOL_ISOLATE_NEVER);
@@ -1043,39 +1043,39 @@ int main(int argc, char **argv)
         return be_another_helper(argc, argv, other);
     helper = getenv("ROWPOOL_HELPER");
     if (helper == NULL) {
-        fprintf(stderr, "ROWPOOL_HELPER has to name the program\n");
+        fprintf(stderr, "ROWPOOL_HELPER must name the helper program\n");
         return 1;
     }
-    alarm(600); /* never a hang */
+    alarm(600); /* a hang is a failure */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_the_device_says),
-        cmocka_unit_test(private_shared_and_mapped_memory),
-        cmocka_unit_test(what_lies_between_rows_may_be_missing),
-        cmocka_unit_test(memory_that_cannot_be_read_is_an_error),
-        cmocka_unit_test(many_ranges_and_a_function_of_ones_own),
-        cmocka_unit_test(a_function_that_does_not_build),
+        cmocka_unit_test(the_device_describes_itself),
+        cmocka_unit_test(rows_may_lie_in_any_memory),
+        cmocka_unit_test(gaps_between_rows_may_be_unmapped),
+        cmocka_unit_test(unreadable_memory_is_an_error),
+        cmocka_unit_test(many_ranges_and_a_user_function),
+        cmocka_unit_test(a_failed_build_is_reported),
         cmocka_unit_test(a_function_without_text_is_refused),
         cmocka_unit_test(a_helper_that_is_killed_costs_no_row),
-        cmocka_unit_test(a_helper_without_memory),
-        cmocka_unit_test(a_function_that_crashes_in_the_helper),
+        cmocka_unit_test(a_helper_out_of_memory_costs_no_row),
+        cmocka_unit_test(a_row_that_crashes_the_helper_is_named),
         cmocka_unit_test(a_function_that_always_crashes),
-        cmocka_unit_test(structs_as_large_as_they_may_be),
-        cmocka_unit_test(a_function_that_never_ends_in_the_helper),
-        cmocka_unit_test(a_helper_that_compiles_is_given_its_time),
-        cmocka_unit_test(in_this_process_a_function_comes_to_its_end),
-        cmocka_unit_test(a_driver_that_never_gets_far),
+        cmocka_unit_test(structs_may_have_the_max_size),
+        cmocka_unit_test(an_endless_function_is_killed),
+        cmocka_unit_test(a_helper_that_compiles_gets_more_time),
+        cmocka_unit_test(in_this_process_a_function_runs_to_its_end),
+        cmocka_unit_test(a_driver_out_of_memory_leaves_the_rows_to_the_host),
         cmocka_unit_test(a_helper_dies_with_its_application),
-        cmocka_unit_test(a_forked_child_leaves_it_alone),
-        cmocka_unit_test(a_program_that_is_none),
-        cmocka_unit_test(a_helper_of_another_rowpool),
-        cmocka_unit_test(a_helper_that_says_nothing),
-        cmocka_unit_test(a_helper_that_finds_no_device),
-        cmocka_unit_test(the_helper_by_hand),
-        cmocka_unit_test(every_word_for_a_device),
-        cmocka_unit_test(several_devices),
-        cmocka_unit_test(a_helper_that_does_not_start_again),
-        cmocka_unit_test(a_helper_that_starts_holds_up_no_other),
-        cmocka_unit_test(isolating_is_an_option_and_a_variable),
+        cmocka_unit_test(a_forked_child_leaves_the_helper_alone),
+        cmocka_unit_test(a_program_that_is_no_helper_is_refused),
+        cmocka_unit_test(a_helper_of_another_rowpool_is_refused),
+        cmocka_unit_test(a_helper_that_hangs_is_killed),
+        cmocka_unit_test(a_helper_may_find_no_device),
+        cmocka_unit_test(the_helper_started_by_hand_explains_itself),
+        cmocka_unit_test(every_device_word_means_the_helper),
+        cmocka_unit_test(every_device_has_its_own_helper),
+        cmocka_unit_test(a_helper_may_fail_to_restart),
+        cmocka_unit_test(a_starting_helper_does_not_delay_another),
+        cmocka_unit_test(isolation_is_an_option_and_a_variable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

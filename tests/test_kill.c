@@ -1,16 +1,15 @@
-/* Worker processes that are killed at any moment of a map, one or all of them at once: the map returns, exactly right,
- * the pool goes on, and nothing is left behind. ROWPOOL_TEST_KILLS: how many are killed. */
+/* Worker processes are killed at any moment of a map, one at a time or all at once: the map returns exact results, the
+ * pool stays usable, and nothing is left behind. ROWPOOL_TEST_KILLS: how many to kill. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "device/workers/workers.h"
 #include "sched/pool.h"
 #include "support.h"
+#include "workers.h"
 
 enum { ROWS = 300000, WIDTH = 20, PARTS = 3, WORKERS = 3, WAYS = 5 };
 
@@ -22,19 +21,13 @@ static uint32_t *counts, *expected;
 typedef struct {
     rowpool *pool;
     test_random random;
-    atomic_int allowed; /* times to kill during this map: rows that a worker dies on again and again are given up */
+    atomic_int allowed; /* kills left during this map: rows on which workers die again and again are given up */
     atomic_size_t killed;
     atomic_bool stop;
-    pid_t last[4 * WORKERS]; /* one that is dead already does not count */
-} murder;
+    pid_t last[4 * WORKERS]; /* one that is already dead does not count */
+} killer;
 
-static void sleep_us(uint64_t us)
-{
-    struct timespec time = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
-    nanosleep(&time, NULL);
-}
-
-static bool is_dead(const murder *plan, pid_t pid)
+static bool is_dead(const killer *plan, pid_t pid)
 {
     for (size_t i = 0; i < COUNT_OF(plan->last); i++)
         if (plan->last[i] == pid)
@@ -42,18 +35,18 @@ static bool is_dead(const murder *plan, pid_t pid)
     return false;
 }
 
-/* A worker that is stopped costs seconds until it is given up. */
-static int signal_for(murder *plan)
+/* A stopped worker is tolerated for seconds before it is killed. */
+static int signal_for(killer *plan)
 {
     return atomic_load(&plan->killed) % 1000 == 99 ? SIGSTOP : test_chance(&plan->random, 3) ? SIGSEGV : SIGKILL;
 }
 
-static void kill_some(murder *plan)
+static void kill_some(killer *plan)
 {
     pid_t pids[WORKERS];
-    size_t n = rp_workers_pids(&plan->pool->devices.items[0], pids, WORKERS);
-    size_t first = (size_t)test_below(&plan->random, WORKERS), most = 1 + (size_t)test_below(&plan->random, WORKERS);
-    for (size_t i = 0; i < most && i < n; i++) {
+    size_t n = test_worker_pids(&plan->pool->devices.items[0], pids, WORKERS);
+    size_t first = (size_t)test_below(&plan->random, WORKERS), limit = 1 + (size_t)test_below(&plan->random, WORKERS);
+    for (size_t i = 0; i < limit && i < n; i++) {
         pid_t pid = pids[(first + i) % n];
         if (is_dead(plan, pid) || kill(pid, signal_for(plan)) != 0)
             continue;
@@ -61,19 +54,19 @@ static void kill_some(murder *plan)
     }
 }
 
-/* At moments of no meaning: a map takes a few milliseconds. */
+/* At arbitrary moments: a map takes a few milliseconds. */
 static void *kill_now_and_then(void *argument)
 {
-    murder *plan = argument;
+    killer *plan = argument;
     while (!atomic_load(&plan->stop)) {
-        sleep_us(test_below(&plan->random, 3000));
+        test_sleep_us(test_below(&plan->random, 3000));
         if (atomic_fetch_sub(&plan->allowed, 1) > 0)
             kill_some(plan);
     }
     return NULL;
 }
 
-/* ---- Meanwhile -------------------------------------------------------------------------------------------------- */
+/* ---- Ways to map ------------------------------------------------------------------------------------------------ */
 
 static rowpool_rows rows_of(size_t first, size_t count)
 {
@@ -102,7 +95,7 @@ static void as_jobs(rowpool *pool)
     }
 }
 
-/* Adds: a row that comes twice shows. */
+/* Adds the results, so that a row delivered twice is noticed. */
 static int take(size_t row, size_t rows, const void *results, void *payload)
 {
     const uint32_t *from = results;
@@ -139,7 +132,8 @@ static void count_part(const void *argument, size_t argument_size, void *result,
     }
 }
 
-/* A function runs at most once: killed in it, it has no result, and says so. The rows are then counted again. */
+/* A function runs at most once: if it is killed there is no result, and the error says so. Its rows are then counted
+ * again. */
 static void as_applies(rowpool *pool)
 {
     rowpool_error error;
@@ -163,7 +157,7 @@ static void as_applies(rowpool *pool)
     }
 }
 
-/* Every way in turn; the counts of a stream are one more each. */
+/* All ways in turn; counts from a stream are one higher each. */
 static size_t run_and_check(rowpool *pool, size_t turn)
 {
     bool stream = turn % WAYS >= 3;
@@ -190,13 +184,13 @@ static size_t run_and_check(rowpool *pool, size_t turn)
     return wrong;
 }
 
-/* Opens a pool, kills so many of its workers, closes it. */
+/* Opens a pool, kills this many of its workers, closes the pool. */
 static void kill_in_one_pool(size_t kills)
 {
     rowpool_error error;
     rowpool_options options = {.size = sizeof options, .device = "fork", .workers = WORKERS};
     size_t maps = 0, wrong = 0;
-    murder plan = {.random = test_random_begin(9)};
+    killer plan = {.random = test_random_begin(9)};
     assert_ok(rowpool_open(&plan.pool, &options, &error), error);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, kill_now_and_then, &plan), 0);
@@ -215,15 +209,15 @@ static void kill_in_one_pool(size_t kills)
 
 static void map_while_killing(void)
 {
-    kill_in_one_pool(1); /* what is taken once */
+    kill_in_one_pool(1); /* allocations that are made only once */
     size_t descriptors = test_count_descriptors(), mappings = test_count_mappings();
-    kill_in_one_pool(test_setting("ROWPOOL_TEST_KILLS", 240) / 2); /* this is one of two tests */
+    kill_in_one_pool(test_setting("ROWPOOL_TEST_KILLS", 240) / 2); /* half for each of the two tests */
     assert_int_equal(test_count_descriptors(), descriptors);
-    if (!TEST_SANITIZED)                                         /* it maps as it likes */
-        assert_in_range(test_count_mappings(), 0, mappings + 8); /* the C library's arenas and stacks come and go */
+    if (!TEST_SANITIZED)                                         /* sanitizers map memory of their own */
+        assert_in_range(test_count_mappings(), 0, mappings + 8); /* the C library's arenas and stacks vary */
 }
 
-/* ---- The two sorts of memory ------------------------------------------------------------------------------------ */
+/* ---- Private and shared memory ---------------------------------------------------------------------------------- */
 
 static void fill(int32_t *fresh)
 {

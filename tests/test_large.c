@@ -1,6 +1,6 @@
-/* 3 GB of int8, more than the largest buffer that PoCL gives, on the devices that rowpool_open takes: rows by the
- * million, and one row of all the elements. Element i is i mod 11, so the answers are known without another loop over
- * the data. Skipped where the machine, or the process's control group, has less memory than 7 GiB. */
+/* 3 GB of int8, more than PoCL's largest buffer, on the default devices: millions of rows, and one row of all elements.
+ * Element i is i mod 11, so the results are known without another pass over the data. Skipped if the machine or the
+ * process's control group has less than 7 GiB of memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "support.h"
 
 enum { PERIOD = 11, LO = 4, HI = 8 };
-static const size_t elements = (size_t)3 << 30, least_memory = (size_t)7 << 30;
+static const size_t elements = (size_t)3 << 30, min_memory = (size_t)7 << 30;
 static int8_t *data;
 
 /* How many of the first n elements lie in [LO, HI]. */
@@ -50,14 +50,14 @@ static rowpool *open_pool(size_t chunk_bytes)
     return pool;
 }
 
-TEST(many_rows_in_usual_chunks)
+TEST(many_rows_in_default_chunks)
 {
     rowpool *pool = open_pool(0);
     expect_rows(pool, 1000);
     rowpool_close(pool);
 }
 
-/* Nothing but the device's own limit cuts the data. */
+/* Only the device's limit splits the data. */
 TEST(many_rows_in_the_largest_chunks)
 {
     rowpool *pool = open_pool(SIZE_MAX);
@@ -75,13 +75,13 @@ TEST(one_row_of_everything)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_rows_in_usual_chunks),
+        cmocka_unit_test(many_rows_in_default_chunks),
         cmocka_unit_test(many_rows_in_the_largest_chunks),
         cmocka_unit_test(one_row_of_everything),
     };
-    if (test_memory() < least_memory) {
-        printf("this machine or control group has %zu bytes of memory, not %zu: skipped\n", test_memory(),
-               least_memory);
+    if (test_memory() < min_memory) {
+        printf("skipped: this machine or control group has %zu bytes of memory; it takes %zu\n", test_memory(),
+               min_memory);
         return TEST_SKIPPED;
     }
     data = mmap(NULL, elements, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,6 +1,6 @@
-/* Arrays next to the largest buffer of a device, run where that is small (POCL_MEMORY_LIMIT=1): chunks of one row less,
- * exactly as much, one row more; rows and results of just that size. The memory is mostly never written, so it costs
- * nothing: all elements are 0, but for marks where rows and chunks meet. */
+/* Arrays near a device's largest buffer, run where that is small (POCL_MEMORY_LIMIT=1): chunks one row below, at and
+ * above it; rows and results of exactly that size. Most of the memory is never written and so takes none: all elements
+ * are 0 except for marks where rows and chunks meet. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +8,12 @@
 
 #include "support.h"
 
-enum { MARK = 5, MOST_MARKS = 16 };
-static const size_t most = (size_t)1 << 30; /* a larger buffer would make this a matter of minutes */
+enum { MARK = 5, MAX_MARKS = 16 };
+static const size_t limit = (size_t)1 << 30; /* a larger buffer would take minutes */
 static rowpool *pool;
 static size_t largest; /* bytes of the largest buffer */
-static int8_t *data;   /* twice as many, and some */
-static size_t marks[MOST_MARKS], n_marks;
+static int8_t *data;   /* a little more than two largest buffers */
+static size_t marks[MAX_MARKS], n_marks;
 
 static void *fresh_memory(size_t bytes)
 {
@@ -23,10 +23,10 @@ static void *fresh_memory(size_t bytes)
     return memory;
 }
 
-/* The bytes around a boundary, of which each row beside it gets some. */
+/* Marks the bytes around a boundary, on both sides of it. */
 static void mark_around(size_t at)
 {
-    assert_true(n_marks + 5 <= MOST_MARKS);
+    assert_true(n_marks + 5 <= MAX_MARKS);
     for (size_t i = at - 2; i < at + 3; i++) {
         data[i] = MARK;
         marks[n_marks++] = i;
@@ -47,7 +47,7 @@ static uint64_t marks_between(size_t begin, size_t end)
     return n;
 }
 
-/* The device itself did all, in chunks that it took the first time. */
+/* The device did everything itself, and no chunk had to be tried again. */
 static void check_device(void)
 {
     rowpool_device first;
@@ -57,7 +57,7 @@ static void check_device(void)
     assert_int_equal(first.failures, 0);
 }
 
-/* Counts the marks of every row. */
+/* Counts the marks in every row. */
 static void check(const rowpool_rows *rows)
 {
     rowpool_error error;
@@ -77,7 +77,7 @@ static void check(const rowpool_rows *rows)
 
 /* ---- Chunks ----------------------------------------------------------------------------------------------------- */
 
-/* Nothing but the largest buffer cuts: it holds a whole number of rows, or that and a part. */
+/* Only the largest buffer splits the rows: it holds a whole number of rows, or that and a fraction. */
 TEST(rows_that_fill_the_largest_buffer)
 {
     static const size_t widths[] = {4096, 4099};
@@ -104,7 +104,7 @@ TEST(one_row_as_long_as_the_largest_buffer)
     }
 }
 
-/* A row ends one before, at, and one after the largest buffer; before and behind it are short rows. */
+/* A row ends one element before, at, and after the largest buffer, with short rows before and after it. */
 TEST(ragged_rows_that_meet_at_the_largest_buffer)
 {
     for (size_t end = largest - 1; end <= largest + 1; end++) {
@@ -120,14 +120,14 @@ TEST(ragged_rows_that_meet_at_the_largest_buffer)
 
 /* ---- Results ---------------------------------------------------------------------------------------------------- */
 
-/* So many ranges that the results of a few rows are as large as the largest buffer. */
+/* Enough ranges that the results of a few rows fill the largest buffer. */
 TEST(results_as_large_as_the_largest_buffer)
 {
     enum { RANGES = 4096, WIDTH = 2 };
     const size_t fit = largest / (RANGES * sizeof(uint32_t));
     static rowpool_range ranges[RANGES];
     for (int64_t k = 0; k < RANGES; k++)
-        ranges[k] = rowpool_range_i64(k % 3, MARK - k % 2); /* 5 lies in each even one, 0 in each third */
+        ranges[k] = rowpool_range_i64(k % 3, MARK - k % 2); /* an even k has 5 in its range, a multiple of 3 has 0 */
     for (size_t count = fit - 1; count <= fit + 1; count++) {
         rowpool_error error;
         rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT8, .count = count, .width = WIDTH};
@@ -149,7 +149,7 @@ TEST(results_as_large_as_the_largest_buffer)
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
-/* The largest buffer of the first device of its type; 0: there is none. */
+/* The largest buffer of the first device of its type; 0: there is no such device. */
 static size_t open_first(const char *device)
 {
     rowpool_options options = {.size = sizeof options, .device = device, .chunk_bytes = SIZE_MAX};
@@ -172,8 +172,8 @@ int main(void)
         cmocka_unit_test(results_as_large_as_the_largest_buffer),
     };
     largest = open_first("cpu");
-    if (largest == 0 || largest > most) {
-        printf("no device with a largest buffer of up to %zu bytes: skipped\n", most);
+    if (largest == 0 || largest > limit) {
+        printf("skipped: no device with a largest buffer of at most %zu bytes\n", limit);
         rowpool_close(pool);
         return TEST_SKIPPED;
     }

@@ -1,4 +1,4 @@
-/* Maps of a user's own row functions: the same results on every device, as streams too; what is refused. */
+/* Maps of user-defined row functions: the same results on every device, streams, and what is refused. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,23 +13,11 @@
 #include "pools.h"
 #include "support.h"
 
-/* ---- References: one row at a time, from the elements' bits -------------------------------------------------------
- */
-
-static size_t row_begin(const rowpool_rows *rows, size_t i)
-{
-    size_t stride = rows->stride != 0 ? rows->stride : rows->width;
-    return rows->offsets != NULL ? (size_t)rows->offsets[i] : i * stride;
-}
-
-static size_t row_width(const rowpool_rows *rows, size_t i)
-{
-    return rows->offsets != NULL ? (size_t)(rows->offsets[i + 1] - rows->offsets[i]) : rows->width;
-}
+/* ---- References: one row at a time, from the elements' bits ----------------------------------------------------- */
 
 static uint64_t element_of(const rowpool_rows *rows, size_t row, size_t i)
 {
-    return test_load(rows->dtype, rows->data, row_begin(rows, row) + i);
+    return test_load(rows->dtype, rows->data, test_row_begin(rows, row) + i);
 }
 
 static double value_of(const rowpool_rows *rows, size_t row, size_t i)
@@ -40,7 +28,7 @@ static double value_of(const rowpool_rows *rows, size_t row, size_t i)
 static uint32_t expect_longest_run(const rowpool_rows *rows, size_t row, const rowpool_range *range)
 {
     uint32_t longest = 0, run = 0;
-    for (size_t i = 0; i < row_width(rows, row); i++) {
+    for (size_t i = 0; i < test_row_width(rows, row); i++) {
         if (test_within(rows->dtype, element_of(rows, row, i), range))
             run++;
         else
@@ -55,7 +43,7 @@ static uint32_t expect_entries(const rowpool_rows *rows, size_t row, const rowpo
 {
     uint32_t entered = 0;
     bool inside = false;
-    for (size_t i = 0; i < row_width(rows, row); i++) {
+    for (size_t i = 0; i < test_row_width(rows, row); i++) {
         bool now = test_within(rows->dtype, element_of(rows, row, i), range);
         entered += now && !inside;
         inside = now;
@@ -70,16 +58,15 @@ typedef struct {
 
 static ends_result expect_ends(const rowpool_rows *rows, size_t row)
 {
-    size_t width = row_width(rows, row);
+    size_t width = test_row_width(rows, row);
     if (width == 0)
         return (ends_result){-1, -1, 0, 0};
     return (ends_result){0, (int64_t)width - 1, element_of(rows, row, 0), element_of(rows, row, width - 1)};
 }
 
-/* ---- Calls --------------------------------------------------------------------------------------------------------
- */
+/* ---- Calls ------------------------------------------------------------------------------------------------------ */
 
-/* A map synchronously, or as a job that is waited for. */
+/* A synchronous map, or a job that is waited for. */
 static rowpool_status map(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error)
 {
     if (!async)
@@ -103,21 +90,11 @@ static rowpool_call call_of(const rowpool_function *function, const rowpool_rows
                           .allow_host = true};
 }
 
-static void *allocate(size_t bytes)
-{
-    void *memory = malloc(bytes + 1);
-    if (memory == NULL)
-        abort();
-    memset(memory, 0xa5, bytes + 1);
-    return memory;
-}
-
-/* ---- The same everywhere ------------------------------------------------------------------------------------------
- */
+/* ---- The same results everywhere -------------------------------------------------------------------------------- */
 
 enum { RANGES = 3 };
 
-static void check_ranged(const test_pool *asked, test_random *random, const rowpool_rows *rows,
+static void check_ranged(const test_pool *target, test_random *random, const rowpool_rows *rows,
                          const rowpool_function *function,
                          uint32_t (*expect)(const rowpool_rows *, size_t, const rowpool_range *), bool async)
 {
@@ -126,24 +103,24 @@ static void check_ranged(const test_pool *asked, test_random *random, const rowp
     for (size_t k = 0; k < n; k++)
         ranges[k] = test_range_for(random, rows);
     size_t bytes = rows->count * n * sizeof(uint32_t);
-    uint32_t *results = allocate(bytes);
+    uint32_t *results = test_allocate(bytes);
     rowpool_call call = call_of(function, rows, results, bytes);
     rowpool_error error;
     call.ranges = ranges;
     call.n_ranges = n;
-    assert_ok(map(asked->pool, &call, async, &error), error);
+    assert_ok(map(target->pool, &call, async, &error), error);
     for (size_t row = 0; row < rows->count; row++)
         for (size_t k = 0; k < n; k++) {
             uint32_t expected = expect(rows, row, &ranges[k]);
             if (results[row * n + k] != expected)
-                fail_msg("%s: %s of %s: row %zu of %zu, %zu elements: %u, not %u", asked->what, function->name,
-                         rowpool_dtype_name(rows->dtype), row, rows->count, row_width(rows, row), results[row * n + k],
-                         expected);
+                fail_msg("%s: %s of %s: row %zu of %zu, %zu elements: %u, not %u", target->what, function->name,
+                         rowpool_dtype_name(rows->dtype), row, rows->count, test_row_width(rows, row),
+                         results[row * n + k], expected);
         }
     free(results);
 }
 
-/* The struct that ends.cl gives for elements of so many bytes: two indices, two elements, and what C pads. */
+/* Reads the struct of ends.cl for elements of this size: two indices, two elements, and padding. */
 static ends_result read_ends(const char *results, size_t row, rowpool_dtype dtype, size_t each)
 {
     ends_result read;
@@ -155,24 +132,24 @@ static ends_result read_ends(const char *results, size_t row, rowpool_dtype dtyp
     return read;
 }
 
-static void check_ends(const test_pool *asked, const rowpool_rows *rows, bool async)
+static void check_ends(const test_pool *target, const rowpool_rows *rows, bool async)
 {
     size_t each = ends.compiled[rows->dtype]->result_size, bytes = rows->count * each;
-    char *results = allocate(bytes);
+    char *results = test_allocate(bytes);
     rowpool_call call = call_of(&ends, rows, results, bytes);
     rowpool_error error;
-    assert_ok(map(asked->pool, &call, async, &error), error);
+    assert_ok(map(target->pool, &call, async, &error), error);
     for (size_t row = 0; row < rows->count; row++) {
         ends_result expected = expect_ends(rows, row), found = read_ends(results, row, rows->dtype, each);
         if (memcmp(&expected, &found, sizeof expected) != 0)
-            fail_msg("%s: ends of %s: row %zu of %zu, %zu elements: %lld and %lld", asked->what,
-                     rowpool_dtype_name(rows->dtype), row, rows->count, row_width(rows, row),
+            fail_msg("%s: ends of %s: row %zu of %zu, %zu elements: %lld and %lld", target->what,
+                     rowpool_dtype_name(rows->dtype), row, rows->count, test_row_width(rows, row),
                      (long long)found.first_index, (long long)found.last_index);
     }
     free(results);
 }
 
-TEST(own_functions_are_the_same_everywhere)
+TEST(user_functions_give_the_same_results_everywhere)
 {
     static const struct {
         size_t count, width;
@@ -184,24 +161,23 @@ TEST(own_functions_are_the_same_everywhere)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++)
             for (int layout = 0; layout < TEST_LAYOUTS; layout++)
                 for (size_t i = 0; i < COUNT_OF(shapes); i++) {
-                    const test_pool *asked = test_pool_at(s);
+                    const test_pool *target = test_pool_at(s);
                     if (!test_dtype_due((rowpool_dtype)dtype) ||
-                        !test_pool_due(asked, shapes[i].count * shapes[i].width))
+                        !test_pool_due(target, shapes[i].count * shapes[i].width))
                         continue;
                     test_array array = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)layout,
                                                        shapes[i].count, shapes[i].width, turn % 3);
                     bool async = turn++ % 3 == 0;
-                    check_ranged(asked, &random, &array.rows, &longest_run, expect_longest_run, async);
-                    check_ranged(asked, &random, &array.rows, &entries, expect_entries, async);
-                    check_ends(asked, &array.rows, async);
+                    check_ranged(target, &random, &array.rows, &longest_run, expect_longest_run, async);
+                    check_ranged(target, &random, &array.rows, &entries, expect_entries, async);
+                    check_ends(target, &array.rows, async);
                     test_array_free(&array);
                 }
     printf("%zu cases\n", turn);
     assert_true(turn > 0);
 }
 
-/* ---- Several inputs ------------------------------------------------------------------------------------------------
- */
+/* ---- Several inputs --------------------------------------------------------------------------------------------- */
 
 TEST(rows_of_two_inputs_are_zipped)
 {
@@ -211,8 +187,8 @@ TEST(rows_of_two_inputs_are_zipped)
     for (size_t s = 0; s < test_pools(); s++)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++, turn++) {
             enum { COUNT = 50 };
-            const test_pool *asked = test_pool_at(s);
-            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(asked, COUNT * 20))
+            const test_pool *target = test_pool_at(s);
+            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(target, COUNT * 20))
                 continue;
             cases++;
             test_array first = test_array_make(&random, (rowpool_dtype)dtype, (test_layout)(turn % 3), COUNT, 10, 1);
@@ -220,24 +196,26 @@ TEST(rows_of_two_inputs_are_zipped)
             rowpool_rows inputs[] = {first.rows, second.rows};
             /* Small whole numbers: products and sums are exact. */
             for (size_t row = 0; row < COUNT; row++) {
-                for (size_t i = 0; i < row_width(&inputs[0], row); i++)
-                    test_store(first.rows.dtype, (void *)(uintptr_t)first.rows.data, row_begin(&inputs[0], row) + i,
+                for (size_t i = 0; i < test_row_width(&inputs[0], row); i++)
+                    test_store(first.rows.dtype, (void *)(uintptr_t)first.rows.data,
+                               test_row_begin(&inputs[0], row) + i,
                                test_small(first.rows.dtype, (unsigned)test_below(&random, 100)));
-                for (size_t i = 0; i < row_width(&inputs[1], row); i++)
-                    test_store(ROWPOOL_FLOAT64, (void *)(uintptr_t)second.rows.data, row_begin(&inputs[1], row) + i,
+                for (size_t i = 0; i < test_row_width(&inputs[1], row); i++)
+                    test_store(ROWPOOL_FLOAT64, (void *)(uintptr_t)second.rows.data,
+                               test_row_begin(&inputs[1], row) + i,
                                test_small(ROWPOOL_FLOAT64, (unsigned)test_below(&random, 100)));
             }
             double results[COUNT];
             rowpool_call call = call_of(&dot, inputs, results, sizeof results);
             rowpool_error error;
             call.n_inputs = 2;
-            assert_ok(map(asked->pool, &call, turn % 2 != 0, &error), error);
+            assert_ok(map(target->pool, &call, turn % 2 != 0, &error), error);
             for (size_t row = 0; row < COUNT; row++) {
                 double expected = 0;
-                for (size_t i = 0; i < row_width(&inputs[0], row) && i < row_width(&inputs[1], row); i++)
+                for (size_t i = 0; i < test_row_width(&inputs[0], row) && i < test_row_width(&inputs[1], row); i++)
                     expected += value_of(&inputs[0], row, i) * value_of(&inputs[1], row, i);
                 if (results[row] != expected)
-                    fail_msg("%s: row %zu: %g, not %g", asked->what, row, results[row], expected);
+                    fail_msg("%s: row %zu: %g, not %g", target->what, row, results[row], expected);
             }
             test_array_free(&first);
             test_array_free(&second);
@@ -264,8 +242,8 @@ TEST(rows_of_four_inputs_with_structs)
     for (size_t s = 0; s < test_pools(); s++)
         for (int dtype = 0; dtype < TEST_DTYPES; dtype++, turn++) {
             enum { COUNT = 33, K = COUNT_OF(arguments) };
-            const test_pool *asked = test_pool_at(s);
-            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(asked, COUNT * 30))
+            const test_pool *target = test_pool_at(s);
+            if (!test_dtype_due((rowpool_dtype)dtype) || !test_pool_due(target, COUNT * 30))
                 continue;
             cases++;
             test_array arrays[4];
@@ -281,30 +259,30 @@ TEST(rows_of_four_inputs_with_structs)
             call.n_inputs = 4;
             call.arguments = arguments;
             call.arguments_size = sizeof arguments;
-            /* A part of more rows; or a program that knows nothing of that. */
+            /* A window of a longer array; or a caller built before first_row existed. */
             const size_t first_row = turn % 3 != 0 ? turn * 5000000000 : 0;
             call.first_row = turn % 3 != 0 ? first_row : 77;
             if (turn % 3 == 0)
                 call.size = offsetof(rowpool_call, first_row);
-            assert_ok(map(asked->pool, &call, turn % 2 != 0, &error), error);
+            assert_ok(map(target->pool, &call, turn % 2 != 0, &error), error);
             for (size_t row = 0; row < COUNT; row++) {
                 uint16_t within = 0;
                 int64_t last = 0;
-                for (size_t i = 0; i < row_width(&inputs[0], row); i++) {
+                for (size_t i = 0; i < test_row_width(&inputs[0], row); i++) {
                     test_place x, lo, hi;
-                    if (i < row_width(&inputs[1], row) && i < row_width(&inputs[2], row) &&
+                    if (i < test_row_width(&inputs[1], row) && i < test_row_width(&inputs[2], row) &&
                         test_place_element((rowpool_dtype)dtype, element_of(&inputs[0], row, i), &x) &&
                         test_place_element((rowpool_dtype)dtype, element_of(&inputs[1], row, i), &lo) &&
                         test_place_element((rowpool_dtype)dtype, element_of(&inputs[2], row, i), &hi))
                         within = (uint16_t)(within + (lo <= x && x <= hi));
                 }
-                for (size_t i = 0; i < row_width(&inputs[3], row); i++)
+                for (size_t i = 0; i < test_row_width(&inputs[3], row); i++)
                     last += (int64_t)element_of(&inputs[3], row, i);
                 for (size_t k = 0; k < K; k++) {
                     const compare_result *result = &results[row * K + k];
                     int64_t shifted = last + (int64_t)(first_row + row) * arguments[k].step + arguments[k].offset;
                     if (result->within != within || result->last != shifted)
-                        fail_msg("%s: %s, row %zu: %d and %lld, not %d and %lld", asked->what,
+                        fail_msg("%s: %s, row %zu: %d and %lld, not %d and %lld", target->what,
                                  rowpool_dtype_name((rowpool_dtype)dtype), row, result->within, (long long)result->last,
                                  within, (long long)shifted);
                 }
@@ -316,12 +294,11 @@ TEST(rows_of_four_inputs_with_structs)
     assert_true(cases > 0);
 }
 
-/* ---- Streams -------------------------------------------------------------------------------------------------------
- */
+/* ---- Streams ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool_order order;
-    size_t rows, next, most_rows;
+    size_t rows, next, max_rows;
     uint8_t *seen;
     uint64_t *sums;
     pthread_t thread;
@@ -337,8 +314,8 @@ static int take(size_t row, size_t rows, const void *results, void *payload)
     state->wrong |= rows == 0 || row + rows > state->rows;
     state->thread = pthread_self();
     state->next = row + rows;
-    if (rows > state->most_rows)
-        state->most_rows = rows;
+    if (rows > state->max_rows)
+        state->max_rows = rows;
     for (size_t i = 0; i < rows && !state->wrong; i++) {
         state->seen[row + i]++;
         memcpy(&state->sums[row + i], (const char *)results + i * sizeof(uint64_t), sizeof(uint64_t));
@@ -364,40 +341,40 @@ static void free_taker(taker *state)
     free(state->sums);
 }
 
-static void check_stream(const test_pool *asked, const rowpool_call *call, rowpool_order order, bool async,
+static void check_stream(const test_pool *target, const rowpool_call *call, rowpool_order order, bool async,
                          const uint64_t *expected)
 {
     taker state = make_taker(call->inputs->count, order);
     rowpool_error error;
     if (async) {
         rowpool_job *job;
-        assert_ok(rowpool_map_stream_async(asked->pool, call, order, take, NULL, &state, &job, &error), error);
+        assert_ok(rowpool_map_stream_async(target->pool, call, order, take, NULL, &state, &job, &error), error);
         assert_ok(rowpool_job_wait(job, -1, &error), error);
         rowpool_job_release(job);
     } else {
-        assert_ok(rowpool_map_stream(asked->pool, call, order, take, &state, &error), error);
+        assert_ok(rowpool_map_stream(target->pool, call, order, take, &state, &error), error);
     }
     assert_false(state.wrong);
     assert_true((pthread_equal(state.thread, pthread_self()) != 0) == !async);
     if (call->chunk_rows > 0)
-        assert_true(state.most_rows <= call->chunk_rows);
+        assert_true(state.max_rows <= call->chunk_rows);
     for (size_t row = 0; row < state.rows; row++)
         if (state.seen[row] != 1 || state.sums[row] != expected[row])
-            fail_msg("%s: row %zu came %d times, as %llu, not %llu", asked->what, row, state.seen[row],
+            fail_msg("%s: row %zu was delivered %d times, as %llu, not %llu", target->what, row, state.seen[row],
                      (unsigned long long)state.sums[row], (unsigned long long)expected[row]);
     free_taker(&state);
 }
 
-/* Rows of differing lengths, the longest split over chunks on some of the pools. */
+/* Rows of different lengths; on some pools the longest are split. */
 TEST(a_stream_brings_every_row_once)
 {
     test_random random = test_random_begin(24);
     size_t turn = 0;
     for (size_t s = 0; s < test_pools(); s++)
         for (int order = ROWPOOL_IN_ORDER; order <= ROWPOOL_ANY_ORDER; order++, turn++) {
-            const test_pool *asked = test_pool_at(s);
+            const test_pool *target = test_pool_at(s);
             size_t widths[] = {3, 0, 700, 1, 1, 12000, 0, 5, 40, 0}, count = COUNT_OF(widths);
-            if (asked->most < 20000)
+            if (target->max_elements < 20000)
                 widths[2] = widths[5] = widths[8] = 7;
             test_array array = test_array_of_widths(&random, ROWPOOL_UINT32, widths, count, 0);
             uint64_t expected[COUNT_OF(widths)] = {0};
@@ -406,7 +383,7 @@ TEST(a_stream_brings_every_row_once)
                     expected[row] += element_of(&array.rows, row, i);
             rowpool_call call = call_of(rowpool_builtin("sum"), &array.rows, NULL, 0);
             call.chunk_rows = turn % 3;
-            check_stream(asked, &call, (rowpool_order)order, turn % 2 != 0, expected);
+            check_stream(target, &call, (rowpool_order)order, turn % 2 != 0, expected);
             test_array_free(&array);
         }
 }
@@ -426,8 +403,8 @@ static size_t resident_kib(void)
 
 typedef struct {
     rowpool *pool;
-    size_t taken, most_waiting; /* rows */
-    size_t most_kib;
+    size_t taken, max_waiting; /* rows */
+    size_t peak_kib;
 } slow_taker;
 
 static uint64_t rows_answered(rowpool *pool)
@@ -449,19 +426,18 @@ static int take_slowly(size_t row, size_t rows, const void *results, void *paylo
     (void)results;
     slow->taken += rows;
     size_t waiting = (size_t)rows_answered(slow->pool) - slow->taken;
-    if (waiting > slow->most_waiting)
-        slow->most_waiting = waiting;
-    if (kib > slow->most_kib)
-        slow->most_kib = kib;
+    if (waiting > slow->max_waiting)
+        slow->max_waiting = waiting;
+    if (kib > slow->peak_kib)
+        slow->peak_kib = kib;
     usleep(3000);
     return 0;
 }
 
-/* 64 MB of results from 1 MB of rows: were they all kept until they are taken, they would show. A sanitizer keeps what
- * was freed. */
+/* 64 MB of results from 1 MB of rows: keeping them all until delivery would show. Sanitizers keep freed memory. */
 TEST(a_slow_callback_keeps_memory_bounded)
 {
-    enum { ROWS = 1 << 20, COLUMNS = 8, CHUNK = 10000, WORKERS = 3, MOST_CHUNKS = 5 * WORKERS, MOST_KIB = 40 << 10 };
+    enum { ROWS = 1 << 20, COLUMNS = 8, CHUNK = 10000, WORKERS = 3, MAX_CHUNKS = 5 * WORKERS, MAX_KIB = 40 << 10 };
     int8_t *data = calloc(ROWS, 1);
     assert_non_null(data);
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT8, .count = ROWS, .width = 1};
@@ -480,16 +456,16 @@ TEST(a_slow_callback_keeps_memory_bounded)
             call.ranges = ranges;
             call.n_ranges = COLUMNS;
             call.chunk_rows = CHUNK;
-            call.inputs = &first; /* a compiler's memory is not what is looked at */
+            call.inputs = &first; /* without the compiler's memory */
             assert_ok(rowpool_map_stream(slow.pool, &call, (rowpool_order)order, take_slowly, &slow, &error), error);
             call.inputs = &rows;
-            slow.most_kib = 0;
+            slow.peak_kib = 0;
             size_t before = resident_kib();
             assert_ok(rowpool_map_stream(slow.pool, &call, (rowpool_order)order, take_slowly, &slow, &error), error);
             assert_int_equal(slow.taken, CHUNK + ROWS);
-            assert_in_range(slow.most_waiting, 0, MOST_CHUNKS * CHUNK);
-            if (!TEST_SANITIZED && slow.most_kib > before + MOST_KIB)
-                fail_msg("%s: %zu KiB before, %zu KiB at most", devices[i], before, slow.most_kib);
+            assert_in_range(slow.max_waiting, 0, MAX_CHUNKS * CHUNK);
+            if (!TEST_SANITIZED && slow.peak_kib > before + MAX_KIB)
+                fail_msg("%s: %zu KiB before, %zu KiB at most", devices[i], before, slow.peak_kib);
             rowpool_close(slow.pool);
         }
     free(data);
@@ -502,15 +478,15 @@ TEST(the_callback_may_end_the_stream)
     assert_non_null(data);
     rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = ROWS, .width = 5};
     for (size_t s = 0; s < test_pools(); s++) {
-        const test_pool *asked = test_pool_at(s);
-        if (asked->most < 100000)
+        const test_pool *target = test_pool_at(s);
+        if (target->max_elements < 100000)
             continue;
         taker ended = make_taker(ROWS, ROWPOOL_IN_ORDER);
         ended.stop_after = STOP;
         rowpool_call call = call_of(rowpool_builtin("sum"), &rows, NULL, 0);
         rowpool_error error;
         call.chunk_rows = 100;
-        assert_refused(rowpool_map_stream(asked->pool, &call, ROWPOOL_IN_ORDER, take, &ended, &error),
+        assert_refused(rowpool_map_stream(target->pool, &call, ROWPOOL_IN_ORDER, take, &ended, &error),
                        ROWPOOL_ECANCELED, error, "the callback ended the stream at rows 4900 to 4999");
         assert_int_equal(ended.next, STOP);
         free_taker(&ended);
@@ -523,7 +499,7 @@ typedef struct {
     rowpool_status inner;
 } nested;
 
-/* Calls on the same pool are fine in a stream's callback; closing it is not, and does nothing. */
+/* A stream callback may use the pool; closing the pool there is refused. */
 static int call_inside(size_t row, size_t rows, const void *results, void *payload)
 {
     nested *state = payload;
@@ -570,8 +546,7 @@ TEST(bad_streams_are_refused)
                    "pool is NULL");
 }
 
-/* ---- Text alone, C alone -------------------------------------------------------------------------------------------
- */
+/* ---- Source only, C only ---------------------------------------------------------------------------------------- */
 
 static const char last_text[] = "typedef uchar arguments_t;\n"
                                 "typedef int result_t;\n"
@@ -589,13 +564,13 @@ static bool is_opencl(rowpool *pool)
     return found;
 }
 
-/* A function without a C form runs on OpenCL devices, and is refused elsewhere. */
+/* A function without a C form runs on OpenCL devices and is refused elsewhere. */
 TEST(text_without_a_c_form)
 {
     const int16_t data[] = {1, 2, 3, 4, 5, 6};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT16, .count = 3, .width = 2};
     for (size_t s = 0; s < test_pools(); s++) {
-        /* Each time another object with another text at the same place, as a program that makes them has. */
+        /* Each time a new object with another text at the same address, as in a program that generates them. */
         char text[sizeof last_text + 32];
         snprintf(text, sizeof text, "%s// %zu\n", last_text, s % 2);
         const rowpool_function last = {
@@ -686,8 +661,7 @@ TEST(text_from_a_file)
     assert_null(rowpool_read_source(NULL, NULL));
 }
 
-/* ---- Where it runs -------------------------------------------------------------------------------------------------
- */
+/* ---- Where it runs ---------------------------------------------------------------------------------------------- */
 
 static void write_pid(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
@@ -697,8 +671,8 @@ static void write_pid(const rowpool_row *row, size_t index, const void *argument
     *(int64_t *)result = getpid();
 }
 
-/* Small as the map is, a function of the caller's stays out of this process unless it is let in. */
-TEST(a_function_is_let_into_the_process)
+/* Even for a small map, a user's function stays out of this process unless it is allowed in. */
+TEST(a_function_runs_in_this_process_if_allowed)
 {
     const int32_t data[2] = {0};
     const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = 2, .width = 1};
@@ -725,8 +699,7 @@ TEST(a_function_is_let_into_the_process)
         }
 }
 
-/* ---- Refused -------------------------------------------------------------------------------------------------------
- */
+/* ---- Refused calls ---------------------------------------------------------------------------------------------- */
 
 TEST(functions_that_do_not_match_are_refused)
 {
@@ -759,7 +732,7 @@ TEST(functions_that_do_not_match_are_refused)
     call.results_size = sizeof results - 1;
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "call.results_size is 15");
     call.results_size = sizeof results;
-    call.first_row = SIZE_MAX - 1; /* two rows: the end would be 0 */
+    call.first_row = SIZE_MAX - 1; /* two rows: the end would wrap to 0 */
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "call.first_row is");
     assert_true(results[0] == 1 && results[1] == 2);
 
@@ -784,7 +757,7 @@ TEST(functions_that_do_not_match_are_refused)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(own_functions_are_the_same_everywhere),
+        cmocka_unit_test(user_functions_give_the_same_results_everywhere),
         cmocka_unit_test(rows_of_two_inputs_are_zipped),
         cmocka_unit_test(rows_of_four_inputs_with_structs),
         cmocka_unit_test(a_stream_brings_every_row_once),
@@ -795,7 +768,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(text_without_a_c_form),
         cmocka_unit_test(text_that_does_not_compile_names_its_line),
         cmocka_unit_test(text_from_a_file),
-        cmocka_unit_test(a_function_is_let_into_the_process),
+        cmocka_unit_test(a_function_runs_in_this_process_if_allowed),
         cmocka_unit_test(functions_that_do_not_match_are_refused),
     };
     test_seed();

@@ -1,5 +1,4 @@
-/* Shared memory: rowpool_alloc and rowpool_free, how a worker would reach memory of any kind, and how it then sees it.
- */
+/* Shared memory: rowpool_alloc and rowpool_free, how a worker reaches memory of any kind, and how it maps it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -28,7 +27,7 @@ static bool all_zero(const char *bytes, size_t n)
     return true;
 }
 
-/* Forks, runs a function in the child, and gives its exit status; -1 when it did not end by itself. */
+/* Runs a function in a forked child; returns its exit status, or -1 if it was killed. */
 static int in_child(int (*run)(void *), void *argument)
 {
     fflush(NULL);
@@ -39,7 +38,7 @@ static int in_child(int (*run)(void *), void *argument)
         _exit(run(argument));
     }
     int status = 0;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    status = test_wait(pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -82,7 +81,7 @@ static int alloc_under_file_limit(void *unused)
         return 1;
     if (error.status != ROWPOOL_ENOMEM || strstr(error.message, "ulimit -f") == NULL)
         return 2;
-    char *memory = rowpool_alloc(1 << 20, &error); /* it can do without a file */
+    char *memory = rowpool_alloc(1 << 20, &error); /* it works without a file */
     size_t offset;
     if (memory == NULL || memory[0] != 0 || memory[(1 << 20) - 1] != 0 || rp_region_find(memory, 1, &region, &offset))
         return 3;
@@ -125,7 +124,7 @@ TEST(foreign_pointers_are_left_alone)
     memory[page] = 3;
     fprintf(stderr, "(two warnings are expected)\n");
     rowpool_free(mine);
-    rowpool_free(memory + page); /* inside, not the beginning */
+    rowpool_free(memory + page); /* an address inside, not the beginning */
     assert_int_equal(mine[99], 7);
     assert_int_equal(memory[page], 3);
     rowpool_free(memory);
@@ -161,7 +160,7 @@ TEST(child_shares_and_frees_only_its_own_mapping)
 
 static atomic_bool churning;
 
-/* Looks through the whole registry, and so holds its lock most of the time. */
+/* Searches the whole registry, and so holds its lock most of the time. */
 static void *churn(void *unused)
 {
     int local = 0;
@@ -227,15 +226,15 @@ TEST(regions_are_found_by_address)
     assert_false(rp_region_find(a, 1, &region, &offset));
     char *c = rowpool_alloc(3 * page, NULL);
     assert_true(rp_region_find(c, 1, &region, &offset));
-    assert_true(region.id != id_a && region.id != id_b); /* never again */
+    assert_true(region.id != id_a && region.id != id_b); /* ids are not reused */
     close(region.fd);
     rowpool_free(b);
     rowpool_free(c);
 }
 
-/* ---- How a worker would reach memory ---------------------------------------------------------------------------- */
+/* ---- How a worker reaches memory -------------------------------------------------------------------------------- */
 
-/* A file whose every page holds its own number. */
+/* A file in which every page holds its own number. */
 typedef struct {
     char path[64];
     int fd;
@@ -271,7 +270,7 @@ static rp_reach_kind kind_of(const void *address, size_t bytes, bool files)
 {
     rp_reach reach;
     rp_reach_find(address, bytes, files, &reach);
-    rp_reach_kind kind = reach.kind;
+    rp_reach_kind kind = reach.place.kind;
     rp_reach_release(&reach);
     return kind;
 }
@@ -281,9 +280,9 @@ TEST(regions_are_reached_by_descriptor)
     char *memory = rowpool_alloc(4 * page, NULL);
     rp_reach reach;
     rp_reach_find(memory + page, page, false, &reach);
-    assert_int_equal(reach.kind, RP_REACH_REGION);
-    assert_int_equal(reach.offset, page);
-    assert_int_equal(reach.length, 4 * page);
+    assert_int_equal(reach.place.kind, RP_REACH_REGION);
+    assert_int_equal(reach.place.offset, page);
+    assert_int_equal(reach.place.length, 4 * page);
     assert_true(reach.fd >= 0);
     rp_reach_release(&reach);
     assert_int_equal(kind_of(memory + page, 4 * page, true), RP_REACH_COPY);
@@ -299,15 +298,15 @@ TEST(shared_file_mappings_are_reached_by_path)
     char *memory = map_file(&file, NULL, 2, 6, MAP_SHARED);
     rp_reach reach;
     rp_reach_find(memory + page + 5, 3 * page, true, &reach);
-    assert_int_equal(reach.kind, RP_REACH_FILE);
-    assert_int_equal(reach.offset, 3 * page + 5);
-    assert_int_equal(reach.device, is.st_dev);
-    assert_int_equal(reach.inode, is.st_ino);
+    assert_int_equal(reach.place.kind, RP_REACH_FILE);
+    assert_int_equal(reach.place.offset, 3 * page + 5);
+    assert_int_equal(reach.place.device, is.st_dev);
+    assert_int_equal(reach.place.inode, is.st_ino);
     assert_string_equal(reach.path, file.path); /* with the spaces in it */
     rp_reach_release(&reach);
     assert_int_equal(kind_of(memory, 6 * page, true), RP_REACH_FILE);
     assert_int_equal(kind_of(memory, page, false), RP_REACH_COPY);
-    /* The kernel splits the mapping in two where the protection changes: it is one range of the file all the same. */
+    /* Different protections split the mapping in two; it is still one range of the file. */
     assert_int_equal(mprotect(memory + 3 * page, 3 * page, PROT_READ | PROT_WRITE), 0);
     assert_int_equal(kind_of(memory, 6 * page, true), RP_REACH_FILE);
     assert_int_equal(mprotect(memory + 3 * page, page, PROT_NONE), 0);
@@ -324,7 +323,7 @@ TEST(whatever_is_not_one_file_is_copied)
     assert_int_equal(kind_of(memory, 4 * page, true), RP_REACH_FILE);
     assert_int_equal(kind_of(memory + 4 * page, 3 * page, true), RP_REACH_FILE);
     assert_int_equal(kind_of(memory, 5 * page, true), RP_REACH_COPY);
-    map_file(&other, memory + 4 * page, 4, 4, MAP_SHARED | MAP_FIXED); /* another file at the right offset */
+    map_file(&other, memory + 4 * page, 4, 4, MAP_SHARED | MAP_FIXED); /* another file at the matching offset */
     assert_int_equal(kind_of(memory, 5 * page, true), RP_REACH_COPY);
     munmap(memory + 2 * page, page); /* a hole */
     assert_int_equal(kind_of(memory, 4 * page, true), RP_REACH_COPY);
@@ -342,7 +341,20 @@ TEST(whatever_is_not_one_file_is_copied)
     remove_file(&other);
 }
 
-/* ---- How a worker sees it: these functions run as well in the process itself ------------------------------------ */
+/* ---- How a worker maps memory: these functions also work in this process ---------------------------------------- */
+
+static char *view_region(rp_view_table *table, uint64_t id, int descriptor, size_t length, size_t offset, bool writable)
+{
+    const rp_place place = {.kind = RP_REACH_REGION, .id = id, .length = length, .offset = offset};
+    return rp_view_map(table, &place, descriptor, NULL, writable);
+}
+
+static char *view_file(rp_view_table *table, uint64_t device, uint64_t inode, const char *path, size_t offset,
+                       size_t bytes)
+{
+    const rp_place place = {.kind = RP_REACH_FILE, .device = device, .inode = inode, .offset = offset, .bytes = bytes};
+    return rp_view_map(table, &place, -1, path, false);
+}
 
 TEST(region_views_are_kept_and_never_mistaken)
 {
@@ -357,17 +369,17 @@ TEST(region_views_are_kept_and_never_mistaken)
     for (int round = 0; round < 2000; round++) {
         int i = (int)test_below(&random, REGIONS), seen;
         const rp_region *r = &regions[i];
-        const char *view = rp_view_region(&table, r->id, r->fd, r->length, 8, test_chance(&random, 2));
+        const char *view = view_region(&table, r->id, r->fd, r->length, 8, test_chance(&random, 2));
         assert_non_null(view);
         memcpy(&seen, view, sizeof seen);
         assert_int_equal(seen, i);
     }
     const rp_region *r = &regions[0];
-    char *first = rp_view_region(&table, r->id, r->fd, r->length, 0, true);
-    assert_ptr_equal(rp_view_region(&table, r->id, -1, r->length, 4, true), first + 4); /* kept: no descriptor needed */
+    char *first = view_region(&table, r->id, r->fd, r->length, 0, true);
+    assert_ptr_equal(view_region(&table, r->id, -1, r->length, 4, true), first + 4); /* kept: no descriptor needed */
     first[0] = 9;
     assert_int_equal(r->base[0], 9);
-    assert_null(rp_view_region(&table, 1u << 30, -1, page, 0, false));
+    assert_null(view_region(&table, 1u << 30, -1, page, 0, false));
     for (int i = 0; i < RP_VIEWS; i++)
         if (table.views[i].base != NULL)
             munmap(table.views[i].base, table.views[i].length);
@@ -382,18 +394,18 @@ TEST(file_views_are_of_the_right_file_only)
     struct stat is;
     fstat(file.fd, &is);
     uint64_t device = is.st_dev, inode = is.st_ino;
-    const char *view = rp_view_file(&table, device, inode, file.path, 2 * page, page);
+    const char *view = view_file(&table, device, inode, file.path, 2 * page, page);
     assert_non_null(view);
     assert_int_equal(view[0], 3);
-    assert_ptr_equal(rp_view_file(&table, device, inode, "/nowhere", 3 * page, page), view + page); /* kept */
-    assert_null(rp_view_file(&table, device, inode, "/nowhere", 4 * page, page)); /* not that long: forgotten */
-    assert_null(rp_view_file(&table, device, inode, file.path, 4 * page, page));
-    assert_null(rp_view_file(&table, device, inode, file.path, SIZE_MAX - 10, page));
-    assert_null(rp_view_file(&table, device, inode, other.path, 0, page));
-    assert_null(rp_view_file(&table, device, inode, "/tmp", 0, page));
-    assert_non_null(rp_view_file(&table, device, inode, file.path, 0, page));
-    assert_int_equal(ftruncate(file.fd, (off_t)(6 * page - 100)), 0);      /* it grows */
-    view = rp_view_file(&table, device, inode, file.path, 5 * page, page); /* the last page as a whole */
+    assert_ptr_equal(view_file(&table, device, inode, "/nowhere", 3 * page, page), view + page); /* kept */
+    assert_null(view_file(&table, device, inode, "/nowhere", 4 * page, page)); /* not that long: forgotten */
+    assert_null(view_file(&table, device, inode, file.path, 4 * page, page));
+    assert_null(view_file(&table, device, inode, file.path, SIZE_MAX - 10, page));
+    assert_null(view_file(&table, device, inode, other.path, 0, page));
+    assert_null(view_file(&table, device, inode, "/tmp", 0, page));
+    assert_non_null(view_file(&table, device, inode, file.path, 0, page));
+    assert_int_equal(ftruncate(file.fd, (off_t)(6 * page - 100)), 0);   /* it grows */
+    view = view_file(&table, device, inode, file.path, 5 * page, page); /* the last page as a whole */
     assert_non_null(view);
     assert_int_equal(view[page - 1], 0);
     assert_int_equal(pwrite(file.fd, "x", 1, (off_t)(5 * page)), 1);
@@ -410,7 +422,7 @@ static void check_copies(rp_view_parent *parent)
     size_t bytes = 64 * page;
     char *memory = mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char *into = malloc(bytes);
-    munmap(memory + bytes, page); /* what follows is not there */
+    munmap(memory + bytes, page); /* what follows is missing */
     for (size_t i = 0; i < bytes; i++)
         memory[i] = (char)(i * 31 + i / 251);
     uint64_t address = (uintptr_t)memory;

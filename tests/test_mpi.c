@@ -1,9 +1,7 @@
-/* The library over MPI: what every rank checks, on however many ranks there are. The launcher starts it.
- *
- *     test_mpi                  everything but what follows
- *     test_mpi devices          where there are several devices, each rank has its share
- *     test_mpi map|write FILE RANK MICROSECONDS   that rank is killed so long after it began to map, or to write the file
- *
+/* The library over MPI: checks on every rank, for any number of ranks. Started by a launcher.
+ *     test_mpi                                          everything except the following
+ *     test_mpi devices                                  with several devices each rank gets its share
+ *     test_mpi map|write FILE RANK MICROSECONDS         the rank is killed that long after it began to map or to write
  * A check that fails on any rank ends all of them. */
 #include <fcntl.h>
 #include <mpi.h>
@@ -44,7 +42,7 @@ static void *allocate(size_t bytes)
     return memory;
 }
 
-/* Whether the call failed as it should, here as on every other rank, and whose error it was. */
+/* Expects the same failure on every rank, caused by rank `whose`. */
 static void check_failure(rowpool_status status, rowpool_status expected, int whose, const char *words)
 {
     char common[sizeof error.message], begin[32];
@@ -59,7 +57,7 @@ static void check_failure(rowpool_status status, rowpool_status expected, int wh
 
 /* ---- Rows that every rank has ----------------------------------------------------------------------------------- */
 
-/* Counts every rank's share of the rows, and compares what the last rank gathers with what a single process must find. */
+/* Counts every rank's share of the rows; compares what the last rank gathers with what a single process finds. */
 static void check_counts(const test_array *array, const rowpool_range *ranges, size_t n)
 {
     const rowpool_rows *all = &array->rows;
@@ -103,7 +101,7 @@ static void every_dtype_and_layout(void)
             }
 }
 
-/* Every row once, in the order of the ranks, and no rank with more than its part and the longest row. */
+/* Every row exactly once, in the order of the ranks, and no rank with more than its share plus the longest row. */
 static void ragged_rows_are_balanced_by_elements(void)
 {
     enum { COUNT = 4000, LONG = 700 };
@@ -115,8 +113,8 @@ static void ragged_rows_are_balanced_by_elements(void)
     rowpool_rows own;
     size_t first, end = 0;
     CHECK_OK(rowpool_mpi_share(cluster, &array.rows, &own, &first, &error));
-    size_t most = (test_elements(&array.rows) + COUNT) / (size_t)ranks + LONG + 1;
-    CHECK(test_elements(&own) + own.count <= most);
+    size_t limit = (test_elements(&array.rows) + COUNT) / (size_t)ranks + LONG + 1;
+    CHECK(test_elements(&own) + own.count <= limit);
     size_t last = first + own.count;
     MPI_Scan(&own.count, &end, 1, MPI_UINT64_T, MPI_SUM, MPI_COMM_WORLD);
     CHECK(last == end);
@@ -127,21 +125,21 @@ static void ragged_rows_are_balanced_by_elements(void)
     const rowpool_rows decreasing = {.dtype = ROWPOOL_INT8, .count = COUNT_OF(wrong) - 1, .offsets = wrong};
     uint64_t shared[] = {rowpool_mpi_share(cluster, &decreasing, &own, &first, &error) != ROWPOOL_OK, own.count};
     MPI_Allreduce(MPI_IN_PLACE, shared, 2, MPI_UINT64_T, MPI_SUM, MPI_COMM_WORLD);
-    CHECK(shared[0] > 0 || shared[1] == decreasing.count); /* refused somewhere, or each row is somebody's */
+    CHECK(shared[0] > 0 || shared[1] == decreasing.count); /* refused somewhere, or each row belongs to a rank */
     CHECK(rowpool_mpi_share(cluster, &(rowpool_rows){.dtype = (rowpool_dtype)99}, &own, &first, &error) ==
           ROWPOOL_EINVAL);
     CHECK(rowpool_mpi_share(cluster, &(rowpool_rows){.count = SIZE_MAX, .width = 2}, &own, &first, &error) ==
           ROWPOOL_EINVAL);
 }
 
-/* ---- Rows of each rank's own ------------------------------------------------------------------------------------ */
+/* ---- Different rows on each rank -------------------------------------------------------------------------------- */
 
 typedef struct {
     int64_t index, width;
 } index_result;
 
 /* Rank r has 3 r rows. */
-static void indexes_go_on_from_rank_to_rank(void)
+static void indexes_continue_from_rank_to_rank(void)
 {
     const size_t count = 3 * (size_t)rank, first = 3 * (size_t)rank * (size_t)(rank - 1) / 2;
     static const int32_t data[3 * 64][2];
@@ -235,7 +233,7 @@ static int use_in_child(void *argument, int pipe)
     return status == ROWPOOL_EFORKED ? 0 : 1;
 }
 
-static void a_child_has_no_part_in_it(void)
+static void a_forked_child_is_refused(void)
 {
     rowpool_process *child;
     rowpool_process_state state;
@@ -246,9 +244,9 @@ static void a_child_has_no_part_in_it(void)
     rowpool_process_close(child);
 }
 
-/* ---- Gathering and writing: in pieces, as ROWPOOL_MPI_PIECE_BYTES says ------------------------------------------ */
+/* ---- Gathering and writing: in pieces, as mpi-piece-bytes of ROWPOOL_TEST says ------------------------------------- */
 
-/* Rank r has 13 r bytes; so they are numbered through. */
+/* Rank r has 13 r bytes, so all bytes are numbered in sequence. */
 static size_t bytes_of(int r)
 {
     return 13 * (size_t)r;
@@ -307,7 +305,7 @@ static void make_folder(void)
     snprintf(path, sizeof path, "%s/file", folder);
 }
 
-/* That there is but the file, of these bytes; NULL: nothing. */
+/* Expects only the file, with these bytes, in the folder; NULL: nothing. */
 static void check_folder(const void *bytes, size_t size)
 {
     char found[1024];
@@ -335,7 +333,7 @@ static void files_appear_whole(void)
     memcpy(expected, head, head_bytes);
     for (size_t i = 0; i < all; i++)
         expected[head_bytes + i] = (unsigned char)i;
-    for (int turn = 0; turn < 2; turn++) { /* the second one replaces */
+    for (int turn = 0; turn < 2; turn++) { /* the second one replaces it */
         CHECK_OK(rowpool_mpi_write(cluster, path, rank == 0 ? head : NULL, rank == 0 ? head_bytes : 0, own,
                                    bytes_of(rank), &error));
     }
@@ -359,8 +357,8 @@ static void files_appear_whole(void)
     free(expected);
 }
 
-/* The last rank may write no further than into the file's beginning. */
-static void what_cannot_be_written_leaves_no_trace(void)
+/* The last rank may only write the beginning of the file. */
+static void failed_writes_leave_no_file(void)
 {
     enum { EACH = 20000 };
     char bytes[EACH] = "new";
@@ -391,7 +389,7 @@ static void write_npy(const char *name, rowpool_dtype dtype, const size_t *shape
     CHECK(fclose(file) == 0);
 }
 
-/* Each rank's rows of the file are those that they should be, and are counted alike. */
+/* Expects each rank's rows of the file, and the same counts. */
 static void check_file(const test_array *array, const char *data_path, const char *offsets_path)
 {
     const rowpool_range range = rowpool_range_i64(0, 50);
@@ -414,7 +412,7 @@ static void check_file(const test_array *array, const char *data_path, const cha
     rowpool_mpi_file_close(file);
 }
 
-/* SciPy's offsets are int32 as long as that will do. */
+/* SciPy's offsets are int32 if that is large enough. */
 static void write_offsets(const char *name, const int64_t *offsets, size_t entries, bool narrow)
 {
     int32_t *some = allocate(entries * sizeof *some);
@@ -477,7 +475,7 @@ static void any_byte_but_0_of_a_bool_is_1(void)
         CHECK(unlink(path) == 0);
 }
 
-/* As numpy.save writes them to one file. */
+/* As repeated numpy.save writes them to one file. */
 static void append_array(const char *name, const void *bytes, size_t size)
 {
     FILE *file = fopen(name, "ab");
@@ -527,7 +525,7 @@ static void bad_files_are_refused(void)
         append_array(path, "\x93NUMPY\1", 8);
     MPI_Barrier(MPI_COMM_WORLD);
     refuse_file(path, NULL, "several arrays follow one another");
-    if (ranks > 1) { /* of one rank's own */
+    if (ranks > 1) { /* a file that only this rank has */
         char own_path[320];
         const size_t rows = rank == 0 ? ROWS : ROWS - 1;
         snprintf(own_path, sizeof own_path, "%s/own%d", folder, rank);
@@ -541,7 +539,7 @@ static void bad_files_are_refused(void)
     check_folder(NULL, 0);
 }
 
-/* ---- The node --------------------------------------------------------------------------------------------------- */
+/* ---- Cores and devices of a node -------------------------------------------------------------------------------- */
 
 static int cpus(void)
 {
@@ -550,7 +548,7 @@ static int cpus(void)
     return CPU_COUNT(&set);
 }
 
-static void tell_cpus(const void *argument, size_t argument_size, void *result, size_t result_size)
+static void report_cpus(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     cpu_set_t set;
     (void)argument;
@@ -560,7 +558,7 @@ static void tell_cpus(const void *argument, size_t argument_size, void *result, 
         memcpy(result, &set, result_size < sizeof set ? result_size : sizeof set);
 }
 
-/* The launcher binds nobody: so all ranks have the same cores, and divide them. */
+/* The launcher binds no rank: all ranks have the same cores and divide them. */
 static void cores_are_divided(void)
 {
     cpu_set_t before, after, mine, all;
@@ -572,7 +570,7 @@ static void cores_are_divided(void)
     CHECK_OK(rowpool_mpi_open(&processes, MPI_COMM_WORLD, &options, &error));
     CHECK(sched_getaffinity(0, sizeof after, &after) == 0 && CPU_EQUAL(&before, &after));
     rowpool *pool = rowpool_mpi_pool(processes);
-    CHECK_OK(rowpool_apply(pool, tell_cpus, NULL, 0, &mine, sizeof mine, &error));
+    CHECK_OK(rowpool_apply(pool, report_cpus, NULL, 0, &mine, sizeof mine, &error));
     const int have = cpus(), least = have / ranks > 0 ? have / ranks : 1;
     CHECK(CPU_COUNT(&mine) >= least && CPU_COUNT(&mine) <= least + (have > ranks));
     rowpool_device devices[16];
@@ -612,7 +610,7 @@ static void devices_are_divided(void)
     rowpool_mpi_close(shared);
 }
 
-/* ---- An end ----------------------------------------------------------------------------------------------------- */
+/* ---- Ranks that are killed -------------------------------------------------------------------------------------- */
 
 static void die(int signal_number)
 {
@@ -620,7 +618,7 @@ static void die(int signal_number)
     (void)kill(getpid(), SIGKILL);
 }
 
-/* Maps, or writes the file, again and again until it is killed. */
+/* Maps, or writes the file, again and again until this rank is killed. */
 static void be_killed_at_work(const char *file, bool writes, int who, long microseconds)
 {
     enum { BYTES = 1 << 20, COUNT = BYTES / 4096 };
@@ -656,14 +654,14 @@ int main(int argc, char **argv)
         make_folder();
         every_dtype_and_layout();
         ragged_rows_are_balanced_by_elements();
-        indexes_go_on_from_rank_to_rank();
+        indexes_continue_from_rank_to_rank();
         argmax_counts_within_rows();
         errors_reach_every_rank();
         bad_clusters_are_refused();
-        a_child_has_no_part_in_it();
+        a_forked_child_is_refused();
         bytes_are_gathered_in_order();
         files_appear_whole();
-        what_cannot_be_written_leaves_no_trace();
+        failed_writes_leave_no_file();
         files_are_divided();
         any_byte_but_0_of_a_bool_is_1();
         bad_files_are_refused();

@@ -5,7 +5,7 @@
 #include "mpi/divide.h"
 #include "support.h"
 
-/* CPU n and n + 4 share a core. */
+/* CPUs n and n + 4 share a core. */
 static uint64_t two_threads_each(size_t cpu)
 {
     return cpu % 4;
@@ -53,7 +53,7 @@ static void check(size_t n, const char *const *masks, const char *const *shares,
         __VA_ARGS__ \
     }
 
-TEST(all_have_the_same)
+TEST(equal_masks_are_divided)
 {
     CHECK(in_order, LIST("0123"), LIST("-"));
     CHECK(in_order, LIST("0123", "0123"), LIST("01", "23"));
@@ -62,14 +62,14 @@ TEST(all_have_the_same)
     CHECK(in_order, LIST("", ""), LIST("-", "-"));
 }
 
-TEST(bound_ranks_keep_theirs)
+TEST(bound_ranks_keep_their_cpus)
 {
     CHECK(in_order, LIST("01", "23"), LIST("-", "-"));
     CHECK(in_order, LIST("01", "01", "23", "23"), LIST("0", "1", "2", "3"));
     CHECK(in_order, LIST("0123", "4567", "0123"), LIST("01", "-", "23"));
 }
 
-TEST(what_overlaps_by_way_of_others_is_one)
+TEST(overlap_is_transitive)
 {
     CHECK(in_order, LIST("45", "01", "12", "23"), LIST("-", "0", "1", "23"));
     CHECK(in_order, LIST("01", "23", "12"), LIST("0", "1", "23"));
@@ -80,7 +80,7 @@ TEST(threads_of_a_core_stay_together)
     CHECK(two_threads_each, LIST("01234567", "01234567"), LIST("0415", "2637"));
 }
 
-TEST(many_cpus)
+TEST(masks_may_be_long)
 {
     static rp_mpi_mask masks[2];
     rp_mpi_mask share;
@@ -94,11 +94,9 @@ TEST(many_cpus)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_have_the_same),
-        cmocka_unit_test(bound_ranks_keep_theirs),
-        cmocka_unit_test(what_overlaps_by_way_of_others_is_one),
-        cmocka_unit_test(threads_of_a_core_stay_together),
-        cmocka_unit_test(many_cpus),
+        cmocka_unit_test(equal_masks_are_divided), cmocka_unit_test(bound_ranks_keep_their_cpus),
+        cmocka_unit_test(overlap_is_transitive),   cmocka_unit_test(threads_of_a_core_stay_together),
+        cmocka_unit_test(masks_may_be_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

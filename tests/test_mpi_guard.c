@@ -1,4 +1,4 @@
-/* The process that removes an unfinished file of a rank that was killed. */
+/* The process that removes the unfinished file of a rank that was killed. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 typedef struct {
     char folder[64], path[80];
     char *shared; /* what the guard reads */
-    int ended[2]; /* a pipe that is at its end when the rank and its guard are gone */
+    int ended[2]; /* a pipe that reaches its end when the rank and its guard are gone */
 } scene;
 
 static scene begin(void)
@@ -36,12 +36,12 @@ static void create(const char *path)
         _exit(1);
 }
 
-/* Waits for the rank and for its guard; how the rank ended. */
+/* Waits for the rank and its guard; returns how the rank ended. */
 static int end(scene *it, pid_t rank)
 {
     int status;
     char byte;
-    assert_int_equal(waitpid(rank, &status, 0), rank);
+    status = test_wait(rank);
     close(it->ended[1]);
     assert_int_equal(read(it->ended[0], &byte, 1), 0);
     close(it->ended[0]);
@@ -61,7 +61,7 @@ static pid_t start(const scene *it, void (*rank)(const scene *))
     return pid;
 }
 
-/* As launchers do: the rank and all that it started are killed. */
+/* As launchers do: kills the rank and all that it started. */
 static void be_killed_as_a_group(const scene *it)
 {
     rowpool_process *guard;
@@ -83,7 +83,7 @@ static void a_guard_is_ready_when_the_call_returns(void **state)
         scene it = begin();
         int status = end(&it, start(&it, be_killed_as_a_group));
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-        assert_int_equal(rmdir(it.folder), 0); /* nothing is in it */
+        assert_int_equal(rmdir(it.folder), 0); /* it is empty */
     }
 }
 
@@ -120,7 +120,7 @@ static void other_files_are_left_alone(void **state)
     }
 }
 
-static void a_guard_that_cannot_start_is_told(void **state)
+static void a_guard_that_cannot_start_is_reported(void **state)
 {
     (void)state;
     rowpool_process *guard;
@@ -142,7 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guard_is_ready_when_the_call_returns),
         cmocka_unit_test(other_files_are_left_alone),
-        cmocka_unit_test(a_guard_that_cannot_start_is_told),
+        cmocka_unit_test(a_guard_that_cannot_start_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* rowpool-mpi on so many ranks as ROWPOOL_TEST_RANKS says: what it prints and writes is, byte for byte, what rowpool
- * does; what it refuses, it refuses once; whoever is killed, it ends and leaves nothing. */
+/* rowpool-mpi on ROWPOOL_TEST_RANKS ranks: what it prints and writes equals what rowpool gives, byte for byte; it
+ * reports each error once; if any rank is killed all end and leave nothing behind. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "program.h"
@@ -17,9 +16,9 @@
 static const char *launcher, *over_mpi;
 static const char *ranks;
 
-/* ---- Running both ----------------------------------------------------------------------------------------------- */
+/* ---- Running both programs -------------------------------------------------------------------------------------- */
 
-enum { MOST_ARGUMENTS = 64 };
+enum { MAX_ARGUMENTS = 64 };
 
 static size_t append(const char **to, size_t used, const char *const *arguments)
 {
@@ -29,7 +28,7 @@ static size_t append(const char **to, size_t used, const char *const *arguments)
     return used;
 }
 
-/* What starts it on `n` ranks, with room for arguments. */
+/* The command that starts it on `n` ranks; returns its length. */
 static size_t launch(const char **command, const char *n)
 {
     static const char *const bind[] = {"--bind-to", "-bind-to"};
@@ -39,19 +38,19 @@ static size_t launch(const char **command, const char *n)
 
 static outcome run_ranks(const char *n, const circumstances *with, const char *const *arguments)
 {
-    const char *command[MOST_ARGUMENTS];
+    const char *command[MAX_ARGUMENTS];
     (void)append(command, launch(command, n), arguments);
     circumstances launched = *with;
     launched.program = launcher;
     return run_with(&launched, command);
 }
-#define RUN_RANKS(...) run_ranks(ranks, &USUAL, ARGUMENTS(__VA_ARGS__))
+#define RUN_RANKS(...) run_ranks(ranks, &DEFAULTS, ARGUMENTS(__VA_ARGS__))
 
 static char *read_file(const char *path, size_t *size)
 {
     int fd = open(path, O_RDONLY);
     if (fd < 0)
-        fail_msg("there is no %s", path);
+        fail_msg("%s does not exist", path);
     struct stat entry;
     assert_int_equal(fstat(fd, &entry), 0);
     char *bytes = malloc((size_t)entry.st_size + 1);
@@ -83,11 +82,11 @@ static void check_same_file(const char *path, const char *expected, int line)
     assert_int_equal(leftovers(), 0);
 }
 
-/* Both give the same; output: the file that they write, or NULL. */
+/* Expects the same from both; output: the file that they write, or NULL. */
 static void check_same(const circumstances *with, const char *output, const char *const *arguments, int line)
 {
     char expected_path[64] = "", path[64] = "";
-    const char *command[MOST_ARGUMENTS];
+    const char *command[MAX_ARGUMENTS];
     size_t used = append(command, 0, arguments);
     if (output != NULL) {
         (void)snprintf(expected_path, sizeof expected_path, "expected-%s", output);
@@ -102,15 +101,15 @@ static void check_same(const circumstances *with, const char *output, const char
         found.err[0] != '\0') {
         show(&expected, line);
         show(&found, line);
-        fail_msg("line %d: not the same", line);
+        fail_msg("line %d: rowpool and rowpool-mpi differ", line);
     }
     release(&expected);
     release(&found);
     if (output != NULL)
         check_same_file(path, expected_path, line);
 }
-#define assert_same(...) check_same(&USUAL, NULL, ARGUMENTS(__VA_ARGS__), __LINE__)
-#define assert_same_file(output, ...) check_same(&USUAL, output, ARGUMENTS(__VA_ARGS__), __LINE__)
+#define assert_same(...) check_same(&DEFAULTS, NULL, ARGUMENTS(__VA_ARGS__), __LINE__)
+#define assert_same_file(output, ...) check_same(&DEFAULTS, output, ARGUMENTS(__VA_ARGS__), __LINE__)
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
@@ -123,7 +122,7 @@ static void write_array(const char *path, rowpool_dtype dtype, const void *data,
     write_npy(path, CODES[dtype], false, shape, data, rows * width * test_size(dtype));
 }
 
-/* Of elements, and where rows begin. */
+/* Writes the elements and the offsets. */
 static void write_ragged(const rowpool_rows *rows)
 {
     char shape[64];
@@ -185,7 +184,7 @@ TEST(reads_and_writes_every_format)
     write_file("ragged.tsv", "1\t2\t5\n\n4\n8\t7\n", 13);
     write_file("rows.bin", SMALL, sizeof SMALL);
     write_npy("order.npy", ">i4", true, "(4, 3)", SMALL, sizeof SMALL);
-    /* On 1 to 4 ranks each one is written of each. */
+    /* From 1 to 4 ranks, each input is written in each format. */
     static const char *const outputs[] = {"out.csv", "out.tsv", "out.txt", "out.npy"};
     const size_t i = (size_t)atoi(ranks);
     assert_same_file(outputs[i % 4], "count", "table.csv", "--bins", "0,5,10");
@@ -194,7 +193,7 @@ TEST(reads_and_writes_every_format)
     assert_same_file(outputs[(i + 3) % 4], "map", "order.npy", "--function", "mean");
 }
 
-/* On 1 to 4 ranks all of them. */
+/* Every function is tested on one of 1 to 4 ranks. */
 TEST(maps_every_built_in_function)
 {
     test_random random = test_random_begin(0x6d706932);
@@ -206,14 +205,14 @@ TEST(maps_every_built_in_function)
     test_array_free(&array);
 }
 
-/* Functions see the number of their row among all. */
-TEST(numbers_rows_throughout)
+/* Functions see a row's number among all rows. */
+TEST(numbers_rows_across_ranks)
 {
     static const char text[] = "typedef struct { char nothing; } arguments_t;\ntypedef uint64_t result_t;\n"
                                "ROW_BODY { return index; }\n";
     rowpool *pool;
     if (rowpool_open(&pool, &(rowpool_options){.size = sizeof(rowpool_options), .device = "cpu"}, NULL) != ROWPOOL_OK)
-        skip_since("there is no CPU that OpenCL knows");
+        skip_since("there is no OpenCL CPU device");
     rowpool_close(pool);
     write_file("index.cl", text, strlen(text));
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
@@ -222,7 +221,7 @@ TEST(numbers_rows_throughout)
                __LINE__);
 }
 
-/* More than goes from rank to rank at once. */
+/* More than the ranks exchange in one message. */
 TEST(prints_many_results)
 {
     enum { ROWS = 2000000 };
@@ -237,21 +236,22 @@ TEST(prints_many_results)
     assert_same_file("counts.csv", "count", "rows.npy");
 }
 
-/* Sparse, so that it takes no disk; of holes there are pages in memory, which the system takes back when it needs them. */
+/* Sparse, so that it takes no disk space; the pages of holes in memory are reclaimed when needed. */
 TEST(counts_more_than_4_gigabytes)
 {
     enum { ROWS = 5 };
     static const off_t width = 1 << 30;
     if (strcmp(ranks, "2") != 0)
-        skip_since("it is tried on 2 ranks");
+        skip_since("it runs on 2 ranks only");
     if (TEST_SANITIZED || test_setting("ROWPOOL_TEST_LARGE", 1) == 0)
-        skip_since("a sanitizer, or ROWPOOL_TEST_LARGE=0, makes it a matter of minutes");
+        skip_since("it takes minutes: a sanitizer is active or ROWPOOL_TEST_LARGE is 0");
     if (test_memory() < 2 * (size_t)width)
-        skip_since("this machine or control group has %zu bytes of memory, not %zu", test_memory(), 2 * (size_t)width);
+        skip_since("this machine or control group has %zu bytes of memory; it takes %zu", test_memory(),
+                   2 * (size_t)width);
     int fd = open("large.bin", O_RDWR | O_CREAT | O_TRUNC, 0666);
     assert_true(fd >= 0);
     if (ftruncate(fd, ROWS * width) != 0)
-        skip_since("a file of 5 GiB: %s", strerror(errno));
+        skip_since("cannot make a file of 5 GiB: %s", strerror(errno));
     for (off_t row = 0; row < ROWS; row++) {
         for (off_t i = 0; i <= row; i++)
             assert_int_equal(pwrite(fd, "\5", 1, (row + 1) * width - 1 - 1000 * i), 1);
@@ -259,7 +259,7 @@ TEST(counts_more_than_4_gigabytes)
     struct stat entry;
     assert_int_equal(fstat(fd, &entry), 0);
     assert_int_equal(close(fd), 0);
-    if (entry.st_blocks < (1 << 20)) { /* the folder knows holes */
+    if (entry.st_blocks < (1 << 20)) { /* the file system supports holes */
         outcome result = RUN_RANKS("count", "large.bin", "--type", "int8", "--shape", "5:1073741824");
         assert_string_equal(result.err, "");
         assert_string_equal(result.out, "1\n2\n3\n4\n5\n");
@@ -268,9 +268,9 @@ TEST(counts_more_than_4_gigabytes)
     assert_int_equal(unlink("large.bin"), 0);
 }
 
-/* ---- What it tells ---------------------------------------------------------------------------------------------- */
+/* ---- Reports ---------------------------------------------------------------------------------------------------- */
 
-/* Beside devices and times the same object. */
+/* The same object except for devices and times. */
 TEST(prints_json)
 {
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
@@ -306,7 +306,7 @@ TEST(prints_json)
     assert_int_equal(unlink("out.json"), 0);
 }
 
-TEST(tells_what_each_rank_did)
+TEST(reports_what_each_rank_did)
 {
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
     outcome result = RUN_RANKS("count", "rows.npy", "--verbose", "--min", "9", "--max", "1");
@@ -326,7 +326,7 @@ TEST(tells_what_each_rank_did)
     release(&result);
 }
 
-TEST(helps)
+TEST(prints_help)
 {
     outcome result = RUN_RANKS("--help");
     assert_int_equal(result.exit_status, 0);
@@ -342,16 +342,16 @@ TEST(helps)
     release(&result);
 }
 
-/* ---- What it refuses -------------------------------------------------------------------------------------------- */
+/* ---- Errors ----------------------------------------------------------------------------------------------------- */
 
-/* One message of the program's, however many of the launcher's. */
+/* The program prints its message once; the launcher may add any number. */
 static void check_refused(outcome result, const char *begin, const char *text, int line)
 {
-    size_t said = 0;
+    size_t lines = 0;
     for (const char *at = result.err; (at = strstr(at, "rowpool-mpi: ")) != NULL; at++)
-        said += at == result.err || at[-1] == '\n';
+        lines += at == result.err || at[-1] == '\n';
     const char *message = strstr(result.err, "rowpool-mpi: ");
-    if (result.exit_status <= 0 || result.out[0] != '\0' || said != 1 || strncmp(message, begin, strlen(begin)) != 0 ||
+    if (result.exit_status <= 0 || result.out[0] != '\0' || lines != 1 || strncmp(message, begin, strlen(begin)) != 0 ||
         strstr(message, text) == NULL) {
         show(&result, line);
         fail_msg("line %d: expected one message, %s...%s", line, begin, text);
@@ -379,12 +379,12 @@ TEST(refuses_wrong_usage)
 TEST(ends_where_one_rank_has_another_command_line)
 {
     if (strcmp(ranks, "2") != 0)
-        skip_since("it is tried on 2 ranks");
+        skip_since("it runs on 2 ranks only");
     write_array("rows.npy", ROWPOOL_INT32, SMALL, 6, 2);
-    const char *command[MOST_ARGUMENTS];
+    const char *command[MAX_ARGUMENTS];
     size_t used = append(command, launch(command, "1"), ARGUMENTS("count", "rows.npy", ":", "-n", "2", over_mpi));
     (void)append(command, used, ARGUMENTS("count", "rows.npy", "--closed", "never"));
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.program = launcher;
     assert_refusal(run_with(&with, command), "rank 1 (", "--closed 'never'");
 }
@@ -403,7 +403,7 @@ TEST(refuses_bad_files)
     assert_int_equal(rmdir("folder"), 0);
 }
 
-/* Only the rank that has the rows sees it. */
+/* Only the rank that has the rows notices it. */
 TEST(refuses_wrong_offsets_of_the_last_rank)
 {
     write_npy("rows.npy", "<i4", false, "(12,)", SMALL, sizeof SMALL);
@@ -417,7 +417,7 @@ TEST(refuses_wrong_offsets_of_the_last_rank)
 
 static void write_short_file(rlim_t bytes)
 {
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.largest_file = bytes;
     outcome result = run_ranks(ranks, &with, ARGUMENTS("count", "rows.npy", "--output", "out.csv"));
     if (result.exit_status == 0 || strstr(result.err, "rowpool-mpi: out.csv: ") == NULL)
@@ -438,7 +438,7 @@ TEST(leaves_no_half_written_file)
     assert_int_equal(unlink("rows.npy"), 0);
 }
 
-/* ---- The end by signals ----------------------------------------------------------------------------------------- */
+/* ---- Signals ---------------------------------------------------------------------------------------------------- */
 
 static size_t read_process(char *text, size_t size, const char *pid, const char *what)
 {
@@ -452,15 +452,15 @@ static size_t read_process(char *text, size_t size, const char *pid, const char 
     return got;
 }
 
-/* The processes that run the program and have that file mapped: they have come through MPI_Init. What a launcher does
- * when it loses a rank before that is its own. */
-static size_t find_ranks(pid_t *found, size_t most, const char *argument)
+/* The processes that run the program and have the file mapped: they have passed MPI_Init. What a launcher does when it
+ * loses a rank earlier is its own affair. */
+static size_t find_ranks(pid_t *found, size_t capacity, const char *argument)
 {
     static char text[1 << 20];
     size_t count = 0;
     DIR *processes = opendir("/proc");
     assert_non_null(processes);
-    for (struct dirent *entry; (entry = readdir(processes)) != NULL && count < most;) {
+    for (struct dirent *entry; (entry = readdir(processes)) != NULL && count < capacity;) {
         const pid_t pid = (pid_t)atoi(entry->d_name);
         if (pid > 0 && read_process(text, sizeof text, entry->d_name, "cmdline") > 0 && strcmp(text, over_mpi) == 0 &&
             read_process(text, sizeof text, entry->d_name, "maps") > 0 && strstr(text, argument) != NULL)
@@ -470,45 +470,39 @@ static size_t find_ranks(pid_t *found, size_t most, const char *argument)
     return count;
 }
 
-static void sleep_ms(long ms)
-{
-    (void)nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
-
-/* Kills a rank, or ends the launcher, so long after all ranks are there. The file appears whole or not at all; returns
- * whether not at all. */
+/* Kills a rank, or signals the launcher, that long after all ranks have started. The file must appear complete or not
+ * at all; returns whether it did not appear. */
 static bool check_killed(const char *argument, int which, int signal_number, long ms)
 {
-    enum { MOST_RANKS = 16 };
-    const char *command[MOST_ARGUMENTS];
+    enum { MAX_RANKS = 16 };
+    const char *command[MAX_ARGUMENTS];
     (void)append(command, launch(command, ranks),
                  ARGUMENTS("count", argument, "--bins", "0,1,2", "--output", "out.csv"));
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.program = launcher;
     int out = test_open_nameless(), err = test_open_nameless();
     pid_t job = start_program(command, &with, out, err);
-    (void)setpgid(job, job); /* a launcher may signal its whole group */
-    pid_t found[MOST_RANKS];
+    (void)setpgid(job, job); /* a launcher may signal its whole process group */
+    pid_t found[MAX_RANKS];
     size_t count = 0;
     while (count < (size_t)atoi(ranks)) {
-        count = find_ranks(found, MOST_RANKS, argument);
-        sleep_ms(count < (size_t)atoi(ranks) ? 2 : ms);
+        count = find_ranks(found, MAX_RANKS, argument);
+        test_sleep_us(count < (size_t)atoi(ranks) ? 2000 : 1000 * (uint64_t)ms);
     }
     (void)kill(which < 0 ? job : found[which], signal_number);
-    int status;
-    assert_int_equal(waitpid(job, &status, 0), job);
+    const int status = test_wait(job);
     char *messages = test_read_all(err);
-    char *printed = test_read_all(out); /* where MPICH's launcher says it */
+    char *printed = test_read_all(out); /* MPICH's launcher reports it here */
     const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!done && which >= 0 && messages[0] == '\0' && printed[0] == '\0')
-        fail_msg("after %ld ms signal %d: it said nothing", ms, signal_number);
+        fail_msg("signal %d after %ld ms: no message", signal_number, ms);
     free(messages);
     free(printed);
     assert_int_equal(close(out), 0);
     assert_int_equal(close(err), 0);
-    /* What removes the temporary file may take a moment more than the launcher; so may a rank that is ending. */
-    while (leftovers() > 0 || find_ranks(found, MOST_RANKS, argument) > 0)
-        sleep_ms(10);
+    /* The process that removes the temporary file, and ranks that are ending, may outlive the launcher briefly. */
+    while (leftovers() > 0 || find_ranks(found, MAX_RANKS, argument) > 0)
+        test_sleep_us(10000);
     const bool written = exists("out.csv");
     assert_true(written || !done || which < 0);
     if (written)
@@ -553,12 +547,12 @@ int main(void)
         cmocka_unit_test(counts_fewer_rows_than_ranks),
         cmocka_unit_test(reads_and_writes_every_format),
         cmocka_unit_test(maps_every_built_in_function),
-        cmocka_unit_test(numbers_rows_throughout),
+        cmocka_unit_test(numbers_rows_across_ranks),
         cmocka_unit_test(prints_many_results),
         cmocka_unit_test(counts_more_than_4_gigabytes),
         cmocka_unit_test(prints_json),
-        cmocka_unit_test(tells_what_each_rank_did),
-        cmocka_unit_test(helps),
+        cmocka_unit_test(reports_what_each_rank_did),
+        cmocka_unit_test(prints_help),
         cmocka_unit_test(refuses_wrong_usage),
         cmocka_unit_test(ends_where_one_rank_has_another_command_line),
         cmocka_unit_test(refuses_bad_files),

@@ -1,21 +1,21 @@
-/* Without any OpenCL device: run with OCL_ICD_VENDORS at an empty folder. The default is processes then, and nobody
- * need change a line; who insists on OpenCL is told what to do. */
+/* Without any OpenCL device: run with OCL_ICD_VENDORS at an empty folder. Worker processes are then the default and no
+ * program needs a change; a program that asks for OpenCL gets an error that says what to do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support.h"
 
-enum { MOST_DEVICES = 64 };
+enum { MAX_DEVICES = 64 };
 
-TEST(processes_answer_instead)
+TEST(worker_processes_are_the_default)
 {
     rowpool *pool;
     rowpool_error error;
     assert_ok(rowpool_open(&pool, NULL, &error), error);
-    rowpool_device found[MOST_DEVICES];
+    rowpool_device found[MAX_DEVICES];
     size_t count;
-    assert_ok(rowpool_devices(pool, found, MOST_DEVICES, &count, &error), error);
+    assert_ok(rowpool_devices(pool, found, MAX_DEVICES, &count, &error), error);
     assert_int_equal(found[0].type, ROWPOOL_DEVICE_FORK);
     assert_true(found[0].in_use);
     assert_false(found[1].in_use);
@@ -37,12 +37,12 @@ TEST(processes_answer_instead)
             free(expected);
             test_array_free(&array);
         }
-    assert_ok(rowpool_devices(pool, found, MOST_DEVICES, &count, &error), error);
-    assert_int_equal(found[0].rows, TEST_DTYPES * counts[1]); /* the small maps ran on the host */
+    assert_ok(rowpool_devices(pool, found, MAX_DEVICES, &count, &error), error);
+    assert_int_equal(found[0].rows, TEST_DTYPES * counts[1]); /* the host did the small maps */
     rowpool_close(pool);
 }
 
-TEST(who_insists_is_told_what_to_do)
+TEST(errors_say_how_to_get_a_device)
 {
     static const char *const words[] = {"gpu", "cpu", "accelerator", "all", "0:0", "fork,gpu"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
@@ -54,25 +54,25 @@ TEST(who_insists_is_told_what_to_do)
         snprintf(quoted, sizeof quoted, "'%s'", word != NULL ? word + 1 : words[i]);
         assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_ENODEVICE, error, quoted);
         assert_null(pool);
-        assert_non_null(strstr(error.message, "fork")); /* what there is */
-        /* And what to do: install a driver, or a library that was built with OpenCL. */
+        assert_non_null(strstr(error.message, "fork")); /* what is available */
+        /* And what to do: install a driver, or use a library built with OpenCL. */
         assert_true(strstr(error.message, "install") != NULL || strstr(error.message, "built without") != NULL);
     }
 }
 
 int main(void)
 {
-    rowpool_device found[MOST_DEVICES];
+    rowpool_device found[MAX_DEVICES];
     size_t count;
-    if (rowpool_devices(NULL, found, MOST_DEVICES, &count, NULL) != ROWPOOL_OK || count == 0)
+    if (rowpool_devices(NULL, found, MAX_DEVICES, &count, NULL) != ROWPOOL_OK || count == 0)
         return 1;
     if (found[0].type <= ROWPOOL_DEVICE_OTHER && found[0].in_use) {
         printf("skipped: there is the OpenCL device %s; set OCL_ICD_VENDORS to an empty folder\n", found[0].name);
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processes_answer_instead),
-        cmocka_unit_test(who_insists_is_told_what_to_do),
+        cmocka_unit_test(worker_processes_are_the_default),
+        cmocka_unit_test(errors_say_how_to_get_a_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The reader and writer of .npy files: every header that NumPy writes, and every lie that a file can tell. */
+/* The reader and writer of .npy files: every header that NumPy writes, and every kind of invalid file. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static void append(file_bytes *file, const void *bytes, size_t size)
     file->size += size;
 }
 
-/* A file of a version with a header as it is given, unpadded, so that the data may lie at any address. */
+/* A file of this version with the header as given, unpadded, so that the data may begin at any address. */
 static file_bytes make_file(int version, const char *header, const void *data, size_t data_bytes)
 {
     file_bytes file = {.size = 0};
@@ -48,7 +48,7 @@ static file_bytes make_padded_file(const char *header, const void *data, size_t 
     return make_file(1, padded, data, data_bytes);
 }
 
-/* A copy that ends where readable memory ends: whatever is read past it is a fault, in every build. */
+/* A copy that ends at the end of readable memory: a read past it faults in every build. */
 typedef struct {
     unsigned char *pages;
     size_t pages_size;
@@ -86,9 +86,9 @@ static unsigned touch(const npy_array *array)
 static const int32_t SMALL[6] = {1, 2, 3, 4, 5, 6};
 #define GOOD_HEADER "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }"
 
-/* ---- Headers that are right ------------------------------------------------------------------------------------- */
+/* ---- Valid headers ---------------------------------------------------------------------------------------------- */
 
-TEST(reads_every_way_to_write_a_header)
+TEST(reads_every_form_of_header)
 {
     static const char *const headers[] = {
         GOOD_HEADER,
@@ -117,7 +117,7 @@ TEST(reads_every_way_to_write_a_header)
     }
 }
 
-/* Two elements of increasing bytes, and what they are in memory. */
+/* Two elements of increasing bytes, and their values in memory. */
 static void check_dtype(const char *descr, rowpool_dtype dtype, bool swapped, bool boolean)
 {
     const size_t size = test_size(dtype);
@@ -136,7 +136,7 @@ static void check_dtype(const char *descr, rowpool_dtype dtype, bool swapped, bo
     assert_int_equal(array.header.dtype, dtype);
     assert_int_equal(array.header.boolean, boolean);
     assert_memory_equal(array.data, expected, 2 * size);
-    if (size == 1 && !boolean) /* has no byte order to change */
+    if (size == 1 && !boolean) /* one byte has no order to change */
         assert_null(array.memory);
     npy_close(&array);
 }
@@ -226,7 +226,7 @@ TEST(rows_are_the_last_axis)
     }
 }
 
-/* Aligned data is used where it is; anything else is copied to where it is aligned. */
+/* Aligned data is used in place; other data is copied to an aligned address. */
 TEST(copies_misaligned_data_only)
 {
     for (size_t pad = 0; pad < 16; pad++) {
@@ -246,7 +246,7 @@ TEST(copies_misaligned_data_only)
 
 /* ---- Fortran order ---------------------------------------------------------------------------------------------- */
 
-/* Where the element of a C-order index lies in a Fortran file. */
+/* The position of a C-order index in a Fortran-order file. */
 static size_t fortran_place(size_t index, const size_t *shape, size_t dimensions)
 {
     size_t place = 0;
@@ -316,7 +316,7 @@ TEST(reads_fortran_order)
     }
 }
 
-/* ---- Headers that are wrong ------------------------------------------------------------------------------------- */
+/* ---- Invalid headers -------------------------------------------------------------------------------------------- */
 
 static void assert_file_refused(const file_bytes *file, const char *text)
 {
@@ -421,10 +421,10 @@ TEST(refuses_too_many_dimensions)
         (void)strcat(axes, "1, ");
     char header[512];
     (void)snprintf(header, sizeof header, "{'descr': '<i4', 'fortran_order': False, 'shape': (%s)}", axes);
-    file_bytes most = make_padded_file(header, SMALL, 4);
+    file_bytes longest = make_padded_file(header, SMALL, 4);
     npy_array array;
     rowpool_error error;
-    assert_ok(npy_open_bytes(&array, most.bytes, most.size, &error), error);
+    assert_ok(npy_open_bytes(&array, longest.bytes, longest.size, &error), error);
     assert_int_equal(array.header.dimensions, NPY_MAX_DIMENSIONS);
     npy_close(&array);
 
@@ -433,7 +433,7 @@ TEST(refuses_too_many_dimensions)
     assert_file_refused(&more, "more than 64 dimensions");
 }
 
-TEST(refuses_what_is_no_npy_file)
+TEST(refuses_other_files)
 {
     static const struct {
         const char *bytes;
@@ -464,7 +464,7 @@ TEST(refuses_what_is_no_npy_file)
     }
 }
 
-/* The length is believed up to the limit, of which the table above has one byte more. */
+/* A header may be as long as this; one byte more is in the table above. */
 TEST(takes_the_longest_header)
 {
     static const unsigned char preamble[] = "\x93NUMPY\3\0\0\0\x10";
@@ -474,7 +474,7 @@ TEST(takes_the_longest_header)
     assert_int_equal(data_offset, NPY_PREAMBLE + NPY_MAX_HEADER);
 }
 
-/* ---- Every damage ----------------------------------------------------------------------------------------------- */
+/* ---- Damaged files ---------------------------------------------------------------------------------------------- */
 
 TEST(refuses_every_truncation)
 {
@@ -548,7 +548,7 @@ TEST(survives_random_damage)
 
 /* ---- Files and streams ------------------------------------------------------------------------------------------ */
 
-/* Opens bytes as a stream, which a pipe is. */
+/* Opens the bytes as a stream, through a pipe. */
 static rowpool_status open_through_pipe(npy_array *array, const file_bytes *file, rowpool_error *error)
 {
     int ends[2];
@@ -633,12 +633,12 @@ TEST(any_byte_but_0_is_true)
         rowpool_error error;
         assert_ok(WAYS[i](&array, &file, &error), error);
         assert_memory_equal(array.data, plain, sizeof plain);
-        assert_true((array.mapping != NULL) == (WAYS[i] == open_through_file)); /* it is used where it is */
+        assert_true((array.mapping != NULL) == (WAYS[i] == open_through_file)); /* used in place */
         npy_close(&array);
     }
 }
 
-/* What numpy.save writes to one file, again and again. */
+/* As repeated numpy.save writes them to one file. */
 TEST(reads_the_first_of_several_arrays)
 {
     file_bytes first = make_padded_file(GOOD_HEADER, SMALL, sizeof SMALL);
@@ -738,7 +738,7 @@ static rowpool_status open_path(const char *path, rowpool_error *error)
     return status;
 }
 
-TEST(refuses_what_is_no_file)
+TEST(refuses_folders_and_missing_files)
 {
     npy_array array;
     rowpool_error error;
@@ -793,7 +793,7 @@ TEST(writes_the_longest_header)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_way_to_write_a_header),
+        cmocka_unit_test(reads_every_form_of_header),
         cmocka_unit_test(reads_every_dtype_in_both_byte_orders),
         cmocka_unit_test(reads_names_of_dtypes),
         cmocka_unit_test(rows_are_the_last_axis),
@@ -801,7 +801,7 @@ int main(void)
         cmocka_unit_test(reads_fortran_order),
         cmocka_unit_test(refuses_malformed_headers),
         cmocka_unit_test(refuses_too_many_dimensions),
-        cmocka_unit_test(refuses_what_is_no_npy_file),
+        cmocka_unit_test(refuses_other_files),
         cmocka_unit_test(takes_the_longest_header),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(survives_every_overwritten_byte),
@@ -812,7 +812,7 @@ int main(void)
         cmocka_unit_test(notices_what_happens_to_a_mapped_file),
         cmocka_unit_test(reads_empty_arrays_from_streams),
         cmocka_unit_test(refuses_damaged_files_and_streams_alike),
-        cmocka_unit_test(refuses_what_is_no_file),
+        cmocka_unit_test(refuses_folders_and_missing_files),
         cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(writes_the_longest_header),
     };

@@ -1,4 +1,4 @@
-/* Process objects: beginning, end, signals, the pipe; and the example of two processes started and joined in turn. */
+/* Process objects: start, end, signals, the pipe; and the example of two processes started and joined in turn. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -34,19 +34,7 @@ static rowpool_process_state joined(rowpool_process *process)
     return how;
 }
 
-/* Reads all that the child wrote; its length. */
-static size_t read_all(const rowpool_process *process, char *text, size_t size)
-{
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(rowpool_process_pipe(process), text + length, size - 1 - length)) > 0)
-        length += (size_t)n;
-    assert_int_equal(n, 0);
-    text[length] = '\0';
-    return length;
-}
-
-/* ---- The first moment of a child's life ------------------------------------------------------------------------- */
+/* ---- The first moments of a child ------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t *handled; /* shared with children */
 static bool in_its_first_moment;       /* a child sends itself a signal */
@@ -69,8 +57,8 @@ static int nothing(void *argument, int pipe)
     return 0;
 }
 
-/* The application's handlers have no business in a child, however early the signal comes. */
-TEST(a_signal_at_once_finds_no_handler)
+/* The application's handlers never run in a child, however early the signal comes. */
+TEST(an_early_signal_finds_no_handler)
 {
     struct sigaction ours = {.sa_handler = handle}, before;
     handled = rowpool_alloc(sizeof *handled, NULL);
@@ -139,7 +127,7 @@ static int refuse(void *argument)
     return 7;
 }
 
-/* Ends of pipes that can be written to, beyond the standard streams. */
+/* Counts the writable pipe ends, except for the standard streams. */
 static int count_writing_ends(void)
 {
     enum { ENOUGH = 256 };
@@ -152,14 +140,14 @@ static int count_writing_ends(void)
     return n;
 }
 
-static int tell_writing_ends(void *argument, int pipe)
+static int report_writing_ends(void *argument, int pipe)
 {
     (void)argument;
     (void)pipe;
     return count_writing_ends();
 }
 
-/* Where handlers note that they ran; NULL: what comes is the test's own end. Shared with children. */
+/* Counts handlers that ran; NULL: the test itself exits. Shared with children. */
 static volatile int *exits;
 
 static void note_exit(void)
@@ -183,7 +171,7 @@ static int print_word(void *argument, int pipe)
     return printf("child ") < 0;
 }
 
-/* exit() in the child is as if the function had returned. */
+/* exit() in the child has the same effect as returning from the function. */
 TEST(a_child_that_calls_exit_runs_no_handler)
 {
     char text[16];
@@ -192,7 +180,7 @@ TEST(a_child_that_calls_exit_runs_no_handler)
     assert_non_null((void *)(uintptr_t)exits);
     atexit(note_exit);
     rowpool_process *process = start(print_and_exit, &status, NULL);
-    read_all(process, text, sizeof text);
+    test_read_to_end(rowpool_process_pipe(process), text, sizeof text);
     assert_int_equal(joined(process).exit_code, 7);
     assert_string_equal(text, "printed");
     assert_int_equal(*exits, 0);
@@ -227,15 +215,15 @@ static void *read_a_line(void *argument)
     return NULL;
 }
 
-/* A thread waits for input, and has the stream's lock meanwhile. */
-TEST(a_thread_that_reads_is_not_waited_for)
+/* A thread waits for input and holds the stream's lock meanwhile. */
+TEST(start_does_not_wait_for_a_thread_that_reads)
 {
     int ends[2], before = dup(STDIN_FILENO);
     pthread_t reader;
     assert_int_equal(pipe(ends), 0);
     assert_true(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
     assert_int_equal(pthread_create(&reader, NULL, read_a_line, NULL), 0);
-    while (ftrylockfile(stdin) == 0) { /* it has not got there yet */
+    while (ftrylockfile(stdin) == 0) { /* the thread does not hold it yet */
         funlockfile(stdin);
         sched_yield();
     }
@@ -250,8 +238,8 @@ TEST(a_thread_that_reads_is_not_waited_for)
     close(ends[1]);
 }
 
-/* What another thread is about to print stays that thread's: the child neither waits for it nor prints it too. */
-TEST(a_thread_that_prints_is_not_waited_for)
+/* What another thread is about to print stays with that thread: the child neither waits for it nor prints it again. */
+TEST(start_does_not_wait_for_a_thread_that_prints)
 {
     fflush(stdout);
     int file = test_open_nameless(), before = dup(STDOUT_FILENO);
@@ -284,34 +272,34 @@ TEST(a_thread_that_prints_is_not_waited_for)
 static void *start_some(void *argument)
 {
     enum { STARTS = 100 };
-    int *most = argument;
+    int *max = argument;
     for (int i = 0; i < STARTS; i++) {
-        rowpool_process *process = start(tell_writing_ends, NULL, NULL);
+        rowpool_process *process = start(report_writing_ends, NULL, NULL);
         int ends = joined(process).exit_code;
-        if (ends > *most)
-            *most = ends;
+        if (ends > *max)
+            *max = ends;
         rowpool_process_close(process);
     }
     return NULL;
 }
 
-/* A pipe ends when its child does: no other child has the end that is written to. */
-TEST(a_child_has_no_pipe_but_its_own)
+/* A pipe ends when its child does: no other child has its write end. */
+TEST(a_child_inherits_no_other_pipe)
 {
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
-    int most[THREADS] = {0}, inherited = count_writing_ends();
+    int max[THREADS] = {0}, inherited = count_writing_ends();
     for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, start_some, &most[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, start_some, &max[i]), 0);
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
-        assert_int_equal(most[i], inherited + 1);
+        assert_int_equal(max[i], inherited + 1);
     }
 }
 
 /* ---- Tests ------------------------------------------------------------------------------------------------------ */
 
-TEST(exit_status_comes_back)
+TEST(the_exit_status_is_reported)
 {
     for (int status = 0; status < 256; status += 51) {
         rowpool_process *process = start(give_status, &status, NULL);
@@ -324,11 +312,11 @@ TEST(exit_status_comes_back)
     }
 }
 
-TEST(bytes_come_back)
+TEST(the_pipe_delivers_the_bytes)
 {
     char words[] = "five integers in a row", text[100];
     rowpool_process *process = start(write_words, words, NULL);
-    assert_int_equal(read_all(process, text, sizeof text), strlen(words));
+    assert_int_equal(test_read_to_end(rowpool_process_pipe(process), text, sizeof text), strlen(words));
     assert_string_equal(text, words);
     assert_int_equal(joined(process).exit_code, 0);
     rowpool_process_close(process);
@@ -338,7 +326,7 @@ TEST(streams_are_flushed_once)
 {
     char text[100];
     rowpool_process *process = start(print_line, NULL, NULL);
-    read_all(process, text, sizeof text);
+    test_read_to_end(rowpool_process_pipe(process), text, sizeof text);
     assert_string_equal(text, "printed, and not flushed by hand");
     assert_int_equal(joined(process).exit_code, 0);
     rowpool_process_close(process);
@@ -361,7 +349,7 @@ TEST(init_that_fails_ends_the_child)
     rowpool_process_close(process);
 }
 
-TEST(join_gives_up_in_time_and_terminate_ends)
+TEST(join_times_out_and_terminate_ends_the_child)
 {
     rowpool_error error;
     rowpool_process *process = start(sleep_for_ever, NULL, NULL);
@@ -375,11 +363,11 @@ TEST(join_gives_up_in_time_and_terminate_ends)
     how = joined(process);
     assert_int_equal(how.end_signal, SIGTERM);
     assert_int_equal(how.exit_code, -1);
-    assert_int_equal(rowpool_process_terminate(process, NULL), ROWPOOL_OK); /* nobody is hit */
+    assert_int_equal(rowpool_process_terminate(process, NULL), ROWPOOL_OK); /* no other process gets the signal */
     rowpool_process_close(process);
 }
 
-TEST(signals_are_told)
+TEST(end_signals_are_reported)
 {
     static int signals[] = {SIGKILL, SIGSEGV, SIGABRT, SIGUSR1};
     for (size_t i = 0; i < COUNT_OF(signals); i++) {
@@ -414,7 +402,7 @@ static void ignore(int number)
     (void)number;
 }
 
-TEST(handlers_of_the_parent_stay_there)
+TEST(a_child_starts_with_default_signal_handling)
 {
     int number = SIGUSR1;
     sigset_t blocked, before;
@@ -456,7 +444,7 @@ TEST(misuse_is_refused)
     assert_int_equal(rowpool_process_pipe(NULL), -1);
 }
 
-/* In a child the parent's object is refused, and closing it harms nobody. */
+/* In a child the parent's object is refused, and closing it has no effect on the parent. */
 static int use_parents_object(void *argument, int pipe)
 {
     rowpool_process *other = argument;
@@ -477,7 +465,7 @@ TEST(a_child_cannot_use_its_siblings_object)
     rowpool_process_close(other);
 }
 
-TEST(no_descriptor_is_left)
+TEST(no_descriptor_leaks)
 {
     int before = dup(0);
     close(before);
@@ -507,14 +495,14 @@ static void *look_while_cancelled(void *process)
     return rowpool_process_status(process, &state, NULL) == ROWPOOL_OK ? NULL : process;
 }
 
-TEST(a_cancelled_thread_leaves_no_lock)
+TEST(a_cancelled_thread_holds_no_lock)
 {
     pthread_t thread;
     rowpool_process *process = start(nothing, NULL, NULL);
     void *result;
     assert_int_equal(pthread_create(&thread, NULL, look_while_cancelled, process), 0);
     pthread_join(thread, &result);
-    assert_null(result); /* or it ended within a call, with the lock */
+    assert_null(result); /* not cancelled within a call, with the lock held */
     assert_int_equal(joined(process).exit_code, 0);
     rowpool_process_close(process);
 }
@@ -525,7 +513,7 @@ TEST(two_processes_in_turn)
     for (int id = 0; id < 2; id++) {
         rowpool_process *process = start(print_id, &id, NULL);
         joined(process);
-        read_all(process, text[id], sizeof text[id]);
+        test_read_to_end(rowpool_process_pipe(process), text[id], sizeof text[id]);
         rowpool_process_close(process);
     }
     assert_string_equal(text[0], "I'm the process with id: 0\n");
@@ -535,26 +523,26 @@ TEST(two_processes_in_turn)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exit_status_comes_back),
-        cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(the_exit_status_is_reported),
+        cmocka_unit_test(the_pipe_delivers_the_bytes),
         cmocka_unit_test(streams_are_flushed_once),
         cmocka_unit_test(init_runs_first_and_memory_is_the_childs_own),
         cmocka_unit_test(init_that_fails_ends_the_child),
-        cmocka_unit_test(join_gives_up_in_time_and_terminate_ends),
-        cmocka_unit_test(signals_are_told),
+        cmocka_unit_test(join_times_out_and_terminate_ends_the_child),
+        cmocka_unit_test(end_signals_are_reported),
         cmocka_unit_test(kill_ends_a_stopped_child),
         cmocka_unit_test(close_leaves_no_child),
-        cmocka_unit_test(handlers_of_the_parent_stay_there),
+        cmocka_unit_test(a_child_starts_with_default_signal_handling),
         cmocka_unit_test(an_ignored_sigchld_hides_how_it_ended),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(a_child_cannot_use_its_siblings_object),
-        cmocka_unit_test(no_descriptor_is_left),
-        cmocka_unit_test(a_signal_at_once_finds_no_handler),
+        cmocka_unit_test(no_descriptor_leaks),
+        cmocka_unit_test(an_early_signal_finds_no_handler),
         cmocka_unit_test(a_child_that_calls_exit_runs_no_handler),
-        cmocka_unit_test(a_thread_that_reads_is_not_waited_for),
-        cmocka_unit_test(a_thread_that_prints_is_not_waited_for),
-        cmocka_unit_test(a_child_has_no_pipe_but_its_own),
-        cmocka_unit_test(a_cancelled_thread_leaves_no_lock),
+        cmocka_unit_test(start_does_not_wait_for_a_thread_that_reads),
+        cmocka_unit_test(start_does_not_wait_for_a_thread_that_prints),
+        cmocka_unit_test(a_child_inherits_no_other_pipe),
+        cmocka_unit_test(a_cancelled_thread_holds_no_lock),
         cmocka_unit_test(two_processes_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

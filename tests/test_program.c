@@ -43,7 +43,7 @@ static void write_rows(const char *path, const rowpool_rows *rows)
               rows->count * rows->width * test_size(rows->dtype));
 }
 
-/* Three rows of five: with the default range 4..8 the counts are 2, 5 and 0. */
+/* Three rows of five elements: with the default range 4..8 the counts are 2, 5 and 0. */
 static const int32_t SMALL[15] = {0, 4, 8, 9, 3, 4, 5, 6, 7, 8, -4, 9, 1, 2, 3};
 #define SMALL_COUNTS "2\n5\n0\n"
 
@@ -54,7 +54,7 @@ static void write_small(const char *path)
 
 /* ---- Counting --------------------------------------------------------------------------------------------------- */
 
-/* The bound as an argument that is exactly it. */
+/* Prints the bound as an argument that is exactly its value. */
 static void format_bound(char text[64], rowpool_number bound)
 {
     if (bound.kind == ROWPOOL_NUMBER_I64)
@@ -83,7 +83,7 @@ static char *expected_text(const rowpool_rows *rows, const rowpool_range *ranges
 
 static const char *const CLOSED[] = {"both", "left", "right", "neither"};
 
-/* Counts rows.npy, which holds the rows, with the options that ask for the ranges. device NULL: the default. */
+/* Counts rows.npy, which holds the rows, with options for the ranges. device NULL: the default. */
 static void check_options(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges,
                           const char *const *options, const char *device, bool async)
 {
@@ -97,7 +97,7 @@ static void check_options(const rowpool_rows *rows, const rowpool_range *ranges,
     }
     if (async)
         arguments[used++] = "--async";
-    outcome result = run_with(device != NULL ? &USUAL : &DEFAULT_DEVICE, arguments);
+    outcome result = run_with(device != NULL ? &DEFAULTS : &DEFAULT_DEVICE, arguments);
     char *expected = expected_text(rows, ranges, n_ranges);
     if (result.exit_status != 0 || strcmp(result.out, expected) != 0) {
         show(&result, __LINE__);
@@ -134,7 +134,7 @@ TEST(counts_every_dtype_on_the_host)
     }
 }
 
-/* More elements than are counted in the program itself unless it is asked to. */
+/* Too many elements for the host shortcut. */
 TEST(counts_every_dtype_on_the_default_device)
 {
     test_random random = test_random_begin(0x64656661);
@@ -171,7 +171,7 @@ TEST(counts_4_to_8_by_default)
     assert_prints(RUN("count", "--min", "-4", "--max", "-4", "small.npy"), "0\n0\n1\n");
 }
 
-TEST(closes_the_range_as_asked)
+TEST(applies_the_closure)
 {
     write_small("small.npy");
     assert_prints(RUN("count", "--closed", "both", "small.npy"), "2\n5\n0\n");
@@ -180,7 +180,7 @@ TEST(closes_the_range_as_asked)
     assert_prints(RUN("count", "--closed", "neither", "small.npy"), "0\n3\n0\n");
 }
 
-/* One row; the count of a range in it. */
+/* Writes one row and counts a range in it. */
 static void check_range(const char *lo, const char *hi, const char *count)
 {
     check_prints(RUN("count", "--device", "host", "--min", lo, "--max", hi, "row.npy"), count, __LINE__);
@@ -207,8 +207,8 @@ TEST(takes_integers_exactly)
     check_range("-Infinity", "INFINITY", "9\n");
     check_range("-0.5", "0.5", "1\n");
     check_range("-0", "0", "1\n");
-    check_range("1e-400", ".5e1", "1\n");          /* rounds to 0, and 0 lies in it */
-    check_range("010", "9007199254740992", "1\n"); /* decimal, whatever begins it */
+    check_range("1e-400", ".5e1", "1\n");          /* rounds to 0, which the range includes */
+    check_range("010", "9007199254740992", "1\n"); /* decimal, even with a leading 0 */
 
     static const uint64_t naturals[] = {0, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX - 1, UINT64_MAX};
     write_npy("row.npy", "<u8", false, "(5,)", naturals, sizeof naturals);
@@ -236,7 +236,7 @@ TEST(takes_doubles_exactly)
     check_range("0.10000000000000001", "1", "1\n");
 }
 
-TEST(refuses_what_is_no_bound)
+TEST(refuses_invalid_bounds)
 {
     static const struct {
         const char *text, *message;
@@ -320,12 +320,12 @@ TEST(warns_of_an_empty_range)
 
 /* ---- Several ranges --------------------------------------------------------------------------------------------- */
 
-enum { MOST_RANGES = 40 };
+enum { MAX_RANGES = 40 };
 
 static void check_ranges(const rowpool_rows *rows, const rowpool_range *ranges, size_t n_ranges, const char *device,
                          bool async)
 {
-    char list[MOST_RANGES * 130];
+    char list[MAX_RANGES * 130];
     size_t used = 0;
     for (size_t k = 0; k < n_ranges; k++) {
         char lo[64], hi[64];
@@ -349,7 +349,7 @@ static void make_ranges(rowpool_range *ranges, size_t n_ranges, test_random *ran
 TEST(counts_several_ranges_in_every_dtype)
 {
     test_random random = test_random_begin(0x72616e6765);
-    rowpool_range ranges[MOST_RANGES];
+    rowpool_range ranges[MAX_RANGES];
     for (int dtype = 0; dtype < TEST_DTYPES; dtype++) {
         test_array array = test_array_make(&random, (rowpool_dtype)dtype, TEST_DENSE, 37, 7, 0);
         write_rows("rows.npy", &array.rows);
@@ -365,12 +365,12 @@ TEST(counts_several_ranges_in_every_dtype)
 TEST(counts_many_ranges_on_the_default_device)
 {
     test_random random = test_random_begin(0x6d616e79);
-    rowpool_range ranges[MOST_RANGES];
+    rowpool_range ranges[MAX_RANGES];
     test_array array = test_array_make(&random, ROWPOOL_FLOAT32, TEST_DENSE, 6000, 7, 0);
     write_rows("rows.npy", &array.rows);
-    make_ranges(ranges, MOST_RANGES, &random, &array.rows, ROWPOOL_CLOSED_RIGHT);
+    make_ranges(ranges, MAX_RANGES, &random, &array.rows, ROWPOOL_CLOSED_RIGHT);
     for (int async = 0; async < 2; async++)
-        check_ranges(&array.rows, ranges, MOST_RANGES, NULL, async != 0);
+        check_ranges(&array.rows, ranges, MAX_RANGES, NULL, async != 0);
     test_array_free(&array);
 }
 
@@ -386,7 +386,7 @@ TEST(prints_the_counts_of_a_row_on_one_line)
     assert_prints(RUN("count", "--bins", "0,4,8", "--head", "1", "--async", "small.npy"), "2 2\n");
 }
 
-TEST(closes_all_ranges_as_asked)
+TEST(applies_the_closure_to_all_ranges)
 {
     write_small("small.npy");
     assert_prints(RUN("count", "--ranges", "0:4,4:8,8:12", "--closed", "both", "small.npy"), "3 2 2\n1 5 1\n3 0 1\n");
@@ -411,8 +411,8 @@ TEST(counts_bins)
     assert_prints(RUN("count", "--bins", "0,9223372036854775807,9223372036854775808", "row.npy"), "3 1\n");
 }
 
-/* As long as one argument may be. */
-TEST(counts_as_many_ranges_as_are_listed)
+/* As long as one argument can be. */
+TEST(counts_long_lists_of_ranges)
 {
     enum { RANGES = 30000 };
     char *ranges = calloc(RANGES, 4);
@@ -495,7 +495,7 @@ TEST(refuses_bad_lists)
                                                  "out.npy");
         char begin[64];
         (void)snprintf(begin, sizeof begin, "rowpool: %s", cases[i].option);
-        check_refuses(run_with(&USUAL, arguments), 2, begin, cases[i].message, __LINE__);
+        check_refuses(run_with(&DEFAULTS, arguments), 2, begin, cases[i].message, __LINE__);
     }
     assert_no_output("out.npy");
 }
@@ -564,7 +564,7 @@ TEST(reads_empty_arrays)
     }
 }
 
-TEST(reads_fortran_order_and_foreign_bytes)
+TEST(reads_fortran_order_and_foreign_byte_order)
 {
     int32_t fortran[15];
     unsigned char big[60];
@@ -605,8 +605,8 @@ TEST(prints_large_counts)
     assert_prints(RUN("count", "--bins", "0,1,2", "--head", "2", "a.npy"), "0 11\n1 10\n");
 }
 
-/* Rows of more than 2^32 - 1 elements: a file with a hole, so that it takes no disk. */
-TEST(counts_wider_rows_than_uint32_holds)
+/* Rows of more than 2^32 - 1 elements: a file with a hole, so that it takes no disk space. */
+TEST(counts_rows_too_wide_for_uint32)
 {
     write_npy("wide.npy", "|i1", false, "(1, 4294967296)", "", 0);
     struct stat file;
@@ -623,8 +623,8 @@ TEST(counts_wider_rows_than_uint32_holds)
 
 /* ---- Standard input --------------------------------------------------------------------------------------------- */
 
-/* Runs the program on what a pipe brings, in two pieces. */
-/* Until the pipe is empty, or nobody is there to read it. */
+/* Runs the program with input from a pipe, written in two parts. */
+/* Until the pipe is empty or nobody reads it. */
 static void wait_until_read(int end)
 {
     struct pollfd reader = {.fd = end};
@@ -652,12 +652,12 @@ static outcome run_on_pipe(const char *path, const char *const *arguments)
         _exit(0);
     }
     assert_int_equal(close(ends[1]), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = ends[0];
     outcome result = run_with(&with, arguments);
     assert_int_equal(close(ends[0]), 0);
     assert_int_equal(close(file), 0);
-    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    (void)test_wait(writer);
     free(bytes);
     return result;
 }
@@ -669,10 +669,10 @@ TEST(reads_standard_input)
     assert_prints(run_on_pipe("small.npy", ARGUMENTS("count", "/dev/stdin")), SMALL_COUNTS);
     assert_prints(run_on_pipe("small.npy", ARGUMENTS("count", "--device", "fork", "-")), SMALL_COUNTS);
 
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = open("small.npy", O_RDONLY);
     assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS);
-    assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS); /* it was mapped, not read */
+    assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS); /* mapped, not read */
     assert_int_equal(close(with.standard_input), 0);
 
     assert_fails(RUN("count", "-"), "rowpool: standard input: ", "is empty");
@@ -680,8 +680,8 @@ TEST(reads_standard_input)
     assert_fails(run_on_pipe("text", ARGUMENTS("count", "-")), "rowpool: standard input: ", "not a .npy file");
 }
 
-/* Whatever was read before belongs to someone else; the data need not be aligned then. */
-TEST(reads_standard_input_from_where_it_stands)
+/* What was read earlier belongs to someone else; the data need not be aligned then. */
+TEST(reads_standard_input_from_its_current_position)
 {
     write_small("small.npy");
     int small = open("small.npy", O_RDONLY);
@@ -693,7 +693,7 @@ TEST(reads_standard_input_from_where_it_stands)
     assert_int_equal(fwrite("abc", 1, 3, file), 3);
     assert_int_equal(fwrite(bytes, 1, (size_t)entry.st_size, file), entry.st_size);
     assert_int_equal(fclose(file), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_input = open("shifted", O_RDONLY);
     assert_int_equal(lseek(with.standard_input, 3, SEEK_SET), 3);
     assert_prints(RUN_WITH(&with, "count", "-"), SMALL_COUNTS);
@@ -752,19 +752,19 @@ TEST(refuses_bad_files)
     check_bad_file("bad.npy", "unknown");
 }
 
-TEST(names_files_on_one_line)
+TEST(replaces_control_characters_in_file_names)
 {
     assert_fails(RUN("count", "two\nlines\x1b"), "rowpool: two?lines?: ", "No such file");
 }
 
-TEST(refuses_to_guess_huge_memory)
+TEST(refuses_results_larger_than_memory)
 {
     write_npy("bad.npy", "<i4", false, "(4611686018427387904, 0)", "", 0);
     assert_fails(RUN("count", "bad.npy"), "rowpool: bad.npy: ", "no memory for the results");
     write_npy("bad.npy", "<i4", false, "(1152921504606846976, 1)", "", 0);
     assert_fails(run_on_pipe("bad.npy", ARGUMENTS("count", "-")), "rowpool: standard input: ", "");
 
-    /* Their counts, or the bytes of these, would be 2^64. */
+    /* The number of counts, or of their bytes, would be 2^64. */
     write_npy("bad.npy", "<i4", false, "(4611686018427387904, 0)", "", 0);
     assert_fails(RUN("count", "--bins", "0,1,2,3,4", "bad.npy"), "rowpool: bad.npy: ", "no memory for the results");
     write_npy("bad.npy", "<i4", false, "(1152921504606846976, 0)", "", 0);
@@ -778,7 +778,7 @@ TEST(refuses_to_guess_huge_memory)
 TEST(refuses_wrong_usage)
 {
     write_small("small.npy");
-    assert_usage(run_with(&USUAL, (const char *const[]){NULL}), "a command is missing; see rowpool --help");
+    assert_usage(run_with(&DEFAULTS, (const char *const[]){NULL}), "a command is missing; see rowpool --help");
     assert_usage(RUN("frobnicate"), "unknown command 'frobnicate'; see rowpool --help");
     assert_usage(RUN("--frobnicate"), "unknown option '--frobnicate'; see rowpool --help");
     assert_usage(RUN(""), "unknown command ''");
@@ -810,11 +810,11 @@ TEST(refuses_unknown_devices)
     for (size_t i = 0; i < COUNT_OF(words); i++)
         assert_usage(RUN("count", "--device", words[i], "small.npy", "--output", "out.npy"), "unknown device");
     assert_usage(RUN("devices", "--device", "bogus"), "unknown device 'bogus'");
-    /* What reads like a device may still not be there. */
+    /* A well-formed device name may still name no device. */
     assert_fails(RUN("count", "--device", "99:0", "small.npy", "--output", "out.npy"), "rowpool: ", "");
     assert_fails(RUN("count", "--device", "99999999999999999999:0", "small.npy", "--output", "out.npy"),
                  "rowpool: ", "");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("ROWPOOL_DEVICE=bogus");
     assert_fails(RUN_WITH(&with, "count", "small.npy", "--output", "out.npy"), "rowpool: ", "bogus");
     assert_no_output("out.npy");
@@ -871,7 +871,7 @@ TEST(writes_the_leading_shape)
     assert_prints(RUN("count", "a.npy", "--output", "out.npy"), "");
     check_output("out.npy", NULL, (const size_t[]){0, 7}, 2);
 
-    /* One row has one count: an array of no dimension, which is more than our own reader takes. */
+    /* One row has one count: an array of no dimensions, which rowpool's own reader refuses. */
     write_npy("a.npy", "<i4", false, "(15,)", SMALL, sizeof SMALL);
     assert_prints(RUN("count", "a.npy", "--output", "out.npy"), "");
     int fd = open("out.npy", O_RDONLY);
@@ -886,7 +886,7 @@ TEST(writes_the_leading_shape)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-TEST(writes_an_axis_of_ranges)
+TEST(adds_an_axis_for_the_ranges)
 {
     write_small("a.npy");
     assert_prints(RUN("count", "a.npy", "--ranges", "0:4,4:8", "--output", "out.npy"), "");
@@ -945,7 +945,7 @@ static mode_t mode_of(const char *path)
     return entry.st_mode & 07777;
 }
 
-TEST(gives_the_file_a_mode)
+TEST(sets_the_mode_of_the_file)
 {
     write_small("small.npy");
     mode_t before = umask(027);
@@ -986,7 +986,7 @@ TEST(keeps_the_owner_of_a_file)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-/* ---- Unfinished files with a name -------------------------------------------------------------------------------- */
+/* ---- Unfinished files with a name ------------------------------------------------------------------------------- */
 
 static void begin_named(replacement *file)
 {
@@ -1007,8 +1007,8 @@ static void check_named(const char *content)
     assert_int_equal(leftovers(), 0);
 }
 
-/* As where the file system has none without, and where others write it too. */
-TEST(takes_unfinished_files_away)
+/* As on a file system without unnamed files, and with an output file that others write too. */
+TEST(removes_unfinished_files)
 {
     replacement file;
     rowpool_error error;
@@ -1025,8 +1025,7 @@ TEST(takes_unfinished_files_away)
         (void)raise(SIGTERM);
         _exit(0);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     check_named("old");
 
@@ -1038,7 +1037,8 @@ TEST(takes_unfinished_files_away)
 
 /* ---- Files that cannot be replaced ------------------------------------------------------------------------------ */
 
-/* Runs it in a child, which it leaves by its return: 0 where all is right, TEST_SKIPPED where it may not be tried. */
+/* Runs the scene in a child, which exits with what it returns: 0 if all is right, TEST_SKIPPED if it may not be tried
+ * here. */
 static void check_in_child(int (*scene)(void))
 {
     (void)fflush(NULL);
@@ -1046,15 +1046,14 @@ static void check_in_child(int (*scene)(void))
     assert_true(child >= 0);
     if (child == 0)
         _exit(scene());
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == TEST_SKIPPED)
-        skip_since("this may not be tried here");
+        skip_since("not permitted here");
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* Counts to a file that is there. The number of a line here that is wrong, or 0. */
+/* Counts to an existing file; `why` it cannot be replaced. Returns 0, or the number of the check that failed. */
 static int copies_to(const char *path, const char *why)
 {
     outcome result = RUN("count", "small.npy", "--output", path);
@@ -1076,7 +1075,7 @@ static int copies_to(const char *path, const char *why)
     return right ? 0 : 2;
 }
 
-/* Mounts of its own, which go with it; false where it may have none. */
+/* Gives this process a private mount namespace; false if that is not allowed. */
 static bool begin_mounts(void)
 {
     const uid_t user = geteuid();
@@ -1093,7 +1092,7 @@ static bool begin_mounts(void)
     return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
-/* As copies_to does, of a file that others write too. */
+/* The same as copies_to for a temporary file with a name. */
 static int copies_named(const char *path)
 {
     replacement file;
@@ -1189,8 +1188,8 @@ TEST(follows_links)
     assert_fails(RUN("count", "small.npy", "--output", "circle.npy"), "rowpool: circle.npy: ", "");
 }
 
-/* Makes a device of our own, with the number of /dev/null or /dev/full. The machine's are never named as an output: run
- * by root, a program that renames over them would break everything else. False where we may not have one. */
+/* Makes a device file with the number of /dev/null or /dev/full. The machine's own are never used as output: as root, a
+ * program that renames over them would break the system. False if it is not allowed. */
 static bool make_device(const char *path, unsigned minor_number)
 {
     if (mknod(path, S_IFCHR | 0600, makedev(1, minor_number)) != 0)
@@ -1201,7 +1200,7 @@ static bool make_device(const char *path, unsigned minor_number)
     return fd >= 0;
 }
 
-TEST(writes_to_what_is_no_file)
+TEST(writes_to_pipes_and_devices)
 {
     struct stat entry;
     write_small("small.npy");
@@ -1229,7 +1228,7 @@ TEST(writes_to_what_is_no_file)
     assert_int_equal(leftovers(), 0);
 }
 
-TEST(refuses_outputs_that_cannot_be)
+TEST(refuses_impossible_outputs)
 {
     write_small("small.npy");
     assert_fails(RUN("count", "small.npy", "--output", "nowhere/out.npy"),
@@ -1242,7 +1241,7 @@ TEST(refuses_outputs_that_cannot_be)
 
 /* ---- Mapping built-in functions --------------------------------------------------------------------------------- */
 
-/* What a function gives for a file, on every kind of worker. */
+/* Expects these results of a function for a file, on every kind of worker. */
 static void check_function(const char *function, const char *path, const char *expected)
 {
     static const char *const devices[] = {"host", "fork", "auto"};
@@ -1298,7 +1297,7 @@ TEST(maps_every_built_in_function)
     }
 }
 
-TEST(maps_with_the_options_of_count)
+TEST(map_takes_the_options_of_count)
 {
     write_small("small.npy");
     assert_prints(RUN("map", "--function", "sum", "small.npy"), "24\n30\n11\n");
@@ -1318,7 +1317,7 @@ TEST(maps_with_the_options_of_count)
     assert_prints(RUN("map", "--function", "mean", "a.npy"), "");
 }
 
-/* The values of a file, one on each line: the largest element of each row of one. */
+/* The values of a one-column file, one on each line: the largest element of each row. */
 static char *print_values(const char *descr, const void *values, size_t count, size_t bytes)
 {
     char shape[64];
@@ -1330,7 +1329,7 @@ static char *print_values(const char *descr, const void *values, size_t count, s
     return result.out;
 }
 
-/* How many digits stand between the first and the last that is no zero. */
+/* The number of digits from the first to the last non-zero digit. */
 static size_t significant_digits(const char *text)
 {
     size_t digits = 0, zeros = 0;
@@ -1413,7 +1412,7 @@ static double half_value(uint16_t bits)
     return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-/* Each half there is: what is printed lies nearer to it than to its neighbours. */
+/* Every float16: the printed number is closer to it than to its neighbours. */
 TEST(prints_every_half)
 {
     enum { INFINITE = 0x7c00 };
@@ -1473,7 +1472,7 @@ TEST(writes_results_of_their_own_dtype)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-TEST(tells_what_it_maps)
+TEST(reports_what_it_maps)
 {
     write_small("small.npy");
     outcome result = RUN("map", "--verbose", "--function", "fraction", "--bins", "-1,4,8.5", "small.npy");
@@ -1573,17 +1572,12 @@ TEST(refuses_bad_arguments)
         many[5 + 2 * i] = "--argument";
         many[6 + 2 * i] = "int64:1";
     }
-    assert_usage(run_with(&USUAL, many), "at most 1024 bytes");
+    assert_usage(run_with(&DEFAULTS, many), "at most 1024 bytes");
 }
 
 /* ---- Mapping functions that are read from a file ---------------------------------------------------------------- */
 
-static void write_text(const char *path, const char *text)
-{
-    write_file(path, text, strlen(text));
-}
-
-/* The sum of factor * x, and more; what ROW_BODY and ROW_RANGES are named in is no code. */
+/* The sum of factor * x, plus an offset; the ROW_BODY and ROW_RANGES in comments are not code. */
 static const char FOLD[] =
     "/* Not a ROW_BODY.\n"
     "#define ROW_RANGES */ // ROW_BODY \\\n"
@@ -1630,14 +1624,14 @@ static const char RUNS[] = "#  define ROW_RANGES /* here it is */\n"
                            "    return longest;\n"
                            "}\n";
 
-/* There is a CPU that OpenCL knows; else the rest of the test is skipped. */
+/* Skips the rest of the test unless there is an OpenCL CPU device. */
 static void need_opencl(void)
 {
     outcome result = RUN("devices", "--device", "cpu");
     bool there = result.exit_status == 0;
     release(&result);
     if (!there)
-        skip_since("there is no CPU that OpenCL knows");
+        skip_since("there is no OpenCL CPU device");
 }
 
 TEST(maps_text_from_a_file)
@@ -1706,7 +1700,7 @@ TEST(includes_files_beside_the_text)
                  "rowpool: parts/second.cl:3: ", "parts/missing.cl: No such file or directory");
 }
 
-/* A driver's compiler may say something of its own, too: the last line is ours. */
+/* A driver's compiler may print messages too: the last line is rowpool's. */
 static void check_build_fails(outcome result, const char *begin, const char *text, int line)
 {
     size_t length = strlen(result.err);
@@ -1726,7 +1720,7 @@ static void check_build_fails(outcome result, const char *begin, const char *tex
         __VA_ARGS__)
 #define assert_build_fails(result, begin, text) check_build_fails(result, begin, text, __LINE__)
 
-TEST(shows_where_text_is_wrong)
+TEST(shows_the_line_of_an_error)
 {
     need_opencl();
     write_small("small.npy");
@@ -1774,7 +1768,7 @@ TEST(refuses_text_of_other_types)
                        "rowpool: member.cl: ", "member.cl:1:");
 }
 
-TEST(takes_a_half_as_two_bytes)
+TEST(reads_a_half_as_two_bytes)
 {
     need_opencl();
     write_small("small.npy");
@@ -1783,7 +1777,7 @@ TEST(takes_a_half_as_two_bytes)
                   "1.5\n1.5\n1.5\n");
 }
 
-TEST(runs_text_on_opencl_devices_alone)
+TEST(runs_text_on_opencl_devices_only)
 {
     write_small("small.npy");
     write_text("body.cl", BODY);
@@ -1792,7 +1786,7 @@ TEST(runs_text_on_opencl_devices_alone)
         assert_fails(RUN("map", "--source", "body.cl", "--output-type", "float32", "--device", devices[i], "small.npy",
                          "--output", "out.npy"),
                      "rowpool: body.cl: device ", "; --source is for OpenCL devices");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=nowhere/", "ROWPOOL_DEVICE=");
     assert_fails(
         RUN_WITH(&with, "map", "--source", "body.cl", "--output-type", "float32", "small.npy", "--output", "out.npy"),
@@ -1800,7 +1794,7 @@ TEST(runs_text_on_opencl_devices_alone)
     assert_no_output("out.npy");
 }
 
-TEST(refuses_what_is_no_text)
+TEST(refuses_source_that_is_not_text)
 {
     write_small("small.npy");
     assert_fails(RUN("map", "--source", "missing.cl", "--output-type", "int8", "small.npy"),
@@ -1813,12 +1807,12 @@ TEST(refuses_what_is_no_text)
     assert_no_output("out.npy");
 }
 
-/* ---- Output that fails ------------------------------------------------------------------------------------------ */
+/* ---- Failing output --------------------------------------------------------------------------------------------- */
 
 TEST(notices_a_full_disk)
 {
     write_small("small.npy");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_output = open("/dev/full", O_WRONLY);
     assert_true(with.standard_output >= 0);
     static const char begin[] = "rowpool: standard output: ";
@@ -1834,7 +1828,8 @@ TEST(notices_a_full_disk)
     assert_int_equal(close(with.standard_output), 0);
 }
 
-/* As a disk that fills up while the output is written: the counts alone still fit, also where memory is a file. */
+/* As on a disk that fills up while the output is written: the counts alone still fit, even if a file in memory is
+ * counted. */
 TEST(leaves_no_half_written_file)
 {
     enum { ROWS = 65536 };
@@ -1843,7 +1838,7 @@ TEST(leaves_no_half_written_file)
     write_npy("rows.npy", "|i1", false, "(65536, 1)", zeros, ROWS);
     free(zeros);
     write_file("old.npy", "precious", 8);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.largest_file = ROWS * sizeof(uint32_t);
     assert_fails(RUN_WITH(&with, "count", "--device", "host", "rows.npy", "--output", "out.npy"),
                  "rowpool: out.npy: ", "File too large");
@@ -1868,13 +1863,13 @@ static void check_ends_by_pipe(outcome result)
     release(&result);
 }
 
-TEST(ends_quietly_where_nobody_reads)
+TEST(ends_quietly_when_nobody_reads)
 {
     write_small("small.npy");
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(close(ends[0]), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.standard_output = ends[1];
     check_ends_by_pipe(RUN_WITH(&with, "count", "small.npy"));
     check_ends_by_pipe(RUN_WITH(&with, "count", "small.npy", "--head", "1", "--output", "out.npy"));
@@ -1883,7 +1878,7 @@ TEST(ends_quietly_where_nobody_reads)
     check_ends_by_pipe(RUN_WITH(&with, "devices"));
     assert_no_output("out.npy");
 
-    /* Who ignores the signal wants to be told. */
+    /* A program that ignores the signal wants the error. */
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     assert_fails(RUN_WITH(&with, "count", "small.npy"), "rowpool: standard output: ", "Broken pipe");
     assert_fails(RUN_WITH(&with, "count", "--help"), "rowpool: standard output: ", "Broken pipe");
@@ -1895,7 +1890,7 @@ TEST(ends_quietly_where_nobody_reads)
 TEST(notices_that_standard_output_is_closed)
 {
     write_small("small.npy");
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.close_standard_output = true;
     assert_fails(RUN_WITH(&with, "count", "small.npy"), "rowpool: standard output: ", "");
     assert_fails(RUN_WITH(&with, "count", "small.npy", "--head", "1", "--output", "out.npy"),
@@ -1906,22 +1901,22 @@ TEST(notices_that_standard_output_is_closed)
     assert_int_equal(unlink("out.npy"), 0);
 }
 
-/* The program waits for a reader of its standard output, with the output file not yet in place. */
+/* The signal arrives while the program waits for a reader of its standard output; the output file is not yet in place.
+ */
 static void interrupt_with(int signal_number)
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     int err = test_open_nameless();
     pid_t child = start_program(
-        ARGUMENTS("count", "--device", "host", "long.npy", "--head", "400000", "--output", "out.npy"), &USUAL, ends[1],
-        err);
+        ARGUMENTS("count", "--device", "host", "long.npy", "--head", "400000", "--output", "out.npy"), &DEFAULTS,
+        ends[1], err);
     assert_int_equal(close(ends[1]), 0);
     char first;
-    assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so it is past everything else */
+    assert_int_equal(read(ends[0], &first, 1), 1); /* it prints, so the map is done */
     assert_int_equal(leftovers(), has_nameless_files() ? 0 : 1);
     assert_int_equal(kill(child, signal_number), 0);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), signal_number);
     assert_no_output("out.npy");
@@ -1932,7 +1927,7 @@ static void interrupt_with(int signal_number)
 TEST(leaves_nothing_when_interrupted)
 {
 #if defined(__SANITIZE_THREAD__)
-    skip_since("the thread sanitizer keeps a signal back until the write that waits here has ended, so for ever");
+    skip_since("the thread sanitizer delays a signal until the blocked write returns, which is never");
 #endif
     char *zeros = calloc(400000, 1);
     assert_non_null(zeros);
@@ -1945,17 +1940,17 @@ TEST(leaves_nothing_when_interrupted)
         interrupt_with(SIGKILL);
 }
 
-/* ---- Input that fails ------------------------------------------------------------------------------------------- */
+/* ---- Failing input ---------------------------------------------------------------------------------------------- */
 
 enum { CUT_ELEMENTS = 4 << 20 };
 
-/* The file is mapped when the program waits for the offsets, and is cut then. */
+/* The program has mapped the file and waits for the offsets; then the file is truncated. */
 static void check_cut(const char *device, off_t left)
 {
     assert_int_equal(truncate("cut.npy", 128 + CUT_ELEMENTS), 0);
     int err = test_open_nameless();
     int out = test_open_nameless();
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     pid_t child = start_program(
         ARGUMENTS("count", "--device", device, "cut.npy", "--offsets", "offsets", "--output", "out.npy"), &with, out,
         err);
@@ -1968,8 +1963,7 @@ static void check_cut(const char *device, off_t left)
     assert_int_equal(write(offsets, header, size), size);
     assert_int_equal(write(offsets, values, sizeof values), sizeof values);
     assert_int_equal(close(offsets), 0);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     outcome result = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                       .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                       .out = test_read_all(out),
@@ -1986,16 +1980,16 @@ TEST(notices_that_its_input_is_cut)
     assert_int_equal(mkfifo("offsets", 0600), 0);
     static const char *const devices[] = {"host", "fork", "fork,host", "auto"};
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
-        check_cut(devices[i], 128 + CUT_ELEMENTS - 1); /* what was cut off reads as zeros */
-        check_cut(devices[i], 4096);                   /* it is a bus error */
+        check_cut(devices[i], 128 + CUT_ELEMENTS - 1); /* the missing part of the last page reads as zeros */
+        check_cut(devices[i], 4096);                   /* a bus error */
     }
     assert_int_equal(unlink("offsets"), 0);
     assert_int_equal(unlink("cut.npy"), 0);
 }
 
-/* ---- What it tells ---------------------------------------------------------------------------------------------- */
+/* ---- Reports ---------------------------------------------------------------------------------------------------- */
 
-TEST(helps)
+TEST(prints_help)
 {
     static const char *const commands[] = {"count", "map", "devices", "demo"};
     outcome result = RUN("--help");
@@ -2020,7 +2014,7 @@ TEST(helps)
     assert_prints(RUN("--version"), version);
 }
 
-TEST(tells_what_it_did)
+TEST(reports_what_it_did)
 {
     write_small("small.npy");
     static const char *const devices[] = {"host", "fork"};
@@ -2042,7 +2036,7 @@ TEST(tells_what_it_did)
     }
 }
 
-TEST(tells_every_range)
+TEST(reports_every_range)
 {
     write_small("small.npy");
     outcome result = RUN("count", "--verbose", "--bins", "-1,4,8.5", "small.npy");
@@ -2067,7 +2061,7 @@ TEST(lists_devices)
     release(&result);
 
     assert_int_equal(mkdir("no-vendors", 0777), 0);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=no-vendors/", "ROWPOOL_DEVICE=");
     result = RUN_WITH(&with, "devices");
     assert_int_equal(result.exit_status, 0);
@@ -2078,7 +2072,7 @@ TEST(lists_devices)
     release(&result);
 }
 
-/* The devices that are there help to choose another. */
+/* The list of devices prints_help to choose another. */
 TEST(lists_devices_even_when_the_wanted_one_is_missing)
 {
     outcome result = RUN("devices", "--device", "99:0");
@@ -2122,7 +2116,7 @@ static void check_demo(outcome result, const char *first_counts)
     release(&result);
 }
 
-TEST(demonstrates)
+TEST(runs_the_demonstration)
 {
     char first[256];
     expect_first_counts(first);
@@ -2131,7 +2125,7 @@ TEST(demonstrates)
     assert_true((strstr(all.out, "\nOpenCL ") == NULL) == (strstr(all.out, "(OpenCL in a helper process)") == NULL));
     release(&all);
     check_demo(RUN("demo", "--rows", "30", "--width", "5", "--seed", "100", "--device", "host"), first);
-    circumstances with = USUAL;
+    circumstances with = DEFAULTS;
     assert_int_equal(mkdir("still-no-vendors", 0777), 0);
     with.environment = ARGUMENTS("OCL_ICD_VENDORS=still-no-vendors/", "ROWPOOL_DEVICE=");
     outcome result = RUN_WITH(&with, "demo");
@@ -2149,75 +2143,75 @@ int main(void)
         cmocka_unit_test(counts_every_dtype_on_the_default_device),
         cmocka_unit_test(counts_on_processes),
         cmocka_unit_test(counts_4_to_8_by_default),
-        cmocka_unit_test(closes_the_range_as_asked),
+        cmocka_unit_test(applies_the_closure),
         cmocka_unit_test(takes_integers_exactly),
         cmocka_unit_test(takes_doubles_exactly),
-        cmocka_unit_test(refuses_what_is_no_bound),
+        cmocka_unit_test(refuses_invalid_bounds),
         cmocka_unit_test(warns_of_an_empty_range),
         cmocka_unit_test(counts_several_ranges_in_every_dtype),
         cmocka_unit_test(counts_many_ranges_on_the_default_device),
         cmocka_unit_test(prints_the_counts_of_a_row_on_one_line),
-        cmocka_unit_test(closes_all_ranges_as_asked),
+        cmocka_unit_test(applies_the_closure_to_all_ranges),
         cmocka_unit_test(counts_bins),
-        cmocka_unit_test(counts_as_many_ranges_as_are_listed),
+        cmocka_unit_test(counts_long_lists_of_ranges),
         cmocka_unit_test(counts_ranges_of_empty_arrays),
         cmocka_unit_test(refuses_bad_lists),
         cmocka_unit_test(refuses_contradicting_ranges),
         cmocka_unit_test(warns_of_each_empty_range),
         cmocka_unit_test(reads_every_shape),
         cmocka_unit_test(reads_empty_arrays),
-        cmocka_unit_test(reads_fortran_order_and_foreign_bytes),
+        cmocka_unit_test(reads_fortran_order_and_foreign_byte_order),
         cmocka_unit_test(prints_large_counts),
-        cmocka_unit_test(counts_wider_rows_than_uint32_holds),
+        cmocka_unit_test(counts_rows_too_wide_for_uint32),
         cmocka_unit_test(reads_standard_input),
-        cmocka_unit_test(reads_standard_input_from_where_it_stands),
+        cmocka_unit_test(reads_standard_input_from_its_current_position),
         cmocka_unit_test(refuses_bad_files),
-        cmocka_unit_test(names_files_on_one_line),
-        cmocka_unit_test(refuses_to_guess_huge_memory),
+        cmocka_unit_test(replaces_control_characters_in_file_names),
+        cmocka_unit_test(refuses_results_larger_than_memory),
         cmocka_unit_test(refuses_wrong_usage),
         cmocka_unit_test(refuses_unknown_devices),
         cmocka_unit_test(prints_the_first_rows),
         cmocka_unit_test(writes_the_leading_shape),
-        cmocka_unit_test(writes_an_axis_of_ranges),
+        cmocka_unit_test(adds_an_axis_for_the_ranges),
         cmocka_unit_test(writes_as_many_counts_as_there_are_rows),
         cmocka_unit_test(may_replace_its_own_input),
-        cmocka_unit_test(gives_the_file_a_mode),
+        cmocka_unit_test(sets_the_mode_of_the_file),
         cmocka_unit_test(keeps_the_owner_of_a_file),
-        cmocka_unit_test(takes_unfinished_files_away),
+        cmocka_unit_test(removes_unfinished_files),
         cmocka_unit_test(writes_to_a_mount_point),
         cmocka_unit_test(writes_to_a_file_in_a_read_only_folder),
         cmocka_unit_test(writes_to_a_file_of_another_owner),
         cmocka_unit_test(follows_links),
-        cmocka_unit_test(writes_to_what_is_no_file),
-        cmocka_unit_test(refuses_outputs_that_cannot_be),
+        cmocka_unit_test(writes_to_pipes_and_devices),
+        cmocka_unit_test(refuses_impossible_outputs),
         cmocka_unit_test(maps_every_built_in_function),
-        cmocka_unit_test(maps_with_the_options_of_count),
+        cmocka_unit_test(map_takes_the_options_of_count),
         cmocka_unit_test(prints_floats_with_the_fewest_digits),
         cmocka_unit_test(prints_every_half),
         cmocka_unit_test(writes_results_of_their_own_dtype),
-        cmocka_unit_test(tells_what_it_maps),
+        cmocka_unit_test(reports_what_it_maps),
         cmocka_unit_test(refuses_wrong_usage_of_map),
         cmocka_unit_test(refuses_bad_arguments),
         cmocka_unit_test(maps_text_from_a_file),
         cmocka_unit_test(maps_text_that_takes_ranges),
         cmocka_unit_test(includes_files_beside_the_text),
-        cmocka_unit_test(shows_where_text_is_wrong),
+        cmocka_unit_test(shows_the_line_of_an_error),
         cmocka_unit_test(refuses_text_of_other_types),
-        cmocka_unit_test(takes_a_half_as_two_bytes),
-        cmocka_unit_test(runs_text_on_opencl_devices_alone),
-        cmocka_unit_test(refuses_what_is_no_text),
+        cmocka_unit_test(reads_a_half_as_two_bytes),
+        cmocka_unit_test(runs_text_on_opencl_devices_only),
+        cmocka_unit_test(refuses_source_that_is_not_text),
         cmocka_unit_test(notices_a_full_disk),
         cmocka_unit_test(leaves_no_half_written_file),
-        cmocka_unit_test(ends_quietly_where_nobody_reads),
+        cmocka_unit_test(ends_quietly_when_nobody_reads),
         cmocka_unit_test(notices_that_standard_output_is_closed),
         cmocka_unit_test(leaves_nothing_when_interrupted),
         cmocka_unit_test(notices_that_its_input_is_cut),
-        cmocka_unit_test(helps),
-        cmocka_unit_test(tells_what_it_did),
-        cmocka_unit_test(tells_every_range),
+        cmocka_unit_test(prints_help),
+        cmocka_unit_test(reports_what_it_did),
+        cmocka_unit_test(reports_every_range),
         cmocka_unit_test(lists_devices),
         cmocka_unit_test(lists_devices_even_when_the_wanted_one_is_missing),
-        cmocka_unit_test(demonstrates),
+        cmocka_unit_test(runs_the_demonstration),
     };
     return cmocka_run_group_tests(tests, enter_folder, remove_folder);
 }

@@ -1,5 +1,5 @@
-/* Ranges made into closed intervals of keys: a table of the cases that bite, every value of the small types, random
- * ones of the wide types. */
+/* Ranges converted to closed intervals of keys: a table of difficult cases, every value of the small types, random
+ * values of the wide types. */
 #include <fenv.h>
 #include <math.h>
 #include <stdlib.h>
@@ -28,21 +28,21 @@ static uint64_t sign_of(rowpool_dtype dtype)
     return UINT64_C(1) << (8 * test_size(dtype) - 1);
 }
 
-/* The key of an element, said in the words of dtype.h's promise: integers themselves; of floats the bits, and of
- * negative ones those below the sign flipped. It is its own inverse. */
+/* The key of an element, computed independently of dtype.h: an integer is its own key; a float's key is its bits, with
+ * all bits below the sign flipped if it is negative. The function is its own inverse. */
 static uint64_t key_of(rowpool_dtype dtype, uint64_t bits)
 {
     uint64_t sign = sign_of(dtype);
     return test_is_float(dtype) && (bits & sign) != 0 ? bits ^ (sign - 1) : bits;
 }
 
-/* A number whose order as an unsigned one is the order of the keys. Its own inverse, too. */
+/* An unsigned number with the same order as the keys. Also its own inverse. */
 static uint64_t rank_of(rowpool_dtype dtype, uint64_t key)
 {
     return test_is_signed(dtype) ? key ^ sign_of(dtype) : key;
 }
 
-/* Whether an element lies in the interval, as a kernel sees it: the stored pair, compared as the storage type. */
+/* Whether an element lies in the interval as a kernel sees it: the stored pair, compared as the storage type. */
 static bool inside(rowpool_dtype dtype, uint64_t bits, const void *pair)
 {
     uint64_t x = rank_of(dtype, key_of(dtype, bits));
@@ -57,7 +57,7 @@ static void normalise(const rowpool_range *range, rowpool_dtype dtype, void *pai
     rp_interval_store(&interval, rp_dtype_of(dtype), pair);
 }
 
-/* The first and the last element that belong, as bits; `empty` where none does. */
+/* The first and last element in the range, as bits; `empty` if there is none. */
 typedef struct {
     rowpool_dtype dtype;
     rowpool_range range;
@@ -77,12 +77,12 @@ typedef struct {
         ROWPOOL_##dtype, {lo, hi, (rowpool_closed)(closed)}, 0, 0, true, __LINE__ \
     }
 
-enum { HALF_MOST = 0x7bff, HALF_INF = 0x7c00, HALF_MINUS = 0x8000 };
+enum { HALF_MAX = 0x7bff, HALF_INF = 0x7c00, HALF_MINUS = 0x8000 };
 #define FLOAT_INF UINT64_C(0x7f800000)
-#define FLOAT_MOST UINT64_C(0x7f7fffff)
+#define FLOAT_MAX UINT64_C(0x7f7fffff)
 #define FLOAT_MINUS UINT64_C(0x80000000)
 #define DOUBLE_INF UINT64_C(0x7ff0000000000000)
-#define DOUBLE_MOST UINT64_C(0x7fefffffffffffff)
+#define DOUBLE_MAX UINT64_C(0x7fefffffffffffff)
 #define DOUBLE_MINUS UINT64_C(0x8000000000000000)
 #define INF ((double)INFINITY)
 
@@ -91,7 +91,7 @@ static void show(const expectation *row, const char *what)
     fail_msg("%s:%d (%s): %s", __FILE__, row->line, test_name(row->dtype), what);
 }
 
-/* The reference is asked too: a slip in the table must not pass for a fault of the library. */
+/* Checks the table against the reference too: a mistake in the table must not look like a fault of the library. */
 static void check_reference(const expectation *row)
 {
     rowpool_dtype dtype = row->dtype;
@@ -117,10 +117,10 @@ static void check_row(const expectation *row)
         show(row, "another interval");
 }
 
-TEST(the_table)
+TEST(tabulated_ranges_are_normalised)
 {
     const expectation table[] = {
-        /* The flagship, for every type: 4 to 8 and its three open forms. */
+        /* The flagship for every type: 4 to 8 and its three open forms. */
         SPAN(INT32, I(4), I(8), BOTH, 4, 8),
         SPAN(INT32, I(4), I(8), LEFT, 4, 7),
         SPAN(INT32, I(4), I(8), RIGHT, 5, 8),
@@ -130,7 +130,7 @@ TEST(the_table)
         SPAN(FLOAT32, I(4), I(8), NEITHER, 0x40800001, 0x40ffffff),
         SPAN(FLOAT16, I(4), I(8), NEITHER, 0x4401, 0x47ff),
 
-        /* Fractions on integers: the closure says nothing there, for no element equals them. */
+        /* Fractional bounds on integers: the closure does not matter, since no element equals them. */
         SPAN(INT8, F(3.5), F(7.5), BOTH, 4, 7),
         SPAN(INT8, F(3.5), F(7.5), NEITHER, 4, 7),
         SPAN(INT8, F(-3.5), F(3.5), BOTH, 0xfd, 3),
@@ -184,7 +184,7 @@ TEST(the_table)
         SPAN(INT64, I(0), U(UINT64_MAX), BOTH, 0, INT64_MAX),
         NONE(INT64, U(UINT64_C(1) << 63), U(UINT64_MAX), BOTH),
 
-        /* Integers that no double holds. */
+        /* Integers that no double represents. */
         SPAN(INT64, I((INT64_C(1) << 53) + 1), I((INT64_C(1) << 53) + 1), BOTH, (UINT64_C(1) << 53) + 1,
              (UINT64_C(1) << 53) + 1),
         NONE(INT64, F(0x1p53), I((INT64_C(1) << 53) + 1), NEITHER),
@@ -195,7 +195,7 @@ TEST(the_table)
         SPAN(FLOAT64, U(UINT64_MAX), F(0x1p64), BOTH, UINT64_C(0x43f0000000000000), UINT64_C(0x43f0000000000000)),
         NONE(FLOAT64, U(UINT64_MAX), F(0x1p64), LEFT),
 
-        /* Doubles that no float32 holds: 0.1 as a float32 is larger than 0.1 as a double, 0.3 too, 0.7 smaller. */
+        /* Doubles that no float32 represents: 0.1 as float32 is larger than 0.1 as double, 0.3 too, 0.7 smaller. */
         SPAN(FLOAT32, F(0.1), F(0.2), BOTH, 0x3dcccccd, 0x3e4ccccc),
         SPAN(FLOAT32, F(0.1), F(0.2), NEITHER, 0x3dcccccd, 0x3e4ccccc),
         NONE(FLOAT32, F(0.1), F(0.1), BOTH),
@@ -204,7 +204,7 @@ TEST(the_table)
         SPAN(FLOAT32, F(-0.2), F(-0.1), BOTH, FLOAT_MINUS | 0x3e4ccccc, FLOAT_MINUS | 0x3dcccccd),
         SPAN(FLOAT64, F(0.1), F(0.1), BOTH, UINT64_C(0x3fb999999999999a), UINT64_C(0x3fb999999999999a)),
 
-        /* Zeros: both belong or neither, whatever the sign of the bound and its kind. */
+        /* Both zeros belong or neither does, whatever the sign and the kind of the bound. */
         SPAN(FLOAT32, F(0.0), F(0.0), BOTH, FLOAT_MINUS, 0),
         SPAN(FLOAT32, F(-0.0), F(-0.0), BOTH, FLOAT_MINUS, 0),
         SPAN(FLOAT32, I(0), U(0), BOTH, FLOAT_MINUS, 0),
@@ -239,34 +239,34 @@ TEST(the_table)
         SPAN(FLOAT16, F(0x1p-1074), F(0x1p-24), BOTH, 1, 1),
 
         /* Too large for the type, yet not infinite. */
-        SPAN(FLOAT32, F(0), F(1e300), BOTH, FLOAT_MINUS, FLOAT_MOST),
+        SPAN(FLOAT32, F(0), F(1e300), BOTH, FLOAT_MINUS, FLOAT_MAX),
         SPAN(FLOAT32, F(1e300), F(INF), BOTH, FLOAT_INF, FLOAT_INF),
         NONE(FLOAT32, F(1e300), F(INF), NEITHER),
         NONE(FLOAT32, F(1e300), F(1e301), BOTH),
-        SPAN(FLOAT32, F(-1e300), F(1e300), BOTH, FLOAT_MINUS | FLOAT_MOST, FLOAT_MOST),
+        SPAN(FLOAT32, F(-1e300), F(1e300), BOTH, FLOAT_MINUS | FLOAT_MAX, FLOAT_MAX),
         SPAN(FLOAT32, F(-INF), F(-1e300), BOTH, FLOAT_MINUS | FLOAT_INF, FLOAT_MINUS | FLOAT_INF),
-        SPAN(FLOAT32, F(0x1.fffffep127), F(INF), LEFT, FLOAT_MOST, FLOAT_MOST),
+        SPAN(FLOAT32, F(0x1.fffffep127), F(INF), LEFT, FLOAT_MAX, FLOAT_MAX),
         SPAN(FLOAT32, F(0x1.fffffep127), F(INF), RIGHT, FLOAT_INF, FLOAT_INF),
         SPAN(FLOAT32, F(0x1.ffffffp127), F(INF), BOTH, FLOAT_INF, FLOAT_INF),
-        SPAN(FLOAT16, I(65504), I(65504), BOTH, HALF_MOST, HALF_MOST),
+        SPAN(FLOAT16, I(65504), I(65504), BOTH, HALF_MAX, HALF_MAX),
         NONE(FLOAT16, I(65504), I(65520), RIGHT),
         NONE(FLOAT16, I(65505), I(65535), BOTH),
         NONE(FLOAT16, I(65520), I(65520), BOTH),
         SPAN(FLOAT16, I(65520), F(INF), BOTH, HALF_INF, HALF_INF),
-        SPAN(FLOAT16, I(-65520), I(65520), BOTH, HALF_MINUS | HALF_MOST, HALF_MOST),
-        SPAN(FLOAT16, I(-70000), U(UINT64_MAX), BOTH, HALF_MINUS | HALF_MOST, HALF_MOST),
+        SPAN(FLOAT16, I(-65520), I(65520), BOTH, HALF_MINUS | HALF_MAX, HALF_MAX),
+        SPAN(FLOAT16, I(-70000), U(UINT64_MAX), BOTH, HALF_MINUS | HALF_MAX, HALF_MAX),
         NONE(FLOAT16, U(UINT64_MAX), U(UINT64_MAX), BOTH),
 
-        /* Infinities are ordinary. */
+        /* Infinities are ordinary values. */
         SPAN(FLOAT64, F(-INF), F(INF), BOTH, DOUBLE_MINUS | DOUBLE_INF, DOUBLE_INF),
-        SPAN(FLOAT64, F(-INF), F(INF), NEITHER, DOUBLE_MINUS | DOUBLE_MOST, DOUBLE_MOST),
+        SPAN(FLOAT64, F(-INF), F(INF), NEITHER, DOUBLE_MINUS | DOUBLE_MAX, DOUBLE_MAX),
         SPAN(FLOAT64, F(INF), F(INF), BOTH, DOUBLE_INF, DOUBLE_INF),
         NONE(FLOAT64, F(INF), F(INF), LEFT),
         NONE(FLOAT64, F(INF), F(INF), NEITHER),
         SPAN(FLOAT16, F(-INF), F(-INF), BOTH, HALF_MINUS | HALF_INF, HALF_MINUS | HALF_INF),
-        SPAN(FLOAT32, F(-INF), I(0), NEITHER, FLOAT_MINUS | FLOAT_MOST, FLOAT_MINUS | 1),
+        SPAN(FLOAT32, F(-INF), I(0), NEITHER, FLOAT_MINUS | FLOAT_MAX, FLOAT_MINUS | 1),
 
-        /* lo > hi, and kinds that differ. */
+        /* lo > hi, and different kinds. */
         NONE(INT32, I(8), I(4), BOTH),
         NONE(FLOAT64, F(INF), F(-INF), BOTH),
         NONE(FLOAT32, F(1e-300), F(0), BOTH),
@@ -279,7 +279,7 @@ TEST(the_table)
         check_row(&table[i]);
 }
 
-TEST(what_is_no_number_is_refused)
+TEST(nan_bounds_are_refused)
 {
     static const uint64_t payloads[] = {DOUBLE_INF | 1, DOUBLE_INF | UINT64_C(1) << 51, UINT64_MAX,
                                         DOUBLE_MINUS | DOUBLE_INF | 7};
@@ -317,7 +317,7 @@ TEST(unknown_kinds_and_closures_are_refused)
     assert_refused(rp_range_normalise(&range, 2, dtype, &interval, &error), ROWPOOL_EINVAL, error, "ranges[2].hi");
 }
 
-/* Every pair of edge cases of every kind: a histogram asks this of its edges. */
+/* Every pair of edge cases of every kind; a histogram compares its edges in this way. */
 TEST(numbers_are_ordered)
 {
     const rowpool_number numbers[] = {
@@ -334,7 +334,7 @@ TEST(numbers_are_ordered)
         }
 }
 
-TEST(the_makers_close_both_sides)
+TEST(the_constructors_close_both_sides)
 {
     rowpool_range i64 = rowpool_range_i64(INT64_MIN, 8), u64 = rowpool_range_u64(4, UINT64_MAX);
     rowpool_range f64 = rowpool_range_f64(-0.5, INF);
@@ -371,7 +371,7 @@ static rowpool_range random_range(test_random *random, rowpool_dtype dtype)
     return test_range_for(random, &rows);
 }
 
-/* Every value of a type of at most 16 bits, under many ranges and every closure. */
+/* Every value of a type of at most 16 bits, with many ranges and every closure. */
 static void every_value(rowpool_dtype dtype, size_t n_ranges)
 {
     size_t total = (size_t)1 << (8 * test_size(dtype));
@@ -424,7 +424,7 @@ TEST(every_float16)
     every_value(ROWPOOL_FLOAT16, 300);
 }
 
-/* The wide types, where the elements asked about are the bounds' neighbours. */
+/* Wide types: the elements tested are the bounds' neighbours. */
 TEST(random_elements_of_every_type)
 {
     test_random random = test_random_begin(99);
@@ -451,11 +451,12 @@ static long double as_long_double(rowpool_number number)
                                                : (long double)number.value.f64;
 }
 
-/* A long double of 64 bits or more holds each number of each kind, so the machine's own comparison is exact too. */
+/* A long double with a mantissa of 64 bits holds every number of each kind, so the machine's comparison is exact too.
+ */
 TEST(the_reference_agrees_with_long_double)
 {
-    volatile long double most = (long double)UINT64_MAX;
-    if (most - 1 == most)
+    volatile long double largest = (long double)UINT64_MAX;
+    if (largest - 1 == largest)
         skip_since("a long double has fewer than 64 bits, as under valgrind");
     test_random random = test_random_begin(5);
     for (size_t i = 0; i < 1000000; i++) {
@@ -469,7 +470,7 @@ TEST(the_reference_agrees_with_long_double)
         assert_int_equal(place_a == place_b, as_long_double(a) == as_long_double(b));
         double value = test_value(dtype, element);
         assert_int_equal(test_place_element(dtype, element, &place_x), !isnan(value));
-        if (isnan(value) || test_size(dtype) == 8) /* an integer of 64 bits was rounded on its way to a double */
+        if (isnan(value) || test_size(dtype) == 8) /* a 64-bit integer was rounded when converted to double */
             continue;
         assert_int_equal(place_x < place_a, (long double)value < as_long_double(a));
         assert_int_equal(place_x == place_a, (long double)value == as_long_double(a));
@@ -506,12 +507,12 @@ TEST(rounding_and_flushing_change_nothing)
     }
 #if defined(__x86_64__)
     enum { FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x0040 };
-    unsigned usual = _mm_getcsr();
-    _mm_setcsr(usual | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
-    volatile double least = 0x1p-1074;
-    volatile bool flushes = least == 0; /* or else this proves nothing; volatile: done here, not below */
+    unsigned saved = _mm_getcsr();
+    _mm_setcsr(saved | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
+    volatile double smallest = 0x1p-1074;
+    volatile bool flushes = smallest == 0; /* otherwise this tests nothing; volatile: computed here, not later */
     sample(after, ranges, dtypes);
-    _mm_setcsr(usual);
+    _mm_setcsr(saved);
     assert_true(flushes);
     assert_memory_equal(before, after, sizeof before);
 #endif
@@ -520,11 +521,11 @@ TEST(rounding_and_flushing_change_nothing)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table),
-        cmocka_unit_test(what_is_no_number_is_refused),
+        cmocka_unit_test(tabulated_ranges_are_normalised),
+        cmocka_unit_test(nan_bounds_are_refused),
         cmocka_unit_test(unknown_kinds_and_closures_are_refused),
         cmocka_unit_test(numbers_are_ordered),
-        cmocka_unit_test(the_makers_close_both_sides),
+        cmocka_unit_test(the_constructors_close_both_sides),
         cmocka_unit_test(the_reference_agrees_with_long_double),
         cmocka_unit_test(every_int8),
         cmocka_unit_test(every_uint8),

@@ -1,4 +1,4 @@
-/* Rows as a caller gives them: what is refused, with which member and index, and what is taken. */
+/* Rows as a caller passes them: which are refused, with which member and index, and which are accepted. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "support.h"
 
 static int32_t numbers[16];
-static const uint64_t any = UINT64_MAX; /* elements that a row may have */
+static const uint64_t any = UINT64_MAX; /* max elements of a row */
 
 static rowpool_rows dense(size_t count, size_t width)
 {
@@ -53,7 +53,7 @@ TEST(dtypes_have_names_and_sizes)
     }
 }
 
-TEST(no_rows_at_all_are_refused)
+TEST(null_rows_are_refused)
 {
     refused(NULL, any, "rows is NULL");
 }
@@ -67,7 +67,7 @@ TEST(an_unknown_dtype_is_refused)
     refused(&given, any, "rows.dtype");
 }
 
-TEST(dense_rows_are_taken)
+TEST(dense_rows_are_accepted)
 {
     rowpool_rows given = dense(5, 3);
     rp_rows rows = taken(&given, any);
@@ -78,7 +78,7 @@ TEST(dense_rows_are_taken)
     assert_int_equal(rp_rows_begin(&rows, 4), 12);
 }
 
-TEST(strided_rows_are_taken)
+TEST(strided_rows_are_accepted)
 {
     rowpool_rows given = dense(3, 3);
     given.stride = 5;
@@ -100,7 +100,7 @@ TEST(a_stride_below_the_width_is_refused)
     refused(&given, any, "rows.stride is 4");
 }
 
-TEST(ragged_rows_are_taken)
+TEST(ragged_rows_are_accepted)
 {
     static const int64_t offsets[] = {2, 2, 5, 5, 12, 12};
     rowpool_rows given = ragged(offsets, 5);
@@ -132,8 +132,8 @@ TEST(decreasing_offsets_are_refused_by_index)
     refused(&given, any, "rows.offsets[1] is 3"); /* the first wrong one */
 }
 
-/* The check reads many offsets at once; the index must still be the first wrong one, wherever it lies. */
-TEST(a_wrong_offset_is_found_everywhere)
+/* The check reads many offsets at a time; the index must still be the first wrong one, wherever it is. */
+TEST(a_wrong_offset_is_found_at_any_index)
 {
     enum { ROWS = 70 };
     int64_t offsets[ROWS + 1];
@@ -151,21 +151,21 @@ TEST(a_wrong_offset_is_found_everywhere)
 
 TEST(a_negative_first_offset_is_refused)
 {
-    static const int64_t offsets[] = {-1, 3}, least[] = {INT64_MIN, INT64_MAX};
+    static const int64_t offsets[] = {-1, 3}, extremes[] = {INT64_MIN, INT64_MAX};
     rowpool_rows given = ragged(offsets, 1);
     refused(&given, any, "rows.offsets[0] is -1");
-    given.offsets = least;
+    given.offsets = extremes;
     refused(&given, any, "rows.offsets[0]");
     given.count = 0;
     refused(&given, any, "rows.offsets[0]");
 }
 
-/* Differences of the farthest offsets wrap around. */
+/* The difference of two extreme offsets wraps around. */
 TEST(a_negative_offset_after_the_largest_is_refused)
 {
-    static const int64_t least[] = {0, INT64_MAX, INT64_MIN}, back[] = {0, INT64_MAX, INT64_MIN, INT64_MAX},
+    static const int64_t extremes[] = {0, INT64_MAX, INT64_MIN}, back[] = {0, INT64_MAX, INT64_MIN, INT64_MAX},
                          less[] = {0, INT64_MAX, 0};
-    const int64_t *const wrong[] = {least, back, less};
+    const int64_t *const wrong[] = {extremes, back, less};
     for (size_t i = 0; i < 3; i++) {
         rowpool_rows given = ragged(wrong[i], i == 1 ? 3 : 2);
         refused(&given, any, "less than the 9223372036854775807 before it");
@@ -180,7 +180,7 @@ TEST(width_is_the_capacity_of_ragged_rows)
     assert_int_equal(taken(&given, any).elements, 16);
     given.width = 15;
     refused(&given, any, "rows.offsets[4] is 16");
-    given.width = 9; /* offsets[3] lies just at the end */
+    given.width = 9; /* offsets[3] is exactly the end */
     refused(&given, any, "rows.offsets[4] is 16");
     given.width = 8;
     refused(&given, any, "rows.offsets[3] is 9");
@@ -198,14 +198,14 @@ TEST(a_stride_with_offsets_is_refused)
     refused(&given, any, "rows.stride is 4");
 }
 
-TEST(offsets_out_of_line_are_refused)
+TEST(misaligned_offsets_are_refused)
 {
     static const int64_t offsets[3];
     rowpool_rows given = ragged((const int64_t *)(const void *)((const char *)offsets + 4), 1);
     refused(&given, any, "rows.offsets is not aligned");
 }
 
-TEST(data_out_of_line_are_refused)
+TEST(misaligned_data_is_refused)
 {
     static const union {
         char bytes[64];
@@ -246,7 +246,7 @@ TEST(a_row_too_long_for_its_count_is_refused)
     given.width = UINT32_MAX;
     taken(&given, UINT32_MAX);
     given.width = (size_t)UINT32_MAX + 1;
-    given.count = 0; /* no row is too long where there is none */
+    given.count = 0; /* without rows no row is too long */
     taken(&given, UINT32_MAX);
 
     int64_t offsets[] = {0, 5, 5 + (int64_t)UINT32_MAX, 6 + 2 * (int64_t)UINT32_MAX};
@@ -266,7 +266,7 @@ TEST(sizes_that_overflow_are_refused)
     refused(&given, any, text);
     given = dense(half, half / 2); /* 2^63 elements of 4 bytes: the bytes wrap */
     refused(&given, any, text);
-    given = dense(half, half / 8); /* 2^61 elements of 4 bytes: one byte more than a pointer difference holds */
+    given = dense(half, half / 8); /* 2^61 elements of 4 bytes: one byte more than a pointer difference can hold */
     refused(&given, any, text);
     given = dense(SIZE_MAX, 1);
     refused(&given, any, text);
@@ -281,7 +281,7 @@ TEST(sizes_that_overflow_are_refused)
     given = dense(2, 2);
     given.stride = SIZE_MAX;
     refused(&given, any, text);
-    given = dense(1, 2); /* one row has no stride to take */
+    given = dense(1, 2); /* with a single row the stride is not used */
     given.stride = SIZE_MAX;
     taken(&given, any);
 
@@ -290,7 +290,7 @@ TEST(sizes_that_overflow_are_refused)
     taken(&given, any);
     given.count++;
     refused(&given, any, text);
-    given = dense(SIZE_MAX, 0); /* many rows of nothing hold nothing */
+    given = dense(SIZE_MAX, 0); /* any number of empty rows fits */
     assert_int_equal(taken(&given, any).elements, 0);
 }
 
@@ -315,20 +315,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dtypes_have_names_and_sizes),
-        cmocka_unit_test(no_rows_at_all_are_refused),
+        cmocka_unit_test(null_rows_are_refused),
         cmocka_unit_test(an_unknown_dtype_is_refused),
-        cmocka_unit_test(dense_rows_are_taken),
-        cmocka_unit_test(strided_rows_are_taken),
+        cmocka_unit_test(dense_rows_are_accepted),
+        cmocka_unit_test(strided_rows_are_accepted),
         cmocka_unit_test(a_stride_below_the_width_is_refused),
-        cmocka_unit_test(ragged_rows_are_taken),
+        cmocka_unit_test(ragged_rows_are_accepted),
         cmocka_unit_test(decreasing_offsets_are_refused_by_index),
-        cmocka_unit_test(a_wrong_offset_is_found_everywhere),
+        cmocka_unit_test(a_wrong_offset_is_found_at_any_index),
         cmocka_unit_test(a_negative_first_offset_is_refused),
         cmocka_unit_test(a_negative_offset_after_the_largest_is_refused),
         cmocka_unit_test(width_is_the_capacity_of_ragged_rows),
         cmocka_unit_test(a_stride_with_offsets_is_refused),
-        cmocka_unit_test(offsets_out_of_line_are_refused),
-        cmocka_unit_test(data_out_of_line_are_refused),
+        cmocka_unit_test(misaligned_offsets_are_refused),
+        cmocka_unit_test(misaligned_data_is_refused),
         cmocka_unit_test(no_elements_need_no_data),
         cmocka_unit_test(a_row_too_long_for_its_count_is_refused),
         cmocka_unit_test(sizes_that_overflow_are_refused),

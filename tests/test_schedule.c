@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -33,7 +34,8 @@ typedef struct simulated {
     size_t parallel; /* chunks that it works on side by side; 0: one */
     size_t too_many; /* elements of a chunk for which memory runs out; 0: it never does */
     bool late;       /* that shows only in finish */
-    size_t killer;   /* rows that are a multiple of it kill a worker; 0: none does */
+    bool supports_nothing;
+    size_t killer; /* rows that are a multiple of it kill a worker; 0: none does */
     /* What comes of it: */
     double free_at[MOST_PARALLEL]; /* when each has done all that it was given */
     size_t rows, chunks, largest;  /* in the last map, */
@@ -170,7 +172,9 @@ static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *er
 static const char *unsupported_reason(const rp_device *device, const rp_operation *map)
 {
     (void)map;
-    return device->info.type == ROWPOOL_DEVICE_HOST ? "it only stands by" : NULL;
+    if (device->info.type == ROWPOOL_DEVICE_HOST)
+        return "it only stands by";
+    return simulated_of(device)->supports_nothing ? "it supports nothing" : NULL;
 }
 
 static const rp_backend backend = {
@@ -190,7 +194,7 @@ static void open_pool(simulation *own, simulated *devices, size_t count)
 {
     *own = (simulation){
         .pool = {.pid = getpid(), .devices = {.items = own->devices, .count = count + 1, .used = count}}};
-    pthread_mutex_init(&own->pool.lock, NULL);
+    rp_mutex_init(&own->pool.lock, RP_LOCK_POOL);
     own->pool.host = &own->devices[count];
     own->pool.host->backend = &backend;
     own->pool.host->info.type = ROWPOOL_DEVICE_HOST;
@@ -209,7 +213,7 @@ static void open_pool(simulation *own, simulated *devices, size_t count)
 
 static void close_pool(simulation *own)
 {
-    pthread_mutex_destroy(&own->pool.lock);
+    rp_mutex_destroy(&own->pool.lock);
 }
 
 /* Of those in flight, the one that ends first. */
@@ -401,6 +405,44 @@ TEST(a_device_that_would_only_slow_a_small_map_down_gets_nothing)
         together += map_rows(&own, FEW_ROWS);
     assert_true(together <= 1.1 * without);
     close_pool(&own);
+}
+
+/* In a child, whose log is on. */
+static void write_log_of_maps(int output)
+{
+    simulated devices[] = {{.rate = fast}, {.rate = fast / 1000}, {.rate = fast, .supports_nothing = true}};
+    simulation own;
+    dup2(output, STDERR_FILENO);
+    setenv("ROWPOOL_LOG", "run", 1);
+    open_pool(&own, devices, COUNT_OF(devices));
+    map_rows(&own, FEW_ROWS);
+    map_rows(&own, FEW_ROWS);
+    close_pool(&own);
+    _exit(0);
+}
+
+TEST(the_log_says_why_a_device_had_no_part)
+{
+    char text[8192];
+    size_t length = 0;
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        write_log_of_maps(ends[1]);
+    close(ends[1]);
+    for (ssize_t n; (n = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)n;
+    text[length] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_non_null(strstr(text, "simulated: device 2 had no part: it supports nothing\n"));
+    assert_non_null(strstr(text, "simulated: device 1 had no part: at its rate, 0.00"));
+    char did[128];
+    snprintf(did, sizeof did, "simulated: device 0 did %d rows in ", (int)FEW_ROWS);
+    assert_non_null(strstr(text, did));
 }
 
 TEST(a_change_of_rate_is_followed)
@@ -758,6 +800,7 @@ TEST(an_ended_stream_is_right_only_where_every_row_was_delivered)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_log_says_why_a_device_had_no_part), /* first: the setting is read once in a process */
         cmocka_unit_test(devices_end_together_whatever_their_rates),
         cmocka_unit_test(a_device_that_works_on_several_chunks_at_a_time_is_one_among_others),
         cmocka_unit_test(a_device_that_would_only_slow_a_small_map_down_gets_nothing),

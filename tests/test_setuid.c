@@ -1,5 +1,5 @@
-/* A program with more rights than whoever starts it: what that one's environment names is not loaded. The program is this
- * one, once more: of root, and started by nobody. */
+/* A program with more privileges than the user who starts it: it does not load drivers named by that user's
+ * environment. The program is this one, set-user-ID root and started by nobody. */
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -17,7 +17,7 @@ enum { NOBODY = 65534, OPENED = 0, FAILED, UNPRIVILEGED };
 static char folder[] = "/tmp/rowpool-test-setuid-XXXXXX";
 static char program[sizeof folder + 16], vendors[sizeof folder + 16];
 
-/* What the program does. The driver that the environment names ends whoever loads it. */
+/* What the program does. The driver that the environment names ends the process that loads it. */
 static int open_pool(const char *device)
 {
     const rowpool_options options = {.size = sizeof options, .device = device[0] != '\0' ? device : NULL};
@@ -35,7 +35,7 @@ static int open_pool(const char *device)
     return count == 1 ? OPENED : FAILED;
 }
 
-/* How that ends, as wait tells it. */
+/* Runs the program as nobody; returns its wait status. */
 static int run_as_nobody(const char *device)
 {
     int status;
@@ -47,7 +47,7 @@ static int run_as_nobody(const char *device)
             execl(program, program, "open", device, (char *)NULL);
         _exit(FAILED);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     return status;
 }
 
@@ -91,24 +91,24 @@ TEST(drivers_of_the_environment_are_not_loaded)
 {
     static const char *const devices[] = {"", "auto", "fork", "host"};
     if (geteuid() != 0)
-        skip_since("a setuid program can be made by root only");
+        skip_since("only root can make a set-user-ID program");
     for (size_t i = 0; i < COUNT_OF(devices); i++) {
         int status = run_as_nobody(devices[i]);
         if (WIFEXITED(status) && WEXITSTATUS(status) == UNPRIVILEGED)
-            skip_since("programs get no rights of their owner here");
+            skip_since("the set-user-ID bit has no effect here");
         if (status != 0)
             fail_msg("'%s': status %x", devices[i], (unsigned)status);
     }
 }
 
-/* The program asks for OpenCL, so it gets it: the driver, that is. */
-TEST(but_where_the_program_names_a_device)
+/* The program itself names an OpenCL device, so the driver is loaded. */
+TEST(drivers_are_loaded_if_the_program_names_a_device)
 {
     if (geteuid() != 0)
-        skip_since("a setuid program can be made by root only");
+        skip_since("only root can make a set-user-ID program");
     int status = run_as_nobody("cpu");
     if (WIFEXITED(status) && WEXITSTATUS(status) == UNPRIVILEGED)
-        skip_since("programs get no rights of their owner here");
+        skip_since("the set-user-ID bit has no effect here");
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
 }
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drivers_of_the_environment_are_not_loaded),
-        cmocka_unit_test(but_where_the_program_names_a_device),
+        cmocka_unit_test(drivers_are_loaded_if_the_program_names_a_device),
     };
     if (argc == 3 && strcmp(argv[1], "open") == 0)
         return open_pool(argv[2]);

@@ -1,4 +1,4 @@
-/* The application's signals are its own: drivers that take handlers over must not be noticed. */
+/* Drivers that replace signal handlers must not change the application's signals. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@
 
 #include "support.h"
 
-/* Those that LLVM, inside PoCL, replaces. */
+/* The signals that LLVM, inside PoCL, replaces. */
 static const int numbers[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS, SIGFPE,
                               SIGUSR1, SIGSEGV, SIGUSR2, SIGTERM, SIGXCPU, SIGXFSZ, SIGSYS};
 
@@ -56,7 +56,7 @@ static bool same_action(const struct sigaction *a, const struct sigaction *b)
     if ((a->sa_flags & SA_SIGINFO) != (b->sa_flags & SA_SIGINFO))
         return false;
     if ((a->sa_flags & SA_SIGINFO) == 0 && (a->sa_handler == SIG_DFL || a->sa_handler == SIG_IGN))
-        return b->sa_handler == a->sa_handler; /* the rest means nothing then */
+        return b->sa_handler == a->sa_handler; /* the other members have no meaning then */
     bool same = (a->sa_flags & SA_SIGINFO) != 0 ? a->sa_sigaction == b->sa_sigaction : a->sa_handler == b->sa_handler;
     return same && (a->sa_flags & SA_RESTART) == (b->sa_flags & SA_RESTART) &&
            sigismember(&a->sa_mask, SIGWINCH) == sigismember(&b->sa_mask, SIGWINCH);
@@ -72,7 +72,7 @@ static void expect(const struct sigaction *action, const char *when)
     }
 }
 
-/* A map that builds programs: ragged and dense, of several types and widths. */
+/* Maps that build programs: ragged and dense, of several types and widths. */
 static void map_something(rowpool *pool, bool async)
 {
     test_random random = test_random_begin(1);
@@ -115,8 +115,8 @@ static bool has_opencl(void)
            found[0].type <= ROWPOOL_DEVICE_OTHER;
 }
 
-/* In a process of its own, where the drivers have not yet been asked for anything: they take handlers at first use.
- * Returns what the process exited with. */
+/* Runs a check in a new process, in which no driver has been used: drivers replace handlers on first use. Returns its
+ * exit status. */
 static int in_fresh_process(const char *what)
 {
     fflush(NULL);
@@ -127,12 +127,11 @@ static int in_fresh_process(const char *what)
         execl("/proc/self/exe", "test_signals", what, (char *)NULL);
         _exit(126);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* ---- Each of these is a process --------------------------------------------------------------------------------- */
+/* ---- Checks, each in its own process ---------------------------------------------------------------------------- */
 
 static void handlers_before_open_survive(void **state)
 {
@@ -175,9 +174,9 @@ static void handlers_after_open_survive(void **state)
     assert_int_equal(second_calls, 1);
 }
 
-/* A build takes a while, and the application may install handlers meanwhile: what was there before must not come back.
- * The types are there for their number: each is built anew. */
-static void handlers_installed_meanwhile_survive(void **state)
+/* The application installs handlers during a build: the library must not restore the older ones. Several types, since
+ * each is a new build. */
+static void handlers_installed_during_a_build_survive(void **state)
 {
     (void)state;
     rowpool *pool = open_pool(has_opencl() ? "all" : "auto");
@@ -192,7 +191,7 @@ static void handlers_installed_meanwhile_survive(void **state)
         rowpool_error error;
         rowpool_job *job;
         assert_ok(rowpool_range_count_u64_async(pool, &array.rows, NULL, 0, counts, NULL, NULL, &job, &error), error);
-        usleep((useconds_t)test_below(&random, 5000)); /* somewhere in the middle: any moment is right */
+        usleep((useconds_t)test_below(&random, 5000)); /* any moment during the build will do */
         install(mine);
         assert_ok(rowpool_job_wait(job, -1, &error), error);
         expect(mine, "after a job that was under way");
@@ -206,11 +205,11 @@ static void handlers_installed_meanwhile_survive(void **state)
 static void no_handlers_stay_none(void **state)
 {
     (void)state;
-    struct sigaction usual = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
-    install(&usual);
+    struct sigaction default_action = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
+    install(&default_action);
     rowpool *pool = open_pool(has_opencl() ? "all" : "auto");
     map_something(pool, false);
-    expect(&usual, "after a map");
+    expect(&default_action, "after a map");
     install(&ignored);
     map_something(pool, true);
     expect(&ignored, "after a job");
@@ -218,19 +217,19 @@ static void no_handlers_stay_none(void **state)
     expect(&ignored, "after rowpool_close");
 }
 
-/* The library that takes signals over is told by when it came, not by its name. */
-static void handlers_survive_a_driver_nobody_knows(void **state)
+/* A library that replaces handlers is recognised by when it was loaded, not by its name. */
+static void handlers_survive_an_unknown_driver(void **state)
 {
     handlers_before_open_survive(state);
     void *layer = dlopen(getenv("OPENCL_LAYERS"), RTLD_LAZY | RTLD_NOLOAD);
     assert_non_null(layer);
     const unsigned long *taken = dlsym(layer, "test_signals_taken");
     assert_non_null(taken);
-    assert_true(*taken >= 2); /* with the context, and with a program */
+    assert_true(*taken >= 2); /* at the context and at a program */
     dlclose(layer);
 }
 
-/* ---- A driver that never returns --------------------------------------------------------------------------------- */
+/* ---- A driver that never returns -------------------------------------------------------------------------------- */
 
 static void end_well(int number)
 {
@@ -238,7 +237,7 @@ static void end_well(int number)
     _exit(0);
 }
 
-/* Once the driver was asked the application is told to end; not by this thread. */
+/* Once the driver was called, terminates the application; this thread blocks all signals. */
 static void *terminate_then(void *path)
 {
     char byte;
@@ -251,8 +250,8 @@ static void *terminate_then(void *path)
     return NULL;
 }
 
-/* The thread that waits for it takes the application's signals. */
-static void signals_come_while_a_driver_hangs(void **state)
+/* The thread that waits for the driver receives the application's signals. */
+static void signals_arrive_while_a_driver_hangs(void **state)
 {
     (void)state;
     char path[] = "pipe";
@@ -268,7 +267,7 @@ static void signals_come_while_a_driver_hangs(void **state)
     fail();
 }
 
-/* A folder of drivers with that one alone. */
+/* A folder of drivers with only this one. */
 static void make_vendors(const char *folder, const char *driver)
 {
     char path[64];
@@ -279,7 +278,7 @@ static void make_vendors(const char *folder, const char *driver)
     assert_int_equal(fclose(file), 0);
 }
 
-TEST(signals_come_while_it_hangs)
+TEST(a_hanging_driver_blocks_no_signal)
 {
     const char *driver = getenv("ROWPOOL_TEST_HANGING_DRIVER"), *before = getenv("OCL_ICD_VENDORS");
     char folder[] = "/tmp/rowpool-signals-XXXXXX", vendors[64], icd[64], pipe[64];
@@ -292,7 +291,7 @@ TEST(signals_come_while_it_hangs)
     snprintf(icd, sizeof icd, "%s/1.icd", folder);
     snprintf(pipe, sizeof pipe, "%s/pipe", folder);
     setenv("OCL_ICD_VENDORS", vendors, 1);
-    assert_int_equal(in_fresh_process("signals_come_while_a_driver_hangs"), 0);
+    assert_int_equal(in_fresh_process("signals_arrive_while_a_driver_hangs"), 0);
     if (kept != NULL)
         setenv("OCL_ICD_VENDORS", kept, 1);
     else
@@ -324,7 +323,7 @@ static void expect_sigchld(void (*handler)(int), const char *device)
     signal(SIGCHLD, SIG_DFL);
 }
 
-/* Workers are children: the application may do with SIGCHLD what it likes, and SIG_IGN takes exit statuses away. */
+/* Workers are children: the application may handle SIGCHLD as it likes, although SIG_IGN discards exit statuses. */
 TEST(sigchld_is_left_alone)
 {
     expect_sigchld(SIG_DFL, "fork");
@@ -332,7 +331,7 @@ TEST(sigchld_is_left_alone)
     expect_sigchld(on_child, "fork");
 }
 
-/* And its own children stay its own: nobody else may wait for them. */
+/* The application's own children are left to it: the library does not wait for them. */
 TEST(other_children_are_left_alone)
 {
     rowpool *pool = open_pool("fork");
@@ -345,12 +344,11 @@ TEST(other_children_are_left_alone)
     assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0); /* it is a zombie now */
     map_something(pool, false);
     rowpool_close(pool);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_int_equal(WEXITSTATUS(status), 42);
 }
 
-/* The calling thread's mask is what it was. */
+/* The calling thread's signal mask is unchanged. */
 TEST(the_mask_is_left_alone)
 {
     sigset_t before, after;
@@ -372,18 +370,21 @@ TEST(the_mask_is_left_alone)
 }
 
 static const struct CMUnitTest alone[] = {
-    cmocka_unit_test(handlers_before_open_survive),           cmocka_unit_test(handlers_after_open_survive),
-    cmocka_unit_test(handlers_installed_meanwhile_survive),   cmocka_unit_test(no_handlers_stay_none),
-    cmocka_unit_test(handlers_survive_a_driver_nobody_knows), cmocka_unit_test(signals_come_while_a_driver_hangs),
+    cmocka_unit_test(handlers_before_open_survive),
+    cmocka_unit_test(handlers_after_open_survive),
+    cmocka_unit_test(handlers_installed_during_a_build_survive),
+    cmocka_unit_test(no_handlers_stay_none),
+    cmocka_unit_test(handlers_survive_an_unknown_driver),
+    cmocka_unit_test(signals_arrive_while_a_driver_hangs),
 };
 
 TEST(handlers_survive)
 {
     const char *layer = getenv("ROWPOOL_TEST_SIGNAL_LAYER");
     for (size_t i = 0; i < COUNT_OF(alone); i++) {
-        if (alone[i].test_func == signals_come_while_a_driver_hangs)
+        if (alone[i].test_func == signals_arrive_while_a_driver_hangs)
             continue;
-        if (alone[i].test_func != handlers_survive_a_driver_nobody_knows) {
+        if (alone[i].test_func != handlers_survive_an_unknown_driver) {
             assert_int_equal(in_fresh_process(alone[i].name), 0);
         } else if (layer != NULL && has_opencl()) {
             setenv("OPENCL_LAYERS", layer, 1);
@@ -401,7 +402,7 @@ int main(int argc, char **argv)
             return cmocka_run_group_tests_name(alone[i].name, one, NULL, NULL);
         }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handlers_survive),       cmocka_unit_test(signals_come_while_it_hangs),
+        cmocka_unit_test(handlers_survive),       cmocka_unit_test(a_hanging_driver_blocks_no_signal),
         cmocka_unit_test(sigchld_is_left_alone),  cmocka_unit_test(other_children_are_left_alone),
         cmocka_unit_test(the_mask_is_left_alone),
     };

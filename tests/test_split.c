@@ -1,5 +1,4 @@
-/* Splitting: whatever the rows and the limits, the chunks are every element exactly once, in order, within the limits.
- */
+/* Splitting: for any rows and limits, the chunks contain every element exactly once, in order, within the limits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +13,7 @@ static rp_rows checked(const rowpool_rows *given)
     return rows;
 }
 
-/* The bytes of whole rows [row, row + n), said anew. */
+/* Whether the whole rows [row, row + n) are within the limits, computed independently. */
 static bool keeps(const rp_rows *rows, const rp_split_limits *limits, size_t row, size_t n)
 {
     size_t size = rows->dtype->size, elements = 0;
@@ -29,7 +28,7 @@ static bool keeps(const rp_rows *rows, const rp_split_limits *limits, size_t row
            elements * size + offsets + results <= limits->work;
 }
 
-static size_t part_most(const rp_rows *rows, const rp_split_limits *limits)
+static size_t part_limit(const rp_rows *rows, const rp_split_limits *limits)
 {
     size_t bytes = limits->work < limits->buffer ? limits->work : limits->buffer;
     return bytes / rows->dtype->size != 0 ? bytes / rows->dtype->size : 1;
@@ -50,12 +49,12 @@ static void check_whole(const rp_rows *rows, const rp_split_limits *limits, cons
         assert_int_equal(rp_chunk_span(rows, chunk), (chunk->rows - 1) * rows->stride + rows->width);
     else
         assert_int_equal(rp_chunk_span(rows, chunk), 0);
-    /* One row alone may pass the limits by its results and offsets, which cannot be split; never by its elements. */
+    /* A single row may exceed the limits by its results and offsets, which cannot be split, but not by its elements. */
     if (chunk->rows == 1)
-        assert_true(elements <= part_most(rows, limits));
+        assert_true(elements <= part_limit(rows, limits));
     else
         assert_true(keeps(rows, limits, chunk->row, chunk->rows));
-    /* No smaller than it has to be: one more row would not fit. */
+    /* As large as possible: one more row would not fit. */
     if (chunk->row + chunk->rows < rows->count)
         assert_false(keeps(rows, limits, chunk->row, chunk->rows + 1));
 }
@@ -66,8 +65,8 @@ static void check_part(const rp_rows *rows, const rp_split_limits *limits, const
     assert_true(chunk->begin < chunk->end);
     assert_true(chunk->end <= rp_rows_width(rows, chunk->row));
     size_t elements = chunk->end - chunk->begin;
-    assert_true(elements <= part_most(rows, limits));
-    assert_true(elements < rp_rows_width(rows, chunk->row)); /* a part is not the whole */
+    assert_true(elements <= part_limit(rows, limits));
+    assert_true(elements < rp_rows_width(rows, chunk->row)); /* a part is not the whole row */
     assert_int_equal(rp_chunk_elements(rows, chunk), elements);
     assert_int_equal(rp_chunk_span(rows, chunk), elements);
     assert_int_equal(rp_chunk_origin(rows, chunk), rp_rows_begin(rows, chunk->row) + chunk->begin);
@@ -81,7 +80,8 @@ static rp_split_limits random_limits(test_random *random)
     return limits;
 }
 
-/* Splits to the end; returns the number of chunks. random: other limits for each chunk, as devices differ; or NULL. */
+/* Splits everything; returns the number of chunks. random: different limits for each chunk, as devices differ; or NULL.
+ */
 static size_t check_with(const rp_rows *rows, rp_split_limits given, test_random *random)
 {
     const rp_split_limits *limits = &given;
@@ -150,7 +150,7 @@ TEST(without_limits_there_is_one_chunk)
     }
 }
 
-TEST(no_rows_are_no_chunks)
+TEST(no_rows_give_no_chunks)
 {
     static const int64_t offset = 5;
     rowpool_rows given[] = {{.dtype = ROWPOOL_INT8, .width = 5}, {.dtype = ROWPOOL_INT8, .offsets = &offset}};
@@ -169,10 +169,10 @@ TEST(empty_rows_are_chunks_of_their_own)
     for (size_t i = 0; i < COUNT_OF(given); i++) {
         rp_rows rows = checked(&given[i]);
         assert_int_equal(check(&rows, &unlimited), 1);
-        rp_split_limits least = {.work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4};
-        assert_int_equal(check(&rows, &least), 100);
+        rp_split_limits smallest = {.work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4};
+        assert_int_equal(check(&rows, &smallest), 100);
     }
-    /* Results alone: 40 bytes of them are 10 rows. */
+    /* Limited by results alone: 40 bytes of results are 10 rows. */
     rp_rows rows = checked(&given[0]);
     rp_split_limits limits = {.work = 40, .buffer = 1000, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 10);
@@ -180,14 +180,14 @@ TEST(empty_rows_are_chunks_of_their_own)
     assert_int_equal(check(&rows, &limits), 10);
 }
 
-TEST(results_limit_too)
+TEST(results_are_limited_too)
 {
     static const int8_t data[64];
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 64, .width = 1};
     rp_rows rows = checked(&given);
     rp_split_limits limits = {.work = SIZE_MAX, .buffer = 256, .rows = SIZE_MAX, .result = 64};
     assert_int_equal(check(&rows, &limits), 16);
-    limits.result = 257; /* not even one row's results fit: a row at a time all the same */
+    limits.result = 257; /* not even one row's results fit: still one row at a time */
     assert_int_equal(check(&rows, &limits), 64);
     limits.result = SIZE_MAX / 2; /* a product that overflows does not fit either */
     assert_int_equal(check(&rows, &limits), 64);
@@ -216,7 +216,7 @@ TEST(giant_rows_are_cut)
     rp_split_limits limits = {.work = 2000, .buffer = SIZE_MAX, .rows = SIZE_MAX, .result = 4};
     assert_int_equal(check(&rows, &limits), 1 + 10 + 1);
     limits = (rp_split_limits){
-        .work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4}; /* less than an element: one at a time */
+        .work = 1, .buffer = 1, .rows = SIZE_MAX, .result = 4}; /* less than one element: one element at a time */
     assert_int_equal(check(&rows, &limits), 2 + 1 + GIANT + 1 + 3 + 1);
 }
 
@@ -231,7 +231,7 @@ TEST(a_row_that_just_fits_is_not_cut)
     assert_int_equal(check(&rows, &limits), 20);
 }
 
-TEST(rows_may_be_few)
+TEST(the_number_of_rows_is_limited)
 {
     static const int8_t data[64];
     rowpool_rows given = {.data = data, .dtype = ROWPOOL_INT8, .count = 64, .width = 1};
@@ -266,7 +266,7 @@ TEST(whole_rows_are_never_cut)
     assert_false(rp_split_next(&rows, 1, &limits, &cursor, &chunk));
 }
 
-/* Of several inputs the work adds up, and each array must fit. */
+/* With several inputs their work adds up, and each array must fit. */
 TEST(inputs_are_split_together)
 {
     static const int32_t narrow[100], broad[1000];
@@ -278,7 +278,7 @@ TEST(inputs_are_split_together)
     static const struct {
         size_t inputs, work, buffer, first;
     } cases[] = {
-        {1, 36, SIZE_MAX, 3}, /* 8 bytes and 4 of results for each row */
+        {1, 36, SIZE_MAX, 3}, /* 8 bytes of elements and 4 of results for each row */
         {2, 412, SIZE_MAX, 1},          {2, 823, SIZE_MAX, 1},
         {2, 824, SIZE_MAX, 2},          {2, SIZE_MAX, 1199, 2},
         {2, SIZE_MAX, 1200, 3},         {3, SIZE_MAX, SIZE_MAX, 10},
@@ -295,7 +295,7 @@ TEST(inputs_are_split_together)
     }
 }
 
-/* Nothing is allocated or visited row by row: this ends at once. */
+/* Nothing is allocated or visited for each row: this ends at once. */
 TEST(sizes_beyond_memory_are_split)
 {
     rowpool_rows given = {.data = (const void *)(uintptr_t)4096,
@@ -315,7 +315,7 @@ TEST(sizes_beyond_memory_are_split)
 }
 
 /* In a copy without gaps. */
-TEST(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends)
+TEST(the_position_in_a_larger_chunk_is_known)
 {
     static const int8_t data[100];
     const int64_t offsets[] = {3, 7, 7, 12, 20, 21, 30, 31};
@@ -326,12 +326,12 @@ TEST(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends)
     };
     for (size_t i = 0; i < COUNT_OF(given); i++) {
         const rp_rows rows = checked(&given[i]);
-        const rp_chunk tile = {.row = 2, .rows = 4},
+        const rp_chunk outer = {.row = 2, .rows = 4},
                        part = {.row = 5, .rows = 1, .begin = 1, .end = 8, .partial = true};
         size_t before = rp_rows_width(&rows, 2) + rp_rows_width(&rows, 3), last = before + rp_rows_width(&rows, 4);
-        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &tile), 0);
-        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &(rp_chunk){.row = 4, .rows = 2}), before);
-        assert_int_equal(rp_chunk_begin_in(&rows, &tile, &part), last + 1);
+        assert_int_equal(rp_chunk_begin_in(&rows, &outer, &outer), 0);
+        assert_int_equal(rp_chunk_begin_in(&rows, &outer, &(rp_chunk){.row = 4, .rows = 2}), before);
+        assert_int_equal(rp_chunk_begin_in(&rows, &outer, &part), last + 1);
         rp_chunk inner = part;
         inner.begin = 6;
         assert_int_equal(rp_chunk_begin_in(&rows, &part, &inner), 5);
@@ -343,17 +343,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_rows_and_limits),
         cmocka_unit_test(without_limits_there_is_one_chunk),
-        cmocka_unit_test(no_rows_are_no_chunks),
+        cmocka_unit_test(no_rows_give_no_chunks),
         cmocka_unit_test(empty_rows_are_chunks_of_their_own),
-        cmocka_unit_test(results_limit_too),
+        cmocka_unit_test(results_are_limited_too),
         cmocka_unit_test(gaps_count_for_the_buffer_only),
         cmocka_unit_test(giant_rows_are_cut),
         cmocka_unit_test(a_row_that_just_fits_is_not_cut),
-        cmocka_unit_test(rows_may_be_few),
+        cmocka_unit_test(the_number_of_rows_is_limited),
         cmocka_unit_test(whole_rows_are_never_cut),
         cmocka_unit_test(inputs_are_split_together),
         cmocka_unit_test(sizes_beyond_memory_are_split),
-        cmocka_unit_test(a_chunk_begins_in_a_larger_one_where_what_is_before_it_ends),
+        cmocka_unit_test(the_position_in_a_larger_chunk_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The program where something is missing that drivers, threads or processes need: it answers all the same, and a driver
- * that hangs does not keep it from ending. */
+/* The program where something is missing that drivers, threads or processes need: it still answers, and a driver that
+ * hangs does not prevent it from ending. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -20,12 +20,12 @@
 
 #include "program.h"
 
-/* More elements than are counted on the host however it is asked: the kernel is waited for. */
+/* Too many elements for the host in any case: the map waits for the kernel. */
 enum { ROWS = 150000, WIDTH = 2, REFUSED = 77 };
 
-/* ---- What is missing ---------------------------------------------------------------------------------------------- */
+/* ---- What is missing -------------------------------------------------------------------------------------------- */
 
-/* This program once more, in the place of rowpool: it takes away what ROWPOOL_TEST_WITHOUT names, and becomes it. */
+/* This program is run in place of rowpool: it takes away what ROWPOOL_TEST_WITHOUT names, then becomes rowpool. */
 static void refuse_call(struct sock_filter *filter, size_t *n, long number, int code)
 {
     filter[(*n)++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1);
@@ -49,10 +49,10 @@ static bool refuse_calls(const char *names)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* A limit on descriptors, of which the program inherits some. */
-static bool limit_files(rlim_t most)
+/* Limits descriptors, some of which the program inherits. */
+static bool limit_files(rlim_t n)
 {
-    const struct rlimit limit = {most, most};
+    const struct rlimit limit = {n, n};
     return dup(STDIN_FILENO) >= 0 && dup(STDIN_FILENO) >= 0 && setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
@@ -77,7 +77,7 @@ static int become_program_without(const char *what, char **argv)
     return 112;
 }
 
-/* ---- Running it --------------------------------------------------------------------------------------------------- */
+/* ---- Running it ------------------------------------------------------------------------------------------------- */
 
 static char self[4096], folder[4096], expected[ROWS * 2 + 1];
 
@@ -96,25 +96,26 @@ static void write_rows(void)
     }
 }
 
-/* Counts with these variables, and without what one of them names; the device's word is to be in what it tells. */
-static void check(const char *const *environment, const char *device, const char *told, int line)
+/* Counts with these variables, and without what the first of them names; the program's report must name the device and
+ * contain `report`. */
+static void check(const char *const *environment, const char *device, const char *report, int line)
 {
-    circumstances with = USUAL;
-    const bool lacks = strncmp(environment[0], "ROWPOOL_TEST_WITHOUT=", 21) == 0;
+    circumstances with = DEFAULTS;
+    const bool takes_away = strncmp(environment[0], "ROWPOOL_TEST_WITHOUT=", 21) == 0;
     with.environment = environment;
-    with.program = lacks ? self : NULL;
+    with.program = takes_away ? self : NULL;
     outcome result = run_with(&with, ARGUMENTS("count", "--verbose", "--device", device, "rows.npy"));
     if (result.exit_status == REFUSED) {
         release(&result);
-        skip_since("this is refused here: %s", environment[0]);
+        skip_since("not permitted here: %s", environment[0]);
     }
-    if (result.exit_status != 0 || strcmp(result.out, expected) != 0 || strstr(result.err, told) == NULL) {
+    if (result.exit_status != 0 || strcmp(result.out, expected) != 0 || strstr(result.err, report) == NULL) {
         show(&result, line);
-        fail_msg("line %d: %s: expected %s", line, environment[0], told);
+        fail_msg("line %d: %s: expected %s", line, environment[0], report);
     }
     release(&result);
 }
-#define assert_counts(environment, device, told) check(environment, device, told, __LINE__)
+#define assert_counts(environment, device, report) check(environment, device, report, __LINE__)
 
 static const char host[] = "device host: ", processes[] = "device fork: ", isolated[] = "device isolated: ";
 
@@ -133,16 +134,16 @@ static void need_opencl(void)
         skip_since("rowpool is built without OpenCL");
 }
 
-/* ---- Drivers that abort ------------------------------------------------------------------------------------------- */
+/* ---- Drivers that abort ----------------------------------------------------------------------------------------- */
 
-TEST(all_is_well)
+TEST(nothing_is_missing)
 {
     need_opencl();
     assert_counts(ARGUMENTS(variable("POCL_CACHE_DIR", "cache")), "auto", isolated);
     assert_counts(ARGUMENTS(variable("POCL_CACHE_DIR", "cache")), "cpu", isolated);
 }
 
-TEST(a_cache_in_no_folder)
+TEST(a_missing_cache_folder_costs_nothing)
 {
     need_opencl();
     assert_counts(ARGUMENTS("POCL_CACHE_DIR="), "auto", processes);
@@ -175,7 +176,7 @@ static int cut_library(const char *path, const struct stat *entry, int kind, __a
     return 0;
 }
 
-/* A file that was cut to nothing is refused by the loader of libraries, one that lacks its end gives a bus error. */
+/* The loader of libraries refuses an empty file; a file whose end is missing gives a bus error. */
 TEST(a_cache_that_is_damaged)
 {
     need_opencl();
@@ -190,8 +191,8 @@ TEST(a_cache_that_is_damaged)
     }
 }
 
-/* Who wants it has the driver in the program itself. */
-TEST(in_the_program_where_it_is_wanted)
+/* If asked to, the program uses the driver in its own process. */
+TEST(isolation_can_be_turned_off)
 {
     need_opencl();
     assert_counts(ARGUMENTS("ROWPOOL_ISOLATE=never", variable("POCL_CACHE_DIR", "cache")), "cpu", "device 0:0: ");
@@ -202,9 +203,9 @@ TEST(in_the_program_where_it_is_wanted)
     release(&result);
 }
 
-/* ---- Drivers that hang -------------------------------------------------------------------------------------------- */
+/* ---- Drivers that hang ------------------------------------------------------------------------------------------ */
 
-/* A driver was asked and is not coming back: one signal ends the program, and whoever asked the driver with it. */
+/* A driver was called and does not return: one signal ends the program, and the process that called the driver too. */
 static void check_hang(const char *const *arguments)
 {
     circumstances with = DEFAULT_DEVICE;
@@ -217,7 +218,7 @@ static void check_hang(const char *const *arguments)
     assert_true(pipe >= 0);
     assert_int_equal(read(pipe, &byte, 1), 1);
     assert_int_equal(kill(child, SIGTERM), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     assert_int_equal(read(pipe, &byte, 1), 0);
     assert_true(close(pipe) == 0 && close(out) == 0 && close(err) == 0);
@@ -234,10 +235,10 @@ TEST(a_driver_that_hangs)
     check_hang(ARGUMENTS("devices"));
 }
 
-/* ---- What the system refuses -------------------------------------------------------------------------------------- */
+/* ---- What the system refuses ------------------------------------------------------------------------------------ */
 
-/* The calling thread needs none of it. */
-TEST(calls_that_a_sandbox_refuses)
+/* Work on the calling thread needs none of these calls. */
+TEST(a_sandbox_may_refuse_calls)
 {
     static const char *const without[] = {"memfd", "clone3", "clone3 processes", "memfd clone3 processes"};
     for (size_t i = 0; i < COUNT_OF(without); i++) {
@@ -255,14 +256,14 @@ TEST(few_descriptors)
     assert_counts(ARGUMENTS("ROWPOOL_TEST_WITHOUT=files10"), "host", host);
 }
 
-/* ---- The folder --------------------------------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------------------------------- */
 
 static int enter(void **state)
 {
     if (enter_folder(state) != 0 || readlink("/proc/self/exe", self, sizeof self - 1) < 0 ||
         getcwd(folder, sizeof folder) == NULL)
         return -1;
-    (void)setenv("ROWPOOL_BUILD_WAIT", "1", 1);
+    (void)setenv("ROWPOOL_TEST", "build-wait", 1);
     (void)setenv("ROWPOOL_WORKERS", "1", 1);
     write_rows();
     return 0;
@@ -274,14 +275,14 @@ int main(__attribute__((unused)) int argc, char **argv)
     if (what != NULL)
         return become_program_without(what, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_is_well),
-        cmocka_unit_test(a_cache_in_no_folder),
+        cmocka_unit_test(nothing_is_missing),
+        cmocka_unit_test(a_missing_cache_folder_costs_nothing),
         cmocka_unit_test(no_linker),
         cmocka_unit_test(a_cache_that_cannot_be_executed),
         cmocka_unit_test(a_cache_that_is_damaged),
-        cmocka_unit_test(in_the_program_where_it_is_wanted),
+        cmocka_unit_test(isolation_can_be_turned_off),
         cmocka_unit_test(a_driver_that_hangs),
-        cmocka_unit_test(calls_that_a_sandbox_refuses),
+        cmocka_unit_test(a_sandbox_may_refuse_calls),
         cmocka_unit_test(few_descriptors),
     };
     return cmocka_run_group_tests(tests, enter, remove_folder);

@@ -1,9 +1,8 @@
-/* A fault in every call that rowpool itself makes for memory, descriptors, processes and threads, one after the other:
- * the answer is right all the same or the error is clear; nothing hangs or leaks, and the next call on the same pool
- * succeeds.
+/* A fault in every call that rowpool itself makes for memory, descriptors, processes and threads, one at a time: the
+ * results are still right or the error is clear; nothing hangs or leaks, and the next call on the same pool succeeds.
  *
- * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it no longer makes so many: once, and for ever
- * from then on. ROWPOOL_TEST_ONE_IN takes only each so-manieth n. */
+ * Each scenario runs with the n-th call failing, n = 1, 2, 3 ... until it makes fewer than n calls: once with that call
+ * alone and once with all later calls failing too. ROWPOOL_TEST_ONE_IN=N runs every Nth of them. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -25,10 +24,10 @@ typedef struct {
 
 typedef struct {
     size_t scenarios, injected, right, refused, wrong;
-    double longest; /* run, seconds */
+    double longest; /* seconds for one run */
 } tally;
 
-/* ---- Hangs -------------------------------------------------------------------------------------------------------- */
+/* ---- Hangs ------------------------------------------------------------------------------------------------------ */
 
 enum { HANG_S = 600 };
 static char under_way[160];
@@ -42,7 +41,7 @@ static void hangs(int number)
     _exit(2);
 }
 
-/* ---- What is held ------------------------------------------------------------------------------------------------- */
+/* ---- Resources in use ------------------------------------------------------------------------------------------- */
 
 typedef struct {
     test_system_held memory;
@@ -79,9 +78,9 @@ static const char *left_behind(const possessions *before)
     return has_children() ? "a child process, or what is left of one, is still there" : NULL;
 }
 
-/* ---- One run ------------------------------------------------------------------------------------------------------ */
+/* ---- One run ---------------------------------------------------------------------------------------------------- */
 
-/* Whether an error says the truth: a resource was refused, and why. */
+/* Whether the error reports that a resource was refused, and why. */
 static bool is_clear(const rowpool_error *error)
 {
     static const int reasons[] = {ENOMEM, EAGAIN, EMFILE, ENOSPC, ENOBUFS};
@@ -94,11 +93,11 @@ static bool is_clear(const rowpool_error *error)
 }
 
 /* What is wrong with a run in which calls failed; NULL: nothing. */
-static const char *judge(const test_attempt *a, test_verdict said)
+static const char *judge(const test_attempt *a, test_verdict verdict)
 {
-    if (said.status == ROWPOOL_OK)
-        return said.right ? NULL : "wrong results";
-    return said.status == a->error.status && is_clear(&a->error) ? NULL : "the error is not clear";
+    if (verdict.status == ROWPOOL_OK)
+        return verdict.right ? NULL : "wrong results";
+    return verdict.status == a->error.status && is_clear(&a->error) ? NULL : "the error is not clear";
 }
 
 /* One run with the n-th call failing. False: it makes fewer calls. */
@@ -113,9 +112,9 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, ta
     clock_gettime(CLOCK_MONOTONIC, &begin);
     alarm(HANG_S);
     test_system_arm(n, how.sticky, how.in_workers);
-    test_verdict said = test_scenario_run(scenario, how.strict, &a);
+    test_verdict verdict = test_scenario_run(scenario, how.strict, &a);
     bool injected = test_system_disarm(&first) > 0;
-    const char *problem = judge(&a, said);
+    const char *problem = judge(&a, verdict);
     rowpool_error error = a.error;
     if (injected && problem == NULL && a.pool != NULL) { /* and the next call on the same pool */
         test_verdict then = test_scenario_again(scenario, &a);
@@ -129,35 +128,36 @@ static bool run_with_fault(const test_scenario *scenario, long n, manner how, ta
     problem = problem != NULL ? problem : left_behind(&before);
     if (problem != NULL)
         fprintf(stderr, "%s, %s: %s; %s: %s\n", under_way, injected ? test_system_name(first) : "none", problem,
-                rowpool_status_name(said.status), said.status != ROWPOOL_OK ? error.message : "");
+                rowpool_status_name(verdict.status), verdict.status != ROWPOOL_OK ? error.message : "");
     sum->injected += injected;
     sum->wrong += problem != NULL;
-    sum->right += injected && said.status == ROWPOOL_OK;
-    sum->refused += injected && said.status != ROWPOOL_OK;
+    sum->right += injected && verdict.status == ROWPOOL_OK;
+    sum->refused += injected && verdict.status != ROWPOOL_OK;
     return injected;
 }
 
-/* ---- All of them -------------------------------------------------------------------------------------------------- */
+/* ---- All scenarios ---------------------------------------------------------------------------------------------- */
 
-/* How many calls a run without a fault makes; 0 also where its device is not there. It must be right; and what drivers
- * keep is held from here on. */
+/* How many calls a run without a fault makes; 0 also if its device is missing. Its results must be right. What drivers
+ * keep is allocated by then. */
 static long count_calls(const test_scenario *scenario, bool in_workers)
 {
     test_attempt a;
     snprintf(under_way, sizeof under_way, "%s, without a fault", scenario->name);
     alarm(HANG_S);
     test_system_arm(LONG_MAX, false, in_workers);
-    test_verdict said = test_scenario_run(scenario, false, &a);
+    test_verdict verdict = test_scenario_run(scenario, false, &a);
     long calls = test_system_calls();
     rowpool_close(a.pool);
-    if (said.status == ROWPOOL_ENODEVICE)
+    if (verdict.status == ROWPOOL_ENODEVICE)
         return 0;
-    if (said.status != ROWPOOL_OK || !said.right)
-        fail_msg("%s: %s: %s", scenario->name, rowpool_status_name(said.status), a.error.message);
+    if (verdict.status != ROWPOOL_OK || !verdict.right)
+        fail_msg("%s: %s: %s", scenario->name, rowpool_status_name(verdict.status), a.error.message);
     return calls;
 }
 
-/* Each so-manieth call of all scenarios together, for most make fewer than that; or all, until there are no more. */
+/* Every Nth call of all scenarios together, since most make fewer than N; with N = 1 all calls, until there are no
+ * more. */
 static void try_calls(const test_scenario *scenario, manner how, long calls, tally *sum)
 {
     static long next = 1;
@@ -167,7 +167,7 @@ static void try_calls(const test_scenario *scenario, manner how, long calls, tal
     next = n > calls ? (n - calls - 1) % one_in + 1 : 1;
 }
 
-TEST(a_fault_in_every_call)
+TEST(any_call_may_fail)
 {
     static const manner manners[] = {
         {false, false, false}, {true, false, false}, {false, true, false}, {true, true, false},
@@ -189,28 +189,27 @@ TEST(a_fault_in_every_call)
     }
     alarm(0);
     printf("%zu scenarios, %zu faults injected, %zu wrong\n", sum.scenarios, sum.injected, sum.wrong);
-    printf("answered all the same: %zu; refused: %zu; the longest run took %.1f s\n", sum.right, sum.refused,
-           sum.longest);
+    printf("succeeded: %zu; failed: %zu; the longest run took %.1f s\n", sum.right, sum.refused, sum.longest);
     assert_int_equal(sum.wrong, 0);
     assert_true(sum.injected > 0);
 }
 
-/* A call that rowpool has ceased to make, or that is not led here, would be tried by nobody. */
+/* Detects calls that rowpool no longer makes or that are not redirected. */
 TEST(each_call_is_reached)
 {
     for (size_t s = 0; s < test_scenario_count; s++)
         if (!test_scenario_is_due(&test_scenarios[s]))
             skip_since("ROWPOOL_TEST_SCENARIO leaves scenarios out");
-    const bool helper = getenv("ROWPOOL_HELPER") != NULL; /* not where there is no OpenCL */
+    const bool helper = getenv("ROWPOOL_HELPER") != NULL; /* false without OpenCL */
     for (int call = 0; call < TEST_SYSTEM_TOTAL; call++)
         if (test_system_seen((test_system_call)call) == 0 && (helper || call != TEST_SYSTEM_posix_spawn))
-            fail_msg("no scenario comes to %s", test_system_name((test_system_call)call));
+            fail_msg("no scenario calls %s", test_system_name((test_system_call)call));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fault_in_every_call),
+        cmocka_unit_test(any_call_may_fail),
         cmocka_unit_test(each_call_is_reached),
     };
     signal(SIGALRM, hangs);

@@ -1,6 +1,6 @@
 /* Many threads, one pool: every kind of map in every way to run it, mixed, with jobs that are cancelled, that time out,
- * that other threads look at, that callbacks submit. Every result that should be there is exactly right. The thread
- * sanitizer is who reads this with the most attention. ROWPOOL_TEST_JOBS: jobs of each thread. */
+ * that other threads query, that callbacks submit. Every result that should be there is exactly right. Most useful
+ * under the thread sanitizer. ROWPOOL_TEST_JOBS: jobs of each thread. */
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -10,29 +10,29 @@
 
 #include "support.h"
 
-enum { THREADS = 8, MOST_RANGES = 3 };
+enum { THREADS = 8, MAX_RANGES = 3 };
 
-/* ---- A map and what must come out ------------------------------------------------------------------------------- */
+/* ---- Maps and expected results ---------------------------------------------------------------------------------- */
 
 typedef enum { COUNT, COUNT64, SUM, WEIGH, FUNCTIONS } function_kind;
 
 typedef struct work {
     rowpool *pool;
     test_array array;
-    rowpool_range ranges[MOST_RANGES];
+    rowpool_range ranges[MAX_RANGES];
     uint64_t salt;
     rowpool_call call;
     test_counts results;
     uint64_t *expected;
-    rowpool_order order; /* of a stream, */
-    size_t taken;        /* the rows that it brought, */
-    bool disorder;       /* and whether not in order */
-    sem_t called;        /* done came, */
+    rowpool_order order; /* streams: delivery order */
+    size_t taken;        /* streams: rows delivered so far */
+    bool disorder;       /* streams: whether a row came out of order */
+    sem_t called;        /* posted by the done callback */
     rowpool_status status;
-    struct work *next; /* and submits this one */
+    struct work *next; /* submitted by the done callback */
 } work;
 
-/* A plain C function of a row: the place of every element and the row's index show in the result. */
+/* A plain C function of a row: the result depends on every element's position and on the row's index. */
 static void weigh(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     const uint64_t *salt = arguments;
@@ -101,7 +101,7 @@ static void make_work(work *w, rowpool *pool, test_random *random, function_kind
                              .allow_host = test_chance(random, 2)};
     if (kind <= COUNT64) {
         w->call.ranges = w->ranges;
-        w->call.n_ranges = 1 + (size_t)test_below(random, MOST_RANGES);
+        w->call.n_ranges = 1 + (size_t)test_below(random, MAX_RANGES);
         for (size_t k = 0; k < w->call.n_ranges; k++)
             w->ranges[k] = test_range_for(random, &w->array.rows);
     } else if (kind == WEIGH) {
@@ -156,9 +156,9 @@ static void done(rowpool_job *job, rowpool_status status, const rowpool_error *e
     sem_post(&w->called);
 }
 
-/* ---- Jobs that other threads look at ---------------------------------------------------------------------------- */
+/* ---- Jobs that other threads query ------------------------------------------------------------------------------ */
 
-/* A thread's job, as long as it is there: others hold the lock for reading while they use it. */
+/* A thread's current job. Other threads hold the lock for reading while they use it. */
 typedef struct {
     pthread_rwlock_t lock;
     rowpool_job *job;
@@ -232,7 +232,7 @@ typedef enum {
 
 typedef struct {
     rowpool *pool;
-    size_t number, wrong, ran[WAYS], ended; /* ended: by a cancel or by the time */
+    size_t number, wrong, ran[WAYS], ended; /* ended: cancelled or timed out */
     test_random random;
 } user;
 
@@ -252,7 +252,7 @@ static rowpool_status as_stream(work *w)
     return w->disorder || w->taken != w->array.rows.count ? ROWPOOL_ESYSTEM : status;
 }
 
-/* Shows the job to the others until it is done. */
+/* Lets the other threads see the job until it is done. */
 static rowpool_status await(user *u, rowpool_job *job, size_t rows)
 {
     show(u->number, job, rows);
@@ -349,7 +349,7 @@ static bool run_map(user *u, way how)
     return right;
 }
 
-/* ---- What is no map --------------------------------------------------------------------------------------------- */
+/* ---- Calls other than maps -------------------------------------------------------------------------------------- */
 
 static void turn_round(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
@@ -400,7 +400,7 @@ static void *use_pool(void *argument)
         if (!right)
             fprintf(stderr, "thread %zu, job %zu, %s: wrong\n", u->number, i, names[how]);
         if (!look_around(&u->random)) {
-            fprintf(stderr, "thread %zu, job %zu: another thread's job is not what it should be\n", u->number, i);
+            fprintf(stderr, "thread %zu, job %zu: another thread's job is in a wrong state\n", u->number, i);
             right = false;
         }
         u->ran[how]++;
@@ -409,7 +409,7 @@ static void *use_pool(void *argument)
     return NULL;
 }
 
-/* ---- All together ----------------------------------------------------------------------------------------------- */
+/* ---- The test --------------------------------------------------------------------------------------------------- */
 
 static bool has_opencl_cpu(void)
 {
@@ -448,20 +448,20 @@ TEST(mixed_jobs_of_many_threads)
         for (size_t i = 0; i < WAYS; i++)
             ran += users[t].ran[i];
     }
-    printf("%s: %zu jobs of %d threads, %zu wrong; %zu of %zu cancelled or out of time\n", device, ran, THREADS, wrong,
+    printf("%s: %zu jobs of %d threads, %zu wrong; %zu of %zu cancelled or timed out\n", device, ran, THREADS, wrong,
            ended, to_end);
     rowpool_close(pool);
     assert_int_equal(wrong, 0);
     assert_false(test_has_child());
 }
 
-/* ---- Launches of many widths: drivers keep kernels for them, which threads are not to mix up ---------------------- */
+/* ---- Launches of many widths: drivers cache kernels for them ---------------------------------------------------- */
 
-enum { WIDE = 1000, MOST_WIDE = 1000, WIDE_MAPS = 400 };
+enum { WIDE = 1000, MAX_WIDE = 1000, WIDE_MAPS = 400 };
 
 typedef struct {
     rowpool *pool;
-    const int32_t *elements; /* MOST_WIDE rows of WIDE, of which each begins with as many 4s as its index says */
+    const int32_t *elements; /* MAX_WIDE rows of WIDE; row i begins with i 4s */
     size_t number, wrong;
 } launcher;
 
@@ -469,9 +469,9 @@ static void *map_many_counts(void *argument)
 {
     launcher *own = argument;
     test_random random = test_random_begin(own->number);
-    static _Thread_local uint32_t counts[MOST_WIDE];
+    static _Thread_local uint32_t counts[MAX_WIDE];
     for (size_t map = 0; map < WIDE_MAPS; map++) {
-        const size_t count = 1 + (size_t)test_below(&random, MOST_WIDE);
+        const size_t count = 1 + (size_t)test_below(&random, MAX_WIDE);
         const rowpool_rows rows = {.data = own->elements, .dtype = ROWPOOL_INT32, .count = count, .width = WIDE};
         bool right = rowpool_range_count(own->pool, &rows, NULL, 0, counts, NULL) == ROWPOOL_OK;
         for (size_t row = 0; row < count; row++)
@@ -488,9 +488,9 @@ TEST(launches_of_many_widths)
     rowpool_error error;
     rowpool_options options = {.size = sizeof options, .device = has_opencl_cpu() ? "all" : "auto"};
     assert_ok(rowpool_open(&pool, &options, &error), error);
-    int32_t *elements = calloc((size_t)MOST_WIDE * WIDE, sizeof *elements);
+    int32_t *elements = calloc((size_t)MAX_WIDE * WIDE, sizeof *elements);
     assert_non_null(elements);
-    for (size_t row = 0; row < MOST_WIDE; row++)
+    for (size_t row = 0; row < MAX_WIDE; row++)
         for (size_t i = 0; i < row; i++)
             elements[row * WIDE + i] = 4;
     launcher launchers[LAUNCHERS];

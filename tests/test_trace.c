@@ -1,5 +1,5 @@
-/* Leaves a trace behind, at the path in ROWPOOL_TRACE, of maps on every kind of device and of a worker that dies:
- * trace.cmake reads it. */
+/* Writes a trace, to the path in ROWPOOL_TRACE, of maps on every kind of device and of a worker that dies: trace.cmake
+ * checks the file. */
 #include <locale.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,7 +27,7 @@ static rowpool *open_pool(const char *device)
     return pool;
 }
 
-/* A row function's name is any text: it must not spoil the file. */
+/* A row function's name may be any text: it must not break the file. */
 static void die_once(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     atomic_bool *const *died = arguments;
@@ -37,7 +37,7 @@ static void die_once(const rowpool_row *row, size_t index, const void *arguments
     *(uint32_t *)result = (uint32_t)index;
 }
 
-/* The application's locale for the rest of this program: numbers have a comma. The file is JSON all the same. */
+/* A locale with a decimal comma for the rest of this program: the file must still be JSON. */
 TEST(a_locale_with_a_decimal_comma)
 {
     static const char source[] = "LC_NUMERIC\ndecimal_point \"<U002C>\"\nthousands_sep \"<U002E>\"\ngrouping 3\n"
@@ -49,13 +49,13 @@ TEST(a_locale_with_a_decimal_comma)
     FILE *definer = popen(command, "w");
     assert_non_null(definer);
     fputs(source, definer);
-    pclose(definer); /* it complains of the categories that there are not */
+    pclose(definer); /* localedef complains about the missing categories */
     setenv("LOCPATH", folder, 1);
     const char *found = setlocale(LC_NUMERIC, "comma");
     (void)snprintf(command, sizeof command, "rm -r %s", folder);
     assert_int_equal(system(command), 0);
     if (found == NULL)
-        skip_since("no locale can be made: there is no localedef");
+        skip_since("localedef is missing");
     (void)snprintf(command, sizeof command, "%.1f", 0.5);
     assert_string_equal(command, "0,5");
 }
@@ -100,8 +100,8 @@ TEST(a_worker_that_dies)
     rowpool_free(died);
 }
 
-/* Of three spans in one track the first two overlap: there are two of the track's name. */
-TEST(spans_that_overlap_have_tracks_of_their_own)
+/* The first two of three spans in a track overlap: the track is split in two of the same name. */
+TEST(overlapping_spans_get_separate_tracks)
 {
     const struct timespec at[] = {{1, 0}, {2, 0}, {3, 0}, {4, 0}};
     rp_trace_span("overlapping", "first", at[0], at[2], "");
@@ -116,7 +116,7 @@ static off_t trace_size(void)
     return file.st_size;
 }
 
-/* What is a child's own does not come between the parent's lines. */
+/* What a child traces must not appear between the parent's lines. */
 TEST(a_forked_child_writes_nothing)
 {
     const off_t before = trace_size();
@@ -131,8 +131,7 @@ TEST(a_forked_child_writes_nothing)
         rowpool_close(pool);
         _exit(right ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(trace_size(), before);
 }
@@ -140,14 +139,14 @@ TEST(a_forked_child_writes_nothing)
 int main(void)
 {
     if (getenv("ROWPOOL_TRACE") == NULL) {
-        fprintf(stderr, "ROWPOOL_TRACE has to name the file\n");
+        fprintf(stderr, "ROWPOOL_TRACE must name the file\n");
         return 1;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_locale_with_a_decimal_comma),
         cmocka_unit_test(maps_on_every_kind_of_device),
         cmocka_unit_test(a_worker_that_dies),
-        cmocka_unit_test(spans_that_overlap_have_tracks_of_their_own),
+        cmocka_unit_test(overlapping_spans_get_separate_tracks),
         cmocka_unit_test(a_forked_child_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,9 @@
-/* Small parts of the program: amounts as it shows them, and the file that it writes. */
+/* Small parts of the program: formatted amounts, and the output file. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "replace.h"
@@ -40,7 +39,7 @@ TEST(rates_are_counted_in_powers_of_1000)
     check_amount(format_rate, 1e20, "100000 PB/s");
 }
 
-TEST(seconds_are_shown_as_long_as_they_are)
+TEST(seconds_are_shown_in_a_suitable_unit)
 {
     check_amount(format_seconds, 0, "0.00 ms");
     check_amount(format_seconds, 0.000421, "0.42 ms");
@@ -50,8 +49,8 @@ TEST(seconds_are_shown_as_long_as_they_are)
     check_amount(format_seconds, 3725.9, "62 min 05 s");
 }
 
-/* What is printed where a standard stream is closed would be written to the file. */
-TEST(a_file_has_no_descriptor_of_a_standard_stream)
+/* If a standard stream were closed the file could get its descriptor, and messages would be written to the file. */
+TEST(output_files_avoid_standard_descriptors)
 {
     int status;
     pid_t child = fork();
@@ -67,13 +66,13 @@ TEST(a_file_has_no_descriptor_of_a_standard_stream)
         replace_discard(&files[0]);
         _exit(begun && apart ? 0 : 1);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    status = test_wait(child);
     assert_int_equal(status, 0);
 }
 
-/* ---- A file that is written to in place -------------------------------------------------------------------------- */
+/* ---- A file that is written to in place ------------------------------------------------------------------------- */
 
-static size_t copied_at_once, copies_left; /* of sendfile: bytes, and calls until it finds an end */
+static size_t copied_at_once, copies_left; /* of sendfile: bytes for each call; calls before it finds the end */
 
 ssize_t __real_sendfile(int to, int from, off_t *at, size_t bytes);
 ssize_t __wrap_sendfile(int to, int from, off_t *at, size_t bytes);
@@ -94,7 +93,7 @@ static rowpool_status copy_in_place(const char *path, const char *text, rowpool_
     return replace_commit(&file, error);
 }
 
-TEST(a_copy_that_ends_early_is_no_success)
+TEST(a_short_copy_is_an_error)
 {
     char path[] = "/tmp/rowpool-test-units-XXXXXX";
     rowpool_error error;
@@ -116,9 +115,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_counted_in_powers_of_1024),
         cmocka_unit_test(rates_are_counted_in_powers_of_1000),
-        cmocka_unit_test(seconds_are_shown_as_long_as_they_are),
-        cmocka_unit_test(a_file_has_no_descriptor_of_a_standard_stream),
-        cmocka_unit_test(a_copy_that_ends_early_is_no_success),
+        cmocka_unit_test(seconds_are_shown_in_a_suitable_unit),
+        cmocka_unit_test(output_files_avoid_standard_descriptors),
+        cmocka_unit_test(a_short_copy_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

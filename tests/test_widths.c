@@ -1,5 +1,5 @@
 /* Programs built for the width of the rows, once rows of that width have come often enough: each width and element type
- * in a pool of its own, and other widths beside it. Who needs one waits for it (ROWPOOL_BUILD_WAIT). */
+ * in a pool of its own, and other widths beside it. Who needs one waits for it (ROWPOOL_TEST=build-wait). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #include "sched/pool.h"
 #include "support.h"
 
-enum { MOST_ROWS = 20011, RANGES = 6 }; /* four of which are counted abreast */
+enum { MAX_ROWS = 20011, RANGES = 6 }; /* the kernel counts four ranges at a time */
 
 static rowpool *open_pool(void)
 {
@@ -41,7 +41,7 @@ static size_t wrong_in_rows(rowpool *pool, rowpool_rows rows, size_t n_ranges)
     return wrong;
 }
 
-/* The program for a width; NULL: nobody has asked for it. */
+/* The program for a width; NULL: not requested. */
 static rp_cl_program *program_of(const rp_cl_device *device, size_t width)
 {
     rp_cl_program *program = device->programs;
@@ -65,27 +65,27 @@ static size_t wrong_counts(rowpool *pool, rowpool_dtype dtype, void *data, size_
 
 static size_t checked; /* widths and types since the test began */
 
-/* Where each test ends. */
+/* Prints the number of cases since the test began, and resets it. */
 static void conclude(void)
 {
     size_t n = checked;
     checked = 0;
     if (n == 0)
-        skip_since("ROWPOOL_TEST_DTYPES names none of its types");
+        skip_since("ROWPOOL_TEST_DTYPES excludes all of its types");
 }
 
 static void check_width(rowpool_dtype dtype, size_t width)
 {
-    static const size_t counts[] = {1, 63, 64, 65, 127, 128, 1000, MOST_ROWS};
+    static const size_t counts[] = {1, 63, 64, 65, 127, 128, 1000, MAX_ROWS};
     if (!test_dtype_due(dtype))
         return;
     checked++;
     rowpool *pool = open_pool();
-    char *data = malloc(MOST_ROWS * width * test_size(dtype));
+    char *data = malloc(MAX_ROWS * width * test_size(dtype));
     test_random random = test_random_begin(11 + width);
     size_t wrong = 0;
     assert_true(pool != NULL && data != NULL);
-    for (size_t i = 0; i < MOST_ROWS * width; i++)
+    for (size_t i = 0; i < MAX_ROWS * width; i++)
         test_store(dtype, data, i,
                    test_chance(&random, 4) ? test_element(&random, dtype)
                                            : test_small(dtype, (unsigned)test_below(&random, 10)));
@@ -97,7 +97,7 @@ static void check_width(rowpool_dtype dtype, size_t width)
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         for (size_t n_ranges = 1; n_ranges <= RANGES; n_ranges += RANGES - 1)
             wrong += wrong_counts(pool, dtype, data, counts[i], width, n_ranges);
-    /* The kernel in question was there, and other widths still go well beside it. */
+    /* The kernel was built, and other widths still work beside it. */
     assert_int_equal(program_of(device, width)->state, RP_CL_BUILT);
     for (size_t other = 1; other < width; other += 3)
         wrong += wrong_counts(pool, dtype, data, 500, other, 1);
@@ -115,7 +115,7 @@ TEST(every_dtype)
     conclude();
 }
 
-/* About the lines of memory and the words of bits. */
+/* Near the size of a cache line and the bits of a word. */
 TEST(widths_of_other_dtypes)
 {
     check_width(ROWPOOL_INT8, 63);
@@ -134,10 +134,10 @@ TEST(many_widths)
     conclude();
 }
 
-/* ---- Rows whose elements all count: nothing that adds up narrow may overflow ------------------------------------- */
+/* ---- Rows whose elements all count: narrow accumulators must not overflow --------------------------------------- */
 
-/* Lengths about those at which a kernel goes on to the next vector, line, byte, word, lane or slice; between any two of
- * them so many empty rows that most are short ones. */
+/* Lengths around those at which a kernel moves on to the next vector, line, byte, word, lane or slice. EMPTY_BETWEEN
+ * empty rows between any two of them make most rows short. */
 enum { EMPTY_BETWEEN = 40 };
 static const size_t lengths[] = {1,    3,    4,    5,    7,    8,     9,     15,    16,   17,   23,   24,
                                  31,   32,   33,   56,   57,   58,    63,    64,    65,   111,  112,  113,
@@ -151,7 +151,7 @@ static void check_full_rows(rowpool_dtype dtype, size_t empty_between)
     static int64_t offsets[ROWS + 1];
     rowpool *pool = open_pool();
     size_t count = 0, wrong = 0;
-    offsets[0] = 1; /* off the alignment of vectors */
+    offsets[0] = 1; /* misaligned for vectors */
     for (size_t i = 0; i < COUNT_OF(lengths); i++)
         for (size_t empty = 0; empty <= empty_between; empty++, count++)
             offsets[count + 1] = offsets[count] + (empty == 0 ? (int64_t)lengths[i] : 0);
@@ -185,41 +185,41 @@ TEST(full_rows)
     conclude();
 }
 
-/* Rows count towards their own width, and a width that does not build goes without: no other suffers. */
+/* Rows count towards their own width only; a width that fails to build falls back without affecting the others. */
 TEST(a_width_is_built_when_it_pays)
 {
     rowpool *pool = open_pool();
-    int8_t *data = calloc(MOST_ROWS * 7, 1);
+    int8_t *data = calloc(MAX_ROWS * 7, 1);
     assert_true(pool != NULL && data != NULL);
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 5, 1), 0);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 5, 1), 0);
     rp_cl_device *device = pool->devices.items[0].state;
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
-    assert_int_equal(program_of(device, 7)->served, MOST_ROWS * 7);
-    assert_int_equal(program_of(device, 5)->served, MOST_ROWS * 5);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 7, 1), 0);
+    assert_int_equal(program_of(device, 7)->served, MAX_ROWS * 7);
+    assert_int_equal(program_of(device, 5)->served, MAX_ROWS * 5);
     assert_int_equal(programs_built(device), 1);
-    program_of(device, 7)->served = RP_CL_BUILD_PAYS - MOST_ROWS * 7;
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
+    program_of(device, 7)->served = RP_CL_BUILD_PAYS - MAX_ROWS * 7;
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 7, 1), 0);
     assert_int_equal(program_of(device, 7)->state, RP_CL_BUILT);
     assert_int_equal(programs_built(device), 2);
 
     program_of(device, 7)->state = RP_CL_FAILED;
     program_of(device, 7)->failure = calloc(1, sizeof(rowpool_error));
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 7, 1), 0);
-    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MOST_ROWS, 3, 1), 0);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 7, 1), 0);
+    assert_int_equal(wrong_counts(pool, ROWPOOL_INT8, data, MAX_ROWS, 3, 1), 0);
     assert_int_equal(programs_built(device), 1);
     assert_int_equal(pool->devices.items[0].info.failures, 0);
     free(data);
     rowpool_close(pool);
 }
 
-/* ---- Windows on the host's memory -------------------------------------------------------------------------------- */
+/* ---- Windows on the host's memory ------------------------------------------------------------------------------- */
 
 static size_t windows, unaligned;
 
 cl_mem __real_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code);
 cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code);
 
-/* The linker leads rowpool's calls here. */
+/* The linker redirects rowpool's calls here. */
 cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code)
 {
     if (flags == (CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR)) {
@@ -229,18 +229,18 @@ cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size
     return __real_clCreateBuffer(context, flags, size, host, code);
 }
 
-/* Drivers copy a window that begins elsewhere, and need twice the memory. */
+/* Drivers copy a window that begins at another address, which needs twice the memory. */
 TEST(windows_begin_where_drivers_do_not_copy)
 {
-    enum { COUNT = 300, WIDTH = 7, MOST_SHIFT = 40 };
-    static _Alignas(128) int64_t offsets[COUNT + MOST_SHIFT + 1];
-    static _Alignas(128) char data[(COUNT * WIDTH + MOST_SHIFT) * sizeof(double)];
+    enum { COUNT = 300, WIDTH = 7, MAX_SHIFT = 40 };
+    static _Alignas(128) int64_t offsets[COUNT + MAX_SHIFT + 1];
+    static _Alignas(128) char data[(COUNT * WIDTH + MAX_SHIFT) * sizeof(double)];
     static const rowpool_dtype dtypes[] = {ROWPOOL_INT8, ROWPOOL_INT16, ROWPOOL_FLOAT32, ROWPOOL_FLOAT64};
     rowpool *pool = open_pool();
     size_t wrong = 0;
     for (size_t d = 0; d < COUNT_OF(dtypes); d++)
-        for (size_t shift = 0; shift <= MOST_SHIFT; shift += 13) {
-            for (size_t i = 0; i < COUNT * WIDTH + MOST_SHIFT; i++)
+        for (size_t shift = 0; shift <= MAX_SHIFT; shift += 13) {
+            for (size_t i = 0; i < COUNT * WIDTH + MAX_SHIFT; i++)
                 test_store(dtypes[d], data, i, test_small(dtypes[d], (unsigned)(i % 10)));
             for (size_t row = 0; row <= COUNT; row++)
                 offsets[shift + row] = (int64_t)(row * WIDTH);
@@ -267,12 +267,12 @@ int main(void)
         cmocka_unit_test(a_width_is_built_when_it_pays),
         cmocka_unit_test(windows_begin_where_drivers_do_not_copy),
     };
-    setenv(rp_setting_name(RP_SETTING_BUILD_WAIT), "1", 1);
+    setenv("ROWPOOL_TEST", "build-wait", 1);
     rowpool *pool = open_pool();
     bool blocky = pool != NULL && ((const rp_cl_device *)pool->devices.items[0].state)->kind == RP_CL_CPU;
     rowpool_close(pool);
     if (!blocky) {
-        printf("there is no OpenCL device that builds for a width: skipped\n");
+        printf("skipped: no OpenCL device builds programs for a width\n");
         return TEST_SKIPPED;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Functions of the user's in worker processes: how they die and what becomes of the map, rowpool_apply, initialisers,
- * rowpool_terminate, libraries loaded late. Only what rowpool.h says is used, and what /proc shows. */
+/* Row functions in worker processes: how they die and what becomes of the map, rowpool_apply, initialisers,
+ * rowpool_terminate, libraries loaded late. Uses only what rowpool.h says and what /proc shows. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,18 +20,18 @@
 
 /* ---- What is shared with the workers ---------------------------------------------------------------------------- */
 
-/* In memory from rowpool_alloc, which is there before any pool is opened: a worker inherits it at the same address. */
+/* In memory from rowpool_alloc, allocated before any pool is opened: workers inherit it at the same address. */
 typedef struct {
-    atomic_bool done;   /* what happens once only has happened */
+    atomic_bool done;   /* something that happens only once has happened */
     atomic_uint begun;  /* functions begun */
     atomic_uint inits;  /* initialisers begun */
-    atomic_bool hold;   /* functions wait as long as it is set */
-    atomic_uint worked; /* rows that the function of the timeouts has been through */
+    atomic_bool hold;   /* functions wait while it is set */
+    atomic_uint worked; /* rows processed by the function of the timeout tests */
 } control;
 
 enum { CONTROLS = 64 };
-static control *controls; /* one for each of what runs at the same time */
-static char *forbidden;   /* a page that may not be touched */
+static control *controls; /* one for each concurrent run */
+static char *forbidden;   /* a page that may not be accessed */
 
 static control *fresh_control(size_t i)
 {
@@ -39,16 +39,10 @@ static control *fresh_control(size_t i)
     return &controls[i];
 }
 
-static void pause_ms(long ms)
+static void await_begun(control *c, unsigned wanted)
 {
-    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
-}
-
-static void await_begun(control *c, unsigned least)
-{
-    while (atomic_load(&c->begun) < least)
-        pause_ms(5);
+    while (atomic_load(&c->begun) < wanted)
+        test_sleep_us(5000);
 }
 
 static double now(void)
@@ -77,13 +71,13 @@ static rowpool *open_pool(const char *device)
 
 static const char *const every_device[] = {"fork", "host", "auto"};
 
-/* ---- What must not be left behind ------------------------------------------------------------------------------- */
+/* ---- Leaks ------------------------------------------------------------------------------------------------------ */
 
-/* A worker that has just died may take a moment to be noticed. */
+/* It may take a moment until a worker's death is noticed. */
 static void await_no_zombie(void)
 {
     while (test_has_zombie())
-        pause_ms(10);
+        test_sleep_us(10000);
 }
 
 /* ---- Ways to die ------------------------------------------------------------------------------------------------ */
@@ -91,7 +85,7 @@ static void await_no_zombie(void)
 typedef enum { EXIT_0, EXIT_1, ABORT, SEGFAULT, KILL_9, STOP, DEEDS } deed;
 
 static const struct {
-    const char *name, *how; /* what the message says of it */
+    const char *name, *how; /* how: the text in the message */
 } deeds[DEEDS] = {
     [EXIT_0] = {"exit 0", "ended with exit status 0"},
     [EXIT_1] = {"exit 1", "ended with exit status 1"},
@@ -126,7 +120,7 @@ static void commit(deed what)
 typedef enum { INITIALISER, FIRST_ROW, MID_ROW, AFTER_RESULT, APPLY, MOMENTS } moment;
 static const char *const moments[MOMENTS] = {"initialiser", "first row", "mid row", "after the result", "apply"};
 
-/* What is to happen, and when. */
+/* What a function does, and when. */
 typedef struct {
     deed what;
     moment when;
@@ -182,7 +176,7 @@ static void apply_plan(const void *argument, size_t argument_size, void *result,
     *(uint32_t *)result = 77;
 }
 
-/* ---- Maps of answers -------------------------------------------------------------------------------------------- */
+/* ---- Maps and expected results ---------------------------------------------------------------------------------- */
 
 enum { UNANSWERED = 0xeeeeeeee };
 
@@ -224,7 +218,7 @@ static void set_bad(answers *a, size_t row, bool bad)
 
 static rowpool_status run_answers(rowpool *pool, answers *a, rowpool_error *error)
 {
-    a->call.inputs = &a->rows; /* here: a may have been moved */
+    a->call.inputs = &a->rows; /* here, since `a` may have been moved */
     memset(a->results, 0xee, a->rows.count * sizeof *a->results);
     return rowpool_map(pool, &a->call, error);
 }
@@ -254,16 +248,16 @@ static void assert_answers_ok(rowpool *pool, answers *a)
 
 /* ---- The death matrix ------------------------------------------------------------------------------------------- */
 
-/* What became of one plan, on a pool of its own. Without assertions: it may run in a thread. */
+/* The outcome of one plan on its own pool. Without assertions, since it may run in a thread. */
 typedef struct {
     plan plan;
-    rowpool_error error; /* of the map, or the apply */
+    rowpool_error error; /* of the map or the apply */
     rowpool_status status, again;
     rowpool_error again_error;
-    size_t row; /* the bad one */
+    size_t row; /* the bad row */
     tally tally, tally_again;
     uint32_t applied;
-    unsigned times; /* that the applied function was begun */
+    unsigned times; /* how often the applied function began */
     double seconds;
 } outcome;
 
@@ -271,7 +265,7 @@ enum { MATRIX_ROWS = 600, FEW_ROWS = 6 };
 
 static void run_rows(outcome *o, rowpool *pool)
 {
-    /* A worker that stops itself takes seconds to be noticed: no search among rows then. */
+    /* A stopped worker is noticed after seconds: few rows, one in each chunk, so that no row is searched for. */
     size_t count = o->plan.what == STOP ? FEW_ROWS : MATRIX_ROWS, chunk = o->plan.what == STOP ? 1 : 150;
     answers a = answers_make(count, 2, &o->plan, chunk);
     o->row = o->plan.when == FIRST_ROW ? 0 : o->plan.when == MID_ROW ? count / 2 + 1 : count - 1;
@@ -279,7 +273,7 @@ static void run_rows(outcome *o, rowpool *pool)
     o->status = run_answers(pool, &a, &o->error);
     o->tally = count_answers(&a);
     set_bad(&a, o->row, false);
-    o->plan.once = true; /* for the initialiser: it has happened */
+    o->plan.once = true; /* for the initialiser: it has acted already */
     atomic_store(&o->plan.control->done, true);
     o->again = run_answers(pool, &a, &o->again_error);
     o->tally_again = count_answers(&a);
@@ -300,7 +294,7 @@ static void *run_plan(void *argument)
 {
     outcome *o = argument;
     rowpool *pool;
-    /* The initialiser sees the plan as it is when the worker is forked. */
+    /* Workers see the plan as it is when they are forked. */
     rowpool_options options = {
         .size = sizeof options, .device = "fork", .workers = 2, .init = act_in_initialiser, .init_argument = &o->plan};
     double begin = now();
@@ -327,7 +321,7 @@ static void check_outcome(const outcome *o, bool once)
     if (recovers != (o->status == ROWPOOL_OK))
         fail_msg("%s: %s: %s", what, rowpool_status_name(o->status), o->error.message);
     if (!recovers && strstr(o->error.message, deeds[p->what].how) == NULL)
-        fail_msg("%s: '%s' does not say '%s'", what, o->error.message, deeds[p->what].how);
+        fail_msg("%s: '%s' does not contain '%s'", what, o->error.message, deeds[p->what].how);
     snprintf(row, sizeof row, " row %zu", o->row);
     if (p->when == INITIALISER && !recovers) {
         assert_int_equal(o->status, ROWPOOL_ESYSTEM);
@@ -336,7 +330,7 @@ static void check_outcome(const outcome *o, bool once)
     } else if (p->when == APPLY) {
         assert_int_equal(o->status, ROWPOOL_EWORKER);
         if (o->times != 1)
-            fail_msg("%s: the function was begun %u times", what, o->times);
+            fail_msg("%s: the function began %u times", what, o->times);
         assert_int_equal(o->applied, 77); /* the harmless one */
     } else if (recovers) {
         assert_int_equal(o->tally.right, p->what == STOP ? FEW_ROWS : MATRIX_ROWS);
@@ -349,7 +343,7 @@ static void check_outcome(const outcome *o, bool once)
     }
     assert_int_equal(o->tally.wrong, 0);
     if (o->again != ROWPOOL_OK)
-        fail_msg("%s: then: %s: %s", what, rowpool_status_name(o->again), o->again_error.message);
+        fail_msg("%s: the next call: %s: %s", what, rowpool_status_name(o->again), o->again_error.message);
     if (p->when != APPLY)
         assert_int_equal(o->tally_again.right, p->what == STOP ? FEW_ROWS : MATRIX_ROWS);
 }
@@ -360,7 +354,7 @@ TEST(every_way_to_die_at_every_moment)
     pthread_t threads[2 * MOMENTS];
     size_t n = 0, threaded = 0;
     memset(outcomes, 0, sizeof outcomes);
-    for (int stop = 1; stop >= 0; stop--) /* those that take seconds, all at the same time; then the others */
+    for (int stop = 1; stop >= 0; stop--) /* first those that take seconds, all concurrently; then the others */
         for (int what = stop ? STOP : 0; what < (stop ? DEEDS : STOP); what++)
             for (int when = 0; when < MOMENTS; when++)
                 for (int once = 0; once < 2; once++, n++) {
@@ -377,7 +371,7 @@ TEST(every_way_to_die_at_every_moment)
     assert_false(test_has_child());
 }
 
-/* A result of the initialiser is an exit status. */
+/* What an initialiser returns becomes the exit status. */
 static int return_argument(void *argument)
 {
     return *(const int *)argument;
@@ -400,7 +394,7 @@ TEST(an_initialiser_that_fails_is_reported)
         uint32_t one = 0;
         assert_refused(rowpool_apply(pool, apply_plan, &harmless, sizeof harmless, &one, sizeof one, &error),
                        ROWPOOL_ESYSTEM, error, cases[i].how);
-        result = 0; /* and the pool is usable as soon as it does not fail any more */
+        result = 0; /* the pool is usable as soon as the initialiser succeeds */
         assert_answers_ok(pool, &a);
         rowpool_close(pool);
         answers_free(&a);
@@ -434,7 +428,7 @@ TEST(deaths_leave_nothing_behind)
         }
     }
     assert_int_equal(test_count_descriptors(), descriptors);
-    assert_in_range(test_count_mappings(), 0, mappings + 2); /* the C library's arenas come and go */
+    assert_in_range(test_count_mappings(), 0, mappings + 2); /* the C library's arenas vary */
 }
 
 /* The same within one pool. */
@@ -448,7 +442,7 @@ TEST(deaths_do_not_pile_up_in_a_pool)
     set_bad(&a, 0, true);
     for (size_t i = 0; i < cycles; i++) {
         rowpool_error error;
-        p.what = (deed)(i % STOP); /* nothing is ever done in between */
+        p.what = (deed)(i % STOP); /* no map succeeds in between */
         assert_refused(run_answers(pool, &a, &error), ROWPOOL_EWORKER, error, deeds[p.what].how);
         await_no_zombie();
         if (i == 1) {
@@ -484,7 +478,7 @@ TEST(one_bad_row_among_many_is_named)
             set_bad(&a, positions[i], true);
             snprintf(row, sizeof row, "%s while it had row %zu", deeds[p.what].how, positions[i]);
             assert_refused(run_answers(pool, &a, &error), ROWPOOL_EWORKER, error, row);
-            assert_string_equal(strstr(error.message, row), row); /* and nothing after it */
+            assert_string_equal(strstr(error.message, row), row); /* and no text after it */
             assert_int_equal(count_answers(&a).right, MANY - 1);
             set_bad(&a, positions[i], false);
         }
@@ -504,7 +498,7 @@ static void answer_byte(const rowpool_row *row, size_t index, const void *argume
     *(uint8_t *)result = (uint8_t)(value + 1);
 }
 
-/* Short rows, many of them in a chunk: the search has the most steps, and with one worker none succeeds in between. */
+/* A chunk of many short rows: the longest search, and with one worker no task succeeds in between. */
 TEST(one_bad_row_in_the_largest_of_chunks)
 {
     enum { ROWS = 4 << 20 };
@@ -535,7 +529,7 @@ TEST(one_bad_row_in_the_largest_of_chunks)
     free(results);
 }
 
-/* How many rows the message says have no result: "in all, N rows". */
+/* How many rows have no result, according to the message: "in all, N rows". */
 static size_t rows_lost(const rowpool_error *error)
 {
     const char *text = strstr(error->message, "in all, ");
@@ -582,7 +576,7 @@ static void check_mostly_bad(size_t every, size_t chunk_rows)
     print_message("  each %zu bad, chunks of %zu: %.1f s, %zu rows right: %s\n", every, chunk_rows, now() - begin,
                   t.right, error.message);
     assert_int_equal(t.wrong, 0);
-    assert_true(rows_lost(&error) >= MANY - t.right - chunk_rows); /* of a lost chunk some were written */
+    assert_true(rows_lost(&error) >= MANY - t.right - chunk_rows); /* a lost chunk may have written some */
     assert_true(rows_lost(&error) >= (MANY + every - 1) / every);
     for (size_t i = 0; i < MANY; i += every)
         set_bad(&a, i, false);
@@ -591,7 +585,7 @@ static void check_mostly_bad(size_t every, size_t chunk_rows)
     answers_free(&a);
 }
 
-TEST(rows_that_are_all_bad_come_to_an_end)
+TEST(a_map_with_only_bad_rows_ends)
 {
     check_mostly_bad(1, 0);
     check_mostly_bad(1, 1);
@@ -622,7 +616,7 @@ static int listen_to(size_t row, size_t rows, const void *results, void *payload
     return 0;
 }
 
-TEST(a_stream_passes_over_rows_that_kill)
+TEST(a_stream_skips_rows_that_kill)
 {
     enum { ROWS = 3000, BAD = 1501 };
     plan p = {.what = KILL_9, .when = MID_ROW, .control = fresh_control(0)};
@@ -650,9 +644,9 @@ TEST(a_stream_passes_over_rows_that_kill)
     answers_free(&a);
 }
 
-/* ---- One function in a worker process --------------------------------------------------------------------------- */
+/* ---- rowpool_apply ---------------------------------------------------------------------------------------------- */
 
-/* The process, as far as there is room, then the argument's bytes changed by their place. */
+/* The result: the process id, as far as it fits, then the argument's bytes, each changed by its position. */
 static void mix(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     unsigned char *bytes = result;
@@ -664,7 +658,7 @@ static void mix(const void *argument, size_t argument_size, void *result, size_t
         memcpy(bytes, &pid, sizeof pid);
 }
 
-TEST(apply_brings_the_bytes_back)
+TEST(apply_returns_the_bytes)
 {
     static const size_t sizes[] = {0, 10, 992, 993, 1024, 5000, 3 << 20};
     static const size_t results[] = {0, 1, 4, 100, 70000, 3 << 20};
@@ -728,7 +722,7 @@ TEST(apply_runs_once)
     }
 }
 
-/* However often in a row. */
+/* However often it is repeated. */
 TEST(apply_runs_at_most_once_when_it_dies)
 {
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
@@ -758,7 +752,7 @@ static void wait_while_held(const void *argument, size_t argument_size, void *re
     (void)argument_size;
     atomic_fetch_add(&c->control->begun, 1);
     while (atomic_load(&c->control->hold))
-        pause_ms(2);
+        test_sleep_us(2000);
     memset(result, 9, result_size);
 }
 
@@ -787,11 +781,11 @@ static void notify(rowpool_job *job, rowpool_status status, const rowpool_error 
 static void await_calls(notice *n)
 {
     while (atomic_load(&n->calls) == 0)
-        pause_ms(5);
+        test_sleep_us(5000);
     assert_int_equal(atomic_load(&n->calls), 1);
 }
 
-TEST(apply_without_waiting)
+TEST(asynchronous_applies)
 {
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
         rowpool *pool = open_pool(every_device[d]);
@@ -822,7 +816,7 @@ TEST(apply_without_waiting)
         assert_int_equal(atomic_load(&c.control->begun), 1);
         rowpool_job_release(job);
 
-        /* Detached, and dying. */
+        /* Detached, and the worker dies. */
         plan p = {.what = SEGFAULT, .when = APPLY, .control = fresh_control(0)};
         n = (notice){.pool = pool};
         assert_ok(rowpool_apply_async(pool, apply_plan, &p, sizeof p, result, sizeof result, notify, &n, NULL, &error),
@@ -861,8 +855,8 @@ TEST(many_applies_at_once)
     rowpool_close(pool);
 }
 
-/* A worker has two applies; the others wait for it, the last of them before they begin at all. */
-TEST(an_apply_whose_time_is_up_does_not_run)
+/* A worker is sent two applies and the others wait; the last of them time out before they begin. */
+TEST(an_apply_that_timed_out_does_not_run)
 {
     enum { JOBS = 12, SENT = 2 };
     rowpool *pool = open_with("fork", 1, NULL, NULL);
@@ -890,7 +884,7 @@ TEST(an_apply_whose_time_is_up_does_not_run)
     rowpool_close(pool);
 }
 
-TEST(apply_refuses_what_is_wrong)
+TEST(apply_refuses_wrong_arguments)
 {
     rowpool *pool = open_pool("fork");
     rowpool_error error;
@@ -927,15 +921,14 @@ TEST(apply_refuses_what_is_wrong)
         rowpool_close(pool);
         _exit(right ? 0 : 1);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    const int status = test_wait(child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_ok(rowpool_apply(pool, mix, a, 4, b, 4, &error), error);
     rowpool_close(pool);
 }
 
-/* exit() in a worker is the worker's end alone: neither handlers of the application or of a driver run there, nor is what
- * the application has not written yet written twice. */
+/* exit() in a worker only ends the worker: it runs no handler of the application or a driver, and the application's
+ * buffered output is not written twice. */
 static void exit_properly(const void *argument, size_t argument_size, void *result, size_t result_size)
 {
     (void)argument_size;
@@ -944,7 +937,7 @@ static void exit_properly(const void *argument, size_t argument_size, void *resu
     exit(*(const int *)argument);
 }
 
-static control *at_exit; /* NULL: what comes is the test's own end */
+static control *at_exit; /* NULL: the test itself exits */
 
 static void note_exit(void)
 {
@@ -983,8 +976,8 @@ TEST(a_function_may_call_exit)
 
 /* ---- No standard streams ---------------------------------------------------------------------------------------- */
 
-/* Standard streams of this process that are open, and of which it cannot be a driver that opened them. */
-static int count_kept_low(void)
+/* The number of this process's standard streams that were opened by the library and not by a driver. */
+static int count_low_descriptors(void)
 {
     static const char *const kinds[] = {"/memfd:rowpool", "socket:", "pipe:", "anon_inode:", "mem", "trace"};
     int n = 0;
@@ -1004,18 +997,18 @@ static void count_in_worker(const void *argument, size_t argument_size, void *re
     (void)argument;
     (void)argument_size;
     (void)result_size;
-    *(int *)result = count_kept_low();
+    *(int *)result = count_low_descriptors();
 }
 
 static int count_in_process(void *argument, int pipe)
 {
-    int n = count_kept_low();
+    int n = count_low_descriptors();
     (void)argument;
     (void)pipe;
     return n;
 }
 
-/* Whether the standard error of a child, the helper program, is /dev/null: a driver's words go there. */
+/* Whether the standard error of a child, the helper program, is /dev/null: drivers write there. */
 static bool child_has_nowhere(pid_t child)
 {
     char name[32], target[16] = "";
@@ -1042,7 +1035,8 @@ static bool children_have_nowhere(void)
     return all;
 }
 
-/* Everything that needs descriptors, and after each of them how many are out of place: the parts of the answer. */
+/* Uses everything that needs descriptors; adds up a digit for each step, the number of misplaced descriptors after it.
+ */
 static int use_descriptors(const char *device)
 {
     const rowpool_options options = {.size = sizeof options, .device = device, .workers = 2};
@@ -1066,14 +1060,14 @@ static int use_descriptors(const char *device)
         return 6;
     if (rowpool_apply(pool, count_in_worker, NULL, 0, &in_worker, sizeof in_worker, NULL) != ROWPOOL_OK)
         return 2;
-    if (in_worker != 0 || count_kept_low() != 0)
+    if (in_worker != 0 || count_low_descriptors() != 0)
         return 3;
     if (rowpool_range_count_async(pool, &rows, NULL, 0, counts, NULL, NULL, &job, NULL) != ROWPOOL_OK ||
         rowpool_job_descriptor(job, NULL) <= STDERR_FILENO || rowpool_job_wait(job, -1, NULL) != ROWPOOL_OK)
         return 4;
     if (rowpool_process_start(&process, count_in_process, NULL, NULL, NULL) != ROWPOOL_OK ||
         rowpool_process_join(process, -1, NULL) != ROWPOOL_OK ||
-        rowpool_process_status(process, &how, NULL) != ROWPOOL_OK || how.exit_code != 0 || count_kept_low() != 0)
+        rowpool_process_status(process, &how, NULL) != ROWPOOL_OK || how.exit_code != 0 || count_low_descriptors() != 0)
         return 5;
     rowpool_process_close(process);
     rowpool_job_release(job);
@@ -1083,11 +1077,11 @@ static int use_descriptors(const char *device)
     return 0;
 }
 
-/* What such a program prints must not be written over rows, or to a worker. */
+/* What such a program prints must not end up in rows or at a worker. */
 TEST(standard_streams_that_are_closed_stay_so)
 {
 #if defined(__SANITIZE_THREAD__)
-    skip_since("the thread sanitizer bears no new thread in a child");
+    skip_since("the thread sanitizer allows no new thread in a child");
 #endif
     static const char *const devices[] = {"fork", "host", "auto", "cpu", "isolated"};
     for (size_t d = 0; d < COUNT_OF(devices); d++) {
@@ -1104,7 +1098,7 @@ TEST(standard_streams_that_are_closed_stay_so)
                 close(fd);
             _exit(use_descriptors(devices[d]));
         }
-        assert_int_equal(waitpid(child, &status, 0), child);
+        status = test_wait(child);
         close(file);
         unlink(trace);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -1120,7 +1114,7 @@ static void sleep_for_ever(const rowpool_row *row, size_t index, const void *arg
     (void)row;
     atomic_fetch_add(&(*at)->begun, 1);
     while (atomic_load(&(*at)->hold))
-        pause_ms(5);
+        test_sleep_us(5000);
     *(uint32_t *)result = (uint32_t)index;
 }
 
@@ -1133,14 +1127,14 @@ static const rowpool_function sleeping = {.size = sizeof sleeping,
 typedef struct {
     rowpool *pool;
     control *control;
-    size_t count; /* 0: an apply instead */
+    size_t count; /* 0: an apply */
     uint32_t results[64];
     rowpool_job *job;
     rowpool_status status;
     rowpool_error error;
 } sleeper;
 
-/* Begins a map, or an apply, that ends no sooner than it is let; as a job, or here. */
+/* Runs a map or an apply that waits in the function while `hold` is set; as a job or synchronously. */
 static void sleep_in_map(sleeper *s, bool as_job)
 {
     counted c = {s->control, ""};
@@ -1168,7 +1162,7 @@ static void *sleep_in_thread(void *argument)
     return NULL;
 }
 
-/* One thread's map or apply, and jobs, of which most only wait for a worker. */
+/* One thread runs a map or an apply; jobs follow, most of which wait for a worker. */
 static void check_terminate(rowpool *pool, const size_t *counts, size_t n)
 {
     sleeper sleepers[8];
@@ -1187,7 +1181,7 @@ static void check_terminate(rowpool *pool, const size_t *counts, size_t n)
         await_begun(c, 1);
     }
     await_begun(c, n < 2 ? 1 : 2);
-    assert_ok(rowpool_terminate(pool, &error), error); /* nothing else ends what is held */
+    assert_ok(rowpool_terminate(pool, &error), error); /* nothing else ends the functions that wait */
     pthread_join(thread, NULL);
     for (size_t i = 0; i < n; i++) {
         sleeper *s = &sleepers[i];
@@ -1211,7 +1205,7 @@ TEST(terminate_ends_maps_that_never_would)
     static const size_t one[] = {1}, many[] = {40}, applies[] = {0, 0, 0, 0, 0}, all[] = {40, 0, 1, 40, 0, 40, 1, 40};
     for (size_t d = 0; d < COUNT_OF(every_device); d++) {
         if (strcmp(every_device[d], "host") == 0)
-            continue; /* it cannot run these */
+            continue; /* it does not run applies */
         rowpool *pool = open_pool(every_device[d]);
         check_terminate(pool, one, COUNT_OF(one));
         check_terminate(pool, many, COUNT_OF(many));
@@ -1234,9 +1228,9 @@ static int end_at_once(size_t row, size_t rows, const void *results, void *paylo
     return 1;
 }
 
-/* A map and an apply each that are cancelled and whose time is up, and a stream whose callback has had enough: what
- * never ends is ended with its worker, so that close does not wait for ever. */
-TEST(a_function_that_nobody_wants_is_ended)
+/* A map and an apply that are cancelled, the same that time out, and a stream whose callback ends it: functions that
+ * never return are killed with their workers, so that close does not hang. */
+TEST(a_function_that_nobody_waits_for_is_killed)
 {
     enum { SLEEPERS = 4 };
     static sleeper sleepers[SLEEPERS];
@@ -1276,8 +1270,8 @@ TEST(a_function_that_nobody_wants_is_ended)
     assert_false(test_has_child());
 }
 
-/* In this process nothing can end a function: what was asked for holds once it returns. */
-TEST(on_the_host_a_function_comes_to_its_end)
+/* Nothing can interrupt a function in this process: a cancel takes effect when it returns. */
+TEST(on_the_host_a_function_runs_to_its_end)
 {
     rowpool *pool = open_pool("host");
     control *c = fresh_control(0);
@@ -1312,7 +1306,7 @@ TEST(on_the_host_a_function_comes_to_its_end)
     rowpool_close(pool);
 }
 
-/* Nothing is done in between: what is lost by termination is nobody's fault. */
+/* No map succeeds in between: workers lost by termination do not count as failures. */
 TEST(terminate_again_and_again)
 {
     const unsigned times = 40;
@@ -1334,13 +1328,13 @@ TEST(terminate_again_and_again)
         if (i == 1)
             descriptors = test_count_descriptors();
     }
-    /* One lost each time would be twice as many; how many workers are there again is a matter of the moment. */
+    /* One leaked each time would be twice as many; the number of restarted workers varies. */
     assert_in_range(test_count_descriptors(), 0, descriptors + times / 2);
     rowpool_close(pool);
     assert_false(test_has_child());
 }
 
-/* Terminated at any moment, a call ends: as usual, or cancelled. */
+/* If the pool is terminated at any moment a call ends with success or as cancelled. */
 typedef struct {
     rowpool *pool;
     size_t ok, cancelled, other;
@@ -1379,7 +1373,7 @@ TEST(terminate_at_any_moment)
     }
     test_random random = test_random_begin(3);
     for (unsigned i = 0; i < rounds / 3; i++) {
-        pause_ms((long)test_below(&random, 6));
+        test_sleep_us(1000 * test_below(&random, 6));
         assert_int_equal(rowpool_terminate(pool, NULL), ROWPOOL_OK);
     }
     size_t ok = 0, cancelled = 0;
@@ -1423,7 +1417,7 @@ TEST(terminate_cancels_jobs_that_wait)
     assert_false(test_has_child());
 }
 
-TEST(terminate_with_nothing_to_end)
+TEST(terminate_without_work)
 {
     rowpool_error error;
     assert_refused(rowpool_terminate(NULL, &error), ROWPOOL_EINVAL, error, "pool is NULL");
@@ -1442,12 +1436,12 @@ TEST(terminate_with_nothing_to_end)
 
 /* ---- Initialisers ----------------------------------------------------------------------------------------------- */
 
-static int set_up; /* by the initialiser, in each worker */
+static int set_up; /* set by the initialiser in each worker */
 
 static int set_up_worker(void *argument)
 {
     const plan *p = argument;
-    pause_ms(20); /* rows come meanwhile */
+    test_sleep_us(20000); /* rows arrive meanwhile */
     set_up++;
     atomic_fetch_add(&p->control->inits, 1);
     return 0;
@@ -1458,7 +1452,7 @@ typedef struct {
     int set_up;
 } seen;
 
-static void say_what_is_set_up(const rowpool_row *row, size_t index, const void *arguments, void *result)
+static void report_set_up(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     (void)row;
     (void)index;
@@ -1471,11 +1465,11 @@ static void apply_what_is_set_up(const void *argument, size_t argument_size, voi
     (void)argument;
     (void)argument_size;
     (void)result_size;
-    say_what_is_set_up(NULL, 0, NULL, result);
+    report_set_up(NULL, 0, NULL, result);
 }
 
 static const rowpool_function saying = {
-    .size = sizeof saying, .name = "say_what_is_set_up", .row = say_what_is_set_up, .result_size = sizeof(seen)};
+    .size = sizeof saying, .name = "say_what_is_set_up", .row = report_set_up, .result_size = sizeof(seen)};
 
 enum { SEEN = 50 };
 
@@ -1499,7 +1493,7 @@ static void check_set_up(rowpool *pool, seen *results)
 static void await_inits(control *c, unsigned n)
 {
     while (atomic_load(&c->inits) < n)
-        pause_ms(5);
+        test_sleep_us(5000);
     assert_int_equal(atomic_load(&c->inits), n);
 }
 
@@ -1510,19 +1504,19 @@ TEST(the_initialiser_runs_once_in_each_worker)
     rowpool *pool = open_with("fork", 3, set_up_worker, &p);
     check_set_up(pool, results);
     await_inits(p.control, 3);
-    for (unsigned i = 1; i <= 5; i++) { /* and in one that takes another's place */
+    for (unsigned i = 1; i <= 5; i++) { /* and in a replacement */
         kill(results[0].pid, SIGKILL);
         pid_t before = results[0].pid;
         while (kill(before, 0) == 0)
-            pause_ms(2); /* until it is noticed: workers are replaced by the next map */
+            test_sleep_us(2000); /* until it is noticed: the next map replaces workers */
         check_set_up(pool, results);
         await_inits(p.control, 3 + i);
         for (size_t k = 0; k < SEEN; k++)
             assert_true(results[k].pid != before);
     }
-    assert_int_equal(set_up, 0); /* here */
+    assert_int_equal(set_up, 0); /* in this process */
     rowpool_close(pool);
-    assert_int_equal(atomic_load(&p.control->inits), 8); /* no more than these */
+    assert_int_equal(atomic_load(&p.control->inits), 8); /* no further ones */
 }
 
 TEST(the_initialiser_runs_in_processes_only)
@@ -1557,7 +1551,7 @@ static int sleep_in_initialiser(void *argument)
     const plan *p = argument;
     atomic_fetch_add(&p->control->begun, 1);
     while (atomic_load(&p->control->hold))
-        pause_ms(5);
+        test_sleep_us(5000);
     return 0;
 }
 
@@ -1565,18 +1559,18 @@ TEST(an_initialiser_that_never_ends)
 {
     plan p = {.control = fresh_control(0)};
     atomic_store(&p.control->hold, true);
-    rowpool *pool = open_with("fork", 2, sleep_in_initialiser, &p); /* does not wait for it */
+    rowpool *pool = open_with("fork", 2, sleep_in_initialiser, &p); /* does not wait for the initialiser */
     sleeper s = {.pool = pool, .control = fresh_control(1), .count = 10};
     pthread_t thread;
     rowpool_error error;
     assert_int_equal(pthread_create(&thread, NULL, sleep_in_thread, &s), 0);
     await_begun(p.control, 2);
-    do { /* until the map is under way, and so ended */
+    do { /* until the map has begun and was ended */
         assert_ok(rowpool_terminate(pool, &error), error);
-        pause_ms(5);
+        test_sleep_us(5000);
     } while (pthread_tryjoin_np(thread, NULL) != 0);
     assert_int_equal(s.status, ROWPOOL_ECANCELED);
-    rowpool_close(pool); /* does not wait for it either */
+    rowpool_close(pool); /* does not wait for the initialiser either */
     assert_false(test_has_child());
 }
 
@@ -1647,7 +1641,7 @@ TEST(a_library_loaded_after_the_pool_was_opened)
     assert_false(test_has_child());
 }
 
-/* While workers have something else to do. */
+/* While workers are busy. */
 TEST(a_library_loaded_while_a_map_runs)
 {
     rowpool *pool = open_pool("fork");
@@ -1664,18 +1658,18 @@ TEST(a_library_loaded_while_a_map_runs)
     rowpool_close(pool);
 }
 
-/* ---- Time is up ------------------------------------------------------------------------------------------------- */
+/* ---- Timeouts --------------------------------------------------------------------------------------------------- */
 
 static void work_slowly(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     control *const *at = arguments;
     (void)row;
-    pause_ms(30);
+    test_sleep_us(30000);
     atomic_fetch_add(&(*at)->worked, 1);
     *(uint32_t *)result = (uint32_t)index;
 }
 
-TEST(a_map_ends_when_its_time_is_up)
+TEST(a_map_ends_at_its_deadline)
 {
     enum { ROWS = 20000 }; /* minutes */
     const rowpool_function function = {.size = sizeof function,
@@ -1712,7 +1706,7 @@ TEST(a_map_ends_when_its_time_is_up)
         }
         unsigned worked = atomic_load(&c->worked);
         assert_true(worked < ROWS);
-        if (worked == 0) { /* a busy machine */
+        if (worked == 0) { /* the machine is busy: try again with more time */
             call.timeout_ms *= 2;
             async--;
             continue;
@@ -1728,12 +1722,12 @@ TEST(a_map_ends_when_its_time_is_up)
         a.call.timeout_ms = INT_MAX;
         assert_answers_ok(pool, &a);
         answers_free(&a);
-        assert_int_equal(atomic_load(&c->worked), worked); /* nothing went on behind the caller's back */
+        assert_int_equal(atomic_load(&c->worked), worked); /* nothing runs on after the call has returned */
     }
     rowpool_close(pool);
 }
 
-/* ---- All that a row function sees ------------------------------------------------------------------------------- */
+/* ---- What a row function gets ----------------------------------------------------------------------------------- */
 
 typedef struct {
     double factor;
@@ -1747,7 +1741,7 @@ typedef struct {
     pid_t pid;
 } scaled;
 
-/* Of int32 rows, float64 rows and uint8 rows: sums, weighted. */
+/* Weighted sums of int32 rows, float64 rows and uint8 rows. */
 static void scale_rows(const rowpool_row *row, size_t index, const void *arguments, void *result)
 {
     const scale *by = arguments;
@@ -1850,7 +1844,8 @@ TEST(zipped_inputs_with_argument_structs)
         check_zip(z, false);
         call.allow_host = true;
         memset(z->results, 0, sizeof z->results);
-        assert_ok(rowpool_map(fork_pool, &call, &error), error); /* fork was asked for: it is used */
+        /* fork was named: the workers do it even though it is small */
+        assert_ok(rowpool_map(fork_pool, &call, &error), error);
         check_zip(z, false);
         memset(z->results, 0, sizeof z->results);
         assert_ok(rowpool_map(host_pool, &call, &error), error);
@@ -1899,13 +1894,14 @@ TEST(small_maps_stay_out_of_this_process)
 
 int main(void)
 {
-    alarm((unsigned)test_setting("ROWPOOL_TEST_SECONDS", 600)); /* never a hang */
+    alarm((unsigned)test_setting("ROWPOOL_TEST_SECONDS", 600)); /* a hang is a failure */
     controls = rowpool_alloc(CONTROLS * sizeof *controls, NULL);
     forbidden = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (controls == NULL || forbidden == MAP_FAILED)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(standard_streams_that_are_closed_stay_so), /* its children are the first to use OpenCL */
+        /* first: its children use OpenCL before this process does */
+        cmocka_unit_test(standard_streams_that_are_closed_stay_so),
         cmocka_unit_test(every_way_to_die_at_every_moment),
         cmocka_unit_test(an_initialiser_that_fails_is_reported),
         cmocka_unit_test(deaths_leave_nothing_behind),
@@ -1913,29 +1909,29 @@ int main(void)
         cmocka_unit_test(one_bad_row_among_many_is_named),
         cmocka_unit_test(one_bad_row_in_the_largest_of_chunks),
         cmocka_unit_test(several_bad_rows_leave_all_others_right),
-        cmocka_unit_test(rows_that_are_all_bad_come_to_an_end),
-        cmocka_unit_test(a_stream_passes_over_rows_that_kill),
-        cmocka_unit_test(apply_brings_the_bytes_back),
+        cmocka_unit_test(a_map_with_only_bad_rows_ends),
+        cmocka_unit_test(a_stream_skips_rows_that_kill),
+        cmocka_unit_test(apply_returns_the_bytes),
         cmocka_unit_test(apply_runs_once),
         cmocka_unit_test(apply_runs_at_most_once_when_it_dies),
-        cmocka_unit_test(apply_without_waiting),
+        cmocka_unit_test(asynchronous_applies),
         cmocka_unit_test(many_applies_at_once),
-        cmocka_unit_test(an_apply_whose_time_is_up_does_not_run),
-        cmocka_unit_test(apply_refuses_what_is_wrong),
+        cmocka_unit_test(an_apply_that_timed_out_does_not_run),
+        cmocka_unit_test(apply_refuses_wrong_arguments),
         cmocka_unit_test(a_function_may_call_exit),
         cmocka_unit_test(terminate_ends_maps_that_never_would),
-        cmocka_unit_test(a_function_that_nobody_wants_is_ended),
-        cmocka_unit_test(on_the_host_a_function_comes_to_its_end),
+        cmocka_unit_test(a_function_that_nobody_waits_for_is_killed),
+        cmocka_unit_test(on_the_host_a_function_runs_to_its_end),
         cmocka_unit_test(terminate_again_and_again),
         cmocka_unit_test(terminate_at_any_moment),
         cmocka_unit_test(terminate_cancels_jobs_that_wait),
-        cmocka_unit_test(terminate_with_nothing_to_end),
+        cmocka_unit_test(terminate_without_work),
         cmocka_unit_test(the_initialiser_runs_once_in_each_worker),
         cmocka_unit_test(the_initialiser_runs_in_processes_only),
         cmocka_unit_test(an_initialiser_that_never_ends),
         cmocka_unit_test(a_library_loaded_after_the_pool_was_opened),
         cmocka_unit_test(a_library_loaded_while_a_map_runs),
-        cmocka_unit_test(a_map_ends_when_its_time_is_up),
+        cmocka_unit_test(a_map_ends_at_its_deadline),
         cmocka_unit_test(zipped_inputs_with_argument_structs),
         cmocka_unit_test(small_maps_stay_out_of_this_process),
     };

@@ -1,8 +1,15 @@
-# When each test runs. All run nightly; the label nightly marks those that only run then, and the presets release, asan,
-# tsan and no-opencl leave them out. Included at the end of CMakeLists.txt: every test is known.
+# When each test runs. .ci/nightly runs every test in every build. For every change .ci/run leaves out the tests with
+# the label nightly, which this file sets:
 #
-# An optimised build runs all but these, which repeat a test in other surroundings, with other dtypes or other numbers of
-# ranks.
+#   build                       runs for every change
+#   release                     all tests but those in nightly_only
+#   asan, tsan                  those in sanitized
+#   no-opencl                   those in without_opencl
+#
+# So a new test runs in the release build, without an entry here. Included at the end of CMakeLists.txt, where every
+# test is known.
+
+# These repeat a test with other settings, other dtypes or other numbers of ranks.
 set(nightly_only
   contract-two-devices threads-two-devices contract-one-thread contract-rusticl-dtypes contract-avx2
   widths-.*-dtypes
@@ -12,20 +19,20 @@ set(nightly_only
   map-dtypes map-rusticl oclgrind-dtypes
   mpi-openmpi-[134] mpi-mpich-[134] mpi-.*-devices-[134] mpi-.*-whole mpi-mpich-devices-2 mpi-mpich-no-device
   mpi-program-openmpi-[124] mpi-program-mpich-[134]
-  packages consumer-packages page numpy-dtypes npy-numpy-many tables-many)
+  packages consumer-packages plot numpy-dtypes npy-numpy-many tables-many)
 
-# A sanitizer's build runs these: what parses, what shares memory between threads and processes, what cleans up after
-# faults, and the contract once on each backend.
+# What parses, what shares memory between threads and processes, what cleans up after faults, and the contract once on
+# each backend.
 set(sanitized
   base range rows arrow split fold schedule api memory fork process kill threads npy units input tables program formats trace
   trace-file map data workers system_faults faults isolated builder signals contract contract-isolated builtins mpi_divide
   mpi_guard)
 
-# A build without OpenCL runs these: what such a build does otherwise.
+# What a build without OpenCL does differently.
 set(without_opencl api contract map data workers nodevice environment doctor surroundings program bench consumer man
   readme-files)
 
-# The longest tests start first, so that no core idles at the end. Seconds, in the build that takes longest.
+# The longest tests start first, so that no core idles at the end: seconds in the slowest build.
 set(costs
   builtins 90 fork 60 builder 50 workers 50 program 50 contract 40 map 40 bench 40 mpi-openmpi-kill 40 widths 30 data 30
   isolated 30 range 30 numpy 30 input 20 faults 20 system_faults 20 mpi-program-openmpi-3 200 mpi-program-mpich-2 20
@@ -37,7 +44,7 @@ while(costs)
   endif()
 endwhile()
 
-# Gigabytes each: one at a time.
+# These take gigabytes each: one at a time.
 foreach(test large huge huge-copy)
   if(TEST ${test})
     set_tests_properties(${test} PROPERTIES RESOURCE_LOCK memory)

@@ -1,5 +1,5 @@
 # Reads the trace that test_trace left behind: cmake -D TRACE=... -D OPENCL=ON|OFF -P trace.cmake
-# Every event is JSON as the Chrome trace format has it, and what has to be there is there.
+# Every event is valid in the Chrome trace format, and the expected ones are there.
 cmake_minimum_required(VERSION 3.25)
 file(READ ${TRACE} trace)
 string(JSON count ERROR_VARIABLE error LENGTH "${trace}")

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <sys/types.h>
 
-/* Where arguments travel in registers, to hand on more of them than the caller gave does no harm. */
+/* Arguments travel in registers here, so passing on more of them than the caller gave is harmless. */
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)

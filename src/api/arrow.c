@@ -1,4 +1,4 @@
-/* Arrow arrays as rows. How long a buffer is the interface does not say: what is checked is all that the structs do. */
+/* Arrow arrays as rows. The interface does not give the sizes of buffers: what the structs say is all that is checked. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct rowpool_arrow {
 /* Indices in the table: the elements come first, in the order of their dtypes. */
 enum { FIXED_SIZE_LIST = RP_DTYPE_TOTAL, LIST, LARGE_LIST };
 
-/* No format begins with another one. */
+/* No format is the beginning of another one. */
 static const struct {
     const char *format, *name;
 } types[] = {
@@ -66,7 +66,7 @@ static size_t type_of(const char *format)
     size_t type = 0;
     while (type < TYPES && strncmp(format, types[type].format, strlen(types[type].format)) != 0)
         type++;
-    /* Parameters follow a fixed-size list alone, of those that are taken. */
+    /* Of the supported types only a fixed-size list has a parameter. */
     bool taken = type < FIXED_SIZE_LIST || type == LIST || type == LARGE_LIST;
     return taken && format[strlen(types[type].format)] != '\0' ? TYPES : type;
 }
@@ -94,7 +94,7 @@ typedef struct {
     const char *what;
     const struct ArrowSchema *schema;
     const struct ArrowArray *array;
-    size_t type; /* its index in the table; TYPES: in none */
+    size_t type; /* its index in the table; TYPES: unknown */
 } level;
 
 static rowpool_status find_type(level *at, rowpool_error *error)
@@ -136,7 +136,7 @@ static rowpool_status check_element_type(const level *elements, rowpool_error *e
                    type_name(elements->type), elements->schema->format);
 }
 
-/* Afterwards every sum of length and offset, and the bytes of so many elements of `size`, can be computed with. */
+/* After success length + offset does not overflow, nor does the size in bytes of that many elements of `size`. */
 static rowpool_status check_shape(const level *at, int64_t buffers, int64_t children, size_t size, rowpool_error *error)
 {
     const struct ArrowSchema *schema = at->schema;
@@ -211,7 +211,7 @@ static rowpool_status take_ragged(const struct ArrowArray *array, size_t offset_
     rows->count = (size_t)array->length;
     rows->width = (size_t)elements->length;
     rows->offsets = offset_size == sizeof(int64_t) ? first : widen(first, rows->count + 1, arrow->offsets);
-    /* To rows a width of 0 says nothing. */
+    /* rp_rows_check takes a width of 0 as unknown, and checks no offset against it. */
     if (rows->width == 0 && rows->offsets[rows->count] > 0)
         return rp_fail(error, ROWPOOL_EINVAL,
                        "the Arrow array: rows.offsets[%zu] is %" PRId64 ", but it has no element", rows->count,
@@ -254,7 +254,7 @@ static rowpool_status refuse_null_rows(const level *lists, rowpool_error *error)
                        : rp_fail(error, ROWPOOL_EINVAL, "the Arrow array: row %zu is null; " NO_NULLS, null - begin);
 }
 
-/* Only elements that rows have count: a list may be a slice of what it was. */
+/* Only the elements of these rows: a list may be a slice of a longer one. */
 static rowpool_status refuse_null_elements(const level *elements, const rp_rows *rows, size_t origin,
                                            rowpool_error *error)
 {
@@ -270,7 +270,7 @@ static rowpool_status refuse_null_elements(const level *elements, const rp_rows 
 
 /* ---- The calls -------------------------------------------------------------------------------------------------- */
 
-/* A handle with place for so many offsets; NULL: out of memory. */
+/* A handle with room for `offsets` offsets; NULL: out of memory. */
 static rowpool_arrow *make_handle(size_t offsets)
 {
     size_t bytes;

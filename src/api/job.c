@@ -32,27 +32,27 @@ rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error 
     RP_NO_CANCEL;
     RP_TRY(check_job(job, error));
     struct timespec deadline = rp_clock_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     if (!job->is_done && rp_dispatcher_is_me(job->pool)) {
-        pthread_mutex_unlock(&job->lock);
+        rp_unlock(&job->lock);
         return rp_fail(error, ROWPOOL_EDEADLK,
                        "a callback waits for a job that only the same thread can complete: submit and return instead");
     }
     int late = 0;
     while (!job->is_done && late != ETIMEDOUT)
-        late = timeout_ms < 0 ? pthread_cond_wait(&job->finished, &job->lock)
-                              : pthread_cond_timedwait(&job->finished, &job->lock, &deadline);
+        late = timeout_ms < 0 ? rp_wait(&job->finished, &job->lock)
+                              : rp_wait_until(&job->finished, &job->lock, &deadline);
     rowpool_status status = outcome(job, error);
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     return status;
 }
 
 rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error)
 {
     RP_TRY(check_job(job, error));
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     rowpool_status status = outcome(job, error);
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     return status;
 }
 
@@ -85,13 +85,13 @@ int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error)
     RP_NO_CANCEL;
     if (check_job(job, error) != ROWPOOL_OK)
         return -1;
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     if (job->descriptor < 0)
         job->descriptor = rp_descriptor_keep(eventfd(job->is_done, EFD_CLOEXEC | EFD_NONBLOCK));
     int descriptor = job->descriptor;
     if (descriptor < 0)
         rp_fail(error, ROWPOOL_ESYSTEM, "no descriptor for a job: %s", strerror(errno));
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     return descriptor;
 }
 
@@ -107,14 +107,14 @@ void rowpool_job_release(rowpool_job *job)
     RP_NO_CANCEL;
     if (job == NULL)
         return;
-    if (job->pid != rp_self()) { /* the threads that shared it stayed in the parent, with the locks they may hold */
+    if (job->pid != rp_self()) { /* the threads that shared it are in the parent; the lock may be held for ever */
         close_descriptor(job);
         free(job->store.heap);
         free(job);
         return;
     }
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     close_descriptor(job);
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     rp_job_release(job);
 }

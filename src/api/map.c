@@ -24,11 +24,6 @@ typedef struct {
 
 /* ---- Function and rows ------------------------------------------------------------------------------------------ */
 
-static size_t at_least_one(size_t n)
-{
-    return n == 0 ? 1 : n;
-}
-
 static rowpool_status check_function(const rowpool_call *call, call_kind kind, rowpool_error *error)
 {
     const rowpool_function *function = call->function;
@@ -42,7 +37,7 @@ static rowpool_status check_function(const rowpool_call *call, call_kind kind, r
     if ((unsigned)function->form > ROWPOOL_BODY)
         return rp_fail(error, ROWPOOL_EINVAL, "%s: function.form is %u, neither ROWPOOL_FOLD nor ROWPOOL_BODY",
                        function->name, (unsigned)function->form);
-    size_t takes = at_least_one(function->n_inputs), given = at_least_one(call->n_inputs);
+    size_t takes = rp_max(1, function->n_inputs), given = rp_max(1, call->n_inputs);
     if (takes > ROWPOOL_MOST_INPUTS)
         return rp_fail(error, ROWPOOL_EINVAL, "%s: function.n_inputs is %zu; the most is %d", function->name, takes,
                        ROWPOOL_MOST_INPUTS);
@@ -75,7 +70,7 @@ static rowpool_status take_inputs(const rowpool_call *call, rp_operation *operat
 {
     /* A uint32 is what it counts in. */
     uint64_t longest = call->function == &rp_builtin_count ? UINT32_MAX : UINT64_MAX;
-    operation->code.n_inputs = at_least_one(call->n_inputs);
+    operation->code.n_inputs = rp_max(1, call->n_inputs);
     for (size_t i = 0; i < operation->code.n_inputs; i++) {
         rowpool_error inner;
         rowpool_status status = rp_rows_check(&call->inputs[i], longest, &operation->inputs[i], &inner);
@@ -100,21 +95,21 @@ static bool is_compiled(const rowpool_function *function)
 }
 
 /* PoCL keeps those of a whole group of work items on the stack of the thread that runs them. */
-static rowpool_status check_struct(const rowpool_function *function, const char *what, size_t size,
-                                   rowpool_error *error)
-{
-    if (function->source == NULL || size <= ROWPOOL_MOST_STRUCT_BYTES)
-        return ROWPOOL_OK;
-    return rp_fail(error, ROWPOOL_EINVAL, "%s: its %s has %zu bytes; the most is %d (ROWPOOL_MOST_STRUCT_BYTES)",
-                   function->name, what, size, ROWPOOL_MOST_STRUCT_BYTES);
-}
-
 static rowpool_status check_structs(const rowpool_function *function, const rowpool_compiled *sizes,
                                     rowpool_error *error)
 {
-    RP_TRY(check_struct(function, "arguments_t", sizes->arguments_size, error));
-    RP_TRY(check_struct(function, "accumulator_t", sizes->accumulator_size, error));
-    return check_struct(function, "result_t", sizes->result_size, error);
+    const struct {
+        const char *name;
+        size_t size;
+    } structs[] = {{"arguments_t", sizes->arguments_size},
+                   {"accumulator_t", sizes->accumulator_size},
+                   {"result_t", sizes->result_size}};
+    for (size_t i = 0; function->source != NULL && i < sizeof structs / sizeof *structs; i++)
+        if (structs[i].size > ROWPOOL_MOST_STRUCT_BYTES)
+            return rp_fail(error, ROWPOOL_EINVAL,
+                           "%s: its %s has %zu bytes; the most is %d (ROWPOOL_MOST_STRUCT_BYTES)", function->name,
+                           structs[i].name, structs[i].size, ROWPOOL_MOST_STRUCT_BYTES);
+    return ROWPOOL_OK;
 }
 
 /* The function's form for the rows' dtype. */
@@ -136,7 +131,7 @@ static rowpool_status take_function(const rowpool *pool, const rowpool_function 
     if (function->result_size == 0)
         return rp_fail(error, ROWPOOL_EINVAL, "%s: function.result_size is 0", function->name);
     operation->code.row = function->row;
-    operation->code.compiled.arguments_size = at_least_one(function->arguments_size);
+    operation->code.compiled.arguments_size = rp_max(1, function->arguments_size);
     operation->code.compiled.accumulator_size = function->accumulator_size;
     operation->code.compiled.result_size = function->result_size;
     operation->code.compiled.result_alignment = rp_min(function->result_size & -function->result_size, 8);
@@ -157,7 +152,8 @@ static void *reserve_arguments(checked_call *checked)
 
 static rowpool_status take_ranges(const rowpool_call *call, checked_call *checked, rowpool_error *error)
 {
-    const rowpool_range usual = rowpool_range_i64(4, 8), *ranges = call->ranges;
+    const rowpool_range *ranges = call->ranges;
+    rowpool_range flagship;
     size_t n_ranges = call->n_ranges;
     rp_operation *operation = &checked->operation;
     const rp_dtype *dtype = operation->inputs[0].dtype;
@@ -171,7 +167,8 @@ static rowpool_status take_ranges(const rowpool_call *call, checked_call *checke
         return rp_fail(error, ROWPOOL_EINVAL, "%s takes ranges, but its arguments_t is not two ordered_t",
                        operation->name);
     if (ranges == NULL) {
-        ranges = &usual;
+        flagship = rowpool_range_i64(4, 8);
+        ranges = &flagship;
         n_ranges = 1;
     }
     operation->columns = n_ranges;

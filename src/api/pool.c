@@ -66,6 +66,8 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
         options->device = "auto";
     if (options->workers == 0)
         RP_TRY(rp_setting_size(RP_SETTING_WORKERS, MOST_WORKERS, &options->workers, error));
+    rp_test_setting test;
+    RP_TRY(rp_setting_test(&test, error));
     RP_TRY(read_isolate(&options->isolate, error));
     options->strict |= rp_setting_text(RP_SETTING_STRICT) != NULL;
     if (options->chunk_bytes == 0)
@@ -88,7 +90,7 @@ static bool is_needed(const rp_device *device)
     return device->info.in_use || device->backend == &rp_backend_host;
 }
 
-/* Opens the devices in use, and the host. One that nobody named and that cannot be opened is passed over. */
+/* Opens the devices in use, and the host. A device that was not named and cannot be opened is skipped. */
 static rowpool_status open_devices(rowpool *pool, const rowpool_options *options, rowpool_error *error)
 {
     rp_device_list *list = &pool->devices;
@@ -109,8 +111,9 @@ static rowpool_status open_devices(rowpool *pool, const rowpool_options *options
         if (!list->automatic || device->backend == &rp_backend_host)
             return rp_fail(error, status, "%s", why.message);
         RP_TRY(rp_choose_without(list, device, why.message, error));
-        i = SIZE_MAX; /* the list is in another order now: from its beginning */
+        i = SIZE_MAX; /* another device may be in use now: start over */
     }
+    rp_order_devices(list);
     for (size_t i = 0; i < list->count; i++) {
         rp_device *device = &list->items[i];
         if (device->backend == &rp_backend_host)
@@ -134,9 +137,10 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
     fresh->pid = rp_self();
     fresh->references = 1;
     fresh->strict = read.strict;
-    pthread_mutex_init(&fresh->lock, NULL);
+    rp_mutex_init(&fresh->opening, RP_LOCK_OPENING);
+    rp_mutex_init(&fresh->lock, RP_LOCK_POOL);
     rp_cond_init(&fresh->idle);
-    rp_floating before; /* drivers start threads, which inherit what this one has */
+    rp_floating before; /* threads that drivers start inherit this thread's environment */
     rp_floating_default(&before);
     rowpool_status status = read_cpu(&fresh->cpu, error);
     if (status == ROWPOOL_OK)
@@ -155,6 +159,14 @@ rowpool_status rowpool_open(rowpool **pool, const rowpool_options *options, rowp
 
 /* ---- Close ------------------------------------------------------------------------------------------------------ */
 
+static void wait_until_idle(rowpool *pool)
+{
+    rp_lock(&pool->lock);
+    while (pool->active > 0)
+        rp_wait(&pool->idle, &pool->lock);
+    rp_unlock(&pool->lock);
+}
+
 void rowpool_close(rowpool *pool)
 {
     RP_NO_CANCEL;
@@ -166,14 +178,10 @@ void rowpool_close(rowpool *pool)
         return;
     }
     if (!forked) {
-        pthread_mutex_lock(&pool->lock);
-        while (pool->active > 0)
-            pthread_cond_wait(&pool->idle, &pool->lock);
-        pthread_mutex_unlock(&pool->lock);
+        wait_until_idle(pool);
         rp_dispatcher_stop(pool);
-        pthread_mutex_lock(&pool->lock);
         rp_data_leave_pool(pool);
-        pthread_mutex_unlock(&pool->lock);
+        wait_until_idle(pool); /* a handle that is being closed may release copies */
     }
     close_devices(pool, forked);
     rp_pool_release(pool);
@@ -181,13 +189,17 @@ void rowpool_close(rowpool *pool)
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-static void copy_infos(rp_device_list *list, rowpool_device *devices, size_t capacity, size_t *count)
+static void look_at_devices(rp_device_list *list, size_t capacity)
+{
+    for (size_t i = 0; i < list->count && i < capacity; i++)
+        rp_look(&list->items[i]);
+}
+
+static void copy_infos(const rp_device_list *list, rowpool_device *devices, size_t capacity, size_t *count)
 {
     *count = list->count;
-    for (size_t i = 0; i < list->count && i < capacity; i++) {
-        rp_look(&list->items[i]);
+    for (size_t i = 0; i < list->count && i < capacity; i++)
         devices[i] = list->items[i].info;
-    }
 }
 
 rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t capacity, size_t *count,
@@ -207,14 +219,19 @@ rowpool_status rowpool_devices(rowpool *pool, rowpool_device *devices, size_t ca
         rowpool_status status = rp_choose("auto", isolate, true, &list, error);
         rp_floating_restore(&before);
         RP_TRY(status);
+        rp_order_devices(&list);
+        look_at_devices(&list, capacity);
         copy_infos(&list, devices, capacity, count);
         free(list.items);
         return ROWPOOL_OK;
     }
     RP_TRY(rp_check_handle(pool, "pool", pool->pid, error));
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->opening);
+    look_at_devices(&pool->devices, capacity);
+    rp_lock(&pool->lock);
     copy_infos(&pool->devices, devices, capacity, count);
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
+    rp_unlock(&pool->opening);
     return ROWPOOL_OK;
 }
 
@@ -222,7 +239,8 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
 {
     RP_NO_CANCEL;
     RP_TRY(rp_check_handle(pool, "pool", pool != NULL ? pool->pid : 0, error));
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->opening);
+    rp_lock(&pool->lock);
     for (rp_run *run = pool->runs; run != NULL; run = run->next)
         atomic_store(&run->cancellation.cancelled, true);
     for (size_t i = 0; i < pool->devices.count; i++) {
@@ -230,7 +248,8 @@ rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error)
         if (device->queue_depth > 0 && device->backend->interrupt != NULL)
             device->backend->interrupt(device);
     }
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
+    rp_unlock(&pool->opening);
     return ROWPOOL_OK;
 }
 

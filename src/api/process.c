@@ -12,24 +12,24 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
-#include "base/log.h"
+#include "base/lock.h"
 #include "base/self.h"
 #include "base/thread.h"
 #include "process/memory.h"
 #include "process/worker.h"
 
 struct rowpool_process {
-    pid_t owner;          /* the process that made the object */
-    rp_worker worker;     /* pid and pidfd; there is no socket */
-    int pipe;             /* the reading end */
-    pthread_mutex_t lock; /* `end`: two threads may join at once */
+    pid_t owner;      /* the process that made the object */
+    rp_worker worker; /* pid and pidfd; there is no socket */
+    int pipe;         /* the reading end */
+    rp_mutex lock;    /* `end`: two threads may join at once */
     bool ended;
     rp_worker_end end;
 };
 
 /* ---- Standard streams ------------------------------------------------------------------------------------------- */
 
-/* Writes what waits in a stream. False: another thread has it, maybe for ever. */
+/* Flushes a stream. False: another thread has locked it, maybe for ever. */
 static bool flush(FILE *stream)
 {
     if (ftrylockfile(stream) != 0)
@@ -39,8 +39,7 @@ static bool flush(FILE *stream)
     return true;
 }
 
-/* At the end of a child, which returns or calls exit(). The streams that the application opened are left alone: the parent
- * writes what they hold. */
+/* At the end of a child. The application's other streams are not flushed: the parent writes what they hold. */
 static void flush_both(void)
 {
     flush(stdout);
@@ -51,47 +50,7 @@ static void flush_both(void)
 
 /* Held while there is the writing end of a pipe here: a child that was forked then would have it as well, and the pipe
  * would not end before that child does. The application's forks wait too. */
-static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool is_starting;
-
-static void wait_for_others(void)
-{
-    if (!is_starting)
-        pthread_mutex_lock(&starting);
-}
-
-static void let_others_go_on(void)
-{
-    if (!is_starting)
-        pthread_mutex_unlock(&starting);
-}
-
-/* The child's one thread is the copy of the one that forked, and that held it in either case. */
-static void go_on_in_child(void)
-{
-    is_starting = false;
-    pthread_mutex_unlock(&starting);
-}
-
-static void guard_forks(void)
-{
-    if (pthread_atfork(wait_for_others, let_others_go_on, go_on_in_child) != 0)
-        rp_warn("out of memory: rowpool_process_start may hang in a child of fork");
-}
-
-static void begin_start(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, guard_forks);
-    pthread_mutex_lock(&starting);
-    is_starting = true;
-}
-
-static void end_start(void)
-{
-    is_starting = false;
-    pthread_mutex_unlock(&starting);
-}
+static rp_mutex starting = RP_MUTEX(RP_LOCK_STARTING);
 
 static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpool_process_options *options, int pipe)
 {
@@ -111,18 +70,18 @@ static rowpool_status refuse(rowpool_error *error, const char *what)
 static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *run, void *argument,
                                 const rowpool_process_options *options, rowpool_error *error)
 {
-    /* What waits to be written is not to be written twice. */
+    /* Else the parent and the child would both write what is buffered. */
     const bool out = flush(stdout), err = flush(stderr);
     int ends[2];
-    begin_start();
+    rp_lock_against_forks(&starting);
     if (pipe2(ends, O_CLOEXEC) != 0 || !rp_descriptors_keep(ends)) {
-        end_start();
+        rp_unlock_for_forks(&starting);
         return refuse(error, "pipe");
     }
     pid_t pid = rp_worker_fork(flush_both);
     if (pid == 0) {
         if (!out)
-            __fpurge(stdout); /* the parent's thread that has it will write it */
+            __fpurge(stdout); /* the parent's thread that locked it writes it */
         if (!err)
             __fpurge(stderr);
         close(ends[0]);
@@ -130,7 +89,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     }
     rowpool_status status = pid < 0 ? refuse(error, "fork") : ROWPOOL_OK;
     close(ends[1]);
-    end_start();
+    rp_unlock_for_forks(&starting);
     if (status != ROWPOOL_OK) {
         close(ends[0]);
         return status;
@@ -162,7 +121,7 @@ rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_
         return status;
     }
     fresh->owner = rp_self();
-    pthread_mutex_init(&fresh->lock, NULL);
+    rp_mutex_init(&fresh->lock, RP_LOCK_PROCESS);
     *process = fresh;
     return ROWPOOL_OK;
 }
@@ -182,15 +141,15 @@ static rowpool_status check(const rowpool_process *process, rowpool_error *error
 /* Whether it has ended; takes note of how, once. */
 static bool has_ended(rowpool_process *process)
 {
-    pthread_mutex_lock(&process->lock);
+    rp_lock(&process->lock);
     if (!process->ended)
         process->ended = rp_worker_reap(&process->worker, false, &process->end);
     bool ended = process->ended;
-    pthread_mutex_unlock(&process->lock);
+    rp_unlock(&process->lock);
     return ended;
 }
 
-/* Sleeps until the process ends or ms have passed: on its pidfd, or without one for a moment only. */
+/* Sleeps until the process ends or ms have passed. Without a pidfd it sleeps for MOMENT_MS at most. */
 static void sleep_until_end(const rowpool_process *process, int ms)
 {
     enum { MOMENT_MS = 5 };
@@ -241,11 +200,11 @@ bool rowpool_process_alive(rowpool_process *process)
 static rowpool_status send_signal(rowpool_process *process, int number, rowpool_error *error)
 {
     RP_TRY(check(process, error));
-    /* Under the lock the process is not collected meanwhile, so its id cannot have become another's. */
-    pthread_mutex_lock(&process->lock);
+    /* Under the lock the process cannot be reaped, so its id cannot be another's. */
+    rp_lock(&process->lock);
     if (!process->ended)
         rp_worker_signal(&process->worker, number);
-    pthread_mutex_unlock(&process->lock);
+    rp_unlock(&process->lock);
     return ROWPOOL_OK;
 }
 
@@ -279,7 +238,7 @@ void rowpool_process_close(rowpool_process *process)
             rp_worker_signal(&process->worker, SIGKILL);
             rp_worker_reap(&process->worker, true, &process->end);
         }
-        pthread_mutex_destroy(&process->lock);
+        rp_mutex_destroy(&process->lock);
     }
     close(process->pipe);
     rp_worker_release(&process->worker);

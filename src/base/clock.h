@@ -19,10 +19,14 @@ static inline struct timespec rp_clock_after_ms(int64_t ms)
     return when;
 }
 
+static inline int64_t rp_clock_as_ns(struct timespec time)
+{
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 static inline int64_t rp_clock_ns(void)
 {
-    struct timespec now = rp_clock_now();
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return rp_clock_as_ns(rp_clock_now());
 }
 
 static inline double rp_clock_seconds(struct timespec from, struct timespec to)

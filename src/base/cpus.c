@@ -8,65 +8,10 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/lock.h"
+#include "base/settings.h"
 
-/* ---- Control groups --------------------------------------------------------------------------------------------- */
-
-enum { PATH_LENGTH = 4096, FOLDER_LENGTH = PATH_LENGTH + 64 };
-
-/* A control group's folder, in which there may be no file at all. unified: its files are those of version 2. */
-typedef void visit_group(const char *folder, bool unified, void *context);
-
-/* From a process's own group up to the first: what any of them is denied, the process is. A container may see its own
- * group as the first, and the others not at all. */
-static void climb(const char *hierarchy, char *path, visit_group *visit, void *context)
-{
-    char folder[FOLDER_LENGTH];
-    if (strcmp(path, "/") == 0)
-        path[0] = '\0';
-    for (char *slash = path; slash != NULL;) {
-        bool unified = hierarchy[0] == '\0';
-        snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%s%s", unified ? "" : "/", hierarchy, path);
-        visit(folder, unified, context);
-        slash = strrchr(path, '/');
-        if (slash != NULL)
-            *slash = '\0';
-    }
-}
-
-static bool is_among(const char *name, const char *list)
-{
-    size_t length = strlen(name);
-    for (; list != NULL; list = strchr(list, ',')) {
-        list += list[0] == ',';
-        if (strncmp(list, name, length) == 0 && (list[length] == ',' || list[length] == '\0'))
-            return true;
-    }
-    return false;
-}
-
-/* Visits the groups of this process that a controller may have limited. */
-static void each_group(const char *controller, visit_group *visit, void *context)
-{
-    char line[PATH_LENGTH];
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    if (file == NULL)
-        return;
-    while (fgets(line, sizeof line, file) != NULL) { /* number:controllers:path */
-        line[strcspn(line, "\n")] = '\0';
-        char *controllers = strchr(line, ':'), *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
-        if (path == NULL)
-            continue;
-        *path++ = '\0';
-        controllers++;
-        if (controllers[0] == '\0') /* version 2: one hierarchy for all */
-            climb("", path, visit, context);
-        else if (is_among(controller, controllers))
-            climb(controller, path, visit, context);
-    }
-    fclose(file);
-}
-
-/* ---- CPUs ------------------------------------------------------------------------------------------------------- */
+/* ---- Affinity --------------------------------------------------------------------------------------------------- */
 
 /* CPUs in the affinity mask; the kernel's mask may be larger than a cpu_set_t, so the set grows until it fits. */
 static size_t affinity_count(void)
@@ -84,6 +29,10 @@ static size_t affinity_count(void)
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (size_t)online : 1;
 }
+
+/* ---- Control groups --------------------------------------------------------------------------------------------- */
+
+enum { PATH_LENGTH = 4096, FOLDER_LENGTH = PATH_LENGTH + 64 };
 
 /* The numbers in a file of a control group; 0 where there is no such file. */
 static int read_numbers(const char *folder, const char *name, unsigned long long *first, unsigned long long *second)
@@ -108,18 +57,62 @@ static bool read_quota(const char *folder, bool unified, unsigned long long *quo
            read_numbers(folder, "cpu.cfs_period_us", period, &none) == 1 && *quota <= INT64_MAX;
 }
 
-/* Whole CPUs that a group allows in each period; part of one counts as one. */
-static void look_at_quota(const char *folder, bool unified, void *context)
+/* Lowers *tightest to the whole CPUs that a group allows in each period; part of one counts as one. */
+static void apply_quota(const char *folder, bool unified, size_t *tightest)
 {
-    size_t *tightest = context;
     unsigned long long quota, period;
     if (read_quota(folder, unified, &quota, &period) && period > 0)
         *tightest = rp_min(*tightest, (size_t)((quota + period - 1) / period));
 }
 
+/* From the process's own group up to the first: the strictest limit applies. A container may see its own group as the
+ * first, and the others not at all. */
+static void apply_quotas(bool unified, char *path, size_t *tightest)
+{
+    char folder[FOLDER_LENGTH];
+    if (strcmp(path, "/") == 0)
+        path[0] = '\0';
+    for (char *slash = path; slash != NULL;) {
+        snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%s", unified ? "" : "/cpu", path);
+        apply_quota(folder, unified, tightest);
+        slash = strrchr(path, '/');
+        if (slash != NULL)
+            *slash = '\0';
+    }
+}
+
+static bool is_in_list(const char *list, const char *text)
+{
+    for (rp_word word; rp_word_next(&list, &word);)
+        if (rp_word_is(&word, text))
+            return true;
+    return false;
+}
+
+/* CPUs that the control groups of this process allow; SIZE_MAX: no limit. */
+static size_t quota_count(void)
+{
+    size_t tightest = SIZE_MAX;
+    char line[PATH_LENGTH];
+    rp_assert_no_lock("/proc/self/cgroup is read");
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) { /* number:controllers:path */
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':'), *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+        if (path == NULL)
+            continue;
+        *path++ = '\0';
+        controllers++;
+        const bool unified = controllers[0] == '\0'; /* version 2: one hierarchy for all controllers */
+        if (unified || is_in_list(controllers, "cpu"))
+            apply_quotas(unified, path, &tightest);
+    }
+    if (file != NULL)
+        fclose(file);
+    return tightest;
+}
+
 size_t rp_count_cpus(void)
 {
-    size_t quota = SIZE_MAX;
-    each_group("cpu", look_at_quota, &quota);
-    return rp_max(1, rp_min(affinity_count(), quota));
+    return rp_max(1, rp_min(affinity_count(), quota_count()));
 }

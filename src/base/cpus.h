@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* CPUs in the affinity mask, or as many as the quota of a control group allows; at least 1. */
+/* CPUs in the affinity mask, or those that the quota of a control group allows if that is fewer; at least 1. */
 size_t rp_count_cpus(void);
 
 #endif

@@ -17,15 +17,20 @@ int rp_descriptor_keep(int fresh)
 
 bool rp_descriptors_keep(int fresh[2])
 {
-    fresh[0] = rp_descriptor_keep(fresh[0]);
-    int failure = errno;
-    fresh[1] = rp_descriptor_keep(fresh[1]);
-    if (fresh[0] >= 0 && fresh[1] >= 0)
-        return true;
-    failure = fresh[0] < 0 ? failure : errno;
-    for (int i = 0; i < 2; i++)
-        if (fresh[i] >= 0)
-            close(fresh[i]);
-    errno = failure;
-    return false;
+    for (int i = 0; i < 2; i++) {
+        fresh[i] = rp_descriptor_keep(fresh[i]);
+        if (fresh[i] < 0) {
+            int failure = errno;
+            close(fresh[1 - i]);
+            errno = failure;
+            return false;
+        }
+    }
+    return true;
+}
+
+void rp_descriptor_close(int descriptor)
+{
+    if (descriptor >= 0)
+        close(descriptor);
 }

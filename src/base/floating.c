@@ -1,16 +1,9 @@
 #include "base/floating.h"
 
-/* <fenv.h> would cost more than all else that a small map needs, and the library of mathematics. */
+/* <fenv.h> takes longer than the rest of a small map, and needs libm. */
 #if defined(__x86_64__)
 
 enum { SSE_DEFAULT = 0x1f80, X87_DEFAULT = 0x037f, EXCEPTIONS = 0x3f };
-
-static uint16_t x87_control(void)
-{
-    uint16_t control;
-    __asm__ volatile("fnstcw %0" : "=m"(control));
-    return control;
-}
 
 /* It has no instruction for its flags alone. */
 static void set_x87(uint16_t control, uint16_t exceptions)
@@ -22,18 +15,14 @@ static void set_x87(uint16_t control, uint16_t exceptions)
     __asm__ volatile("fldenv %0" : : "m"(environment) : "memory");
 }
 
-static void set_sse(uint32_t sse)
-{
-    __asm__ volatile("ldmxcsr %0" : : "m"(sse) : "memory");
-}
-
 void rp_floating_default(rp_floating *before)
 {
+    static const uint32_t sse_default = SSE_DEFAULT;
     __asm__ volatile("stmxcsr %0" : "=m"(before->sse) : : "memory");
-    before->control = x87_control();
+    __asm__ volatile("fnstcw %0" : "=m"(before->control));
     before->exceptions = 0;
     if ((before->sse & ~(uint32_t)EXCEPTIONS) != SSE_DEFAULT)
-        set_sse(SSE_DEFAULT);
+        __asm__ volatile("ldmxcsr %0" : : "m"(sse_default) : "memory");
     if (before->control == X87_DEFAULT)
         return;
     __asm__ volatile("fnstsw %0" : "=m"(before->exceptions)); /* takes as long as all the rest */
@@ -43,10 +32,12 @@ void rp_floating_default(rp_floating *before)
 
 void rp_floating_restore(const rp_floating *before)
 {
-    set_sse(before->sse);
+    uint16_t control;
+    __asm__ volatile("ldmxcsr %0" : : "m"(before->sse) : "memory");
+    __asm__ volatile("fnstcw %0" : "=m"(control));
     if (before->control != X87_DEFAULT)
         set_x87(before->control, before->exceptions);
-    else if (x87_control() != X87_DEFAULT)
+    else if (control != X87_DEFAULT)
         __asm__ volatile("fldcw %0" : : "m"(before->control) : "memory");
 }
 

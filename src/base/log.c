@@ -28,37 +28,30 @@ static void print_help(void)
     fprintf(stderr, "  %-8s every category\n  %-8s this list\n", "all", "help");
 }
 
-static bool is_word(const char *name, const char *word, size_t length)
-{
-    return strlen(name) == length && memcmp(name, word, length) == 0;
-}
-
 /* False: the word is no category, and the list of them is wanted. */
-static bool enable(const char *word, size_t length)
+static bool enable(const rp_word *word)
 {
     for (size_t i = 0; i < CATEGORIES; i++)
-        if (is_word(categories[i].name, word, length)) {
+        if (rp_word_is(word, categories[i].name)) {
             enabled |= 1u << i;
             return true;
         }
-    if (is_word("all", word, length)) {
+    if (rp_word_is(word, "all")) {
         enabled |= (1u << CATEGORIES) - 1;
         return true;
     }
-    if (!is_word("help", word, length))
-        rp_warn("%s: there is no category '%.*s'", rp_setting_name(RP_SETTING_LOG), (int)rp_min(length, 100), word);
+    if (!rp_word_is(word, "help"))
+        rp_warn("%s: there is no category '%.*s'", rp_setting_name(RP_SETTING_LOG), (int)rp_min(word->length, 100),
+                word->text);
     return false;
 }
 
 static void read_setting(void)
 {
-    const char *word = rp_setting_text(RP_SETTING_LOG);
+    const char *list = rp_setting_text(RP_SETTING_LOG);
     bool understood = true;
-    while (word != NULL && *word != '\0') {
-        size_t length = strcspn(word, ",");
-        understood &= enable(word, length);
-        word += length + (word[length] == ',');
-    }
+    for (rp_word word; rp_word_next(&list, &word);)
+        understood &= word.length == 0 || enable(&word);
     if (!understood)
         print_help();
 }
@@ -69,8 +62,8 @@ bool rp_log_on(rp_log_category category)
     return (enabled >> category & 1u) != 0;
 }
 
-__attribute__((format(printf, 2, 0))) static void write_line(const char *category, const char *format,
-                                                             va_list arguments)
+__attribute__((format(printf, 2, 0))) static void write_log_line(const char *category, const char *format,
+                                                                 va_list arguments)
 {
     char line[2048];
     vsnprintf(line, sizeof line, format, arguments);
@@ -85,7 +78,7 @@ void rp_log(rp_log_category category, const char *format, ...)
     snprintf(prefix, sizeof prefix, "%s: ", categories[category].name);
     va_list arguments;
     va_start(arguments, format);
-    write_line(prefix, format, arguments);
+    write_log_line(prefix, format, arguments);
     va_end(arguments);
 }
 
@@ -93,6 +86,6 @@ void rp_warn(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    write_line("", format, arguments);
+    write_log_line("", format, arguments);
     va_end(arguments);
 }

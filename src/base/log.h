@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 /* Every category: X(NAME, name, what it tells). */
-#define RP_LOG_CATEGORIES(X)                                       \
-    X(DEVICE, device, "devices found, chosen, skipped, put aside") \
-    X(BUILD, build, "programs built for a device")                 \
-    X(RUN, run, "each map: where it ran, in how many chunks")      \
+#define RP_LOG_CATEGORIES(X)                                  \
+    X(DEVICE, device, "devices found, chosen, excluded")      \
+    X(BUILD, build, "programs built for a device")            \
+    X(RUN, run, "each map: where it ran, in how many chunks") \
     X(WORKER, worker, "worker processes started, ended, lost")
 
 typedef enum {
@@ -17,13 +17,13 @@ typedef enum {
 #undef RP_LOG_ENUM
 } rp_log_category;
 
-/* Whether anyone reads this category: ask before computing what a line would say. Thread safe. */
+/* Whether a category is on: ask before computing what a line says. Thread safe. */
 bool rp_log_on(rp_log_category category);
 
 /* Writes "rowpool: category: ...\n" in one piece when the category is on. Thread safe. */
 void rp_log(rp_log_category category, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same whatever ROWPOOL_LOG says: for misuse that has no other way out. */
+/* Writes a line whatever ROWPOOL_LOG says: for misuse that no status can report. */
 void rp_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

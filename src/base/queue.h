@@ -3,14 +3,14 @@
 #ifndef RP_BASE_QUEUE_H
 #define RP_BASE_QUEUE_H
 
-#include <pthread.h>
+#include "base/lock.h"
 
 typedef struct rp_link {
     struct rp_link *next;
 } rp_link;
 
 typedef struct {
-    pthread_mutex_t lock;
+    rp_mutex lock;
     pthread_cond_t filled;
     rp_link *first, **last;
 } rp_queue;

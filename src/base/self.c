@@ -5,8 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* In a page that the kernel zeroes in a child of any kind, also where no handler of a fork runs; but not in one that has
- * this memory, as a child of vfork. NULL: nothing is watched. */
+/* The pid, in a page that the kernel zeroes in every child, also where no fork handler runs, but not in a child that shares
+ * this memory (vfork). NULL: there is no such page. */
 static atomic_int *_Atomic self;
 
 static void watch(void)

@@ -21,7 +21,7 @@ void rp_signals_unblock(const sigset_t *before)
 }
 
 /* Drivers run in these threads: the stack is the default, but large enough for them. */
-static void prepare(pthread_attr_t *attributes)
+static void prepare_attributes(pthread_attr_t *attributes)
 {
     enum { LEAST_STACK = 1 << 20 };
     size_t size;
@@ -36,7 +36,7 @@ rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)
     sigset_t before;
     rp_floating floating;
     pthread_attr_t attributes;
-    prepare(&attributes);
+    prepare_attributes(&attributes);
     rp_signals_block(&before);
     rp_floating_default(&floating);
     int failure = pthread_create(thread, &attributes, run, argument);
@@ -56,13 +56,6 @@ extern void *__dso_handle;
 bool rp_thread_at_end(void (*run)(void *unused))
 {
     return __cxa_thread_atexit_impl != NULL && __cxa_thread_atexit_impl(run, NULL, &__dso_handle) == 0;
-}
-
-int rp_cancel_disable(void)
-{
-    int before;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-    return before;
 }
 
 void rp_cancel_restore(const int *before)

@@ -23,8 +23,9 @@ void rp_signals_unblock(const sigset_t *before);
 
 /* Until the end of the block a pthread_cancel of the calling thread waits: others use what lies on its stack, and it may
  * hold locks. It is the first line of every public call that can wait. */
-#define RP_NO_CANCEL __attribute__((cleanup(rp_cancel_restore), unused)) int rp_cancel_before = rp_cancel_disable()
-int rp_cancel_disable(void);
+#define RP_NO_CANCEL                                                  \
+    __attribute__((cleanup(rp_cancel_restore))) int rp_cancel_before; \
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &rp_cancel_before)
 void rp_cancel_restore(const int *before);
 
 /* A condition variable for rp_clock deadlines. Cannot fail on Linux. */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "base/settings.h"
@@ -18,9 +19,9 @@
 enum { TRACKS = 512, NAME = 96, TEXT = 6 * 1024 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* everything below, once it is open */
+static rp_mutex lock = RP_MUTEX(RP_LOCK_TRACE); /* everything below, once it is open */
 static int file = -1;
-static pid_t owner;  /* a forked child has the same file, and no part in it */
+static pid_t owner;  /* a forked child inherits the file, but does not write it */
 static off_t length; /* of the file, without the closing bracket */
 static struct {
     char name[NAME];
@@ -28,7 +29,7 @@ static struct {
 } tracks[TRACKS];
 static size_t n_tracks;
 
-static void open_file(void)
+static void open_trace(void)
 {
     const char *path = rp_setting_text(RP_SETTING_TRACE);
     if (path == NULL)
@@ -44,22 +45,22 @@ static void open_file(void)
 
 bool rp_trace_on(void)
 {
-    pthread_once(&once, open_file);
+    pthread_once(&once, open_trace);
     return file >= 0 && owner == rp_self();
 }
 
-/* Writes one event behind the last, and the bracket that closes the array behind that. The lock is held. */
-static void append(const char *event)
+/* Appends one event and the bracket that closes the array. The lock is held. */
+static void append_event(const char *event)
 {
     char text[TEXT + 16];
     int n = snprintf(text, sizeof text, "%s\n%s\n]\n", length == 0 ? "[" : ",", event);
     if (n < 0 || (size_t)n >= sizeof text)
         return;
     if (pwrite(file, text, (size_t)n, length) == n)
-        length += n - 3; /* over the newline and the bracket */
+        length += n - 3; /* the next event overwrites the bracket */
 }
 
-/* Text as a JSON string's inside. */
+/* Escapes text for a JSON string. */
 static void escape(const char *text, char *escaped, size_t size)
 {
     size_t n = 0;
@@ -75,17 +76,12 @@ static void escape(const char *text, char *escaped, size_t size)
     escaped[n] = '\0';
 }
 
-static int64_t nanoseconds(struct timespec time)
-{
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-/* The format counts in microseconds. Written as two whole numbers, whatever the locale puts between them. */
+/* The format counts in microseconds. Two whole numbers: the locale's decimal point does not matter. */
 #define MICROSECONDS "%" PRId64 ".%03d"
 #define AS_MICROSECONDS(ns) (ns) / 1000, (int)((ns) % 1000)
 
-/* The number of a track that has nothing at `begin` any more; the first time it is written down. Where several things
- * happen at once in one track, there are several of the name. The lock is held. */
+/* The number of a track of that name that is free at `begin`. What overlaps in time gets several tracks of the name; a new
+ * one is written to the file. The lock is held. */
 static size_t track_number(const char *name, int64_t begin)
 {
     char wanted[NAME], event[2 * NAME + 128], escaped[2 * NAME];
@@ -100,26 +96,26 @@ static size_t track_number(const char *name, int64_t begin)
     snprintf(event, sizeof event,
              "{\"name\": \"thread_name\", \"ph\": \"M\", \"pid\": %ld, \"tid\": %zu, \"args\": {\"name\": \"%s\"}}",
              (long)owner, n_tracks, escaped);
-    append(event);
+    append_event(event);
     return n_tracks++;
 }
 
-/* phase: what the format calls it, with the members that belong to it. */
+/* phase: the members of the event that depend on its kind. */
 static void write_event(const char *track, const char *name, const char *phase, int64_t begin, int64_t end,
                         const char *detail)
 {
     char event[TEXT], about[TEXT / 2], what[2 * NAME];
     escape(name, what, sizeof what);
     escape(detail, about, sizeof about);
-    pthread_mutex_lock(&lock);
+    rp_lock(&lock);
     size_t number = track_number(track, begin);
     tracks[number].end = end;
     snprintf(event, sizeof event,
              "{\"name\": \"%s\", %s, \"ts\": " MICROSECONDS
              ", \"pid\": %ld, \"tid\": %zu, \"args\": {\"detail\": \"%s\"}}",
              what, phase, AS_MICROSECONDS(begin), (long)owner, number, about);
-    append(event);
-    pthread_mutex_unlock(&lock);
+    append_event(event);
+    rp_unlock(&lock);
 }
 
 void rp_trace_span(const char *track, const char *name, struct timespec begin, struct timespec end, const char *detail)
@@ -127,7 +123,7 @@ void rp_trace_span(const char *track, const char *name, struct timespec begin, s
     char phase[64];
     if (!rp_trace_on())
         return;
-    const int64_t from = nanoseconds(begin), to = nanoseconds(end);
+    const int64_t from = rp_clock_as_ns(begin), to = rp_clock_as_ns(end);
     snprintf(phase, sizeof phase, "\"ph\": \"X\", \"dur\": " MICROSECONDS, AS_MICROSECONDS(to - from));
     write_event(track, name, phase, from, to, detail);
 }

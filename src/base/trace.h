@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* Whether there is a trace: ask before computing what an event would say. Thread safe, as all of this is. */
+/* Whether there is a trace: ask before computing what an event says. All of this is thread safe. */
 bool rp_trace_on(void);
 
 /* Something that took from `begin` to `end` (CLOCK_MONOTONIC), in the row of the timeline that `track` names. detail is

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/floating.h"
+#include "base/lock.h"
 
 static rowpool_row row_of(const rp_code *code, const rowpool_block *block, size_t input, size_t r)
 {
@@ -102,6 +103,7 @@ void rp_operation_compute(const rp_operation *operation, const rp_chunk *chunk, 
 {
     rowpool_block block;
     rp_floating before;
+    rp_assert_no_lock("a row function is called");
     make_block(operation, chunk, &block);
     rp_floating_default(&before);
     if (chunk->partial) {

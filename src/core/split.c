@@ -2,23 +2,18 @@
 
 #include "base/checked.h"
 
-/* Adds what rows of one input take to *work; false when it is too much. */
-static bool input_fits(const rp_rows *rows, const rp_split_limits *limits, const rp_chunk *chunk, size_t *work)
-{
-    size_t size = rows->dtype->size;
-    size_t offsets = rows->offsets != NULL ? (chunk->rows + 1) * sizeof *rows->offsets : 0;
-    return offsets <= limits->buffer && rp_chunk_span(rows, chunk) * size <= limits->buffer &&
-           rp_add(*work, rp_chunk_elements(rows, chunk) * size, work) && rp_add(*work, offsets, work);
-}
-
 /* Whether rows [row, row + n) keep within the limits. Monotonic in n. */
 static bool fits(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *limits, size_t row, size_t n)
 {
     rp_chunk chunk = {.row = row, .rows = n};
     size_t results, work = 0;
-    for (size_t i = 0; i < n_inputs; i++)
-        if (!input_fits(&inputs[i], limits, &chunk, &work))
+    for (size_t i = 0; i < n_inputs; i++) {
+        const rp_rows *rows = &inputs[i];
+        const size_t size = rows->dtype->size, offsets = rows->offsets != NULL ? (n + 1) * sizeof *rows->offsets : 0;
+        if (offsets > limits->buffer || rp_chunk_span(rows, &chunk) * size > limits->buffer ||
+            !rp_add(work, rp_chunk_elements(rows, &chunk) * size, &work) || !rp_add(work, offsets, &work))
             return false;
+    }
     return rp_mul(n, limits->result, &results) && results <= limits->buffer && rp_add(work, results, &work) &&
            work <= limits->work;
 }
@@ -27,6 +22,8 @@ static bool fits(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *
 static size_t rows_that_fit(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *limits, size_t row)
 {
     size_t good = 0, bad = rp_min(inputs->count - row, limits->rows) + 1;
+    if (fits(inputs, n_inputs, limits, row, bad - 1))
+        return bad - 1;
     while (bad - good > 1) {
         size_t middle = good + (bad - good) / 2;
         if (fits(inputs, n_inputs, limits, row, middle))

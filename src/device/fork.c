@@ -1,4 +1,4 @@
-/* Chunks computed by forks of this process: they have its functions, and its memory as it was when they were started. */
+/* The fork backend: workers are forks of this process. They have its functions, and its memory as it was at the fork. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -7,84 +7,82 @@
 
 /* ---- In the worker ---------------------------------------------------------------------------------------------- */
 
-/* The user's initialiser: what comes first in each worker. */
+/* The user's initialiser, which runs first in each worker. */
 typedef struct {
     int (*run)(void *argument); /* or NULL */
     void *argument;
 } initialiser;
 
-/* What a worker is given when it starts. */
+/* What a worker gets when it starts. */
 typedef struct {
     const initialiser *init;
-    rp_work_mark *mark;
-} start;
+    rp_worker_mark *mark;
+} fork_start;
 
-/* A result of 256, say, is no success either. */
-static void initialise(const start *given)
+static void initialise(const fork_start *given)
 {
     if (given->init->run == NULL)
         return;
     atomic_store(&given->mark->initialising, true);
     int result = given->init->run(given->init->argument);
     if (result != 0)
-        _exit((result & 0xff) != 0 ? result & 0xff : 1);
+        _exit((result & 0xff) != 0 ? result & 0xff : 1); /* a result of 256 is a failure, too */
     atomic_store(&given->mark->initialising, false);
 }
 
-static bool call_function(rp_work_chunk *chunk, const rp_work *work, void *context)
+static bool call_function(rp_served_task *task, const rp_task_message *message, void *context)
 {
-    (void)work;
+    (void)message;
     (void)context;
-    return rp_work_chunk_call(chunk);
+    return rp_served_call(task);
 }
 
-/* A worker's life: it works until it is dismissed. */
-static void work(const rp_worker_self *self)
+static void run_worker(const rp_worker_self *self)
 {
-    const start *given = self->context;
+    const fork_start *given = self->context;
     initialise(given);
-    rp_work_serve(self, given->mark, call_function, NULL);
+    rp_serve_tasks(self, given->mark, call_function, NULL);
 }
 
 /* ---- In this process -------------------------------------------------------------------------------------------- */
 
 static rowpool_status start_fork(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error)
 {
-    start given = {state->context, &state->marks[slot]};
-    return rp_worker_start(worker, work, &given, error);
+    fork_start given = {state->context, &state->marks[slot]};
+    return rp_worker_start(worker, run_worker, &given, error);
 }
 
-static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
-{
-    (void)afresh;
-    static const rp_device device = {.backend = &rp_backend_fork,
-                                     .available = true,
-                                     .info = {.index = "fork",
-                                              .name = "worker processes",
-                                              .type = ROWPOOL_DEVICE_FORK,
-                                              .shared_memory = true,
-                                              .fp64 = true,
-                                              .largest_buffer = PTRDIFF_MAX}};
-    found(list, &device);
-}
+static const rp_device fork_device = {.backend = &rp_backend_fork,
+                                      .available = true,
+                                      .info = {.index = "fork",
+                                               .name = "worker processes",
+                                               .type = ROWPOOL_DEVICE_FORK,
+                                               .shared_memory = true,
+                                               .fp64 = true,
+                                               .largest_buffer = PTRDIFF_MAX}};
 
-/* The files of a control group are read for it. */
-static void look(rp_device *device)
+/* Reads the files of control groups. */
+static void fork_look(rp_device *device)
 {
     device->info.units = (uint32_t)rp_count_cpus();
 }
 
-static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
+static const char *fork_unsupported_reason(const rp_device *device, const rp_operation *operation)
 {
     (void)device;
     return rp_code_is_there(&operation->code) ? NULL : "it has no C form";
 }
 
-static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+static rowpool_status fork_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
-    enum { CHUNK_BYTES = 4 << 20 }; /* a task costs some 20 microseconds besides its work, this much of it 300 or so */
     static const rp_workers_kind forks = {
-        .start = start_fork, .losses_for_worker = 4, .losses_more = 16, .chunk_bytes = CHUNK_BYTES};
+        .start = start_fork,
+        .losses_per_worker = 4,
+        .losses_besides = 16,
+        .losses_text = "worker processes ended before they began a single row",
+        .chunk_bytes = 4 << 20, /* a task costs some 20 microseconds besides its work, and this much of it about 300 */
+        .dismiss_ms = 1000,
+    };
     initialiser *init = malloc(sizeof *init);
     if (init == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
@@ -97,13 +95,13 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
 
 const rp_backend rp_backend_fork = {
     .name = "fork",
-    .probe = probe,
-    .look = look,
-    .open = open_device,
+    .single = &fork_device,
+    .look = fork_look,
+    .open = fork_open,
     .close = rp_workers_close,
     .submit = rp_workers_submit,
     .finish = rp_workers_finish,
-    .unsupported_reason = unsupported_reason,
+    .unsupported_reason = fork_unsupported_reason,
     .interrupt = rp_workers_interrupt,
     .waits = false,
 };

@@ -3,24 +3,19 @@
 
 #include "device/device.h"
 
-static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
-{
-    (void)afresh;
-    static const rp_device device = {.backend = &rp_backend_host,
-                                     .available = true,
-                                     .info = {.index = "host",
-                                              .name = "the calling thread",
-                                              .type = ROWPOOL_DEVICE_HOST,
-                                              .shared_memory = true,
-                                              .fp64 = true,
-                                              .units = 1,
-                                              .largest_buffer = PTRDIFF_MAX}};
-    found(list, &device);
-}
+static const rp_device host_device = {.backend = &rp_backend_host,
+                                      .available = true,
+                                      .info = {.index = "host",
+                                               .name = "the calling thread",
+                                               .type = ROWPOOL_DEVICE_HOST,
+                                               .shared_memory = true,
+                                               .fp64 = true,
+                                               .units = 1,
+                                               .largest_buffer = PTRDIFF_MAX}};
 
-static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+static rowpool_status host_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
-    enum { CHUNK_BYTES = 4 << 20 }; /* a millisecond or so between looks at cancel */
+    enum { CHUNK_BYTES = 4 << 20 }; /* about a millisecond between looks at cancellation */
     (void)error;
     device->queue_depth = 1;
     device->parallel = 1;
@@ -28,13 +23,13 @@ static rowpool_status open_device(rp_device *device, const rp_backend_options *o
     return ROWPOOL_OK;
 }
 
-static void close_device(rp_device *device, bool forked)
+static void host_close(rp_device *device, bool forked)
 {
     (void)device;
     (void)forked;
 }
 
-static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *error)
+static rowpool_status host_submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     (void)device;
     (void)error;
@@ -44,7 +39,7 @@ static rowpool_status submit(rp_device *device, rp_task *task, rowpool_error *er
     return ROWPOOL_OK;
 }
 
-static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *error)
+static rowpool_status host_finish(rp_device *device, rp_task *task, rowpool_error *error)
 {
     (void)device;
     (void)task;
@@ -52,7 +47,7 @@ static rowpool_status finish(rp_device *device, rp_task *task, rowpool_error *er
     return ROWPOOL_OK;
 }
 
-static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
+static const char *host_unsupported_reason(const rp_device *device, const rp_operation *operation)
 {
     (void)device;
     if (operation->processes)
@@ -64,11 +59,11 @@ static const char *unsupported_reason(const rp_device *device, const rp_operatio
 
 const rp_backend rp_backend_host = {
     .name = "host",
-    .probe = probe,
-    .open = open_device,
-    .close = close_device,
-    .submit = submit,
-    .finish = finish,
-    .unsupported_reason = unsupported_reason,
+    .single = &host_device,
+    .open = host_open,
+    .close = host_close,
+    .submit = host_submit,
+    .finish = host_finish,
+    .unsupported_reason = host_unsupported_reason,
     .waits = true,
 };

@@ -1,6 +1,5 @@
-/* The isolated backend: OpenCL in a program of its own for each device, so that a driver which ends its process (PoCL
- * does when memory, descriptors or the disk of its cache run out) ends that one. The program is started again; rows that
- * were lost with it run again. */
+/* The isolated backend: OpenCL in a helper program for each device. A driver that ends its process (PoCL does when memory,
+ * descriptors or the disk of its cache run out) ends only that one. The program is started again, and its rows run again. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -13,6 +12,7 @@
 #include "base/checked.h"
 #include "base/settings.h"
 #include "base/version.h"
+#include "device/choose.h"
 #include "device/workers/workers.h"
 
 /* ---- Where the program is --------------------------------------------------------------------------------------- */
@@ -22,15 +22,15 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
-/* The folder of the file that this code was loaded from, with a slash; "" when nobody knows. */
+/* The folder of the file that this code was loaded from, with a slash; "": unknown. */
 static void own_folder(char folder[PATH_MAX])
 {
     Dl_info info;
-    struct link_map *operation = NULL;
-    bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&operation, RTLD_DL_LINKMAP) != 0;
-    if (known && operation->l_name[0] != '\0') {
-        snprintf(folder, PATH_MAX, "%s", operation->l_name);
-    } else { /* the program itself: argv[0], which dladdr would say, is the word of whoever started it */
+    struct link_map *library = NULL;
+    bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&library, RTLD_DL_LINKMAP) != 0;
+    if (known && library->l_name[0] != '\0') {
+        snprintf(folder, PATH_MAX, "%s", library->l_name);
+    } else { /* the program itself: dladdr returns argv[0], which can be anything */
         ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
         folder[length > 0 ? length : 0] = '\0';
     }
@@ -38,8 +38,8 @@ static void own_folder(char folder[PATH_MAX])
     folder[slash != NULL ? slash - folder + 1 : 0] = '\0';
 }
 
-/* Where it is named; else beside the library as both are installed, wherever that was moved to, or as both are built;
- * else where it was to be installed. */
+/* ROWPOOL_HELPER; else beside the library, as both are installed (wherever the library is now) or built; else where it was
+ * to be installed. */
 static bool find_program(char path[PATH_MAX])
 {
     static const char *const places[] = {ROWPOOL_HELPER_FROM_LIBRARY, "rowpool-helper"};
@@ -59,20 +59,20 @@ static bool find_program(char path[PATH_MAX])
 
 /* ---- Starting it ------------------------------------------------------------------------------------------------ */
 
-/* The device's own: what its programs are started with. */
+/* What the programs of a device are started with. */
 typedef struct {
-    const char *path;
     bool automatic;
-    char devices[256]; /* what the first is asked for; it names the device of each other */
+    char devices[RP_HELPER_DEVICES]; /* what the first program is asked for; it names the device of each other */
     size_t n_others;
     char others[RP_HELLO_OTHERS][sizeof(((rowpool_device *)0)->index)];
     rowpool_device info; /* of all devices together */
-    char path_text[];
+    char path[];
 } programs;
 
 static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpool_error *error)
 {
-    if (strncmp(hello->version, RP_VERSION, sizeof hello->version) != 0 || hello->work_size != sizeof(rp_work))
+    if (strncmp(hello->version, RP_VERSION, sizeof hello->version) != 0 ||
+        hello->message_size != sizeof(rp_task_message))
         return rp_fail(error, ROWPOOL_EDEVICE, "%s is of rowpool %.16s, not of %s: install both anew", path,
                        hello->version, RP_VERSION);
     if (hello->status != ROWPOOL_OK)
@@ -91,7 +91,7 @@ static void note_first(rp_workers *state, programs *own)
 }
 
 /* A chunk may come to any of the devices. */
-static void note_other(programs *own, const rowpool_device *info)
+static void add_other(programs *own, const rowpool_device *info)
 {
     own->info.units += info->units;
     own->info.memory = rp_min(own->info.memory, info->memory);
@@ -101,7 +101,6 @@ static void note_other(programs *own, const rowpool_device *info)
     own->info.shared_memory &= info->shared_memory;
 }
 
-/* The program's place is found once, in a thread of the caller's: the environment may change later. */
 static rowpool_status start_program(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error)
 {
     programs *own = state->context;
@@ -117,23 +116,18 @@ static rowpool_status greet(rp_workers *state, size_t slot, rowpool_error *error
     if (!state->opened && slot == 0)
         note_first(state, own);
     else if (!state->opened)
-        note_other(own, &state->hello.info);
+        add_other(own, &state->hello.info);
     return ROWPOOL_OK;
 }
 
 /* ---- The vtable ------------------------------------------------------------------------------------------------- */
 
-static void probe(bool afresh, void (*found)(void *list, const rp_device *device), void *list)
-{
-    static const rp_device device = {
-        .backend = &rp_backend_isolated,
-        .available = true,
-        .info = {.index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED}};
-    (void)afresh;
-    found(list, &device);
-}
+static const rp_device isolated_device = {
+    .backend = &rp_backend_isolated,
+    .available = true,
+    .info = {.index = "isolated", .name = "OpenCL in a helper process", .type = ROWPOOL_DEVICE_ISOLATED}};
 
-static void look(rp_device *device)
+static void isolated_look(rp_device *device)
 {
     char path[PATH_MAX];
     device->available = find_program(path);
@@ -141,8 +135,8 @@ static void look(rp_device *device)
         snprintf(device->info.reason, sizeof device->info.reason, "skipped: there is no program %.200s", path);
 }
 
-/* What the program's device is like; it is asked for only now, since to look for devices may end a process. */
-static void describe(rowpool_device *info, const rowpool_device *theirs, size_t others)
+/* Takes over what is known of the program's devices. Only open can know it: asking a driver may end a process. */
+static void describe_helpers(rowpool_device *info, const rowpool_device *theirs, size_t others)
 {
     char more[32] = "";
     if (others > 0)
@@ -158,28 +152,34 @@ static void describe(rowpool_device *info, const rowpool_device *theirs, size_t 
     info->largest_buffer = theirs->largest_buffer;
 }
 
-static rowpool_status open_device(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+static rowpool_status isolated_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
-    enum { CHUNK_BYTES = 64 << 20 }; /* a chunk costs a launch and, in private memory, a copy that is kept no longer */
     static const rp_workers_kind kind = {
-        .start = start_program, .greet = greet, .losses_more = 1, .program = true, .chunk_bytes = CHUNK_BYTES};
+        .start = start_program,
+        .greet = greet,
+        .losses_besides = 1,
+        .losses_text = "helper processes ended one after the other",
+        .chunk_bytes = 64 << 20, /* a chunk costs a launch and, in private memory, a copy */
+        .dismiss_ms = 10000,     /* a driver completes what it compiles */
+        .program = true,
+    };
     char path[PATH_MAX], whole[PATH_MAX];
     if (!find_program(path))
         return rp_fail(error, ROWPOOL_ENODEVICE, "there is no program %s", path);
-    if (realpath(path, whole) == NULL) /* the folder that it is looked up from may change */
+    if (realpath(path, whole) == NULL) /* absolute: the current folder and the environment may change */
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot find %s: %s", path, strerror(errno));
     programs *own = calloc(1, sizeof *own + strlen(whole) + 1);
     if (own == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    own->path = strcpy(own->path_text, whole);
+    strcpy(own->path, whole);
     own->automatic = options->automatic;
     snprintf(own->devices, sizeof own->devices, "%s", options->helper_devices);
     RP_TRY(rp_workers_open(device, &kind, 1 + RP_HELLO_OTHERS, own, options, error));
-    describe(&device->info, &own->info, device->parallel - 1);
+    describe_helpers(&device->info, &own->info, device->parallel - 1);
     return ROWPOOL_OK;
 }
 
-static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
+static const char *isolated_unsupported_reason(const rp_device *device, const rp_operation *operation)
 {
     (void)device;
     return rp_operation_unsupported_reason(operation);
@@ -187,13 +187,13 @@ static const char *unsupported_reason(const rp_device *device, const rp_operatio
 
 const rp_backend rp_backend_isolated = {
     .name = "isolated",
-    .probe = probe,
-    .look = look,
-    .open = open_device,
+    .single = &isolated_device,
+    .look = isolated_look,
+    .open = isolated_open,
     .close = rp_workers_close,
     .submit = rp_workers_submit,
     .finish = rp_workers_finish,
-    .unsupported_reason = unsupported_reason,
+    .unsupported_reason = isolated_unsupported_reason,
     .interrupt = rp_workers_interrupt,
     .waits = false,
 };

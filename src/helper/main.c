@@ -9,7 +9,7 @@
 #include "base/settings.h"
 #include "core/builtin.h"
 #include "device/choose.h"
-#include "device/workers/work.h"
+#include "device/workers/message.h"
 
 /* ---- The device ------------------------------------------------------------------------------------------------- */
 
@@ -19,20 +19,28 @@ typedef struct {
     bool stands_in;  /* built-in functions are computed here until their kernels are built */
     size_t stood_in; /* bytes of the last chunk that was */
     const rp_cpu *cpu;
-    rp_work_mark *mark;
+    rp_worker_mark *mark;
 } executor;
+
+static bool is_wanted(const rp_device *device)
+{
+    return device->info.in_use && device->info.type <= ROWPOOL_DEVICE_OTHER;
+}
 
 /* Opens the first device; where nobody named it, one that cannot be opened is passed over. */
 static rowpool_status open_first(rp_device *device, rp_device_list *list, rowpool_error *error)
 {
     const rp_backend_options options = {.helper_devices = ""};
     rowpool_status status = ROWPOOL_OK;
-    while (list->items[0].info.type <= ROWPOOL_DEVICE_OTHER) {
-        *device = list->items[0];
+    for (size_t i = 0; i < list->count; i++) {
+        if (!is_wanted(&list->items[i]))
+            continue;
+        *device = list->items[i];
         status = device->backend->open(device, &options, error);
         if (status == ROWPOOL_OK || !list->automatic)
             return status;
-        RP_TRY(rp_choose_without(list, &list->items[0], error->message, error));
+        RP_TRY(rp_choose_without(list, &list->items[i], error->message, error));
+        i = SIZE_MAX; /* another device may be in use now: start over */
     }
     return status != ROWPOOL_OK
                ? status
@@ -43,8 +51,8 @@ static rowpool_status open_first(rp_device *device, rp_device_list *list, rowpoo
 
 static void name_others(rp_hello *hello, const rp_device_list *list)
 {
-    for (size_t i = 1; i < list->used && hello->n_others < RP_HELLO_OTHERS; i++)
-        if (list->items[i].info.type <= ROWPOOL_DEVICE_OTHER)
+    for (size_t i = 0; i < list->count && hello->n_others < RP_HELLO_OTHERS; i++)
+        if (is_wanted(&list->items[i]) && strcmp(list->items[i].info.index, hello->info.index) != 0)
             strcpy(hello->others[hello->n_others++], list->items[i].info.index);
 }
 
@@ -74,11 +82,11 @@ static const void *before(const void *address, size_t bytes)
 }
 
 /* The rows of a block, from 0 on. Of a part of a row it shows but that part. */
-static rp_rows rows_of(const rp_work *work, const rowpool_block *block, size_t i)
+static rp_rows rows_of(const rp_task_message *message, const rowpool_block *block, size_t i)
 {
     const rowpool_block_input *input = &block->input[i];
-    const rp_dtype *dtype = rp_dtype_of(work->code.dtype[i]);
-    rp_rows rows = {.dtype = dtype, .dtype_id = work->code.dtype[i], .count = block->count};
+    const rp_dtype *dtype = rp_dtype_of(message->code.dtype[i]);
+    rp_rows rows = {.dtype = dtype, .dtype_id = message->code.dtype[i], .count = block->count};
     size_t skipped;
     if (input->offsets != NULL) {
         rows.offsets = input->offsets;
@@ -92,25 +100,25 @@ static rp_rows rows_of(const rp_work *work, const rowpool_block *block, size_t i
     return rows;
 }
 
-static rp_chunk chunk_of(const rp_work *work, const rowpool_block *block)
+static rp_chunk chunk_of(const rp_task_message *message, const rowpool_block *block)
 {
-    rp_chunk chunk = {.rows = block->count, .partial = work->partial};
-    if (work->partial) {
+    rp_chunk chunk = {.rows = block->count, .partial = message->partial};
+    if (message->partial) {
         chunk.begin = block->first;
         chunk.end = block->first + block->input[0].width;
     }
     return chunk;
 }
 
-static rp_operation map_of(const rp_work *work, const rp_work_rows *rows, const rowpool_function *function)
+static rp_operation map_of(const rp_task_message *message, const rp_served_view *rows, const rowpool_function *function)
 {
     rp_operation operation = {.function = function,
                               .name = function->name,
                               .text_hash = rp_text_hash(function->source),
-                              .code = work->code,
+                              .code = message->code,
                               .arguments = rows->arguments,
-                              .arguments_size = work->arguments_size,
-                              .columns = work->columns,
+                              .arguments_size = message->arguments_size,
+                              .columns = message->columns,
                               .first_row = rows->block.row};
     /* The functions are the other program's; their sizes hold here too. */
     operation.code.compiled.rows = NULL;
@@ -119,8 +127,8 @@ static rp_operation map_of(const rp_work *work, const rp_work_rows *rows, const 
     operation.code.compiled.merge = NULL;
     operation.code.compiled.end = NULL;
     operation.code.row = NULL;
-    for (size_t i = 0; i < work->code.n_inputs; i++)
-        operation.inputs[i] = rows_of(work, &rows->block, i);
+    for (size_t i = 0; i < message->code.n_inputs; i++)
+        operation.inputs[i] = rows_of(message, &rows->block, i);
     return operation;
 }
 
@@ -141,19 +149,19 @@ static bool stand_in(executor *own, rp_operation *operation, const rp_chunk *chu
     return true;
 }
 
-static bool compute(rp_work_chunk *chunk, const rp_work *work, void *context)
+static bool compute(rp_served_task *served, const rp_task_message *message, void *context)
 {
     executor *own = context;
     rp_device *device = &own->device;
-    rp_work_rows rows;
+    rp_served_view rows;
     rowpool_function function = {
-        .size = sizeof function, .name = work->name, .form = work->form, .n_inputs = work->code.n_inputs};
-    if (!rp_work_chunk_source(chunk, &function.source) || !rp_work_chunk_rows(chunk, &rows))
+        .size = sizeof function, .name = message->name, .form = message->form, .n_inputs = message->code.n_inputs};
+    if (!rp_served_source(served, &function.source) || !rp_served_rows(served, &rows))
         return false;
-    rp_operation operation = map_of(work, &rows, &function);
-    const rp_chunk whole = chunk_of(work, &rows.block);
+    rp_operation operation = map_of(message, &rows, &function);
+    const rp_chunk whole = chunk_of(message, &rows.block);
     if (stand_in(own, &operation, &whole, rows.results)) {
-        rp_work_chunk_was_cold(chunk);
+        rp_served_was_cold(served);
         return true;
     }
     rp_task task = {.operation = &operation, .chunk = whole, .device = device, .results = rows.results};
@@ -164,8 +172,8 @@ static bool compute(rp_work_chunk *chunk, const rp_work *work, void *context)
     if (status == ROWPOOL_OK)
         status = device->backend->finish(device, &task, &error);
     if (task.cold)
-        rp_work_chunk_was_cold(chunk);
-    return status == ROWPOOL_OK || rp_work_chunk_fail(chunk, &error);
+        rp_served_was_cold(served);
+    return status == ROWPOOL_OK || rp_served_fail(served, &error);
 }
 
 /* ---- The program ------------------------------------------------------------------------------------------------ */
@@ -179,12 +187,12 @@ int main(int argc, char **argv)
         return 2;
     }
     unsetenv(rp_setting_name(RP_SETTING_TRACE)); /* the file is the other program's */
-    rp_work_mark *mark = mmap(NULL, sizeof *mark, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
+    rp_worker_mark *mark = mmap(NULL, sizeof *mark, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
     static rp_hello hello; /* also what pads it */
     static executor own;
     memset(&hello, 0, sizeof hello);
     snprintf(hello.version, sizeof hello.version, "%s", rowpool_version());
-    hello.work_size = sizeof(rp_work);
+    hello.message_size = sizeof(rp_task_message);
     hello.status = mark == MAP_FAILED ? rp_fail(&hello.error, ROWPOOL_ESYSTEM, "cannot map shared memory")
                                       : open_device(&own, argv[2], &hello);
     if (!rp_worker_answer(&self, &hello, sizeof hello) || hello.status != ROWPOOL_OK)
@@ -192,7 +200,7 @@ int main(int argc, char **argv)
     own.stands_in = strcmp(argv[3], "automatic") == 0;
     own.cpu = rp_cpu_at(0);
     own.mark = mark;
-    rp_work_serve(&self, mark, compute, &own);
+    rp_serve_tasks(&self, mark, compute, &own);
     own.device.backend->close(&own.device, false);
     return 0;
 }

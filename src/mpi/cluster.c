@@ -96,18 +96,15 @@ static rowpool_status join(rowpool_mpi *cluster, MPI_Comm comm, rowpool_error *e
     return ROWPOOL_OK;
 }
 
-static rowpool_status read_piece(size_t *piece, rowpool_error *error)
-{
-    *piece = (size_t)1 << 30;
-    return rp_setting_size(RP_SETTING_MPI_PIECE_BYTES, INT_MAX, piece, error);
-}
-
 /* Every rank comes through all of this, whatever fails on it. */
 static rowpool_status equip(rowpool_mpi *cluster, const rowpool_options *options, bool placed, rowpool_error *error)
 {
     rowpool_status status = rp_mpi_open_pool(cluster, options, error);
+    rp_test_setting test;
     if (status == ROWPOOL_OK)
-        status = read_piece(&cluster->piece, error);
+        status = rp_setting_test(&test, error);
+    if (status == ROWPOOL_OK)
+        cluster->piece = test.mpi_piece_bytes;
     if (status == ROWPOOL_OK && !placed)
         status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a cluster");
     return status;

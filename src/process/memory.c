@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/descriptor.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/self.h"
 
@@ -26,7 +26,7 @@ static bool whole_pages(size_t bytes, size_t *length)
     return *length <= PTRDIFF_MAX;
 }
 
-/* Beyond this limit ftruncate would not only fail: it would raise SIGXFSZ. */
+/* Beyond this limit ftruncate raises SIGXFSZ. */
 static bool within_file_limit(size_t length)
 {
     struct rlimit limit;
@@ -77,39 +77,10 @@ void rp_region_close(rp_region *region)
 
 /* ---- The registry: rowpool_alloc's regions ---------------------------------------------------------------------- */
 
-static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
+static rp_mutex registry_lock = RP_MUTEX(RP_LOCK_REGISTRY);
 static rp_region *registry;
 
-static void lock_for_fork(void)
-{
-    pthread_mutex_lock(&registry_lock);
-}
-
-static void unlock_after_fork(void)
-{
-    pthread_mutex_unlock(&registry_lock);
-}
-
-/* A fork while another thread holds the lock would leave it locked in the child for ever. */
-static void guard_forks(void)
-{
-    if (pthread_atfork(lock_for_fork, unlock_after_fork, unlock_after_fork) != 0)
-        rp_warn("out of memory: rowpool_alloc may hang in a child of fork");
-}
-
-static void lock_registry(void)
-{
-    pthread_once(&registry_once, guard_forks);
-    pthread_mutex_lock(&registry_lock);
-}
-
-static void unlock_registry(void)
-{
-    pthread_mutex_unlock(&registry_lock);
-}
-
-/* Memory without a descriptor, where a sandbox or a limit refuses one: children share it, but workers that are there
+/* Memory without a descriptor, where a sandbox or a limit refuses one. Children forked later share it; workers that exist
  * already copy it. */
 static bool open_without_descriptor(rp_region *region, size_t bytes)
 {
@@ -137,24 +108,24 @@ void *rp_shared_alloc(size_t bytes, rowpool_error *error)
         }
         rp_log(RP_LOG_WORKER, "workers will copy these %zu bytes: %s", bytes, refusal.message);
     }
-    lock_registry();
+    rp_lock_against_forks(&registry_lock);
     region->next = registry;
     registry = region;
-    unlock_registry();
+    rp_unlock_for_forks(&registry_lock);
     return region->base;
 }
 
-/* Takes the region that begins at an address out of the registry; NULL when there is none. */
-static rp_region *take(const void *base)
+/* Removes the region that begins at an address from the registry; NULL: there is none. */
+static rp_region *take_region(const void *base)
 {
-    lock_registry();
+    rp_lock_against_forks(&registry_lock);
     rp_region **link = &registry;
     while (*link != NULL && (*link)->base != base)
         link = &(*link)->next;
     rp_region *region = *link;
     if (region != NULL)
         *link = region->next;
-    unlock_registry();
+    rp_unlock_for_forks(&registry_lock);
     return region;
 }
 
@@ -162,7 +133,7 @@ void rp_shared_free(void *memory)
 {
     if (memory == NULL)
         return;
-    rp_region *region = take(memory);
+    rp_region *region = take_region(memory);
     if (region == NULL) {
         rp_warn("rowpool_free(%p): this is not memory from rowpool_alloc, or it was freed before; nothing is done",
                 memory);
@@ -172,7 +143,7 @@ void rp_shared_free(void *memory)
     free(region);
 }
 
-static bool holds(const rp_region *region, const char *address, size_t bytes)
+static bool region_holds(const rp_region *region, const char *address, size_t bytes)
 {
     uintptr_t first = (uintptr_t)address, base = (uintptr_t)region->base;
     return first >= base && first - base <= region->length && bytes <= region->length - (first - base);
@@ -180,15 +151,15 @@ static bool holds(const rp_region *region, const char *address, size_t bytes)
 
 bool rp_region_find(const void *address, size_t bytes, rp_region *region, size_t *offset)
 {
-    lock_registry();
+    rp_lock_against_forks(&registry_lock);
     const rp_region *known = registry;
-    while (known != NULL && !holds(known, address, bytes))
+    while (known != NULL && !region_holds(known, address, bytes))
         known = known->next;
     if (known != NULL) {
         *region = *known;
         *offset = (uintptr_t)address - (uintptr_t)known->base;
         region->fd = fcntl(known->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     }
-    unlock_registry();
+    rp_unlock_for_forks(&registry_lock);
     return known != NULL && region->fd >= 0;
 }

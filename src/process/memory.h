@@ -21,16 +21,15 @@ typedef struct rp_region {
 /* Maps at least `bytes` zeroed bytes, at least a page. */
 rowpool_status rp_region_open(rp_region *region, size_t bytes, rowpool_error *error);
 
-/* Unmaps. In the process that opened the region the pages go too, wherever else they are still mapped: a mapping that a
- * worker has kept must not hold them. */
+/* Unmaps. In the process that opened the region it also frees the pages, which a worker may still have mapped. */
 void rp_region_close(rp_region *region);
 
 /* rowpool_alloc and rowpool_free. */
 void *rp_shared_alloc(size_t bytes, rowpool_error *error);
 void rp_shared_free(void *memory);
 
-/* Where a range of addresses lies in memory from rowpool_alloc; false when it does not. region->fd is a duplicate, the
- * caller's to close. */
+/* Finds the region of rowpool_alloc that holds a range; false: there is none. region->fd is a duplicate, for the caller to
+ * close. */
 bool rp_region_find(const void *address, size_t bytes, rp_region *region, size_t *offset);
 
 #endif

@@ -8,76 +8,55 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/descriptor.h"
 
 /* ---- Mappings --------------------------------------------------------------------------------------------------- */
 
-static void forget(rp_view *view)
+static void unmap_view(rp_view *view)
 {
     if (view->base != NULL)
         munmap(view->base, view->length);
     *view = (rp_view){0};
 }
 
-static rp_view *find(rp_view_table *table, uint64_t id, uint64_t device, uint64_t inode, bool writable)
+static rp_view *find_view(rp_view_table *table, const rp_place *place, bool writable)
 {
-    for (size_t i = 0; i < RP_VIEWS; i++) {
-        rp_view *view = &table->views[i];
-        if (view->base != NULL && view->id == id && view->device == device && view->inode == inode &&
-            view->writable == writable)
+    for (rp_view *view = table->views; view < table->views + RP_VIEWS; view++)
+        if (view->base != NULL && view->id == place->id && view->device == place->device &&
+            view->inode == place->inode && view->writable == writable)
             return view;
-    }
     return NULL;
 }
 
-/* The place for one more: the least used goes. */
-static rp_view *vacate(rp_view_table *table)
+static rp_view *least_recently_used(rp_view_table *table)
 {
     rp_view *least = &table->views[0];
     for (size_t i = 1; i < RP_VIEWS; i++)
         if (table->views[i].used < least->used)
             least = &table->views[i];
-    forget(least);
     return least;
 }
 
-static rp_view *map(rp_view_table *table, int descriptor, size_t length, bool writable)
+static bool reaches(size_t length, const rp_place *place)
 {
-    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void *base = length == 0 ? MAP_FAILED : mmap(NULL, length, protection, MAP_SHARED, descriptor, 0);
-    if (base == MAP_FAILED)
-        return NULL;
-    rp_view *view = vacate(table);
-    *view = (rp_view){.base = base, .length = length, .writable = writable};
-    return view;
+    return place->bytes <= length && place->offset <= length - place->bytes;
 }
 
-static char *use(rp_view_table *table, rp_view *view, size_t offset)
+static bool is_file_at(const struct stat *is, const rp_place *place)
 {
-    view->used = ++table->clock;
-    return view->base + offset;
+    return S_ISREG(is->st_mode) && is->st_dev == place->device && is->st_ino == place->inode;
 }
 
-char *rp_view_region(rp_view_table *table, uint64_t id, int descriptor, size_t length, size_t offset, bool writable)
-{
-    rp_view *view = find(table, id, 0, 0, writable);
-    if (view == NULL && descriptor >= 0) {
-        view = map(table, descriptor, length, writable);
-        if (view != NULL)
-            view->id = id;
-    }
-    return view != NULL ? use(table, view, offset) : NULL;
-}
-
-/* The right file's descriptor, or -1. Asked by its path first: opening what is not a plain file may have effects. */
-static int open_file(uint64_t device, uint64_t inode, const char *path, size_t *length)
+/* The file's descriptor, or -1. stat comes first: opening what is not a plain file may have effects. */
+static int open_place(const rp_place *place, const char *path, size_t *length)
 {
     struct stat is;
-    if (stat(path, &is) != 0 || !S_ISREG(is.st_mode) || is.st_dev != device || is.st_ino != inode)
+    if (stat(path, &is) != 0 || !is_file_at(&is, place))
         return -1;
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (descriptor < 0)
         return -1;
-    if (fstat(descriptor, &is) != 0 || !S_ISREG(is.st_mode) || is.st_dev != device || is.st_ino != inode) {
+    if (fstat(descriptor, &is) != 0 || !is_file_at(&is, place)) {
         close(descriptor);
         return -1;
     }
@@ -86,31 +65,50 @@ static int open_file(uint64_t device, uint64_t inode, const char *path, size_t *
     return descriptor;
 }
 
-char *rp_view_file(rp_view_table *table, uint64_t device, uint64_t inode, const char *path, size_t offset, size_t bytes)
+static rp_view *map_view(rp_view_table *table, const rp_place *place, int descriptor, size_t length, bool writable)
 {
-    rp_view *view = find(table, 0, device, inode, false);
-    if (view != NULL && bytes <= view->length && offset <= view->length - bytes)
-        return use(table, view, offset);
-    if (view != NULL)
-        forget(view); /* the file has grown since */
-    size_t length = 0;
-    int descriptor = open_file(device, inode, path, &length);
-    view = NULL;
-    if (descriptor >= 0 && bytes <= length && offset <= length - bytes)
-        view = map(table, descriptor, length, false);
-    if (descriptor >= 0)
-        close(descriptor);
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *base = MAP_FAILED;
+    if (descriptor >= 0 && length > 0 && reaches(length, place))
+        base = mmap(NULL, length, protection, MAP_SHARED, descriptor, 0);
+    if (base == MAP_FAILED)
+        return NULL;
+    rp_view *view = least_recently_used(table);
+    unmap_view(view);
+    *view = (rp_view){.base = base,
+                      .length = length,
+                      .id = place->id,
+                      .device = place->device,
+                      .inode = place->inode,
+                      .writable = writable};
+    return view;
+}
+
+char *rp_view_map(rp_view_table *table, const rp_place *place, int descriptor, const char *path, bool writable)
+{
+    rp_view *view = find_view(table, place, writable);
+    if (view != NULL && !reaches(view->length, place)) {
+        unmap_view(view); /* the file has grown since */
+        view = NULL;
+    }
+    if (view == NULL && place->kind == RP_REACH_REGION) {
+        view = map_view(table, place, descriptor, place->length, writable);
+    } else if (view == NULL) {
+        size_t length = 0;
+        int file = open_place(place, path, &length);
+        view = map_view(table, place, file, length, writable);
+        rp_descriptor_close(file);
+    }
     if (view == NULL)
         return NULL;
-    view->device = device;
-    view->inode = inode;
-    return use(table, view, offset);
+    view->used = ++table->clock;
+    return view->base + place->offset;
 }
 
 /* ---- Copies ----------------------------------------------------------------------------------------------------- */
 
-/* The parent's addresses are this process's too, as far as their type is concerned. */
-static struct iovec piece(uint64_t address, size_t bytes)
+/* An address of the parent, in the type that the system call wants. */
+static struct iovec part_at(uint64_t address, size_t bytes)
 {
     return (struct iovec){.iov_base = (void *)(uintptr_t)address, .iov_len = bytes};
 }
@@ -145,7 +143,7 @@ int rp_view_copy(rp_view_parent *parent, void *into, uint64_t address, size_t by
 {
     char *next = into;
     while (bytes > 0 && !parent->refused) {
-        struct iovec to = {.iov_base = next, .iov_len = bytes}, from = piece(address, bytes);
+        struct iovec to = {.iov_base = next, .iov_len = bytes}, from = part_at(address, bytes);
         ssize_t got = read_directly(parent, &to, &from, 1);
         if (got == 0 || (got < 0 && errno == EFAULT))
             return EFAULT;
@@ -160,7 +158,7 @@ int rp_view_copy(rp_view_parent *parent, void *into, uint64_t address, size_t by
     return copy_by_file(parent, next, address, bytes);
 }
 
-int rp_view_gather(rp_view_parent *parent, void *into, uint64_t address, size_t bytes, size_t apart, size_t n)
+int rp_view_gather(rp_view_parent *parent, void *into, uint64_t address, size_t bytes, size_t stride, size_t n)
 {
     enum { AT_ONCE = 256 };
     char *next = into;
@@ -168,11 +166,11 @@ int rp_view_gather(rp_view_parent *parent, void *into, uint64_t address, size_t 
         struct iovec from[AT_ONCE];
         some = rp_min(n - first, AT_ONCE);
         for (size_t i = 0; i < some; i++)
-            from[i] = piece(address + (first + i) * apart, bytes);
+            from[i] = part_at(address + (first + i) * stride, bytes);
         struct iovec to = {.iov_base = next, .iov_len = some * bytes};
         bool whole = !parent->refused && read_directly(parent, &to, from, some) == (ssize_t)(some * bytes);
-        for (size_t i = 0; !whole && i < some; i++) { /* one by one: that says what is wrong */
-            int failure = rp_view_copy(parent, next + i * bytes, address + (first + i) * apart, bytes);
+        for (size_t i = 0; !whole && i < some; i++) { /* one by one, to find the error */
+            int failure = rp_view_copy(parent, next + i * bytes, address + (first + i) * stride, bytes);
             if (failure != 0)
                 return failure;
         }

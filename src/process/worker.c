@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/lock.h"
 #include "base/thread.h"
 
 /* ---- exit() in a child ------------------------------------------------------------------------------------------ */
@@ -27,7 +27,7 @@ static struct {
 } life;
 
 #ifdef __GLIBC__ /* musl has neither on_exit nor what rp_thread_at_end needs */
-static void leave(int status, void *unused)
+static void leave_child(int status, void *unused)
 {
     (void)unused;
     if (life.last != NULL)
@@ -40,7 +40,7 @@ static void forestall_handlers(void *unused)
 {
     (void)unused;
     if (life.is_child)
-        on_exit(leave, NULL);
+        on_exit(leave_child, NULL);
 }
 #else
 static void forestall_handlers(void *unused)
@@ -50,7 +50,7 @@ static void forestall_handlers(void *unused)
 #endif
 
 /* Registering an exit handler in a child is not safe: another thread of the parent may have held the lock. So the thread
- * that forks registers a thread destructor; in the child it runs at the start of exit(), and registers `leave` there. */
+ * that forks registers a thread destructor; in the child it runs at the start of exit(), and registers leave_child there. */
 static void prepare_exit(void)
 {
     static _Thread_local bool prepared;
@@ -76,6 +76,7 @@ void rp_worker_reset_signals(bool ignore_keyboard)
 pid_t rp_worker_fork(void (*last)(void))
 {
     sigset_t all, before;
+    rp_assert_no_lock("a process is forked");
     prepare_exit();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -89,14 +90,8 @@ pid_t rp_worker_fork(void (*last)(void))
     return pid;
 }
 
-static void close_if_open(int descriptor)
-{
-    if (descriptor >= 0)
-        close(descriptor);
-}
-
-/* The number that a name is; -1 for another. */
-static long number_of(const char *name)
+/* -1: the name is no number. */
+static long descriptor_named(const char *name)
 {
     long number = name[0] != '\0' ? 0 : -1;
     for (; number >= 0 && *name != '\0'; name++)
@@ -104,70 +99,50 @@ static long number_of(const char *name)
     return number;
 }
 
-/* Closes those of first ... last that /proc lists, by the system call that readdir makes, which takes memory. False:
- * there is no such list. */
-static bool close_listed(unsigned first, unsigned last)
+/* Closes descriptors `first` to `last`. A kernel before 5.9 has no call for that: then those that /proc lists, read by the
+ * system call, since readdir takes memory. Without /proc they stay open. */
+static void close_between(unsigned first, unsigned last)
 {
     _Alignas(struct dirent64) char entries[4096];
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+        return;
     int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    long bytes = -1;
-    while (folder >= 0 && (bytes = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+    for (long bytes; folder >= 0 && (bytes = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;)
         for (long at = 0; at < bytes;) {
             const struct dirent64 *entry = (const void *)(entries + at);
-            const long descriptor = number_of(entry->d_name);
+            const long descriptor = descriptor_named(entry->d_name);
             if (descriptor >= (long)first && descriptor <= (long)last && descriptor != folder)
                 close((int)descriptor);
             at += entry->d_reclen;
         }
-    close_if_open(folder);
-    return bytes == 0;
+    rp_descriptor_close(folder);
 }
 
-/* Closes first ... last, both included. Where the kernel has no call for that (before 5.9) and no /proc, it counts, but
- * not to limits in the millions: descriptors beyond stay open. */
-static void close_between(unsigned first, unsigned last)
-{
-    enum { MOST_COUNTED = 65536 };
-    struct rlimit limit;
-    if (first > last || syscall(SYS_close_range, first, last, 0) == 0 || close_listed(first, last))
-        return;
-    unsigned most = last < MOST_COUNTED ? last : MOST_COUNTED;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < most)
-        most = (unsigned)limit.rlim_cur;
-    for (unsigned descriptor = first; descriptor <= most; descriptor++)
-        close((int)descriptor);
-}
-
-/* Closes all but the standard ones, a and b. A pipe or a socket of the application's that stayed open here would never
- * tell its reader that it has ended. */
+/* Closes all but the standard ones, a and b, of which either may be -1. A pipe or a socket of the application's that stayed
+ * open here would never tell its reader that it has ended. */
 static void close_others(int a, int b)
 {
-    enum { FIRST = 3 };
-    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    if (a < 0 || b < 0)
-        low = high; /* only one of them is open */
-    unsigned next = FIRST;
-    if (low >= FIRST) {
-        close_between(next, low - 1);
-        next = low + 1;
-    }
-    if (high >= next) {
-        close_between(next, high - 1);
-        next = high + 1;
-    }
+    const unsigned kept[] = {(unsigned)a < (unsigned)b ? (unsigned)a : (unsigned)b,
+                             (unsigned)a < (unsigned)b ? (unsigned)b : (unsigned)a};
+    unsigned next = STDERR_FILENO + 1;
+    for (int i = 0; i < 2; i++)
+        if (kept[i] >= next && kept[i] <= INT_MAX) {
+            close_between(next, kept[i] - 1);
+            next = kept[i] + 1;
+        }
     close_between(next, ~0u);
 }
 
-/* A worker goes when its parent does, and has none of its signal handlers. */
+/* A worker dies with its parent, and has none of its signal handlers. */
 static void begin_life(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
-        _exit(0); /* it had gone before it could be told */
+        _exit(0); /* it died before prctl */
     rp_worker_reset_signals(true);
 }
 
-static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
+static _Noreturn void live_as_worker(const rp_worker_self *self, rp_worker_run *run)
 {
     begin_life(self->parent);
     prctl(PR_SET_NAME, "rowpool-worker");
@@ -178,43 +153,59 @@ static _Noreturn void live(const rp_worker_self *self, rp_worker_run *run)
 
 /* ---- Beginning -------------------------------------------------------------------------------------------------- */
 
-static rowpool_status refuse(rowpool_error *error, const char *what)
+/* What a worker gets from its parent. */
+typedef struct {
+    int socket[2]; /* the parent's end, the worker's */
+    int memory;    /* /proc/self/mem; -1: it cannot be opened, and is not required */
+} connection;
+
+static rowpool_status fail_to_start(int failure, const char *what, rowpool_error *error)
 {
     const char *advice = "";
-    if (errno == EAGAIN || errno == ENOMEM)
+    if (failure == EAGAIN || failure == ENOMEM)
         advice = " (ask for fewer workers, or raise the limit on processes or memory)";
-    if (errno == EMFILE || errno == ENFILE)
+    if (failure == EMFILE || failure == ENFILE)
         advice = " (ask for fewer workers, or raise the limit on open files)";
-    return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a worker process: %s: %s%s", what, strerror(errno), advice);
+    return rp_fail(error, ROWPOOL_ESYSTEM, "cannot start a worker process: %s: %s%s", what, strerror(failure), advice);
+}
+
+static rowpool_status connect_worker(connection *ends, rowpool_error *error)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->socket) != 0 || !rp_descriptors_keep(ends->socket))
+        return fail_to_start(errno, "socketpair", error);
+    ends->memory = rp_descriptor_keep(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
+    return ROWPOOL_OK;
+}
+
+/* The parent's part once the worker was started, or was not (failure, an errno). */
+static rowpool_status take_worker(rp_worker *worker, const connection *ends, pid_t pid, int failure, const char *what,
+                                  rowpool_error *error)
+{
+    *worker = (rp_worker){.pidfd = -1, .socket = -1};
+    rp_descriptor_close(ends->memory);
+    close(ends->socket[1]);
+    if (failure != 0) {
+        close(ends->socket[0]);
+        return fail_to_start(failure, what, error);
+    }
+    rp_worker_adopt(worker, pid);
+    worker->socket = ends->socket[0];
+    return ROWPOOL_OK;
 }
 
 rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *context, rowpool_error *error)
 {
-    int ends[2];
-    *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
-        return refuse(error, "socketpair");
-    rp_worker_self self = {.parent = getpid(), .socket = ends[1], .context = context};
-    self.memory = rp_descriptor_keep(open("/proc/self/mem", O_RDONLY | O_CLOEXEC)); /* not required */
-
-    rowpool_status status = ROWPOOL_OK;
+    connection ends;
+    RP_TRY(connect_worker(&ends, error));
+    const rp_worker_self self = {
+        .parent = getpid(), .socket = ends.socket[1], .memory = ends.memory, .context = context};
     pid_t pid = rp_worker_fork(NULL);
     if (pid == 0)
-        live(&self, run);
-    if (pid < 0)
-        status = refuse(error, "fork");
-    close_if_open(self.memory);
-    close(ends[1]);
-    if (status != ROWPOOL_OK) {
-        close(ends[0]);
-        return status;
-    }
-    rp_worker_adopt(worker, pid);
-    worker->socket = ends[0];
-    return ROWPOOL_OK;
+        live_as_worker(&self, run);
+    return take_worker(worker, &ends, pid, pid < 0 ? errno : 0, "fork", error);
 }
 
-/* Where a program finds what it needs: standard streams first, of which only the last is the application's own. */
+/* The descriptors of a program, behind the standard streams; of these only standard error is the application's. */
 enum { SOCKET = 3, MEMORY, SHARED, DESCRIPTORS };
 
 static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER_WORDS], const int given[DESCRIPTORS])
@@ -232,13 +223,13 @@ static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    if (fcntl(STDERR_FILENO, F_GETFD) < 0) /* it would be a file of the program's */
+    if (fcntl(STDERR_FILENO, F_GETFD) < 0) /* closed: the program's next file would get its number */
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
         if (given[i] >= 0)
             posix_spawn_file_actions_adddup2(&actions, given[i], i);
         else
-            posix_spawn_file_actions_addclose(&actions, i); /* what lies there is the application's */
+            posix_spawn_file_actions_addclose(&actions, i); /* the application may have one there */
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     sigfillset(&signals);
@@ -251,7 +242,7 @@ static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER
     return failure;
 }
 
-/* A duplicate that lies beyond those the program is to have: else one could overwrite another on the way. */
+/* A duplicate beyond the program's own numbers: else dup2 could overwrite one that is still needed. */
 static int out_of_the_way(int descriptor)
 {
     return descriptor < 0 ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, DESCRIPTORS);
@@ -260,27 +251,16 @@ static int out_of_the_way(int descriptor)
 rowpool_status rp_worker_spawn(rp_worker *worker, const char *path, const char *const words[RP_WORKER_WORDS],
                                int shared, rowpool_error *error)
 {
-    int ends[2];
-    *worker = (rp_worker){.pidfd = -1, .socket = -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 || !rp_descriptors_keep(ends))
-        return refuse(error, "socketpair");
-    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* not required */
-    const int given[DESCRIPTORS] = {
-        [SOCKET] = out_of_the_way(ends[1]), [MEMORY] = out_of_the_way(memory), [SHARED] = out_of_the_way(shared)};
+    connection ends;
+    RP_TRY(connect_worker(&ends, error));
+    const int given[DESCRIPTORS] = {[SOCKET] = out_of_the_way(ends.socket[1]),
+                                    [MEMORY] = out_of_the_way(ends.memory),
+                                    [SHARED] = out_of_the_way(shared)};
     pid_t pid = 0;
     int failure = given[SOCKET] < 0 || given[SHARED] < 0 ? EMFILE : spawn(&pid, path, words, given);
     for (int i = SOCKET; i < DESCRIPTORS; i++)
-        close_if_open(given[i]);
-    close_if_open(memory);
-    close(ends[1]);
-    if (failure != 0) {
-        close(ends[0]);
-        errno = failure;
-        return refuse(error, path);
-    }
-    rp_worker_adopt(worker, pid);
-    worker->socket = ends[0];
-    return ROWPOOL_OK;
+        rp_descriptor_close(given[i]);
+    return take_worker(worker, &ends, pid, failure, path, error);
 }
 
 bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
@@ -345,8 +325,7 @@ ssize_t rp_worker_receive(const rp_worker *worker, void *message, size_t capacit
         ssize_t bytes = recv(worker->socket, message, capacity, MSG_DONTWAIT);
         if (bytes >= 0)
             return bytes;
-        /* A worker that died before it had read everything leaves one ECONNRESET here, ahead of the answers that it
-         * sent: they are still to be had. */
+        /* A worker that died with unread messages leaves one ECONNRESET ahead of the answers that it sent. */
         if (errno != EINTR && errno != ECONNRESET)
             return errno == EAGAIN ? -1 : 0;
     }
@@ -416,7 +395,7 @@ static int wait_once(idtype_t type, int id, siginfo_t *info, int options)
  * have waited for it, its pid may be another's by now. */
 static int wait_for(const rp_worker *worker, siginfo_t *info, int options)
 {
-    enum { BY_PIDFD = 3 }; /* P_PIDFD, which older headers lack, and kernels before 5.4 */
+    enum { BY_PIDFD = 3 }; /* P_PIDFD: unknown to older headers, and to kernels before 5.4 */
     int failure = worker->pidfd >= 0 ? wait_once((idtype_t)BY_PIDFD, worker->pidfd, info, options) : EINVAL;
     return failure == EINVAL ? wait_once(P_PID, worker->pid, info, options) : failure;
 }
@@ -469,7 +448,7 @@ void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])
 
 void rp_worker_release(rp_worker *worker)
 {
-    close_if_open(worker->pidfd);
-    close_if_open(worker->socket);
+    rp_descriptor_close(worker->pidfd);
+    rp_descriptor_close(worker->socket);
     *worker = (rp_worker){.pidfd = -1, .socket = -1};
 }

@@ -4,14 +4,15 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/self.h"
 #include "sched/pool.h"
 
 /* ---- Partitions ------------------------------------------------------------------------------------------------- */
 
-/* A few partitions for each device, so that each gets its share: no smaller than is worth a launch, no larger than lets
- * upload and kernel overlap. The pool's chunk_bytes holds too, unless that makes too many partitions to search. */
+/* A few partitions for each device, so that each gets its share: large enough to be worth a launch, small enough that
+ * upload and kernel overlap. The pool's chunk_bytes applies too, unless that makes too many partitions to search. */
 static rp_split_limits partition_limits(const rowpool *pool, const rp_rows *rows)
 {
     enum { PER_DEVICE = 8, MIN_BYTES = 4 << 20, MAX_BYTES = 1 << 30, MAX_PARTITIONS = 4096 };
@@ -96,7 +97,7 @@ rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chu
     if (partition == NULL)
         return use;
     use.tile = partition->chunk;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     if (partition->device == device) {
         use.copy = partition->copy;
     } else if (partition->device == NULL && may_keep(device, partition->bytes, max)) {
@@ -105,7 +106,7 @@ rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chu
         device->kept += partition->bytes;
         use.keep = true;
     }
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
     return use;
 }
 
@@ -121,9 +122,9 @@ void rp_data_copied(rowpool_data *data, rp_partition_use *use)
 {
     if (!use->keep || use->copy == NULL)
         return;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     partition_of(data, &use->tile)->copy = use->copy;
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
     use->keep = false;
 }
 
@@ -132,27 +133,32 @@ void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_statu
     rp_data_copied(data, use);
     if (!use->keep)
         return;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     rp_partition *partition = partition_of(data, &use->tile);
-    if (status == ROWPOOL_ENOMEM || status == ROWPOOL_EDEVICE) { /* drivers say so of memory that they take late */
+    if (status == ROWPOOL_ENOMEM || status == ROWPOOL_EDEVICE) { /* some drivers allocate late, and fail with EDEVICE */
         partition->device->full = true;
         rp_log(RP_LOG_DEVICE, "%s has no memory to keep more than %zu bytes of rows", partition->device->info.index,
                partition->device->kept - partition->bytes);
     }
     forget(partition);
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
 }
 
-/* The lock is held. */
+/* Releases the copies of a handle that no run will use again. The lock is held, and given up meanwhile: a driver may take
+ * its time. */
 static void drop_copies(rowpool_data *data)
 {
-    for (size_t i = 0; i < data->n_partitions; i++) {
-        rp_partition *partition = &data->partitions[i];
-        if (partition->device == NULL)
+    rowpool *pool = data->pool;
+    while (data->n_partitions > 0) {
+        const rp_partition taken = data->partitions[--data->n_partitions];
+        if (taken.device == NULL)
             continue;
-        partition->backend->drop(partition->device, partition->copy);
-        partition->device->full = false;
-        forget(partition);
+        rp_unlock(&pool->lock);
+        rp_assert_no_lock("device memory is released");
+        taken.backend->drop(taken.device, taken.copy);
+        rp_lock(&pool->lock);
+        taken.device->kept -= taken.bytes;
+        taken.device->full = false;
     }
 }
 
@@ -166,13 +172,13 @@ static bool are_the_same(const rp_rows *a, const rp_rows *b)
 
 rowpool_data *rp_data_find(rowpool *pool, const rp_rows *rows, bool whole)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     rowpool_data *data = pool->data;
     while (data != NULL && !(are_the_same(&data->rows, rows) && !(whole && data->splits_rows)))
         data = data->next;
     if (data != NULL)
         data->references++;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     return data;
 }
 
@@ -183,30 +189,43 @@ static void destroy(rowpool_data *data)
     free(data);
 }
 
-/* Gives up a reference; the lock is held. True: it was the last. */
-static bool let_go(rowpool_data *data)
+/* Gives up a reference; with the last one goes the handle. The lock is held, and given up. The pool counts as in use while
+ * copies are released, so that its devices stay open. */
+static void let_go_and_unlock(rowpool_data *data)
 {
-    bool last = --data->references == 0;
-    if (last)
+    rowpool *pool = data->pool;
+    const bool last = --data->references == 0;
+    if (last) {
+        pool->active++;
         drop_copies(data);
-    return last;
+        if (--pool->active == 0)
+            pthread_cond_broadcast(&pool->idle);
+    }
+    rp_unlock(&pool->lock);
+    if (last)
+        destroy(data);
 }
 
 void rp_data_release(rowpool_data *data)
 {
     if (data == NULL)
         return;
-    pthread_mutex_lock(&data->pool->lock);
-    bool last = let_go(data);
-    pthread_mutex_unlock(&data->pool->lock);
-    if (last)
-        destroy(data);
+    rp_lock(&data->pool->lock);
+    let_go_and_unlock(data);
 }
 
 void rp_data_leave_pool(rowpool *pool)
 {
-    for (; pool->data != NULL; pool->data = pool->data->next)
-        drop_copies(pool->data);
+    rp_lock(&pool->lock);
+    while (pool->data != NULL) {
+        rowpool_data *data = pool->data;
+        pool->data = data->next;
+        data->references++; /* its owner may close it meanwhile */
+        drop_copies(data);
+        let_go_and_unlock(data);
+        rp_lock(&pool->lock);
+    }
+    rp_unlock(&pool->lock);
 }
 
 rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_rows *given, const rp_rows *rows,
@@ -222,13 +241,13 @@ rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_ro
         free(fresh);
         return status;
     }
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     for (size_t i = 0; i < pool->devices.count; i++)
         pool->devices.items[i].full = false; /* there may be memory again */
     pool->references++;
     fresh->next = pool->data;
     pool->data = fresh;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     *data = fresh;
     return ROWPOOL_OK;
 }
@@ -248,14 +267,11 @@ void rp_data_close(rowpool_data *data)
         drop_memory(data);
         return;
     }
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     rowpool_data **link = &data->pool->data;
     while (*link != NULL && *link != data)
         link = &(*link)->next;
     if (*link != NULL)
         *link = data->next;
-    bool last = let_go(data); /* at once: a pool that closes meanwhile finds the handle, or one without copies */
-    pthread_mutex_unlock(&data->pool->lock);
-    if (last)
-        destroy(data);
+    let_go_and_unlock(data);
 }

@@ -31,8 +31,8 @@ rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_ro
 /* Takes the handle from the pool's and gives up the caller's reference. */
 void rp_data_close(rowpool_data *data);
 
-/* The open handle of just these rows, with a reference to give up by rp_data_release; NULL: there is none. whole: one
- * with parts of rows will not do. */
+/* The open handle of exactly these rows, with a reference for rp_data_release; NULL: there is none. whole: only a handle
+ * whose partitions are whole rows. */
 rowpool_data *rp_data_find(rowpool *pool, const rp_rows *rows, bool whole);
 void rp_data_release(rowpool_data *data);
 
@@ -48,14 +48,14 @@ typedef enum {
 /* The pool's lock is held. max: bytes of the largest partition that the device may keep from now on. */
 rp_partition_rank rp_partition_rank_for(const rp_partition *partition, const rp_device *device, size_t max);
 
-/* What a task needs to know of one input: where its device's copy is, or that it is to make one. */
+/* One input of a task: its device's copy, or that the task is to make one. */
 rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t max);
 
 /* After a task's submit, and after its end: records the copy that was made, or that none was. */
 void rp_data_copied(rowpool_data *data, rp_partition_use *use);
 void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_status status);
 
-/* The pool closes: its handles have no copies any more. Its lock is held. */
+/* The pool closes: the copies of its open handles are released. */
 void rp_data_leave_pool(rowpool *pool);
 
 #endif

@@ -50,25 +50,11 @@ static rowpool_status run_small(rowpool *pool, const rp_operation *operation)
     rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", operation->name,
            operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
            operation->columns);
-    rp_pool_leave_with(pool, pool->host, operation->inputs->count);
+    rp_pool_leave(pool, pool->host, operation->inputs->count);
     return ROWPOOL_OK;
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------- */
-
-static rowpool_status run_large(rowpool *pool, const rp_operation *operation, const rp_stream *stream,
-                                rowpool_error *error)
-{
-    rp_pool_enter(pool);
-    rp_run run;
-    rowpool_status status = rp_run_init(&run, pool, operation, stream, NULL, error);
-    if (status == ROWPOOL_OK) {
-        status = rp_run_whole(&run, error);
-        rp_run_destroy(&run);
-    }
-    rp_pool_leave(pool);
-    return status;
-}
 
 rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp_stream *stream, rowpool_error *error)
 {
@@ -76,20 +62,28 @@ rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp
         return ROWPOOL_OK;
     if (is_small(pool, operation))
         return run_small(pool, operation);
-    return run_large(pool, operation, stream, error);
+    rp_pool_enter(pool);
+    rp_run run;
+    rowpool_status status = rp_run_init(&run, pool, operation, stream, NULL, error);
+    if (status == ROWPOOL_OK) {
+        status = rp_run_whole(&run, error);
+        rp_run_destroy(&run);
+    }
+    rp_pool_leave(pool, NULL, 0);
+    return status;
 }
 
 /* ---- Jobs ------------------------------------------------------------------------------------------------------- */
 
 void rp_job_release(rowpool_job *job)
 {
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     unsigned left = --job->references;
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     if (left > 0)
         return;
     pthread_cond_destroy(&job->finished);
-    pthread_mutex_destroy(&job->lock);
+    rp_mutex_destroy(&job->lock);
     free(job->store.heap);
     free(job);
 }
@@ -102,7 +96,7 @@ static void complete(rowpool_job *job)
     if (status == ROWPOOL_OK)
         atomic_store(&job->run.rows_done, job->rows);
     rp_run_release_data(&job->run); /* so that the copies of a closed handle are gone when the job is done */
-    pthread_mutex_lock(&job->lock);
+    rp_lock(&job->lock);
     job->status = status;
     if (status != ROWPOOL_OK)
         job->error = error;
@@ -110,16 +104,17 @@ static void complete(rowpool_job *job)
     if (job->descriptor >= 0)
         eventfd_write(job->descriptor, 1);
     pthread_cond_broadcast(&job->finished);
-    pthread_mutex_unlock(&job->lock);
+    rp_unlock(&job->lock);
     if (job->done != NULL) {
         rp_floating own;
+        rp_assert_no_lock("a completion callback is called");
         rp_floating_default(&own);
         job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
         rp_floating_restore(&own); /* whatever the callback did to it */
     }
     rp_run_destroy(&job->run);
     rp_job_release(job);
-    rp_pool_leave(pool);
+    rp_pool_leave(pool, NULL, 0);
 }
 
 static void start(rowpool_job *job)
@@ -209,7 +204,7 @@ static void *dispatch(void *argument)
 static rowpool_status start_dispatcher(rowpool *pool, rowpool_error *error)
 {
     rowpool_status status = ROWPOOL_OK;
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     if (!pool->dispatcher.started) {
         rp_queue_init(&pool->dispatcher.queue);
         pool->dispatcher.end_of_waiting = &pool->dispatcher.first_waiting;
@@ -218,7 +213,7 @@ static rowpool_status start_dispatcher(rowpool *pool, rowpool_error *error)
         if (status != ROWPOOL_OK)
             rp_queue_destroy(&pool->dispatcher.queue);
     }
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     return status;
 }
 
@@ -261,7 +256,7 @@ rowpool_status rp_submit(rowpool *pool, const rp_operation *operation, const rp_
     fresh->references = fresh->has_handle ? 2 : 1;
     fresh->rows = operation->inputs->count;
     fresh->begin.kind = RP_MESSAGE_JOB;
-    pthread_mutex_init(&fresh->lock, NULL);
+    rp_mutex_init(&fresh->lock, RP_LOCK_JOB);
     rp_cond_init(&fresh->finished);
     if (job != NULL)
         *job = fresh;

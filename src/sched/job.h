@@ -21,7 +21,7 @@ struct rowpool_job {
     void *payload;
     bool has_handle;
     size_t rows;
-    pthread_mutex_t lock; /* everything below */
+    rp_mutex lock; /* everything below */
     pthread_cond_t finished;
     unsigned references; /* the handle's and the dispatcher's */
     bool is_done;
@@ -38,7 +38,7 @@ rowpool_status rp_submit(rowpool *pool, const rp_operation *operation, const rp_
                          rp_arguments_store *store, rowpool_done *done, void *payload, rowpool_job **job,
                          rowpool_error *error);
 
-/* Gives up a reference; with the last one goes the memory. */
+/* Gives up a reference; the last one frees the memory. */
 void rp_job_release(rowpool_job *job);
 
 /* Ends the dispatcher, if there is one. */

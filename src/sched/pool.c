@@ -17,46 +17,30 @@ rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, 
 
 void rp_pool_enter(rowpool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     pool->active++;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
 }
 
-/* The lock is held. */
-static void leave(rowpool *pool)
+void rp_pool_leave(rowpool *pool, rp_device *device, size_t rows)
 {
+    rp_lock(&pool->lock);
+    if (device != NULL) {
+        device->info.rows += rows;
+        device->info.chunks++;
+    }
     if (--pool->active == 0)
         pthread_cond_broadcast(&pool->idle);
-}
-
-void rp_pool_leave(rowpool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    leave(pool);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* The lock is held. */
-static void count(rp_device *device, size_t rows, size_t chunks, size_t failures)
-{
-    device->info.rows += rows;
-    device->info.chunks += chunks;
-    device->info.failures += failures;
+    rp_unlock(&pool->lock);
 }
 
 void rp_pool_count(rowpool *pool, rp_device *device, size_t rows, size_t chunks, size_t failures)
 {
-    pthread_mutex_lock(&pool->lock);
-    count(device, rows, chunks, failures);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows)
-{
-    pthread_mutex_lock(&pool->lock);
-    count(device, rows, 1, 0);
-    leave(pool);
-    pthread_mutex_unlock(&pool->lock);
+    rp_lock(&pool->lock);
+    device->info.rows += rows;
+    device->info.chunks += chunks;
+    device->info.failures += failures;
+    rp_unlock(&pool->lock);
 }
 
 rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_error *error)
@@ -65,11 +49,11 @@ rowpool_status rp_pool_processes(rowpool *pool, rp_device **device, rowpool_erro
     while (processes->backend != &rp_backend_fork)
         processes++;
     *device = processes;
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->opening);
     rowpool_status status = ROWPOOL_OK;
     if (processes->queue_depth == 0)
         status = processes->backend->open(processes, &pool->options, error);
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->opening);
     return status;
 }
 
@@ -80,12 +64,13 @@ void rp_pool_release(rowpool *pool)
             free(pool);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     bool last = --pool->references == 0;
-    pthread_mutex_unlock(&pool->lock);
+    rp_unlock(&pool->lock);
     if (!last)
         return;
     pthread_cond_destroy(&pool->idle);
-    pthread_mutex_destroy(&pool->lock);
+    rp_mutex_destroy(&pool->lock);
+    rp_mutex_destroy(&pool->opening);
     free(pool);
 }

@@ -1,7 +1,4 @@
-/* The pool: its devices, the runs on them, the thread on which jobs go on.
- *
- * rowpool.lock protects what is said below. Nobody holds it while a process is forked or a driver is called, but for
- * devices that are opened late and copies that are released. */
+/* The pool: its devices, the runs on them, the thread on which jobs go on. */
 #ifndef RP_SCHED_POOL_H
 #define RP_SCHED_POOL_H
 
@@ -30,7 +27,8 @@ struct rowpool {
     const rp_cpu *cpu;          /* which form of the built-in functions runs on the host and in processes */
     bool strict;                /* a device that fails ends the map */
     rp_device *host;            /* one of the devices: small maps, and what nobody else can do */
-    pthread_mutex_t lock;       /* everything below, the counters of devices[].info, and opening devices later */
+    rp_mutex opening;           /* devices that are opened, or looked at, later */
+    rp_mutex lock;              /* everything below, and the counters of devices[].info */
     pthread_cond_t idle;
     size_t active;       /* calls and jobs in flight */
     rp_run *runs;        /* begun, or waiting to */
@@ -42,12 +40,10 @@ struct rowpool {
 /* EINVAL for NULL, EFORKED in a child of the process that made the handle. Takes no lock. */
 rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, rowpool_error *error);
 
-/* Around everything that uses the pool's devices: rowpool_close waits for it. */
+/* Around everything that uses the pool's devices: rowpool_close waits for it. device: of one chunk that was not counted
+ * yet, so that a small map takes the lock once; NULL: none. */
 void rp_pool_enter(rowpool *pool);
-void rp_pool_leave(rowpool *pool);
-
-/* rp_pool_leave and rp_pool_count of one chunk: a small map takes the lock no more often. */
-void rp_pool_leave_with(rowpool *pool, rp_device *device, size_t rows);
+void rp_pool_leave(rowpool *pool, rp_device *device, size_t rows);
 
 /* Gives up a reference; with the last one goes the memory. The lock is not held. */
 void rp_pool_release(rowpool *pool);

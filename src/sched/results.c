@@ -37,19 +37,15 @@ static rp_result_buffer **place_in(rp_result_buffer **list, const rp_chunk *chun
     return list;
 }
 
-static void free_buffers(rp_result_buffer *list)
-{
-    while (list != NULL) {
-        rp_result_buffer *next = list->next;
-        free(list);
-        list = next;
-    }
-}
-
 void rp_results_free(rp_run *run)
 {
-    free_buffers(run->parts);
-    free_buffers(run->ready);
+    rp_result_buffer *lists[] = {run->parts, run->ready};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        while (lists[i] != NULL) {
+            rp_result_buffer *next = lists[i]->next;
+            free(lists[i]);
+            lists[i] = next;
+        }
 }
 
 static char *array_at(const rp_run *run, size_t row)
@@ -59,7 +55,7 @@ static char *array_at(const rp_run *run, size_t row)
 
 bool rp_results_place(rp_run *run, rp_task *task)
 {
-    if (!rp_run_is_stream(run) && !task->chunk.partial) {
+    if (!run->is_stream && !task->chunk.partial) {
         task->results = array_at(run, task->chunk.row);
         return true;
     }
@@ -83,8 +79,8 @@ static size_t finish_row(rp_run *run, const rp_result_buffer *part)
 {
     const rp_operation *operation = &run->operation;
     const rp_chunk row = {.row = part->chunk.row, .rows = 1};
-    rp_result_buffer *buffer = rp_run_is_stream(run) ? new_buffer(run, &row) : NULL;
-    if (rp_run_is_stream(run) && buffer == NULL)
+    rp_result_buffer *buffer = run->is_stream ? new_buffer(run, &row) : NULL;
+    if (run->is_stream && buffer == NULL)
         return 0;
     operation->code.compiled.end(part->bytes, part->chunk.end, operation->arguments, operation->columns,
                                  buffer != NULL ? buffer->bytes : array_at(run, row.row));
@@ -135,8 +131,7 @@ size_t rp_results_take(rp_run *run, rp_task *task)
     task->buffer = NULL;
     if (task->chunk.partial)
         return take_part(run, buffer);
-    if (buffer != NULL)
-        make_ready(run, buffer);
+    make_ready(run, buffer);
     return task->chunk.rows;
 }
 
@@ -161,6 +156,7 @@ bool rp_results_are_delivered(const rowpool *pool)
 static void call_back(rp_run *run, const rp_result_buffer *buffer)
 {
     rp_floating_restore(&run->callers);
+    rp_assert_no_lock("results are delivered");
     const int ended = run->stream.each(buffer->chunk.row, buffer->chunk.rows, buffer->bytes, run->stream.payload);
     rp_floating_default(&run->callers);
     if (ended == 0)
@@ -178,7 +174,7 @@ void rp_results_deliver(rp_run *run)
     delivering = &frame;
     while (run->ready != NULL && !run->stop && !atomic_load(&run->cancellation.cancelled)) {
         rp_result_buffer *first = run->ready;
-        if (rp_run_is_in_order(run) && first->chunk.row != run->delivered)
+        if (run->in_order && first->chunk.row != run->delivered)
             break;
         run->ready = first->next;
         run->n_ready--;

@@ -44,7 +44,7 @@ static bool return_halves(rp_run *run, rp_chunk chunk)
 static void give_up(rp_run *run, const rowpool_error *error)
 {
     rp_run_record(run, error);
-    if (run->deaths >= MAX_DEATHS || run->barren >= MAX_BARREN_DEATHS || rp_run_is_in_order(run))
+    if (run->deaths >= MAX_DEATHS || run->barren >= MAX_BARREN_DEATHS || run->in_order)
         rp_run_stop(run);
 }
 
@@ -68,7 +68,7 @@ static void worker_died(rp_run *run, rp_chunk chunk, bool blamed, const rowpool_
 
 static void exclude(rp_run *run, rp_participant *participant, const rowpool_error *error)
 {
-    participant->state = RP_PARTICIPANT_EXCLUDED;
+    rp_run_set_state(run, participant, RP_PARTICIPANT_EXCLUDED);
     rp_log(RP_LOG_DEVICE, "%s is excluded from this map: %s", participant->device->info.index, error->message);
     if (run->status == ROWPOOL_OK)
         run->error = *error; /* the run's, should nobody else be able to do it */

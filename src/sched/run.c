@@ -11,23 +11,45 @@
 
 /* ---- Who takes part --------------------------------------------------------------------------------------------- */
 
-static void add_participant(rp_run *run, rp_device *device)
+void rp_run_set_state(rp_run *run, rp_participant *participant, rp_participant_state state)
 {
-    run->participants[run->n_participants++] = (rp_participant){.device = device, .max_chunk = device->chunk_bytes};
+    if (participant != run->host) {
+        run->n_in[participant->state]--;
+        run->n_in[state]++;
+    }
+    participant->state = state;
+}
+
+static rp_participant *add_participant(rp_run *run, rp_device *device)
+{
+    const rp_operation *operation = &run->operation;
+    rp_participant *participant = &run->participants[run->n_participants];
+    *participant = (rp_participant){.device = device,
+                                    .limits = {.buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
+                                               .rows = operation->chunk_rows > 0 ? operation->chunk_rows : SIZE_MAX,
+                                               .result = rp_operation_row_bytes(operation),
+                                               .whole = !rp_operation_splits(operation)},
+                                    .max_chunk = device->chunk_bytes};
     run->n_tasks += device->queue_depth;
+    return participant;
+}
+
+static void add_device(rp_run *run, rp_device *device)
+{
+    add_participant(run, device);
+    run->n_participants++;
+    run->n_in[RP_PARTICIPANT_READY]++;
+    run->keeps_copies |= device->keeps > 0;
 }
 
 /* The host stands behind the last participant and is not counted. Where nobody named the devices it stands in while they
  * build. */
 static void add_host(rp_run *run)
 {
-    add_participant(run, run->pool->host);
-    run->host = &run->participants[--run->n_participants];
-    if (!run->pool->devices.automatic)
-        return;
-    for (size_t i = 0; i < run->n_participants; i++)
+    run->host = add_participant(run, run->pool->host);
+    for (size_t i = 0; run->pool->devices.automatic && i < run->n_participants; i++)
         if (run->participants[i].device->backend->ready != NULL)
-            run->participants[i].state = RP_PARTICIPANT_BUILDING;
+            rp_run_set_state(run, &run->participants[i], RP_PARTICIPANT_BUILDING);
 }
 
 static rowpool_status nobody_can(const rp_run *run, rowpool_error *error)
@@ -48,14 +70,17 @@ static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
         return ROWPOOL_OK; /* nobody is needed */
     for (size_t i = 0; i < pool->devices.used; i++) {
         rp_device *device = &pool->devices.items[i];
-        if (device->backend->unsupported_reason(device, operation) == NULL)
-            add_participant(run, device);
+        const char *reason = device->backend->unsupported_reason(device, operation);
+        if (reason == NULL)
+            add_device(run, device);
+        else
+            rp_log(RP_LOG_RUN, "%s: device %s had no part: %s", operation->name, device->info.index, reason);
     }
     if (run->n_participants == 0 && rp_code_is_there(&operation->code) &&
         (operation->processes || pool->devices.automatic)) {
         rp_device *processes;
         RP_TRY(rp_pool_processes(pool, &processes, error));
-        add_participant(run, processes);
+        add_device(run, processes);
     }
     if (pool->host->backend->unsupported_reason(pool->host, operation) == NULL)
         add_host(run);
@@ -77,32 +102,12 @@ void rp_run_release_data(rp_run *run)
     }
 }
 
-static bool somebody_keeps_copies(const rp_run *run)
-{
-    for (size_t i = 0; i < run->n_participants; i++)
-        if (run->participants[i].device->keeps > 0)
-            return true;
-    return false;
-}
-
-/* Of several inputs that stay on devices the one with the most partitions says how the rows are cut. */
+/* Tasks, data that stays and the work queue. Of several inputs that stay on devices the one with the most partitions says
+ * how the rows are cut. */
 static rowpool_status prepare_work(rp_run *run, rowpool_error *error)
 {
     const rp_operation *operation = &run->operation;
     rowpool_data *finest = NULL;
-    for (size_t i = 0; somebody_keeps_copies(run) && i < operation->code.n_inputs; i++) {
-        run->data[i] = rp_data_find(run->pool, &operation->inputs[i], !rp_operation_splits(operation));
-        if (run->data[i] != NULL && (finest == NULL || run->data[i]->n_partitions > finest->n_partitions))
-            finest = run->data[i];
-    }
-    rowpool_status status = rp_work_queue_init(&run->work, operation, finest, rp_run_is_in_order(run), error);
-    if (status != ROWPOOL_OK)
-        rp_run_release_data(run);
-    return status;
-}
-
-static rowpool_status prepare_tasks(rp_run *run, rowpool_error *error)
-{
     run->tasks = calloc(rp_max(1, run->n_tasks), sizeof *run->tasks);
     if (run->tasks == NULL)
         return no_memory(run, error);
@@ -110,21 +115,33 @@ static rowpool_status prepare_tasks(rp_run *run, rowpool_error *error)
         run->tasks[i].next = run->free_tasks;
         run->free_tasks = &run->tasks[i];
     }
-    return prepare_work(run, error);
+    for (size_t i = 0; run->keeps_copies && i < operation->code.n_inputs; i++) {
+        run->data[i] = rp_data_find(run->pool, &operation->inputs[i], !rp_operation_splits(operation));
+        if (run->data[i] != NULL && (finest == NULL || run->data[i]->n_partitions > finest->n_partitions))
+            finest = run->data[i];
+        run->has_data |= run->data[i] != NULL;
+    }
+    rowpool_status status = rp_work_queue_init(&run->work, operation, finest, run->in_order, error);
+    if (status != ROWPOOL_OK)
+        rp_run_release_data(run);
+    return status;
 }
 
 static void join_pool(rp_run *run)
 {
     rowpool *pool = run->pool;
-    pthread_mutex_lock(&pool->lock);
+    rp_lock(&pool->lock);
     run->link = &pool->runs;
     run->next = pool->runs;
     if (run->next != NULL)
         run->next->link = &run->next;
     pool->runs = run;
-    for (size_t i = 0; i < run->n_participants; i++)
-        rp_share_recall(&run->participants[i]);
-    pthread_mutex_unlock(&pool->lock);
+    for (size_t i = 0; i < run->n_participants; i++) {
+        rp_participant *participant = &run->participants[i];
+        participant->rate = participant->device->rate;
+        participant->left_out = participant->device->left_out;
+    }
+    rp_unlock(&pool->lock);
 }
 
 rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *operation, const rp_stream *stream,
@@ -132,14 +149,18 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *opera
 {
     *run = (rp_run){.pool = pool, .operation = *operation, .queue = queue, .left = rp_operation_bytes(operation)};
     run->operation.text_hash = rp_text_hash(operation->function->source);
-    if (stream != NULL)
+    run->is_stream = stream != NULL;
+    run->in_order = run->is_stream && stream->order == ROWPOOL_IN_ORDER;
+    if (run->is_stream)
         run->stream = *stream;
     run->begun = rp_clock_ns();
-    rp_run_timeout(run, operation->timeout_ms > 0 ? operation->timeout_ms : -1);
+    run->cancellation.deadline = RP_NO_DEADLINE;
+    if (operation->timeout_ms > 0)
+        rp_run_timeout(run, operation->timeout_ms);
     run->participants = calloc(pool->devices.used + 2, sizeof *run->participants);
     rowpool_status status = run->participants == NULL ? no_memory(run, error) : choose_participants(run, error);
     if (status == ROWPOOL_OK)
-        status = prepare_tasks(run, error);
+        status = prepare_work(run, error);
     if (status != ROWPOOL_OK) {
         free(run->tasks);
         free(run->participants);
@@ -151,16 +172,18 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *opera
 
 void rp_run_destroy(rp_run *run)
 {
-    pthread_mutex_lock(&run->pool->lock);
+    rp_lock(&run->pool->lock);
     *run->link = run->next;
     if (run->next != NULL)
         run->next->link = run->link;
     for (size_t i = 0; i < run->n_participants; i++)
         rp_share_remember(run, &run->participants[i]);
-    pthread_mutex_unlock(&run->pool->lock);
-    rp_results_free(run);
+    rp_unlock(&run->pool->lock);
+    if (run->parts != NULL || run->ready != NULL)
+        rp_results_free(run);
     rp_work_queue_destroy(&run->work);
-    rp_run_release_data(run);
+    if (run->has_data)
+        rp_run_release_data(run);
     free(run->tasks);
     free(run->participants);
 }
@@ -194,7 +217,7 @@ void rp_run_fail(rp_run *run, const rowpool_error *error)
 /* Rows whose results the caller has. */
 static size_t rows_given(rp_run *run)
 {
-    return rp_run_is_stream(run) ? run->delivered : atomic_load(&run->rows_done);
+    return run->is_stream ? run->delivered : atomic_load(&run->rows_done);
 }
 
 bool rp_run_is_over(rp_run *run)
@@ -211,6 +234,32 @@ bool rp_run_is_over(rp_run *run)
     return true;
 }
 
+static void log_participant(const rp_run *run, const rp_participant *participant)
+{
+    const char *name = run->operation.name, *device = participant->device->info.index;
+    const double rate = 1e-9 * participant->rate;
+    if (participant->chunks > 0)
+        rp_log(RP_LOG_RUN, "%s: device %s did %zu rows in %zu chunks", name, device, participant->rows,
+               participant->chunks);
+    else if (participant->state == RP_PARTICIPANT_BUILDING)
+        rp_log(RP_LOG_RUN, "%s: device %s had no part: its kernel is not built yet", name, device);
+    else if (participant->state == RP_PARTICIPANT_READY && rate > 0)
+        rp_log(RP_LOG_RUN, "%s: device %s had no part: at its rate, %.3g GB/s, it would hold up the others", name,
+               device, rate);
+}
+
+static void log_run(const rp_run *run)
+{
+    const rp_rows *rows = run->operation.inputs;
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->operation.name,
+           rows->count, rp_operation_elements(&run->operation), rows->dtype->name, run->operation.columns, run->chunks,
+           run->status == ROWPOOL_OK ? "done" : run->error.message);
+    for (size_t i = 0; i < run->n_participants; i++)
+        log_participant(run, &run->participants[i]);
+    if (run->host != NULL && run->host->chunks > 0)
+        log_participant(run, run->host);
+}
+
 rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
 {
     const rp_rows *rows = run->operation.inputs;
@@ -224,9 +273,8 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->operation.name,
-           rows->count, rp_operation_elements(&run->operation), rows->dtype->name, run->operation.columns, run->chunks,
-           run->status == ROWPOOL_OK ? "done" : run->error.message);
+    if (rp_log_on(RP_LOG_RUN))
+        log_run(run);
     if (run->status != ROWPOOL_OK && error != NULL)
         *error = run->error;
     return run->status;
@@ -249,8 +297,6 @@ static void describe_chunk(const rp_run *run, const rp_chunk *chunk, char text[C
 static void trace_task(const rp_run *run, const rp_task *task)
 {
     char text[CHUNK_TEXT];
-    if (!rp_trace_on())
-        return;
     describe_chunk(run, &task->chunk, text);
     rp_trace_span(task->device->info.index, "chunk", task->begin, rp_clock_now(), text);
 }
@@ -266,7 +312,8 @@ static void trace_retry(const rp_run *run, const rp_participant *participant, co
 
 /* ---- The next chunk --------------------------------------------------------------------------------------------- */
 
-static bool next_chunk(rp_run *run, rp_participant *participant, rp_chunk *chunk)
+/* The next chunk for a participant, and the bytes of its elements. False: there is none, or not now. */
+static bool next_chunk(rp_run *run, rp_participant *participant, rp_chunk *chunk, size_t *bytes)
 {
     const rp_device *device = participant->device;
     const bool again = run->work.n_again > 0;
@@ -274,26 +321,21 @@ static bool next_chunk(rp_run *run, rp_participant *participant, rp_chunk *chunk
         return false;
     if (!again && run->n_ready >= run->n_tasks) /* back-pressure: the stream's callback is slower than the devices */
         return false;
-    /* Whole partitions suit a device that works on one chunk at a time and has the memory for any. */
-    const bool whole = device->parallel <= 1 && participant->max_chunk >= device->chunk_bytes;
-    participant->max_partition = rp_share_max_partition(run, participant);
-    const rp_take take = {
-        .device = device,
-        .limits = {.work = rp_share_work(run, participant),
-                   .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
-                   .rows = run->operation.chunk_rows > 0 ? run->operation.chunk_rows : SIZE_MAX,
-                   .result = rp_operation_row_bytes(&run->operation),
-                   .whole = !rp_operation_splits(&run->operation)},
-        .max_partition = participant->max_partition,
-        .whole_to_keep = whole,
-        .whole_if_kept = whole && run->n_participants <= 1,
-    };
+    rp_take take = {.device = device, .limits = participant->limits};
+    take.limits.work = rp_share_work(run, participant);
+    if (run->has_data) {
+        participant->max_partition = take.max_partition = rp_share_max_partition(run, participant);
+        /* Whole partitions suit a device that works on one chunk at a time and has the memory for any. */
+        take.whole_to_keep = device->parallel <= 1 && participant->max_chunk >= device->chunk_bytes;
+        take.whole_if_kept = take.whole_to_keep && run->n_participants <= 1;
+    }
     if (!rp_work_queue_next(&run->work, &take, chunk))
         return false;
+    *bytes = rp_share_bytes(run, chunk);
     if (again)
         trace_retry(run, participant, chunk);
     else
-        run->left -= rp_share_bytes(run, chunk);
+        run->left -= *bytes;
     return true;
 }
 
@@ -346,21 +388,6 @@ static bool settle_copies(rp_run *run, rp_task *task, rowpool_status status)
 
 /* ---- Submit and complete ---------------------------------------------------------------------------------------- */
 
-static rp_task *take_task(rp_run *run, rp_participant *participant, const rp_chunk *chunk)
-{
-    rp_task *task = run->free_tasks;
-    run->free_tasks = task->next;
-    *task = (rp_task){.operation = &run->operation,
-                      .chunk = *chunk,
-                      .device = participant->device,
-                      .home = run->queue,
-                      .cancellation = &run->cancellation,
-                      .run = run,
-                      .participant = participant,
-                      .begin = rp_clock_now()};
-    return task;
-}
-
 static void free_task(rp_run *run, rp_task *task)
 {
     free(task->buffer);
@@ -371,33 +398,19 @@ static void free_task(rp_run *run, rp_task *task)
 
 static void count_in(rp_run *run, rp_task *task)
 {
-    rp_share_begin(run, task->participant, &task->chunk);
-    task->participant->in_flight++;
+    rp_participant *participant = task->participant;
+    if (participant->in_flight == 0)
+        participant->busy_since = task->begin;
+    participant->pending += task->bytes;
+    participant->in_flight++;
     run->in_flight++;
 }
 
 static void count_out(rp_run *run, rp_task *task)
 {
-    task->participant->pending -= rp_share_bytes(run, &task->chunk);
+    task->participant->pending -= task->bytes;
     task->participant->in_flight--;
     run->in_flight--;
-}
-
-/* Without a queue the oldest task in flight is the next that is waited for. */
-static void append_submitted(rp_run *run, rp_task *task)
-{
-    if (run->first_submitted == NULL)
-        run->last_submitted = &run->first_submitted;
-    task->next = NULL;
-    *run->last_submitted = task;
-    run->last_submitted = &task->next;
-}
-
-static rp_task *next_submitted(rp_run *run)
-{
-    rp_task *task = run->first_submitted;
-    run->first_submitted = task->next;
-    return task;
 }
 
 /* A submit that took long, for a compiler or a copy, kept this thread from noticing the end of other tasks. */
@@ -421,35 +434,55 @@ static void task_failed(rp_run *run, rp_task *task, rowpool_status status, bool 
         rp_retry(run, task->participant, &chunk, blamed, error);
 }
 
-static void submit(rp_run *run, rp_participant *participant, const rp_chunk *chunk)
+static void submit(rp_run *run, rp_participant *participant, const rp_chunk *chunk, size_t bytes)
 {
     rp_device *device = participant->device;
+    rp_task *task = run->free_tasks;
     rowpool_error error;
-    rp_task *task = take_task(run, participant, chunk);
+    run->free_tasks = task->next;
+    *task = (rp_task){.operation = &run->operation,
+                      .chunk = *chunk,
+                      .device = device,
+                      .home = run->queue,
+                      .cancellation = &run->cancellation,
+                      .run = run,
+                      .participant = participant,
+                      .begin = rp_clock_now(),
+                      .bytes = bytes};
     if (!rp_results_place(run, task)) {
         free_task(run, task);
         return;
     }
-    use_copies(run, task);
+    if (run->has_data)
+        use_copies(run, task);
     count_in(run, task); /* before submit: the completion may already be there when it returns */
     rowpool_status status = device->backend->submit(device, task, &error);
-    mark_late_tasks(run, task);
+    if (run->in_flight > 1)
+        mark_late_tasks(run, task);
     if (status != ROWPOOL_OK) {
         count_out(run, task);
         task_failed(run, task, status, false, &error);
         return;
     }
-    record_copies(run, task);
-    if (run->queue == NULL)
-        append_submitted(run, task);
+    if (run->has_data)
+        record_copies(run, task);
+    if (run->queue == NULL) { /* the oldest is the next that is waited for */
+        *(run->first_submitted == NULL ? &run->first_submitted : run->last_submitted) = task;
+        run->last_submitted = &task->next;
+        task->next = NULL;
+    }
 }
 
 static void task_succeeded(rp_run *run, rp_task *task)
 {
-    (void)settle_copies(run, task, ROWPOOL_OK);
-    rp_share_end(run, task->participant, task);
-    trace_task(run, task);
-    const size_t rows = rp_results_take(run, task);
+    if (run->has_data)
+        (void)settle_copies(run, task, ROWPOOL_OK);
+    rp_share_end(task->participant, task);
+    if (rp_trace_on())
+        trace_task(run, task);
+    const size_t rows = task->buffer != NULL ? rp_results_take(run, task) : task->chunk.rows;
+    task->participant->rows += rows;
+    task->participant->chunks++;
     run->chunks++;
     run->barren = 0;
     atomic_fetch_add_explicit(&run->rows_done, rows, memory_order_relaxed);
@@ -479,9 +512,11 @@ static bool has_work(rp_run *run)
 static void fill_participant(rp_run *run, rp_participant *participant)
 {
     rp_chunk chunk;
+    size_t bytes;
     while (participant->state == RP_PARTICIPANT_READY && participant->in_flight < participant->device->queue_depth &&
-           rp_share_helps(run, participant) && next_chunk(run, participant, &chunk))
-        submit(run, participant, &chunk);
+           (run->n_participants <= 1 || rp_share_helps(run, participant)) &&
+           next_chunk(run, participant, &chunk, &bytes))
+        submit(run, participant, &chunk, bytes);
 }
 
 /* Asks devices that wait for a compiler whether they are ready now. Nobody else waits for one. */
@@ -492,24 +527,16 @@ static void ask_builders(rp_run *run)
         rp_device *device = participant->device;
         if (participant->state == RP_PARTICIPANT_BUILDING &&
             device->backend->ready(device, &run->operation, run->stood_in))
-            participant->state = RP_PARTICIPANT_READY;
+            rp_run_set_state(run, participant, RP_PARTICIPANT_READY);
     }
     run->stood_in = 0;
-}
-
-static size_t count_state(const rp_run *run, rp_participant_state state)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < run->n_participants; i++)
-        count += run->participants[i].state == state;
-    return count;
 }
 
 /* What the host does: the rest, once every device is excluded; a chunk, while nobody is ready. */
 static void fill_host(rp_run *run)
 {
-    const bool all_excluded = count_state(run, RP_PARTICIPANT_EXCLUDED) == run->n_participants;
-    const bool stands_in = run->in_flight == 0 && count_state(run, RP_PARTICIPANT_BUILDING) > 0;
+    const bool all_excluded = run->n_in[RP_PARTICIPANT_EXCLUDED] == run->n_participants;
+    const bool stands_in = run->in_flight == 0 && run->n_in[RP_PARTICIPANT_BUILDING] > 0;
     const size_t before = run->left;
     if (run->host != NULL && (all_excluded || stands_in))
         fill_participant(run, run->host);
@@ -524,31 +551,37 @@ void rp_run_fill(rp_run *run)
         rp_floating_default(&run->callers);
     run->begun_filling = true;
     do { /* again when every submit failed: earlier devices may take what later ones gave back */
-        ask_builders(run);
+        if (run->n_in[RP_PARTICIPANT_BUILDING] > 0)
+            ask_builders(run);
         for (size_t i = 0; i < run->n_participants; i++)
             fill_participant(run, &run->participants[i]);
-        fill_host(run);
-        if (rp_run_is_stream(run))
+        if (run->n_in[RP_PARTICIPANT_READY] == 0 || run->n_in[RP_PARTICIPANT_BUILDING] > 0)
+            fill_host(run);
+        if (run->is_stream)
             rp_results_deliver(run);
     } while (run->in_flight == 0 && has_work(run));
 }
 
-/* One device is waited for in the order of submission; several report to a queue. */
-static bool can_wait(const rp_run *run)
+static rp_task *next_complete(rp_run *run)
 {
-    return run->n_participants <= 1 && run->participants[0].device->backend->waits;
+    if (run->queue != NULL)
+        return (rp_task *)rp_queue_pop(run->queue);
+    rp_task *task = run->first_submitted;
+    run->first_submitted = task->next;
+    return task;
 }
 
 rowpool_status rp_run_whole(rp_run *run, rowpool_error *error)
 {
     rp_queue queue;
-    if (!can_wait(run)) {
+    /* One device is waited for in the order of submission; several report to a queue. */
+    if (run->n_participants > 1 || !run->participants[0].device->backend->waits) {
         rp_queue_init(&queue);
         run->queue = &queue;
     }
     rp_run_fill(run);
     while (run->in_flight > 0) {
-        rp_run_complete(run, run->queue != NULL ? (rp_task *)rp_queue_pop(run->queue) : next_submitted(run));
+        rp_run_complete(run, next_complete(run));
         rp_run_fill(run);
     }
     rp_floating_restore(&run->callers);

@@ -18,7 +18,8 @@
 typedef enum {
     RP_PARTICIPANT_READY,
     RP_PARTICIPANT_BUILDING, /* it waits for a compiler and gets nothing yet */
-    RP_PARTICIPANT_EXCLUDED  /* it failed and gets nothing more in this run */
+    RP_PARTICIPANT_EXCLUDED, /* it failed and gets nothing more in this run */
+    RP_PARTICIPANT_STATES
 } rp_participant_state;
 
 typedef struct rp_participant {
@@ -26,9 +27,11 @@ typedef struct rp_participant {
     rp_participant_state state;
     size_t in_flight;           /* tasks */
     size_t pending;             /* bytes of their elements */
+    rp_split_limits limits;     /* of a chunk; `work` differs from chunk to chunk */
     size_t max_chunk;           /* bytes; halved when the device's memory runs out */
     size_t max_partition;       /* bytes of the largest partition that it may keep from now on */
     double rate;                /* bytes a second: recent, or else of earlier runs; 0: unknown */
+    size_t rows, chunks;        /* done */
     double left_out;            /* seconds of earlier runs since it last took part */
     double bytes, busy;         /* recent work and the seconds it took; older work counts for less */
     struct timespec busy_since; /* while in_flight > 0: the time that `busy` does not contain yet */
@@ -54,6 +57,7 @@ struct rp_run {
     rowpool *pool;
     rp_operation operation;
     rp_stream stream;
+    bool is_stream, in_order;
     rp_floating callers; /* the floating-point environment of a stream's callback; all else runs in the default one */
     rp_queue *queue;     /* where complete tasks arrive; NULL: finish waits for them, in the order of submission */
     rp_cancellation cancellation;
@@ -63,9 +67,11 @@ struct rp_run {
     /* The rest is used by one thread at a time, the one that drives the run. */
     rp_participant *participants; /* devices that can run the function; the host may stand behind the last */
     size_t n_participants;
-    rp_participant *host; /* does what no device can, and stands in while they build; NULL: it may not */
-    size_t stood_in;      /* bytes that the host did since devices were last asked whether they are ready */
+    size_t n_in[RP_PARTICIPANT_STATES]; /* how many of them are in each state */
+    rp_participant *host;               /* does what no device can, and stands in while they build; NULL: it may not */
+    size_t stood_in; /* bytes that the host did since devices were last asked whether they are ready */
     rowpool_data *data[ROWPOOL_MOST_INPUTS]; /* of inputs that stay on devices; NULL: of others */
+    bool keeps_copies, has_data;             /* some participant has memory for copies; some input stays there */
     rp_work_queue work;
     size_t left; /* bytes of elements in it that were never handed out */
     rp_task *tasks, *free_tasks;
@@ -121,22 +127,15 @@ void rp_run_stop(rp_run *run);
 /* Puts a chunk back, to run again. */
 void rp_run_return(rp_run *run, const rp_chunk *chunk);
 
-static inline bool rp_run_is_stream(const rp_run *run)
-{
-    return run->stream.each != NULL;
-}
-
-static inline bool rp_run_is_in_order(const rp_run *run)
-{
-    return rp_run_is_stream(run) && run->stream.order == ROWPOOL_IN_ORDER;
-}
+/* Moves a participant to another state. */
+void rp_run_set_state(rp_run *run, rp_participant *participant, rp_participant_state state);
 
 /* ---- results.c: parts of rows merged, streams delivered --------------------------------------------------------- */
 
 /* Sets where a task's results go. False: out of memory, and the run has failed. */
 bool rp_results_place(rp_run *run, rp_task *task);
 
-/* Takes the results of a task that succeeded; returns the rows that are answered by them. */
+/* Takes the buffer of a task that succeeded; returns the rows that are answered by it. */
 size_t rp_results_take(rp_run *run, rp_task *task);
 
 /* Calls the stream's callback with what is ready: all of it, or as far as it is next in order. */
@@ -157,8 +156,7 @@ void rp_retry(rp_run *run, rp_participant *participant, const rp_chunk *chunk, b
 enum { RP_MIN_WORK = 64 << 10 }; /* bytes: less is not worth a task */
 #define RP_MAX_SECONDS 5e-3      /* of a task among others: a device whose rate falls delays the rest no longer */
 
-/* The rate that a device begins a run with, and what it leaves for the next. The pool's lock is held. */
-void rp_share_recall(rp_participant *participant);
+/* What a run leaves on a device for the next one: its rate, and for how long it was left out. The pool's lock is held. */
 void rp_share_remember(const rp_run *run, const rp_participant *participant);
 
 /* Bytes of elements in a chunk. */
@@ -172,8 +170,7 @@ size_t rp_share_work(const rp_run *run, const rp_participant *participant);
  * that pays for the fastest device, and for one whose share of the rows is larger. */
 size_t rp_share_max_partition(const rp_run *run, const rp_participant *participant);
 
-/* Before a chunk is submitted to a device, and after it was done. */
-void rp_share_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk);
-void rp_share_end(const rp_run *run, rp_participant *participant, const rp_task *task);
+/* After a task: the participant's rate. */
+void rp_share_end(rp_participant *participant, const rp_task *task);
 
 #endif

@@ -37,24 +37,17 @@ static rivals rivals_of(const rp_run *run, const rp_participant *one)
     return all;
 }
 
-/* What a run knows of a device from the last one: its rate, and for how long it was left out as too slow. Both under the
- * pool's lock. */
-void rp_share_recall(rp_participant *participant)
-{
-    participant->rate = participant->device->rate;
-    participant->left_out = participant->device->left_out;
-}
-
 void rp_share_remember(const rp_run *run, const rp_participant *participant)
 {
-    const rivals others = rivals_of(run, participant);
     rp_device *device = participant->device;
     if (participant->bytes > 0) {
         device->rate = participant->rate;
         device->left_out = 0;
-    } else if (others.rate > 0) {
-        device->left_out += (double)(rp_operation_bytes(&run->operation) - run->left) / others.rate;
+        return;
     }
+    const rivals others = rivals_of(run, participant);
+    if (others.rate > 0)
+        device->left_out += (double)(rp_operation_bytes(&run->operation) - run->left) / others.rate;
 }
 
 /* ---- How much is of use ----------------------------------------------------------------------------------------- */
@@ -127,16 +120,16 @@ static bool is_alone(const rp_run *run, const rp_participant *participant)
  * is not known, or only from an earlier run, the device gets less, and then a few times what it did of late. */
 size_t rp_share_work(const rp_run *run, const rp_participant *participant)
 {
-    const rivals others = rivals_of(run, participant);
     const size_t parallel = participant->device->parallel;
     if (participant == run->host && run->pool->devices.automatic)
         return (size_t)smaller(larger(work_in(participant, RP_MAX_SECONDS), RP_MIN_WORK),
                                (double)participant->max_chunk);
-    if (is_alone(run, participant))
+    if (run->n_participants <= 1 || is_alone(run, participant))
         return parallel <= 1 ? participant->max_chunk
                              : rp_min(rp_max(run->left / (2 * parallel), RP_MIN_WORK), participant->max_chunk);
     if (participant->rate <= 0)
         return rp_min(RP_MIN_WORK, participant->max_chunk);
+    const rivals others = rivals_of(run, participant);
     double undone = (double)run->left + others.pending + (double)participant->pending;
     double share = undone * participant->rate / (others.rate + participant->rate) - (double)participant->pending;
     double trusted = participant->bytes > 0 ? 4 * participant->bytes : share / 8;
@@ -160,16 +153,9 @@ size_t rp_share_max_partition(const rp_run *run, const rp_participant *participa
     return participant->rate >= fastest ? SIZE_MAX : (size_t)((double)run->left / 2 * participant->rate / all);
 }
 
-void rp_share_begin(const rp_run *run, rp_participant *participant, const rp_chunk *chunk)
-{
-    participant->pending += rp_share_bytes(run, chunk);
-    if (participant->in_flight == 0)
-        participant->busy_since = rp_clock_now();
-}
-
 /* After a chunk: its device's rate is what it did of late, over the time in which it had something to do. The older
  * counts for less with each chunk; where several go side by side, and may end together, with each round of them. */
-void rp_share_end(const rp_run *run, rp_participant *participant, const rp_task *task)
+void rp_share_end(rp_participant *participant, const rp_task *task)
 {
     struct timespec now = rp_clock_now();
     double seconds = rp_clock_seconds(participant->busy_since, now);
@@ -177,7 +163,7 @@ void rp_share_end(const rp_run *run, rp_participant *participant, const rp_task 
     if (task->cold || task->late)
         return;
     double kept = 1 - 0.5 / (double)participant->device->parallel;
-    participant->bytes = kept * participant->bytes + (double)rp_share_bytes(run, &task->chunk);
+    participant->bytes = kept * participant->bytes + (double)task->bytes;
     participant->busy = kept * participant->busy + seconds;
     if (participant->bytes > 0 && participant->busy > 0)
         participant->rate = participant->bytes / participant->busy;

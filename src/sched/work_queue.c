@@ -45,13 +45,13 @@ static bool is_taken(const rp_work_queue *queue, size_t i)
     return cursor->row >= partition->row + partition->rows || (partition->partial && cursor->begin >= partition->end);
 }
 
-/* The partition that suits a device best. In order there is no choice: results of later rows would fill the buffers in
- * which those of the next ones are waited for. */
+/* The partition that suits a device best. A stream in order takes the first: results of later rows would fill the
+ * buffers that earlier rows need. */
 static size_t choose_partition(const rp_work_queue *queue, const rp_take *take, rp_partition_rank *rank)
 {
     const rowpool_data *data = queue->data;
     size_t end = queue->in_order ? queue->first_partition + 1 : data->n_partitions, chosen = queue->first_partition;
-    pthread_mutex_lock(&data->pool->lock);
+    rp_lock(&data->pool->lock);
     rp_partition_rank best = rp_partition_rank_for(&data->partitions[chosen], take->device, take->max_partition);
     for (size_t i = chosen + 1; i < end && best != RP_PARTITION_HERE; i++) {
         if (is_taken(queue, i))
@@ -62,7 +62,7 @@ static size_t choose_partition(const rp_work_queue *queue, const rp_take *take, 
             best = other;
         }
     }
-    pthread_mutex_unlock(&data->pool->lock);
+    rp_unlock(&data->pool->lock);
     *rank = best;
     return chosen;
 }
@@ -75,7 +75,7 @@ static void take_from_partition(rp_work_queue *queue, const rp_take *take, rp_ch
     const rp_partition *partition = &queue->data->partitions[i];
     rp_cursor *cursor = &queue->partitions[i];
     rp_split_limits limits = take->limits;
-    /* Twice the bytes of the rows: the results count, too. Where they are more than the rows the chunk stays smaller. */
+    /* Twice the bytes of the rows, since results count too. If they are larger than the rows, the chunk gets smaller. */
     if ((take->whole_to_keep && rank == RP_PARTITION_FREE_TO_KEEP) ||
         (take->whole_if_kept && rank == RP_PARTITION_HERE))
         limits.work = rp_max(limits.work, 2 * partition->bytes);

@@ -1,4 +1,4 @@
-/* What of a run is still to be handed out: chunks that came back, then rows that nobody has had yet. */
+/* What a run still has to hand out: chunks that came back, then rows that were never handed out. */
 #ifndef RP_SCHED_WORK_QUEUE_H
 #define RP_SCHED_WORK_QUEUE_H
 
@@ -37,7 +37,7 @@ bool rp_work_queue_return(rp_work_queue *queue, const rp_chunk *chunk);
 
 bool rp_work_queue_is_empty(const rp_work_queue *queue);
 
-/* Drops all rows that nobody has had yet. */
+/* Drops all rows that were never handed out. */
 void rp_work_queue_drop(rp_work_queue *queue);
 
 #endif

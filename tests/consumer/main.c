@@ -1,4 +1,4 @@
-/* A program of somebody who installed rowpool: one call, and the answer. */
+/* A program that uses an installed rowpool: one call and its results. */
 #include <rowpool.h>
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The same over MPI, on however many ranks there are. */
+/* The same over MPI, on any number of ranks. */
 #include <rowpool_mpi.h>
 
 #include <stdio.h>

@@ -104,9 +104,9 @@ rowpool_status rp_cl_build(rp_device *device, rp_cl_program *program, unsigned f
     if (why == NULL)
         return rp_cl_no_memory(device, error);
     program->state = RP_CL_BUILDING;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     rowpool_status status = build_and_warm_up(device, program, forms, error != NULL, why);
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     pthread_cond_broadcast(&state->built);
     program->served = 0;
     if (status == ROWPOOL_EBUILD) {
@@ -138,12 +138,12 @@ static bool build_next(rp_device *device)
         rp_cl_build(device, program, forms, NULL);
     } else if (program->state == RP_CL_BUILT) {
         program->users++;
-        pthread_mutex_unlock(&state->lock);
+        rp_unlock(&state->lock);
         if (rp_cl_build_begin(false)) {
             rp_cl_warm_up(device, program, forms);
             rp_cl_build_end(true);
         }
-        pthread_mutex_lock(&state->lock);
+        rp_lock(&state->lock);
         program->users--;
     }
     return true;
@@ -153,12 +153,12 @@ static void *run_builder(void *argument)
 {
     rp_device *device = argument;
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     while (state->builder_state == RP_CL_BUILDER_RUNS && build_next(device))
         ;
     state->builder_state = RP_CL_BUILDER_ENDED;
     pthread_cond_broadcast(&state->built);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     return NULL;
 }
 
@@ -187,11 +187,11 @@ void rp_cl_order(rp_device *device, rp_cl_program *program, rp_cl_kernel form)
 
 void rp_cl_builder_end(rp_cl_device *state)
 {
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     if (state->builder_state == RP_CL_BUILDER_RUNS)
         state->builder_state = RP_CL_BUILDER_STOPS;
     while (state->builder_state == RP_CL_BUILDER_STOPS)
-        pthread_cond_wait(&state->built, &state->lock);
+        rp_wait(&state->built, &state->lock);
     join_builder(state);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
 }

@@ -152,11 +152,13 @@ static rowpool_status cl_open(rp_device *device, const rp_backend_options *optio
     state->kind = rp_cl_kind_of(device);
     state->widest_first = state->kind == RP_CL_CPU &&
                           strstr(device->info.platform, "Portable Computing Language") != NULL;
-    state->build_waits = rp_setting_text(RP_SETTING_BUILD_WAIT) != NULL;
+    rp_test_setting test;
+    rp_setting_test(&test, NULL);
+    state->build_waits = test.build_wait;
     state->group = group_size(state->id);
     write_build_options(state);
     state->max_programs = RP_CL_MAX_PROGRAMS;
-    pthread_mutex_init(&state->lock, NULL);
+    rp_mutex_init(&state->lock, RP_LOCK_CL_DEVICE);
     pthread_cond_init(&state->built, NULL);
     device->state = state;
     device->queue_depth = 2;
@@ -195,7 +197,7 @@ static void cl_close(rp_device *device, bool forked)
     if (!forked) {
         clReleaseContext(state->context);
         pthread_cond_destroy(&state->built);
-        pthread_mutex_destroy(&state->lock);
+        rp_mutex_destroy(&state->lock);
     }
     free(state);
     device->state = NULL;
@@ -219,10 +221,10 @@ static rowpool_status new_slot(rp_device *device, rp_cl_slot **slot, rowpool_err
         free(fresh);
         return rp_cl_check(device, NULL, "clCreateCommandQueue", code, error);
     }
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     fresh->next = state->all;
     state->all = fresh;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     *slot = fresh;
     return ROWPOOL_OK;
 }
@@ -230,21 +232,21 @@ static rowpool_status new_slot(rp_device *device, rp_cl_slot **slot, rowpool_err
 rowpool_status rp_cl_slot_take(rp_device *device, rp_cl_slot **slot, rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     *slot = state->free;
     if (*slot != NULL)
         state->free = (*slot)->next_free;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     return *slot != NULL ? ROWPOOL_OK : new_slot(device, slot, error);
 }
 
 void rp_cl_slot_give(rp_device *device, rp_cl_slot *slot)
 {
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     slot->next_free = state->free;
     state->free = slot;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
 }
 
 /* ---- The vtable ------------------------------------------------------------------------------------------------- */

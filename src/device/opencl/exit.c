@@ -15,12 +15,12 @@
 #include "base/thread.h"
 
 static struct {
-    pthread_mutex_t lock; /* taken after a device's, if at all */
+    rp_mutex lock; /* taken after a device's, if at all */
     pthread_cond_t changed;
     unsigned builds; /* under way */
     unsigned ends;   /* threads that are ending or have called exit(): no build begins while there are any */
     pthread_key_t key;
-} gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} gate = {.lock = RP_MUTEX(RP_LOCK_CL_BUILDS)};
 
 static _Atomic pid_t owner; /* the process that the gate is of */
 static _Thread_local bool watched;
@@ -36,7 +36,7 @@ static void wait_for_builds(void)
     const struct timespec deadline = rp_clock_after_ms(MAX_WAIT_MS);
     int late = 0;
     while (gate.builds > builds_here && late == 0)
-        late = pthread_cond_timedwait(&gate.changed, &gate.lock, &deadline);
+        late = rp_wait_until(&gate.changed, &gate.lock, &deadline);
 }
 
 static void process_ends(void)
@@ -44,10 +44,10 @@ static void process_ends(void)
     ends_here = true;
     if (atomic_load(&owner) != rp_self()) /* a child of clone or vfork: the builds are the parent's */
         return;
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     gate.ends++;
     wait_for_builds();
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
 }
 
 static void thread_ends(void *unused)
@@ -64,16 +64,16 @@ static void thread_has_ended(void *unused)
     if (!counted || atomic_load(&owner) != rp_self())
         return;
     counted = false;
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     gate.ends--;
     pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
 }
 
 /* In a new process, which has one thread and no build. */
 static void begin_process(void)
 {
-    pthread_mutex_init(&gate.lock, NULL);
+    rp_mutex_init(&gate.lock, RP_LOCK_CL_BUILDS);
     rp_cond_init(&gate.changed);
     gate.builds = gate.ends = 0;
     builds_here = counted = false;
@@ -102,10 +102,10 @@ bool rp_cl_build_begin(bool waits)
     enum { MAX_WAIT_MS = 1000 }; /* a thread that ends takes less, once the builds that it waits for are done */
     struct timespec deadline = rp_clock_after_ms(MAX_WAIT_MS);
     int late = 0;
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     while (gate.ends > 0 && waits && late == 0) {
         const bool others_build = gate.builds > 0;
-        late = pthread_cond_timedwait(&gate.changed, &gate.lock, &deadline);
+        late = rp_wait_until(&gate.changed, &gate.lock, &deadline);
         if (others_build) {
             late = 0;
             deadline = rp_clock_after_ms(MAX_WAIT_MS);
@@ -113,7 +113,7 @@ bool rp_cl_build_begin(bool waits)
     }
     builds_here = gate.ends == 0;
     gate.builds += builds_here;
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
     return builds_here;
 }
 
@@ -126,11 +126,11 @@ void rp_cl_build_end(bool built)
 {
     if (built)
         (void)atexit(process_ends); /* runs before the handlers that this build has added */
-    pthread_mutex_lock(&gate.lock);
+    rp_lock(&gate.lock);
     builds_here = false;
     gate.builds--;
     pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
+    rp_unlock(&gate.lock);
 }
 
 bool rp_cl_thread_ends(void)

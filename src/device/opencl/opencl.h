@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "base/lock.h"
 #include "device/device.h"
 
 enum {
@@ -150,7 +151,7 @@ typedef struct {
     bool build_waits;        /* tasks wait for a build that pays, even where another program would do */
     size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
     char build_options[128]; /* those of the device: vectors, exactness */
-    pthread_mutex_t lock;    /* everything below */
+    rp_mutex lock;           /* everything below */
     rp_cl_slot *free, *all;
     rp_cl_program *programs; /* the last used first */
     size_t n_programs, max_programs;

@@ -23,11 +23,11 @@ static pid_t asking_process;
 /* What the drivers said. It is incomplete, and the next probe asks again, where one failed to answer, as it may for
  * want of memory. */
 static struct {
-    pthread_mutex_t lock; /* never taken in a forked child: its holder may not exist there */
+    rp_mutex lock; /* never taken in a forked child: its holder may not exist there */
     bool complete;
     size_t count;
     rp_device devices[MAX_DEVICES];
-} known = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} known = {.lock = RP_MUTEX(RP_LOCK_CL_PROBE)};
 
 /* ---- A device: known.lock is held ------------------------------------------------------------------------------- */
 
@@ -225,22 +225,23 @@ void rp_cl_probe(bool afresh, void (*found)(void *list, const rp_device *device)
         report_none(why, found, list);
         return;
     }
-    const bool copied = rp_setting_text(RP_SETTING_COPY) != NULL;
-    pthread_mutex_lock(&known.lock);
+    rp_test_setting test;
+    rp_setting_test(&test, NULL);
+    rp_lock(&known.lock);
     if (afresh || !known.complete)
         rp_cl_apart(query_drivers, NULL);
     for (size_t i = 0; i < known.count; i++) {
         rp_device device = known.devices[i];
-        device.info.shared_memory &= !copied;
+        device.info.shared_memory &= !test.copy;
         found(list, &device);
     }
-    pthread_mutex_unlock(&known.lock);
+    rp_unlock(&known.lock);
     rp_cl_build_end(false);
 }
 
 void rp_cl_forget(void)
 {
-    pthread_mutex_lock(&known.lock);
+    rp_lock(&known.lock);
     known.complete = false;
-    pthread_mutex_unlock(&known.lock);
+    rp_unlock(&known.lock);
 }

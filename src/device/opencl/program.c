@@ -111,7 +111,7 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
     if (state->build_waits)
         return true;
     const size_t width = rp_cl_best_width(device, operation);
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     const candidates found = find_programs(state, operation, width);
     rp_cl_program *program = found.best;
     if (program == NULL || (program->state != RP_CL_BUILT && found.other != NULL))
@@ -125,7 +125,7 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
             rp_cl_order(device, program, form);
     }
     rp_cl_program *dropped = drop_oldest(state);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     rp_cl_programs_free(dropped, false);
     return ready;
 }
@@ -172,7 +172,7 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
             *program = found.plain;
             return ROWPOOL_OK;
         } else if (found.coming) {
-            pthread_cond_wait(&state->built, &state->lock);
+            rp_wait(&state->built, &state->lock);
         } else {
             if (found.plain == NULL)
                 RP_TRY(add_program(device, operation, 0, &found.plain, error));
@@ -233,14 +233,14 @@ static rowpool_status take_kernels(rp_device *device, rp_cl_program *program, rp
     *kernels = program->idle;
     if (*kernels != NULL)
         program->idle = (*kernels)->next;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     if (*kernels != NULL)
         return ROWPOOL_OK;
     rowpool_status status = create_kernels(device, program, kernels, error);
     if (status != ROWPOOL_OK) {
-        pthread_mutex_lock(&state->lock);
+        rp_lock(&state->lock);
         program->users--;
-        pthread_mutex_unlock(&state->lock);
+        rp_unlock(&state->lock);
     }
     return status;
 }
@@ -249,7 +249,7 @@ rowpool_status rp_cl_kernels_of(rp_device *device, rp_cl_program *program, rp_cl
                                 rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     program->users++;
     return take_kernels(device, program, kernels, error);
 }
@@ -258,7 +258,7 @@ rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_k
 {
     rp_cl_device *state = device->state;
     rp_cl_program *program = NULL;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     rowpool_status status = choose_program(device, task, &program, error);
     if (status == ROWPOOL_OK && program->failure != NULL)
         status = rp_fail(error, program->failure->status, "%s", program->failure->message);
@@ -268,7 +268,7 @@ rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_k
     if (status == ROWPOOL_OK)
         status = take_kernels(device, program, kernels, error);
     else
-        pthread_mutex_unlock(&state->lock);
+        rp_unlock(&state->lock);
     rp_cl_programs_free(dropped, false);
     return status;
 }
@@ -277,11 +277,11 @@ void rp_cl_kernels_give(rp_device *device, rp_cl_kernels *kernels)
 {
     rp_cl_device *state = device->state;
     rp_cl_program *program = kernels->program;
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     kernels->next = program->idle;
     program->idle = kernels;
     program->users--;
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
 }
 
 void rp_cl_programs_free(rp_cl_program *programs, bool forked)

@@ -24,12 +24,12 @@ typedef struct {
 } libraries;
 
 static struct {
-    pthread_mutex_t lock;
+    rp_mutex lock;
     unsigned guards;          /* entered and not yet left */
     libraries before;         /* loaded when the first of these guards was entered */
     unsigned long long loads; /* the C library's count of loads at that time */
     libraries drivers;        /* loaded during a guard, by whomever */
-} tracked = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} tracked = {.lock = RP_MUTEX(RP_LOCK_CL_SIGNALS)};
 
 static bool lists(const libraries *list, uintptr_t begin)
 {
@@ -91,9 +91,9 @@ static bool lies_in_driver(const struct sigaction *action)
         code.handler = action->sa_handler;
     if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN || dladdr(code.address, &info) == 0)
         return false;
-    pthread_mutex_lock(&tracked.lock);
+    rp_lock(&tracked.lock);
     bool came = lists(&tracked.drivers, (uintptr_t)info.dli_fbase);
-    pthread_mutex_unlock(&tracked.lock);
+    rp_unlock(&tracked.lock);
     return came || has_name_of_driver(info.dli_fname);
 }
 
@@ -104,12 +104,12 @@ void rp_cl_guard_enter(rp_cl_guard *guard)
     rp_signals_block(&guard->mask);
     for (size_t i = 0; i < RP_CL_GUARDED_SIGNALS; i++)
         sigaction(guarded[i], NULL, &guard->before[i]);
-    pthread_mutex_lock(&tracked.lock);
+    rp_lock(&tracked.lock);
     if (tracked.guards++ == 0) {
         tracked.before.count = 0;
         dl_iterate_phdr(note_before, NULL);
     }
-    pthread_mutex_unlock(&tracked.lock);
+    rp_unlock(&tracked.lock);
 }
 
 void rp_cl_guard_restore(const rp_cl_guard *guard)
@@ -123,10 +123,10 @@ void rp_cl_guard_restore(const rp_cl_guard *guard)
 
 void rp_cl_guard_leave(const rp_cl_guard *guard)
 {
-    pthread_mutex_lock(&tracked.lock);
+    rp_lock(&tracked.lock);
     dl_iterate_phdr(note_driver, NULL);
     tracked.guards--;
-    pthread_mutex_unlock(&tracked.lock);
+    rp_unlock(&tracked.lock);
     rp_cl_guard_restore(guard);
     rp_signals_unblock(&guard->mask);
 }

@@ -1,8 +1,7 @@
-/* The slots of a device whose workers are processes: a task comes and goes, whatever kind they are of.
+/* A device whose workers are processes: open, submit, finish, close.
  *
- * Workers are started at open, not with the first map: an application opens its pool before it loads its data, and what
- * it has not loaded yet is neither copied into the page tables of forks nor again on the first write afterwards; and a
- * machine that gives no process says so at the door. */
+ * Workers are started at open, not with the first map: an application opens its pool before it loads its data, so forks need
+ * not copy page tables of that data, and its first writes copy no pages. And open reports where no process can be had. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,13 @@
 
 /* ---- Submit and finish ------------------------------------------------------------------------------------------ */
 
-static bool lacks_workers(const rp_workers *state, const rp_workers_map *operation)
+/* Wakes the supervisor: there is work for a slot without a worker, or it is to stop. */
+static void wake_supervisor(const rp_workers *state)
+{
+    eventfd_write(state->wake, 1);
+}
+
+static bool needs_worker(const rp_workers *state, const rp_workers_operation *operation)
 {
     for (size_t i = 0; i < state->workers; i++)
         if (state->slots[i].state == RP_WORKERS_EMPTY || !rp_workers_serves(&state->slots[i], operation))
@@ -28,38 +33,27 @@ static bool lacks_workers(const rp_workers *state, const rp_workers_map *operati
     return false;
 }
 
-/* Makes a task one of its map's; on loan until leave_map. */
-static rowpool_status enter(rp_workers *state, rp_workers_flight *flight, rowpool_error *error)
-{
-    pthread_mutex_lock(&state->lock);
-    flight->operation = rp_workers_enter_map(state, flight->task->operation);
-    pthread_mutex_unlock(&state->lock);
-    return flight->operation != NULL ? ROWPOOL_OK : rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-}
-
 rowpool_status rp_workers_submit(rp_device *device, rp_task *task, rowpool_error *error)
 {
     rp_workers *state = device->state;
-    rp_workers_flight *flight = calloc(1, sizeof *flight);
-    if (flight == NULL)
-        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    flight->task = task;
-    rowpool_status status = enter(state, flight, error);
-    if (status != ROWPOOL_OK) {
-        free(flight);
-        return status;
-    }
-    task->state = flight;
+    rp_workers_task *own = calloc(1, sizeof *own);
     rp_workers_list done;
+    if (own != NULL)
+        own->operation = rp_workers_enter(state, task->operation);
+    if (own == NULL || own->operation == NULL) {
+        free(own);
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    }
+    own->task = task;
+    task->state = own;
     rp_workers_list_init(&done);
-
-    pthread_mutex_lock(&state->lock);
-    flight->number = ++state->numbers;
-    rp_workers_list_push(&state->queue, flight);
+    rp_lock(&state->lock);
+    own->number = ++state->numbers;
+    rp_workers_list_push(&state->queue, own);
     rp_workers_dispatch(state, &done);
-    if (lacks_workers(state, flight->operation))
-        rp_workers_wake(state);
-    pthread_mutex_unlock(&state->lock);
+    if (needs_worker(state, own->operation))
+        wake_supervisor(state);
+    rp_unlock(&state->lock);
     rp_workers_deliver(&done);
     return ROWPOOL_OK;
 }
@@ -67,15 +61,16 @@ rowpool_status rp_workers_submit(rp_device *device, rp_task *task, rowpool_error
 rowpool_status rp_workers_finish(rp_device *device, rp_task *task, rowpool_error *error)
 {
     rp_workers *state = device->state;
-    rp_workers_flight *flight = task->state;
-    if (task->status == ROWPOOL_OK && flight->buffer != NULL && rp_workers_result_bytes(task) > 0)
-        memcpy(task->results, flight->buffer->region.base, rp_workers_result_bytes(task));
-    pthread_mutex_lock(&state->lock);
-    if (flight->buffer != NULL)
-        rp_workers_give_buffer(state, flight->buffer);
-    rp_workers_leave_map(state, flight->operation);
-    pthread_mutex_unlock(&state->lock);
-    free(flight);
+    rp_workers_task *own = task->state;
+    if (task->status == ROWPOOL_OK && own->buffer.base != NULL && rp_workers_result_bytes(task) > 0)
+        memcpy(task->results, own->buffer.base, rp_workers_result_bytes(task));
+    if (own->buffer.base != NULL) {
+        rp_lock(&state->lock);
+        rp_workers_give_buffer(state, own);
+        rp_unlock(&state->lock);
+    }
+    rp_workers_leave(state, own->operation);
+    free(own);
     task->state = NULL;
     if (task->status != ROWPOOL_OK && error != NULL)
         *error = task->error;
@@ -84,39 +79,30 @@ rowpool_status rp_workers_finish(rp_device *device, rp_task *task, rowpool_error
 
 /* ---- Open and close --------------------------------------------------------------------------------------------- */
 
-static void close_if_open(int descriptor)
-{
-    if (descriptor >= 0)
-        close(descriptor);
-}
-
-static void destroy(rp_workers *state)
+static void free_state(rp_workers *state)
 {
     for (size_t i = 0; state->slots != NULL && i < state->workers; i++)
-        while (state->slots[i].buffers != NULL) {
-            rp_workers_buffer *buffer = state->slots[i].buffers;
-            state->slots[i].buffers = buffer->next;
-            rp_workers_free_buffer(buffer);
-        }
-    close_if_open(state->events);
-    close_if_open(state->wake);
-    close_if_open(state->timer);
+        while (state->slots[i].n_kept > 0)
+            rp_region_close(&state->slots[i].kept[--state->slots[i].n_kept]);
+    rp_descriptor_close(state->events);
+    rp_descriptor_close(state->wake);
+    rp_descriptor_close(state->timer);
     pthread_cond_destroy(&state->begun);
-    pthread_mutex_destroy(&state->lock);
+    rp_mutex_destroy(&state->lock);
     rp_region_close(&state->shared);
     free(state->slots);
     free(state->context);
     free(state);
 }
 
-static bool listen_to(const rp_workers *state, int descriptor)
+static bool listen_without_slot(const rp_workers *state, int descriptor)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
     return epoll_ctl(state->events, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
-static rowpool_status create(const rp_workers_kind *kind, size_t workers, void *context, rp_workers **created,
-                             rowpool_error *error)
+static rowpool_status new_state(const rp_workers_kind *kind, size_t workers, void *context, rp_workers **created,
+                                rowpool_error *error)
 {
     rp_workers *state = calloc(1, sizeof *state);
     if (state == NULL) {
@@ -126,7 +112,7 @@ static rowpool_status create(const rp_workers_kind *kind, size_t workers, void *
     state->kind = kind;
     state->context = context;
     state->workers = workers;
-    pthread_mutex_init(&state->lock, NULL);
+    rp_mutex_init(&state->lock, RP_LOCK_WORKERS);
     pthread_cond_init(&state->begun, NULL);
     rp_workers_list_init(&state->queue);
     state->slots = calloc(workers, sizeof *state->slots);
@@ -135,15 +121,15 @@ static rowpool_status create(const rp_workers_kind *kind, size_t workers, void *
     state->timer = rp_descriptor_keep(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     rowpool_status status = ROWPOOL_OK;
     if (state->slots == NULL || state->events < 0 || state->wake < 0 || state->timer < 0 ||
-        !listen_to(state, state->wake) || !listen_to(state, state->timer))
+        !listen_without_slot(state, state->wake) || !listen_without_slot(state, state->timer))
         status = rp_fail(error, ROWPOOL_ESYSTEM, "cannot watch worker processes: %s", strerror(errno));
     if (status == ROWPOOL_OK)
         status = rp_region_open(&state->shared, workers * sizeof *state->marks, error);
     if (status != ROWPOOL_OK) {
-        destroy(state);
+        free_state(state);
         return status;
     }
-    state->marks = (rp_work_mark *)(void *)state->shared.base;
+    state->marks = (rp_worker_mark *)(void *)state->shared.base;
     for (size_t i = 0; i < workers; i++) {
         state->slots[i].worker = (rp_worker){.pidfd = -1, .socket = -1};
         rp_workers_list_init(&state->slots[i].sent);
@@ -152,27 +138,27 @@ static rowpool_status create(const rp_workers_kind *kind, size_t workers, void *
     return ROWPOOL_OK;
 }
 
-static void stop(rp_workers *state)
+static void stop_supervisor(rp_workers *state)
 {
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     state->stopping = true;
-    pthread_mutex_unlock(&state->lock);
-    rp_workers_wake(state);
+    rp_unlock(&state->lock);
+    wake_supervisor(state);
     pthread_join(state->supervisor, NULL);
 }
 
-/* So many workers that the application has descriptors left, too: each has a socket, a pidfd, and its buffers'. */
+/* Each worker has a socket, a pidfd and those of its buffers; the application needs descriptors, too. */
 static size_t limit_workers(size_t asked)
 {
     enum { EACH = 2 + RP_WORKERS_BUFFERS, SHARE = EACH + 3 };
     struct rlimit limit;
-    size_t most = asked;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / SHARE < most)
-        most = (size_t)limit.rlim_cur / SHARE;
-    if (most < asked)
-        rp_log(RP_LOG_WORKER, "%zu worker processes instead of %zu: the limit on open files is %zu", most, asked,
+    size_t max = asked;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / SHARE < max)
+        max = (size_t)limit.rlim_cur / SHARE;
+    if (max < asked)
+        rp_log(RP_LOG_WORKER, "%zu worker processes instead of %zu: the limit on open files is %zu", max, asked,
                (size_t)limit.rlim_cur);
-    return rp_max(most, 1);
+    return rp_max(max, 1);
 }
 
 rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, size_t workers, void *context,
@@ -180,23 +166,23 @@ rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, s
 {
     rp_workers *state = NULL;
     size_t asked = limit_workers(workers);
-    RP_TRY(create(kind, asked, context, &state, error));
+    RP_TRY(new_state(kind, asked, context, &state, error));
     rowpool_status status = rp_thread_start(&state->supervisor, "rowpool-workers", rp_workers_supervise, state, error);
     if (status != ROWPOOL_OK) {
-        destroy(state);
+        free_state(state);
         return status;
     }
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     while (!state->opened)
-        pthread_cond_wait(&state->begun, &state->lock);
+        rp_wait(&state->begun, &state->lock);
     size_t started = state->workers;
     const size_t missing = state->missing;
     if (started == 0 || (missing > 0 && kind->program && !options->automatic)) /* each device was named */
         status = rp_fail(error, state->last_error.status, "%s", state->last_error.message);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     if (status != ROWPOOL_OK) {
-        stop(state);
-        destroy(state);
+        stop_supervisor(state);
+        free_state(state);
         return status;
     }
     if (missing > 0)
@@ -208,32 +194,30 @@ rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, s
     return ROWPOOL_OK;
 }
 
-/* In a child of the process that opened the device. The supervisor is not here, nor may the workers, or what they and
- * the epoll know, be touched: they are shared with the parent. */
-static void drop(rp_workers *state)
+static void free_list(rp_workers_list *list)
 {
-    /* Locked: another thread was changing the lists when the process was forked. They stay as they are, unused. */
-    bool consistent = pthread_mutex_trylock(&state->lock) == 0;
-    if (!consistent)
-        return;
+    for (rp_workers_task *own; (own = rp_workers_list_pop(list)) != NULL; free(own))
+        rp_region_close(&own->buffer);
+}
+
+/* In a child of the process that opened the device: the supervisor is not here, and the workers, the epoll and the sockets
+ * are shared with the parent. */
+static void drop_in_child(rp_workers *state)
+{
+    if (pthread_mutex_trylock(&state->lock.mutex) != 0)
+        return; /* another thread was changing the lists during the fork: they stay as they are, unused */
     for (size_t i = 0; i < state->workers; i++) {
-        rp_workers_slot *slot = &state->slots[i];
-        rp_worker_release(&slot->worker);
-        for (rp_workers_flight *flight; (flight = rp_workers_list_pop(&slot->sent)) != NULL;) {
-            if (flight->buffer != NULL)
-                rp_workers_free_buffer(flight->buffer);
-            free(flight);
-        }
+        rp_worker_release(&state->slots[i].worker);
+        free_list(&state->slots[i].sent);
     }
-    for (rp_workers_flight *flight; (flight = rp_workers_list_pop(&state->queue)) != NULL;)
-        free(flight);
-    while (state->maps != NULL) {
-        rp_workers_map *operation = state->maps;
-        state->maps = operation->next;
-        rp_workers_release_map(operation);
+    free_list(&state->queue);
+    while (state->operations != NULL) {
+        rp_workers_operation *entry = state->operations;
+        state->operations = entry->next;
+        rp_workers_free_operation(entry);
     }
-    pthread_mutex_unlock(&state->lock);
-    destroy(state);
+    pthread_mutex_unlock(&state->lock.mutex);
+    free_state(state);
 }
 
 void rp_workers_close(rp_device *device, bool forked)
@@ -241,36 +225,21 @@ void rp_workers_close(rp_device *device, bool forked)
     rp_workers *state = device->state;
     device->state = NULL;
     if (forked) {
-        drop(state);
+        drop_in_child(state);
         return;
     }
-    stop(state);
-    destroy(state);
+    stop_supervisor(state);
+    free_state(state);
 }
 
-size_t rp_workers_pids(rp_device *device, pid_t *pids, size_t capacity)
-{
-    rp_workers *state = device->state;
-    size_t n = 0;
-    pthread_mutex_lock(&state->lock);
-    for (size_t i = 0; i < state->workers; i++)
-        if (state->slots[i].state != RP_WORKERS_EMPTY && state->slots[i].greeted) {
-            if (n < capacity)
-                pids[n] = state->slots[i].worker.pid;
-            n++;
-        }
-    pthread_mutex_unlock(&state->lock);
-    return n;
-}
-
-/* Every worker that has something to do is killed; its rows come back as those of one that ended in its sleep. What is
- * in the queue, or comes to it later, is not sent, since it was cancelled. */
+/* Kills every worker that has a task; nobody is blamed for that. Tasks in the queue, or submitted later, are not sent, since
+ * they are cancelled. */
 void rp_workers_interrupt(rp_device *device)
 {
     rp_workers *state = device->state;
     rp_workers_list done;
     rp_workers_list_init(&done);
-    pthread_mutex_lock(&state->lock);
+    rp_lock(&state->lock);
     for (size_t i = 0; i < state->workers; i++) {
         rp_workers_slot *slot = &state->slots[i];
         if (slot->state == RP_WORKERS_READY && slot->tasks > 0) {
@@ -279,6 +248,6 @@ void rp_workers_interrupt(rp_device *device)
         }
     }
     rp_workers_dispatch(state, &done);
-    pthread_mutex_unlock(&state->lock);
+    rp_unlock(&state->lock);
     rp_workers_deliver(&done);
 }

@@ -1,24 +1,23 @@
-/* Backends whose workers are processes: what any kind of them needs.
+/* Devices whose workers are processes.
  *
- *   device.c       a task comes and goes; opening and closing
- *   dispatch.c     from the queue to the workers, by messages
- *   maps.c         where the arrays of the maps in flight are
- *   copies.c       rows that stay
- *   supervisor.c   the thread that starts workers, takes their answers, notices their ends
- *   work.c         in the worker: what it does with a chunk
+ *   device.c       open, submit, finish, close
+ *   dispatch.c     from the queue to the workers
+ *   operations.c   where the arrays of the operations in flight are
+ *   supervisor.c   the thread that starts workers, takes their answers and notices their ends
+ *   answer.c       what an answer or the end of a worker means for its tasks
+ *   serve.c        in the worker: what it does with a task
  *
- * Two backends stand on them: fork.c, whose workers are forks of this process, and isolated.c, whose worker is a
- * program of its own, with OpenCL in it.
+ * Two backends stand on them: fork.c, whose workers are forks of this process, and isolated.c, whose workers are programs
+ * with OpenCL in them. Their differences are in rp_workers_kind.
  *
- * A task is submitted into the queue; `rp_workers_dispatch` sends tasks from there to the workers that have the fewest,
- * in the thread of whoever made room or brought the task. Only the supervisor completes tasks that were sent. */
+ * Submitted tasks wait in a queue. rp_workers_dispatch sends them to the workers with the fewest tasks, in the thread that
+ * brought the task or made room. Only the supervisor completes tasks that were sent. */
 #ifndef RP_BACKEND_WORKERS_H
 #define RP_BACKEND_WORKERS_H
 
-#include <pthread.h>
-
+#include "base/lock.h"
 #include "device/device.h"
-#include "device/workers/work.h"
+#include "device/workers/message.h"
 #include "process/memory.h"
 
 enum {
@@ -26,37 +25,30 @@ enum {
     RP_WORKERS_BUFFERS = RP_WORKERS_DEPTH + 1 /* kept for each slot: one waits for finish */
 };
 
-/* A map with tasks in flight, and how workers reach its arrays. As long as a task is in flight the arrays are on loan:
- * what was found out about their addresses holds. With the last task it is forgotten, for the caller may then unmap
- * them, and map something else there before the next map. */
-typedef struct rp_workers_map {
-    struct rp_workers_map *next;
+/* An operation with tasks in flight, and how workers reach its arrays. It is forgotten with its last task: the caller may
+ * then unmap the arrays, and map something else at their addresses. */
+typedef struct rp_workers_operation {
+    struct rp_workers_operation *next;
     const rp_operation *operation;
     uint64_t number;
-    size_t tasks, source_size; /* bytes of the function's text */
+    size_t tasks;       /* in flight */
+    size_t source_size; /* bytes of the function's text; 0: workers have the function itself */
     rp_reach data[ROWPOOL_MOST_INPUTS], offsets[ROWPOOL_MOST_INPUTS], results;
     uint64_t libraries; /* of this process: workers forked before these were loaded do not have the function */
-} rp_workers_map;
+} rp_workers_operation;
 
-/* Results on their way back, where they cannot be written in place. Each belongs to one worker's slot: the worker has
- * it mapped already, the second time. */
-typedef struct rp_workers_buffer {
-    struct rp_workers_buffer *next;
-    rp_region region;
-    size_t slot;
-} rp_workers_buffer;
-
-/* A task from submit to finish. */
-typedef struct rp_workers_flight {
-    struct rp_workers_flight *next; /* in one list: the queue, a slot's, or those completed */
+/* What the backend knows of a task, from submit to finish. */
+typedef struct rp_workers_task {
+    struct rp_workers_task *next; /* in one list: the queue, a slot's, or those completed */
     rp_task *task;
-    rp_workers_map *operation;
-    rp_workers_buffer *buffer; /* NULL: not sent yet, or the worker writes to task->results itself */
+    rp_workers_operation *operation;
     uint64_t number;
-} rp_workers_flight;
+    size_t slot;      /* whose worker has it */
+    rp_region buffer; /* for its results; base NULL: not sent yet, or the worker writes to task->results itself */
+} rp_workers_task;
 
 typedef struct {
-    rp_workers_flight *first, **last;
+    rp_workers_task *first, **last;
 } rp_workers_list;
 
 typedef enum {
@@ -66,64 +58,66 @@ typedef enum {
     RP_WORKERS_LEAVING   /* its socket is closed, or it was killed: its end will be noticed */
 } rp_workers_slot_state;
 
-/* The place of one worker, and of those that replace it. */
+/* The place of one worker, and of those that replace it. All below `kept` is the worker's. */
 typedef struct {
+    rp_workers_list sent; /* oldest first: the worker is at that one */
+    size_t tasks;         /* in `sent` */
+    size_t n_kept;
+    rp_region kept[RP_WORKERS_BUFFERS]; /* buffers for the next tasks: the worker has them mapped */
     rp_workers_slot_state state;
     rp_worker worker;
-    rp_workers_list sent; /* oldest first: it is the one being worked on */
-    size_t tasks;         /* in `sent` */
-    rp_workers_buffer *buffers;
-    size_t n_buffers;
     unsigned stopped;         /* consecutive looks that found it stopped */
     unsigned unwanted;        /* consecutive looks that found it at the same unwanted task */
     uint64_t looked_at;       /* the number of the task that was last looked at */
-    struct timespec deadline; /* of a program that starts: for its greeting */
+    struct timespec deadline; /* for the first message of a program */
     bool greeted;             /* it was ready once */
-    bool overdue;             /* killed because it stayed stopped, or was not ready in time, */
-    bool interrupted;         /* or because the caller had enough */
-    bool broken;              /* sent what is no answer, or no greeting that will do: nothing more is believed */
-    uint64_t libraries;       /* as this process had them when the worker was forked */
+    bool overdue;             /* killed because it stayed stopped, or was not ready in time */
+    bool interrupted;         /* killed because its tasks were cancelled, or to be replaced */
+    bool broken;              /* it sent an invalid message: nothing more is believed */
+    uint64_t libraries;       /* of this process when the worker was forked */
 } rp_workers_slot;
 
 typedef struct rp_workers rp_workers;
 
-/* What the workers of a backend are. */
+/* The differences between the backends. */
 typedef struct {
-    /* Starts the worker of a slot, in the supervisor's thread, without the lock. */
+    /* Starts the worker of a slot. Called by the supervisor, which holds no lock. */
     rowpool_status (*start)(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error);
 
-    /* Takes the first message of a slot's program, state->hello, in the supervisor's thread, with the lock. Another
-     * status than ROWPOOL_OK: it is of no use, and ends. NULL: workers are ready as soon as they are started. */
+    /* Takes the first message of a slot's worker, state->hello. Called by the supervisor, which holds the lock. A failure
+     * ends the worker. NULL: workers are ready as soon as they are started. */
     rowpool_status (*greet)(rp_workers *state, size_t slot, rowpool_error *error);
 
-    /* Workers may end in a row before they even begin a task: so many for each, and these. */
-    size_t losses_for_worker, losses_more;
+    /* Max workers that end in a row before they begin a task: for each slot, and besides. */
+    size_t losses_per_worker, losses_besides;
+    const char *losses_text; /* "N ..." when there were more */
 
-    bool program;       /* not forks, but another program: functions are known by their text */
-    size_t chunk_bytes; /* the most bytes of data in a task, where nobody says */
+    size_t chunk_bytes; /* max bytes of data in a task, by default */
+    int dismiss_ms;     /* what a worker has to end when it is told to */
+    bool program;       /* workers get the function's text; they fail with errors of their own, such as a driver's */
 } rp_workers_kind;
 
 struct rp_workers {
     const rp_workers_kind *kind;
     pthread_t supervisor;
-    int events, wake, timer; /* epoll; eventfd; the time to look at the workers */
+    int events, wake, timer; /* epoll; eventfd; when to look at the workers */
     rp_workers_slot *slots;
-    rp_region shared;    /* with the workers: */
-    rp_work_mark *marks; /* one for each slot */
-    void *context;       /* the kind's own; freed with free() */
-    rp_hello hello;      /* the supervisor's: what a program said first, */
-    bool refused;        /* and whether, in the events at hand, one ended before it was ready */
+    rp_region shared;      /* with the workers: */
+    rp_worker_mark *marks; /* one for each slot */
+    void *context;         /* the kind's own; freed with free() */
+    rp_hello hello;        /* the supervisor's: a program's first message */
+    bool refused;          /* the supervisor's: in the events at hand, a program ended before it was ready */
 
-    pthread_mutex_t lock; /* everything below, and the slots. Never held during fork */
+    rp_mutex lock; /* everything below, and the slots */
     pthread_cond_t begun;
-    size_t workers; /* slots: as many as could be started at first */
-    size_t missing; /* workers that could not be started when the device was opened */
+    size_t workers; /* slots: as many as could be started at open */
+    size_t missing; /* workers that could not be started then */
     bool opened, stopping;
     bool watching;         /* the timer runs */
     rp_workers_list queue; /* not sent yet */
     size_t sent;           /* tasks in all slots */
-    rp_workers_map *maps;
-    uint64_t numbers; /* given to maps and tasks so far */
+    rp_workers_operation *operations;
+    uint64_t numbers; /* given to operations and tasks so far */
     size_t losses;    /* workers that ended for no fault of their rows, since a task was last done or given up */
     size_t stops;     /* of them, those that had been stopped */
     rowpool_error last_error; /* why the last worker could not start, or how the last one ended */
@@ -131,7 +125,7 @@ struct rp_workers {
 
 /* ---- device.c --------------------------------------------------------------------------------------------------- */
 
-/* A backend's slots, for any kind of workers. context is taken, also where it fails. */
+/* Opens a device of any kind of workers. context is taken, even on failure. */
 rowpool_status rp_workers_open(rp_device *device, const rp_workers_kind *kind, size_t workers, void *context,
                                const rp_backend_options *options, rowpool_error *error);
 void rp_workers_close(rp_device *device, bool forked);
@@ -139,55 +133,61 @@ rowpool_status rp_workers_submit(rp_device *device, rp_task *task, rowpool_error
 rowpool_status rp_workers_finish(rp_device *device, rp_task *task, rowpool_error *error);
 void rp_workers_interrupt(rp_device *device);
 
-/* The pids of the workers there are, at most `capacity` of them; how many there are. */
-size_t rp_workers_pids(rp_device *device, pid_t *pids, size_t capacity);
-
 /* ---- supervisor.c ----------------------------------------------------------------------------------------------- */
 
 /* The supervisor thread. */
 void *rp_workers_supervise(void *state);
 
-/* ---- dispatch.c ------------------------------------------------------------------------------------------------- */
+/* ---- answer.c: the lock is held --------------------------------------------------------------------------------- */
+
+/* Takes the answers that have come from a slot's worker. False: no more will come, or an invalid one came. */
+bool rp_workers_take_answers(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done);
+
+/* The tasks of a worker that has ended fail; how: "worker process 12 was killed by signal 9 (SIGKILL)". */
+void rp_workers_lose_tasks(rp_workers *state, rp_workers_slot *slot, const char *how, rp_workers_list *done);
+
+/* ---- dispatch.c: the lock is held, but for rp_workers_deliver --------------------------------------------------- */
 
 void rp_workers_list_init(rp_workers_list *list);
-void rp_workers_list_push(rp_workers_list *list, rp_workers_flight *flight);
-rp_workers_flight *rp_workers_list_pop(rp_workers_list *list); /* NULL when empty */
+void rp_workers_list_push(rp_workers_list *list, rp_workers_task *task);
+rp_workers_task *rp_workers_list_pop(rp_workers_list *list); /* NULL when empty */
 
-/* Sends what can be sent; what cannot ever be goes to `done`. The lock is held. */
+/* Sends what can be sent; tasks that fail or are cancelled go to `done`. */
 void rp_workers_dispatch(rp_workers *state, rp_workers_list *done);
 
-/* Whether nobody waits for a task's results any more: its map was cancelled, or its time is up. */
-bool rp_workers_is_unwanted(const rp_task *task);
-
-/* Pushes completed tasks to where their owners wait. The lock is not held: they go on at once. */
+/* Pushes completed tasks to where their owners wait. */
 void rp_workers_deliver(rp_workers_list *done);
 
-/* Has the supervisor look in a while for workers that are stopped, or at what nobody wants. The lock is held. */
+/* Whether a task's map was cancelled, or its time is up. */
+bool rp_workers_is_unwanted(const rp_task *task);
+
+/* Has the supervisor look in a while for stopped workers and unwanted tasks. */
 void rp_workers_watch(rp_workers *state);
 
-/* Whether a slot's worker has all that a map needs. */
-static inline bool rp_workers_serves(const rp_workers_slot *slot, const rp_workers_map *operation)
+size_t rp_workers_result_bytes(const rp_task *task);
+
+/* Keeps a task's buffer, if it has one, for the next tasks of its slot, or frees it where there are enough. */
+void rp_workers_give_buffer(rp_workers *state, rp_workers_task *task);
+
+static inline size_t rp_workers_index(const rp_workers *state, const rp_workers_slot *slot)
+{
+    return (size_t)(slot - state->slots);
+}
+
+/* Whether a slot's worker has the libraries that an operation needs. */
+static inline bool rp_workers_serves(const rp_workers_slot *slot, const rp_workers_operation *operation)
 {
     return slot->libraries >= operation->libraries;
 }
 
-/* Wakes the supervisor: there is work for a slot without a worker, or it is to stop. */
-void rp_workers_wake(const rp_workers *state);
+/* ---- operations.c: takes the lock where it needs it ------------------------------------------------------------- */
 
-size_t rp_workers_result_bytes(const rp_task *task);
-
-/* Keeps a buffer for the next task of its slot, where there are not enough yet. The lock is held. */
-void rp_workers_give_buffer(rp_workers *state, rp_workers_buffer *buffer);
-void rp_workers_free_buffer(rp_workers_buffer *buffer);
-
-/* ---- maps.c ----------------------------------------------------------------------------------------------------- */
-
-/* A number that changes with each library that is loaded. */
+/* A number that grows with each library that is loaded. */
 uint64_t rp_workers_libraries(void);
 
-/* The entry of a map, made when this is its first task; it goes with its last. The lock is held. NULL: out of memory. */
-rp_workers_map *rp_workers_enter_map(rp_workers *state, const rp_operation *operation);
-void rp_workers_leave_map(rp_workers *state, rp_workers_map *known);
-void rp_workers_release_map(rp_workers_map *known);
+/* Counts one more task of an operation. NULL: out of memory. */
+rp_workers_operation *rp_workers_enter(rp_workers *state, const rp_operation *operation);
+void rp_workers_leave(rp_workers *state, rp_workers_operation *entry);
+void rp_workers_free_operation(rp_workers_operation *entry);
 
 #endif

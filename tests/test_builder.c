@@ -78,12 +78,12 @@ TEST(the_host_serves_until_the_device_is_ready)
     assert_int_equal(opencl, 0);
     assert_int_equal(host, COUNT);
     const rp_cl_device *device = pool->devices.items[0].state;
-    assert_false(device->started);
+    assert_int_equal(device->builder_state, RP_CL_NO_BUILDER);
     for (int n = 0; opencl == 0; n++) {
         count_once(pool, counts);
         rows_done(pool, &opencl, &host);
         if (n == 1)
-            assert_true(device->started || opencl > 0);
+            assert_true(device->builder_state != RP_CL_NO_BUILDER || opencl > 0);
         if (opencl == 0)
             usleep(10000);
     }
@@ -350,7 +350,7 @@ TEST(close_waits_for_the_builder)
 {
     rowpool *pool = open_pool("auto");
     order_build(pool);
-    assert_true(((const rp_cl_device *)pool->devices.items[0].state)->started);
+    assert_int_not_equal(((const rp_cl_device *)pool->devices.items[0].state)->builder_state, RP_CL_NO_BUILDER);
     rowpool_close(pool);
 }
 

@@ -236,8 +236,8 @@ TEST(programs_of_generated_functions_are_evicted)
     rowpool_error error;
     assert_ok(rowpool_open(&pool, &options, &error), error);
     rp_cl_device *device = pool->devices.items[0].state;
-    assert_int_equal(device->most_programs, RP_CL_MOST_PROGRAMS);
-    device->most_programs = MAX; /* a small limit makes the test fast */
+    assert_int_equal(device->max_programs, RP_CL_MAX_PROGRAMS);
+    device->max_programs = MAX; /* a small limit makes the test fast */
     atomic_store(&faults.lock, &device->lock.mutex);
     for (uint32_t n = 0; n < MADE; n++) {
         assert_true(map_made(pool, n));
@@ -264,7 +264,7 @@ TEST(programs_of_generated_functions_are_evicted)
     }
     assert_true(map_made(pool, 0));
     assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MAX); /* one in each slot */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MAX); /* one for each task in flight */
     rowpool_close(pool);
 }
 

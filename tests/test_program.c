@@ -1800,7 +1800,7 @@ TEST(refuses_source_that_is_not_text)
     assert_fails(RUN("map", "--source", "missing.cl", "--output-type", "int8", "small.npy"),
                  "rowpool: ", "missing.cl: No such file or directory");
     assert_fails(RUN("map", "--source", ".", "--output-type", "int8", "small.npy"), "rowpool: ", "");
-    assert_fails(RUN("map", "--source", "small.npy", "--output-type", "int8", "small.npy"), "rowpool: ", "is no text");
+    assert_fails(RUN("map", "--source", "small.npy", "--output-type", "int8", "small.npy"), "rowpool: ", "is not a text file");
     write_text("two.cl", "int x;\n# define  ROW_INPUTS 2\n");
     assert_fails(RUN("map", "--source", "two.cl", "--output-type", "int8", "small.npy"),
                  "rowpool: two.cl:2: ", "takes several arrays");

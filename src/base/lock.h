@@ -17,7 +17,7 @@
     X(PROCESS)    /* rowpool_process.lock: the end of a process, which is collected once */                          \
     X(WORKERS)    /* rp_workers.lock: slots, queue and operations of a device with worker processes */               \
     X(CL_DEVICE)  /* rp_cl_device.lock: programs, kernels and queues of an OpenCL device */                          \
-    X(CL_BUILDS)  /* opencl/builder.c: builds under way, and threads that end meanwhile */                           \
+    X(CL_BUILDS)  /* opencl/exit.c: builds under way, and threads that end meanwhile */                           \
     X(CL_PROBE)   /* opencl/probe.c: what drivers said of their devices */                                           \
     X(CL_SIGNALS) /* opencl/signals.c: libraries that drivers have loaded */                                         \
     X(REGISTRY)   /* process/memory.c: regions of rowpool_alloc */                                                   \

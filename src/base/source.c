@@ -1,4 +1,4 @@
-/* Row functions' text, from files. */
+/* The text of row functions, from files. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +8,11 @@
 #include "base/error.h"
 #include "base/source.h"
 
-enum { MOST_BYTES = 16 << 20 };
+enum { MAX_BYTES = 16 << 20 };
 
-/* "#line 1 "path"". Quotes and backslashes are escaped by octal numbers: newer compilers end the path at a quote even
- * where a backslash stands before it. */
-static size_t write_line(char *text, const char *path)
+/* #line 1 "path". Quotes and backslashes are escaped as octal numbers: newer compilers end the path at a quote even
+ * after a backslash. Returns the length. */
+static size_t write_line_directive(char *text, const char *path)
 {
     char *to = text;
     to += sprintf(to, "#line 1 \"");
@@ -42,20 +42,20 @@ static rowpool_status read_text(FILE *file, const char *path, char **text, rowpo
     struct stat about;
     if (fstat(fileno(file), &about) != 0)
         return rp_fail(error, ROWPOOL_ESYSTEM, "cannot read %s: %s", path, strerror(errno));
-    if (!S_ISREG(about.st_mode) || about.st_size > MOST_BYTES)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s is no file of text of at most %d bytes", path, MOST_BYTES);
+    if (!S_ISREG(about.st_mode) || about.st_size > MAX_BYTES)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s is not a text file of at most %d bytes", path, MAX_BYTES);
     size_t size = (size_t)about.st_size, head = 4 * strlen(path) + sizeof "#line 1 \"\"\n";
     char *whole = malloc(head + size + 1);
     if (whole == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for the text of %s", path);
-    size_t begin = write_line(whole, path);
+    size_t begin = write_line_directive(whole, path);
     size_t got = fread(whole + begin, 1, size, file);
     whole[begin + got] = '\0';
     rowpool_status status = ROWPOOL_OK;
     if (ferror(file))
         status = rp_fail(error, ROWPOOL_ESYSTEM, "cannot read %s: %s", path, strerror(errno));
     else if (memchr(whole + begin, '\0', got) != NULL)
-        status = rp_fail(error, ROWPOOL_EINVAL, "%s is no text: it has a byte 0", path);
+        status = rp_fail(error, ROWPOOL_EINVAL, "%s is not a text file: it has a byte 0", path);
     if (status != ROWPOOL_OK) {
         free(whole);
         return status;

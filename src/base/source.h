@@ -1,4 +1,4 @@
-/* Row functions' text, from files. */
+/* The text of row functions, from files. */
 #ifndef RP_BASE_SOURCE_H
 #define RP_BASE_SOURCE_H
 
@@ -7,8 +7,7 @@
 /* rowpool_read_source. */
 char *rp_source_read(const char *path, rowpool_error *error);
 
-/* Undoes, in a build log, the escapes that rowpool_read_source puts in the path of a #line: some compilers print the path
- * as written. */
+/* Undoes, in a build log, the escapes in the path of a #line: some compilers print the path as it is written there. */
 void rp_source_unescape(char *text);
 
 #endif

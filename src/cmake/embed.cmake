@@ -1,8 +1,8 @@
 # Writes a text file as a C string:
-#   cmake -D INPUT=x.cl -D LABEL=x.cl -D OUTPUT=x.c -D SYMBOL=x [-D TEMPLATE=x.c.in ...] -P embed.cmake
-# LABEL is the name of the file in a compiler's messages. Lines of the form #include "other" are replaced by that file,
-# found beside the one that names it; #line keeps the numbers right. With a TEMPLATE that is configured, else there is
-# only `const char SYMBOL[]`.
+#   cmake -D INPUT=x.cl -D LABEL=x.cl -D OUTPUT=x.c -D SYMBOL=x [-D DEPFILE=x.d] [-D TEMPLATE=x.c.in ...] -P embed.cmake
+# LABEL is the name of the file in a compiler's messages. A line #include "other" is replaced by that file, found beside
+# the one that names it; #line keeps the numbers right. DEPFILE gets the names of all these files. A TEMPLATE is
+# configured; without one, OUTPUT is only `const char SYMBOL[]`.
 cmake_minimum_required(VERSION 3.25)
 
 function(count_lines text result)
@@ -15,6 +15,7 @@ function(read_file path label depth result)
   if(depth GREATER 16)
     message(FATAL_ERROR "${path} includes itself")
   endif()
+  set_property(GLOBAL APPEND PROPERTY files_read "${path}")
   file(READ "${path}" rest)
   get_filename_component(folder "${path}" DIRECTORY)
   get_filename_component(label_folder "${label}" DIRECTORY)
@@ -40,6 +41,13 @@ function(read_file path label depth result)
 endfunction()
 
 read_file("${INPUT}" "${LABEL}" 0 text)
+if(DEPFILE)
+  get_property(files GLOBAL PROPERTY files_read)
+  list(PREPEND files "${OUTPUT}:")
+  string(REPLACE " " "\\ " files "${files}")
+  list(JOIN files " " files)
+  file(WRITE "${DEPFILE}" "${files}\n")
+endif()
 string(HEX "${text}" bytes)
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
 string(REGEX REPLACE "0x0a," "0x0a,\n    " bytes "${bytes}")

@@ -8,22 +8,8 @@
 #
 # which the header longest_run.h declares, for C and C++; its folder is among the target's include folders. With DTYPES (int8 ...
 # float64) the functions are compiled for these only. The file may #include "others" beside it.
+cmake_policy(SET CMP0116 NEW) # Ninja finds a DEPFILE's paths from everywhere
 set(ROWPOOL_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
-
-# The files that a file includes, with those that these include.
-function(_rowpool_included path result)
-  set(found)
-  file(STRINGS "${path}" lines REGEX "^#include \"")
-  get_filename_component(folder "${path}" DIRECTORY)
-  foreach(line IN LISTS lines)
-    if(line MATCHES "^#include \"([^\"]+)\"")
-      list(APPEND found "${folder}/${CMAKE_MATCH_1}")
-      _rowpool_included("${folder}/${CMAKE_MATCH_1}" inner)
-      list(APPEND found ${inner})
-    endif()
-  endforeach()
-  set(${result} "${found}" PARENT_SCOPE)
-endfunction()
 
 function(_rowpool_add_function target form file prefix dtypes)
   get_filename_component(path "${file}" ABSOLUTE)
@@ -33,8 +19,6 @@ function(_rowpool_add_function target form file prefix dtypes)
   endif()
   string(MAKE_C_IDENTIFIER "${prefix}${name}" symbol)
   file(RELATIVE_PATH label "${CMAKE_SOURCE_DIR}" "${path}")
-  _rowpool_included("${path}" included)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}" ${included})
   string(REPLACE ";" "," dtypes "${dtypes}")
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/rowpool-functions/${target}")
   string(CONCAT header "#include <rowpool.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n"
@@ -42,9 +26,10 @@ function(_rowpool_add_function target form file prefix dtypes)
   file(CONFIGURE OUTPUT "${folder}/${name}.h" CONTENT "${header}")
   add_custom_command(OUTPUT "${folder}/${name}.c"
     COMMAND "${CMAKE_COMMAND}" -D "INPUT=${path}" -D "LABEL=${label}" -D "OUTPUT=${folder}/${name}.c"
-            -D "SYMBOL=${symbol}" -D "NAME=${name}" -D "FORM=${form}" -D "DTYPES=${dtypes}"
+            -D "DEPFILE=${folder}/${name}.d" -D "SYMBOL=${symbol}" -D "NAME=${name}" -D "FORM=${form}" -D "DTYPES=${dtypes}"
             -D "TEMPLATE=${ROWPOOL_CMAKE_DIR}/function.c.in" -P "${ROWPOOL_CMAKE_DIR}/embed.cmake"
-    DEPENDS "${path}" ${included} "${ROWPOOL_CMAKE_DIR}/function.c.in" "${ROWPOOL_CMAKE_DIR}/embed.cmake"
+    DEPENDS "${path}" "${ROWPOOL_CMAKE_DIR}/function.c.in" "${ROWPOOL_CMAKE_DIR}/embed.cmake"
+    DEPFILE "${folder}/${name}.d"
     VERBATIM)
   target_sources(${target} PRIVATE "${folder}/${name}.c")
   target_include_directories(${target} PRIVATE "${folder}")

@@ -1,6 +1,7 @@
-/* A device in use: its context, and the lanes that chunks run in. */
+/* A device in use: its context, and the slots that tasks run in. */
 #include "device/opencl/opencl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,75 +10,53 @@
 #include "base/thread.h"
 #include "base/trace.h"
 
-static const char *unsupported_reason(const rp_device *device, const rp_operation *operation)
-{
-    (void)device;
-    return rp_operation_unsupported_reason(operation);
-}
+/* ---- What the device is like ------------------------------------------------------------------------------------ */
 
-size_t rp_cl_accumulator_size(size_t said)
+rp_cl_kind rp_cl_kind_of(const rp_device *device)
 {
-    enum { USUAL = 256 };
-    return said > 0 ? said : USUAL;
+    if (strstr(device->info.name, "llvmpipe") != NULL)
+        return RP_CL_RENDERER;
+    return device->info.type == ROWPOOL_DEVICE_CPU ? RP_CL_CPU : RP_CL_GPU;
 }
-
-const rp_backend rp_backend_opencl = {
-    .name = "opencl",
-    .probe = rp_cl_probe,
-    .open = rp_cl_open,
-    .close = rp_cl_close,
-    .submit = rp_cl_submit,
-    .finish = rp_cl_finish,
-    .unsupported_reason = unsupported_reason,
-    .drop = rp_cl_drop,
-    .ready = rp_cl_ready,
-    .waits = true,
-};
 
 /* The bytes of data in one chunk. In shared memory a chunk costs a launch, so it may be large, but not so large that
- * cancel and progress stand still; elsewhere two chunks are resident, and small ones overlap transfer and compute. */
-static size_t default_chunk_bytes(const rp_device *device, const rp_cl_device *state)
+ * cancel and progress stand still. Elsewhere two chunks are on the device, and small ones overlap transfer and
+ * compute. */
+static size_t chunk_bytes(const rp_device *device, rp_cl_kind kind, size_t wanted)
 {
     enum { MIB = 1 << 20, SHARED = 256 * MIB, STAGED = 64 * MIB };
-    return device->info.shared_memory && state->long_items ? SHARED : rp_min(STAGED, (size_t)(device->info.memory / 8));
-}
-
-bool rp_cl_is_renderer(const rp_device *device)
-{
-    return strstr(device->info.name, "llvmpipe") != NULL;
-}
-
-static size_t chunk_bytes(const rp_device *device, const rp_cl_device *state, const rp_backend_options *options)
-{
-    size_t usual = default_chunk_bytes(device, state);
-    if (options->chunk_bytes == 0)
-        return usual;
-    return state->long_items ? options->chunk_bytes : rp_min(options->chunk_bytes, usual);
+    if (kind == RP_CL_CPU && wanted > 0)
+        return wanted;
+    if (kind == RP_CL_CPU && device->info.shared_memory)
+        return SHARED;
+    const size_t fitting = rp_min(STAGED, (size_t)(device->info.memory / 8));
+    return wanted > 0 ? rp_min(wanted, fitting) : fitting;
 }
 
 static size_t group_size(cl_device_id id)
 {
     enum { WANTED = 64 };
-    size_t most = 0;
-    if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof most, &most, NULL) != CL_SUCCESS || most == 0)
+    size_t max = 0;
+    if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof max, &max, NULL) != CL_SUCCESS || max == 0)
         return 1;
-    return rp_min(most, WANTED);
+    return rp_min(max, WANTED);
 }
 
-static bool divides_exactly(cl_device_id id)
-{
-    cl_device_fp_config config = 0;
-    return clGetDeviceInfo(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config, NULL) == CL_SUCCESS &&
-           (config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
-}
-
-/* Of what the CPU has, where the device is one. */
-static unsigned widest_vector(void)
+/* The widest vectors that kernels may use where the CPU has them, and correctly rounded division and square roots where
+ * the device has those. */
+static void write_build_options(rp_cl_device *state)
 {
     const char *cpu = rp_setting_text(RP_SETTING_CPU);
+    int vector = 64;
     if (cpu != NULL && strcmp(cpu, "baseline") == 0)
-        return 16;
-    return cpu != NULL && strcmp(cpu, "avx2") == 0 ? 32 : 64;
+        vector = 16;
+    else if (cpu != NULL && strcmp(cpu, "avx2") == 0)
+        vector = 32;
+    cl_device_fp_config config = 0;
+    (void)clGetDeviceInfo(state->id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config, NULL);
+    const bool exact = (config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
+    snprintf(state->build_options, sizeof state->build_options, "-D RP_MOST_VECTOR=%d%s", vector,
+             exact ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
 }
 
 bool rp_cl_has_stack(size_t *left)
@@ -94,19 +73,21 @@ bool rp_cl_has_stack(size_t *left)
         }
         pthread_attr_destroy(&attributes);
     }
-    const bool known = first <= (uintptr_t)&here && (uintptr_t)&here < end; /* not on one of the application's own */
+    const bool known = first <= (uintptr_t)&here && (uintptr_t)&here < end; /* not a stack of the application's own */
     *left = known ? (uintptr_t)&here - first : SIZE_MAX;
-    return *left >= RP_CL_LEAST_STACK;
+    return *left >= RP_CL_MIN_STACK;
 }
 
-/* Devices that this process had a context on: all that a driver loads for one, with its handlers of signals, is there.
- * Beyond so many, they pass for new ones. */
-enum { MOST_LOADED = 16 };
-static _Atomic uintptr_t loaded[MOST_LOADED];
+/* ---- Open and close --------------------------------------------------------------------------------------------- */
+
+/* Devices that this process had a context on: a driver has loaded all that it needs for those. Those that do not fit
+ * pass for new ones. */
+enum { MAX_LOADED = 16 };
+static _Atomic uintptr_t loaded[MAX_LOADED];
 
 static bool is_loaded(uintptr_t id)
 {
-    for (size_t i = 0; i < MOST_LOADED; i++)
+    for (size_t i = 0; i < MAX_LOADED; i++)
         if (atomic_load_explicit(&loaded[i], memory_order_relaxed) == id)
             return true;
     return false;
@@ -114,7 +95,7 @@ static bool is_loaded(uintptr_t id)
 
 static void note_loaded(uintptr_t id)
 {
-    for (size_t i = 0; i < MOST_LOADED; i++) {
+    for (size_t i = 0; i < MAX_LOADED; i++) {
         uintptr_t none = 0;
         if (atomic_compare_exchange_strong(&loaded[i], &none, id) || none == id)
             return;
@@ -154,79 +135,65 @@ static cl_context new_context(const rp_device *device, cl_int *code)
     return call.context;
 }
 
-rowpool_status rp_cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
+static rowpool_status cl_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
     rp_cl_watch_thread();
     rp_cl_device *state = calloc(1, sizeof *state);
     if (state == NULL)
-        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+        return rp_cl_no_memory(device, error);
     cl_int code;
-    state->id = (cl_device_id)device->id[1];
-    state->shared = device->info.shared_memory;
-    state->long_items = device->info.type == ROWPOOL_DEVICE_CPU && !rp_cl_is_renderer(device);
-    state->widest_first = state->long_items && strstr(device->info.platform, "Portable Computing Language") != NULL;
-    state->group = group_size(state->id);
-    state->exact_divide = divides_exactly(state->id);
-    state->vector_bytes = widest_vector();
     state->context = new_context(device, &code);
     if (code != CL_SUCCESS) {
         free(state);
         rp_cl_forget();
-        return rp_cl_fail(device, "clCreateContext", code, error);
+        return rp_cl_check(device, NULL, "clCreateContext", code, error);
     }
-    state->most_programs = RP_CL_MOST_PROGRAMS;
+    state->id = (cl_device_id)device->id[1];
+    state->kind = rp_cl_kind_of(device);
+    state->widest_first = state->kind == RP_CL_CPU &&
+                          strstr(device->info.platform, "Portable Computing Language") != NULL;
     rp_test_setting test;
     rp_setting_test(&test, NULL);
     state->build_waits = test.build_wait;
+    state->group = group_size(state->id);
+    write_build_options(state);
+    state->max_programs = RP_CL_MAX_PROGRAMS;
     rp_mutex_init(&state->lock, RP_LOCK_CL_DEVICE);
     pthread_cond_init(&state->built, NULL);
     device->state = state;
     device->queue_depth = 2;
     device->parallel = 1;
-    device->chunk_bytes = chunk_bytes(device, state, options);
-    device->keeps = state->shared ? 0 : (size_t)(device->info.memory / 4 * 3); /* the rest is for chunks and results */
+    device->chunk_bytes = chunk_bytes(device, state->kind, options->chunk_bytes);
+    if (!device->info.shared_memory)
+        device->keeps = (size_t)(device->info.memory / 4 * 3); /* the rest is for chunks and results */
     return ROWPOOL_OK;
 }
 
-static void release_buffer(rp_cl_buffer *buffer)
+static void free_slot(rp_cl_slot *slot, bool forked)
 {
-    if (buffer->memory != NULL)
-        clReleaseMemObject(buffer->memory);
-    *buffer = (rp_cl_buffer){0};
-}
-
-static void free_lane(rp_cl_lane *lane, bool forked)
-{
-    rp_cl_unused unused = {0};
-    rp_cl_kernels_take(lane, true, &unused);
-    rp_cl_unused_free(&unused, forked);
     if (!forked) {
         for (int i = 0; i < ROWPOOL_MOST_INPUTS; i++) {
-            release_buffer(&lane->data[i]);
-            release_buffer(&lane->offsets[i]);
+            rp_cl_release_buffer(&slot->input[i].data);
+            rp_cl_release_buffer(&slot->input[i].offsets);
         }
-        release_buffer(&lane->results);
-        release_buffer(&lane->carry);
-        clReleaseCommandQueue(lane->queue);
+        rp_cl_release_buffer(&slot->results);
+        rp_cl_release_buffer(&slot->carry);
+        clReleaseCommandQueue(slot->queue);
     }
-    free(lane);
+    free(slot);
 }
 
-void rp_cl_close(rp_device *device, bool forked)
+static void cl_close(rp_device *device, bool forked)
 {
     rp_cl_device *state = device->state;
     if (!forked)
         rp_cl_builder_end(state);
     while (state->all != NULL) {
-        rp_cl_lane *lane = state->all;
-        state->all = lane->next;
-        free_lane(lane, forked);
+        rp_cl_slot *slot = state->all;
+        state->all = slot->next;
+        free_slot(slot, forked);
     }
-    while (state->programs != NULL) {
-        rp_cl_program *program = state->programs;
-        state->programs = program->next;
-        rp_cl_program_free(program, forked);
-    }
+    rp_cl_programs_free(state->programs, forked);
     if (!forked) {
         clReleaseContext(state->context);
         pthread_cond_destroy(&state->built);
@@ -236,12 +203,14 @@ void rp_cl_close(rp_device *device, bool forked)
     device->state = NULL;
 }
 
-static rowpool_status new_lane(rp_device *device, rp_cl_lane **lane, rowpool_error *error)
+/* ---- Slots ------------------------------------------------------------------------------------------------------ */
+
+static rowpool_status new_slot(rp_device *device, rp_cl_slot **slot, rowpool_error *error)
 {
     rp_cl_device *state = device->state;
-    rp_cl_lane *fresh = calloc(1, sizeof *fresh);
+    rp_cl_slot *fresh = calloc(1, sizeof *fresh);
     if (fresh == NULL)
-        return rp_fail(error, ROWPOOL_ENOMEM, "device %s: out of memory", device->info.index);
+        return rp_cl_no_memory(device, error);
     cl_int code;
     rp_cl_guard guard;
     rp_cl_guard_enter(&guard);
@@ -250,35 +219,53 @@ static rowpool_status new_lane(rp_device *device, rp_cl_lane **lane, rowpool_err
     rp_cl_guard_leave(&guard);
     if (code != CL_SUCCESS) {
         free(fresh);
-        return rp_cl_fail(device, "clCreateCommandQueue", code, error);
+        return rp_cl_check(device, NULL, "clCreateCommandQueue", code, error);
     }
     rp_lock(&state->lock);
     fresh->next = state->all;
     state->all = fresh;
     rp_unlock(&state->lock);
-    *lane = fresh;
+    *slot = fresh;
     return ROWPOOL_OK;
 }
 
-rowpool_status rp_cl_lane_take(rp_device *device, rp_cl_lane **lane, rowpool_error *error)
+rowpool_status rp_cl_slot_take(rp_device *device, rp_cl_slot **slot, rowpool_error *error)
 {
     rp_cl_device *state = device->state;
     rp_lock(&state->lock);
-    *lane = state->free;
-    if (*lane != NULL)
-        state->free = (*lane)->next_free;
+    *slot = state->free;
+    if (*slot != NULL)
+        state->free = (*slot)->next_free;
     rp_unlock(&state->lock);
-    return *lane != NULL ? ROWPOOL_OK : new_lane(device, lane, error);
+    return *slot != NULL ? ROWPOOL_OK : new_slot(device, slot, error);
 }
 
-void rp_cl_lane_give(rp_device *device, rp_cl_lane *lane)
+void rp_cl_slot_give(rp_device *device, rp_cl_slot *slot)
 {
     rp_cl_device *state = device->state;
-    rp_cl_unused unused = {0};
     rp_lock(&state->lock);
-    rp_cl_kernels_take(lane, false, &unused);
-    lane->next_free = state->free;
-    state->free = lane;
+    slot->next_free = state->free;
+    state->free = slot;
     rp_unlock(&state->lock);
-    rp_cl_unused_free(&unused, false);
 }
+
+/* ---- The vtable ------------------------------------------------------------------------------------------------- */
+
+static const char *cl_unsupported_reason(const rp_device *device, const rp_operation *operation)
+{
+    (void)device;
+    return rp_operation_unsupported_reason(operation);
+}
+
+const rp_backend rp_backend_opencl = {
+    .name = "opencl",
+    .probe = rp_cl_probe,
+    .open = cl_open,
+    .close = cl_close,
+    .submit = rp_cl_submit,
+    .finish = rp_cl_finish,
+    .unsupported_reason = cl_unsupported_reason,
+    .drop = rp_cl_drop,
+    .ready = rp_cl_ready,
+    .waits = true,
+};

@@ -1,3 +1,4 @@
+/* Signal handlers and masks around calls into drivers. */
 #include "device/opencl/opencl.h"
 
 #include <dlfcn.h>
@@ -7,30 +8,30 @@
 
 #include "base/thread.h"
 
-/* What LLVM takes over at its first use. */
+/* The signals whose handlers LLVM replaces at its first use. */
 static const int guarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS, SIGFPE,
                               SIGUSR1, SIGSEGV, SIGUSR2, SIGTERM, SIGXCPU, SIGXFSZ, SIGSYS};
 _Static_assert(sizeof guarded / sizeof *guarded == RP_CL_GUARDED_SIGNALS, "a saved action for each signal");
 
 /* ---- Whose a handler is ------------------------------------------------------------------------------------------ */
 
-/* Libraries, by the address at which each begins. With more of them than there is place for, those that come after are
- * not known. */
-enum { MOST_LIBRARIES = 2048 };
+enum { MAX_LIBRARIES = 2048 };
+
+/* Libraries, by the address at which each begins. Those that do not fit are unknown. */
 typedef struct {
     size_t count;
-    uintptr_t begin[MOST_LIBRARIES];
+    uintptr_t begin[MAX_LIBRARIES];
 } libraries;
 
 static struct {
     rp_mutex lock;
     unsigned guards;          /* entered and not yet left */
-    libraries before;         /* those that were there when the first of these guards was entered */
+    libraries before;         /* loaded when the first of these guards was entered */
     unsigned long long loads; /* the C library's count of loads at that time */
-    libraries drivers;        /* those that came during a guard, whoever loaded them */
+    libraries drivers;        /* loaded during a guard, by whomever */
 } tracked = {.lock = RP_MUTEX(RP_LOCK_CL_SIGNALS)};
 
-static bool has(const libraries *list, uintptr_t begin)
+static bool lists(const libraries *list, uintptr_t begin)
 {
     for (size_t i = 0; i < list->count; i++)
         if (list->begin[i] == begin)
@@ -38,9 +39,9 @@ static bool has(const libraries *list, uintptr_t begin)
     return false;
 }
 
-static void add(libraries *list, uintptr_t begin)
+static void list_library(libraries *list, uintptr_t begin)
 {
-    if (list->count < MOST_LIBRARIES)
+    if (list->count < MAX_LIBRARIES)
         list->begin[list->count++] = begin;
 }
 
@@ -48,22 +49,21 @@ static int note_before(struct dl_phdr_info *library, size_t size, void *unused)
 {
     (void)size, (void)unused;
     tracked.loads = library->dlpi_adds;
-    add(&tracked.before, library->dlpi_addr);
-    return tracked.before.count == MOST_LIBRARIES;
+    list_library(&tracked.before, library->dlpi_addr);
+    return tracked.before.count == MAX_LIBRARIES;
 }
 
 static int note_driver(struct dl_phdr_info *library, size_t size, void *unused)
 {
     (void)size, (void)unused;
-    if (library->dlpi_adds == tracked.loads || tracked.before.count == MOST_LIBRARIES)
+    if (library->dlpi_adds == tracked.loads || tracked.before.count == MAX_LIBRARIES)
         return 1;
-    if (!has(&tracked.before, library->dlpi_addr) && !has(&tracked.drivers, library->dlpi_addr))
-        add(&tracked.drivers, library->dlpi_addr);
+    if (!lists(&tracked.before, library->dlpi_addr) && !lists(&tracked.drivers, library->dlpi_addr))
+        list_library(&tracked.drivers, library->dlpi_addr);
     return 0;
 }
 
-/* Whether a library has the name of a driver's, or of a compiler's that drivers use: for an application that has used
- * OpenCL before rowpool did. */
+/* Whether a library is a driver or a compiler by its name: an application may have loaded it before rowpool did. */
 static bool has_name_of_driver(const char *path)
 {
     static const char *const drivers[] = {"LLVM", "pocl",   "clang",  "OpenCL", "opencl",  "oclgrind",
@@ -76,7 +76,7 @@ static bool has_name_of_driver(const char *path)
     return false;
 }
 
-/* Whether a handler's code lies in a library that OpenCL brought along. */
+/* Whether a handler's code lies in a library of OpenCL. */
 static bool lies_in_driver(const struct sigaction *action)
 {
     union {
@@ -92,7 +92,7 @@ static bool lies_in_driver(const struct sigaction *action)
     if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN || dladdr(code.address, &info) == 0)
         return false;
     rp_lock(&tracked.lock);
-    bool came = has(&tracked.drivers, (uintptr_t)info.dli_fbase);
+    bool came = lists(&tracked.drivers, (uintptr_t)info.dli_fbase);
     rp_unlock(&tracked.lock);
     return came || has_name_of_driver(info.dli_fname);
 }
@@ -138,8 +138,8 @@ typedef struct {
     void *argument;
 } driver_call;
 
-/* LLVM gives the first thread that it runs in a stack for handlers of signals: the thread's own comes back, which a
- * sanitizer unmaps at its end. */
+/* LLVM sets an alternate signal stack in the first thread that it runs in. The thread's own is put back: a sanitizer
+ * unmaps it when the thread ends. */
 static void *run_guarded(void *argument)
 {
     const driver_call *call = argument;
@@ -154,8 +154,8 @@ static void *run_guarded(void *argument)
     return NULL;
 }
 
-/* Nobody cancels the calling thread while the other uses what lies on its stack. Where no thread is to be had the
- * calling thread does it. */
+/* The calling thread is not cancelled while the other uses its stack. Where no thread can be started it makes the call
+ * itself. */
 void rp_cl_apart(void (*run)(void *argument), void *argument)
 {
     driver_call call = {run, argument};

@@ -89,7 +89,7 @@ struct rp_run {
     rowpool_error error; /* the first failure */
 };
 
-/* ---- run.c ------------------------------------------------------------------------------------------------------ */
+/* ---- setup.c ---------------------------------------------------------------------------------------------------- */
 
 /* Prepares a run; map and stream are copied. queue NULL: for rp_run_whole. ENODEVICE: no device can run the function. */
 rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *operation, const rp_stream *stream,
@@ -98,6 +98,11 @@ void rp_run_destroy(rp_run *run);
 
 /* Gives up data that stays, once the run is over. */
 void rp_run_release_data(rp_run *run);
+
+/* Moves a participant to another state. */
+void rp_run_set_state(rp_run *run, rp_participant *participant, rp_participant_state state);
+
+/* ---- run.c: the loop -------------------------------------------------------------------------------------------- */
 
 /* Does the whole run in the calling thread, whose floating-point environment is restored. */
 rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);
@@ -108,7 +113,12 @@ rowpool_status rp_run_whole(rp_run *run, rowpool_error *error);
 void rp_run_fill(rp_run *run);
 void rp_run_complete(rp_run *run, rp_task *task);
 
-/* Sets the deadline anew: so many milliseconds from now; < 0: none. Thread safe. */
+/* Puts a chunk back, to run again. */
+void rp_run_return(rp_run *run, const rp_chunk *chunk);
+
+/* ---- status.c --------------------------------------------------------------------------------------------------- */
+
+/* Sets the deadline anew: milliseconds from now; < 0: none. Thread safe. */
 void rp_run_timeout(rp_run *run, int timeout_ms);
 
 /* Whether nothing more is to be handed out; a deadline that has passed fails the run. */
@@ -124,11 +134,9 @@ void rp_run_fail(rp_run *run, const rowpool_error *error);
 /* Hands out nothing more, and cancels what is in flight. */
 void rp_run_stop(rp_run *run);
 
-/* Puts a chunk back, to run again. */
-void rp_run_return(rp_run *run, const rp_chunk *chunk);
-
-/* Moves a participant to another state. */
-void rp_run_set_state(rp_run *run, rp_participant *participant, rp_participant_state state);
+/* For the trace: a task that succeeded, and a chunk that runs again. */
+void rp_run_trace_task(const rp_run *run, const rp_task *task);
+void rp_run_trace_retry(const rp_run *run, const rp_participant *participant, const rp_chunk *chunk);
 
 /* ---- results.c: parts of rows merged, streams delivered --------------------------------------------------------- */
 

@@ -6,7 +6,5 @@ typedef uint8_t result_t;
 
 static inline result_t finish(accumulator_t count, size_t width, arguments_t range)
 {
-    (void)range;
-    (void)width;
     return count > 0;
 }

@@ -10,8 +10,7 @@
 
 __kernel void rp_bodies(__global const arguments_t *arguments, __global result_t *results, ulong count, ulong index,
                         ulong columns, ulong columns_per_item, ulong rows_per_item, RP_INPUT(ROWPOOL_DTYPE, 0),
-                        RP_INPUT(ROWPOOL_DTYPE_OF(1), 1), RP_INPUT(ROWPOOL_DTYPE_OF(2), 2),
-                        RP_INPUT(ROWPOOL_DTYPE_OF(3), 3))
+                        RP_INPUT(ROW1_DTYPE, 1), RP_INPUT(ROW2_DTYPE, 2), RP_INPUT(ROW3_DTYPE, 3))
 {
     ulong first = get_global_id(0) * rows_per_item;
     ulong last = min(first + rows_per_item, count);

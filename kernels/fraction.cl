@@ -6,6 +6,5 @@ typedef double result_t;
 
 static inline result_t finish(accumulator_t count, size_t width, arguments_t range)
 {
-    (void)range;
     return (double)count / (double)width;
 }

@@ -18,14 +18,11 @@ typedef uint8_t arguments_t; /* none */
 static inline accumulator_t identity(arguments_t none)
 {
     accumulator_t zero = {0, 0};
-    (void)none;
     return zero;
 }
 
 static inline accumulator_t element(accumulator_t sum, element_t x, size_t index, arguments_t none)
 {
-    (void)index;
-    (void)none;
     sum.high += (int64_t)(x >> 32);
     sum.low += (uint64_t)x & 0xffffffff;
     return sum;
@@ -33,7 +30,6 @@ static inline accumulator_t element(accumulator_t sum, element_t x, size_t index
 
 static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t none)
 {
-    (void)none;
     a.high += b.high;
     a.low += b.low;
     return a;
@@ -42,33 +38,27 @@ static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_
 /* What the low halves carry goes to the high ones first, lest the two nearly cancel after they were rounded. */
 static inline result_t finish(accumulator_t sum, size_t width, arguments_t none)
 {
-    (void)none;
     double high = (double)(sum.high + (int64_t)(sum.low >> 32));
     return (high * 4294967296.0 + (double)(sum.low & 0xffffffff)) / (double)width;
 }
 #else
 static inline accumulator_t identity(arguments_t none)
 {
-    (void)none;
     return 0;
 }
 
 static inline accumulator_t element(accumulator_t sum, element_t x, size_t index, arguments_t none)
 {
-    (void)index;
-    (void)none;
     return sum + (accumulator_t)x;
 }
 
 static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t none)
 {
-    (void)none;
     return a + b;
 }
 
 static inline result_t finish(accumulator_t sum, size_t width, arguments_t none)
 {
-    (void)none;
     return (double)sum / (double)width;
 }
 #endif

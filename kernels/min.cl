@@ -1,32 +1,5 @@
-/* The least number of a row; NaNs are passed over. */
-#define ROW_ORDERED
-#define ROW_RESULT_DTYPE ROWPOOL_DTYPE
+/* The smallest number of a row; NaNs are passed over. */
+#define EXTREME_IS_BETTER(x, y) ((x) < (y))
+#define EXTREME_NONE ROW_MOST
 
-typedef ordered_t accumulator_t;
-typedef ordered_t result_t;  /* the element's bits */
-typedef uint8_t arguments_t; /* none */
-
-static inline accumulator_t identity(arguments_t none)
-{
-    (void)none;
-    return ROW_MOST;
-}
-
-static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t none)
-{
-    (void)none;
-    return b < a ? b : a;
-}
-
-static inline accumulator_t element(accumulator_t least, ordered_t x, size_t index, arguments_t none)
-{
-    (void)index;
-    return combine(least, ROW_IS_NUMBER(x) ? x : ROW_MOST, none);
-}
-
-static inline result_t finish(accumulator_t least, size_t width, arguments_t none)
-{
-    (void)width;
-    (void)none;
-    return ROW_ORDER(least);
-}
+#include "extreme.cl"

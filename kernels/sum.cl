@@ -13,7 +13,6 @@ typedef uint8_t arguments_t; /* none */
 /* Signed integers wrap in C only when they add up as unsigned ones. */
 static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t none)
 {
-    (void)none;
 #if ROW_IS_FLOAT
     return a + b;
 #else
@@ -23,19 +22,15 @@ static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_
 
 static inline accumulator_t identity(arguments_t none)
 {
-    (void)none;
     return 0;
 }
 
 static inline accumulator_t element(accumulator_t sum, element_t x, size_t index, arguments_t none)
 {
-    (void)index;
     return combine(sum, (accumulator_t)x, none);
 }
 
 static inline result_t finish(accumulator_t sum, size_t width, arguments_t none)
 {
-    (void)width;
-    (void)none;
     return sum;
 }

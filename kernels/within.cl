@@ -29,18 +29,15 @@ static inline accumulator_t widen(narrow_t count)
 
 static inline accumulator_t identity(arguments_t range)
 {
-    (void)range;
     return 0;
 }
 
 static inline accumulator_t element(accumulator_t count, ordered_t x, size_t index, arguments_t range)
 {
-    (void)index;
     return count + narrow(x, range);
 }
 
 static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t range)
 {
-    (void)range;
     return a + b;
 }

@@ -1,4 +1,5 @@
-/* Template: the traversal of rows for a free body, for one dtype. The file of the function stands just before it. */
+/* Template: the traversal of rows for a free body, for one dtype. Included by function.h after the function's file.
+ * Parameters: ROWPOOL_DTYPE; the file's ROW1_DTYPE ... ROW3_DTYPE and ROW_RESULT_DTYPE. */
 
 static void ROW_NAME(rows)(const rowpool_block *block, const void *arguments, size_t columns, void *results)
 {
@@ -7,9 +8,9 @@ static void ROW_NAME(rows)(const rowpool_block *block, const void *arguments, si
         size_t width[ROWPOOL_MOST_INPUTS];
         const void *row[] = {
             rowpool_block_row(block, 0, r, sizeof(ROWPOOL_STORED(ROWPOOL_DTYPE)), &width[0]),
-            rowpool_block_row(block, 1, r, sizeof(ROWPOOL_STORED(ROWPOOL_DTYPE_OF(1))), &width[1]),
-            rowpool_block_row(block, 2, r, sizeof(ROWPOOL_STORED(ROWPOOL_DTYPE_OF(2))), &width[2]),
-            rowpool_block_row(block, 3, r, sizeof(ROWPOOL_STORED(ROWPOOL_DTYPE_OF(3))), &width[3]),
+            rowpool_block_row(block, 1, r, sizeof(ROWPOOL_STORED(ROW1_DTYPE)), &width[1]),
+            rowpool_block_row(block, 2, r, sizeof(ROWPOOL_STORED(ROW2_DTYPE)), &width[2]),
+            rowpool_block_row(block, 3, r, sizeof(ROWPOOL_STORED(ROW3_DTYPE)), &width[3]),
         };
         for (size_t k = 0; k < columns; k++)
             *result++ = ROW_NAME(body)(row[0], width[0], row[1], width[1], row[2], width[2], row[3], width[3],

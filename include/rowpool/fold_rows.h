@@ -1,38 +1,40 @@
-/* Template: the traversal of rows for a fold, for one dtype. The file of the function stands just before it. */
+/* Template: the traversal of rows for a fold, for one dtype. Included by function.h after the function's file.
+ * Parameters: ROWPOOL_DTYPE, and of the file ROW_ORDERED, ROW_COMMUTES, ROW_NARROW, ROW_NARROW_SUMS and
+ * ROW_RESULT_DTYPE, which it may define for some dtypes only. They are undefined at the end. */
 
 #ifndef ROWPOOL_FOLD_ROWS_H
 #define ROWPOOL_FOLD_ROWS_H
 
 enum {
-    ROWPOOL_SLICE = 4096,     /* elements that stay in the first cache while every column passes over them */
-    ROWPOOL_LANES = 8,        /* accumulators side by side */
+    ROWPOOL_SLICE = 4096,     /* elements that stay in the first cache while all columns pass over them */
+    ROWPOOL_ACCUMULATORS = 8, /* side by side in one row, where the order of elements does not matter */
     ROWPOOL_COLUMNS = 16,     /* columns that pass over a long row together */
-    ROWPOOL_MOST_NARROW = 32, /* elements of the widest rows that are folded narrow */
-    ROWPOOL_MOST_SUM = 127,   /* elements that each count for 0 or 1, whose sum any type can hold */
+    ROWPOOL_MAX_NARROW = 32,  /* elements of the widest rows that are folded narrow */
+    ROWPOOL_MAX_SUM = 127,    /* elements, each 0 or 1, whose sum any type can hold */
     ROWPOOL_SUM_BYTES = 128,  /* of sums side by side: a few vectors */
-    ROWPOOL_PIECE = 512,      /* bytes that are counted after memory was told of as many to come, */
-    ROWPOOL_AHEAD = 4096      /* so far ahead, see kernels/fold.cl */
+    ROWPOOL_AHEAD = 4096,     /* bytes from a read to the prefetch, as in kernels/fold.cl */
+    ROWPOOL_PREFETCH = 512    /* bytes that are prefetched together */
 };
 
-_Static_assert(ROWPOOL_SLICE <= INT16_MAX, "a plain sum of 16 bits can hold what a slice counts for");
+_Static_assert(ROWPOOL_SLICE <= INT16_MAX, "a plain sum of 16 bits can hold the count of a slice");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first bytes of a row are the low ones of a word");
 
-/* Whether vectors of 64-bit elements can be compared. Where they cannot, a plain loop has a branch for each. */
+/* Whether vectors of 64-bit elements can be compared. Where they cannot, a plain loop branches for each element. */
 #if defined(__x86_64__) && !defined(__SSE4_2__)
 #define ROWPOOL_COMPARES_64 0
 #else
 #define ROWPOOL_COMPARES_64 1
 #endif
 
-/* Has the second cache bring what comes after the bytes that are read now. There may be no memory: it does not mind. */
+/* Prefetches as many bytes as are read now, ROWPOOL_AHEAD later. Past the end of memory that does nothing. */
 static inline void rowpool_read_ahead(const void *now, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i += 64) /* lines; to read; into the second cache */
+    for (size_t i = 0; i < bytes; i += 64) /* cache lines; to read; into the second cache */
         __builtin_prefetch((const void *)((uintptr_t)now + ROWPOOL_AHEAD + i), 0, 2);
 }
 
-/* The sum of `width` bytes that each are 0 or 1, no more of them than a byte can count; 8 more can be read. The product
- * has in its top byte the sum of the word's bytes; the shift before it drops those beyond the row. */
+/* The sum of 1 to 255 bytes that are 0 or 1; the 8 bytes after them can be read. The product has in its top byte the
+ * sum of the word's bytes; the shift before it drops those beyond the row. */
 static inline uint8_t rowpool_sum_bytes(const uint8_t *bytes, size_t width)
 {
     uint64_t sums = 0, word;
@@ -54,20 +56,20 @@ static inline uint8_t rowpool_sum_bytes(const uint8_t *bytes, size_t width)
 #endif
 
 #ifdef ROW_NARROW_SUMS
-/* The widest rows whose elements are staged as bytes, and the most elements of one plain sum: of 8 bits it can hold no
- * more, and where a plain loop is slow it is not for long rows. */
+/* ROWPOOL_STAGED: elements of the widest rows that are staged as bytes. ROWPOOL_FEW: the max elements of one plain sum.
+ * A sum of 8 bits can hold no more; where a plain loop is slow it is not for long rows. */
 #define ROWPOOL_BYTES (ROW_BITS == 8 || (ROW_BITS == 64 && !ROWPOOL_COMPARES_64))
 #define ROWPOOL_STAGED (ROWPOOL_BYTES ? 255 : ROW_BITS == 16 ? 32 : 8)
-#define ROWPOOL_FEW (ROWPOOL_BYTES ? ROWPOOL_MOST_SUM : ROWPOOL_SLICE)
+#define ROWPOOL_FEW (ROWPOOL_BYTES ? ROWPOOL_MAX_SUM : ROWPOOL_SLICE)
 
-/* Elements that count for 0 or 1: n of them, in sums as wide as they are, so that no vector has to be unpacked. */
+/* The count of at most ROWPOOL_FEW elements, in sums as wide as they are, so that no vector has to be unpacked. */
 static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
 {
-    const size_t piece = ROWPOOL_PIECE / sizeof(ordered_t);
+    const size_t part = ROWPOOL_PREFETCH / sizeof(ordered_t);
     ordered_t sum = 0;
-    for (; n >= piece; n -= piece, x += piece) {
-        rowpool_read_ahead(x, ROWPOOL_PIECE);
-        for (size_t i = 0; i < piece; i++)
+    for (; n >= part; n -= part, x += part) {
+        rowpool_read_ahead(x, ROWPOOL_PREFETCH);
+        for (size_t i = 0; i < part; i++)
             sum = (ordered_t)(sum + (narrow(ROWPOOL_LOAD(x[i]), argument) != 0));
     }
     for (size_t i = 0; i < n; i++)
@@ -75,14 +77,14 @@ static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x,
     return (accumulator_t)sum;
 }
 
-/* Any number of them: where one such sum cannot hold what they count several side by side, for as long as they can. */
+/* The count of any number: where one such sum cannot hold it, several side by side, until they may be full. */
 static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
 {
     accumulator_t sum = 0;
 #if ROWPOOL_BYTES
     enum { LANES = ROWPOOL_SUM_BYTES / sizeof(ordered_t) };
     while (n > ROWPOOL_FEW) {
-        size_t rounds = n / LANES < ROWPOOL_MOST_SUM ? n / LANES : ROWPOOL_MOST_SUM;
+        size_t rounds = n / LANES < ROWPOOL_MAX_SUM ? n / LANES : ROWPOOL_MAX_SUM;
         ordered_t lane[LANES] = {0};
         for (size_t r = 0; r < rounds; r++, x += LANES) {
             rowpool_read_ahead(x, ROWPOOL_SUM_BYTES);
@@ -99,10 +101,10 @@ static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x
     return sum + ROW_NAME(sum_few)(x, n, argument);
 }
 #else
-#define ROWPOOL_STAGED ROWPOOL_MOST_NARROW
+#define ROWPOOL_STAGED ROWPOOL_MAX_NARROW
 #endif
 
-/* Elements from ... to - 1 of a row, or of the part of it that begins with its element `first`. */
+/* Adds elements from ... to - 1 of a row, or of a part that begins with the row's element `first`, to `part`. */
 static inline accumulator_t ROW_NAME(fold)(accumulator_t part, ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t from,
                                            size_t to, size_t first, arguments_t argument)
 {
@@ -112,15 +114,14 @@ static inline accumulator_t ROW_NAME(fold)(accumulator_t part, ROWPOOL_STORED(RO
 #else
     size_t i = from;
 #ifdef ROW_COMMUTES
-    /* Several accumulators side by side: the next element need not wait for the last. */
-    if (to - from >= 2 * ROWPOOL_LANES) {
-        accumulator_t lane[ROWPOOL_LANES];
-        for (size_t k = 0; k < ROWPOOL_LANES; k++)
+    if (to - from >= 2 * ROWPOOL_ACCUMULATORS) {
+        accumulator_t lane[ROWPOOL_ACCUMULATORS];
+        for (size_t k = 0; k < ROWPOOL_ACCUMULATORS; k++)
             lane[k] = identity(argument);
-        for (; i + ROWPOOL_LANES <= to; i += ROWPOOL_LANES)
-            for (size_t k = 0; k < ROWPOOL_LANES; k++)
+        for (; i + ROWPOOL_ACCUMULATORS <= to; i += ROWPOOL_ACCUMULATORS)
+            for (size_t k = 0; k < ROWPOOL_ACCUMULATORS; k++)
                 lane[k] = element(lane[k], ROWPOOL_LOAD(x[i + k]), first + i + k, argument);
-        for (size_t k = 0; k < ROWPOOL_LANES; k++)
+        for (size_t k = 0; k < ROWPOOL_ACCUMULATORS; k++)
             part = combine(part, lane[k], argument);
     }
 #endif
@@ -170,15 +171,15 @@ static void ROW_NAME(combine_rows)(const narrow_t *staged, size_t n, size_t widt
     }
 }
 
-/* Short dense rows: what consecutive elements count for is staged in one wide loop, then combined row by row. */
+/* Short dense rows: the narrow form of consecutive elements is staged in one wide loop, then combined row by row. */
 static void ROW_NAME(fold_narrow)(const rowpool_block *block, const arguments_t *arguments, size_t columns,
                                   result_t *results)
 {
-    narrow_t staged[ROWPOOL_SLICE + sizeof(uint64_t)]; /* a word at its end too */
-    size_t width = block->input[0].width, most = ROWPOOL_SLICE / width;
+    narrow_t staged[ROWPOOL_SLICE + sizeof(uint64_t)]; /* a word may be read at its end too */
+    size_t width = block->input[0].width, batch = ROWPOOL_SLICE / width;
     for (size_t row = 0, n; row < block->count; row += n) {
         ROWPOOL_STORED(ROWPOOL_DTYPE) *x = (ROWPOOL_STORED(ROWPOOL_DTYPE) *)block->input[0].data + row * width;
-        n = block->count - row < most ? block->count - row : most;
+        n = block->count - row < batch ? block->count - row : batch;
         for (size_t k = 0; k < columns; k++) {
             const arguments_t argument = arguments[k];
             for (size_t i = 0; i < n * width; i++)
@@ -190,14 +191,14 @@ static void ROW_NAME(fold_narrow)(const rowpool_block *block, const arguments_t 
 #endif
 
 #ifdef ROW_NARROW_SUMS
-/* Rows a little longer, some of them at a time, so that every column passes over what is in the cache. */
+/* Rows a little longer, some at a time, so that all columns pass over what is in the cache. */
 static void ROW_NAME(sum_rows)(const rowpool_block *block, const arguments_t *arguments, size_t columns,
                                result_t *results)
 {
-    const size_t width = block->input[0].width, stride = block->input[0].stride, most = ROWPOOL_SLICE / width;
+    const size_t width = block->input[0].width, stride = block->input[0].stride, batch = ROWPOOL_SLICE / width;
     for (size_t row = 0, n; row < block->count; row += n) {
         ROWPOOL_STORED(ROWPOOL_DTYPE) *x = (ROWPOOL_STORED(ROWPOOL_DTYPE) *)block->input[0].data + row * stride;
-        n = block->count - row < most ? block->count - row : most;
+        n = block->count - row < batch ? block->count - row : batch;
         for (size_t k = 0; k < columns; k++) {
             const arguments_t argument = arguments[k];
             result_t *result = results + row * columns + k;
@@ -208,7 +209,7 @@ static void ROW_NAME(sum_rows)(const rowpool_block *block, const arguments_t *ar
 }
 #endif
 
-/* A row, slice by slice, so that every column passes over what is in the cache. */
+/* A row, slice by slice, so that all columns pass over what is in the cache. */
 static void ROW_NAME(fold_columns)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t width, size_t first,
                                    const arguments_t *arguments, size_t columns, accumulator_t *accumulators)
 {

@@ -1,7 +1,24 @@
-/* Template: what fold.h and body.h have in common. The file of the function and the traversal of rows, ROWPOOL_ROWS,
- * are read once for each dtype; then the table of what came of it. */
-#ifndef ROWPOOL_FUNCTION_H
-#define ROWPOOL_FUNCTION_H
+/* Template: compiles a row function for each dtype, into one rowpool_function. fold.h and body.h use it; it includes
+ * itself for each dtype. Parameters:
+ *
+ *   ROWPOOL_FORM   ROWPOOL_FOLD or ROWPOOL_BODY
+ *   ROWPOOL_ROWS   the traversal of rows: <rowpool/fold_rows.h> or <rowpool/body_rows.h>
+ *   ROWPOOL_FUNCTION, ROWPOOL_FILE, ROWPOOL_TITLE, ROWPOOL_TEXT, ROWPOOL_SOME_DTYPES, ROWPOOL_WITH_int32 ...   see
+ *   fold.h
+ */
+#ifdef ROWPOOL_DTYPE
+
+#if ROWPOOL_IS_WANTED(ROWPOOL_DTYPE)
+/* A function need not use all of its parameters. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include ROWPOOL_FILE
+#pragma GCC diagnostic pop
+#include ROWPOOL_ROWS
+#endif
+#undef ROWPOOL_DTYPE
+
+#else
 
 #include <rowpool.h>
 #include <tgmath.h>
@@ -13,37 +30,28 @@
 #define ROWPOOL_NAME(x, function, dtype) ROWPOOL_NAME_(x, function, dtype)
 #define ROWPOOL_NAME_(x, function, dtype) x##_##function##_##dtype
 
-/* A dtype plus 1; 0 where there is none to name: another input's is that of the first, and a result is a struct. */
-#define ROWPOOL_ID_int8 (ROWPOOL_INT8 + 1)
-#define ROWPOOL_ID_int16 (ROWPOOL_INT16 + 1)
-#define ROWPOOL_ID_int32 (ROWPOOL_INT32 + 1)
-#define ROWPOOL_ID_int64 (ROWPOOL_INT64 + 1)
-#define ROWPOOL_ID_uint8 (ROWPOOL_UINT8 + 1)
-#define ROWPOOL_ID_uint16 (ROWPOOL_UINT16 + 1)
-#define ROWPOOL_ID_uint32 (ROWPOOL_UINT32 + 1)
-#define ROWPOOL_ID_uint64 (ROWPOOL_UINT64 + 1)
-#define ROWPOOL_ID_float16 (ROWPOOL_FLOAT16 + 1)
-#define ROWPOOL_ID_float32 (ROWPOOL_FLOAT32 + 1)
-#define ROWPOOL_ID_float64 (ROWPOOL_FLOAT64 + 1)
-#define ROWPOOL_ID_ROW1_DTYPE 0
-#define ROWPOOL_ID_ROW2_DTYPE 0
-#define ROWPOOL_ID_ROW3_DTYPE 0
-#define ROWPOOL_OTHER(number) ROWPOOL_JOIN(ROWPOOL_ID_, ROW##number##_DTYPE)
-#define ROWPOOL_RESULT_DTYPE ROWPOOL_JOIN(ROWPOOL_ID_, ROW_RESULT_DTYPE)
+/* 1 for a dtype that is to be compiled, else 0. ROWPOOL_WITH_int32 that is defined, as nothing or 1, completes the name
+ * of a macro that expands to two arguments, and so moves the 0 out of the second place. */
+#ifdef ROWPOOL_SOME_DTYPES
+#define ROWPOOL_IS_WANTED(dtype) ROWPOOL_IS_DEFINED(ROWPOOL_JOIN(ROWPOOL_WITH_, dtype))
+#else
+#define ROWPOOL_IS_WANTED(dtype) 1
+#endif
+#define ROWPOOL_IS_DEFINED(value) ROWPOOL_PROBE(value)
+#define ROWPOOL_PROBE(value) ROWPOOL_PROBED(ROWPOOL_DEFINED_##value)
+#define ROWPOOL_PROBED(name) ROWPOOL_SECOND(name, 0, )
+#define ROWPOOL_SECOND(first, second, ...) second
+#define ROWPOOL_DEFINED_ , 1
+#define ROWPOOL_DEFINED_1 , 1
+
+/* The dtype of a result, plus 1: what the file says, or that of the C type; 0 for a struct. */
+#define ROWPOOL_RESULT_DTYPE (ROWPOOL_TRAIT(ROWPOOL_ID, ROW_RESULT_DTYPE) + 1)
 /* clang-format off */
-#define ROWPOOL_ID_ROW_RESULT_DTYPE \
-    _Generic(*(result_t *)0, \
-             int8_t: ROWPOOL_ID_int8, \
-             int16_t: ROWPOOL_ID_int16, \
-             int32_t: ROWPOOL_ID_int32, \
-             int64_t: ROWPOOL_ID_int64, \
-             uint8_t: ROWPOOL_ID_uint8, \
-             uint16_t: ROWPOOL_ID_uint16, \
-             uint32_t: ROWPOOL_ID_uint32, \
-             uint64_t: ROWPOOL_ID_uint64, \
-             float: ROWPOOL_ID_float32, \
-             double: ROWPOOL_ID_float64, \
-             default: 0)
+#define ROWPOOL_TRAITS_ROW_RESULT_DTYPE                                                              \
+    (, , , , , , _Generic(*(result_t *)0,                                                            \
+        int8_t: ROWPOOL_INT8, int16_t: ROWPOOL_INT16, int32_t: ROWPOOL_INT32, int64_t: ROWPOOL_INT64, \
+        uint8_t: ROWPOOL_UINT8, uint16_t: ROWPOOL_UINT16, uint32_t: ROWPOOL_UINT32,                  \
+        uint64_t: ROWPOOL_UINT64, float: ROWPOOL_FLOAT32, double: ROWPOOL_FLOAT64, default: -1))
 /* clang-format on */
 
 /* Row r of an input of the block: where it lies, and its elements. */
@@ -56,117 +64,45 @@ static inline const void *rowpool_block_row(const rowpool_block *block, size_t i
     return *width == 0 ? NULL : (const char *)from->data + begin * size;
 }
 
-#endif
-
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_int8)
 #define ROWPOOL_DTYPE int8
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_INT8 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, int8)
-#else
-#define ROWPOOL_COMPILED_INT8 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_int16)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE int16
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_INT16 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, int16)
-#else
-#define ROWPOOL_COMPILED_INT16 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_int32)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE int32
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_INT32 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, int32)
-#else
-#define ROWPOOL_COMPILED_INT32 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_int64)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE int64
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_INT64 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, int64)
-#else
-#define ROWPOOL_COMPILED_INT64 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_uint8)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE uint8
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_UINT8 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, uint8)
-#else
-#define ROWPOOL_COMPILED_UINT8 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_uint16)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE uint16
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_UINT16 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, uint16)
-#else
-#define ROWPOOL_COMPILED_UINT16 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_uint32)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE uint32
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_UINT32 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, uint32)
-#else
-#define ROWPOOL_COMPILED_UINT32 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_uint64)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE uint64
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_UINT64 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, uint64)
-#else
-#define ROWPOOL_COMPILED_UINT64 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_float16)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE float16
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_FLOAT16 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, float16)
-#else
-#define ROWPOOL_COMPILED_FLOAT16 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_float32)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE float32
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_FLOAT32 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, float32)
-#else
-#define ROWPOOL_COMPILED_FLOAT32 NULL
-#endif
-#if !defined(ROWPOOL_SOME_DTYPES) || defined(ROWPOOL_WITH_float64)
+#include <rowpool/function.h>
 #define ROWPOOL_DTYPE float64
-#include ROWPOOL_FILE
-#include ROWPOOL_ROWS
-#undef ROWPOOL_DTYPE
-#define ROWPOOL_COMPILED_FLOAT64 &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, float64)
-#else
-#define ROWPOOL_COMPILED_FLOAT64 NULL
-#endif
+#include <rowpool/function.h>
+
+#define ROWPOOL_COMPILED(dtype) ROWPOOL_JOIN(ROWPOOL_COMPILED_, ROWPOOL_IS_WANTED(dtype))(dtype)
+#define ROWPOOL_COMPILED_0(dtype) NULL
+#define ROWPOOL_COMPILED_1(dtype) &ROWPOOL_NAME(compiled, ROWPOOL_FUNCTION, dtype)
+
+/* The dtype of a further input, plus 1; 0 where the file does not fix it. */
+#define ROWPOOL_OTHER(dtype) (ROWPOOL_TRAIT(ROWPOOL_ID, dtype) + 1)
+#define ROWPOOL_TRAITS_ROWPOOL_DTYPE (, , , , , , -1)
 
 #ifndef ROW_INPUTS
 #define ROW_INPUTS 1
 #endif
-#define ROWPOOL_STRING_(x) #x
-#define ROWPOOL_STRING(x) ROWPOOL_STRING_(x)
-
 #ifndef ROWPOOL_TITLE
 #define ROWPOOL_TITLE ROWPOOL_STRING(ROWPOOL_FUNCTION)
 #endif
+#define ROWPOOL_STRING_(x) #x
+#define ROWPOOL_STRING(x) ROWPOOL_STRING_(x)
 
 extern const rowpool_function ROWPOOL_FUNCTION;
 const rowpool_function ROWPOOL_FUNCTION = {
@@ -174,7 +110,7 @@ const rowpool_function ROWPOOL_FUNCTION = {
     .name = ROWPOOL_TITLE,
     .form = ROWPOOL_FORM,
     .n_inputs = ROW_INPUTS,
-    .others = {ROWPOOL_OTHER(1), ROWPOOL_OTHER(2), ROWPOOL_OTHER(3)},
+    .others = {ROWPOOL_OTHER(ROW1_DTYPE), ROWPOOL_OTHER(ROW2_DTYPE), ROWPOOL_OTHER(ROW3_DTYPE)},
 #ifdef ROW_RANGES
     .ranges = true,
 #endif
@@ -183,16 +119,18 @@ const rowpool_function ROWPOOL_FUNCTION = {
 #endif
     .compiled =
         {
-            [ROWPOOL_INT8] = ROWPOOL_COMPILED_INT8,
-            [ROWPOOL_INT16] = ROWPOOL_COMPILED_INT16,
-            [ROWPOOL_INT32] = ROWPOOL_COMPILED_INT32,
-            [ROWPOOL_INT64] = ROWPOOL_COMPILED_INT64,
-            [ROWPOOL_UINT8] = ROWPOOL_COMPILED_UINT8,
-            [ROWPOOL_UINT16] = ROWPOOL_COMPILED_UINT16,
-            [ROWPOOL_UINT32] = ROWPOOL_COMPILED_UINT32,
-            [ROWPOOL_UINT64] = ROWPOOL_COMPILED_UINT64,
-            [ROWPOOL_FLOAT16] = ROWPOOL_COMPILED_FLOAT16,
-            [ROWPOOL_FLOAT32] = ROWPOOL_COMPILED_FLOAT32,
-            [ROWPOOL_FLOAT64] = ROWPOOL_COMPILED_FLOAT64,
+            [ROWPOOL_INT8] = ROWPOOL_COMPILED(int8),
+            [ROWPOOL_INT16] = ROWPOOL_COMPILED(int16),
+            [ROWPOOL_INT32] = ROWPOOL_COMPILED(int32),
+            [ROWPOOL_INT64] = ROWPOOL_COMPILED(int64),
+            [ROWPOOL_UINT8] = ROWPOOL_COMPILED(uint8),
+            [ROWPOOL_UINT16] = ROWPOOL_COMPILED(uint16),
+            [ROWPOOL_UINT32] = ROWPOOL_COMPILED(uint32),
+            [ROWPOOL_UINT64] = ROWPOOL_COMPILED(uint64),
+            [ROWPOOL_FLOAT16] = ROWPOOL_COMPILED(float16),
+            [ROWPOOL_FLOAT32] = ROWPOOL_COMPILED(float32),
+            [ROWPOOL_FLOAT64] = ROWPOOL_COMPILED(float64),
         },
 };
+
+#endif

@@ -1,4 +1,4 @@
-/* Rows in the memory of an Arrow array, as any Arrow library gives it through the Arrow C data interface:
+/* Rows in the memory of an Arrow array, through the Arrow C data interface:
  *
  *     rowpool_arrow *arrow;
  *     if (rowpool_arrow_open(&arrow, &schema, &array, &error)) ...error.message says what to do...
@@ -8,9 +8,8 @@
  *   FixedSizeList     dense rows
  *   List, LargeList   ragged rows
  *
- * Elements are int8 ... int64, uint8 ... uint64, float16, float32 or float64. An extension type is what it is stored
- * as. Slices are taken as they are. There are no null rows and no null elements: an array that has one is refused, and
- * the message says where. */
+ * Elements are int8 ... int64, uint8 ... uint64, float16, float32 or float64. An extension type is taken as its storage
+ * type, a slice as it is. An array with a null row or element is refused; the message says where the null is. */
 #ifndef ROWPOOL_ARROW_H
 #define ROWPOOL_ARROW_H
 
@@ -51,19 +50,17 @@ struct ArrowArray {
 /* The rows of an Arrow array: plain memory, tied to no pool and no process. */
 typedef struct rowpool_arrow rowpool_arrow;
 
-/* Looks at an array; *arrow is NULL after a failure. The structs stay the caller's: nothing is moved or released, and
- * they are not needed any more when this returns. What the array holds is borrowed: it must not be released before the
- * rows have been used for the last time. Nothing is copied but the offsets of a List, which are 32-bit; they belong to
- * the handle. Null counts of 0 are believed, others are looked up in the validity bitmaps.
- * EINVAL: it is no array of such rows, has nulls, has been released, contradicts itself, or its elements or offsets are
- * not aligned to their type (the interface does not demand that they are; rows do). ENOMEM: no memory for offsets. */
+/* Reads the structs, which stay the caller's and are not needed afterwards. The array's buffers are borrowed: release
+ * it after the rows were used for the last time. Only the 32-bit offsets of a List are copied. A null count of 0 is
+ * trusted; others are checked in the validity bitmaps. *arrow is NULL after a failure. EINVAL: it is no array of such
+ * rows, has nulls, has been released, contradicts itself, or its elements or offsets are not aligned to their type. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_arrow_open(rowpool_arrow **arrow, const struct ArrowSchema *schema,
                                                               const struct ArrowArray *array, rowpool_error *error);
 
-/* Valid as long as the handle is. NULL for NULL. */
+/* Valid as long as the handle. NULL for NULL. */
 ROWPOOL_API const rowpool_rows *rowpool_arrow_rows(const rowpool_arrow *arrow);
 
-/* Gives the handle back, once no call or job uses the rows. The array is still the caller's to release. NULL is fine. */
+/* Gives the handle back, once no call or job uses the rows. The array is still the caller's to release. */
 ROWPOOL_API void rowpool_arrow_close(rowpool_arrow *arrow);
 
 #ifdef __cplusplus

@@ -1,11 +1,11 @@
 #include "core/builtin.h"
 
-#define RP_BASELINE_ENTRY(name) &rp_builtin_##name,
-static const rowpool_function *const builtins[] = {RP_BUILTINS(RP_BASELINE_ENTRY)};
+#define RP_BUILTIN_ENTRY(cpu, name) &rp_##cpu##_##name,
+static const rowpool_function *const builtins[] = {RP_BUILTINS(RP_BUILTIN_ENTRY, builtin)};
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
 
-/* Its place among them; BUILTINS: it is none. */
-static size_t place_of(const rowpool_function *function)
+/* BUILTINS: it is none of them. */
+static size_t builtin_index(const rowpool_function *function)
 {
     size_t i = 0;
     while (i < BUILTINS && builtins[i] != function)
@@ -15,7 +15,7 @@ static size_t place_of(const rowpool_function *function)
 
 bool rp_is_builtin(const rowpool_function *function)
 {
-    return place_of(function) < BUILTINS;
+    return builtin_index(function) < BUILTINS;
 }
 
 const rowpool_function *rp_builtin_at(size_t i)
@@ -31,10 +31,8 @@ static bool is_any(void)
 }
 
 #ifdef ROWPOOL_HAVE_AVX2
-#define RP_AVX2_DECLARATION(name) extern const rowpool_function rp_avx2_##name;
-#define RP_AVX2_ENTRY(name) &rp_avx2_##name,
-RP_BUILTINS(RP_AVX2_DECLARATION)
-static const rowpool_function *const avx2[] = {RP_BUILTINS(RP_AVX2_ENTRY)};
+RP_BUILTINS(RP_BUILTIN_DECLARATION, avx2)
+static const rowpool_function *const avx2[] = {RP_BUILTINS(RP_BUILTIN_ENTRY, avx2)};
 
 static bool is_avx2(void)
 {
@@ -44,10 +42,8 @@ static bool is_avx2(void)
 #endif
 
 #ifdef ROWPOOL_HAVE_AVX512
-#define RP_AVX512_DECLARATION(name) extern const rowpool_function rp_avx512_##name;
-#define RP_AVX512_ENTRY(name) &rp_avx512_##name,
-RP_BUILTINS(RP_AVX512_DECLARATION)
-static const rowpool_function *const avx512[] = {RP_BUILTINS(RP_AVX512_ENTRY)};
+RP_BUILTINS(RP_BUILTIN_DECLARATION, avx512)
+static const rowpool_function *const avx512[] = {RP_BUILTINS(RP_BUILTIN_ENTRY, avx512)};
 
 static bool is_avx512(void)
 {
@@ -56,8 +52,8 @@ static bool is_avx512(void)
 }
 #endif
 
-/* The one with the most first. Asked at run time, not by the loader: resolvers of symbols run before the thread
- * sanitizer does, and crash in it. */
+/* The widest vectors first. Chosen at run time, not by the loader: ifunc resolvers run before the thread sanitizer
+ * does, and crash in it. */
 static const rp_cpu cpus[] = {
 #ifdef ROWPOOL_HAVE_AVX512
     {"avx512", is_avx512, avx512},
@@ -79,6 +75,6 @@ const rp_cpu *rp_cpu_at(size_t i)
 
 const rowpool_compiled *rp_compiled_for(const rp_cpu *cpu, const rowpool_function *function, rowpool_dtype dtype)
 {
-    size_t place = place_of(function);
-    return (place < BUILTINS ? cpu->functions[place] : function)->compiled[dtype];
+    size_t i = builtin_index(function);
+    return (i < BUILTINS ? cpu->functions[i] : function)->compiled[dtype];
 }

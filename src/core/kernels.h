@@ -1,6 +1,5 @@
-/* What stands around a row function's text on an OpenCL device; the build makes the definitions
- * (src/cmake/embed.cmake).
- */
+/* The texts around a row function's own on an OpenCL device, in this order: prelude, vocabulary, the function, check,
+ * fold or body. Embedded by src/cmake/embed.cmake. */
 #ifndef RP_CORE_KERNELS_H
 #define RP_CORE_KERNELS_H
 

@@ -4,10 +4,10 @@
 
 #include "core/split.h"
 
-/* A row function's C form for given inputs: all that a worker process needs of it. The functions of a forked worker are
+/* A row function's C form for given inputs: all that a worker process needs of it. In a forked worker its functions are
  * at the same addresses. */
 typedef struct {
-    rowpool_compiled compiled; /* its functions are NULL when it is a plain C function, or has no C form */
+    rowpool_compiled compiled; /* its functions are NULL for a plain C function, or where there is no C form */
     rowpool_row_function *row;
     size_t n_inputs;
     rowpool_dtype dtype[ROWPOOL_MOST_INPUTS];
@@ -19,26 +19,26 @@ static inline bool rp_code_is_there(const rp_code *code)
     return code->compiled.rows != NULL || code->row != NULL;
 }
 
-/* results[r * columns + k] for each row of the block. Plain computation, as far as the function is. */
+/* results[r * columns + k] for each row of the block. */
 void rp_code_rows(const rp_code *code, const rowpool_block *block, const void *arguments, size_t columns,
                   void *results);
 
 typedef struct {
     const rowpool_function *function;
     const char *name;
-    uint64_t text_hash; /* rp_text_hash of the function's text, once the map is on its way to devices */
+    uint64_t text_hash; /* rp_text_hash of the function's text, set before devices need it */
     rp_code code;
-    rp_rows inputs[ROWPOOL_MOST_INPUTS]; /* code.n_inputs of them, of equally many rows */
+    rp_rows inputs[ROWPOOL_MOST_INPUTS]; /* code.n_inputs, of equally many rows */
     const void *arguments;               /* `columns` argument structs */
     size_t arguments_size;               /* bytes of all of them */
     size_t columns;                      /* results for each row */
-    char *results;                       /* inputs[0].count x columns; NULL: each chunk's go to a callback */
+    char *results;                       /* inputs[0].count x columns; NULL: they go to a callback, chunk by chunk */
     size_t first_row;                    /* what functions and messages call row 0 of the inputs */
-    size_t chunk_rows;                   /* the most in a chunk */
+    size_t chunk_rows;                   /* max in a chunk */
     int timeout_ms;                      /* <= 0: none */
-    bool host;                           /* it may run in this process */
-    bool once;                           /* it must not run again where a worker died in it */
-    bool processes;                      /* in a worker process, or not at all */
+    bool host;                           /* the calling thread may run it */
+    bool once;                           /* it does not run again when a worker dies in it */
+    bool processes;                      /* only worker processes may run it */
 } rp_operation;
 
 /* Bytes of one row's results. */
@@ -53,13 +53,13 @@ static inline size_t rp_operation_index(const rp_operation *operation, const rp_
     return operation->first_row + chunk->row;
 }
 
-/* Whether parts of a row can be put together. */
+/* Whether rows can be split into parts, whose accumulators are merged. */
 static inline bool rp_operation_splits(const rp_operation *operation)
 {
     return operation->code.compiled.part != NULL;
 }
 
-/* Bytes of a chunk's results: of a part of a row, its accumulators. */
+/* Bytes of a chunk's results, or of the accumulators of a part of a row. */
 static inline size_t rp_operation_chunk_bytes(const rp_operation *operation, const rp_chunk *chunk)
 {
     return chunk->partial ? operation->columns * operation->code.compiled.accumulator_size
@@ -70,13 +70,16 @@ static inline size_t rp_operation_chunk_bytes(const rp_operation *operation, con
 size_t rp_operation_elements(const rp_operation *operation);
 size_t rp_operation_bytes(const rp_operation *operation);
 
+/* Whether the calling thread does the whole map sooner than a device would, and may do it. */
+bool rp_operation_is_small(const rp_operation *operation);
+
 /* A hash of a text; NULL is an empty one. */
 uint64_t rp_text_hash(const char *text);
 
 /* Why OpenCL cannot run its function; NULL: it can. */
 const char *rp_operation_unsupported_reason(const rp_operation *operation);
 
-/* A chunk where it lies. */
+/* A chunk's rows where they lie. */
 rowpool_block rp_operation_block(const rp_operation *operation, const rp_chunk *chunk);
 
 /* Computes a chunk in the calling thread, in the default floating-point environment. */

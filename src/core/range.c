@@ -4,7 +4,7 @@
 
 #include "base/checked.h"
 
-/* Wide enough for every int64 and uint64 and a step beyond either end. */
+/* Holds every int64 and uint64, and a step beyond either end. */
 __extension__ typedef __int128 wide;
 
 /* A number of any kind, exactly: (-1)^negative * mantissa * 2^exponent. The mantissa's top bit is set, or it is 0. */
@@ -43,7 +43,7 @@ static bool real_of_double(double number, real *value)
     return true;
 }
 
-static bool real_of(rowpool_number number, real *value)
+static bool real_of_number(rowpool_number number, real *value)
 {
     switch (number.kind) {
     case ROWPOOL_NUMBER_I64: {
@@ -60,7 +60,7 @@ static bool real_of(rowpool_number number, real *value)
     return false;
 }
 
-/* A magnitude of the element type, rounded towards zero, and whether anything was lost. */
+/* A magnitude in the element type, rounded towards zero, and whether that lost anything. */
 typedef struct {
     wide floor;
     bool inexact;
@@ -75,12 +75,12 @@ static magnitude shifted_right(uint64_t mantissa, int shift)
 
 static magnitude integer_magnitude(const real *value)
 {
-    if (value->infinite || value->exponent > 0) /* 2^64 and more: beyond every integer type, and so is 2^65 */
+    if (value->infinite || value->exponent > 0) /* 2^64 and more are beyond every integer type, as 2^65 is */
         return (magnitude){(wide)1 << 65, false};
     return shifted_right(value->mantissa, -value->exponent);
 }
 
-/* Of a float the magnitude is its bits without the sign: they count up through the values from 0 to infinity. */
+/* The magnitude of a float is its bits without the sign: they increase with the values from 0 to infinity. */
 static magnitude float_magnitude(const real *value, const rp_dtype *dtype)
 {
     int fraction = (int)dtype->fraction_bits;
@@ -91,7 +91,7 @@ static magnitude float_magnitude(const real *value, const rp_dtype *dtype)
         return (magnitude){infinity, false};
     if (value->mantissa != 0 && leading > bias)
         return (magnitude){infinity - 1, true};
-    if (leading >= 1 - bias) { /* normal: the fraction's top bit is implied, so it adds one to the exponent field */
+    if (leading >= 1 - bias) { /* normal: the fraction's implied top bit adds one to the exponent field */
         magnitude rounded = shifted_right(value->mantissa, 63 - fraction);
         rounded.floor += (wide)(leading + bias - 1) << fraction;
         return rounded;
@@ -99,44 +99,44 @@ static magnitude float_magnitude(const real *value, const rp_dtype *dtype)
     return shifted_right(value->mantissa, 63 - fraction + (1 - bias - leading));
 }
 
-/* The least key that is >= the value (upper false), or the greatest that is <= it; for an open bound, > and <. */
+/* The smallest key that is >= the value (upper false), or the largest that is <= it; for an open bound, > and <. */
 static wide bound_key(const real *value, const rp_dtype *dtype, bool upper, bool open)
 {
     int step = upper ? -1 : 1;
     bool is_float = dtype->kind == RP_FLOAT;
     if (value->mantissa == 0 && !value->infinite) {
-        /* Zero. Floats have two, keys -1 and 0, which are equal: a closed bound takes both, an open one neither. */
+        /* Floats have two zeros, keys -1 and 0, which are equal: a closed bound includes both, an open one neither. */
         if (!open)
             return is_float && !upper ? -1 : 0;
         return (is_float && upper ? -1 : 0) + step;
     }
     magnitude size = is_float ? float_magnitude(value, dtype) : integer_magnitude(value);
-    bool away = size.inexact && value->negative == upper; /* the wanted side lies away from zero */
+    bool away = size.inexact && value->negative == upper; /* round away from zero */
     wide rounded = size.floor + away;
     wide key = !value->negative ? rounded : is_float ? -1 - rounded : -rounded;
     return open && !size.inexact ? key + step : key;
 }
 
-static void key_limits(const rp_dtype *dtype, wide *least, wide *most)
+static void key_limits(const rp_dtype *dtype, wide *min, wide *max)
 {
     int bits = 8 * (int)dtype->size;
     switch (dtype->kind) {
     case RP_SIGNED:
-        *least = -((wide)1 << (bits - 1));
-        *most = -*least - 1;
+        *min = -((wide)1 << (bits - 1));
+        *max = -*min - 1;
         break;
     case RP_UNSIGNED:
-        *least = 0;
-        *most = ((wide)1 << bits) - 1;
+        *min = 0;
+        *max = ((wide)1 << bits) - 1;
         break;
     case RP_FLOAT: /* from -infinity to infinity */
-        *most = ((wide)1 << (bits - 1)) - ((wide)1 << dtype->fraction_bits);
-        *least = -1 - *most;
+        *max = ((wide)1 << (bits - 1)) - ((wide)1 << dtype->fraction_bits);
+        *min = -1 - *max;
         break;
     }
 }
 
-/* The first and the last key of a range, where it has any. False: a bound is no number; *wrong names it. */
+/* The first and the last key of a range; last < first where it is empty. False: a bound is not a number; *wrong names it. */
 static bool end_keys(const rowpool_range *range, const rp_dtype *dtype, wide *first, wide *last, const char **wrong)
 {
     bool open_lo = range->closed == ROWPOOL_CLOSED_RIGHT || range->closed == ROWPOOL_CLOSED_NEITHER;
@@ -148,9 +148,9 @@ static bool end_keys(const rowpool_range *range, const rp_dtype *dtype, wide *fi
         return true;
     }
     real lo, hi;
-    bool lo_is_number = real_of(range->lo, &lo);
+    bool lo_is_number = real_of_number(range->lo, &lo);
     *wrong = lo_is_number ? "hi" : "lo";
-    if (!lo_is_number || !real_of(range->hi, &hi))
+    if (!lo_is_number || !real_of_number(range->hi, &hi))
         return false;
     *first = bound_key(&lo, dtype, false, open_lo);
     *last = bound_key(&hi, dtype, true, open_hi);
@@ -160,21 +160,21 @@ static bool end_keys(const rowpool_range *range, const rp_dtype *dtype, wide *fi
 rowpool_status rp_range_normalise(const rowpool_range *range, size_t index, const rp_dtype *dtype,
                                   rp_interval *interval, rowpool_error *error)
 {
-    wide least = 0, most = 0, first, last;
+    wide min = 0, max = 0, first, last;
     const char *wrong;
     if ((unsigned)range->closed > ROWPOOL_CLOSED_NEITHER)
         return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].closed is %u, which is none of ROWPOOL_CLOSED_*", index,
                        (unsigned)range->closed);
     if (!end_keys(range, dtype, &first, &last, &wrong))
         return rp_fail(error, ROWPOOL_EINVAL, "ranges[%zu].%s is not a number", index, wrong);
-    key_limits(dtype, &least, &most);
-    first = first < least ? least : first;
-    last = last > most ? most : last;
+    key_limits(dtype, &min, &max);
+    first = first < min ? min : first;
+    last = last > max ? max : last;
     *interval = first <= last ? (rp_interval){(uint64_t)first, (uint64_t)last} : (rp_interval){1, 0};
     return ROWPOOL_OK;
 }
 
-/* Negative, 0 or positive as |a| is less than, equal to or more than |b|. */
+/* The sign of |a| - |b|. */
 static int compare_magnitudes(const real *a, const real *b)
 {
     if (a->infinite || b->infinite)
@@ -189,7 +189,7 @@ static int compare_magnitudes(const real *a, const real *b)
 bool rp_number_at_most(const rowpool_number *a, const rowpool_number *b)
 {
     real x, y;
-    if (!real_of(*a, &x) || !real_of(*b, &y))
+    if (!real_of_number(*a, &x) || !real_of_number(*b, &y))
         return false;
     bool both_zero = !x.infinite && !y.infinite && x.mantissa == 0 && y.mantissa == 0;
     if (x.negative != y.negative)

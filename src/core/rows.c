@@ -2,7 +2,7 @@
 
 #include "base/checked.h"
 
-/* Bits that any of the lengths has, and any of the offsets but the first. */
+/* The bits of all lengths, and of all offsets but the first, or-ed. */
 typedef struct {
     uint64_t lengths, offsets;
 } seen_bits;
@@ -16,12 +16,12 @@ static seen_bits see(const int64_t *offsets, size_t count, seen_bits seen)
     return seen;
 }
 
-/* Whether any of count + 1 offsets is less than the one before it, or makes a row that is too long. Where none is
- * negative a length is so just where they decrease; and one beyond the longest has a bit that no shorter one has. The
- * one pass over them is all that a map of short rows does in one thread, so memory is told early what will be read. */
+/* Whether any of count + 1 offsets is less than the one before it, or makes a row longer than `longest`; exact where
+ * that is 2^k - 1, so that only a longer row has a higher bit. A length is negative exactly where offsets decrease, if
+ * no offset is negative. This pass is all that a map of short rows does in one thread, so it prefetches. */
 static bool are_wrong(const int64_t *offsets, size_t count, uint64_t longest)
 {
-    enum { LINE = 64 / sizeof *offsets, AHEAD = 4096 }; /* see kernels/fold.cl */
+    enum { LINE = 64 / sizeof *offsets, AHEAD = 4096 }; /* see RP_AHEAD in kernels/fold.cl */
     const uint64_t negative = UINT64_C(1) << 63;
     seen_bits seen = {0};
     size_t i = 0;
@@ -46,7 +46,7 @@ static rowpool_status check_ragged(const rowpool_rows *given, uint64_t longest, 
     if (offsets[0] < 0)
         return rp_fail(error, ROWPOOL_EINVAL, "rows.offsets[0] is %lld: it must not be negative",
                        (long long)offsets[0]);
-    const bool wrong = are_wrong(offsets, given->count, longest); /* only then is it asked where */
+    const bool wrong = are_wrong(offsets, given->count, longest); /* where is looked for only then */
     for (size_t i = 0; wrong && i < given->count; i++) {
         if (offsets[i + 1] < offsets[i])
             return rp_fail(error, ROWPOOL_EINVAL,

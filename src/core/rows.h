@@ -1,4 +1,4 @@
-/* Rows: a caller's array, checked once, and what every later layer asks of it. */
+/* Rows: a caller's array, checked once. */
 #ifndef RP_CORE_ROWS_H
 #define RP_CORE_ROWS_H
 
@@ -14,8 +14,8 @@ typedef struct {
     size_t elements;             /* in all rows together */
 } rp_rows;
 
-/* Checks everything about rows but what only the data's owner can know. longest: the most elements that one row may
- * have; quickest where it is a power of two less one. EINVAL names the member, and the index where there is one. */
+/* Checks all that can be checked without the data. longest: max elements of a row, fastest for 2^k - 1. EINVAL names
+ * the member, and the index where there is one. */
 rowpool_status rp_rows_check(const rowpool_rows *given, uint64_t longest, rp_rows *rows, rowpool_error *error);
 
 /* Elements of row i. */

@@ -78,7 +78,7 @@ size_t rp_chunk_span(const rp_rows *rows, const rp_chunk *chunk)
 
 size_t rp_chunk_begin_in(const rp_rows *rows, const rp_chunk *larger, const rp_chunk *chunk)
 {
-    if (larger->partial || rows->offsets != NULL) /* they have no gaps as they are */
+    if (larger->partial || rows->offsets != NULL) /* without gaps already */
         return rp_chunk_origin(rows, chunk) - rp_chunk_origin(rows, larger);
     return (chunk->row - larger->row) * rows->width + (chunk->partial ? chunk->begin : 0);
 }

@@ -16,7 +16,7 @@ typedef struct {
     size_t row, begin;
 } rp_cursor;
 
-/* How much one chunk may hold. At least one element is given whatever they say, or one row where rows are whole. */
+/* Max sizes of a chunk. It has at least one element, or one row where rows are whole, all the same. */
 typedef struct {
     size_t work;   /* bytes to read and write: elements, offsets, results */
     size_t buffer; /* bytes of any one array of the chunk, the gaps of strided rows included */
@@ -25,12 +25,11 @@ typedef struct {
     bool whole;    /* rows cannot be split */
 } rp_split_limits;
 
-/* Takes the next chunk off the front; false when no row is left. Several inputs have equally many rows, and their rows
- * are whole. */
+/* Takes the next chunk off the front; false when no row is left. Rows of several inputs are always whole. */
 bool rp_split_next(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *limits, rp_cursor *cursor,
                    rp_chunk *chunk);
 
-/* Elements in a chunk, and the bytes of them. */
+/* Elements in a chunk. */
 size_t rp_chunk_elements(const rp_rows *rows, const rp_chunk *chunk);
 
 /* The index in data of a chunk's first element, and the elements from there to its last, gaps included. */

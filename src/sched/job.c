@@ -11,30 +11,10 @@
 
 /* ---- Small maps ------------------------------------------------------------------------------------------------- */
 
-/* A device's round trip takes longer than the host needs for so few elements (or results, where rows are short). On two
- * cores PoCL and the host were level at 20,000 to 100,000 elements in means and the like, in counts, which the host
- * does several at once, at 500,000; at 4 MB where rows are so wide that the host counts as fast as the cache gives. */
-enum { SMALL_MAP = 20000, SMALL_COUNT = 200000, SMALL_WIDE_BYTES = 4 << 20, WIDE_ROW = 32 };
-
-static bool counts(const rp_operation *operation)
-{
-    return operation->function->ranges && rp_is_builtin(operation->function);
-}
-
-static size_t most_of_small(const rp_operation *operation, size_t elements)
-{
-    if (!counts(operation))
-        return SMALL_MAP;
-    const bool wide = elements / WIDE_ROW >= operation->inputs->count;
-    return rp_max(SMALL_COUNT, wide ? SMALL_WIDE_BYTES / operation->inputs->dtype->size : 0);
-}
-
 static bool is_small(const rowpool *pool, const rp_operation *operation)
 {
-    size_t elements = rp_operation_elements(operation), rows = operation->inputs->count;
-    size_t largest = rp_max(elements, rows), most = most_of_small(operation, elements);
-    return rows > 0 && pool->devices.automatic && operation->host && operation->results != NULL &&
-           rp_code_is_there(&operation->code) && operation->columns <= most && largest <= most / operation->columns;
+    return pool->devices.automatic && operation->inputs->count > 0 && operation->results != NULL &&
+           rp_operation_is_small(operation);
 }
 
 static void compute_small(const rp_operation *operation)

@@ -1,6 +1,6 @@
-# The built-in functions once more, for CPUs that have more than every one of their kind: rp_<variant>_<name>, without
-# the text, which the first form has. src/core/builtin.c chooses. FLAGS are single extensions rather than a level of the
-# architecture, since each is one that the CPU can be asked for, and since without FMA no product is fused with a sum.
+# The C form of the built-in functions for CPUs with wider vectors: rp_<variant>_<name>, without text for OpenCL, which
+# rp_builtin_<name> has. src/core/builtin.c chooses at run time. FLAGS are single extensions, not a level of the
+# architecture: the CPU can be asked for each, and without FMA no product is fused with a sum.
 #
 #   rowpool_add_builtin_variant(TARGET VARIANT FILES FILE... FLAGS FLAG...)
 include(CheckCCompilerFlag)

@@ -1,4 +1,4 @@
-# Writes a man page whose source shows files as they stand: @path@, from the folder tests, is the text of that file.
+# Writes a man page. In its source @path@ stands for the text of that file in the folder tests.
 #   rowpool_man_page(INPUT OUTPUT)
 function(rowpool_man_page input output)
   file(READ ${input} page)

@@ -1,4 +1,4 @@
-# Run by cpack when the installed files lie in its folder: each package for Debian gets what the policy there asks for.
+# Run by cpack after the files are installed in its folder: adds what Debian's policy asks of each package.
 cmake_minimum_required(VERSION 3.25)
 file(GLOB_RECURSE archives ${CPACK_TEMPORARY_DIRECTORY}/*.a)
 foreach(archive IN LISTS archives)

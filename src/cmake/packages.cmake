@@ -1,5 +1,5 @@
-# Packages by cpack: for Debian the library, what is needed to develop with it, and the programs; and one .tar.gz of all.
-# Those to give away are made by `cmake --workflow --preset package`: for every processor, and where Debian has libraries.
+# Packages by cpack: for Debian the library, its development files and the programs; and one .tar.gz of all. Releases
+# are made by `cmake --workflow --preset package`: for every processor, with Debian's folders.
 set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGE_VENDOR "the rowpool developers")
 set(CPACK_PACKAGE_CONTACT "${CPACK_PACKAGE_VENDOR} <rowpool@rowpool.invalid>" CACHE STRING "Who maintains the packages")
@@ -12,7 +12,7 @@ if(ROWPOOL_HAVE_MPI)
   list(APPEND CPACK_COMPONENTS_ALL mpi mpi_dev mpi_tools)
 endif()
 set(CPACK_STRIP_FILES ON)
-set(CPACK_ROWPOOL_STRIP ${CMAKE_STRIP}) # for the static library, which that leaves alone
+set(CPACK_ROWPOOL_STRIP ${CMAKE_STRIP}) # for the static library, which CPACK_STRIP_FILES leaves alone
 set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/src/cmake/packages-stage.cmake)
 set(CPACK_POST_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/src/cmake/packages-finish.cmake)
 
@@ -25,13 +25,13 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}) # the pro
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 
-# Without these the packages would say nothing of what they depend on, or not be made at the end of a long build.
+# Without these the packages have no dependencies, or fail at the end of a long build.
 find_program(ROWPOOL_FILE file)
 find_program(ROWPOOL_SHLIBDEPS dpkg-shlibdeps)
 mark_as_advanced(ROWPOOL_FILE ROWPOOL_SHLIBDEPS)
 if(NOT ROWPOOL_FILE OR NOT ROWPOOL_SHLIBDEPS)
   set(CPACK_GENERATOR TGZ)
-  message(STATUS "rowpool: no packages for Debian, but a .tar.gz: for those apt-get install file dpkg-dev")
+  message(STATUS "rowpool: no Debian packages, only a .tar.gz. For those: apt-get install file dpkg-dev")
 endif()
 
 set(library librowpool${PROJECT_VERSION_MAJOR})
@@ -63,10 +63,10 @@ set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS "python3-numpy, python3-matplotlib")
 set(CPACK_DEBIAN_TOOLS_DESCRIPTION "maps a function over rows on every device - programs
 The program rowpool counts, sums and maps over the rows of NumPy's .npy files
-on OpenCL devices and worker processes, lists the devices, and tells what is
-wrong with them. rowpool-bench measures them beside loops in C.")
+on OpenCL devices and worker processes, lists the devices, and diagnoses them.
+rowpool-bench measures them beside loops in C.")
 
-# Over MPI, of the flavour that mpicc is.
+# Over MPI, of mpicc's flavour.
 set(CPACK_DEBIAN_MPI_PACKAGE_NAME librowpool-mpi${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_MPI_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")

@@ -1,4 +1,4 @@
-# Row functions in files of their own, compiled and embedded.
+# Compiles and embeds row functions (rowpool/row_function.h), each in a file of its own.
 #
 #   rowpool_add_functions(TARGET [FOLDS FILE...] [BODIES FILE...] [DTYPES DTYPE...] [PREFIX PREFIX])
 #
@@ -6,8 +6,8 @@
 #
 #   const rowpool_function PREFIXlongest_run;
 #
-# which the header longest_run.h declares, for C and C++; its folder is among the target's include folders. With DTYPES (int8 ...
-# float64) the functions are compiled for these only. The file may #include "others" beside it.
+# which the header longest_run.h declares, for C and C++, in a folder that is added to the target's include folders.
+# With DTYPES (int8 ... float64) the functions are compiled for these only. The file may #include "others" beside it.
 cmake_policy(SET CMP0116 NEW) # Ninja finds a DEPFILE's paths from everywhere
 set(ROWPOOL_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
@@ -33,7 +33,7 @@ function(_rowpool_add_function target form file prefix dtypes)
     VERBATIM)
   target_sources(${target} PRIVATE "${folder}/${name}.c")
   target_include_directories(${target} PRIVATE "${folder}")
-  # Loops for the vectoriser, which gcc leaves alone below -O3. No product is fused with a sum, nor is it on a device.
+  # gcc vectorises these loops from -O3 on. No product is fused with a sum, as on devices.
   set_source_files_properties("${folder}/${name}.c" PROPERTIES
     COMPILE_OPTIONS "-ffp-contract=off;$<$<CONFIG:Release,RelWithDebInfo>:-O3>")
 endfunction()

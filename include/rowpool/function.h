@@ -3,8 +3,8 @@
  *
  *   ROWPOOL_FORM   ROWPOOL_FOLD or ROWPOOL_BODY
  *   ROWPOOL_ROWS   the traversal of rows: <rowpool/fold_rows.h> or <rowpool/body_rows.h>
- *   ROWPOOL_FUNCTION, ROWPOOL_FILE, ROWPOOL_TITLE, ROWPOOL_TEXT, ROWPOOL_SOME_DTYPES, ROWPOOL_WITH_int32 ...   see
- *   fold.h
+ *
+ * and those of fold.h: ROWPOOL_FUNCTION, _FILE, _TITLE, _TEXT, _SOME_DTYPES, _WITH_int32 ...
  */
 #ifdef ROWPOOL_DTYPE
 

@@ -418,7 +418,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply_async(rowpool *pool, ro
                                                                size_t result_size, rowpool_done *done, void *payload,
                                                                rowpool_job **job, rowpool_error *error);
 
-/* Waits (poll: does not) until the job is done, and returns its status and error. timeout_ms < 0: for ever. ENOTREADY:
+/* The status and error of a job that is done; wait waits for that, poll does not. timeout_ms < 0: for ever. ENOTREADY:
  * it is not done yet. ETIMEDOUT: the job ended at its own deadline. EDEADLK: in a callback of the same pool. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_wait(rowpool_job *job, int timeout_ms, rowpool_error *error);
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, rowpool_error *error);

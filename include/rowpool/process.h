@@ -27,9 +27,9 @@ typedef struct {
     int end_signal; /* the signal that ended it, or 0 */
 } rowpool_process_state;
 
-/* Starts a process, with default signal handlers and an empty signal mask. stdout and stderr are flushed before, unless
- * another thread has them locked. options may be NULL. argument is the caller's; the child has a copy of all memory.
- * EINVAL: run is NULL. ESYSTEM: no process or descriptor can be had. */
+/* Starts a process, with default signal handlers and an empty signal mask. stdout and stderr, no other streams, are
+ * flushed before, unless another thread has them locked. options may be NULL. argument is the caller's; the child has a
+ * copy of all memory. EINVAL: run is NULL. ESYSTEM: no process or descriptor can be had. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run,
                                                                  void *argument, const rowpool_process_options *options,
                                                                  rowpool_error *error);

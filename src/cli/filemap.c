@@ -70,8 +70,8 @@ bool read_file_option(file_options *options, int option, const char *value)
 
 int check_file_options(file_options *options)
 {
-    if (the_company()->several && strcmp(options->path, "-") == 0)
-        return usage_error(options->command, "FILE is one that each process can open; standard input is none");
+    if (the_group()->mpi && strcmp(options->path, "-") == 0)
+        return usage_error(options->command, "FILE cannot be standard input: every rank opens it");
     return choose_format(&options->input, options->path) ? GO_ON : EXIT_USAGE;
 }
 
@@ -96,7 +96,7 @@ static bool did_something(const rowpool_device *device)
 }
 
 /* Those of this process, whether they belong to the pool or stood in for it. */
-static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
+static rowpool_status find_own_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
     rowpool_status status = list_devices(&devices, pool, error);
@@ -107,9 +107,19 @@ static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_err
         status = fail(error, ROWPOOL_ENOMEM, "out of memory");
     for (size_t i = 0; i < devices.count && list->items != NULL; i++) {
         if (did_something(&devices.items[i]))
-            list->items[list->count++].device = devices.items[i];
+            list->items[list->count++] = (worker){the_group()->rank, devices.items[i]};
     }
     free_devices(&devices);
+    return status;
+}
+
+/* Replaces each rank's list by one of all ranks, on rank 0. */
+static rowpool_status gather_workers(worker_list *list, rowpool_error *error)
+{
+    void *items = list->items;
+    size_t bytes = list->count * sizeof *list->items;
+    rowpool_status status = the_group()->gather(&items, &bytes, error);
+    *list = (worker_list){items, bytes / sizeof *list->items};
     return status;
 }
 
@@ -118,8 +128,8 @@ static void tell_who(const worker_list *workers)
     for (size_t i = 0; i < workers->count; i++) {
         const rowpool_device *device = &workers->items[i].device;
         char rank[32] = "";
-        if (the_company()->several)
-            (void)snprintf(rank, sizeof rank, "rank %zu, ", workers->items[i].rank);
+        if (the_group()->mpi)
+            (void)snprintf(rank, sizeof rank, "rank %d, ", workers->items[i].rank);
         tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
              device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
              device->chunks);
@@ -146,8 +156,8 @@ static json_t *workers_as_json(const worker_list *workers)
     json_t *list = json_array();
     for (size_t i = 0; i < workers->count; i++) {
         json_t *device = device_as_json(&workers->items[i].device);
-        if (the_company()->several)
-            (void)json_object_set_new(device, "rank", json_integer((json_int_t)workers->items[i].rank));
+        if (the_group()->mpi)
+            (void)json_object_set_new(device, "rank", json_integer(workers->items[i].rank));
         (void)json_array_append_new(list, device);
     }
     return list;
@@ -180,7 +190,7 @@ static bool end_step(rowpool_status status, const char *where, const rowpool_err
 {
     if (status != ROWPOOL_OK)
         say(where, "%s", error->message);
-    return the_company()->agree(status == ROWPOOL_OK);
+    return the_group()->agree(status == ROWPOOL_OK);
 }
 
 static bool begin_input(file_map *map)
@@ -195,14 +205,14 @@ static bool begin_output(file_map *map)
 {
     const char *path = map->options->output;
     rowpool_error error;
-    return end_step(path != NULL ? the_company()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
+    return end_step(path != NULL ? the_group()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
 }
 
 static bool open_pool(file_map *map)
 {
     const rowpool_options options = pool_options(map->options->device);
     rowpool_error error;
-    return end_step(the_company()->open_pool(&map->pool, &options, &error), NULL, &error);
+    return end_step(the_group()->open_pool(&map->pool, &options, &error), NULL, &error);
 }
 
 static bool take_share(file_map *map)
@@ -210,37 +220,36 @@ static bool take_share(file_map *map)
     const rowpool_rows all = rows_of(&map->in);
     rowpool_error error;
     size_t widest = 0;
-    rowpool_status status = the_company()->share(&map->own, &all, &error);
+    rowpool_status status = the_group()->share(&all, &map->own, &map->first, &error);
     if (status == ROWPOOL_OK)
-        status = check_rows(&map->in, map->own.first, map->own.rows.count, &widest, &error);
+        status = check_rows(&map->in, map->first, map->own.count, &widest, &error);
     if (!end_step(status, map->input_name, &error))
         return false;
-    set_width(&map->in, the_company()->most(widest));
+    set_width(&map->in, the_group()->max(widest));
     return true;
 }
 
 /* There are ranges where the function takes some; else one argument struct gives one result. */
 static rowpool_status map_rows(file_map *map, rowpool_error *error)
 {
-    const row_part *own = &map->own;
     const wanted_ranges *ranges = &map->options->ranges;
     const size_t columns = ranges->count > 0 ? ranges->count : 1;
-    rowpool_status status = allocate_results(&map->results, own->rows.count, columns, map->result_dtype, error);
+    rowpool_status status = allocate_results(&map->results, map->own.count, columns, map->result_dtype, error);
     if (status != ROWPOOL_OK)
         return status;
     const rowpool_call call = {.size = sizeof call,
                                .function = map->function,
-                               .inputs = &own->rows,
+                               .inputs = &map->own,
                                .arguments = map->arguments,
                                .arguments_size = map->arguments_size,
                                .ranges = ranges->items,
                                .n_ranges = ranges->count,
                                .results = map->results.values,
                                .results_size = map->results.bytes,
-                               .first_row = own->first};
+                               .first_row = map->first};
     progress_bar bar = begin_progress(map->options->progress, map->in.array.header.data_bytes);
     map->begun = bar.begun;
-    return run_watched(map->pool, &call, map->options->async, &bar, error);
+    return run_job(map->pool, &call, map->options->async, &bar, error);
 }
 
 /* Whether the rows were those of the file as it was opened; asked once they have been read. */
@@ -281,19 +290,19 @@ static bool needs_workers(const file_options *options)
 static bool find_workers(file_map *map)
 {
     rowpool_error error;
-    return end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) &&
-           end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error);
+    return end_step(find_own_workers(&map->workers, map->pool, &error), NULL, &error) &&
+           end_step(gather_workers(&map->workers, &error), NULL, &error);
 }
 
-/* Of several processes none waits for devices when it is to end: the others would wait for it. */
+/* A rank does not wait for its devices before it ends: the others would wait for it. */
 static bool fill_results(file_map *map)
 {
     rowpool_error error;
-    if (!the_company()->several)
+    if (!the_group()->mpi)
         begin_noting_interruptions();
     rowpool_status status = map_rows(map, &error);
     end_noting_interruptions();
-    if (!the_company()->agree(judge(map, status, &error)))
+    if (!the_group()->agree(judge(map, status, &error)))
         return false;
     map->seconds = seconds_now() - map->begun;
     if (needs_workers(map->options) && !find_workers(map))
@@ -309,9 +318,9 @@ static result_table table_of(const file_map *map)
 {
     return (result_table){
         .results = &map->results,
-        .first = map->own.first,
-        .begins = map->own.begins,
-        .ends = map->own.ends,
+        .first = map->first,
+        .begins = the_group()->rank == 0,
+        .ends = the_group()->rank == the_group()->size - 1,
         .in = &map->in,
         .ranges = &map->options->ranges,
         .function = map->function->name,
@@ -321,11 +330,11 @@ static result_table table_of(const file_map *map)
 static rowpool_status print_facts(const file_map *map, bool with_results, size_t rows, rowpool_error *error)
 {
     json_t *facts = facts_as_json(map);
-    if (!with_results && map->own.begins)
+    if (!with_results && the_group()->rank == 0)
         return print_json(facts, error);
     result_table table = table_of(map);
     table.facts = facts;
-    rowpool_status status = with_results ? the_company()->print(write_json, &table, rows, error) : ROWPOOL_OK;
+    rowpool_status status = with_results ? the_group()->print(write_json, &table, rows, error) : ROWPOOL_OK;
     json_decref(facts);
     return status;
 }
@@ -342,7 +351,7 @@ static bool print_results(const file_map *map)
     if (options->json)
         status = print_facts(map, with_results, rows, &error);
     else if (with_results)
-        status = the_company()->print(write_text, &table, rows, &error);
+        status = the_group()->print(write_text, &table, rows, &error);
     return end_step(status, NULL, &error);
 }
 
@@ -356,7 +365,7 @@ static bool write_output(file_map *map)
     result_table table = table_of(map);
     table.facts = facts;
     rowpool_error error;
-    rowpool_status status = the_company()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
+    rowpool_status status = the_group()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
     json_decref(facts);
     if (status == ROWPOOL_OK && map->output.note != NULL)
         warn("%s: the file was not replaced, but written to: %s", path, map->output.note);
@@ -392,7 +401,7 @@ bool run_file_map(file_map *map)
 void end_file_map(file_map *map)
 {
     replace_discard(&map->output);
-    the_company()->close_pool(map->pool);
+    the_group()->close_pool(map->pool);
     free(map->workers.items);
     free_results(&map->results);
     watch_for_cuts(NULL, NULL);

@@ -147,7 +147,7 @@ TEST(a_driver_that_is_not_there)
     /* The others are told as they are. */
     text = run("cp /etc/OpenCL/vendors/pocl.icd vendors; OCL_ICD_VENDORS=vendors \"$D\" doctor", 1);
     assert_has(text, "\nok     OpenCL driver     vendors/pocl.icd: libpocl");
-    assert_has(text, "\nwrong  OpenCL driver     vendors/1.icd: ");
+    assert_has(text, "wrong  OpenCL driver     vendors/1.icd: ");
     assert_has(text, "\nok     OpenCL device     0:0 ");
     free(text);
 }

@@ -11,7 +11,7 @@
 #include "mpi/cluster.h"
 
 struct rowpool_mpi_file {
-    npy_array data, offsets; /* all zero: there are none */
+    npy_array data, offsets; /* all zero: none */
     rowpool_rows own;
     size_t first, count;
 };
@@ -62,7 +62,7 @@ static rowpool_status open_both(rowpool_mpi_file *file, const char *path, const 
     return open_row_offsets(file, offsets, error);
 }
 
-static rowpool_rows rows_of(const rowpool_mpi_file *file)
+static rowpool_rows npy_rows(const rowpool_mpi_file *file)
 {
     const npy_header *header = &file->data.header;
     rowpool_rows rows = {
@@ -79,15 +79,13 @@ static rowpool_rows rows_of(const rowpool_mpi_file *file)
 static rowpool_status check_same(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
                                  rowpool_error *error)
 {
-    bool counts, widths, dtypes;
-    RP_TRY(rp_mpi_same(cluster, rows->count, &counts, error));
-    RP_TRY(rp_mpi_same(cluster, rows->width, &widths, error));
-    RP_TRY(rp_mpi_same(cluster, (uint64_t)rows->dtype, &dtypes, error));
-    if (!counts || !widths || !dtypes)
-        return rp_fail(error, ROWPOOL_EINVAL,
-                       "%s is not the same file on all ranks: here it has %zu rows, its last axis %zu %s", path,
-                       rows->count, rows->width, rowpool_dtype_name(rows->dtype));
-    return ROWPOOL_OK;
+    const uint64_t shape[] = {rows->count, rows->width, rows->dtype};
+    bool same;
+    RP_TRY(rp_mpi_same(cluster, shape, 3, &same, error));
+    return same ? ROWPOOL_OK
+                : rp_fail(error, ROWPOOL_EINVAL,
+                          "%s is not the same file on all ranks: here it has %zu rows, its last axis %zu %s", path,
+                          rows->count, rows->width, rowpool_dtype_name(rows->dtype));
 }
 
 /* Each rank checks its part of the offsets, so that all can rely on all of them. */
@@ -110,41 +108,39 @@ static rowpool_status check_row_offsets(const rowpool_mpi *cluster, const rowpoo
     return ROWPOOL_OK;
 }
 
-static rowpool_status divide(const rowpool_mpi *cluster, rowpool_mpi_file *file, const char *path, const char *offsets,
-                             rowpool_error *error)
+static rowpool_status find_own_rows(rowpool_mpi *cluster, rowpool_mpi_file *file, const char *path, const char *offsets,
+                                    rowpool_error *error)
 {
-    const rowpool_rows all = rows_of(file);
-    rowpool_error own;
-    rowpool_status status = check_same(cluster, &all, path, &own);
-    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
+    const rowpool_rows all = npy_rows(file);
+    RP_TRY(rowpool_mpi_agree(cluster, check_same(cluster, &all, path, error), error));
+    rowpool_status status = ROWPOOL_OK;
     if (all.offsets != NULL)
-        status = check_row_offsets(cluster, &all, offsets, &own);
-    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
+        status = check_row_offsets(cluster, &all, offsets, error);
+    RP_TRY(rowpool_mpi_agree(cluster, status, error));
     file->count = all.count;
-    status = rowpool_mpi_share(cluster, &all, &file->own, &file->first, &own);
-    return rp_mpi_agree(cluster, status, &own, error);
+    status = rowpool_mpi_share(cluster, &all, &file->own, &file->first, error);
+    return rowpool_mpi_agree(cluster, status, error);
 }
 
 rowpool_status rowpool_mpi_file_open(rowpool_mpi_file **file, rowpool_mpi *cluster, const char *path,
                                      const char *offsets, rowpool_error *error)
 {
+    rowpool_error own;
     if (file == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "file is NULL: there is no place for the handle");
     *file = NULL;
-    RP_TRY(rp_mpi_enter(cluster, error));
-    rowpool_error own;
+    RP_TRY(rp_mpi_enter(cluster, &error, &own));
     rowpool_mpi_file *fresh = calloc(1, sizeof *fresh);
-    rowpool_status status = fresh != NULL ? open_both(fresh, path, offsets, &own)
-                                          : rp_fail(&own, ROWPOOL_ENOMEM, "out of memory for a file");
-    status = rp_mpi_agree(cluster, status, &own, error);
+    rowpool_status status = fresh != NULL ? open_both(fresh, path, offsets, error)
+                                          : rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a file");
+    status = rowpool_mpi_agree(cluster, status, error);
     if (status == ROWPOOL_OK)
-        status = divide(cluster, fresh, path, offsets, error);
-    if (status != ROWPOOL_OK) {
+        status = find_own_rows(cluster, fresh, path, offsets, error);
+    if (status == ROWPOOL_OK)
+        *file = fresh;
+    else
         rowpool_mpi_file_close(fresh);
-        return status;
-    }
-    *file = fresh;
-    return ROWPOOL_OK;
+    return status;
 }
 
 const rowpool_rows *rowpool_mpi_file_rows(const rowpool_mpi_file *file)

@@ -4,7 +4,7 @@
 #include "base/checked.h"
 #include "mpi/cluster.h"
 
-/* Whether it is a call as far as it must be, to be told from which row on it counts; if not, rowpool_map says why. */
+/* Whether the call is valid as far as its rows; if not, rowpool_map says why. */
 static bool has_rows(const rowpool_call *call)
 {
     return call != NULL && call->size >= offsetof(rowpool_call, first_row) && call->size <= sizeof *call &&
@@ -29,24 +29,23 @@ static rowpool_status map_own(const rowpool_mpi *cluster, const rowpool_call *ca
 rowpool_status rowpool_mpi_map(rowpool_mpi *cluster, const rowpool_call *call, rowpool_error *error)
 {
     rowpool_error own;
-    RP_TRY(rp_mpi_enter(cluster, error));
-    return rp_mpi_agree(cluster, map_own(cluster, call, &own), &own, error);
+    RP_TRY(rp_mpi_enter(cluster, &error, &own));
+    return rowpool_mpi_agree(cluster, map_own(cluster, call, error), error);
 }
 
 rowpool_status rowpool_mpi_range_count(rowpool_mpi *cluster, const rowpool_rows *rows, const rowpool_range *ranges,
                                        size_t n_ranges, uint32_t *counts, rowpool_error *error)
 {
     rowpool_error own;
-    RP_TRY(rp_mpi_enter(cluster, error));
-    rowpool_status status = rowpool_range_count(cluster->pool, rows, ranges, n_ranges, counts, &own);
-    return rp_mpi_agree(cluster, status, &own, error);
+    RP_TRY(rp_mpi_enter(cluster, &error, &own));
+    return rowpool_mpi_agree(cluster, rowpool_range_count(cluster->pool, rows, ranges, n_ranges, counts, error), error);
 }
 
 rowpool_status rowpool_mpi_range_count_u64(rowpool_mpi *cluster, const rowpool_rows *rows, const rowpool_range *ranges,
                                            size_t n_ranges, uint64_t *counts, rowpool_error *error)
 {
     rowpool_error own;
-    RP_TRY(rp_mpi_enter(cluster, error));
-    rowpool_status status = rowpool_range_count_u64(cluster->pool, rows, ranges, n_ranges, counts, &own);
-    return rp_mpi_agree(cluster, status, &own, error);
+    RP_TRY(rp_mpi_enter(cluster, &error, &own));
+    return rowpool_mpi_agree(cluster, rowpool_range_count_u64(cluster->pool, rows, ranges, n_ranges, counts, error),
+                             error);
 }

@@ -2,20 +2,20 @@
 #include "base/checked.h"
 #include "mpi/cluster.h"
 
-/* n * part / parts, whose product may be beyond 64 bits. */
+/* n * part / parts; the product may exceed 64 bits. */
 static uint64_t fraction(uint64_t n, int part, int parts)
 {
     const uint64_t p = (uint64_t)part, all = (uint64_t)parts;
     return n / all * p + n % all * p / all;
 }
 
-/* The work before row i: elements, and one for each row, so that rows of no elements are divided too. */
+/* The work before row i: its elements, and one for each row, so that empty rows are divided too. */
 static uint64_t work_before(const rowpool_rows *all, size_t i)
 {
     return (uint64_t)all->offsets[i] - (uint64_t)all->offsets[0] + i;
 }
 
-/* The first row that has at least so much work before it. Ends whatever the offsets are. */
+/* The first row with at least that much work before it. Ends even where the offsets are wrong. */
 static size_t row_at(const rowpool_rows *all, uint64_t work)
 {
     size_t low = 0, high = all->count;
@@ -29,7 +29,7 @@ static size_t row_at(const rowpool_rows *all, uint64_t work)
     return low;
 }
 
-/* Where the rows of a part begin; those of part `parts` at the end. */
+/* The first row of a part; of part `parts` the end. */
 static size_t begin_of(const rowpool_rows *all, int part, int parts)
 {
     if (part == parts)
@@ -39,7 +39,7 @@ static size_t begin_of(const rowpool_rows *all, int part, int parts)
     return row_at(all, fraction(work_before(all, all->count), part, parts));
 }
 
-static rowpool_status check(const rowpool_rows *all, rowpool_error *error)
+static rowpool_status check_layout(const rowpool_rows *all, rowpool_error *error)
 {
     size_t bytes;
     if (all == NULL)
@@ -63,7 +63,7 @@ rowpool_status rowpool_mpi_share(const rowpool_mpi *cluster, const rowpool_rows 
         return rp_fail(error, ROWPOOL_EINVAL, "cluster is NULL");
     if (own == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "own is NULL: there is no place for this rank's rows");
-    RP_TRY(check(all, error));
+    RP_TRY(check_layout(all, error));
     size_t begin = begin_of(all, cluster->rank, cluster->size), end = begin_of(all, cluster->rank + 1, cluster->size);
     if (end < begin)
         return rp_fail(error, ROWPOOL_EINVAL, "rows.offsets decrease between rows %zu and %zu", end, begin);

@@ -35,7 +35,7 @@ static input_options read_settings(char *line)
     return options;
 }
 
-static void print_labels(const text_list *labels)
+static void print_labels(const buffer *labels)
 {
     const char *label = labels->bytes;
     if (labels->count == 0)
@@ -49,7 +49,7 @@ static void print_labels(const text_list *labels)
 
 static void print_table(const input *in)
 {
-    const rowpool_rows rows = rows_of(in);
+    const rowpool_rows rows = input_rows(in);
     const size_t elements = rows.offsets != NULL ? (size_t)rows.offsets[rows.count] : rows.count * rows.width;
     (void)printf("%s\t", rowpool_dtype_name(rows.dtype));
     for (size_t i = 0; rows.offsets != NULL && i <= rows.count; i++)
@@ -65,7 +65,7 @@ static void print_table(const input *in)
         else
             (void)printf("%a ", ((const double *)rows.data)[i]);
     }
-    (void)printf("\t%s\n", in->note != NULL ? in->note : "");
+    (void)printf("\t%s\n", in->notes.bytes != NULL ? in->notes.bytes : "");
 }
 
 static void read_table(int fd, const input_options *options)
@@ -79,8 +79,8 @@ static void read_table(int fd, const input_options *options)
         (void)printf("error\t%s\n", error.message);
         return;
     }
-    if (in.note != NULL)
-        keep_to_one_line(in.note);
+    if (in.notes.bytes != NULL)
+        keep_to_one_line(in.notes.bytes);
     print_table(&in);
     close_input(&in);
 }

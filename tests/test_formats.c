@@ -293,8 +293,8 @@ TEST(writes_text_tables)
 TEST(writes_no_format_under_the_name_of_another)
 {
     static const char *const foreign[] = {"o.npz",     "o.gz", "o.npy.gz", "o.CSV.bz2", "o.xlsx", "o.XLS",  "o.ods",
-                                          "o.parquet", "o.h5", "o.mat",    "o.pkl",     "o.raw",  "o.jsonl"};
-    static const char *const plain[] = {"o", "o.out", "o.dat", "o.npz.npy", "o.parquets"};
+                                          "o.parquet", "o.h5", "o.mat",    "o.pkl",     "o.raw",  "o.jsonl", "o.new"};
+    static const char *const plain[] = {"o", "o.out", "o.dat", "o.npz.npy", "./.o"};
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {
         char message[128];
         (void)snprintf(message, sizeof message,

@@ -96,15 +96,15 @@ static size_t describe_element(char *text, const rowpool_rows *rows, size_t i)
 /* "int64 2x2 (title) | a: 1 2 | b: 3 4" */
 static char *describe(const input *in)
 {
-    const rowpool_rows rows = rows_of(in);
+    const rowpool_rows rows = input_rows(in);
     char *text = calloc(1, 4096);
     assert_non_null(text);
     size_t used = (size_t)sprintf(text, "%s %zux%zu%s", test_name(rows.dtype), rows.count, in->array.header.width,
                                   rows.offsets != NULL ? " ragged" : "");
-    if (in->note != NULL)
-        used += (size_t)sprintf(text + used, " <%s>", in->note);
-    if (in->title != NULL)
-        used += (size_t)sprintf(text + used, " (%s)", in->title);
+    if (in->notes.bytes != NULL)
+        used += (size_t)sprintf(text + used, " <%s>", in->notes.bytes);
+    if (in->title.count > 0)
+        used += (size_t)sprintf(text + used, " (%s)", in->title.bytes);
     const char *label = in->labels.bytes;
     assert_true(in->labels.count == 0 || in->labels.count == rows.count);
     for (size_t row = 0; row < rows.count && used < 3000; row++) {
@@ -1145,7 +1145,7 @@ TEST(reads_across_pieces)
         assert_ok(read_as(&in, text, good, &options, &error), error);
         char *found = describe(&in);
         assert_string_equal(found, "int64 4x1 ragged | x: 1 | 5: 6 | : | 7\r\n8: 9");
-        assert_int_equal(rows_of(&in).count, ROWS);
+        assert_int_equal(input_rows(&in).count, ROWS);
         free(found);
         close_input(&in);
         free(text);
@@ -1190,7 +1190,7 @@ TEST(reads_many_numbers)
         input in;
         rowpool_error error;
         assert_ok(read_as(&in, text, size, &options, &error), error);
-        const rowpool_rows rows = rows_of(&in);
+        const rowpool_rows rows = input_rows(&in);
         assert_int_equal(rows.dtype, real ? ROWPOOL_FLOAT64 : ROWPOOL_INT64);
         assert_int_equal(rows.count, ROWS + real);
         assert_int_equal(rows.width, WIDTH);
@@ -1438,7 +1438,7 @@ TEST(refuses_damaged_archives)
                 refused++;
                 continue;
             }
-            const rowpool_rows rows = rows_of(&in);
+            const rowpool_rows rows = input_rows(&in);
             for (int32_t i = 0; i < 6; i++)
                 assert_int_equal(((const int32_t *)rows.data)[i], i);
             close_input(&in);
@@ -1648,7 +1648,7 @@ TEST(notes_that_other_arrays_follow)
 /* Whatever was accepted hangs together. */
 static void check_sound(const input *in)
 {
-    const rowpool_rows rows = rows_of(in);
+    const rowpool_rows rows = input_rows(in);
     const npy_header *header = &in->array.header;
     assert_true(rows.offsets != NULL || rows.count * rows.width * test_size(rows.dtype) == header->data_bytes);
     for (size_t row = 0; rows.offsets != NULL && row < rows.count; row++) {

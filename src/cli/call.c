@@ -13,14 +13,14 @@ rowpool_status allocate_results(row_results *results, size_t rows, size_t column
     *results = (row_results){.dtype = dtype, .rows = rows, .columns = columns};
     if (__builtin_mul_overflow(rows, columns, &results->bytes) ||
         __builtin_mul_overflow(results->bytes, rowpool_dtype_size(dtype), &results->bytes))
-        return fail(error, ROWPOOL_ENOMEM, "no memory for the results of %zu rows, %zu for each", rows, columns);
+        return rp_fail(error, ROWPOOL_ENOMEM, "no memory for the results of %zu rows, %zu for each", rows, columns);
     if (results->bytes == 0)
         return ROWPOOL_OK;
     rowpool_error refusal;
     results->values = rowpool_alloc(results->bytes, &refusal);
     if (results->values == NULL)
-        return fail(error, refusal.status, "no memory for the results of %zu rows, %zu for each: %s", rows, columns,
-                    refusal.message);
+        return rp_fail(error, refusal.status, "no memory for the results of %zu rows, %zu for each: %s", rows, columns,
+                       refusal.message);
     return ROWPOOL_OK;
 }
 

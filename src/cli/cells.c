@@ -5,7 +5,7 @@
 
 #include "fail.h"
 
-enum { MOST_CELL = 1 << 20 /* bytes; a longer one is a quote that nobody closed */ };
+enum { MAX_CELL = 1 << 20 /* bytes; a longer one is a quote that nobody closed */ };
 
 static const char STRAY_QUOTE[] =
     "a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
@@ -18,7 +18,7 @@ bool can_delimit(char c)
 
 /* ---- Bytes ------------------------------------------------------------------------------------------------------ */
 
-static bool fill(cell_reader *r)
+static bool fill_bytes(cell_reader *r)
 {
     size_t found = 0;
     if (!r->is_last && r->status == ROWPOOL_OK)
@@ -32,22 +32,17 @@ static bool fill(cell_reader *r)
 /* The next byte, or -1 at the end of the file and after a failure. */
 static int peek(cell_reader *r)
 {
-    return r->at < r->end || fill(r) ? (unsigned char)r->bytes[r->at] : -1;
+    return r->at < r->end || fill_bytes(r) ? (unsigned char)r->bytes[r->at] : -1;
 }
 
-static bool refuse(cell_reader *r, const char *problem)
+/* Nothing is read any more; the first problem counts. */
+static void refuse_cell(cell_reader *r, const char *problem)
 {
     if (r->status == ROWPOOL_OK) {
         r->status = ROWPOOL_EINVAL;
         r->problem = problem;
     }
-    return false;
-}
-
-static bool out_of_memory(cell_reader *r)
-{
-    r->status = ROWPOOL_ENOMEM;
-    return false;
+    r->at = r->end;
 }
 
 static bool is_blank(int c)
@@ -91,97 +86,79 @@ static size_t skip_padding(cell_reader *r)
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
 /* Adds the bytes up to the next that ends a run, and sees to it that it is there. `begin`: of the cell. */
-static bool take_run(cell_reader *r, text_list *cells, size_t begin, const bool ends[256])
+static void take_run(cell_reader *r, buffer *cells, size_t begin, const bool ends[256])
 {
     while (peek(r) >= 0) {
         size_t length = 0;
         while (r->at + length < r->end && !ends[(unsigned char)r->bytes[r->at + length]])
             length++;
-        if (!extend_text(cells, r->bytes + r->at, length))
-            return out_of_memory(r);
+        append_bytes(cells, r->bytes + r->at, length);
         r->at += length;
-        if (cells->used - begin > MOST_CELL)
-            return refuse(r, "a cell of more than 1048576 bytes: is a quote not closed?");
-        if (r->at < r->end)
+        if (cells->used - begin > MAX_CELL)
+            refuse_cell(r, "a cell of more than 1048576 bytes: is a quote not closed?");
+        else if (r->at < r->end)
             break;
     }
     if (peek(r) == '\0')
-        return refuse(r, "there is a NUL byte: it is no text in UTF-8 or the like");
-    return r->status == ROWPOOL_OK;
+        refuse_cell(r, "there is a NUL byte: it is no text in UTF-8 or the like");
 }
 
-static bool take_bare(cell_reader *r, text_list *cells)
+static void take_bare(cell_reader *r, buffer *cells)
 {
     const size_t begin = cells->used;
-    if (!take_run(r, cells, begin, r->ends))
-        return false;
+    take_run(r, cells, begin, r->ends);
     if (r->dialect.quotes == QUOTES_AROUND && peek(r) == '"')
-        return refuse(r, STRAY_QUOTE);
+        refuse_cell(r, STRAY_QUOTE);
     while (cells->used > begin && is_padding(r, cells->bytes[cells->used - 1]))
         cells->used--;
-    return end_text(cells) || out_of_memory(r);
 }
 
 /* One byte, as it is. */
-static bool take_byte(cell_reader *r, text_list *cells)
+static void take_byte(cell_reader *r, buffer *cells)
 {
-    return extend_text(cells, r->bytes + r->at++, 1) || out_of_memory(r);
-}
-
-static bool take_line_end(cell_reader *r, text_list *cells)
-{
-    const bool pair = peek(r) == '\r';
-    r->line++;
-    return take_byte(r, cells) && (!pair || peek(r) != '\n' || take_byte(r, cells));
-}
-
-static bool ends_cell(const cell_reader *r, int c)
-{
-    return is_line_end(c) || c == r->dialect.delimiter || (r->dialect.delimiter == RUNS_OF_BLANKS && is_blank(c));
+    append_bytes(cells, r->bytes + r->at++, 1);
 }
 
 /* line: the one on which the quoted cell begins. */
-static bool take_quoted_line_end(cell_reader *r, text_list *cells, size_t line)
+static void take_line_end(cell_reader *r, buffer *cells, size_t line)
 {
+    const bool pair = peek(r) == '\r';
     if (r->dialect.quotes == QUOTES_BEFORE && r->spread_line == 0) {
         r->spread_line = line;
         r->spread_column = cells->count;
     }
-    return take_line_end(r, cells);
+    r->line++;
+    take_byte(r, cells);
+    if (pair && peek(r) == '\n')
+        take_byte(r, cells);
 }
 
-static bool take_quoted(cell_reader *r, text_list *cells)
+static void take_quoted(cell_reader *r, buffer *cells)
 {
     static const bool ends[256] = {['\0'] = true, ['\n'] = true, ['\r'] = true, ['"'] = true};
     const size_t begin = cells->used;
     const size_t line = r->line;
-    for (r->at++;;) {
-        if (!take_run(r, cells, begin, ends))
-            return false;
+    r->at++;
+    for (bool open = true; open;) {
+        take_run(r, cells, begin, ends);
         const int c = peek(r);
-        if (c < 0)
-            return refuse(r, "the cell begins with a quote that is not closed; --quote none takes quotes as they are");
-        if (c != '"') {
-            if (!take_quoted_line_end(r, cells, line))
-                return false;
+        if (c == '\n' || c == '\r') {
+            take_line_end(r, cells, line);
             continue;
         }
-        r->at++;
-        if (peek(r) != '"')
-            break;
-        if (!take_byte(r, cells))
-            return false;
+        if (c < 0)
+            refuse_cell(r, "the cell begins with a quote that is not closed; --quote none takes quotes as they are");
+        else
+            r->at++;
+        open = peek(r) == '"';
+        if (open)
+            take_byte(r, cells);
     }
     if (r->dialect.delimiter != RUNS_OF_BLANKS)
         (void)skip_padding(r);
-    if (!ends_cell(r, peek(r)))
-        return refuse(r, STRAY_QUOTE);
-    return end_text(cells) || out_of_memory(r);
-}
-
-static bool take_cell(cell_reader *r, text_list *cells)
-{
-    return r->dialect.quotes != QUOTES_NONE && peek(r) == '"' ? take_quoted(r, cells) : take_bare(r, cells);
+    const int c = peek(r);
+    if (!is_line_end(c) && c != r->dialect.delimiter && !(r->dialect.delimiter == RUNS_OF_BLANKS && is_blank(c)))
+        refuse_cell(r, STRAY_QUOTE);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
@@ -205,15 +182,13 @@ static void skip_comment(cell_reader *r)
 
 /* Over blanks in front of a cell or the end of the line. In runs of them that nobody asked for, a tab too many may stand
  * for an empty cell. */
-static bool skip_blanks(cell_reader *r, bool first)
+static void skip_cell_blanks(cell_reader *r, bool first)
 {
     const size_t tabs = skip_padding(r);
-    if (r->dialect.delimiter != RUNS_OF_BLANKS || r->dialect.delimiter_given ||
-        tabs <= (first || is_line_end(peek(r)) ? 0 : 1))
-        return true;
-    return refuse(r,
-                  "tabs in a row, or at an end of the line: --format tsv takes them as empty cells, --delimiter space "
-                  "takes all blanks in a row as one separator");
+    if (r->dialect.delimiter == RUNS_OF_BLANKS && !r->dialect.delimiter_given &&
+        tabs > (first || is_line_end(peek(r)) ? 0 : 1))
+        refuse_cell(r, "tabs in a row, or at an end of the line: --format tsv takes them as empty cells, --delimiter "
+                       "space takes all blanks in a row as one separator");
 }
 
 /* Goes to the next cell of the row; false where there is none. */
@@ -222,36 +197,34 @@ static bool next_cell(cell_reader *r)
     if (r->dialect.delimiter != RUNS_OF_BLANKS && peek(r) == r->dialect.delimiter) {
         r->at++;
         (void)skip_padding(r);
-        return true;
+        return r->status == ROWPOOL_OK;
     }
-    return skip_blanks(r, false) && !is_line_end(peek(r));
+    skip_cell_blanks(r, false);
+    return !is_line_end(peek(r));
 }
 
-row_outcome read_cells(cell_reader *r, text_list *cells)
+row_outcome read_cells(cell_reader *r, buffer *cells)
 {
-    clear_texts(cells);
+    clear_buffer(cells);
     for (;;) {
         r->row_line = r->line;
-        if (!skip_blanks(r, true))
-            return ROW_WRONG;
+        skip_cell_blanks(r, true);
         if (!is_comment(r))
             break;
         skip_comment(r);
     }
-    if (r->status == ROWPOOL_OK && is_line_end(peek(r))) {
-        const row_outcome outcome = peek(r) < 0 ? ROW_NONE : ROW_EMPTY;
-        skip_line_end(r);
-        return r->status == ROWPOOL_OK ? outcome : ROW_WRONG;
+    const row_outcome outcome = !is_line_end(peek(r)) ? ROW_READ : peek(r) < 0 ? ROW_NONE : ROW_EMPTY;
+    for (bool more = outcome == ROW_READ; more; more = next_cell(r)) {
+        if (r->dialect.quotes != QUOTES_NONE && peek(r) == '"')
+            take_quoted(r, cells);
+        else
+            take_bare(r, cells);
+        if (r->status == ROWPOOL_OK)
+            end_text(cells);
     }
-    do {
-        if (!take_cell(r, cells))
-            return ROW_WRONG;
-    } while (next_cell(r));
-    if (r->status != ROWPOOL_OK)
-        return ROW_WRONG;
     skip_line_end(r);
-    r->begun = true;
-    return ROW_READ;
+    r->begun |= outcome == ROW_READ;
+    return r->status == ROWPOOL_OK ? outcome : ROW_WRONG;
 }
 
 /* ---- The beginning ---------------------------------------------------------------------------------------------- */
@@ -280,7 +253,7 @@ static bool check_signature(cell_reader *r)
     for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
         if (r->end < signatures[i].size || memcmp(r->bytes, signatures[i].bytes, signatures[i].size) != 0)
             continue;
-        r->status = fail(r->error, ROWPOOL_EINVAL, "the file is %s", signatures[i].what);
+        r->status = rp_fail(r->error, ROWPOOL_EINVAL, "the file is %s", signatures[i].what);
         return false;
     }
     return true;
@@ -312,7 +285,7 @@ bool begin_cells(cell_reader *r, const cell_dialect *dialect, const byte_stream 
 {
     static const char mark[] = "\xef\xbb\xbf"; /* that some programs put before UTF-8 */
     *r = (cell_reader){.dialect = *dialect, .stream = stream, .error = error, .line = 1};
-    if (!fill(r) && r->status != ROWPOOL_OK)
+    if (!fill_bytes(r) && r->status != ROWPOOL_OK)
         return false;
     if (!check_signature(r))
         return false;

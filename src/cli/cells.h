@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buffer.h"
 #include "rowpool.h"
 #include "stream.h"
-#include "texts.h"
 
 typedef enum {
     QUOTES_AROUND, /* around a whole cell; within another they are an error */
@@ -55,6 +55,6 @@ typedef struct {
 bool begin_cells(cell_reader *reader, const cell_dialect *dialect, const byte_stream *stream, rowpool_error *error);
 
 typedef enum { ROW_READ, ROW_EMPTY /* a line of blanks */, ROW_NONE /* the file ends */, ROW_WRONG } row_outcome;
-row_outcome read_cells(cell_reader *reader, text_list *cells);
+row_outcome read_cells(cell_reader *reader, buffer *cells);
 
 #endif

@@ -4,12 +4,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "buffer.h"
 #include "cells.h"
-#include "elements.h"
 #include "input.h"
 #include "rowpool.h"
-#include "texts.h"
 #include "words.h"
 
 typedef enum {
@@ -36,67 +36,63 @@ typedef struct {
     cell_reader reader;
     rowpool_status status; /* of what was found wrong */
     rowpool_error *error;
-    size_t line;     /* at which the row begins that is looked at, from 1 */
-    text_list cells; /* of the row that was read last */
-    text_list scratch;
+    size_t line;  /* at which the row begins that is looked at, from 1 */
+    buffer cells; /* of the row that was read last */
+    buffer scratch, hints;
     size_t empty, empty_line; /* lines that were empty since then, and the first of them */
     size_t hash_line;         /* the first row of data that begins with # and no word for a missing cell; 0: none */
 
     /* Once the first row is there: */
-    text_list names;   /* from the header; none: there is no header */
+    buffer names;      /* from the header; none: there is no header */
     size_t columns;    /* 0: there was no row yet */
     bool may_be_names; /* the first row has no number, and is none */
     /* Once the first row of data is there: */
     bool begun;
     size_t first_line; /* of that row */
-    text_list first;   /* its cells */
+    buffer first;      /* its cells */
     bool *skipped;     /* by column */
     bool *words;       /* those of them that nobody asked to skip */
     label_rule rule;
-    size_t label;               /* the column of labels; SIZE_MAX: none */
+    size_t label;               /* the column of labels, or NO_COLUMN */
     size_t word_row, word_line; /* of LABELS_WORDS: where the first word is */
     bool begins_with_0;         /* the first column may hold row numbers: its first row is kept */
-    kept_row *kept;             /* of LABELS_UNDECIDED */
-    size_t kept_count, kept_capacity;
-    text_list kept_cells;
+    buffer kept, kept_cells;    /* of LABELS_UNDECIDED: each kept_row, and their cells */
+    size_t kept_count;
 
     rowpool_dtype dtype;
-    element_list elements;
+    buffer elements;
     size_t rows, widest;
-    size_t offset_capacity;
     lost_cell rounded, vanished; /* the first integer that a float does not hold, the first number that becomes 0 */
 } table;
 
 /* ---- What is wrong: false ---------------------------------------------------------------------------------------- */
 
-bool out_of_memory(table *t);
-
-/* At the cell of that column, from 0, of the row that is looked at. */
-__attribute__((format(printf, 3, 4))) bool refuse(table *t, size_t column, const char *format, ...);
+/* At the cell of that column, from 0, of the row that is looked at; NO_COLUMN: the text says where. */
+#define NO_COLUMN SIZE_MAX
+__attribute__((format(printf, 3, 4))) bool refuse_at(table *t, size_t column, const char *format, ...);
 
 /* " (name)" where the column has one. */
 enum { COLUMN_NAME = 80 };
 const char *column_name(char text[COLUMN_NAME], const table *t, size_t column);
 
-/* "; --skip 2 leaves the column out, ...": what may help where a cell is no number. */
-enum { HINTS = 400 };
-const char *hints_for(char hints[HINTS], table *t, size_t column, const char *cell);
+/* "; --skip 2 leaves the column out, ...": what may help where a cell is no number. The text stands until the next one. */
+const char *hints_for(table *t, size_t column, const char *cell);
 
 /* ---- What is what: false after a failure ------------------------------------------------------------------------- */
 
-bool find_kind(table *t, cell_kind *kind, const char *cell);
+cell_kind kind_in(table *t, const char *cell);
 
-/* The first row. *header: whether it is one, which is kept. */
-bool take_first_row(table *t, bool *header);
+/* The first row; whether it is a header, which is kept. */
+bool take_first_row(table *t);
 
 /* The first row of data is among the cells; or there is none. */
 bool choose_columns(table *t, bool is_there);
 
-/* Chooses the rule by the next cell of the first column, which may leave it undecided; NULL: the row has none. */
-bool choose_rule(table *t, label_rule *rule, const char *cell);
+/* The rule by the next cell of the first column, which may leave it undecided; NULL: the row has none. */
+label_rule choose_rule(table *t, const char *cell);
 
-/* Takes the first column as labels, by a rule of those. */
-bool take_as_labels(table *t, label_rule rule);
+/* Takes the column as labels, by a rule of those. */
+void take_as_labels(table *t, size_t column, label_rule rule);
 
 /* Looks whether the label goes with the rule. */
 bool check_label(table *t, const char *cell);

@@ -3,37 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "columns.h"
-#include "elements.h"
 #include "input.h"
 #include "message.h"
 #include "number.h"
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
-
-/* An element as a double; the only integer type here is int64. */
-static double real_of(rowpool_dtype dtype, const void *element)
-{
-    int64_t integer;
-    uint16_t half;
-    float single;
-    double real;
-    switch (dtype) {
-    case ROWPOOL_FLOAT16:
-        memcpy(&half, element, sizeof half);
-        return half_value(half);
-    case ROWPOOL_FLOAT32:
-        memcpy(&single, element, sizeof single);
-        return (double)single;
-    case ROWPOOL_FLOAT64:
-        memcpy(&real, element, sizeof real);
-        return real;
-    default:
-        memcpy(&integer, element, sizeof integer);
-        return (double)integer;
-    }
-}
 
 /* Most numbers: a float of the type holds every integer up to here, and is not 0. */
 static bool loses_nothing(rowpool_dtype dtype, double real)
@@ -47,7 +25,10 @@ static void watch_losses(table *t, size_t column, const char *text, const void *
 {
     if (t->options->type_given && t->dtype < ROWPOOL_FLOAT16)
         return;
-    const double real = real_of(t->dtype, element);
+    int64_t integer = 0;
+    if (t->dtype == ROWPOOL_INT64)
+        memcpy(&integer, element, sizeof integer);
+    const double real = t->dtype == ROWPOOL_INT64 ? (double)integer : float_value(element, t->dtype);
     if (loses_nothing(t->dtype, real))
         return;
     const parse_loss loss = loss_of(text, real);
@@ -57,6 +38,17 @@ static void watch_losses(table *t, size_t column, const char *text, const void *
     cell->line = t->line;
     cell->column = column;
     (void)snprintf(cell->text, sizeof cell->text, "%s%.60s", missing ? "--missing " : "", text);
+}
+
+/* Turns int64 into float64, each to the nearest. */
+static void turn_into_doubles(const buffer *elements)
+{
+    for (char *at = elements->bytes; at < elements->bytes + elements->used; at += sizeof(double)) {
+        int64_t integer;
+        memcpy(&integer, at, sizeof integer);
+        const double real = (double)integer;
+        memcpy(at, &real, sizeof real);
+    }
 }
 
 /* As nobody chose a type: integers as long as there is nothing else, then doubles; *tried is what the cell looks like.
@@ -86,38 +78,32 @@ static bool refuse_beyond(table *t, size_t column, const char *cell, rowpool_dty
     const char *hint = t->options->type_given    ? ""
                        : type == ROWPOOL_FLOAT64 ? "; inf is what is above every number"
                                                  : "; --type uint64 or float64 may hold it";
-    return refuse(t, column, "'%.60s' is beyond %s%s", cell, rowpool_dtype_name(type), hint);
+    return refuse_at(t, column, "'%.60s' is beyond %s%s", cell, rowpool_dtype_name(type), hint);
 }
 
 static bool refuse_text(table *t, size_t column, const char *cell)
 {
-    cell_kind kind;
-    char hints[HINTS] = "";
-    if (!find_kind(t, &kind, cell))
-        return false;
     const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
-    return refuse(t, column, "'%.60s' is no %s%s", cell, type,
-                  kind == CELL_NUMBER ? "" : hints_for(hints, t, column, cell));
+    return refuse_at(t, column, "'%.60s' is no %s%s", cell, type,
+                     kind_in(t, cell) == CELL_NUMBER ? "" : hints_for(t, column, cell));
 }
 
 static bool refuse_missing(table *t, size_t column, const char *cell)
 {
-    return refuse(t, column,
-                  "the cell is missing%s%.60s%s; --missing says what stands in for it, as in --missing nan%s",
-                  cell[0] != '\0' ? " ('" : "", cell, cell[0] != '\0' ? "')" : "",
-                  t->may_be_names && t->line == t->first_line ? ", --header yes takes this row as names" : "");
+    return refuse_at(t, column,
+                     "the cell is missing%s%.60s%s; --missing says what stands in for it, as in --missing nan%s",
+                     cell[0] != '\0' ? " ('" : "", cell, cell[0] != '\0' ? "')" : "",
+                     t->may_be_names && t->line == t->first_line ? ", --header yes takes this row as names" : "");
 }
 
-static bool take_cell(table *t, size_t column, const char *cell)
+static bool take_element(table *t, size_t column, const char *cell)
 {
     const char *plain = plain_cell(&t->scratch, cell, t->options->decimal);
-    const bool missing = plain != NULL && is_missing(plain);
+    const bool missing = is_missing(plain);
     if (missing && t->options->missing == NULL)
         return refuse_missing(t, column, cell);
     if (missing)
         plain = plain_cell(&t->scratch, t->options->missing, t->options->decimal);
-    if (plain == NULL)
-        return out_of_memory(t);
     unsigned char element[8];
     rowpool_dtype type = t->dtype;
     const parse_outcome outcome = t->options->type_given ? parse_element(element, type, plain)
@@ -127,60 +113,46 @@ static bool take_cell(table *t, size_t column, const char *cell)
     if (outcome == PARSED_NOTHING)
         return refuse_text(t, column, cell);
     watch_losses(t, column, plain, element, missing);
-    return append_element(&t->elements, element, rowpool_dtype_size(t->dtype)) || out_of_memory(t);
+    append_bytes(&t->elements, element, rowpool_dtype_size(t->dtype));
+    return true;
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
-/* Notes where the next ragged row begins. */
-static bool append_offset(table *t, size_t row)
+static size_t element_count(const table *t)
 {
-    if (row >= t->offset_capacity) {
-        const size_t capacity = 2 * row + 64; /* as many rows are there already: no overflow */
-        int64_t *offsets = reallocarray(t->in->own_offsets, capacity, sizeof *offsets);
-        if (offsets == NULL)
-            return out_of_memory(t);
-        t->in->offsets = t->in->own_offsets = offsets;
-        t->offset_capacity = capacity;
-    }
-    t->in->own_offsets[row] = (int64_t)t->elements.count;
-    return true;
+    return t->elements.used / rowpool_dtype_size(t->dtype);
 }
 
-static bool end_row(table *t, size_t width)
+/* Notes where the next ragged row begins. */
+static void append_offset(table *t)
 {
-    t->rows++;
-    if (!t->options->ragged)
-        return true;
-    t->widest = width > t->widest ? width : t->widest;
-    return append_offset(t, t->rows);
+    const int64_t offset = (int64_t)element_count(t);
+    append_bytes(&t->in->own_offsets, &offset, sizeof offset);
 }
 
 /* Cells of the row that count; missing ones at the end of a ragged one do not. */
-static bool count_cells(table *t, size_t *counted, const char *cell, size_t count)
+static size_t count_cells(table *t, const char *cell, size_t count)
 {
-    *counted = t->options->ragged ? 0 : count;
-    for (size_t i = 0; t->options->ragged && i < count; i++, cell = next_text(cell)) {
-        const char *plain = plain_cell(&t->scratch, cell, t->options->decimal);
-        if (plain == NULL)
-            return out_of_memory(t);
-        if (!is_missing(plain))
-            *counted = i + 1;
+    size_t counted = 0;
+    if (!t->options->ragged)
+        return count;
+    for (size_t i = 0; i < count; i++, cell = next_text(cell)) {
+        if (!is_missing(plain_cell(&t->scratch, cell, t->options->decimal)))
+            counted = i + 1;
     }
-    return true;
+    return counted;
 }
 
 static bool refuse_count(table *t, size_t count)
 {
-    char hints[HINTS] = "";
-    if (t->columns == 1 && t->names.count == 1)
-        (void)hints_for(hints, t, 0, t->names.bytes);
-    t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu has %zu cell%s where the first row has %zu%s", t->line, count,
-                     count == 1 ? "" : "s", t->columns,
-                     t->columns > 1     ? "; --ragged takes rows of any length"
-                     : hints[0] != '\0' ? hints
-                                        : "; --delimiter says what separates cells");
-    return false;
+    const char *hint = t->columns == 1 && t->names.count == 1 ? hints_for(t, 0, t->names.bytes) : "";
+    if (t->columns > 1)
+        hint = "; --ragged takes rows of any length";
+    else if (hint[0] == '\0')
+        hint = "; --delimiter says what separates cells";
+    return refuse_at(t, NO_COLUMN, "line %zu has %zu cell%s where the first row has %zu%s", t->line, count,
+                     count == 1 ? "" : "s", t->columns, hint);
 }
 
 /* Of a row that may be one of those that were kept. */
@@ -188,78 +160,80 @@ static bool take_data(table *t, const char *cell, size_t count)
 {
     if (!t->options->ragged && count != t->columns)
         return refuse_count(t, count);
-    const size_t before = t->elements.count;
+    const size_t before = element_count(t);
     const char *label = "";
-    size_t counted;
-    if (!count_cells(t, &counted, cell, count))
-        return false;
+    const size_t counted = count_cells(t, cell, count);
     for (size_t i = 0; i < count; i++, cell = next_text(cell)) {
         const bool known = i < t->columns;
         if (i == t->label)
             label = cell;
         else if (known && t->words[i] && !check_word(t, i, cell))
             return false;
-        else if (i < counted && !(known && t->skipped[i]) && !take_cell(t, i, cell))
+        else if (i < counted && !(known && t->skipped[i]) && !take_element(t, i, cell))
             return false;
     }
-    if (t->label != SIZE_MAX && !check_label(t, label))
-        return false;
-    if (t->label != SIZE_MAX && !add_text(&t->in->labels, label, strlen(label)))
-        return out_of_memory(t);
-    return end_row(t, t->elements.count - before);
+    if (t->label != NO_COLUMN) {
+        if (!check_label(t, label))
+            return false;
+        append_bytes(&t->in->labels, label, strlen(label));
+        end_text(&t->in->labels);
+    }
+    t->rows++;
+    if (t->options->ragged) {
+        const size_t width = element_count(t) - before;
+        t->widest = width > t->widest ? width : t->widest;
+        append_offset(t);
+    }
+    return true;
 }
 
 /* ---- The rows before it is known what the first column is --------------------------------------------------------- */
 
-static bool keep_row(table *t, const char *cells, size_t count)
+static void keep_row(table *t, const char *cells, size_t count)
 {
-    if (t->kept_count == t->kept_capacity) {
-        const size_t capacity = 2 * t->kept_capacity + 16; /* as many rows are there already: no overflow */
-        kept_row *kept = reallocarray(t->kept, capacity, sizeof *kept);
-        if (kept == NULL)
-            return out_of_memory(t);
-        t->kept = kept;
-        t->kept_capacity = capacity;
-    }
-    t->kept[t->kept_count++] = (kept_row){t->line, count};
-    for (size_t i = 0; i < count; i++, cells = next_text(cells)) {
-        if (!add_text(&t->kept_cells, cells, strlen(cells)))
-            return out_of_memory(t);
-    }
-    return true;
+    const kept_row row = {t->line, count};
+    append_bytes(&t->kept, &row, sizeof row);
+    t->kept_count++;
+    for (size_t i = 0; i < count; i++, cells = next_text(cells))
+        append_bytes(&t->kept_cells, cells, strlen(cells) + 1);
 }
 
 /* All columns are what they are. */
 static bool begin_data(table *t)
 {
-    if (t->options->ragged)
-        return append_offset(t, 0);
+    if (t->options->ragged) {
+        append_offset(t);
+        return true;
+    }
     for (size_t i = 0; i < t->columns; i++)
         t->widest += !t->skipped[i];
     if (t->widest > 0)
         return true;
-    t->status = fail(t->error, ROWPOOL_EINVAL, "there is no column of numbers: %s",
+    return refuse_at(t, NO_COLUMN, "there is no column of numbers: %s",
                      t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
                                      : "all are labels, words or skipped");
-    return false;
 }
 
 /* The rule for the first column is found. */
-static bool settle(table *t, label_rule rule)
+static bool settle_labels(table *t, label_rule rule)
 {
     const size_t line = t->line;
     t->rule = rule;
-    if ((rule != LABELS_NONE && !take_as_labels(t, rule)) || !begin_data(t))
+    if (rule != LABELS_NONE)
+        take_as_labels(t, 0, rule);
+    if (!begin_data(t))
         return false;
     const char *cell = t->kept_cells.bytes;
-    for (size_t row = 0; row < t->kept_count; row++) {
-        t->line = t->kept[row].line;
-        if (!take_data(t, cell, t->kept[row].count))
+    for (size_t i = 0; i < t->kept_count; i++) {
+        kept_row row;
+        memcpy(&row, t->kept.bytes + i * sizeof row, sizeof row);
+        t->line = row.line;
+        if (!take_data(t, cell, row.count))
             return false;
-        for (size_t i = 0; i < t->kept[row].count; i++)
+        for (; row.count > 0; row.count--)
             cell = next_text(cell);
     }
-    free_texts(&t->kept_cells);
+    free_buffer(&t->kept_cells);
     t->line = line;
     return true;
 }
@@ -267,12 +241,12 @@ static bool settle(table *t, label_rule rule)
 static bool take_cells(table *t, const char *cells, size_t count)
 {
     if (t->rule == LABELS_UNDECIDED) {
-        label_rule rule;
-        if (!choose_rule(t, &rule, count > 0 ? cells : NULL))
-            return false;
-        if (rule == LABELS_UNDECIDED)
-            return keep_row(t, cells, count);
-        if (!settle(t, rule))
+        const label_rule rule = choose_rule(t, count > 0 ? cells : NULL);
+        if (rule == LABELS_UNDECIDED) {
+            keep_row(t, cells, count);
+            return true;
+        }
+        if (!settle_labels(t, rule))
             return false;
     }
     return take_data(t, cells, count);
@@ -285,11 +259,8 @@ static bool take_empty_lines(table *t)
 {
     const size_t line = t->line;
     t->line = t->empty_line;
-    if (t->empty > 0 && !t->options->ragged && t->columns > 1) {
-        t->status = fail(t->error, ROWPOOL_EINVAL, "line %zu is empty; --ragged takes it as a row without cells",
-                         t->line);
-        return false;
-    }
+    if (t->empty > 0 && !t->options->ragged && t->columns > 1)
+        return refuse_at(t, NO_COLUMN, "line %zu is empty; --ragged takes it as a row without cells", t->line);
     for (; t->empty > 0; t->empty--) {
         if (!take_cells(t, "", t->options->ragged ? 0 : 1))
             return false;
@@ -305,64 +276,38 @@ static bool begin_columns(table *t, bool is_there)
 
 static bool take_row(table *t)
 {
-    bool header = false;
     if (t->hash_line == 0 && t->reader.like_comment && !is_missing(t->cells.bytes))
         t->hash_line = t->line;
-    if (t->columns == 0 && !take_first_row(t, &header))
-        return false;
-    if (header) {
+    if (t->columns == 0 && take_first_row(t)) {
         t->empty = 0;
         return true;
     }
     return (t->begun || begin_columns(t, true)) && take_empty_lines(t) && take_cells(t, t->cells.bytes, t->cells.count);
 }
 
-static bool refuse_cells(table *t)
-{
-    t->status = t->reader.status;
-    if (t->status == ROWPOOL_ENOMEM)
-        return out_of_memory(t);
-    return t->reader.problem != NULL && refuse(t, t->cells.count, "%s", t->reader.problem);
-}
-
 /* Notes on lines and cells that may have been meant differently. */
-static bool note_reading(table *t)
+static void note_reading(table *t)
 {
     const cell_reader *r = &t->reader;
     char name[COLUMN_NAME];
-    if (t->hash_line != 0 &&
-        !add_note(t->in, "line %zu begins with %c and is taken as a row; --comment '%c' skips such lines", t->hash_line,
-                  r->dialect.comment, r->dialect.comment))
-        return out_of_memory(t);
-    if (r->separator != '\0' && t->columns == 1 &&
-        !add_note(t->in, "the first line, sep=%c, names the separator and is not a row; below an empty line it is one",
-                  r->separator))
-        return out_of_memory(t);
-    return r->spread_line == 0 ||
-           add_note(
-               t->in,
-               "line %zu, column %zu%s: the quoted cell goes over a line end; --quote none takes quotes as they are",
-               r->spread_line, r->spread_column + 1, column_name(name, t, r->spread_column)) ||
-           out_of_memory(t);
+    if (t->hash_line != 0)
+        add_note(t->in, "line %zu begins with %c and is taken as a row; --comment '%c' skips such lines", t->hash_line,
+                 r->dialect.comment, r->dialect.comment);
+    if (r->separator != '\0' && t->columns == 1)
+        add_note(t->in, "the first line, sep=%c, names the separator and is not a row; below an empty line it is one",
+                 r->separator);
+    if (r->spread_line != 0)
+        add_note(t->in,
+                 "line %zu, column %zu%s: the quoted cell goes over a line end; --quote none takes quotes as they are",
+                 r->spread_line, r->spread_column + 1, column_name(name, t, r->spread_column));
 }
 
-static bool note_loss(table *t, const lost_cell *cell, const char *what, const char *hint)
+static void note_loss(table *t, const lost_cell *cell, const char *what, const char *hint)
 {
     char name[COLUMN_NAME];
-    return cell->line == 0 ||
-           add_note(t->in, "line %zu, column %zu%s: %s %s, %s does not hold it%s", cell->line, cell->column + 1,
-                    column_name(name, t, cell->column), cell->text, what, rowpool_dtype_name(t->dtype), hint) ||
-           out_of_memory(t);
-}
-
-static bool note_losses(table *t)
-{
-    const bool widest = t->dtype == ROWPOOL_FLOAT64;
-    return t->dtype < ROWPOOL_FLOAT16 ||
-           (note_loss(t, &t->rounded, "is rounded",
-                      widest ? "; --type int64 keeps integers as they are"
-                             : "; --type float64 holds integers up to 2^53") &&
-            note_loss(t, &t->vanished, "becomes 0", widest ? "" : "; --type float64 holds smaller numbers"));
+    if (cell->line != 0 && t->dtype >= ROWPOOL_FLOAT16)
+        add_note(t->in, "line %zu, column %zu%s: %s %s, %s does not hold it%s", cell->line, cell->column + 1,
+                 column_name(name, t, cell->column), cell->text, what, rowpool_dtype_name(t->dtype), hint);
 }
 
 static bool refuse_empty_file(table *t)
@@ -372,18 +317,22 @@ static bool refuse_empty_file(table *t)
         (void)snprintf(more, sizeof more, ", only lines that are skipped; --comment none takes them as rows");
     else if (t->reader.separator != '\0')
         (void)snprintf(more, sizeof more, ", only a first line, sep=%c, that names the separator", t->reader.separator);
-    t->status = fail(t->error, ROWPOOL_EINVAL, "the file is empty: there is not even a header%s", more);
-    return false;
+    return refuse_at(t, NO_COLUMN, "the file is empty: there is not even a header%s", more);
 }
 
-static bool end_file(table *t)
+static bool end_table(table *t)
 {
     if (t->columns == 0)
         return refuse_empty_file(t);
     if ((!t->begun && !begin_columns(t, false)) ||
-        (t->rule == LABELS_UNDECIDED && !settle(t, t->begins_with_0 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
+        (t->rule == LABELS_UNDECIDED && !settle_labels(t, t->begins_with_0 ? LABELS_ROW_NUMBERS : LABELS_NONE)))
         return false;
-    return note_reading(t) && note_losses(t);
+    const bool widest = t->dtype == ROWPOOL_FLOAT64;
+    note_reading(t);
+    note_loss(t, &t->rounded, "is rounded",
+              widest ? "; --type int64 keeps integers as they are" : "; --type float64 holds integers up to 2^53");
+    note_loss(t, &t->vanished, "becomes 0", widest ? "" : "; --type float64 holds smaller numbers");
+    return true;
 }
 
 static bool read_rows(table *t)
@@ -392,9 +341,11 @@ static bool read_rows(table *t)
         const row_outcome outcome = read_cells(&t->reader, &t->cells);
         t->line = t->reader.row_line;
         if (outcome == ROW_NONE)
-            return end_file(t);
+            return end_table(t);
+        if (outcome == ROW_WRONG && t->reader.problem != NULL)
+            return refuse_at(t, t->cells.count, "%s", t->reader.problem);
         if (outcome == ROW_WRONG)
-            return refuse_cells(t);
+            return false;
         if (outcome == ROW_EMPTY && t->empty++ == 0)
             t->empty_line = t->line;
         if (outcome == ROW_READ && !take_row(t))
@@ -402,85 +353,90 @@ static bool read_rows(table *t)
     }
 }
 
-static bool refuse_dialect(table *t, const char *option)
+/* Cells may be separated by what the file itself says. */
+static bool check_dialect(table *t)
 {
-    const char delimiter[2] = {(char)t->reader.dialect.delimiter, '\0'};
-    t->status = fail(t->error, ROWPOOL_EINVAL, "%s is what separates cells, '%s', too; --delimiter names another one",
-                     option, delimiter);
-    return false;
-}
-
-static bool read_file(table *t, int fd, const cell_dialect *dialect)
-{
-    const byte_stream stream = {read_descriptor, &fd};
-    if (!begin_cells(&t->reader, dialect, &stream, t->error)) {
-        t->status = t->reader.status;
-        return false;
-    }
     const unsigned char delimiter = t->reader.dialect.delimiter;
-    if (delimiter != RUNS_OF_BLANKS && delimiter == (unsigned char)t->options->decimal)
-        return refuse_dialect(t, "--decimal");
-    if (delimiter != RUNS_OF_BLANKS && delimiter == dialect->comment)
-        return refuse_dialect(t, "--comment");
-    return read_rows(t);
+    const char *also = delimiter == RUNS_OF_BLANKS                       ? NULL
+                       : delimiter == (unsigned char)t->options->decimal ? "--decimal"
+                       : delimiter == t->reader.dialect.comment          ? "--comment"
+                                                                         : NULL;
+    return also == NULL ||
+           refuse_at(t, NO_COLUMN, "%s is what separates cells, '%c', too; --delimiter names another one", also,
+                     delimiter);
 }
 
-static rowpool_status finish(table *t)
+/* Pages that lie wholly within these bytes, which are not read any more, go back to the system. */
+static void release_pages(const char *bytes, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)bytes + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)bytes + size) / page * page;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+/* Moves the elements into memory that every worker reaches; there is never memory for two of all of them. */
+static rowpool_status move_elements(table *t, void **memory)
+{
+    enum { STEP = 1 << 20 };
+    const size_t bytes = t->elements.used;
+    rowpool_error refusal;
+    if (bytes == 0)
+        return ROWPOOL_OK;
+    if ((*memory = rowpool_alloc(bytes, &refusal)) == NULL)
+        return rp_fail(t->error, refusal.status, "no memory for %zu elements: %s", element_count(t), refusal.message);
+    for (size_t at = 0, step; at < bytes; at += step) {
+        step = bytes - at < STEP ? bytes - at : STEP;
+        memcpy((char *)*memory + at, t->elements.bytes + at, step);
+        release_pages(t->elements.bytes + at, step);
+    }
+    return ROWPOOL_OK;
+}
+
+static rowpool_status end_input(table *t)
 {
     npy_array *array = &t->in->array;
-    const size_t size = rowpool_dtype_size(t->dtype);
     array->header = (npy_header){.dtype = t->dtype,
                                  .dimensions = 2,
                                  .shape = {t->rows, t->widest},
                                  .rows = t->rows,
                                  .width = t->widest,
-                                 .data_bytes = t->elements.count * size};
-    rowpool_status status = collect_elements(&array->memory, &t->elements, size, t->error);
+                                 .data_bytes = t->elements.used};
+    t->in->offsets = (const int64_t *)(const void *)t->in->own_offsets.bytes;
+    rowpool_status status = move_elements(t, &array->memory);
     array->data = array->memory;
     return status;
 }
 
-static rowpool_status open_table(input *in, int fd, cell_dialect dialect, const input_options *options,
-                                 rowpool_error *error)
+static cell_dialect choose_dialect(const input_options *options)
 {
-    table t = {.options = options, .in = in, .error = error};
-    t.dtype = options->type_given ? options->type : ROWPOOL_INT64;
-    const char *comment = options->comment == NULL                ? "#"
-                          : strcmp(options->comment, "none") == 0 ? ""
-                                                                  : options->comment;
+    cell_dialect dialect = options->format->dialect;
+    dialect.comment = '#';
+    if (options->comment != NULL)
+        dialect.comment = strcmp(options->comment, "none") == 0 ? '\0' : (unsigned char)*options->comment;
+    dialect.comments_anywhere = options->comment != NULL;
     dialect.delimiter_given = options->delimiter != NULL;
     if (dialect.delimiter_given)
         dialect.delimiter = strcmp(options->delimiter, "space") == 0 ? RUNS_OF_BLANKS
                                                                      : (unsigned char)*options->delimiter;
-    if (options->quote_none)
-        dialect.quotes = QUOTES_NONE;
-    dialect.comment = (unsigned char)*comment;
-    dialect.comments_anywhere = options->comment != NULL;
-    if (read_file(&t, fd, &dialect))
-        t.status = finish(&t);
-    free_texts(&t.cells);
-    free_texts(&t.scratch);
-    free_texts(&t.names);
-    free_texts(&t.first);
-    free_texts(&t.kept_cells);
-    free(t.kept);
+    dialect.quotes = options->quote_none ? QUOTES_NONE : dialect.quotes;
+    return dialect;
+}
+
+rowpool_status open_table(input *in, int fd, const input_options *options, rowpool_error *error)
+{
+    table t = {.options = options, .in = in, .error = error};
+    const byte_stream stream = {read_descriptor, &fd};
+    const cell_dialect dialect = choose_dialect(options);
+    t.dtype = options->type_given ? options->type : ROWPOOL_INT64;
+    if (begin_cells(&t.reader, &dialect, &stream, error) && check_dialect(&t) && read_rows(&t))
+        t.status = end_input(&t);
+    else if (t.status == ROWPOOL_OK)
+        t.status = t.reader.status;
+    buffer *const buffers[] = {&t.cells, &t.scratch, &t.hints, &t.names, &t.first, &t.kept, &t.kept_cells, &t.elements};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        free_buffer(buffers[i]);
     free(t.skipped);
-    free(t.words);
-    free_elements(&t.elements);
     return t.status;
-}
-
-rowpool_status open_csv(input *in, int fd, const input_options *options, rowpool_error *error)
-{
-    return open_table(in, fd, (cell_dialect){.delimiter = ','}, options, error);
-}
-
-rowpool_status open_tsv(input *in, int fd, const input_options *options, rowpool_error *error)
-{
-    return open_table(in, fd, (cell_dialect){.delimiter = '\t', .quotes = QUOTES_BEFORE}, options, error);
-}
-
-rowpool_status open_txt(input *in, int fd, const input_options *options, rowpool_error *error)
-{
-    return open_table(in, fd, (cell_dialect){.delimiter = RUNS_OF_BLANKS}, options, error);
 }

@@ -51,7 +51,7 @@ static rowpool_status make_data(demonstration *demo, rowpool_error *error)
 {
     size_t elements;
     if (__builtin_mul_overflow(demo->rows, demo->width, &elements) || (elements | demo->rows) > SIZE_MAX / 8)
-        return fail(error, ROWPOOL_ENOMEM, "no memory for %zu rows of %zu", demo->rows, demo->width);
+        return rp_fail(error, ROWPOOL_ENOMEM, "no memory for %zu rows of %zu", demo->rows, demo->width);
     demo->data = rowpool_alloc((elements + 1) * sizeof *demo->data, error);
     demo->counts = demo->data != NULL ? rowpool_alloc((demo->rows + 1) * sizeof *demo->counts, error) : NULL;
     demo->expected = demo->counts != NULL ? rowpool_alloc((demo->rows + 1) * sizeof *demo->expected, error) : NULL;

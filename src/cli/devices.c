@@ -37,7 +37,7 @@ rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *err
         capacity = list->count + 4;
         list->items = calloc(capacity, sizeof *list->items);
         if (list->items == NULL)
-            return fail(error, ROWPOOL_ENOMEM, "out of memory");
+            return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     }
 }
 
@@ -83,8 +83,8 @@ static rowpool_status check_end(rowpool_process *process, rowpool_error *error)
     if (status != ROWPOOL_OK || (state.known && state.exit_code == 0))
         return status;
     if (state.end_signal != 0)
-        return fail(error, ROWPOOL_EDEVICE, "signal %d (%s)", state.end_signal, strsignal(state.end_signal));
-    return fail(error, ROWPOOL_EDEVICE, "exit status %d", state.exit_code);
+        return rp_fail(error, ROWPOOL_EDEVICE, "signal %d (%s)", state.end_signal, strsignal(state.end_signal));
+    return rp_fail(error, ROWPOOL_EDEVICE, "exit status %d", state.exit_code);
 }
 
 rowpool_status ask_in_child(rowpool_process_run *ask, void *argument, char **answer, size_t *size, rowpool_error *error)
@@ -98,10 +98,10 @@ rowpool_status ask_in_child(rowpool_process_run *ask, void *argument, char **ans
     if (status == ROWPOOL_OK && read_answer(rowpool_process_pipe(process), memory))
         status = check_end(process, error);
     else if (status == ROWPOOL_OK)
-        status = fail(error, ROWPOOL_EDEVICE, "no answer for 30 seconds");
+        status = rp_fail(error, ROWPOOL_EDEVICE, "no answer for 30 seconds");
     rowpool_process_close(process);
     if (fclose(memory) != 0 && status == ROWPOOL_OK)
-        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
+        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     return status;
 }
 
@@ -141,7 +141,7 @@ rowpool_status find_devices(device_list *list, const char *device, rowpool_error
     *list = (device_list){0};
     rowpool_status status = ask_in_child(answer_with_devices, &device, &bytes, &size, &failure);
     if (status == ROWPOOL_OK && size < sizeof answer)
-        status = fail(&failure, ROWPOOL_EDEVICE, "no answer");
+        status = rp_fail(&failure, ROWPOOL_EDEVICE, "no answer");
     if (status == ROWPOOL_OK) {
         memcpy(&answer, bytes, sizeof answer);
         *refusal = answer.refusal;
@@ -150,11 +150,12 @@ rowpool_status find_devices(device_list *list, const char *device, rowpool_error
         list->count = (size - sizeof answer) / sizeof *list->items;
         list->items = calloc(list->count + 1, sizeof *list->items);
         if (list->items == NULL)
-            status = fail(error, ROWPOOL_ENOMEM, "out of memory");
+            status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
         else
             memcpy(list->items, bytes + sizeof answer, list->count * sizeof *list->items);
     } else {
-        (void)fail(error, status, "a driver ended the process that asked it for its devices: %.100s", failure.message);
+        (void)rp_fail(error, status, "a driver ended the process that asked it for its devices: %.100s",
+                      failure.message);
     }
     free(bytes);
     if (status != ROWPOOL_OK)
@@ -272,7 +273,7 @@ static rowpool_status print_list(const device_list *list, bool asked, rowpool_er
                                      "memory", "largest", "fp64", "half", "shared"};
     table_row *rows = calloc(list->count + 1, sizeof *rows);
     if (rows == NULL)
-        return fail(error, ROWPOOL_ENOMEM, "out of memory");
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
     memcpy(rows[0], titles, sizeof titles);
     for (size_t i = 0; i < list->count; i++)
         fill_row(rows[i + 1], &list->items[i]);
@@ -337,7 +338,7 @@ static int show_devices(const devices_options *wanted)
     const bool found = find_devices(&list, wanted->device, &refusal, &error) == ROWPOOL_OK;
     const bool asked = found && wanted->device == NULL && variable_value("ROWPOOL_DEVICE") == NULL;
     if (!found) {
-        (void)fail(&refusal, error.status, "%.900s; rowpool doctor tells more", error.message);
+        (void)rp_fail(&refusal, error.status, "%.900s; rowpool doctor tells more", error.message);
         list_without_drivers(&list, wanted->device);
     }
     rowpool_status status = wanted->json ? print_list_as_json(&list, &error) : print_list(&list, asked, &error);

@@ -129,7 +129,7 @@ static bool examine_icd(report *to, const char *path)
 
 static int is_icd(const struct dirent *entry)
 {
-    return ends_with(entry->d_name, ".icd");
+    return path_ends_with(entry->d_name, ".icd");
 }
 
 /* How many of the folder's drivers can be loaded. */
@@ -162,7 +162,7 @@ static size_t examine_drivers(report *to)
         return examine_vendors(to, VENDORS, INSTALL_POCL);
     if (stat(named, &what) == 0 && S_ISDIR(what.st_mode))
         return examine_vendors(to, named, remedy);
-    if (!ends_with(named, ".icd"))
+    if (!path_ends_with(named, ".icd"))
         return examine_library(to, "OCL_ICD_VENDORS", named, remedy);
     (void)snprintf(path, sizeof path, "%s%s", strchr(named, '/') == NULL ? VENDORS "/" : "", named);
     return examine_icd(to, path);

@@ -15,10 +15,10 @@
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-file_options usual_file_options(const range_words *words)
+file_options default_file_options(const range_words *words)
 {
     return (file_options){
-        .command = words->command, .ranges = usual_range(words), .input = {.command = words->command}};
+        .command = words->command, .ranges = default_range(words), .input = {.command = words->command}};
 }
 
 static bool read_output(file_options *options, const char *text)
@@ -28,7 +28,7 @@ static bool read_output(file_options *options, const char *text)
         (void)usage_error(options->command, "--output '%s' is no file name", text);
         return false;
     }
-    if (output_is_foreign(text)) {
+    if (output_format_of(text) == NULL) {
         (void)usage_error(options->command,
                           "--output '%s': rowpool writes no %s; names of what it writes end in .csv, .tsv, .tab, .txt, "
                           ".json or .npy",
@@ -90,27 +90,20 @@ static void tell_what(const input *in)
          rowpool_dtype_name(header->dtype), bytes, place);
 }
 
-static bool did_something(const rowpool_device *device)
-{
-    return device->rows > 0 || device->chunks > 0;
-}
-
-/* Those of this process, whether they belong to the pool or stood in for it. */
-static rowpool_status find_own_workers(worker_list *list, rowpool *pool, rowpool_error *error)
+/* Those of this process that did something, whether they belong to the pool or stood in for it. */
+static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
-    rowpool_status status = list_devices(&devices, pool, error);
-    if (status != ROWPOOL_OK)
-        return status;
+    RP_TRY(list_devices(&devices, pool, error));
     list->items = calloc(devices.count + 1, sizeof *list->items);
     if (list->items == NULL)
-        status = fail(error, ROWPOOL_ENOMEM, "out of memory");
-    for (size_t i = 0; i < devices.count && list->items != NULL; i++) {
-        if (did_something(&devices.items[i]))
+        end_out_of_memory();
+    for (size_t i = 0; i < devices.count; i++) {
+        if (devices.items[i].rows > 0 || devices.items[i].chunks > 0)
             list->items[list->count++] = (worker){the_group()->rank, devices.items[i]};
     }
     free_devices(&devices);
-    return status;
+    return ROWPOOL_OK;
 }
 
 /* Replaces each rank's list by one of all ranks, on rank 0. */
@@ -123,28 +116,24 @@ static rowpool_status gather_workers(worker_list *list, rowpool_error *error)
     return status;
 }
 
-static void tell_who(const worker_list *workers)
-{
-    for (size_t i = 0; i < workers->count; i++) {
-        const rowpool_device *device = &workers->items[i].device;
-        char rank[32] = "";
-        if (the_group()->mpi)
-            (void)snprintf(rank, sizeof rank, "rank %d, ", workers->items[i].rank);
-        tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
-             device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
-             device->chunks);
-    }
-}
-
 static double bytes_per_second(const file_map *map)
 {
     return map->seconds > 0 ? (double)map->in.array.header.data_bytes / map->seconds : 0.0;
 }
 
-static void tell_how_fast(const file_map *map)
+static void tell_who(const file_map *map)
 {
     char seconds[UNITS_TEXT];
     char rate[UNITS_TEXT];
+    for (size_t i = 0; i < map->workers.count; i++) {
+        const rowpool_device *device = &map->workers.items[i].device;
+        char rank[32] = "";
+        if (the_group()->mpi)
+            (void)snprintf(rank, sizeof rank, "rank %d, ", map->workers.items[i].rank);
+        tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
+             device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
+             device->chunks);
+    }
     format_seconds(seconds, map->seconds);
     format_rate(rate, bytes_per_second(map));
     tell("%s, %s%s", seconds, rate, map->options->async ? ", with a completion callback" : "");
@@ -166,21 +155,14 @@ static json_t *workers_as_json(const worker_list *workers)
 static json_t *facts_as_json(const file_map *map)
 {
     const npy_header *header = &map->in.array.header;
-    json_t *facts = json_object();
-    (void)json_object_set_new(facts, "file", text_as_json(map->options->path));
-    (void)json_object_set_new(facts, "rows", json_integer((json_int_t)header->rows));
-    (void)json_object_set_new(facts, "width", json_integer((json_int_t)header->width));
-    (void)json_object_set_new(facts, "ragged", json_boolean(map->in.offsets != NULL));
-    (void)json_object_set_new(facts, "dtype", json_string(rowpool_dtype_name(header->dtype)));
-    (void)json_object_set_new(facts, "bytes", json_integer((json_int_t)header->data_bytes));
-    (void)json_object_set_new(facts, "function", text_as_json(map->function->name));
-    if (map->options->ranges.count > 0)
-        (void)json_object_set_new(facts, "ranges", ranges_as_json(&map->options->ranges));
-    (void)json_object_set_new(facts, "result_dtype", json_string(rowpool_dtype_name(map->result_dtype)));
-    (void)json_object_set_new(facts, "seconds", json_real(map->seconds));
-    (void)json_object_set_new(facts, "bytes_per_second", json_real(bytes_per_second(map)));
-    (void)json_object_set_new(facts, "devices", workers_as_json(&map->workers));
-    return facts;
+    const wanted_ranges *ranges = &map->options->ranges;
+    return json_pack("{s:o, s:I, s:I, s:b, s:s, s:I, s:o, s:o*, s:s, s:f, s:f, s:o}", /* in this order */
+                     "file", text_as_json(map->options->path), "rows", (json_int_t)header->rows, "width",
+                     (json_int_t)header->width, "ragged", map->in.offsets != NULL, "dtype",
+                     rowpool_dtype_name(header->dtype), "bytes", (json_int_t)header->data_bytes, "function",
+                     text_as_json(map->function->name), "ranges", ranges->count > 0 ? ranges_as_json(ranges) : NULL,
+                     "result_dtype", rowpool_dtype_name(map->result_dtype), "seconds", map->seconds, "bytes_per_second",
+                     bytes_per_second(map), "devices", workers_as_json(&map->workers));
 }
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */
@@ -208,7 +190,7 @@ static bool begin_output(file_map *map)
     return end_step(path != NULL ? the_group()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
 }
 
-static bool open_pool(file_map *map)
+static bool begin_pool(file_map *map)
 {
     const rowpool_options options = pool_options(map->options->device);
     rowpool_error error;
@@ -217,7 +199,7 @@ static bool open_pool(file_map *map)
 
 static bool take_share(file_map *map)
 {
-    const rowpool_rows all = rows_of(&map->in);
+    const rowpool_rows all = input_rows(&map->in);
     rowpool_error error;
     size_t widest = 0;
     rowpool_status status = the_group()->share(&all, &map->own, &map->first, &error);
@@ -266,32 +248,15 @@ static bool check_mapping(const npy_array *array, const char *name)
     return true;
 }
 
-static bool check_mappings(const file_map *map)
-{
-    return check_mapping(&map->in.array, map->input_name) && check_mapping(&map->in.offset_file, map->in.offset_path);
-}
-
 /* A file that was cut makes workers fail, too: it is the cause. */
 static bool judge(const file_map *map, rowpool_status status, const rowpool_error *error)
 {
-    if (interruption_noted() || !check_mappings(map))
+    if (interruption_noted() || !check_mapping(&map->in.array, map->input_name) ||
+        !check_mapping(&map->in.offset_file, map->in.offset_path))
         return false;
     if (status != ROWPOOL_OK && (map->blame == NULL || !map->blame(map->context, error)))
         say(map->input_name, "%s", error->message);
     return status == ROWPOOL_OK;
-}
-
-static bool needs_workers(const file_options *options)
-{
-    return options->verbose || options->json ||
-           (options->output != NULL && output_format_of(options->output) == write_json);
-}
-
-static bool find_workers(file_map *map)
-{
-    rowpool_error error;
-    return end_step(find_own_workers(&map->workers, map->pool, &error), NULL, &error) &&
-           end_step(gather_workers(&map->workers, &error), NULL, &error);
 }
 
 /* A rank does not wait for its devices before it ends: the others would wait for it. */
@@ -305,12 +270,14 @@ static bool fill_results(file_map *map)
     if (!the_group()->agree(judge(map, status, &error)))
         return false;
     map->seconds = seconds_now() - map->begun;
-    if (needs_workers(map->options) && !find_workers(map))
+    const file_options *options = map->options;
+    const bool are_workers_told = options->verbose || options->json ||
+                                  (options->output != NULL && output_format_of(options->output) == write_json);
+    if (are_workers_told && (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
+                             !end_step(gather_workers(&map->workers, &error), NULL, &error)))
         return false;
-    if (map->options->verbose) {
-        tell_who(&map->workers);
-        tell_how_fast(map);
-    }
+    if (options->verbose)
+        tell_who(map);
     return true;
 }
 
@@ -383,9 +350,9 @@ bool begin_file_map(file_map *map, const file_options *options)
     };
     if (!begin_input(map))
         return false;
-    if (map->in.note != NULL)
-        warn("%s: %s", map->input_name, map->in.note);
-    return begin_output(map) && open_pool(map) && take_share(map);
+    if (map->in.notes.bytes != NULL)
+        warn("%s: %s", map->input_name, map->in.notes.bytes);
+    return begin_output(map) && begin_pool(map) && take_share(map);
 }
 
 bool run_file_map(file_map *map)

@@ -48,28 +48,20 @@ typedef struct {
     {"verbose", no_argument, NULL, 'v'},      \
     {"help", no_argument, NULL, 'h'}
 /* clang-format on */
-#define FILE_HELP                                                                                                      \
-    INPUT_HELP                                                                                                         \
-    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv or .tsv with row numbers " \
-    "and labels under\n"                                                                                               \
-    "                  a header, .json as --json does, .txt as they are printed, else a .npy file, shaped like the\n"  \
-    "                  array without its last axis (a single value of shape () for an array of one axis); with\n"      \
-    "                  --ranges or --bins the ranges take the place of that axis. Names of other known formats,\n"     \
-    "                  such as .npz or .gz, are refused. FILE appears when it is complete,\n"                          \
-    "                  or not at all; where it cannot be replaced, it is written to then, with a warning. Nothing "    \
-    "is\n"                                                                                                             \
-    "                  printed then, unless --head is given\n"                                                         \
-    "  --head N        print the results of the first N rows only; all rows are mapped\n"                              \
-    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results; those that\n" \
-    "                  JSON has no number for (nan, inf) are null\n"                                                   \
-    "  --progress      show on standard error how far it is, also where that is no terminal or it does not take "      \
-    "long\n"                                                                                                           \
-    "  --no-progress   never show it\n"                                                                                \
-    "  --async         await the completion callback of the asynchronous job, too\n"                                   \
-    "  --verbose       say on standard error which device did it, how much and how fast\n"                             \
-    "  --help          show this text\n"
+#define FILE_HELP                                                                                                   \
+    INPUT_HELP                                                                                                      \
+    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv, .tsv, .json, .txt or " \
+    ".npy; it appears when it\n"                                                                                    \
+    "                  is complete, or not at all. Nothing is printed then, unless --head is given\n"               \
+    "  --head N        print the results of the first N rows only; all rows are mapped\n"                           \
+    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results\n"          \
+    "  --progress      show on standard error how far it is, also where that is no terminal\n"                      \
+    "  --no-progress   never show it\n"                                                                             \
+    "  --async         await the completion callback of the asynchronous job, too\n"                                \
+    "  --verbose       say on standard error which device did it, how much and how fast\n"                          \
+    "  --help          show this text; the manual page rowpool(1) tells more of each option\n"
 
-file_options usual_file_options(const range_words *words);
+file_options default_file_options(const range_words *words);
 
 /* Reads one of the options above; false after a message. */
 bool read_file_option(file_options *options, int option, const char *value);

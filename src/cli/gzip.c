@@ -2,12 +2,9 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "fail.h"
-#include "output.h"
 #include "stream.h"
 
 typedef struct {
@@ -43,13 +40,13 @@ static rowpool_status skip_zeros(gzip_reader *in, rowpool_error *error)
 static rowpool_status say_damage(const gzip_reader *in, int code, rowpool_error *error)
 {
     if (code == Z_MEM_ERROR)
-        return fail(error, ROWPOOL_ENOMEM, "out of memory to decompress the file");
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory to decompress the file");
     if (in->inflater.total_out > 0 || in->inflater.msg == NULL || strstr(in->inflater.msg, "header") == NULL)
-        return fail(error, ROWPOOL_EINVAL, "the compressed file is damaged: %s",
-                    in->inflater.msg != NULL ? in->inflater.msg : zError(code));
-    return fail(error, ROWPOOL_EINVAL, "%s",
-                in->begun ? "stray bytes follow the compressed data"
-                          : "the file is not compressed by gzip, as the .gz in its name says");
+        return rp_fail(error, ROWPOOL_EINVAL, "the compressed file is damaged: %s",
+                       in->inflater.msg != NULL ? in->inflater.msg : zError(code));
+    return rp_fail(error, ROWPOOL_EINVAL, "%s",
+                   in->begun ? "stray bytes follow the compressed data"
+                             : "the file is not compressed by gzip, as the .gz in its name says");
 }
 
 /* read_some: what comes next of the decompressed bytes. */
@@ -77,40 +74,19 @@ static rowpool_status read_expanded(void *context, void *bytes, size_t size, siz
     *found = room - in->inflater.avail_out;
     if (*found > 0 || (in->begun && !in->within))
         return ROWPOOL_OK;
-    return fail(error, ROWPOOL_EINVAL, "%s",
-                in->within ? "the compressed file is cut short" : "the file is empty; a .gz file was expected");
-}
-
-static rowpool_status expand(int to, gzip_reader *in, rowpool_error *error)
-{
-    const byte_stream expanded = {read_expanded, in};
-    static unsigned char bytes[256 * 1024];
-    size_t found;
-    do {
-        rowpool_status status = read_stream(&expanded, bytes, sizeof bytes, &found, error);
-        if (status == ROWPOOL_OK)
-            status = write_bytes(to, bytes, found, error);
-        if (status != ROWPOOL_OK)
-            return status;
-    } while (found == sizeof bytes);
-    return lseek(to, 0, SEEK_SET) == 0 ? ROWPOOL_OK : fail_errno(error);
+    return rp_fail(error, ROWPOOL_EINVAL, "%s",
+                   in->within ? "the compressed file is cut short" : "the file is empty; a .gz file was expected");
 }
 
 rowpool_status expand_gzip(int *expanded, int fd, rowpool_error *error)
 {
     enum { GZIP_ONLY = 16 };
     static gzip_reader in;
+    const byte_stream stream = {read_expanded, &in};
     in = (gzip_reader){.source = {read_descriptor, &fd}};
-    *expanded = memfd_create("rowpool", MFD_CLOEXEC);
-    if (*expanded < 0)
-        return fail_errno(error);
-    rowpool_status status = inflateInit2(&in.inflater, MAX_WBITS + GZIP_ONLY) == Z_OK
-                                ? expand(*expanded, &in, error)
-                                : fail(error, ROWPOOL_ENOMEM, "out of memory to decompress the file");
+    if (inflateInit2(&in.inflater, MAX_WBITS + GZIP_ONLY) != Z_OK)
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory to decompress the file");
+    rowpool_status status = store_stream(expanded, &stream, error);
     (void)inflateEnd(&in.inflater);
-    if (status != ROWPOOL_OK) {
-        (void)close(*expanded);
-        *expanded = -1;
-    }
     return status;
 }

@@ -8,32 +8,45 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
+#include "cells.h"
 #include "npy.h"
 #include "rowpool.h"
-#include "texts.h"
 
 /* The rows in memory. */
 typedef struct {
     npy_array array;         /* of ragged rows as wide as the widest */
     const int64_t *offsets;  /* of ragged rows, one more than there are rows; NULL: they are dense */
-    int64_t *own_offsets;    /* where they are no file's */
+    buffer own_offsets;      /* where they are no file's */
     npy_array offset_file;   /* of --offsets */
     const char *offset_path; /* NULL: there is none */
-    text_list labels;        /* of every row, or of none */
-    char *title;             /* of the labels; NULL: they have none */
-    char *note;              /* what was left out or taken otherwise, unasked; NULL: nothing */
+    buffer labels;           /* of every row, or of none */
+    buffer title;            /* of the labels, a text; none: they have none */
+    buffer notes;            /* a text: what was left out or taken otherwise, unasked; none: nothing */
 } input;
 
-typedef struct input_format input_format;
+typedef struct input_options input_options;
+
+/* Opens a file, all zero after a failure: ready to be closed. */
+typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
+open_input_format open_npz, open_table;
+
+typedef struct {
+    const char *name;
+    const char *suffixes[2];
+    open_input_format *open;
+    cell_dialect dialect; /* of a text table, where no option says otherwise */
+} input_format;
 
 /* What the options say. */
 typedef enum { HEADER_AUTO, HEADER_YES, HEADER_NO } header_choice;
-typedef struct {
+struct input_options {
     const char *command;        /* for messages */
     unsigned given;             /* a bit for each option below that is there */
     const input_format *format; /* NULL until the file's name has been seen */
     bool type_given;
     rowpool_dtype type;
+    bool shape_given;
     size_t rows, width;    /* of --shape */
     const char *member;    /* NULL: the only one */
     const char *offsets;   /* the path of their file; NULL: rows are dense */
@@ -46,14 +59,10 @@ typedef struct {
     const char *skip;    /* NULL, or names and numbers of columns between commas */
     const char *missing; /* NULL, or what stands in for a missing cell */
     bool ragged;
-} input_options;
+};
 
-/* Opens a file, all zero after a failure: ready to be closed. */
-typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
-open_input_format open_npy, open_npz, open_csv, open_tsv, open_txt, open_raw;
-
-/* Adds to what is noted of the file; false: out of memory. */
-__attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *format, ...);
+/* Adds to what is noted of the file. */
+__attribute__((format(printf, 2, 3))) void add_note(input *in, const char *format, ...);
 
 /* The options in getopt_long's table, and in every help text. */
 /* clang-format off */
@@ -73,45 +82,23 @@ __attribute__((format(printf, 2, 3))) bool add_note(input *in, const char *forma
     {"comment", required_argument, NULL, 'C'},   \
     {"ragged", no_argument, NULL, 'g'}
 /* clang-format on */
-#define INPUT_HELP                                                                                                     \
-    "  --format WHICH  what FILE is: npy, npz, csv, tsv, txt or raw. Without it raw where --shape is given, else "     \
-    "what\n"                                                                                                           \
-    "                  its name ends in: .npy, .npz, .csv, .tsv, .tab or .txt; at last npy. A file whose name\n"       \
-    "                  ends in .gz, whatever stands before that, is decompressed\n"                                    \
-    "  --type TYPE     of raw and text: the element type, int8 to int64, uint8 to uint64, float16 to float64. Text\n"  \
-    "                  without it is int64 where every cell is an integer, else float64. A warning names the first\n"  \
-    "                  integer that a float type rounds, and the first number that becomes 0; fractions are rounded\n" \
-    "                  without one. True and False are 1 and 0\n"                                                      \
-    "  --shape R:C     of raw: R rows of C elements in this machine's byte order, and no byte more\n"                  \
-    "  --member NAME   of npz: which array, where there are several; .npy may be left out\n"                           \
-    "  --offsets FILE  of npy, npz and raw: the array, one row, is divided into ragged ones. FILE is a .npy file of\n" \
-    "                  int64 or int32, one more than there are rows: row i has the elements from offset i up to "      \
-    "offset\n"                                                                                                         \
-    "                  i + 1. The first is 0, the last the number of elements, and none is below the one before it\n"  \
-    "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default): where each cell\n" \
-    "                  of it is a word, and the first may be empty\n"                                                  \
-    "  --labels COLUMN of text: the column that names the rows, by its name or number (from 1), or none. Without it\n" \
-    "                  it is the first one where that has no name, as pandas and R write it, or holds words and no\n"  \
-    "                  number in all rows. A word begins with a letter, is a date or a time, or has no digit: $5 is\n" \
-    "                  none, and an error\n"                                                                           \
-    "  --skip LIST     of text: columns to leave out, names or numbers between commas. Others that hold words are\n"   \
-    "                  left out with a warning, and must not have a number further down\n"                             \
-    "  --missing VALUE of text: what stands in for a missing cell, as in nan or 0; else it is an error. Missing is "   \
-    "an\n"                                                                                                             \
-    "                  empty cell, NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none, ?, ., - or \\N\n"                 \
-    "  --delimiter C   of text: what separates cells, instead of the comma of csv (or what a first line sep=C says)\n" \
-    "                  and the tab of tsv; space is any number of spaces and tabs, as in txt\n"                        \
-    "  --decimal C     of text: the decimal point, a comma or a point (default)\n"                                     \
-    "  --quote none    of text: quotes are characters like others. Else a cell that begins with one ends with the\n"   \
-    "                  next; within other cells they are an error, in tsv a character. A quoted cell may hold\n"       \
-    "                  line ends; in tsv a warning names the first that does\n"                                        \
-    "  --comment C     of text: lines that begin with it are skipped; none takes all as rows. Without it those that\n" \
-    "                  begin with # before the first row are skipped, and further down they are rows, both with a\n"   \
-    "                  warning\n"                                                                                      \
-    "  --ragged        of text: rows may differ in their number of cells, and missing ones at the end do not count;\n" \
-    "                  else that is an error. An empty line is a row without cells. Without --ragged it is a "         \
-    "missing\n"                                                                                                        \
-    "                  cell of the only column, else an error; at the end of the file it is nothing\n"
+#define INPUT_HELP                                                                                                    \
+    "  --format WHICH  what FILE is: npy, npz, csv, tsv, txt or raw (default: as its name ends, .gz not counted)\n"   \
+    "  --type TYPE     of raw and text: int8 to int64, uint8 to uint64, float16 to float64 (default of text: int64, " \
+    "or\n"                                                                                                            \
+    "                  float64 where a cell is no integer)\n"                                                         \
+    "  --shape R:C     of raw: R rows of C elements\n"                                                                \
+    "  --member NAME   of npz: which array, where there are several\n"                                                \
+    "  --offsets FILE  of npy, npz and raw: a .npy file of where ragged rows begin, and where the last one ends\n"    \
+    "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default)\n"                 \
+    "  --labels COLUMN of text: the column that names the rows, by its name or number (from 1), or none\n"            \
+    "  --skip LIST     of text: columns to leave out, by their names or numbers\n"                                    \
+    "  --missing VALUE of text: the value of a missing cell, as in nan or 0; without it such a cell is an error\n"    \
+    "  --delimiter C   of text: what separates cells; space is any number of spaces and tabs\n"                       \
+    "  --decimal C     of text: the decimal point, a comma or a point (default)\n"                                    \
+    "  --quote none    of text: quotes are characters like others\n"                                                  \
+    "  --comment C     of text: lines that begin with it are skipped; none takes all as rows\n"                       \
+    "  --ragged        of text: rows may differ in their number of cells\n"
 
 /* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
  * message. */
@@ -131,6 +118,6 @@ void set_width(input *in, size_t widest);
 void close_input(input *in);
 
 /* What the library is given. */
-rowpool_rows rows_of(const input *in);
+rowpool_rows input_rows(const input *in);
 
 #endif

@@ -102,13 +102,14 @@ static int make_function(map_task *task)
 {
     const map_options *options = task->options;
     function_source *source = &task->source;
-    if (!read_source(source, options->source) || !demand_result_type(source, options->output_type))
+    if (!read_source(source, options->source))
         return EXIT_FAILED;
+    end_source(source, options->output_type);
     task->made = (rowpool_function){.size = sizeof task->made,
                                     .name = source->name,
                                     .form = source->has_body ? ROWPOOL_BODY : ROWPOOL_FOLD,
                                     .ranges = source->has_ranges,
-                                    .source = source->text,
+                                    .source = source->text.bytes,
                                     .arguments_size = options->arguments.size, /* 0 is one byte */
                                     .result_size = rowpool_dtype_size(options->output_type)};
     task->function = &task->made;
@@ -226,7 +227,7 @@ int run_map(int argc, char **argv)
         read_map_option,
     };
     static const range_words words = {"map", "within", "no element lies in it"};
-    map_options options = {.file = usual_file_options(&words)};
+    map_options options = {.file = default_file_options(&words)};
     map_task task = {.options = &options};
     int status = read_options(&line, &options, &options.file.path, argc, argv);
     if (status == GO_ON)
@@ -276,7 +277,7 @@ int run_count(int argc, char **argv)
     static const struct option known[] = {FILE_OPTIONS, {NULL, 0, NULL, 0}};
     static const command_line line = {"count", {"count [OPTION...] FILE"}, count_help, known, read_count_option};
     static const range_words words = {"count", "counting", "every count is 0"};
-    file_options options = usual_file_options(&words);
+    file_options options = default_file_options(&words);
     int status = read_options(&line, &options, &options.path, argc, argv);
     if (status == GO_ON)
         status = check_file_options(&options);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "terminal.h"
 
 static const char *speaker = "rowpool";
@@ -85,6 +86,13 @@ void say_in_handler(const char *where, const char *what)
     keep_to_one_line(line);
     line[used] = '\n';
     (void)!write(STDERR_FILENO, line, used + 1);
+}
+
+void end_out_of_memory(void)
+{
+    say_in_handler("out of memory", "free some, or convert the file to .npy, which is mapped");
+    remove_interrupted_file();
+    _exit(EXIT_FAILED);
 }
 
 void warn(const char *format, ...)

@@ -25,8 +25,11 @@ void say_held(const char *who);
 /* Says what is wrong with `where` (a file, a stream; NULL: nothing in particular). */
 __attribute__((format(printf, 2, 3))) void say(const char *where, const char *format, ...);
 
-/* The same for a signal handler, which may call it: at once, whoever speaks. */
+/* The same for a signal handler, which may call it: at once, whichever process speaks. where is not NULL. */
 void say_in_handler(const char *where, const char *what);
+
+/* Ends the program where there is no memory for the little that it keeps itself; the rows are in memory of the library. */
+_Noreturn void end_out_of_memory(void);
 
 /* Says what is legal and seldom meant; and what the user wanted to know. */
 __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);

@@ -1,8 +1,6 @@
 /* Archives of NumPy, .npz: zip files whose members are .npy files, stored or compressed, whatever their names. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,92 +12,31 @@
 
 /* ---- The archive ------------------------------------------------------------------------------------------------ */
 
-static rowpool_status fail_zip(zip_error_t *failure, rowpool_error *error)
-{
-    rowpool_status status = fail(error, ROWPOOL_EINVAL, "the .npz file cannot be read: %s",
-                                 zip_error_strerror(failure));
-    zip_error_fini(failure);
-    return status;
-}
-
-static rowpool_status fail_code(int code, rowpool_error *error)
-{
-    zip_error_t failure;
-    zip_error_init_with_code(&failure, code);
-    return fail_zip(&failure, error);
-}
-
-static rowpool_status is_empty(rowpool_error *error)
-{
-    return fail(error, ROWPOOL_EINVAL, "the file is empty; a .npz file was expected");
-}
-
-/* All that is left to read, to be freed. */
-static rowpool_status read_whole(void **bytes, size_t *size, int fd, rowpool_error *error)
-{
-    const byte_stream stream = {read_descriptor, &fd};
-    size_t capacity = 1 << 16;
-    size_t found = 0;
-    *bytes = NULL;
-    *size = 0;
-    do {
-        capacity *= 2; /* memory ends long before 64 bits do */
-        void *longer = realloc(*bytes, capacity);
-        if (longer == NULL)
-            return fail_errno(error);
-        *bytes = longer;
-        rowpool_status status = read_stream(&stream, (unsigned char *)*bytes + *size, capacity - *size, &found, error);
-        if (status != ROWPOOL_OK)
-            return status;
-        *size += found;
-    } while (*size == capacity);
-    return ROWPOOL_OK;
-}
-
-/* A zip file is read from its end: one that comes through a pipe has to be there first. */
-static rowpool_status open_memory(zip_t **archive, int fd, rowpool_error *error)
-{
-    void *bytes;
-    size_t size;
-    rowpool_status status = read_whole(&bytes, &size, fd, error);
-    if (status == ROWPOOL_OK && size == 0)
-        status = is_empty(error);
-    if (status != ROWPOOL_OK) {
-        free(bytes);
-        return status;
-    }
-    zip_error_t failure;
-    zip_error_init(&failure);
-    zip_source_t *source = zip_source_buffer_create(bytes, size, 1, &failure);
-    if (source == NULL) {
-        free(bytes);
-        return fail_zip(&failure, error);
-    }
-    *archive = zip_open_from_source(source, ZIP_RDONLY, &failure);
-    if (*archive != NULL)
-        return ROWPOOL_OK;
-    zip_source_free(source);
-    return fail_zip(&failure, error);
-}
-
 static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error)
 {
     struct stat file;
+    int code = 0;
+    int own;
     if (fstat(fd, &file) != 0)
         return fail_errno(error);
-    if (!S_ISREG(file.st_mode) || lseek(fd, 0, SEEK_CUR) != 0)
-        return open_memory(archive, fd, error);
-    if (file.st_size == 0)
-        return is_empty(error);
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (own < 0)
+    if (!S_ISREG(file.st_mode) || lseek(fd, 0, SEEK_CUR) != 0) {
+        /* A zip file is read from its end: one that comes through a pipe has to be there first. */
+        const byte_stream stream = {read_descriptor, &fd};
+        RP_TRY(store_stream(&own, &stream, error));
+    } else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
         return fail_errno(error);
-    int code;
-    *archive = zip_fdopen(own, 0, &code);
-    if (*archive != NULL)
+    }
+    if (fstat(own, &file) == 0 && file.st_size > 0 && (*archive = zip_fdopen(own, 0, &code)) != NULL)
         return ROWPOOL_OK;
     (void)close(own);
-    return fail_code(code, error);
+    if (file.st_size == 0)
+        return rp_fail(error, ROWPOOL_EINVAL, "the file is empty; a .npz file was expected");
+    zip_error_t failure;
+    zip_error_init_with_code(&failure, code);
+    rowpool_status status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file cannot be read: %s",
+                                    zip_error_strerror(&failure));
+    zip_error_fini(&failure);
+    return status;
 }
 
 /* ---- Its members ------------------------------------------------------------------------------------------------ */
@@ -107,12 +44,11 @@ static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error
 /* As NumPy tells an array that has another name. */
 static bool begins_as_array(zip_t *archive, zip_uint64_t i)
 {
-    static const char magic[] = "\x93NUMPY";
-    char bytes[sizeof magic - 1];
+    char bytes[sizeof NPY_MAGIC - 1];
     zip_file_t *file = zip_fopen_index(archive, i, 0);
     if (file == NULL)
         return false;
-    const bool begins = zip_fread(file, bytes, sizeof bytes) == sizeof bytes && memcmp(bytes, magic, sizeof bytes) == 0;
+    const bool begins = zip_fread(file, bytes, sizeof bytes) == sizeof bytes && npy_begins(bytes, sizeof bytes);
     (void)zip_fclose(file);
     return begins;
 }
@@ -125,71 +61,58 @@ static bool array_name(const char **name, size_t *length, zip_t *archive, zip_ui
     if (*name == NULL)
         return false;
     *length = strlen(*name);
-    if (!ends_with(*name, suffix))
+    if (!path_ends_with(*name, suffix))
         return begins_as_array(archive, i);
     *length -= strlen(suffix);
     return true;
 }
 
-static zip_uint64_t member_count(zip_t *archive)
+/* Some of the arrays, and the last of them. */
+typedef struct {
+    size_t count;
+    zip_uint64_t last;
+} array_set;
+
+static void add_to_set(array_set *set, zip_uint64_t member)
 {
-    const zip_int64_t count = zip_get_num_entries(archive, 0);
-    return count > 0 ? (zip_uint64_t)count : 0;
+    set->count++;
+    set->last = member;
 }
 
-/* "a, b, c", cut where it is long. */
-enum { MEMBERS_TEXT = 600 };
-static void list_members(char text[MEMBERS_TEXT], zip_t *archive)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    for (zip_uint64_t i = 0; i < member_count(archive); i++) {
-        const char *name;
-        size_t length;
-        if (!array_name(&name, &length, archive, i))
-            continue;
-        if (used + length + sizeof ", ..." >= MEMBERS_TEXT) {
-            (void)strcpy(text + used, ", ...");
-            return;
-        }
-        used += (size_t)sprintf(text + used, "%s%.*s", used > 0 ? ", " : "", (int)length, name);
-    }
-}
-
-/* How many arrays have that name, or any where it is NULL; *found is the last of them. whole: .npy is part of a name. */
-static size_t find_members(zip_uint64_t *found, zip_t *archive, const char *wanted, bool whole)
-{
-    size_t count = 0;
-    for (zip_uint64_t i = 0; i < member_count(archive); i++) {
-        const char *name;
-        size_t length;
-        if (!array_name(&name, &length, archive, i))
-            continue;
-        if (whole)
-            length = strlen(name);
-        if (wanted != NULL && !(strlen(wanted) == length && memcmp(name, wanted, length) == 0))
-            continue;
-        *found = i;
-        count++;
-    }
-    return count;
-}
-
+/* The array of that name: the whole name of a member, else one without its .npy. wanted NULL: the only array. */
 static rowpool_status choose_member(zip_uint64_t *member, zip_t *archive, const char *wanted, rowpool_error *error)
 {
-    size_t count = find_members(member, archive, wanted, true);
-    if (count == 0)
-        count = find_members(member, archive, wanted, false);
-    if (count == 1)
-        return ROWPOOL_OK;
-    char names[MEMBERS_TEXT];
-    list_members(names, archive);
-    if (names[0] == '\0')
-        return fail(error, ROWPOOL_EINVAL, "the .npz file has no array");
-    if (wanted == NULL)
-        return fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays, --member says which: %s", count, names);
-    return fail(error, ROWPOOL_EINVAL, "the .npz file has %s array '%.100s'; it has %s",
-                count == 0 ? "no" : "more than one", wanted, names);
+    enum { LISTED = 600 /* bytes of names in a message */ };
+    array_set all = {0}, whole = {0}, shorter = {0};
+    buffer names = {0};
+    const zip_int64_t members = zip_get_num_entries(archive, 0);
+    for (zip_uint64_t i = 0; (zip_int64_t)i < members; i++) {
+        const char *name;
+        size_t length;
+        if (!array_name(&name, &length, archive, i))
+            continue;
+        append_format(&names, "%s%.*s", all.count > 0 ? ", " : "", (int)length, name);
+        add_to_set(&all, i);
+        if (wanted != NULL && strcmp(name, wanted) == 0)
+            add_to_set(&whole, i);
+        if (wanted != NULL && strlen(wanted) == length && memcmp(name, wanted, length) == 0)
+            add_to_set(&shorter, i);
+    }
+    end_text(&names);
+    const array_set found = wanted == NULL ? all : whole.count > 0 ? whole : shorter;
+    const char *more = names.used > LISTED ? ", ..." : "";
+    rowpool_status status = ROWPOOL_OK;
+    *member = found.last;
+    if (all.count == 0)
+        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has no array");
+    else if (found.count != 1 && wanted == NULL)
+        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays, --member says which: %.*s%s",
+                         found.count, LISTED, names.bytes, more);
+    else if (found.count != 1)
+        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %s array '%.100s'; it has %.*s%s",
+                         found.count == 0 ? "no" : "more than one", wanted, LISTED, names.bytes, more);
+    free_buffer(&names);
+    return status;
 }
 
 static rowpool_status read_member(void *context, void *bytes, size_t size, size_t *found, rowpool_error *error)
@@ -197,7 +120,7 @@ static rowpool_status read_member(void *context, void *bytes, size_t size, size_
     zip_file_t *file = context;
     zip_int64_t got = zip_fread(file, bytes, size);
     if (got < 0)
-        return fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_file_strerror(file));
+        return rp_fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_file_strerror(file));
     *found = (size_t)got;
     return ROWPOOL_OK;
 }
@@ -210,7 +133,7 @@ static rowpool_status open_member(npy_array *array, zip_t *archive, const char *
         return status;
     zip_file_t *file = zip_fopen_index(archive, member, 0);
     if (file == NULL)
-        return fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_strerror(archive));
+        return rp_fail(error, ROWPOOL_EINVAL, "the array cannot be read: %s", zip_strerror(archive));
     const byte_stream stream = {read_member, file};
     status = npy_open_stream(array, &stream, error);
     (void)zip_fclose(file);

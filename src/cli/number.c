@@ -140,57 +140,45 @@ static parse_outcome parse_integer_element(void *element, rowpool_dtype dtype, c
     if (value.too_large || value.magnitude > limit)
         return PARSED_BEYOND;
     const uint64_t bits = value.negative ? 0 - value.magnitude : value.magnitude;
-    const uint8_t narrow8 = (uint8_t)bits;
-    const uint16_t narrow16 = (uint16_t)bits;
-    const uint32_t narrow32 = (uint32_t)bits;
-    memcpy(element,
-           size == 1   ? (const void *)&narrow8
-           : size == 2 ? (const void *)&narrow16
-           : size == 4 ? (const void *)&narrow32
-                       : (const void *)&bits,
-           size);
+    memcpy(element, &bits, size); /* little-endian */
     return PARSED;
 }
 
-/* Of halves without a largest exponent: the added number leaves no bit below that of the last place. */
-static double nearest_half(double value)
+/* ---- float16 ---------------------------------------------------------------------------------------------------- */
+
+double half_value(uint16_t bits)
 {
-    const double no_fraction = 0x1.8p52;
-    int exponent;
-    (void)frexp(value, &exponent);
-    const double last_place = ldexp(1, exponent > -13 ? exponent - 11 : -24);
-    return copysign((value / last_place + no_fraction - no_fraction) * last_place, value);
+    const int exponent = bits >> 10 & 31;
+    const int fraction = bits & 1023;
+    double magnitude = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+    if (exponent == 31)
+        magnitude = fraction == 0 ? INFINITY : NAN;
+    return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-/* The bits of what nearest_half gives, or of what is no finite number. */
+/* The nearest float16, the even one of two. A normal number's first bit is not stored: it adds one to the exponent. */
 static uint16_t half_bits(double value)
 {
+    enum { INFINITE = 0x7c00, NO_NUMBER = 0x7e00 };
     const uint16_t sign = signbit(value) ? 0x8000 : 0;
-    const double magnitude = fabs(value);
-    if (isnan(value))
-        return sign | 0x7e00;
-    if (isinf(value))
-        return sign | 0x7c00;
-    if (magnitude < 0x1p-14)
-        return sign | (uint16_t)ldexp(magnitude, 24);
     int exponent;
-    const double fraction = frexp(magnitude, &exponent); /* from 1/2 to 1, and the first bit of it is not stored */
-    return (uint16_t)(sign + ((exponent + 13) << 10) + (int)ldexp(fraction, 11));
+    if (!isfinite(value))
+        return sign | (isnan(value) ? NO_NUMBER : INFINITE);
+    (void)frexp(value, &exponent);
+    exponent = value == 0 || exponent < -13 ? -13 : exponent; /* of subnormal numbers */
+    const int bits = ((exponent + 13) << 10) + (int)nearbyint(ldexp(fabs(value), 11 - exponent));
+    return (uint16_t)(sign | (bits < INFINITE ? bits : INFINITE));
 }
 
 static parse_outcome parse_half(void *element, const char *text)
 {
     double value;
     parse_outcome outcome = parse_real(&value, text, false);
-    if (outcome != PARSED)
-        return outcome;
-    if (isfinite(value))
-        value = nearest_half(value);
-    if (isfinite(value) && fabs(value) > 65504)
+    const uint16_t bits = outcome == PARSED ? half_bits(value) : 0;
+    if (outcome == PARSED && isfinite(value) && isinf(half_value(bits)))
         return PARSED_BEYOND;
-    const uint16_t bits = half_bits(value);
     memcpy(element, &bits, sizeof bits);
-    return PARSED;
+    return outcome;
 }
 
 parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text)
@@ -215,61 +203,6 @@ bool parse_uint64(uint64_t *value, const char *text)
         return false;
     *value = parsed.magnitude;
     return true;
-}
-
-/* ---- Comparing -------------------------------------------------------------------------------------------------- */
-
-static int order(bool less, bool greater)
-{
-    return (int)greater - (int)less;
-}
-
-static integer integer_of(const rowpool_number *number)
-{
-    if (number->kind == ROWPOOL_NUMBER_U64)
-        return (integer){.magnitude = number->value.u64};
-    int64_t value = number->value.i64;
-    return (integer){.negative = value < 0, .magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value};
-}
-
-static int compare_integers(integer a, integer b)
-{
-    if (a.negative != b.negative)
-        return a.negative ? -1 : 1;
-    int by_magnitude = order(a.magnitude<b.magnitude, a.magnitude> b.magnitude);
-    return a.negative ? -by_magnitude : by_magnitude;
-}
-
-/* How |a| and b >= 0 compare. */
-static int compare_magnitude(uint64_t a, double b)
-{
-    if (b >= 0x1p64)
-        return -1;
-    uint64_t whole = (uint64_t)b;
-    if (a != whole)
-        return a < whole ? -1 : 1;
-    return b > (double)whole ? -1 : 0;
-}
-
-static int compare_integer_double(integer a, double b)
-{
-    if (a.negative != (b < 0))
-        return a.negative ? -1 : 1;
-    int by_magnitude = compare_magnitude(a.magnitude, fabs(b));
-    return a.negative ? -by_magnitude : by_magnitude;
-}
-
-int number_compare(const rowpool_number *a, const rowpool_number *b)
-{
-    bool a_real = a->kind == ROWPOOL_NUMBER_F64;
-    bool b_real = b->kind == ROWPOOL_NUMBER_F64;
-    if (a_real && b_real)
-        return order(a->value.f64<b->value.f64, a->value.f64> b->value.f64);
-    if (a_real)
-        return -compare_integer_double(integer_of(b), a->value.f64);
-    if (b_real)
-        return compare_integer_double(integer_of(a), b->value.f64);
-    return compare_integers(integer_of(a), integer_of(b));
 }
 
 /* ---- What is lost ---------------------------------------------------------------------------------------------- */
@@ -301,28 +234,37 @@ parse_loss loss_of(const char *text, double value)
     integer whole;
     if (!read_integer(&whole, text))
         return value == 0 && has_nonzero_digit(text) ? LOSS_ALL : LOSS_NONE;
-    const bool held = whole.too_large ? is_exactly(text, value) : compare_magnitude(whole.magnitude, fabs(value)) == 0;
+    const double magnitude = fabs(value);
+    const bool held = whole.too_large ? is_exactly(text, value)
+                                      : magnitude < 0x1p64 && (uint64_t)magnitude == whole.magnitude;
     return held ? LOSS_NONE : LOSS_ROUNDED;
 }
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------- */
 
-double half_value(uint16_t bits)
+double float_value(const void *element, rowpool_dtype dtype)
 {
-    const int exponent = bits >> 10 & 31;
-    const int fraction = bits & 1023;
-    double magnitude = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
-    if (exponent == 31)
-        magnitude = fraction == 0 ? INFINITY : NAN;
-    return bits >> 15 != 0 ? -magnitude : magnitude;
+    uint16_t half;
+    float single;
+    double real;
+    if (dtype == ROWPOOL_FLOAT64) {
+        memcpy(&real, element, sizeof real);
+        return real;
+    }
+    if (dtype == ROWPOOL_FLOAT32) {
+        memcpy(&single, element, sizeof single);
+        return (double)single;
+    }
+    memcpy(&half, element, sizeof half);
+    return half_value(half);
 }
 
 static double read_back(const char *text, rowpool_dtype dtype)
 {
     if (dtype == ROWPOOL_FLOAT32)
         return (double)strtof(text, NULL);
-    double value = strtod(text, NULL);
-    return dtype == ROWPOOL_FLOAT16 ? nearest_half(value) : value;
+    const double value = strtod(text, NULL);
+    return dtype == ROWPOOL_FLOAT16 ? half_value(half_bits(value)) : value;
 }
 
 void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)

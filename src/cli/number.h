@@ -11,9 +11,6 @@
  * that strtod knows is the nearest double, but nan(...) is no number. Returns NULL, or what is wrong with the text. */
 const char *number_parse(rowpool_number *number, const char *text);
 
-/* Below zero, zero or above zero as a < b, a == b, a > b; exact between kinds. Neither is a NaN. */
-int number_compare(const rowpool_number *a, const rowpool_number *b);
-
 /* The number as number_parse would read it back. */
 enum { NUMBER_TEXT = 40 };
 void number_format(char text[NUMBER_TEXT], const rowpool_number *number);
@@ -38,8 +35,9 @@ typedef enum {
 } parse_loss;
 parse_loss loss_of(const char *text, double value);
 
-/* The value of a float16. */
+/* The value of a float16, and of an element of any float dtype. */
 double half_value(uint16_t bits);
+double float_value(const void *element, rowpool_dtype dtype);
 
 /* The value of a float dtype with the fewest digits that read back as it; nan, inf and -inf. */
 void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype);

@@ -4,44 +4,22 @@
 #include <string.h>
 #include <strings.h>
 
+#include "buffer.h"
 #include "command.h"
+#include "find_word.h"
 #include "message.h"
 #include "number.h"
 #include "output.h"
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-static bool is_device_word(const char *item, size_t length)
+/* Whether the item could name devices: a word that rowpool.h knows, or P:D. */
+static bool is_device_item(const char *item, size_t length)
 {
-    static const char *const words[] = {"auto", "cpu", "gpu", "accelerator", "all", "isolated", "fork", "host"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strlen(words[i]) == length && memcmp(words[i], item, length) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* P:D */
-static bool is_device_index(const char *item, size_t length)
-{
-    size_t platform = strspn(item, "0123456789");
-    if (platform == 0 || item[platform] != ':')
-        return false;
-    size_t device = strspn(item + platform + 1, "0123456789");
-    return device > 0 && platform + 1 + device == length;
-}
-
-/* Whether the list could name devices: words that rowpool.h knows, or P:D, between commas. */
-static bool device_list_is_sound(const char *list)
-{
-    for (;;) {
-        size_t length = strcspn(list, ",");
-        if (!is_device_word(list, length) && !is_device_index(list, length))
-            return false;
-        if (list[length] == '\0')
-            return true;
-        list += length + 1;
-    }
+    const size_t platform = strspn(item, "0123456789");
+    const size_t device = item[platform] == ':' ? strspn(item + platform + 1, "0123456789") : 0;
+    return find_word("auto cpu gpu accelerator all isolated fork host", item, length) >= 0 ||
+           (platform > 0 && device > 0 && platform + 1 + device == length);
 }
 
 /* ---- The command line ------------------------------------------------------------------------------------------- */
@@ -63,17 +41,18 @@ static int refuse_option(const char *command, int answer, char **argv)
 static int show_command_help(const command_line *line, bool takes_file)
 {
     const program *which = the_program();
-    int status = EXIT_DONE;
-    for (size_t i = 0; i < 2 && line->usage[i] != NULL && status == EXIT_DONE; i++) {
-        char usage[256];
-        (void)snprintf(usage, sizeof usage, "%s%s %s\n", i == 0 ? "Usage: " : "       ", which->start, line->usage[i]);
-        status = show_help(usage);
-    }
-    if (status == EXIT_DONE)
-        status = show_help("\n");
-    if (status == EXIT_DONE)
-        status = show_help(line->help);
-    return status == EXIT_DONE && takes_file ? show_help(which->file_help) : status;
+    buffer text = {0};
+    append_format(&text, "Usage: %s %s\n", which->start, line->usage[0]);
+    if (line->usage[1] != NULL)
+        append_format(&text, "       %s %s\n", which->start, line->usage[1]);
+    append_bytes(&text, "\n", 1);
+    append_bytes(&text, line->help, strlen(line->help));
+    if (takes_file)
+        append_bytes(&text, which->file_help, strlen(which->file_help));
+    end_text(&text);
+    int status = show_help(text.bytes);
+    free_buffer(&text);
+    return status;
 }
 
 static int read_file_argument(const char *command, const char **file, int argc, char **argv)
@@ -103,10 +82,18 @@ int read_options(const command_line *line, void *options, const char **file, int
 
 /* ---- Option values ---------------------------------------------------------------------------------------------- */
 
-bool ends_with(const char *text, const char *end)
+bool path_ends_with(const char *text, const char *end)
 {
     const size_t length = strlen(text);
     return length >= strlen(end) && strcasecmp(text + length - strlen(end), end) == 0;
+}
+
+bool has_suffix(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return dot != NULL && dot > name && dot[1] != '\0';
 }
 
 bool parse_size(size_t *value, const char *text)
@@ -128,24 +115,25 @@ bool read_size_option(size_t *value, const char *command, const char *option, co
 
 bool read_device_option(const char **device, const char *command, const char *text)
 {
-    if (device_list_is_sound(text)) {
-        *device = text;
-        return true;
+    *device = text;
+    for (const char *item = text;; item++) {
+        const size_t length = strcspn(item, ",");
+        if (!is_device_item(item, length)) {
+            (void)usage_error(command, "unknown device '%s'", text);
+            return false;
+        }
+        item += length;
+        if (*item == '\0')
+            return true;
     }
-    (void)usage_error(command, "unknown device '%s'", text);
-    return false;
 }
 
 bool find_dtype_name(rowpool_dtype *dtype, const char *name, size_t length)
 {
-    for (int i = ROWPOOL_INT8; i <= ROWPOOL_FLOAT64; i++) {
-        const char *known = rowpool_dtype_name((rowpool_dtype)i);
-        if (strlen(known) == length && memcmp(known, name, length) == 0) {
-            *dtype = (rowpool_dtype)i;
-            return true;
-        }
-    }
-    return false;
+    const int found = find_word("int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64", name,
+                                length);
+    *dtype = (rowpool_dtype)found;
+    return found >= 0;
 }
 
 bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *option, const char *text)
@@ -159,7 +147,7 @@ bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *op
 int show_help(const char *text)
 {
     rowpool_error error;
-    if (print_text(text, &error) == ROWPOOL_OK)
+    if (print_string(text, &error) == ROWPOOL_OK)
         return EXIT_DONE;
     say(NULL, "%s", error.message);
     return EXIT_FAILED;

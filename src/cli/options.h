@@ -25,7 +25,10 @@ enum { GO_ON = -1 };
 int read_options(const command_line *line, void *options, const char **file, int argc, char **argv);
 
 /* Whether it ends so, whatever the case. */
-bool ends_with(const char *text, const char *end);
+bool path_ends_with(const char *text, const char *end);
+
+/* Whether the last name in the path has a suffix: a point within it, and something behind that. */
+bool has_suffix(const char *path);
 
 /* Reads a whole number; false where it is none that a size can be. */
 bool parse_size(size_t *value, const char *text);

@@ -10,55 +10,21 @@
 #include "interrupt.h"
 #include "message.h"
 #include "number.h"
-#include "options.h"
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error)
-{
-    const char *at = bytes;
-    while (size > 0) {
-        ssize_t written = write(fd, at, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0 && fd == STDOUT_FILENO && errno == EPIPE)
-            die_of_broken_pipe();
-        if (written < 0 && fd == STDOUT_FILENO)
-            return fail(error, ROWPOOL_ESYSTEM, "standard output: %s", strerror(errno));
-        if (written < 0)
-            return fail_errno(error);
-        at += written;
-        size -= (size_t)written;
-    }
-    return ROWPOOL_OK;
-}
-
-void begin_writing(writer *to, int fd, rowpool_error *error)
-{
-    to->fd = fd;
-    to->status = ROWPOOL_OK;
-    to->error = error;
-    to->used = 0;
-}
-
-static void flush(writer *to)
+static void flush_writer(writer *to)
 {
     if (to->status == ROWPOOL_OK)
         to->status = write_bytes(to->fd, to->bytes, to->used, to->error);
     to->used = 0;
 }
 
-rowpool_status end_writing(writer *to)
-{
-    flush(to);
-    return to->status;
-}
-
 /* Room for that many bytes, fewer than the writer holds. */
-static inline char *make_room(writer *to, size_t size)
+static inline char *room_for(writer *to, size_t size)
 {
     if (sizeof to->bytes - to->used < size)
-        flush(to);
+        flush_writer(to);
     return to->bytes + to->used;
 }
 
@@ -67,11 +33,11 @@ void put_bytes(writer *to, const void *bytes, size_t size)
     if (size == 0)
         return; /* there may be no bytes to point to */
     if (size < sizeof to->bytes) {
-        memcpy(make_room(to, size), bytes, size);
+        memcpy(room_for(to, size), bytes, size);
         to->used += size;
         return;
     }
-    flush(to);
+    flush_writer(to);
     if (to->status == ROWPOOL_OK)
         to->status = write_bytes(to->fd, bytes, size, to->error);
 }
@@ -83,7 +49,7 @@ void put_text(writer *to, const char *text)
 
 void put_char(writer *to, char c)
 {
-    *make_room(to, 1) = c;
+    *room_for(to, 1) = c;
     to->used++;
 }
 
@@ -113,12 +79,6 @@ static inline char *format_integer(char *to, int64_t value)
     return format_natural(to, 0 - (uint64_t)value);
 }
 
-static char *format_float(char *to, double value, rowpool_dtype dtype)
-{
-    format_real(to, value, dtype);
-    return to + strlen(to);
-}
-
 static inline char *format_result(char *to, const row_results *results, size_t i)
 {
     const void *values = results->values;
@@ -139,91 +99,54 @@ static inline char *format_result(char *to, const row_results *results, size_t i
         return format_natural(to, ((const uint32_t *)values)[i]);
     case ROWPOOL_UINT64:
         return format_natural(to, ((const uint64_t *)values)[i]);
-    case ROWPOOL_FLOAT16:
-        return format_float(to, half_value(((const uint16_t *)values)[i]), ROWPOOL_FLOAT16);
-    case ROWPOOL_FLOAT32:
-        return format_float(to, (double)((const float *)values)[i], ROWPOOL_FLOAT32);
-    case ROWPOOL_FLOAT64:
-        return format_float(to, ((const double *)values)[i], ROWPOOL_FLOAT64);
+    default:
+        format_real(to, float_value((const char *)values + i * rowpool_dtype_size(results->dtype), results->dtype),
+                    results->dtype);
+        return to + strlen(to);
     }
-    return to;
 }
 
 void put_number(writer *to, size_t number)
 {
-    char *at = make_room(to, LONGEST_RESULT);
+    char *at = room_for(to, LONGEST_RESULT);
     to->used += (size_t)(format_natural(at, number) - at);
 }
 
 void put_result(writer *to, const row_results *results, size_t i)
 {
-    char *at = make_room(to, LONGEST_RESULT);
+    char *at = room_for(to, LONGEST_RESULT);
     to->used += (size_t)(format_result(at, results, i) - at);
 }
 
-/* ---- Formats ---------------------------------------------------------------------------------------------------- */
+/* ---- Tables ----------------------------------------------------------------------------------------------------- */
 
-size_t rows_among(const result_table *table, size_t rows)
+rowpool_status write_rows(const table_format *format, int fd, const result_table *table, size_t rows,
+                          rowpool_error *error)
 {
     const size_t left = rows > table->first ? rows - table->first : 0;
-    return left < table->results->rows ? left : table->results->rows;
-}
-
-rowpool_status write_text(int fd, const result_table *table, size_t rows, rowpool_error *error)
-{
-    const row_results *results = table->results;
-    const size_t count = rows_among(table, rows) * results->columns;
+    const size_t count = left < table->results->rows ? left : table->results->rows;
+    const buffer *labels = &table->in->labels;
+    const char *label = labels->count > 0 && count > 0 ? text_at(labels, table->first) : NULL;
     writer to;
-    begin_writing(&to, fd, error);
-    for (size_t i = 0, column = 0; i < count && to.status == ROWPOOL_OK; i++) {
-        const bool last = ++column == results->columns;
-        put_result(&to, results, i);
-        put_char(&to, last ? '\n' : ' ');
-        column = last ? 0 : column;
+    to.fd = fd;
+    to.status = ROWPOOL_OK;
+    to.error = error;
+    to.used = 0;
+    if (table->begins && format->put_head != NULL)
+        format->put_head(&to, format, table, rows);
+    for (size_t row = 0; row < count && to.status == ROWPOOL_OK; row++) {
+        format->put_row(&to, format, table, row, label);
+        label = label != NULL ? next_text(label) : NULL;
     }
-    return end_writing(&to);
-}
-
-write_table *output_format_of(const char *path)
-{
-    static const struct {
-        const char *suffix;
-        write_table *write;
-    } formats[] = {
-        {".csv", write_csv}, {".tsv", write_tsv}, {".tab", write_tsv}, {".txt", write_text}, {".json", write_json}};
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        if (ends_with(path, formats[i].suffix))
-            return formats[i].write;
-    }
-    return write_npy;
-}
-
-bool output_is_foreign(const char *path)
-{
-    static const char *const suffixes[] = {
-        ".npz",  ".raw", ".gz",    ".bz2",    ".xz",   ".zst", ".lz4",     ".7z",      ".zip",   ".tar",
-        ".tgz",  ".xls", ".xlsx",  ".xlsm",   ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".orc",
-        ".avro", ".h5",  ".hdf5",  ".nc",     ".mat",  ".pkl", ".pickle",  ".rds",     ".rda",   ".rdata",
-        ".dta",  ".sav", ".jsonl", ".ndjson", ".html", ".xml", ".yaml",    ".yml",     ".sqlite"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        if (ends_with(path, suffixes[i]))
-            return true;
-    }
-    return false;
-}
-
-void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column)
-{
-    char range[RANGE_TEXT] = "";
-    const bool listed = ranges_are_listed(table->ranges);
-    if (listed)
-        format_range(range, table->ranges, column);
-    (void)snprintf(text, COLUMN_TITLE, "%.30s%s%s", table->function, listed ? " " : "", range);
+    if (table->ends && format->tail != NULL)
+        put_text(&to, format->tail);
+    flush_writer(&to);
+    return to.status;
 }
 
 /* ---- Standard output -------------------------------------------------------------------------------------------- */
 
-rowpool_status print_text(const char *text, rowpool_error *error)
+rowpool_status print_string(const char *text, rowpool_error *error)
 {
     return write_bytes(STDOUT_FILENO, text, strlen(text), error);
 }

@@ -1,5 +1,5 @@
-/* Where results go. Each format is in a file of its own, and is no more than a function that writes a table. Every
- * failure to write is noticed; the message names standard output, where it is that. */
+/* Where results go, and in which format. Every failure to write is noticed; the message names standard output, where it is
+ * that. */
 #ifndef ROWPOOL_CLI_OUTPUT_H
 #define ROWPOOL_CLI_OUTPUT_H
 
@@ -9,6 +9,7 @@
 #include "input.h"
 #include "ranges.h"
 #include "rowpool.h"
+#include "stream.h"
 
 /* The results of each row, one for each range. */
 typedef struct {
@@ -37,23 +38,11 @@ write_table write_csv, write_tsv;
 write_table write_npy;  /* of all rows */
 write_table write_json; /* see output_json.h */
 
-/* The format that the name of a file asks for: .npy where it asks for none. */
+/* The format that the name of a file asks for: .npy where it ends in no suffix, NULL where in another one than those of
+ * the formats. */
 write_table *output_format_of(const char *path);
 
-/* Whether it asks for one that is not written, .npz for instance. */
-bool output_is_foreign(const char *path);
-
-/* The name of a column of results. */
-enum { COLUMN_TITLE = 128 };
-void format_title(char text[COLUMN_TITLE], const result_table *table, size_t column);
-
-/* Writes all of it, whatever a signal interrupts. Ends the program where nobody reads standard output any more. */
-rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
-
 /* ---- For the formats -------------------------------------------------------------------------------------------- */
-
-/* How many of the table's rows are among the first `rows` of all. */
-size_t rows_among(const result_table *table, size_t rows);
 
 /* Collects what is written. Once something fails, the rest is dropped. */
 enum { WRITER_BYTES = 64 * 1024 };
@@ -65,16 +54,27 @@ typedef struct {
     char bytes[WRITER_BYTES];
 } writer;
 
-void begin_writing(writer *to, int fd, rowpool_error *error);
 void put_bytes(writer *to, const void *bytes, size_t size);
 void put_text(writer *to, const char *text);
 void put_char(writer *to, char c);
 void put_number(writer *to, size_t number);
 void put_result(writer *to, const row_results *results, size_t i);
-rowpool_status end_writing(writer *to);
+
+/* A format that has its rows one after the other. */
+typedef struct table_format table_format;
+struct table_format {
+    /* Before all rows; `rows` of them follow. NULL: nothing. */
+    void (*put_head)(writer *to, const table_format *format, const result_table *table, size_t rows);
+    /* row: of this part; label: its own, or NULL. */
+    void (*put_row)(writer *to, const table_format *format, const result_table *table, size_t row, const char *label);
+    const char *tail; /* behind all rows; NULL: nothing */
+    char delimiter;   /* of a text table */
+};
+rowpool_status write_rows(const table_format *format, int fd, const result_table *table, size_t rows,
+                          rowpool_error *error);
 
 /* Prints a text as a whole, before which stdio has printed nothing. */
-rowpool_status print_text(const char *text, rowpool_error *error);
+rowpool_status print_string(const char *text, rowpool_error *error);
 
 /* Ends standard output; what stdio still held is written here. False after a message where that failed. Ends the program,
  * as write_bytes does. */

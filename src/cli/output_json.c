@@ -50,34 +50,21 @@ json_t *ranges_as_json(const wanted_ranges *ranges)
     json_t *list = json_array();
     for (size_t i = 0; i < ranges->count; i++) {
         const rowpool_range *range = &ranges->items[i];
-        json_t *item = json_object();
-        (void)json_object_set_new(item, "min", number_as_json(&range->lo));
-        (void)json_object_set_new(item, "max", number_as_json(&range->hi));
-        (void)json_object_set_new(item, "closed", json_string(closed_word(range->closed)));
-        (void)json_array_append_new(list, item);
+        (void)json_array_append_new(list, json_pack("{s:o, s:o, s:s}", "min", number_as_json(&range->lo), "max",
+                                                    number_as_json(&range->hi), "closed", closed_word(range->closed)));
     }
     return list;
 }
 
 json_t *device_as_json(const rowpool_device *device)
 {
-    json_t *value = json_object();
-    (void)json_object_set_new(value, "index", text_as_json(device->index));
-    (void)json_object_set_new(value, "type", json_string(device_type_word(device->type)));
-    (void)json_object_set_new(value, "name", text_as_json(device_label(device)));
-    (void)json_object_set_new(value, "platform", text_as_json(device->platform));
-    (void)json_object_set_new(value, "driver", text_as_json(device->driver));
-    (void)json_object_set_new(value, "in_use", json_boolean(device->in_use));
-    (void)json_object_set_new(value, "reason", text_as_json(device->reason));
-    (void)json_object_set_new(value, "units", json_integer(device->units));
-    (void)json_object_set_new(value, "memory", json_integer((json_int_t)device->memory));
-    (void)json_object_set_new(value, "largest_buffer", json_integer((json_int_t)device->largest_buffer));
-    (void)json_object_set_new(value, "fp64", json_boolean(device->fp64));
-    (void)json_object_set_new(value, "fp16", json_boolean(device->fp16));
-    (void)json_object_set_new(value, "shared_memory", json_boolean(device->shared_memory));
-    (void)json_object_set_new(value, "rows", json_integer((json_int_t)device->rows));
-    (void)json_object_set_new(value, "chunks", json_integer((json_int_t)device->chunks));
-    return value;
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:I, s:b, s:b, s:b, s:I, s:I}", /* in this order */
+                     "index", text_as_json(device->index), "type", device_type_word(device->type), "name",
+                     text_as_json(device_label(device)), "platform", text_as_json(device->platform), "driver",
+                     text_as_json(device->driver), "in_use", device->in_use, "reason", text_as_json(device->reason),
+                     "units", (json_int_t)device->units, "memory", (json_int_t)device->memory, "largest_buffer",
+                     (json_int_t)device->largest_buffer, "fp64", device->fp64, "fp16", device->fp16, "shared_memory",
+                     device->shared_memory, "rows", (json_int_t)device->rows, "chunks", (json_int_t)device->chunks);
 }
 
 rowpool_status print_json(json_t *value, rowpool_error *error)
@@ -85,96 +72,78 @@ rowpool_status print_json(json_t *value, rowpool_error *error)
     char *text = value != NULL ? json_dumps(value, JSON_INDENT(2)) : NULL;
     json_decref(value);
     if (text == NULL)
-        return fail(error, ROWPOOL_ENOMEM, "out of memory");
-    rowpool_status status = print_text(text, error);
+        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    rowpool_status status = print_string(text, error);
     if (status == ROWPOOL_OK)
-        status = print_text("\n", error);
+        status = print_string("\n", error);
     free(text);
     return status;
 }
 
 /* ---- Results ---------------------------------------------------------------------------------------------------- */
 
-static bool put_json(writer *to, const json_t *value, size_t flags)
+static void put_json(writer *to, const json_t *value, size_t flags)
 {
     char *text = value != NULL ? json_dumps(value, flags | JSON_ENCODE_ANY) : NULL;
-    if (text == NULL) {
-        to->status = fail(to->error, ROWPOOL_ENOMEM, "out of memory");
-        return false;
-    }
-    put_text(to, text);
+    if (text == NULL)
+        to->status = rp_fail(to->error, ROWPOOL_ENOMEM, "out of memory");
+    else
+        put_text(to, text);
     free(text);
-    return true;
 }
 
-static void put_labels(writer *to, const text_list *labels, size_t rows)
+static void put_labels(writer *to, const buffer *labels, size_t rows)
 {
     const char *label = labels->bytes;
     put_text(to, ",\n\"labels\": [");
     for (size_t row = 0; row < rows && to->status == ROWPOOL_OK; row++, label = next_text(label)) {
         json_t *value = text_as_json(label);
         put_text(to, row > 0 ? ",\n" : "\n");
-        (void)put_json(to, value, 0);
+        put_json(to, value, 0);
         json_decref(value);
     }
     put_text(to, "]");
 }
 
-static bool has_number(const row_results *results, size_t i)
+static void put_json_head(writer *to, const table_format *format, const result_table *table, size_t rows)
 {
-    switch (results->dtype) {
-    case ROWPOOL_FLOAT16:
-        return isfinite(half_value(((const uint16_t *)results->values)[i]));
-    case ROWPOOL_FLOAT32:
-        return isfinite(((const float *)results->values)[i]);
-    case ROWPOOL_FLOAT64:
-        return isfinite(((const double *)results->values)[i]);
-    default:
-        return true;
-    }
+    (void)format;
+    put_text(to, "{");
+    put_json(to, table->facts, JSON_EMBED);
+    if (table->in->labels.count > 0)
+        put_labels(to, &table->in->labels, rows);
+    put_text(to, ",\n\"results\": [");
 }
 
-static void put_value(writer *to, const row_results *results, size_t i)
+static bool is_json_number(const row_results *results, size_t i)
 {
-    if (has_number(results, i))
-        put_result(to, results, i);
-    else
-        put_text(to, "null");
+    const rowpool_dtype dtype = results->dtype;
+    return dtype < ROWPOOL_FLOAT16 ||
+           isfinite(float_value((const char *)results->values + i * rowpool_dtype_size(dtype), dtype));
 }
 
 /* A number for each row, or a list where there are several ranges. */
-static void put_row(writer *to, const result_table *table, size_t row)
+static void put_json_row(writer *to, const table_format *format, const result_table *table, size_t row,
+                         const char *label)
 {
     const size_t columns = table->results->columns;
     const bool list = ranges_are_listed(table->ranges);
-    if (list)
-        put_char(to, '[');
-    for (size_t i = 0; i < columns; i++) {
-        if (i > 0)
-            put_text(to, ", ");
-        put_value(to, table->results, row * columns + i);
+    (void)format;
+    (void)label;
+    put_text(to, table->first + row > 0 ? ",\n" : "\n");
+    put_text(to, list ? "[" : "");
+    for (size_t i = row * columns; i < (row + 1) * columns; i++) {
+        put_text(to, i > row * columns ? ", " : "");
+        if (is_json_number(table->results, i))
+            put_result(to, table->results, i);
+        else
+            put_text(to, "null");
     }
-    if (list)
-        put_char(to, ']');
+    put_text(to, list ? "]" : "");
 }
 
 rowpool_status write_json(int fd, const result_table *table, size_t rows, rowpool_error *error)
 {
-    const size_t count = rows_among(table, rows);
-    writer to;
-    begin_writing(&to, fd, error);
-    if (table->begins) {
-        put_text(&to, "{");
-        (void)put_json(&to, table->facts, JSON_EMBED);
-        if (table->in->labels.count > 0)
-            put_labels(&to, &table->in->labels, rows);
-        put_text(&to, ",\n\"results\": [");
-    }
-    for (size_t row = 0; row < count && to.status == ROWPOOL_OK; row++) {
-        put_text(&to, table->first + row > 0 ? ",\n" : "\n");
-        put_row(&to, table, row);
-    }
-    if (table->ends)
-        put_text(&to, "]}\n");
-    return end_writing(&to);
+    static const table_format json = {put_json_head, put_json_row, "]}\n", '\0'};
+    return write_rows(&json, fd, table, rows, error);
 }

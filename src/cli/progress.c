@@ -45,7 +45,7 @@ static void format_rest(char text[UNITS_TEXT + 16], double share, double seconds
     (void)snprintf(text, UNITS_TEXT + 16, ", %s left", rest);
 }
 
-static void draw(progress_bar *bar, double share, double seconds)
+static void draw_progress(progress_bar *bar, double share, double seconds)
 {
     enum { MOST_CELLS = 40, BESIDE = 52 /* what stands beside the bar at most */ };
     const size_t width = terminal_width(STDERR_FILENO);
@@ -67,7 +67,7 @@ void show_progress(progress_bar *bar, size_t done, size_t rows)
     if (bar->choice == PROGRESS_NO || now < bar->next)
         return;
     bar->next = now + (bar->terminal ? BETWEEN : 10 * BETWEEN);
-    draw(bar, rows > 0 ? (double)done / (double)rows : 1, now - bar->begun);
+    draw_progress(bar, rows > 0 ? (double)done / (double)rows : 1, now - bar->begun);
 }
 
 void end_progress(progress_bar *bar)

@@ -4,88 +4,83 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/range.h"
+#include "find_word.h"
 #include "message.h"
 #include "number.h"
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-static const char *const CLOSED[] = {
+enum { MIN, MAX, CLOSED, LIST, BINS, OPTION_COUNT };
+static const char *const OPTION_NAMES[OPTION_COUNT] = {"--min", "--max", "--closed", "--ranges", "--bins"};
+
+static const char *const CLOSED_WORDS[] = {
     [ROWPOOL_CLOSED_BOTH] = "both",
     [ROWPOOL_CLOSED_LEFT] = "left",
     [ROWPOOL_CLOSED_RIGHT] = "right",
     [ROWPOOL_CLOSED_NEITHER] = "neither",
 };
 
+static bool is_given(const wanted_ranges *wanted, unsigned option)
+{
+    return (wanted->given & 1U << option) != 0;
+}
+
 static bool read_bound(rowpool_number *bound, const wanted_ranges *wanted, const char *what, const char *text)
 {
     const char *problem = number_parse(bound, text);
-    if (problem == NULL)
-        return true;
-    (void)usage_error(wanted->words->command, "%s '%s' %s", what, text, problem);
-    return false;
+    if (problem != NULL)
+        (void)usage_error(wanted->words->command, "%s '%s' %s", what, text, problem);
+    return problem == NULL;
 }
 
 static bool read_closed(wanted_ranges *wanted, const char *text)
 {
-    for (size_t i = 0; i < sizeof CLOSED / sizeof *CLOSED; i++) {
-        if (strcmp(text, CLOSED[i]) == 0) {
-            wanted->range.closed = (rowpool_closed)i;
-            return true;
-        }
-    }
-    (void)usage_error(wanted->words->command, "--closed '%s' is none of both, left, right, neither", text);
-    return false;
+    const int found = find_word("both left right neither", text, strlen(text));
+    wanted->range.closed = (rowpool_closed)found;
+    if (found < 0)
+        (void)usage_error(wanted->words->command, "--closed '%s' is none of both, left, right, neither", text);
+    return found >= 0;
 }
 
-wanted_ranges usual_range(const range_words *words)
+wanted_ranges default_range(const range_words *words)
 {
     return (wanted_ranges){.words = words, .range = rowpool_range_i64(4, 8)};
 }
 
 bool take_range_option(wanted_ranges *wanted, int option, const char *value, bool *read)
 {
-    *read = true;
-    switch (option) {
-    case 'm':
-        wanted->lo_given = true;
-        *read = read_bound(&wanted->range.lo, wanted, "--min", value);
-        return true;
-    case 'M':
-        wanted->hi_given = true;
-        *read = read_bound(&wanted->range.hi, wanted, "--max", value);
-        return true;
-    case 'c':
-        wanted->closed_given = true;
-        *read = read_closed(wanted, value);
-        return true;
-    case 'r':
-        wanted->ranges = value;
-        return true;
-    case 'b':
-        wanted->bins = value;
-        return true;
-    default:
+    static const char letters[OPTION_COUNT] = "mMcrb";
+    const char *letter = memchr(letters, option, sizeof letters);
+    if (letter == NULL)
         return false;
-    }
+    wanted->given |= 1U << (letter - letters);
+    *read = true;
+    if (option == 'm')
+        *read = read_bound(&wanted->range.lo, wanted, "--min", value);
+    else if (option == 'M')
+        *read = read_bound(&wanted->range.hi, wanted, "--max", value);
+    else if (option == 'c')
+        *read = read_closed(wanted, value);
+    else if (option == 'r')
+        wanted->ranges = value;
+    else
+        wanted->bins = value;
+    return true;
 }
 
 const char *given_range_option(const wanted_ranges *wanted)
 {
-    return wanted->lo_given         ? "--min"
-           : wanted->hi_given       ? "--max"
-           : wanted->closed_given   ? "--closed"
-           : wanted->ranges != NULL ? "--ranges"
-           : wanted->bins != NULL   ? "--bins"
-                                    : NULL;
+    return wanted->given != 0 ? OPTION_NAMES[__builtin_ctz(wanted->given)] : NULL;
 }
 
-/* What an item of a list, or one end of it, is called in a message. */
-enum { ITEM_NAME = 64 };
+/* ---- Lists ------------------------------------------------------------------------------------------------------ */
 
+/* One end of an item. */
 static bool read_item_bound(rowpool_number *bound, const wanted_ranges *wanted, const char *what, size_t i,
                             const char *text)
 {
-    char name[ITEM_NAME];
+    char name[64];
     (void)snprintf(name, sizeof name, "%s %zu", what, i + 1);
     return read_bound(bound, wanted, name, text);
 }
@@ -116,10 +111,9 @@ static bool read_edge(wanted_ranges *wanted, size_t i, char *text)
         return true;
     rowpool_range *before = &wanted->items[i - 1];
     before->hi = edge;
-    if (number_compare(&before->lo, &edge) < 0)
+    if (!rp_number_at_most(&edge, &before->lo))
         return true;
-    char lo[NUMBER_TEXT];
-    char hi[NUMBER_TEXT];
+    char lo[NUMBER_TEXT], hi[NUMBER_TEXT];
     number_format(lo, &before->lo);
     number_format(hi, &edge);
     (void)usage_error(wanted->words->command, "--bins: edge %zu, %s, is not above the edge before it, %s", i + 1, hi,
@@ -127,91 +121,58 @@ static bool read_edge(wanted_ranges *wanted, size_t i, char *text)
     return false;
 }
 
-/* ---- Making the list -------------------------------------------------------------------------------------------- */
-
-static int allocate_ranges(wanted_ranges *wanted, size_t count)
-{
-    wanted->items = calloc(count, sizeof *wanted->items);
-    wanted->count = count;
-    if (wanted->items != NULL)
-        return EXIT_DONE;
-    say(NULL, "out of memory for %zu ranges", count);
-    return EXIT_FAILED;
-}
-
-static size_t count_items(const char *list)
-{
-    size_t count = 1;
-    for (; *list != '\0'; list++)
-        count += *list == ',';
-    return count;
-}
-
 /* Every item of the list, empty ones too, goes to `read`, which may write to it. */
-static int read_list(wanted_ranges *wanted, const char *list, bool (*read)(wanted_ranges *wanted, size_t i, char *text))
+static bool read_items(wanted_ranges *wanted, const char *list, bool (*read)(wanted_ranges *, size_t i, char *text))
 {
-    int status = allocate_ranges(wanted, count_items(list));
-    if (status != EXIT_DONE)
-        return status;
     char *copy = strdup(list);
-    if (copy == NULL) {
-        say(NULL, "out of memory for a list of %zu ranges", wanted->count);
-        return EXIT_FAILED;
-    }
+    wanted->count = 1;
+    for (const char *at = list; (at = strchr(at, ',')) != NULL; at++)
+        wanted->count++;
+    wanted->items = calloc(wanted->count, sizeof *wanted->items);
+    if (copy == NULL || wanted->items == NULL)
+        end_out_of_memory();
+    bool done = true;
     char *rest = copy;
-    for (size_t i = 0; i < wanted->count && status == EXIT_DONE; i++)
-        status = read(wanted, i, strsep(&rest, ",")) ? EXIT_DONE : EXIT_USAGE;
+    for (size_t i = 0; i < wanted->count && done; i++)
+        done = read(wanted, i, strsep(&rest, ","));
     free(copy);
-    return status;
+    return done;
 }
 
 /* One bin less than edges; the last one has its upper edge too. */
-static int read_bins(wanted_ranges *wanted)
+static bool read_bins(wanted_ranges *wanted)
 {
-    int status = read_list(wanted, wanted->bins, read_edge);
-    if (status != EXIT_DONE)
-        return status;
-    if (wanted->count < 2)
-        return usage_error(wanted->words->command, "--bins '%s' is a single edge; a bin has two", wanted->bins);
-    wanted->count--;
-    wanted->items[wanted->count - 1].closed = ROWPOOL_CLOSED_BOTH;
-    return EXIT_DONE;
+    if (!read_items(wanted, wanted->bins, read_edge))
+        return false;
+    if (--wanted->count == 0)
+        (void)usage_error(wanted->words->command, "--bins '%s' is a single edge; a bin has two", wanted->bins);
+    else
+        wanted->items[wanted->count - 1].closed = ROWPOOL_CLOSED_BOTH;
+    return wanted->count > 0;
 }
 
-static int read_wanted(wanted_ranges *wanted)
+static bool take_default(wanted_ranges *wanted, size_t i, char *text)
 {
-    if (wanted->bins != NULL)
-        return read_bins(wanted);
-    if (wanted->ranges != NULL)
-        return read_list(wanted, wanted->ranges, read_range);
-    int status = allocate_ranges(wanted, 1);
-    if (status == EXIT_DONE)
-        wanted->items[0] = wanted->range;
-    return status;
-}
-
-/* The name of an option that cannot be given beside the list, or NULL. */
-static const char *contradiction(const wanted_ranges *wanted)
-{
-    if (wanted->lo_given)
-        return "--min";
-    if (wanted->hi_given)
-        return "--max";
-    if (wanted->bins != NULL && wanted->ranges != NULL)
-        return "--ranges";
-    return wanted->bins != NULL && wanted->closed_given ? "--closed" : NULL;
+    (void)text;
+    wanted->items[i] = wanted->range;
+    return true;
 }
 
 int make_ranges(wanted_ranges *wanted)
 {
-    const char *other = ranges_are_listed(wanted) ? contradiction(wanted) : NULL;
-    if (other != NULL)
+    const unsigned bounds = 1U << MIN | 1U << MAX;
+    const unsigned other = wanted->given & (wanted->bins != NULL     ? bounds | 1U << LIST | 1U << CLOSED
+                                            : wanted->ranges != NULL ? bounds
+                                                                     : 0);
+    if (other != 0)
         return usage_error(wanted->words->command, "%s and %s cannot be given together",
-                           wanted->bins != NULL ? "--bins" : "--ranges", other);
-    int status = read_wanted(wanted);
-    if (status != EXIT_DONE)
+                           OPTION_NAMES[wanted->bins != NULL ? BINS : LIST], OPTION_NAMES[__builtin_ctz(other)]);
+    const bool made = wanted->bins != NULL     ? read_bins(wanted)
+                      : wanted->ranges != NULL ? read_items(wanted, wanted->ranges, read_range)
+                                               : read_items(wanted, "", take_default);
+    if (!made)
         free_ranges(wanted);
-    return status;
+    return made ? EXIT_DONE : EXIT_USAGE;
 }
 
 void free_ranges(wanted_ranges *wanted)
@@ -228,16 +189,6 @@ bool ranges_are_listed(const wanted_ranges *wanted)
 
 /* ---- What is said about it -------------------------------------------------------------------------------------- */
 
-static bool includes_lo(rowpool_closed closed)
-{
-    return closed == ROWPOOL_CLOSED_BOTH || closed == ROWPOOL_CLOSED_LEFT;
-}
-
-static bool includes_hi(rowpool_closed closed)
-{
-    return closed == ROWPOOL_CLOSED_BOTH || closed == ROWPOOL_CLOSED_RIGHT;
-}
-
 void format_range(char text[RANGE_TEXT], const wanted_ranges *wanted, size_t i)
 {
     char lo[NUMBER_TEXT];
@@ -249,61 +200,52 @@ void format_range(char text[RANGE_TEXT], const wanted_ranges *wanted, size_t i)
 
 const char *closed_word(rowpool_closed closed)
 {
-    return CLOSED[closed];
+    return CLOSED_WORDS[closed];
 }
 
 /* A range in words; the name is "range 3: ", or nothing where there is no list. */
 typedef struct {
-    char name[ITEM_NAME];
+    char name[64];
     char lo[NUMBER_TEXT], hi[NUMBER_TEXT];
 } range_text;
 
-static void describe_range(range_text *text, const wanted_ranges *wanted, size_t i)
+static range_text describe_range(const wanted_ranges *wanted, size_t i)
 {
-    text->name[0] = '\0';
+    range_text text = {.name = ""};
     if (ranges_are_listed(wanted))
-        (void)snprintf(text->name, sizeof text->name, "range %zu: ", i + 1);
-    number_format(text->lo, &wanted->items[i].lo);
-    number_format(text->hi, &wanted->items[i].hi);
-}
-
-static void tell_range(const wanted_ranges *wanted, size_t i)
-{
-    rowpool_closed closed = wanted->items[i].closed;
-    range_text text;
-    describe_range(&text, wanted, i);
-    tell("%s%s %s %s x %s %s (closed: %s)", text.name, wanted->words->doing, text.lo, includes_lo(closed) ? "<=" : "<",
-         includes_hi(closed) ? "<=" : "<", text.hi, CLOSED[closed]);
+        (void)snprintf(text.name, sizeof text.name, "range %zu: ", i + 1);
+    number_format(text.lo, &wanted->items[i].lo);
+    number_format(text.hi, &wanted->items[i].hi);
+    return text;
 }
 
 void tell_ranges(const wanted_ranges *wanted)
 {
-    for (size_t i = 0; i < wanted->count; i++)
-        tell_range(wanted, i);
+    for (size_t i = 0; i < wanted->count; i++) {
+        const rowpool_closed closed = wanted->items[i].closed;
+        const bool with_lo = closed == ROWPOOL_CLOSED_BOTH || closed == ROWPOOL_CLOSED_LEFT;
+        const bool with_hi = closed == ROWPOOL_CLOSED_BOTH || closed == ROWPOOL_CLOSED_RIGHT;
+        const range_text text = describe_range(wanted, i);
+        tell("%s%s %s %s x %s %s (closed: %s)", text.name, wanted->words->doing, text.lo, with_lo ? "<=" : "<",
+             with_hi ? "<=" : "<", text.hi, closed_word(closed));
+    }
 }
 
 /* What to add to an end that may be nobody's choice. */
-static const char *default_note(const wanted_ranges *wanted, bool given)
+static const char *default_note(const wanted_ranges *wanted, unsigned option)
 {
-    return given || ranges_are_listed(wanted) ? "" : " (the default)";
-}
-
-static void warn_if_empty(const wanted_ranges *wanted, size_t i)
-{
-    const rowpool_range *range = &wanted->items[i];
-    range_text text;
-    describe_range(&text, wanted, i);
-    int order = number_compare(&range->lo, &range->hi);
-    if (order > 0)
-        warn("%sthe minimum %s%s is above the maximum %s%s: %s", text.name, text.lo,
-             default_note(wanted, wanted->lo_given), text.hi, default_note(wanted, wanted->hi_given),
-             wanted->words->empty);
-    else if (order == 0 && range->closed != ROWPOOL_CLOSED_BOTH)
-        warn("%snothing lies between %s and itself: %s", text.name, text.lo, wanted->words->empty);
+    return is_given(wanted, option) || ranges_are_listed(wanted) ? "" : " (the default)";
 }
 
 void warn_of_empty_ranges(const wanted_ranges *wanted)
 {
-    for (size_t i = 0; i < wanted->count; i++)
-        warn_if_empty(wanted, i);
+    for (size_t i = 0; i < wanted->count; i++) {
+        const rowpool_range *range = &wanted->items[i];
+        const range_text text = describe_range(wanted, i);
+        if (!rp_number_at_most(&range->lo, &range->hi))
+            warn("%sthe minimum %s%s is above the maximum %s%s: %s", text.name, text.lo, default_note(wanted, MIN),
+                 text.hi, default_note(wanted, MAX), wanted->words->empty);
+        else if (range->closed != ROWPOOL_CLOSED_BOTH && rp_number_at_most(&range->hi, &range->lo))
+            warn("%snothing lies between %s and itself: %s", text.name, text.lo, wanted->words->empty);
+    }
 }

@@ -19,8 +19,8 @@ typedef struct {
 /* What the options say, and the ranges made of it. */
 typedef struct {
     const range_words *words;
-    rowpool_range range; /* --min, --max and --closed; what is not given is the default */
-    bool lo_given, hi_given, closed_given;
+    unsigned given;            /* a bit for each option below that is there */
+    rowpool_range range;       /* --min, --max and --closed; what is not given is the default */
     const char *ranges, *bins; /* the lists of --ranges and --bins; NULL: not given */
     rowpool_range *items;
     size_t count;
@@ -35,23 +35,17 @@ typedef struct {
     {"ranges", required_argument, NULL, 'r'}, \
     {"bins", required_argument, NULL, 'b'}
 /* clang-format on */
-#define RANGE_HELP                                                                                                     \
-    "  --min X         the lower end of the range (default 4)\n"                                                       \
-    "  --max X         the upper end of the range (default 8)\n"                                                       \
-    "                  An integer within int64 or uint64 is exact, whatever the element type; a number with a point\n" \
-    "                  or exponent is the nearest double; inf and -inf are bounds like others. NaN elements lie in "   \
-    "no\n"                                                                                                             \
-    "                  range\n"                                                                                        \
-    "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n"                       \
-    "  --ranges LIST   several ranges in one pass, instead of --min and --max: LO:HI between commas, as in\n"          \
-    "                  0:4,4:8,8:12. LO and HI are read as X is, and --closed holds for all of them. The results of\n" \
-    "                  a row are on one line, a space between them\n"                                                  \
-    "  --bins LIST     the same for the bins of a histogram: their edges between commas, each above the one before,\n" \
-    "                  as in 0,4,8,12. An edge belongs to the bin that it begins, the last one to the last bin. Not\n" \
-    "                  with --min, --max, --closed or --ranges\n"
+#define RANGE_HELP                                                                                                 \
+    "  --min X         the lower end of the range (default 4): an integer, a double or -inf; integers are exact\n" \
+    "  --max X         the upper end of the range (default 8)\n"                                                   \
+    "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n"                   \
+    "  --ranges LIST   several ranges in one pass, LO:HI between commas, as in 0:4,4:8,8:12\n"                     \
+    "  --bins LIST     the same for the bins of a histogram: their edges between commas, as in 0,4,8,12; an edge " \
+    "belongs\n"                                                                                                    \
+    "                  to the bin that it begins, the last one to the last bin\n"
 
 /* What holds where no option is given: 4 <= x <= 8. */
-wanted_ranges usual_range(const range_words *words);
+wanted_ranges default_range(const range_words *words);
 
 /* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
  * message. */

@@ -1,36 +1,11 @@
 #include "source.h"
 
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "message.h"
-
-/* ---- Text that grows: the functions return false when memory is out --------------------------------------------- */
-
-static bool append(function_source *source, const char *text, size_t size)
-{
-    char *longer = realloc(source->text, source->size + size + 1);
-    if (longer == NULL)
-        return false;
-    memcpy(longer + source->size, text, size);
-    longer[source->size + size] = '\0';
-    source->text = longer;
-    source->size += size;
-    return true;
-}
-
-static bool append_text(function_source *source, const char *text)
-{
-    return append(source, text, strlen(text));
-}
-
-static bool append_line_number(function_source *source, size_t line)
-{
-    char text[64];
-    (void)snprintf(text, sizeof text, "\n#line %zu ", line);
-    return append_text(source, text);
-}
 
 /* ---- Comments and literals: what they hold is no code ----------------------------------------------------------- */
 
@@ -79,135 +54,95 @@ static void blank_comments_and_literals(char *code)
     }
 }
 
-/* ---- What stands in a line -------------------------------------------------------------------------------------- */
+/* ---- What the code says: regular expressions, over lines -------------------------------------------------------- */
 
-static bool is_of_word(char c)
+#define DIRECTIVE "^[ \t]*#[ \t]*"
+#define DEFINITION(name) DIRECTIVE "define[ \t]+" name
+#define NO_LETTER "[^A-Za-z0-9_]"
+
+/* Looks for the pattern from `at` on; found[1] is its first group. */
+static bool find_pattern(const char *at, const char *pattern, regmatch_t found[2])
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+    regex_t compiled;
+    if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NEWLINE) != 0)
+        end_out_of_memory();
+    const bool is_found = regexec(&compiled, at, 2, found, 0) == 0;
+    regfree(&compiled);
+    return is_found;
 }
 
-static const char *skip_blanks(const char *at)
+static size_t count_lines(const char *text, size_t size)
 {
-    return at + strspn(at, " \t");
+    size_t lines = 0;
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    return lines;
 }
 
-/* What follows the word, where it stands here; else NULL. */
-static const char *after_word(const char *at, const char *word)
+/* Takes note of what the code defines; its first line is a #line of its own, and counts as 0. */
+static bool note_definitions(function_source *source, const char *path, const char *code, rowpool_error *error)
 {
-    const size_t length = strlen(word);
-    return strncmp(at, word, length) == 0 && !is_of_word(at[length]) ? at + length : NULL;
-}
-
-static bool has_word(const char *code, const char *word)
-{
-    for (const char *at = code; (at = strstr(at, word)) != NULL; at++) {
-        if ((at == code || !is_of_word(at[-1])) && after_word(at, word) != NULL)
-            return true;
-    }
+    regmatch_t found[2];
+    source->has_body |= find_pattern(code, "(^|" NO_LETTER ")ROW_BODY(" NO_LETTER "|$)", found);
+    source->has_ranges |= find_pattern(code, DEFINITION("ROW_RANGES(" NO_LETTER "|$)"), found);
+    if (!find_pattern(code, DEFINITION("ROW_INPUTS(" NO_LETTER ".*|)$"), found) ||
+        strtoul(code + found[1].rm_so, NULL, 10) == 1)
+        return true;
+    (void)rp_fail(error, ROWPOOL_EINVAL, "%s:%zu: it takes several arrays (ROW_INPUTS); rowpool map has one", path,
+                  count_lines(code, (size_t)found[1].rm_so));
     return false;
-}
-
-/* What follows #directive in a line that has it; else NULL. */
-static const char *after_directive(const char *line, const char *directive)
-{
-    line = skip_blanks(line);
-    if (*line != '#')
-        return NULL;
-    line = after_word(skip_blanks(line + 1), directive);
-    return line != NULL ? skip_blanks(line) : NULL;
-}
-
-/* What follows #define name in a line that has it; else NULL. */
-static const char *after_definition(const char *line, const char *name)
-{
-    const char *defined = after_directive(line, "define");
-    return defined != NULL ? after_word(defined, name) : NULL;
 }
 
 /* ---- The file with those that it includes ----------------------------------------------------------------------- */
 
-typedef struct {
-    const char *path;
-    size_t depth;
-    const char *text; /* begins with a #line of its own */
-    const char *code; /* with blanks for comments and literals; as long as the text */
-} source_file;
+/* A text as rowpool_read_source gives it, with the #line that it begins with. */
+static bool append_source(function_source *source, const char *path, const char *text, size_t depth,
+                          rowpool_error *error);
 
-static bool append_file(function_source *source, source_file file, rowpool_error *error);
-
-static bool out_of_memory(rowpool_error *error)
-{
-    (void)fail(error, ROWPOOL_ENOMEM, "out of memory");
-    return false;
-}
-
-/* A file of that name beside the one that names it; NULL: out of memory. */
-static char *path_beside(const char *path, const char *name, size_t length)
-{
-    const char *slash = strrchr(path, '/');
-    const size_t folder = name[0] != '/' && slash != NULL ? (size_t)(slash - path) + 1 : 0;
-    char *beside = calloc(1, folder + length + 1);
-    if (beside == NULL)
-        return NULL;
-    memcpy(beside, path, folder);
-    memcpy(beside + folder, name, length);
-    return beside;
-}
-
-/* Goes on in the file, for which it has a #line, after what the line includes. */
-static bool append_included(function_source *source, const source_file *file, size_t line, const char *name,
+/* Appends what stands in a file beside the one that names it in that line. */
+static bool append_included(function_source *source, const char *path, size_t line, const char *name, size_t depth,
                             rowpool_error *error)
 {
-    enum { MOST_DEPTH = 16 };
-    char *path = path_beside(file->path, name, strcspn(name, "\"\n"));
-    if (path == NULL)
-        return out_of_memory(error);
+    enum { MAX_DEPTH = 16 };
+    const char *slash = strrchr(path, '/');
+    buffer beside = {0};
+    if (name[0] != '/' && slash != NULL)
+        append_bytes(&beside, path, (size_t)(slash - path) + 1);
+    append_bytes(&beside, name, strcspn(name, "\"\n"));
+    end_text(&beside);
     rowpool_error refusal = {.message = "it includes itself"};
-    char *text = file->depth < MOST_DEPTH ? rowpool_read_source(path, &refusal) : NULL;
-    const char *title = strchr(file->text, '"'); /* of the file's own #line */
-    bool done = false;
+    char *text = depth < MAX_DEPTH ? rowpool_read_source(beside.bytes, &refusal) : NULL;
+    const bool done = text != NULL && append_source(source, beside.bytes, text, depth + 1, error);
     if (text == NULL)
-        (void)fail(error, ROWPOOL_EINVAL, "%s:%zu: %s", file->path, line, refusal.message);
-    else if (append_file(source, (source_file){.path = path, .depth = file->depth + 1, .text = text}, error))
-        done = (append_line_number(source, line + 1) && append(source, title, strcspn(title, "\n") + 1)) ||
-               out_of_memory(error);
+        (void)rp_fail(error, ROWPOOL_EINVAL, "%s:%zu: %s", path, line, refusal.message);
     free(text);
-    free(path);
+    free_buffer(&beside);
     return done;
 }
 
-/* Takes note of what the line defines, and appends it. at: where it begins in the text. */
-static bool append_line(function_source *source, const source_file *file, size_t line, size_t at, rowpool_error *error)
+static bool append_source(function_source *source, const char *path, const char *text, size_t depth,
+                          rowpool_error *error)
 {
-    const char *text = file->text + at;
-    const char *code = file->code + at;
-    const char *inputs = after_definition(code, "ROW_INPUTS");
-    if (inputs != NULL && strtoul(inputs, NULL, 10) != 1) {
-        (void)fail(error, ROWPOOL_EINVAL, "%s:%zu: it takes several arrays (ROW_INPUTS); rowpool map has one",
-                   file->path, line);
-        return false;
-    }
-    source->has_ranges |= after_definition(code, "ROW_RANGES") != NULL;
-    const char *included = after_directive(code, "include");
-    if (included != NULL && *included == '"')
-        return append_included(source, file, line, text + (included - code) + 1, error);
-    return (append(source, text, strcspn(text, "\n")) && append_text(source, "\n")) || out_of_memory(error);
-}
-
-static bool append_file(function_source *source, source_file file, rowpool_error *error)
-{
-    char *code = strdup(file.text);
+    const char *title = strchr(text, '"'); /* of its #line */
+    char *code = strdup(text);
     if (code == NULL)
-        return out_of_memory(error);
+        end_out_of_memory();
     blank_comments_and_literals(code);
-    file.code = code;
-    source->has_body |= has_word(code, "ROW_BODY");
-    bool done = true;
-    size_t line = 0; /* the text's own #line */
-    for (size_t at = 0; file.text[at] != '\0' && done; at += file.text[at] == '\n', line++) {
-        done = append_line(source, &file, line, at, error);
-        at += strcspn(file.text + at, "\n");
+    bool done = note_definitions(source, path, code, error);
+    size_t at = 0;
+    regmatch_t found[2];
+    while (done && find_pattern(code + at, DIRECTIVE "include[ \t]*\"()", found)) {
+        const size_t begin = at + (size_t)found[0].rm_so; /* of the line */
+        const size_t line = count_lines(text, begin);
+        append_bytes(&source->text, text + at, begin - at);
+        done = append_included(source, path, line, text + at + found[1].rm_so, depth, error);
+        append_format(&source->text, "\n#line %zu ", line + 1);
+        append_bytes(&source->text, title, strcspn(title, "\n") + 1);
+        at = begin + strcspn(text + begin, "\n");
+        at += text[at] == '\n';
     }
+    append_bytes(&source->text, text + at, strlen(text + at));
+    append_bytes(&source->text, "\n", 1);
     free(code);
     return done;
 }
@@ -229,19 +164,16 @@ bool read_source(function_source *source, const char *path)
     set_name(source, path);
     rowpool_error error;
     char *text = rowpool_read_source(path, &error);
-    bool done = text != NULL && append_file(source, (source_file){.path = path, .text = text}, &error);
+    const bool done = text != NULL && append_source(source, path, text, 0, &error);
     free(text);
-    if (done)
-        return true;
-    say(NULL, "%s", error.message);
-    free_source(source);
-    return false;
+    if (!done)
+        say(NULL, "%s", error.message);
+    return done;
 }
 
 void free_source(function_source *source)
 {
-    free(source->text);
-    source->text = NULL;
+    free_buffer(&source->text);
 }
 
 /* ---- Its types -------------------------------------------------------------------------------------------------- */
@@ -249,18 +181,15 @@ void free_source(function_source *source)
 #define CHECK_NAME "result_t_is_not_the_output_type"
 
 /* A function may be declared twice, if it is both times the same. */
-bool demand_result_type(function_source *source, rowpool_dtype dtype)
+void end_source(function_source *source, rowpool_dtype dtype)
 {
     static const char *const types[] = {"int8_t",   "int16_t",  "int32_t", "int64_t", "uint8_t", "uint16_t",
                                         "uint32_t", "uint64_t", NULL,      "float",   "double"};
-    if (types[dtype] == NULL)
-        return true;
-    char check[256];
-    (void)snprintf(check, sizeof check, "void " CHECK_NAME "(result_t);\nvoid " CHECK_NAME "(%s);\n", types[dtype]);
-    if (append_line_number(source, 1) && append_text(source, "\"rowpool map\"\n") && append_text(source, check))
-        return true;
-    say(NULL, "out of memory");
-    return false;
+    if (types[dtype] != NULL)
+        append_format(&source->text,
+                      "\n#line 1 \"rowpool map\"\nvoid " CHECK_NAME "(result_t);\nvoid " CHECK_NAME "(%s);\n",
+                      types[dtype]);
+    end_text(&source->text);
 }
 
 /* Whether the first error in the log is that. Those that come after another error may be no more than its consequence.

@@ -7,7 +7,7 @@
 
 bool is_terminal(int fd);
 
-/* Its columns, or the usual 80. */
+/* Its columns, or 80 where nobody says. */
 size_t terminal_width(int fd);
 
 /* The sequence that begins a colour, or ends them; "" where fd is no terminal, or NO_COLOR or TERM=dumb forbid it. */

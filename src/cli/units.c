@@ -5,7 +5,7 @@
 
 enum { UNIT_COUNT = 6 };
 
-static size_t scale(double *amount, double step)
+static size_t scale_amount(double *amount, double step)
 {
     size_t unit = 0;
     for (; *amount >= step && unit + 1 < UNIT_COUNT; unit++)
@@ -16,14 +16,14 @@ static size_t scale(double *amount, double step)
 void format_bytes(char text[UNITS_TEXT], double bytes)
 {
     static const char *const units[UNIT_COUNT] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    const size_t unit = scale(&bytes, 1024);
+    const size_t unit = scale_amount(&bytes, 1024);
     (void)snprintf(text, UNITS_TEXT, "%.*f %s", unit == 0 ? 0 : 1, bytes, units[unit]);
 }
 
 void format_rate(char text[UNITS_TEXT], double bytes_per_second)
 {
     static const char *const units[UNIT_COUNT] = {"B/s", "kB/s", "MB/s", "GB/s", "TB/s", "PB/s"};
-    const size_t unit = scale(&bytes_per_second, 1000);
+    const size_t unit = scale_amount(&bytes_per_second, 1000);
     (void)snprintf(text, UNITS_TEXT, "%.*f %s", bytes_per_second < 100 ? 1 : 0, bytes_per_second, units[unit]);
 }
 

@@ -2,28 +2,24 @@
 
 #include <string.h>
 
+#include "find_word.h"
 #include "number.h"
 
 /* ---- Plain text ------------------------------------------------------------------------------------------------- */
 
 static const char MINUS[] = "\xe2\x88\x92";
 
-/* The length of a no-break space at the beginning of the text, or 0. */
-static size_t no_break_space(const char *text, size_t length)
+/* The length of a no-break space that begins there, or 0. */
+static size_t no_break_space(const char *text)
 {
-    static const char *const spaces[] = {"\xc2\xa0", "\xe2\x80\xaf"};
-    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
-        const size_t size = strlen(spaces[i]);
-        if (length >= size && memcmp(text, spaces[i], size) == 0)
-            return size;
-    }
-    return 0;
+    return strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : strncmp(text, "\xe2\x80\xaf", 3) == 0 ? 3 : 0;
 }
 
+/* Of one that ends the text. */
 static size_t no_break_space_at_end(const char *text, size_t length)
 {
     for (size_t size = 2; size <= 3 && size <= length; size++) {
-        if (no_break_space(text + length - size, size) == size)
+        if (no_break_space(text + length - size) == size)
             return size;
     }
     return 0;
@@ -44,53 +40,40 @@ static bool is_plain(const char *cell, char decimal)
     return true;
 }
 
-/* NULL where it is none. */
-static const char *plain_boolean(const char *cell)
+const char *plain_cell(buffer *scratch, const char *cell, char decimal)
 {
-    static const char *const words[2][3] = {{"False", "false", "FALSE"}, {"True", "true", "TRUE"}};
-    if (strchr("TtFf", cell[0]) == NULL)
-        return NULL;
-    for (size_t value = 0; value < 2; value++) {
-        for (size_t i = 0; i < 3; i++) {
-            if (strcmp(cell, words[value][i]) == 0)
-                return value != 0 ? "1" : "0";
-        }
-    }
-    return NULL;
-}
-
-const char *plain_cell(text_list *scratch, const char *cell, char decimal)
-{
-    const char *boolean = plain_boolean(cell);
-    if (boolean != NULL || is_plain(cell, decimal) || strcmp(cell, ".") == 0)
-        return boolean != NULL ? boolean : cell;
-    size_t length = strlen(cell);
-    for (size_t size; (size = no_break_space(cell, length)) > 0; length -= size)
+    static const char *const booleans[] = {"0", "1"};
+    const int boolean = strchr("TtFf", cell[0]) != NULL
+                            ? find_word("False false FALSE True true TRUE", cell, strlen(cell))
+                            : -1;
+    if (boolean >= 0)
+        return booleans[boolean / 3];
+    if (is_plain(cell, decimal) || strcmp(cell, ".") == 0)
+        return cell;
+    for (size_t size; (size = no_break_space(cell)) > 0;)
         cell += size;
+    size_t length = strlen(cell);
     for (size_t size; (size = no_break_space_at_end(cell, length)) > 0;)
         length -= size;
-    clear_texts(scratch);
+    clear_buffer(scratch);
     for (size_t i = 0; i < length; i++) {
         const bool minus = length - i >= strlen(MINUS) && memcmp(cell + i, MINUS, strlen(MINUS)) == 0;
         const char c = minus ? '-' : plain_character(cell[i], decimal);
         i += minus ? strlen(MINUS) - 1 : 0;
-        if (!extend_text(scratch, &c, 1))
-            return NULL;
+        append_bytes(scratch, &c, 1);
     }
-    return end_text(scratch) ? scratch->bytes : NULL;
+    end_text(scratch);
+    return scratch->bytes;
 }
 
 /* ---- Kinds ------------------------------------------------------------------------------------------------------ */
 
 bool is_missing(const char *plain)
 {
-    static const char *const words[] = {"NA",   "N/A",  "n/a", "#N/A", "<NA>", "NULL", "null",
-                                        "None", "none", "?",   ".",    "-",    "\\N"};
-    for (size_t i = 0; plain[0] != '\0' && i < sizeof words / sizeof *words; i++) {
-        if (plain[0] == words[i][0] && strcmp(plain, words[i]) == 0)
-            return true;
-    }
-    return plain[0] == '\0';
+    if (plain[0] == '\0')
+        return true;
+    return strchr("Nn#<?.-\\", plain[0]) != NULL &&
+           find_word("NA N/A n/a #N/A <NA> NULL null None none ? . - \\N", plain, strlen(plain)) >= 0;
 }
 
 static bool is_number(const char *plain)
@@ -183,7 +166,7 @@ static bool begins_with_date(const char *cell)
     return (separator == '-' && *rest == '\0') || (*rest == separator && digits(rest + 1) > 0);
 }
 
-static bool is_word(const char *cell)
+static bool is_cell_word(const char *cell)
 {
     return begins_with_letter(cell) || begins_with_date(cell) || !has_numeral(cell);
 }
@@ -194,5 +177,5 @@ cell_kind kind_of_cell(const char *cell, const char *plain)
         return CELL_MISSING;
     if (is_number(plain))
         return CELL_NUMBER;
-    return is_word(cell) ? CELL_WORD : CELL_DAMAGED;
+    return is_cell_word(cell) ? CELL_WORD : CELL_DAMAGED;
 }

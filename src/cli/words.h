@@ -4,11 +4,11 @@
 
 #include <stdbool.h>
 
-#include "texts.h"
+#include "buffer.h"
 
 /* As parse_element reads it: without no-break spaces around it, with ASCII's minus, with a decimal point where `decimal`
- * is a comma, and True and False as 1 and 0. The cell itself, or a text in `scratch`; NULL: out of memory. */
-const char *plain_cell(text_list *scratch, const char *cell, char decimal);
+ * is a comma, and True and False as 1 and 0. The cell itself, or a text in `scratch`. */
+const char *plain_cell(buffer *scratch, const char *cell, char decimal);
 
 /* Whether that is empty or a word for what is not there: NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none, ?, ., - or \N. */
 bool is_missing(const char *plain);

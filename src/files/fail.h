@@ -1,14 +1,16 @@
-/* How what reads and writes files says what is wrong. */
+/* Failures of system calls; all errors are filled in by rp_fail. */
 #ifndef ROWPOOL_FILES_FAIL_H
 #define ROWPOOL_FILES_FAIL_H
 
-#include "rowpool.h"
+#include <errno.h>
+#include <string.h>
 
-/* Fills in the error, unless it is NULL, and returns the status. */
-__attribute__((format(printf, 3, 4))) rowpool_status fail(rowpool_error *error, rowpool_status status,
-                                                          const char *format, ...);
+#include "base/error.h"
 
-/* fail() with the text of errno. */
-rowpool_status fail_errno(rowpool_error *error);
+/* Fills in the error with the text of errno. */
+static inline rowpool_status fail_errno(rowpool_error *error)
+{
+    return rp_fail(error, errno == ENOMEM ? ROWPOOL_ENOMEM : ROWPOOL_ESYSTEM, "%s", strerror(errno));
+}
 
 #endif

@@ -25,6 +25,7 @@
 #include "rowpool.h"
 #include "stream.h"
 
+#define NPY_MAGIC "\x93NUMPY"
 enum {
     NPY_MAX_DIMENSIONS = 64,      /* as in NumPy 2 */
     NPY_PREAMBLE = 12,            /* magic, version and header length take 10 bytes in version 1.0, 12 later */
@@ -45,12 +46,18 @@ typedef struct {
     size_t data_bytes;
 } npy_header;
 
+/* Whether an array may begin with these bytes. */
+bool npy_begins(const void *bytes, size_t size);
+
 /* Reads the beginning of a file: how many bytes come before the data. bytes holds the first `size` bytes, NPY_PREAMBLE
  * of them unless the file is shorter. */
 rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes, size_t size, rowpool_error *error);
 
 /* Reads the whole header. bytes holds the first `size` bytes of the file; fewer than the header takes is an error. */
 rowpool_status npy_read_header(npy_header *header, const unsigned char *bytes, size_t size, rowpool_error *error);
+
+/* Sets rows, width and data_bytes by the shape and dtype; EINVAL where one of them wraps. */
+rowpool_status npy_measure(npy_header *header, rowpool_error *error);
 
 /* An array in memory: C order, this machine's byte order, aligned to its element type. */
 typedef struct {

@@ -4,25 +4,25 @@
 
 #include "fail.h"
 
-static rowpool_status check_shape(const npy_array *offsets, size_t elements, rowpool_error *error)
+static rowpool_status check_offset_shape(const npy_array *offsets, size_t elements, rowpool_error *error)
 {
     const npy_header *header = &offsets->header;
     if (offsets->more)
-        return fail(error, ROWPOOL_EINVAL, "another array follows the offsets");
+        return rp_fail(error, ROWPOOL_EINVAL, "another array follows the offsets");
     if (header->dtype != ROWPOOL_INT64)
-        return fail(error, ROWPOOL_EINVAL, "it holds %s, but offsets are int64 or int32",
-                    rowpool_dtype_name(header->dtype));
+        return rp_fail(error, ROWPOOL_EINVAL, "it holds %s, but offsets are int64 or int32",
+                       rowpool_dtype_name(header->dtype));
     if (header->dimensions != 1)
-        return fail(error, ROWPOOL_EINVAL, "it has %zu axes, but offsets have one", header->dimensions);
+        return rp_fail(error, ROWPOOL_EINVAL, "it has %zu axes, but offsets have one", header->dimensions);
     if (header->width == 0)
-        return fail(error, ROWPOOL_EINVAL, "it is empty, but there is one offset more than there are rows");
+        return rp_fail(error, ROWPOOL_EINVAL, "it is empty, but there is one offset more than there are rows");
     const int64_t *at = offsets->data;
     const size_t last = header->width - 1;
     if (at[0] != 0)
-        return fail(error, ROWPOOL_EINVAL, "offset 0 is %lld, but the first row begins at 0", (long long)at[0]);
+        return rp_fail(error, ROWPOOL_EINVAL, "offset 0 is %lld, but the first row begins at 0", (long long)at[0]);
     if (at[last] < 0 || (uint64_t)at[last] != elements)
-        return fail(error, ROWPOOL_EINVAL, "offset %zu, the last, is %lld, but the array has %zu elements", last,
-                    (long long)at[last], elements);
+        return rp_fail(error, ROWPOOL_EINVAL, "offset %zu, the last, is %lld, but the array has %zu elements", last,
+                       (long long)at[last], elements);
     return ROWPOOL_OK;
 }
 
@@ -36,7 +36,7 @@ rowpool_status widen_offsets(npy_array *offsets, rowpool_error *error)
     wide.header.data_bytes = count * sizeof(int64_t);
     rowpool_error refusal;
     if (count > 0 && (wide.memory = rowpool_alloc(wide.header.data_bytes, &refusal)) == NULL)
-        return fail(error, refusal.status, "no memory for %zu offsets: %s", count, refusal.message);
+        return rp_fail(error, refusal.status, "no memory for %zu offsets: %s", count, refusal.message);
     const int32_t *from = offsets->data;
     int64_t *to = wide.memory;
     for (size_t i = 0; i < count; i++)
@@ -53,7 +53,7 @@ rowpool_status open_offsets(npy_array *offsets, int fd, size_t elements, rowpool
     if (status == ROWPOOL_OK)
         status = widen_offsets(offsets, error);
     if (status == ROWPOOL_OK)
-        status = check_shape(offsets, elements, error);
+        status = check_offset_shape(offsets, elements, error);
     if (status != ROWPOOL_OK)
         npy_close(offsets);
     return status;
@@ -71,10 +71,10 @@ static rowpool_status name_wrong_one(const int64_t *offsets, size_t first, size_
     while (!is_beyond(offsets[i], elements) && (i == first || offsets[i] >= offsets[i - 1]) && i < first + count)
         i++;
     if (is_beyond(offsets[i], elements))
-        return fail(error, ROWPOOL_EINVAL, "offset %zu is %lld, but the array has %zu elements", i,
-                    (long long)offsets[i], elements);
-    return fail(error, ROWPOOL_EINVAL, "offset %zu is %lld, less than the %lld before it", i, (long long)offsets[i],
-                (long long)offsets[i - 1]);
+        return rp_fail(error, ROWPOOL_EINVAL, "offset %zu is %lld, but the array has %zu elements", i,
+                       (long long)offsets[i], elements);
+    return rp_fail(error, ROWPOOL_EINVAL, "offset %zu is %lld, less than the %lld before it", i, (long long)offsets[i],
+                   (long long)offsets[i - 1]);
 }
 
 /* One pass that the compiler can vectorise; only wrong ones are read again to find where. */

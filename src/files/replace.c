@@ -16,12 +16,6 @@
 
 /* ---- Where the target is ---------------------------------------------------------------------------------------- */
 
-static rowpool_status name_too_long(rowpool_error *error)
-{
-    errno = ENAMETOOLONG;
-    return fail_errno(error);
-}
-
 /* The length of the folder in front of the name, with its slash; 0 where there is none. */
 static size_t folder_length(const char *path)
 {
@@ -29,35 +23,23 @@ static size_t folder_length(const char *path)
     return slash != NULL ? (size_t)(slash - path) + 1 : 0;
 }
 
-/* Replaces the link in target by what it leads to, which is meant relative to the link's folder. */
-static rowpool_status follow_link(char target[PATH_MAX], rowpool_error *error)
-{
-    char link[PATH_MAX];
-    ssize_t length = readlink(target, link, sizeof link);
-    if (length < 0)
-        return fail_errno(error);
-    size_t kept = link[0] == '/' ? 0 : folder_length(target);
-    if (kept + (size_t)length >= PATH_MAX)
-        return name_too_long(error);
-    memcpy(target + kept, link, (size_t)length);
-    target[kept + (size_t)length] = '\0';
-    return ROWPOOL_OK;
-}
-
-/* Unlike realpath, this also follows a link to a file that is not there yet. */
+/* Unlike realpath, this also follows a link to a file that is not there yet. What a link leads to is meant relative to
+ * its folder. */
 static rowpool_status resolve_links(char target[PATH_MAX], rowpool_error *error)
 {
-    enum { MOST_LINKS = 40 }; /* as the kernel counts */
-    for (int links = 0; links < MOST_LINKS; links++) {
-        struct stat entry;
-        if (lstat(target, &entry) != 0 || !S_ISLNK(entry.st_mode))
-            return ROWPOOL_OK;
-        rowpool_status status = follow_link(target, error);
-        if (status != ROWPOOL_OK)
-            return status;
+    enum { MAX_LINKS = 40 }; /* as the kernel counts */
+    char link[PATH_MAX];
+    ssize_t length;
+    for (int links = 0; (length = readlink(target, link, sizeof link)) >= 0; links++) {
+        const size_t kept = link[0] == '/' ? 0 : folder_length(target);
+        if (links == MAX_LINKS || kept + (size_t)length >= PATH_MAX) {
+            errno = links == MAX_LINKS ? ELOOP : ENAMETOOLONG;
+            return fail_errno(error);
+        }
+        memcpy(target + kept, link, (size_t)length);
+        target[kept + (size_t)length] = '\0';
     }
-    errno = ELOOP;
-    return fail_errno(error);
+    return ROWPOOL_OK;
 }
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
@@ -75,24 +57,28 @@ static bool choose_letters(char *path)
     return true;
 }
 
-/* As mkostemp does, but with the mode of any new file: nobody but the kernel can tell the umask without setting it. */
-static int create_new(char *path)
+/* Gives the file a temporary name beside the target: the one that `link` leads to, or a new one where that is NULL. Its
+ * mode is that of any new file, unlike mkostemp's. False with errno. */
+static bool name_temporary(replacement *file, const char *link)
 {
+    static const char name[] = ".rowpool-XXXXXX";
     enum { TRIES = 100 };
-    int fd = -1;
-    for (int i = 0; fd < 0 && i < TRIES && (i == 0 || errno == EEXIST); i++) {
-        if (!choose_letters(path))
-            return -1;
-        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const size_t folder = folder_length(file->target);
+    bool named = false;
+    errno = ENAMETOOLONG;
+    if (folder + sizeof name > PATH_MAX)
+        return false;
+    memcpy(file->temporary, file->target, folder);
+    memcpy(file->temporary + folder, name, sizeof name);
+    for (int i = 0; !named && i < TRIES && (i == 0 || errno == EEXIST) && choose_letters(file->temporary); i++) {
+        if (link == NULL)
+            file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        named = link == NULL ? file->fd >= 0
+                             : linkat(AT_FDCWD, link, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0;
     }
-    return fd;
-}
-
-static rowpool_status open_directly(replacement *file, const char *path, rowpool_error *error)
-{
-    file->kind = REPLACE_DIRECTLY;
-    file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    return file->fd < 0 ? fail_errno(error) : ROWPOOL_OK;
+    if (!named)
+        file->temporary[0] = '\0';
+    return named;
 }
 
 /* A file without a name can be given one by way of /proc only. */
@@ -120,35 +106,17 @@ static bool create_nameless(replacement *file)
     return false;
 }
 
-/* Puts the temporary name into place, but for its last letters. False with errno where it is too long. */
-static bool begin_temporary(replacement *file)
-{
-    static const char name[] = ".rowpool-XXXXXX";
-    const size_t folder = folder_length(file->target);
-    if (folder + sizeof name > PATH_MAX) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    memcpy(file->temporary, file->target, folder);
-    memcpy(file->temporary + folder, name, sizeof name);
-    return true;
-}
-
 static bool create_temporary(replacement *file)
 {
-    if (!begin_temporary(file))
-        return false;
     sigset_t before;
     block_interruptions(&before);
-    file->fd = create_new(file->temporary);
-    int failure = errno;
-    if (file->fd >= 0)
+    const bool created = name_temporary(file, NULL);
+    const int failure = errno;
+    if (created)
         set_interrupted_file(file->temporary);
-    else
-        file->temporary[0] = '\0';
     restore_interruptions(&before);
     errno = failure;
-    return file->fd >= 0;
+    return created;
 }
 
 /* Where no file can be made beside the target; it is written to memory then. */
@@ -173,12 +141,11 @@ static bool keep_owner(int fd, const struct stat *existing)
 }
 
 /* existing: what it is to replace, or NULL. */
-static rowpool_status begin_file(replacement *file, const struct stat *existing, bool named, rowpool_error *error)
+static rowpool_status begin_regular(replacement *file, const struct stat *existing, bool named, rowpool_error *error)
 {
     file->kind = REPLACE_WHOLE;
-    const bool created = (!named && create_nameless(file)) || create_temporary(file) ||
-                         (!named && existing != NULL && create_in_memory(file));
-    if (!created)
+    if (!(!named && create_nameless(file)) && !create_temporary(file) &&
+        !(!named && existing != NULL && create_in_memory(file)))
         return fail_errno(error);
     if (existing == NULL || file->kind == REPLACE_COPY)
         return ROWPOOL_OK;
@@ -189,76 +156,67 @@ static rowpool_status begin_file(replacement *file, const struct stat *existing,
     }
     if (fchmod(file->fd, existing->st_mode & 07777) == 0)
         return ROWPOOL_OK;
-    rowpool_status status = fail_errno(error);
-    replace_discard(file);
+    return fail_errno(error);
+}
+
+static rowpool_status open_target(replacement *file, const char *path, bool named, rowpool_error *error)
+{
+    struct stat existing;
+    errno = ENAMETOOLONG;
+    if (strlen(path) >= PATH_MAX)
+        return fail_errno(error);
+    (void)strcpy(file->target, path);
+    const bool exists = stat(path, &existing) == 0;
+    if (!exists && errno != ENOENT)
+        return fail_errno(error);
+    if (exists && !S_ISREG(existing.st_mode)) {
+        file->kind = REPLACE_DIRECTLY;
+        file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        return file->fd < 0 ? fail_errno(error) : ROWPOOL_OK;
+    }
+    /* A rename would replace a file that is not to be written, too. */
+    if (exists && access(path, W_OK) != 0)
+        return fail_errno(error);
+    RP_TRY(resolve_links(file->target, error));
+    return begin_regular(file, exists ? &existing : NULL, named, error);
+}
+
+/* Where a standard stream is closed the file could be on its descriptor, and what is printed would be written to it. */
+static rowpool_status keep_apart(replacement *file, rowpool_error *error)
+{
+    if (file->fd > STDERR_FILENO)
+        return ROWPOOL_OK;
+    const int kept = fcntl(file->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    rowpool_status status = kept < 0 ? fail_errno(error) : ROWPOOL_OK;
+    (void)close(file->fd);
+    file->fd = kept;
     return status;
 }
 
-static rowpool_status begin(replacement *file, const char *path, bool named, rowpool_error *error)
+static rowpool_status begin_replacing(replacement *file, const char *path, bool named, rowpool_error *error)
 {
     file->fd = -1;
     file->temporary[0] = '\0';
     file->note = NULL;
-    if (strlen(path) >= PATH_MAX)
-        return name_too_long(error);
-    (void)strcpy(file->target, path);
-    struct stat existing;
-    bool exists = stat(path, &existing) == 0;
-    if (!exists && errno != ENOENT)
-        return fail_errno(error);
-    if (exists && !S_ISREG(existing.st_mode))
-        return open_directly(file, path, error);
-    /* A rename would replace a file that is not to be written, too. */
-    if (exists && access(path, W_OK) != 0)
-        return fail_errno(error);
-    rowpool_status status = resolve_links(file->target, error);
+    rowpool_status status = open_target(file, path, named, error);
+    if (status == ROWPOOL_OK)
+        status = keep_apart(file, error);
     if (status != ROWPOOL_OK)
-        return status;
-    return begin_file(file, exists ? &existing : NULL, named, error);
-}
-
-/* Where a standard stream is closed the file could be on its descriptor, and what is printed would be written to it. */
-static rowpool_status begin_apart(replacement *file, const char *path, bool named, rowpool_error *error)
-{
-    rowpool_status status = begin(file, path, named, error);
-    if (status != ROWPOOL_OK || file->fd > STDERR_FILENO)
-        return status;
-    const int kept = fcntl(file->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (kept < 0)
-        status = fail_errno(error);
-    (void)close(file->fd);
-    file->fd = kept;
-    if (kept < 0)
         replace_discard(file);
     return status;
 }
 
 rowpool_status replace_begin(replacement *file, const char *path, rowpool_error *error)
 {
-    return begin_apart(file, path, false, error);
+    return begin_replacing(file, path, false, error);
 }
 
 rowpool_status replace_begin_named(replacement *file, const char *path, rowpool_error *error)
 {
-    return begin_apart(file, path, true, error);
+    return begin_replacing(file, path, true, error);
 }
 
 /* ---- Committing ------------------------------------------------------------------------------------------------- */
-
-/* Gives a file without a name a temporary one. */
-static bool link_temporary(replacement *file, const char *link)
-{
-    enum { TRIES = 100 };
-    if (!begin_temporary(file))
-        return false;
-    bool linked = false;
-    for (int i = 0; !linked && i < TRIES && (i == 0 || errno == EEXIST); i++)
-        linked = choose_letters(file->temporary) &&
-                 linkat(AT_FDCWD, link, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0;
-    if (!linked)
-        file->temporary[0] = '\0';
-    return linked;
-}
 
 /* Gives the file the target's name. Nothing is left of another one, but where the rename fails: that is then the caller's
  * to remove. */
@@ -269,7 +227,7 @@ static bool give_name(replacement *file)
     if (file->temporary[0] == '\0') {
         if (linkat(AT_FDCWD, link, AT_FDCWD, file->target, AT_SYMLINK_FOLLOW) == 0)
             return true;
-        if (errno != EEXIST || !link_temporary(file, link))
+        if (errno != EEXIST || !name_temporary(file, link))
             return false;
     }
     if (rename(file->temporary, file->target) != 0)
@@ -279,16 +237,16 @@ static bool give_name(replacement *file)
 }
 
 /* All of a file; false with errno. */
-static bool copy_bytes(int to, int from)
+static bool copy_file(int to, int from)
 {
-    enum { PIECE = 1 << 30 };
+    enum { MAX_BYTES = 1 << 30 };
     struct stat source;
     off_t at = 0;
     ssize_t copied;
     if (fstat(from, &source) != 0)
         return false;
     do
-        copied = sendfile(to, from, &at, PIECE);
+        copied = sendfile(to, from, &at, MAX_BYTES);
     while (copied > 0 || (copied < 0 && errno == EINTR));
     if (copied == 0 && at < source.st_size) { /* it ended early, for a reason that nobody says */
         errno = EIO;
@@ -302,13 +260,13 @@ static rowpool_status copy_to_target(replacement *file, rowpool_error *error)
     int to = open(file->target, O_WRONLY | O_TRUNC | O_CLOEXEC);
     if (to < 0)
         return fail_errno(error);
-    bool copied = copy_bytes(to, file->fd);
+    bool copied = copy_file(to, file->fd);
     int failure = errno;
     const bool closed = close(to) == 0;
     if (copied && closed)
         return ROWPOOL_OK;
-    return fail(error, ROWPOOL_ESYSTEM, "%s; the file is not complete, and what it held is gone: %s",
-                strerror(copied ? errno : failure), file->note);
+    return rp_fail(error, ROWPOOL_ESYSTEM, "%s; the file is not complete, and what it held is gone: %s",
+                   strerror(copied ? errno : failure), file->note);
 }
 
 static rowpool_status make_appear(replacement *file, rowpool_error *error)
@@ -324,7 +282,7 @@ static rowpool_status make_appear(replacement *file, rowpool_error *error)
 }
 
 /* A signal that comes now ends the program when the file is complete. */
-static rowpool_status commit(replacement *file, rowpool_error *error)
+static rowpool_status commit_file(replacement *file, rowpool_error *error)
 {
     if (fsync(file->fd) != 0)
         return fail_errno(error);
@@ -337,17 +295,15 @@ static rowpool_status commit(replacement *file, rowpool_error *error)
     return status;
 }
 
-static rowpool_status close_directly(replacement *file, rowpool_error *error)
-{
-    const int fd = file->fd;
-    file->fd = -1;
-    return close(fd) == 0 ? ROWPOOL_OK : fail_errno(error);
-}
-
 rowpool_status replace_commit(replacement *file, rowpool_error *error)
 {
-    /* A full disk may show as late as here. Devices and FIFOs know no fsync. */
-    rowpool_status status = file->kind == REPLACE_DIRECTLY ? close_directly(file, error) : commit(file, error);
+    rowpool_status status;
+    if (file->kind != REPLACE_DIRECTLY) {
+        status = commit_file(file, error);
+    } else { /* a full disk may show as late as here; devices and FIFOs know no fsync */
+        status = close(file->fd) == 0 ? ROWPOOL_OK : fail_errno(error);
+        file->fd = -1;
+    }
     if (status != ROWPOOL_OK)
         file->note = NULL;
     replace_discard(file);

@@ -1,4 +1,4 @@
-/* Bytes that come one after the other: from a descriptor, or out of an archive. */
+/* Bytes that come or go one after the other: from a descriptor, or out of an archive. */
 #ifndef ROWPOOL_FILES_STREAM_H
 #define ROWPOOL_FILES_STREAM_H
 
@@ -16,6 +16,13 @@ typedef struct {
 
 /* Reads until `size` bytes are there or the stream ends. */
 rowpool_status read_stream(const byte_stream *stream, void *bytes, size_t size, size_t *found, rowpool_error *error);
+
+/* Makes a file in memory of what the stream holds; it stands at its beginning. */
+rowpool_status store_stream(int *stored, const byte_stream *stream, rowpool_error *error);
+
+/* Writes all of it, whatever a signal interrupts; a failure of standard output is named. Ends the program where nobody
+ * reads that any more. */
+rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
 
 /* Reads from the descriptor that the context points to, an int. */
 read_some read_descriptor;

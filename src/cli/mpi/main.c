@@ -70,7 +70,7 @@ static rowpool_status gather_bytes(void **bytes, size_t *size, rowpool_error *er
     void *all = ranks.rank == 0 ? malloc(total + 1) : NULL;
     rowpool_status status = ROWPOOL_OK;
     if (ranks.rank == 0 && all == NULL)
-        status = fail(error, ROWPOOL_ENOMEM, "out of memory for what the ranks report");
+        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory for what the ranks report");
     status = rowpool_mpi_agree(cluster, status, error);
     if (status == ROWPOOL_OK)
         status = rowpool_mpi_gather(cluster, *bytes, *size, 0, all, total, error);

@@ -81,10 +81,10 @@ static rowpool_status count_on(const demonstration *demo, rowpool *pool, bool as
     if (!async)
         return rowpool_range_count(pool, &rows, &range, 1, demo->counts, error);
     rowpool_status status = rowpool_range_count_async(pool, &rows, &range, 1, demo->counts, NULL, NULL, &job, error);
-    if (status != ROWPOOL_OK)
-        return status;
-    status = rowpool_job_wait(job, -1, error);
-    rowpool_job_release(job);
+    if (status == ROWPOOL_OK) {
+        status = rowpool_job_wait(job, -1, error);
+        rowpool_job_release(job);
+    }
     return status;
 }
 
@@ -129,7 +129,7 @@ static rowpool_status run_rounds(demonstration *demo, const char *how, rowpool *
         demo->wrong |= pool != NULL && status == ROWPOOL_OK && memcmp(demo->counts, demo->expected, bytes) != 0;
     }
     if (status == ROWPOOL_OK && pool != NULL)
-        status = list_devices(&list, pool, error);
+        status = list_pool_devices(&list, pool, error);
     for (size_t i = 0, used = 0; i < list.count && used < sizeof devices; i++) {
         const rowpool_device *device = &list.items[i];
         if (device->chunks == 0)
@@ -218,20 +218,16 @@ static rowpool_status print_end(const demonstration *demo, rowpool_error *error)
 
 static rowpool_status run_all(demonstration *demo, rowpool_error *error)
 {
-    rowpool_status status = make_data(demo, error);
-    if (status == ROWPOOL_OK && !demo->json)
+    RP_TRY(make_data(demo, error));
+    if (!demo->json)
         print_head(demo);
-    if (status == ROWPOOL_OK)
-        status = run_rounds(demo, "serial loop", NULL, false, error);
-    if (status == ROWPOOL_OK)
-        status = run_pool(demo, "synchronous", demo->device, false, error);
-    if (status == ROWPOOL_OK)
-        status = run_pool(demo, "asynchronous", demo->device, true, error);
-    if (status == ROWPOOL_OK)
-        status = run_pool(demo, "processes", "fork", false, error);
-    for (size_t i = 0; i < PROCESSES && status == ROWPOOL_OK; i++)
-        status = run_process(demo, error);
-    return status == ROWPOOL_OK ? print_end(demo, error) : status;
+    RP_TRY(run_rounds(demo, "serial loop", NULL, false, error));
+    RP_TRY(run_pool(demo, "synchronous", demo->device, false, error));
+    RP_TRY(run_pool(demo, "asynchronous", demo->device, true, error));
+    RP_TRY(run_pool(demo, "processes", "fork", false, error));
+    for (size_t i = 0; i < PROCESSES; i++)
+        RP_TRY(run_process(demo, error));
+    return print_end(demo, error);
 }
 
 static bool read_demo_option(void *into, int option, const char *value)

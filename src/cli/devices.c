@@ -22,29 +22,26 @@
 
 /* ---- The list --------------------------------------------------------------------------------------------------- */
 
-rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *error)
+rowpool_status list_pool_devices(device_list *list, rowpool *pool, rowpool_error *error)
 {
+    size_t capacity;
     *list = (device_list){0};
-    size_t capacity = 0;
-    for (;;) {
-        rowpool_status status = rowpool_devices(pool, list->items, capacity, &list->count, error);
-        if (status == ROWPOOL_OK && list->count <= capacity)
-            return ROWPOOL_OK;
+    RP_TRY(rowpool_devices(pool, NULL, 0, &capacity, error));
+    list->items = calloc(capacity + 1, sizeof *list->items);
+    if (list->items == NULL)
+        end_out_of_memory();
+    rowpool_status status = rowpool_devices(pool, list->items, capacity, &list->count, error);
+    if (status != ROWPOOL_OK)
         free_devices(list);
-        if (status != ROWPOOL_OK)
-            return status;
-        /* A few more: there may be another device by the next call. */
-        capacity = list->count + 4;
-        list->items = calloc(capacity, sizeof *list->items);
-        if (list->items == NULL)
-            return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    }
+    else if (list->count > capacity) /* a device has appeared in between */
+        list->count = capacity;
+    return status;
 }
 
 void free_devices(device_list *list)
 {
     free(list->items);
-    list->items = NULL;
+    *list = (device_list){0};
 }
 
 rowpool_options pool_options(const char *device)
@@ -90,18 +87,17 @@ static rowpool_status check_end(rowpool_process *process, rowpool_error *error)
 rowpool_status ask_in_child(rowpool_process_run *ask, void *argument, char **answer, size_t *size, rowpool_error *error)
 {
     rowpool_process *process;
-    *answer = NULL;
     FILE *memory = open_memstream(answer, size);
     if (memory == NULL)
-        return fail_errno(error);
+        end_out_of_memory();
     rowpool_status status = rowpool_process_start(&process, ask, argument, NULL, error);
     if (status == ROWPOOL_OK && read_answer(rowpool_process_pipe(process), memory))
         status = check_end(process, error);
     else if (status == ROWPOOL_OK)
         status = rp_fail(error, ROWPOOL_EDEVICE, "no answer for 30 seconds");
     rowpool_process_close(process);
-    if (fclose(memory) != 0 && status == ROWPOOL_OK)
-        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
+    if (fclose(memory) != 0)
+        end_out_of_memory();
     return status;
 }
 
@@ -123,7 +119,7 @@ static int answer_with_devices(void *argument, int pipe)
         (void)unsetenv("ROWPOOL_ISOLATE");
     if (rowpool_open(&pool, &options, &answer.refusal) == ROWPOOL_OK)
         answer.refusal.status = ROWPOOL_OK;
-    answer.error.status = list_devices(&list, pool, &answer.error);
+    answer.error.status = list_pool_devices(&list, pool, &answer.error);
     FILE *to = fdopen(pipe, "w");
     const bool sent = to != NULL && fwrite(&answer, sizeof answer, 1, to) == 1 &&
                       fwrite(list.items, sizeof *list.items, list.count, to) == list.count && fflush(to) == 0;
@@ -137,30 +133,24 @@ rowpool_status find_devices(device_list *list, const char *device, rowpool_error
     char *bytes;
     size_t size;
     devices_answer answer;
-    rowpool_error failure;
+    rowpool_error why;
     *list = (device_list){0};
-    rowpool_status status = ask_in_child(answer_with_devices, &device, &bytes, &size, &failure);
-    if (status == ROWPOOL_OK && size < sizeof answer)
-        status = rp_fail(&failure, ROWPOOL_EDEVICE, "no answer");
-    if (status == ROWPOOL_OK) {
-        memcpy(&answer, bytes, sizeof answer);
-        *refusal = answer.refusal;
-        *error = answer.error;
-        status = answer.error.status;
-        list->count = (size - sizeof answer) / sizeof *list->items;
-        list->items = calloc(list->count + 1, sizeof *list->items);
-        if (list->items == NULL)
-            status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-        else
-            memcpy(list->items, bytes + sizeof answer, list->count * sizeof *list->items);
-    } else {
-        (void)rp_fail(error, status, "a driver ended the process that asked it for its devices: %.100s",
-                      failure.message);
+    rowpool_status status = ask_in_child(answer_with_devices, &device, &bytes, &size, &why);
+    if (status != ROWPOOL_OK || size < sizeof answer) {
+        free(bytes);
+        return rp_fail(error, ROWPOOL_EDEVICE, "a driver ended the process that asked it for its devices: %.100s",
+                       status != ROWPOOL_OK ? why.message : "no answer");
     }
+    memcpy(&answer, bytes, sizeof answer);
+    *refusal = answer.refusal;
+    *error = answer.error;
+    list->count = (size - sizeof answer) / sizeof *list->items;
+    list->items = calloc(list->count + 1, sizeof *list->items);
+    if (list->items == NULL)
+        end_out_of_memory();
+    memcpy(list->items, bytes + sizeof answer, list->count * sizeof *list->items);
     free(bytes);
-    if (status != ROWPOOL_OK)
-        free_devices(list);
-    return status;
+    return error->status;
 }
 
 /* ---- Words ------------------------------------------------------------------------------------------------------ */
@@ -202,57 +192,41 @@ const char *backend_word(rowpool_device_type type)
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */
 
-enum { COLUMNS = 11, CELL = 130 /* the longest name, terminated */ };
-typedef char table_row[COLUMNS][CELL];
-
 /* Nothing where it is not known or there is no limit. */
 static const char *bytes_text(char text[UNITS_TEXT], uint64_t bytes)
 {
     const uint64_t unlimited = (uint64_t)1 << 60;
     if (bytes == 0 || bytes >= unlimited)
-        return "";
+        return "-";
     format_bytes(text, (double)bytes);
     return text;
 }
 
-static void fill_row(table_row row, const rowpool_device *device)
+static int max_length(int length, const char *text)
 {
-    char units[16] = "", memory[UNITS_TEXT], largest[UNITS_TEXT];
-    if (device->units > 0)
-        (void)snprintf(units, sizeof units, "%" PRIu32, device->units);
-    const char *const texts[COLUMNS] = {device->in_use ? "*" : " ",
-                                        device->index,
-                                        device_type_word(device->type),
-                                        device_label(device),
-                                        device->driver,
-                                        units,
-                                        bytes_text(memory, device->memory),
-                                        bytes_text(largest, device->largest_buffer),
-                                        device->fp64 ? "yes" : "no",
-                                        device->fp16 ? "yes" : "no",
-                                        device->shared_memory ? "yes" : "no"};
-    for (size_t i = 0; i < COLUMNS; i++)
-        (void)snprintf(row[i], CELL, "%s", texts[i][0] != '\0' ? texts[i] : "-");
+    return (int)strlen(text) > length ? (int)strlen(text) : length;
 }
 
-/* Numbers stand at the right of their column; nothing follows the last. */
-static void print_table(table_row *rows, size_t count)
+static void print_table(const device_list *list)
 {
-    int widths[COLUMNS] = {0};
-    for (size_t i = 0; i < count; i++) {
-        for (size_t column = 0; column + 1 < COLUMNS; column++) {
-            const int width = (int)strlen(rows[i][column]);
-            widths[column] = width > widths[column] ? width : widths[column];
-        }
+    static const char line[] = "%s%s  %-8s  %-11s  %-*s  %-*s  %5s  %9s  %9s  %-4s  %-4s  %s%s\n";
+    int name = 4, driver = 6;
+    for (const rowpool_device *device = list->items; device < list->items + list->count; device++) {
+        name = max_length(name, device_label(device));
+        driver = max_length(driver, device->driver);
     }
-    for (size_t i = 0; i < count; i++) {
-        const bool in_use = rows[i][0][0] == '*';
-        (void)fputs(in_use ? colour_on(STDOUT_FILENO, COLOUR_GREEN) : "", stdout);
-        for (size_t column = 0; column < COLUMNS; column++) {
-            const bool number = column >= 5 && column <= 7;
-            (void)printf(number ? "%s%*s" : "%s%-*s", column > 0 ? "  " : "", widths[column], rows[i][column]);
-        }
-        (void)printf("%s\n", in_use ? colour_on(STDOUT_FILENO, COLOUR_NONE) : "");
+    (void)printf(line, "", " ", "index", "type", name, "name", driver, "driver", "units", "memory", "largest", "fp64",
+                 "half", "shared", "");
+    for (const rowpool_device *device = list->items; device < list->items + list->count; device++) {
+        const char *green = device->in_use ? colour_on(STDOUT_FILENO, COLOUR_GREEN) : "";
+        char units[16] = "-", memory[UNITS_TEXT], largest[UNITS_TEXT];
+        if (device->units > 0)
+            (void)snprintf(units, sizeof units, "%" PRIu32, device->units);
+        (void)printf(line, green, device->in_use ? "*" : " ", device->index, device_type_word(device->type), name,
+                     device_label(device), driver, device->driver[0] != '\0' ? device->driver : "-", units,
+                     bytes_text(memory, device->memory), bytes_text(largest, device->largest_buffer),
+                     device->fp64 ? "yes" : "no", device->fp16 ? "yes" : "no", device->shared_memory ? "yes" : "no",
+                     green[0] != '\0' ? colour_on(STDOUT_FILENO, COLOUR_NONE) : "");
     }
 }
 
@@ -267,18 +241,9 @@ static bool has_opencl(const device_list *list)
 }
 
 /* asked: the drivers were asked for their devices. */
-static rowpool_status print_list(const device_list *list, bool asked, rowpool_error *error)
+static void print_list(const device_list *list, bool asked)
 {
-    static const table_row titles = {"",       "index",   "type", "name", "driver", "units",
-                                     "memory", "largest", "fp64", "half", "shared"};
-    table_row *rows = calloc(list->count + 1, sizeof *rows);
-    if (rows == NULL)
-        return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    memcpy(rows[0], titles, sizeof titles);
-    for (size_t i = 0; i < list->count; i++)
-        fill_row(rows[i + 1], &list->items[i]);
-    print_table(rows, list->count + 1);
-    free(rows);
+    print_table(list);
     (void)printf("\n* in use\n");
     for (size_t i = 0; i < list->count; i++) {
         if (!list->items[i].in_use)
@@ -289,7 +254,6 @@ static rowpool_status print_list(const device_list *list, bool asked, rowpool_er
     else if (asked && !has_opencl(list))
         (void)printf("there is no OpenCL device; for the CPU install PoCL (Debian: pocl-opencl-icd), for a GPU "
                      "mesa-opencl-icd or its vendor's driver\n");
-    return ROWPOOL_OK;
 }
 
 static rowpool_status print_list_as_json(const device_list *list, rowpool_error *error)
@@ -326,7 +290,7 @@ static void list_without_drivers(device_list *list, const char *device)
     const rowpool_options options = {.size = sizeof options, .device = device, .isolate = ROWPOOL_ISOLATE_ALWAYS};
     rowpool *pool;
     if (rowpool_open(&pool, &options, NULL) == ROWPOOL_OK)
-        (void)list_devices(list, pool, NULL);
+        (void)list_pool_devices(list, pool, NULL);
     rowpool_close(pool);
 }
 
@@ -341,7 +305,11 @@ static int show_devices(const devices_options *wanted)
         (void)rp_fail(&refusal, error.status, "%.900s; rowpool doctor tells more", error.message);
         list_without_drivers(&list, wanted->device);
     }
-    rowpool_status status = wanted->json ? print_list_as_json(&list, &error) : print_list(&list, asked, &error);
+    rowpool_status status = ROWPOOL_OK;
+    if (wanted->json)
+        status = print_list_as_json(&list, &error);
+    else
+        print_list(&list, asked);
     free_devices(&list);
     if (refusal.status != ROWPOOL_OK)
         say(NULL, "%s", refusal.message);

@@ -16,7 +16,7 @@ typedef struct {
 rowpool_options pool_options(const char *device);
 
 /* All devices, with what each has done for the pool so far. Empty after a failure. */
-rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *error);
+rowpool_status list_pool_devices(device_list *list, rowpool *pool, rowpool_error *error);
 void free_devices(device_list *list);
 
 /* Runs `ask`, which calls OpenCL drivers, in a child process, since a driver may end or hang the process that calls it; and

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "devices.h"
 #include "environment.h"
 #include "message.h"
 #include "options.h"
@@ -69,15 +70,14 @@ static void examine_workers(report *to)
         add_finding(to, FINDING_OK, "worker processes", NULL, "one was started, and counted right");
 }
 
-/* In a child: as a worker process reads its parent. */
+/* In a child: reads the parent's memory as a worker process does; says why it cannot. */
 static int read_parent(void *argument, int pipe)
 {
     int32_t copy[NUMBERS];
     struct iovec into = {copy, sizeof copy}, from = {argument, sizeof copy};
-    (void)pipe;
-    if (process_vm_readv(getppid(), &into, 1, &from, 1, 0) == sizeof copy)
-        return 0;
-    return errno > 0 && errno < 256 ? errno : EIO;
+    if (process_vm_readv(getppid(), &into, 1, &from, 1, 0) != sizeof copy)
+        (void)dprintf(pipe, "%s", strerror(errno));
+    return 0;
 }
 
 /* The first line of a file of the kernel's; "": there is none. */
@@ -92,23 +92,16 @@ static const char *kernel_line(char line[128], const char *path)
     return line;
 }
 
-/* Whether a child may read this process's memory. */
 static void examine_reading(report *to)
 {
     static int32_t own[NUMBERS];
-    char line[128];
-    rowpool_process *process;
-    rowpool_process_state state = {0};
+    char line[128], *why;
+    size_t size;
     rowpool_error error;
-    rowpool_status status = rowpool_process_start(&process, read_parent, own, NULL, &error);
-    if (status == ROWPOOL_OK)
-        status = rowpool_process_join(process, -1, &error);
-    if (status == ROWPOOL_OK)
-        status = rowpool_process_status(process, &state, &error);
-    rowpool_process_close(process);
+    rowpool_status status = ask_in_child(read_parent, own, &why, &size, &error);
     if (status != ROWPOOL_OK)
         add_finding(to, FINDING_WRONG, "memory access", "raise ulimit -n and ulimit -u", "%s", error.message);
-    else if (state.exit_code == 0)
+    else if (size == 0)
         add_finding(to, FINDING_OK, "memory access", NULL,
                     "worker processes can read this program's memory (process_vm_readv)");
     else
@@ -116,8 +109,8 @@ static void examine_reading(report *to)
                     atoi(kernel_line(line, "/proc/sys/kernel/yama/ptrace_scope")) > 0
                         ? "sysctl kernel.yama.ptrace_scope=0, or rowpool_alloc in the program"
                         : "docker run --cap-add SYS_PTRACE, or rowpool_alloc in the program",
-                    "process_vm_readv is refused (%s): worker processes read this program's memory more slowly",
-                    strerror(state.exit_code));
+                    "process_vm_readv is refused (%s): worker processes read this program's memory more slowly", why);
+    free(why);
 }
 
 static void examine_pages(report *to)

@@ -78,15 +78,12 @@ static const char *remedy_for(const char *message, const char *said)
 
 /* ---- Drivers ---------------------------------------------------------------------------------------------------- */
 
-/* In a child: writes why the library cannot be loaded. What it needs may be missing, too. */
+/* In a child: loads the library, or says why it cannot. What it needs may be missing, too. */
 static int load_library(void *argument, int pipe)
 {
-    if (dlopen(*(const char **)argument, RTLD_LAZY | RTLD_LOCAL) != NULL)
-        return 0;
-    const char *why = dlerror();
-    if (why == NULL)
-        why = "cannot be loaded";
-    return write(pipe, why, strlen(why)) > 0 ? 0 : 1;
+    if (dlopen(*(const char **)argument, RTLD_LAZY | RTLD_LOCAL) == NULL)
+        (void)dprintf(pipe, "%s", dlerror());
+    return 0;
 }
 
 static bool examine_library(report *to, const char *where, const char *library, const char *remedy)
@@ -308,24 +305,20 @@ static void examine_pool(report *to, const device_list *list, const rowpool_erro
 
 /* ---- GPUs ------------------------------------------------------------------------------------------------------- */
 
+/* A GPU whose files this user may not open has no device in OpenCL. */
 static void examine_gpus(report *to)
 {
     glob_t nodes;
-    if (glob("/dev/{dri/renderD*,kfd,nvidiactl,nvidia[0-9]*}", GLOB_BRACE, NULL, &nodes) != 0) {
-        add_finding(to, FINDING_NOTE, "GPU", "in a container: docker run --device /dev/dri, or --gpus all",
-                    "none is in /dev: no dri/renderD*, kfd or nvidia*");
+    if (glob("/dev/{dri/renderD*,kfd,nvidiactl,nvidia[0-9]*}", GLOB_BRACE, NULL, &nodes) != 0)
         return;
-    }
     for (size_t i = 0; i < nodes.gl_pathc; i++) {
         const char *path = nodes.gl_pathv[i];
         struct stat node;
-        char remedy[200];
-        if (access(path, R_OK | W_OK) == 0) {
-            add_finding(to, FINDING_OK, "GPU", NULL, "%s can be opened", path);
+        if (access(path, R_OK | W_OK) == 0)
             continue;
-        }
         const char *why = strerror(errno);
         const struct group *owner = stat(path, &node) == 0 ? getgrgid(node.st_gid) : NULL;
+        char remedy[200];
         (void)snprintf(remedy, sizeof remedy, "usermod -a -G %s USER, and log in again",
                        owner != NULL ? owner->gr_name : "GROUP");
         add_finding(to, FINDING_WRONG, "GPU", remedy, "%s: %s", path, why);

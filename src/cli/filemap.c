@@ -94,7 +94,7 @@ static void tell_what(const input *in)
 static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
-    RP_TRY(list_devices(&devices, pool, error));
+    RP_TRY(list_pool_devices(&devices, pool, error));
     list->items = calloc(devices.count + 1, sizeof *list->items);
     if (list->items == NULL)
         end_out_of_memory();

@@ -77,7 +77,7 @@ static rowpool_status check_end(rowpool_process *process, rowpool_error *error)
     rowpool_status status = rowpool_process_join(process, -1, error);
     if (status == ROWPOOL_OK)
         status = rowpool_process_status(process, &state, error);
-    if (status != ROWPOOL_OK || (state.known && state.exit_code == 0))
+    if (status != ROWPOOL_OK || !state.known || state.exit_code == 0)
         return status;
     if (state.end_signal != 0)
         return rp_fail(error, ROWPOOL_EDEVICE, "signal %d (%s)", state.end_signal, strsignal(state.end_signal));

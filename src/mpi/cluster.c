@@ -19,6 +19,14 @@ rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error)
     return rp_fail(error, ROWPOOL_ESYSTEM, "%.*s: %s", (int)strcspn(call, "("), call, text);
 }
 
+rowpool_status rp_mpi_name_file(const char *path, rowpool_status status, rowpool_error *error)
+{
+    if (status == ROWPOOL_OK)
+        return ROWPOOL_OK;
+    const rowpool_error why = *error;
+    return rp_fail(error, status, "%s: %.900s", path, why.message);
+}
+
 static rowpool_status check_in_use(rowpool_error *error)
 {
     int begun, ended;
@@ -37,7 +45,7 @@ rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error **error, r
         return rp_fail(*error, ROWPOOL_EINVAL, "cluster is NULL");
     if (cluster->pid != getpid())
         return rp_fail(*error, ROWPOOL_EFORKED,
-                       "this cluster belongs to process %ld: a forked child has no part in MPI", (long)cluster->pid);
+                       "this cluster belongs to process %ld, and a forked child cannot use MPI", (long)cluster->pid);
     return check_in_use(*error);
 }
 

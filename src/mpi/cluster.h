@@ -16,8 +16,11 @@ struct rowpool_mpi {
     rowpool *pool;
 };
 
-/* A call of MPI's result as a status. */
+/* The result of a call of MPI's as a status. */
 rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error);
+
+/* Puts the path before the message of a failure; returns the status. */
+rowpool_status rp_mpi_name_file(const char *path, rowpool_status status, rowpool_error *error);
 
 /* Leaves the function, with its `error`, where a call of MPI's fails. */
 #define RP_MPI(call) RP_TRY(rp_mpi_check(call, #call, error))

@@ -20,31 +20,26 @@ struct rowpool_mpi_file {
 
 static rowpool_status open_array(npy_array *array, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return rp_fail(error, errno == ENOENT ? ROWPOOL_EINVAL : ROWPOOL_ESYSTEM, "%s: %s", path, strerror(errno));
-    rowpool_status status = npy_open(array, fd, &why);
+    rowpool_status status = npy_open(array, fd, error);
     close(fd);
-    if (status != ROWPOOL_OK)
-        return rp_fail(error, status, "%s: %.900s", path, why.message);
+    RP_TRY(rp_mpi_name_file(path, status, error));
     return array->more ? rp_fail(error, ROWPOOL_EINVAL, "%s: several arrays follow one another; a file has one", path)
                        : ROWPOOL_OK;
 }
 
 static rowpool_status open_row_offsets(rowpool_mpi_file *file, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
-    RP_TRY(open_array(&file->offsets, path, error));
-    rowpool_status status = widen_offsets(&file->offsets, &why);
-    if (status != ROWPOOL_OK)
-        return rp_fail(error, status, "%s: %.900s", path, why.message);
     const npy_header *header = &file->offsets.header;
+    RP_TRY(open_array(&file->offsets, path, error));
+    RP_TRY(rp_mpi_name_file(path, widen_offsets(&file->offsets, error), error));
     if (header->dimensions != 1 || header->dtype != ROWPOOL_INT64 || header->width == 0)
         return rp_fail(
             error, ROWPOOL_EINVAL,
-            "%s: offsets are one axis of int64 or int32, one more than there are rows; this is %zu axes of %s, the "
-            "last of %zu",
+            "%s: offsets have one axis of int64 or int32, one more than there are rows; this array has %zu axes "
+            "of %s, the last of %zu",
             path, header->dimensions, rowpool_dtype_name(header->dtype), header->width);
     return ROWPOOL_OK;
 }
@@ -57,7 +52,7 @@ static rowpool_status open_both(rowpool_mpi_file *file, const char *path, const 
     if (offsets == NULL)
         return ROWPOOL_OK;
     if (file->data.header.dimensions != 1)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s: ragged rows are of one axis; this array has %zu", path,
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: ragged rows need an array of one axis; this one has %zu", path,
                        file->data.header.dimensions);
     return open_row_offsets(file, offsets, error);
 }
@@ -92,20 +87,11 @@ static rowpool_status check_same(const rowpool_mpi *cluster, const rowpool_rows 
 static rowpool_status check_row_offsets(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
                                         rowpool_error *error)
 {
-    const rowpool_rows entries = {.dtype = ROWPOOL_INT64, .count = rows->count + 1, .width = 1};
-    const int64_t *offsets = rows->offsets;
+    const rowpool_rows all = {.dtype = ROWPOOL_INT64, .count = rows->count, .width = 1};
     rowpool_rows part;
-    size_t first;
-    RP_TRY(rowpool_mpi_share(cluster, &entries, &part, &first, error));
-    for (size_t i = first; i < first + part.count; i++) {
-        if (offsets[i] < 0 || (uint64_t)offsets[i] > rows->width)
-            return rp_fail(error, ROWPOOL_EINVAL, "%s: offset %zu is %lld; the array has %zu elements", path, i,
-                           (long long)offsets[i], rows->width);
-        if (i > 0 && offsets[i] < offsets[i - 1])
-            return rp_fail(error, ROWPOOL_EINVAL, "%s: offset %zu is %lld, less than the %lld before it", path, i,
-                           (long long)offsets[i], (long long)offsets[i - 1]);
-    }
-    return ROWPOOL_OK;
+    size_t first, widest;
+    RP_TRY(rowpool_mpi_share(cluster, &all, &part, &first, error));
+    return rp_mpi_name_file(path, check_offsets(rows->offsets, first, part.count, rows->width, &widest, error), error);
 }
 
 static rowpool_status find_own_rows(rowpool_mpi *cluster, rowpool_mpi_file *file, const char *path, const char *offsets,

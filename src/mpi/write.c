@@ -37,7 +37,6 @@ typedef struct {
 
 static rowpool_status begin_target(target *to, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
     if (path == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "path is NULL");
     to->file = mmap(NULL, sizeof *to->file, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -47,19 +46,18 @@ static rowpool_status begin_target(target *to, const char *path, rowpool_error *
     }
     to->file->fd = -1;
     RP_TRY(rp_mpi_guard(&to->guard, to->file->temporary, error));
-    rowpool_status status = replace_begin_named(to->file, path, &why);
-    if (status == ROWPOOL_OK && to->file->kind == REPLACE_DIRECTLY)
-        status = rp_fail(&why, ROWPOOL_EINVAL, "MPI-IO writes regular files only");
-    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+    RP_TRY(rp_mpi_name_file(path, replace_begin_named(to->file, path, error), error));
+    if (to->file->kind == REPLACE_DIRECTLY)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: MPI-IO writes regular files only", path);
+    return ROWPOOL_OK;
 }
 
 static rowpool_status commit_target(const target *to, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
-    rowpool_status status = replace_commit(to->file, &why);
-    if (status == ROWPOOL_OK && to->file->note != NULL)
+    RP_TRY(rp_mpi_name_file(path, replace_commit(to->file, error), error));
+    if (to->file->note != NULL)
         rp_log(RP_LOG_RUN, "%s: copied, not replaced: %s", path, to->file->note);
-    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+    return ROWPOOL_OK;
 }
 
 /* Leaves nothing that is not committed. */
@@ -95,7 +93,7 @@ static rowpool_status write_part(const rowpool_mpi *cluster, MPI_File file, cons
     uint64_t before;
     RP_TRY(rp_mpi_sum_before(cluster, (uint64_t)given->head_bytes + given->bytes, &before, error));
     if (before > INT64_MAX - given->head_bytes || before + given->head_bytes > INT64_MAX - given->bytes)
-        return rp_fail(error, ROWPOOL_EINVAL, "the file would be longer than files can be");
+        return rp_fail(error, ROWPOOL_EINVAL, "the file would be longer than a file can be");
     RP_TRY(write_at(cluster, file, before, given->head, given->head_bytes, error));
     return write_at(cluster, file, before + given->head_bytes, given->own, given->bytes, error);
 }

@@ -110,38 +110,43 @@ static void report_run(demonstration *demo, const char *how, double seconds[ROUN
                                           demo->serial_median / median, "device", text_as_json(devices)));
 }
 
+static rowpool_status name_devices(demonstration *demo, rowpool *pool, char *text, size_t size, rowpool_error *error)
+{
+    device_list list;
+    text[0] = '\0';
+    RP_TRY(list_pool_devices(&list, pool, error));
+    for (size_t i = 0, used = 0; i < list.count && used < size; i++) {
+        const rowpool_device *device = &list.items[i];
+        if (device->chunks == 0)
+            continue;
+        used += (size_t)snprintf(text + used, size - used, "%s%s %s (%s)", used > 0 ? " + " : "", device->index,
+                                 device_label(device), backend_word(device->type));
+        demo->opencl |= device->type != ROWPOOL_DEVICE_FORK && device->type != ROWPOOL_DEVICE_HOST;
+    }
+    free_devices(&list);
+    return ROWPOOL_OK;
+}
+
 /* Counts in several rounds. pool NULL: by the serial loop. */
 static rowpool_status run_rounds(demonstration *demo, const char *how, rowpool *pool, bool async, rowpool_error *error)
 {
     const size_t bytes = demo->rows * sizeof *demo->counts;
     char devices[512] = "one thread";
     double seconds[ROUNDS];
-    device_list list = {0};
-    rowpool_status status = ROWPOOL_OK;
-    for (size_t i = 0; i < ROUNDS && status == ROWPOOL_OK; i++) {
+    for (size_t i = 0; i < ROUNDS; i++) {
         memset(demo->counts, 0xff, bytes); /* counts of an earlier round must not pass for new ones */
         const double begin = seconds_now();
-        if (pool != NULL)
-            status = count_on(demo, pool, async, error);
-        else
+        if (pool == NULL)
             count_serially(demo);
+        else
+            RP_TRY(count_on(demo, pool, async, error));
         seconds[i] = seconds_now() - begin;
-        demo->wrong |= pool != NULL && status == ROWPOOL_OK && memcmp(demo->counts, demo->expected, bytes) != 0;
+        demo->wrong |= pool != NULL && memcmp(demo->counts, demo->expected, bytes) != 0;
     }
-    if (status == ROWPOOL_OK && pool != NULL)
-        status = list_pool_devices(&list, pool, error);
-    for (size_t i = 0, used = 0; i < list.count && used < sizeof devices; i++) {
-        const rowpool_device *device = &list.items[i];
-        if (device->chunks == 0)
-            continue;
-        used += (size_t)snprintf(devices + used, sizeof devices - used, "%s%s %s (%s)", used > 0 ? " + " : "",
-                                 device->index, device_label(device), backend_word(device->type));
-        demo->opencl |= device->type != ROWPOOL_DEVICE_FORK && device->type != ROWPOOL_DEVICE_HOST;
-    }
-    free_devices(&list);
-    if (status == ROWPOOL_OK)
-        report_run(demo, how, seconds, devices);
-    return status;
+    if (pool != NULL)
+        RP_TRY(name_devices(demo, pool, devices, sizeof devices, error));
+    report_run(demo, how, seconds, devices);
+    return ROWPOOL_OK;
 }
 
 /* device NULL: OpenCL where it can be had. It is named, for the default leaves maps to the calling thread until a kernel
@@ -153,7 +158,7 @@ static rowpool_status run_pool(demonstration *demo, const char *how, const char 
     rowpool_options options = pool_options(choose ? "isolated" : device);
     rowpool *pool;
     rowpool_status status = rowpool_open(&pool, &options, error);
-    if (status == ROWPOOL_ENODEVICE && choose) {
+    if (status != ROWPOOL_OK && choose) {
         options.device = NULL;
         status = rowpool_open(&pool, &options, error);
     }

@@ -98,8 +98,8 @@ static bool examine_library(report *to, const char *where, const char *library, 
     else if (status == ROWPOOL_OK)
         add_finding(to, FINDING_WRONG, "OpenCL driver", remedy, "%s: %s", where, why);
     else
-        add_finding(to, FINDING_WRONG, "OpenCL driver", remedy, "%s: %s: the process that loaded it ended: %s", where,
-                    library, error.message);
+        add_finding(to, FINDING_WRONG, "OpenCL driver", remedy, "%s: %s cannot be loaded in a process of its own: %s",
+                    where, library, error.message);
     free(why);
     return loaded;
 }

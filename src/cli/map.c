@@ -20,16 +20,12 @@ static const char map_help[] =
     "                    sum, mean           integers add up modulo 2^64, floats in double; a mean is a double\n"
     "                    min, max            of the elements that are not NaN\n"
     "                    argmin, argmax      the index of the first such element, or -1\n"
-    "  --source FILE   a function of your own in OpenCL C, for OpenCL devices alone: a fold, or where it has the word\n"
-    "                  ROW_BODY a free body, as rowpool.h and rowpool/vocabulary.h describe them. It takes ranges\n"
-    "                  where it defines ROW_RANGES. The accumulator_t of a fold has at most 256 bytes. #include\n"
-    "                  \"other\" names a file beside it\n"
+    "  --source FILE   a function of your own in OpenCL C, for OpenCL devices alone: a fold or a free body, as\n"
+    "                  rowpool.h and rowpool/vocabulary.h describe them; rowpool-guide(7) has examples\n"
     "  --output-type TYPE\n"
-    "                  the type of its result_t: int8 to int64, uint8 to uint64, float16 (two bytes), float32 or\n"
-    "                  float64\n"
+    "                  the type of its result_t: int8 to int64, uint8 to uint64, float16 (two bytes) to float64\n"
     "  --argument TYPE:VALUE\n"
-    "                  the first member of its arguments_t, as in float64:0.5; given again, the next one. TYPE is\n"
-    "                  int8 to int64, uint8 to uint64, float32 or float64. Without it, arguments_t is one byte\n"
+    "                  the first member of its arguments_t, as in float64:0.5; given again, the next one\n"
     "\n" FILE_HELP "\n"
     "For functions that take ranges:\n"
     "\n" RANGE_HELP;
@@ -62,7 +58,7 @@ static bool read_map_option(void *into, int option, const char *value)
     }
 }
 
-/* GO_ON, or an exit status after a message; so is what follows. */
+/* GO_ON, or an exit status after a message, as the functions below. */
 static int check_options(const map_options *options)
 {
     if (options->function == NULL && options->source == NULL)
@@ -70,7 +66,7 @@ static int check_options(const map_options *options)
     if (options->function != NULL && options->source != NULL)
         return usage_error("map", "--function and --source cannot be given together");
     if (options->source != NULL && !options->output_type_given)
-        return usage_error("map", "--output-type is missing: it says what --source gives");
+        return usage_error("map", "--output-type is missing: the type of the results of --source");
     if (options->function != NULL && options->output_type_given)
         return usage_error("map", "--function and --output-type cannot be given together");
     if (options->function != NULL && options->arguments.size > 0)
@@ -80,7 +76,7 @@ static int check_options(const map_options *options)
 
 /* ---- The function ----------------------------------------------------------------------------------------------- */
 
-/* Which function, and for what rows. */
+/* What is mapped. */
 typedef struct {
     const map_options *options;
     const rowpool_function *function; /* a built-in one, or the one made of the source */
@@ -151,7 +147,7 @@ static void say_arguments_differ(const map_task *task)
             size == 1 ? "" : "s");
 }
 
-/* A build that fails, and a device that cannot run the text. */
+/* Says what is wrong with the text: it does not build, or no device can run it. */
 static bool blame_source(const void *context, const rowpool_error *error)
 {
     const map_task *task = context;
@@ -178,7 +174,7 @@ static void tell_function(const map_task *task, rowpool_dtype result)
     tell("mapping %s, %s, to %s", task->function->name, form, rowpool_dtype_name(result));
 }
 
-/* What depends on the rows. */
+/* Sets what depends on the element type. */
 static void choose_function(file_map *map, map_task *task)
 {
     const map_options *options = task->options;

@@ -68,12 +68,9 @@ static rowpool_status gather_bytes(void **bytes, size_t *size, rowpool_error *er
     (void)MPI_Reduce(&own, &sum, 1, MPI_UNSIGNED_LONG_LONG, MPI_SUM, 0, COMM);
     const size_t total = ranks.rank == 0 ? (size_t)sum : 0;
     void *all = ranks.rank == 0 ? malloc(total + 1) : NULL;
-    rowpool_status status = ROWPOOL_OK;
     if (ranks.rank == 0 && all == NULL)
-        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory for what the ranks report");
-    status = rowpool_mpi_agree(cluster, status, error);
-    if (status == ROWPOOL_OK)
-        status = rowpool_mpi_gather(cluster, *bytes, *size, 0, all, total, error);
+        end_out_of_memory();
+    rowpool_status status = rowpool_mpi_gather(cluster, *bytes, *size, 0, all, total, error);
     free(*bytes);
     *bytes = all;
     *size = status == ROWPOOL_OK ? total : 0;

@@ -1072,7 +1072,8 @@ TEST(refuses_bytes_that_are_no_text)
     static const char nul[] = "1,2\n3,4\0005\n";
     check_refused(
         "csv", nul, sizeof nul - 1,
-        &(text_case){"NUL", "line 2, column 2: there is a NUL byte: it is no text in UTF-8 or the like", {{0}}},
+        &(text_case){
+            "NUL", "line 2, column 2: there is a NUL byte: the file is not text in UTF-8 or a similar encoding", {{0}}},
         __LINE__);
 }
 
@@ -1115,7 +1116,7 @@ TEST(refuses_endless_cells)
         text[i] = '\n';
     check_refused(
         "csv", text, SIZE,
-        &(text_case){"quote", "line 2, column 1: a cell of more than 1048576 bytes: is a quote not closed?", {{0}}},
+        &(text_case){"quote", "line 2, column 1: the cell is longer than 1048576 bytes: is a quote not closed?", {{0}}},
         __LINE__);
     free(text);
 }

@@ -54,10 +54,12 @@ forbid("^src/${workers}" "${none}" "${include}device/(opencl|fork|isolated|host)
 forbid("^src/(sched|api)/" "${none}" "${include}device/(opencl|workers|fork|isolated|host)" "backends are known by device.h only")
 forbid("^src/(sched|api)/" "${none}" "${include}(${others})/" "the library does not know the program")
 forbid("^src/sched/" "${none}" "${include}api/" "the scheduler does not know the public calls")
-forbid("^src/files/" "${none}" "${include}(base|core|process|device|sched|api|mpi|cli)/" "what reads and writes files is a user of the library")
+forbid("^src/files/" "${none}" "${include}(base/([^e]|e[^r])|core/|process/|device/|sched/|api/|mpi/|cli/)"
+  "what reads and writes files is a user of the library that fills in errors as it does (base/error.h)")
 forbid("^src/mpi/" "${none}" "${include}(core|process|device|sched|api|cli)/" "the library over MPI stands on base, files and the public calls")
 forbid("^src/" "^src/(mpi|cli)/" "${include}(mpi|rowpool_mpi)\\.h" "MPI stays in its library, and in the program that uses it")
-forbid("^src/cli/" "${none}" "${include}(core|process|device|sched|api)/" "the program is a user of the library")
+forbid("^src/cli/" "${none}" "${include}(core/([^r]|r[^a])|process/|device/|sched/|api/)"
+  "the program is a user of the library that compares bounds as it does (core/range.h)")
 forbid("^bench/" "^bench/peer_opencl\\.c$" "${include}(CL/|OpenCL/|base/|core/|process/|device/|sched/|api/)"
   "the benchmark is a user of the library, but for the raw OpenCL program")
 forbid("^bench/" "^bench/page\\.c$" "${include}(files|cli)/" "the benchmark has only the program's writer of files, for pages")

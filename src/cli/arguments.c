@@ -6,7 +6,7 @@
 #include "number.h"
 #include "options.h"
 
-/* TYPE, and where VALUE begins. There is no half in every compiler of OpenCL C. */
+/* Reads TYPE; returns VALUE. Not every OpenCL compiler has half. */
 static const char *read_type(rowpool_dtype *dtype, const char *text)
 {
     const char *colon = strchr(text, ':');
@@ -32,7 +32,7 @@ bool add_argument(argument_struct *arguments, const char *text)
     const char *value = read_type(&dtype, text);
     if (value == NULL)
         return false;
-    const size_t size = rowpool_dtype_size(dtype); /* which is its alignment, too */
+    const size_t size = rowpool_dtype_size(dtype); /* also its alignment */
     const size_t offset = round_up(arguments->used, size);
     if (offset + size > MOST_ARGUMENT_BYTES) {
         (void)usage_error("map", "--argument '%s' is too many: together they have at most %d bytes", text,

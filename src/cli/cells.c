@@ -5,7 +5,7 @@
 
 #include "fail.h"
 
-enum { MAX_CELL = 1 << 20 /* bytes; a longer one is a quote that nobody closed */ };
+enum { MAX_CELL = 1 << 20 /* bytes; a longer cell means an unclosed quote */ };
 
 static const char STRAY_QUOTE[] =
     "a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
@@ -35,7 +35,7 @@ static int peek(cell_reader *r)
     return r->at < r->end || fill_bytes(r) ? (unsigned char)r->bytes[r->at] : -1;
 }
 
-/* Nothing is read any more; the first problem counts. */
+/* Ends the reading; the first problem counts. */
 static void refuse_cell(cell_reader *r, const char *problem)
 {
     if (r->status == ROWPOOL_OK) {
@@ -66,13 +66,13 @@ static void skip_line_end(cell_reader *r)
     r->line++;
 }
 
-/* Whether it is dropped around a cell. */
+/* Whether the character is dropped around a cell. */
 static bool is_padding(const cell_reader *r, int c)
 {
     return is_blank(c) && c != r->dialect.delimiter;
 }
 
-/* The number of tabs among them. */
+/* Returns how many tabs it skipped. */
 static size_t skip_padding(cell_reader *r)
 {
     size_t tabs = 0;
@@ -85,7 +85,7 @@ static size_t skip_padding(cell_reader *r)
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
-/* Adds the bytes up to the next that ends a run, and sees to it that it is there. `begin`: of the cell. */
+/* Appends bytes up to the next one in `ends`, which is then in the buffer. begin: where the cell begins in `cells`. */
 static void take_run(cell_reader *r, buffer *cells, size_t begin, const bool ends[256])
 {
     while (peek(r) >= 0) {
@@ -95,12 +95,12 @@ static void take_run(cell_reader *r, buffer *cells, size_t begin, const bool end
         append_bytes(cells, r->bytes + r->at, length);
         r->at += length;
         if (cells->used - begin > MAX_CELL)
-            refuse_cell(r, "a cell of more than 1048576 bytes: is a quote not closed?");
+            refuse_cell(r, "the cell is longer than 1048576 bytes: is a quote not closed?");
         else if (r->at < r->end)
             break;
     }
     if (peek(r) == '\0')
-        refuse_cell(r, "there is a NUL byte: it is no text in UTF-8 or the like");
+        refuse_cell(r, "there is a NUL byte: the file is not text in UTF-8 or a similar encoding");
 }
 
 static void take_bare(cell_reader *r, buffer *cells)
@@ -119,7 +119,7 @@ static void take_byte(cell_reader *r, buffer *cells)
     append_bytes(cells, r->bytes + r->at++, 1);
 }
 
-/* line: the one on which the quoted cell begins. */
+/* line: where the quoted cell begins. */
 static void take_line_end(cell_reader *r, buffer *cells, size_t line)
 {
     const bool pair = peek(r) == '\r';
@@ -180,8 +180,8 @@ static void skip_comment(cell_reader *r)
     skip_line_end(r);
 }
 
-/* Over blanks in front of a cell or the end of the line. In runs of them that nobody asked for, a tab too many may stand
- * for an empty cell. */
+/* Skips blanks before a cell or the line end. Unless --delimiter space was given, two tabs in a row may mean an empty
+ * cell, and are refused. */
 static void skip_cell_blanks(cell_reader *r, bool first)
 {
     const size_t tabs = skip_padding(r);
@@ -191,7 +191,7 @@ static void skip_cell_blanks(cell_reader *r, bool first)
                        "space takes all blanks in a row as one separator");
 }
 
-/* Goes to the next cell of the row; false where there is none. */
+/* Moves to the next cell of the row; false if there is none. */
 static bool next_cell(cell_reader *r)
 {
     if (r->dialect.delimiter != RUNS_OF_BLANKS && peek(r) == r->dialect.delimiter) {
@@ -235,7 +235,7 @@ static bool begins_with(const cell_reader *r, const char *text)
     return r->end - r->at >= length && strncasecmp(r->bytes + r->at, text, length) == 0;
 }
 
-/* Refuses files that are not plain text, by their first bytes. UTF-32 stands before UTF-16, whose mark it begins with. */
+/* Refuses files that are not plain text, by their first bytes. UTF-32 is checked first: its mark begins with UTF-16's. */
 static bool check_signature(cell_reader *r)
 {
     static const struct {
@@ -259,7 +259,7 @@ static bool check_signature(cell_reader *r)
     return true;
 }
 
-/* What Excel puts first: sep=; */
+/* Excel may begin a file with sep=; */
 static void take_separator_line(cell_reader *r)
 {
     const bool quoted = begins_with(r, "\"sep=");
@@ -283,7 +283,7 @@ static void take_separator_line(cell_reader *r)
 
 bool begin_cells(cell_reader *r, const cell_dialect *dialect, const byte_stream *stream, rowpool_error *error)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* that some programs put before UTF-8 */
+    static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark of UTF-8 */
     *r = (cell_reader){.dialect = *dialect, .stream = stream, .error = error, .line = 1};
     if (!fill_bytes(r) && r->status != ROWPOOL_OK)
         return false;

@@ -41,14 +41,14 @@ cell_kind kind_in(table *t, const char *cell)
     return kind_of_cell(cell, plain_cell(&t->scratch, cell, t->options->decimal));
 }
 
-/* Whether it would be a number with a decimal comma. */
+/* Whether the cell is a number if the comma is the decimal point. */
 static bool has_decimal_comma(table *t, const char *cell)
 {
     return t->options->decimal != ',' && t->reader.dialect.delimiter != ',' && strchr(cell, ',') != NULL &&
            kind_of_cell(cell, plain_cell(&t->scratch, cell, ',')) == CELL_NUMBER;
 }
 
-/* The first byte within the cell that could separate cells and does not yet; NULL: there is none. */
+/* The first character within the cell that could separate cells but does not; NULL: none. */
 static const char *other_separator(const table *t, const char *cell)
 {
     const unsigned char used = t->reader.dialect.delimiter;
@@ -85,7 +85,7 @@ const char *hints_for(table *t, size_t column, const char *cell)
     return hints->bytes;
 }
 
-/* The column holds the word of that line, and a number in the row that is looked at, perhaps with a decimal comma. */
+/* The column holds a word in that line and a number, perhaps with a decimal comma, in the current row. */
 static bool refuse_mixture(table *t, size_t column, const char *word, size_t line, const char *number)
 {
     const size_t number_line = t->line;
@@ -96,7 +96,7 @@ static bool refuse_mixture(table *t, size_t column, const char *word, size_t lin
 
 /* ---- The header ------------------------------------------------------------------------------------------------- */
 
-/* Whether the cells behind the first are numbers, each one above the one before it. */
+/* Whether the cells after the first are strictly increasing numbers. */
 static bool names_increase(table *t)
 {
     double before = -INFINITY;
@@ -111,7 +111,7 @@ static bool names_increase(table *t)
     return t->cells.count > 1;
 }
 
-/* Whether all cells are words; the first may have no name. */
+/* Whether all cells are words; the first may be empty. */
 static bool are_names(table *t)
 {
     size_t counts[4] = {0};
@@ -125,7 +125,7 @@ static bool are_names(table *t)
     return names;
 }
 
-/* Whether a cell behind the first has a digit. */
+/* Whether a cell after the first has a digit. */
 static bool has_digits(const buffer *cells)
 {
     const char *cell = next_text(cells->bytes);
@@ -136,9 +136,8 @@ static bool has_digits(const buffer *cells)
     return false;
 }
 
-/* Names may be numbers that increase, as years do, or booleans: behind a first column without a name they are taken as
- * names, behind a word they are not; nor is a name there such as inf or one that is empty. A single number is no series;
- * but pandas calls the only column 0. */
+/* Names may be increasing numbers, such as years: they are names after an empty first cell, but data after a word. One
+ * number is no series, except 0: pandas names an only column so. */
 static bool is_header(table *t)
 {
     if (t->options->header != HEADER_AUTO)
@@ -177,7 +176,8 @@ bool take_first_row(table *t)
     return true;
 }
 
-/* As R leaves it out. A comma behind a single name may be one in a number; a last cell that is empty is no column. */
+/* R omits the name of the row names. After a single name the comma may be a decimal one; an empty last cell is not a
+ * column. */
 static bool first_name_is_missing(const table *t)
 {
     const size_t least = t->reader.dialect.delimiter == ',' ? 2 : 1;
@@ -199,7 +199,7 @@ static void add_first_name(table *t)
 
 /* ---- Columns that somebody asks for ----------------------------------------------------------------------------- */
 
-/* Skips the columns of that name, or the one of that number; false where there is none. *column: the first of them. */
+/* Marks the columns of that name, or else of that number, as skipped; false if there is none. *column: the first. */
 static bool skip_columns(table *t, size_t *column, size_t *count, const char *option, const char *text)
 {
     const char *name = t->names.bytes;
@@ -251,7 +251,8 @@ void take_as_labels(table *t, size_t column, label_rule rule)
     t->label = column;
     t->skipped[column] = true;
     if (name != NULL) {
-        append_format(&t->in->title, "%s", name[0] != '\0' ? name : "label");
+        name = name[0] != '\0' ? name : "label";
+        append_bytes(&t->in->title, name, strlen(name));
         end_text(&t->in->title);
     }
     if (rule == LABELS_ROW_NUMBERS)
@@ -296,7 +297,7 @@ label_rule choose_rule(table *t, const char *cell)
     return kind == CELL_MISSING ? LABELS_UNDECIDED : kind == CELL_WORD ? LABELS_WORDS : LABELS_NONE;
 }
 
-/* Refuses a label such as Berlin;20 in Berlin;20,5: the separator is the semicolon, and the comma a decimal one. */
+/* Refuses a label such as Berlin;20 in Berlin;20,5, where the semicolon separates and the comma is decimal. */
 static bool check_separators(table *t, const char *label)
 {
     const char *last = NULL;
@@ -331,7 +332,7 @@ bool check_label(table *t, const char *cell)
 
 /* ---- Words ------------------------------------------------------------------------------------------------------ */
 
-/* Leaves out the columns that begin with a word; the first may be labels yet. */
+/* Skips columns that begin with a word; the first column may still become the labels. */
 static void choose_words(table *t)
 {
     size_t first = 0;

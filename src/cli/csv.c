@@ -1,5 +1,5 @@
-/* Text tables: .csv, .tsv and .txt. The file is read once, and kept are its numbers, its labels, one row of text, and the
- * rows at its beginning until it is known what the first column is. */
+/* Text tables: .csv, .tsv and .txt. The file is read once. Its numbers and labels are kept, and the text of the first rows
+ * until it is known what the first column is. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,14 @@
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
-/* Most numbers: a float of the type holds every integer up to here, and is not 0. */
+/* The quick answer for most numbers: not 0, and within the integers that the float type holds exactly. */
 static bool loses_nothing(rowpool_dtype dtype, double real)
 {
     const double integers = dtype == ROWPOOL_FLOAT16 ? 0x1p11 : dtype == ROWPOOL_FLOAT32 ? 0x1p24 : 0x1p53;
     return real != 0 && real > -integers && real < integers;
 }
 
-/* Records the first of each loss. Without --type integers may yet turn into doubles. */
+/* Records the first loss of each kind. Without --type int64 counts as well: it may become float64 later. */
 static void watch_losses(table *t, size_t column, const char *text, const void *element, bool missing)
 {
     if (t->options->type_given && t->dtype < ROWPOOL_FLOAT16)
@@ -51,8 +51,7 @@ static void turn_into_doubles(const buffer *elements)
     }
 }
 
-/* As nobody chose a type: integers as long as there is nothing else, then doubles; *tried is what the cell looks like.
- */
+/* Without --type: int64 until a cell is not an integer, then float64. *tried: the type that the cell looks like. */
 static parse_outcome parse_any(table *t, void *element, rowpool_dtype *tried, const char *cell)
 {
     int64_t integer;
@@ -124,14 +123,14 @@ static size_t element_count(const table *t)
     return t->elements.used / rowpool_dtype_size(t->dtype);
 }
 
-/* Notes where the next ragged row begins. */
+/* Ends a ragged row. */
 static void append_offset(table *t)
 {
     const int64_t offset = (int64_t)element_count(t);
     append_bytes(&t->in->own_offsets, &offset, sizeof offset);
 }
 
-/* Cells of the row that count; missing ones at the end of a ragged one do not. */
+/* The cells of the row without missing ones at the end of a ragged row. */
 static size_t count_cells(table *t, const char *cell, size_t count)
 {
     size_t counted = 0;
@@ -155,7 +154,6 @@ static bool refuse_count(table *t, size_t count)
                      count == 1 ? "" : "s", t->columns, hint);
 }
 
-/* Of a row that may be one of those that were kept. */
 static bool take_data(table *t, const char *cell, size_t count)
 {
     if (!t->options->ragged && count != t->columns)
@@ -187,7 +185,7 @@ static bool take_data(table *t, const char *cell, size_t count)
     return true;
 }
 
-/* ---- The rows before it is known what the first column is --------------------------------------------------------- */
+/* ---- Rows that are kept until the first column is decided --------------------------------------------------------- */
 
 static void keep_row(table *t, const char *cells, size_t count)
 {
@@ -198,7 +196,7 @@ static void keep_row(table *t, const char *cells, size_t count)
         append_bytes(&t->kept_cells, cells, strlen(cells) + 1);
 }
 
-/* All columns are what they are. */
+/* All columns are decided. */
 static bool begin_data(table *t)
 {
     if (t->options->ragged) {
@@ -214,7 +212,7 @@ static bool begin_data(table *t)
                                      : "all are labels, words or skipped");
 }
 
-/* The rule for the first column is found. */
+/* Decides on the first column, and takes the rows that were kept. */
 static bool settle_labels(table *t, label_rule rule)
 {
     const size_t line = t->line;
@@ -254,7 +252,7 @@ static bool take_cells(table *t, const char *cells, size_t count)
 
 /* ---- The file --------------------------------------------------------------------------------------------------- */
 
-/* What the lines mean that were empty before a row: missing cells of the only column, or ragged rows without any. */
+/* Empty lines before a row are missing cells of an only column, or ragged rows without cells. */
 static bool take_empty_lines(table *t)
 {
     const size_t line = t->line;
@@ -285,7 +283,6 @@ static bool take_row(table *t)
     return (t->begun || begin_columns(t, true)) && take_empty_lines(t) && take_cells(t, t->cells.bytes, t->cells.count);
 }
 
-/* Notes on lines and cells that may have been meant differently. */
 static void note_reading(table *t)
 {
     const cell_reader *r = &t->reader;
@@ -353,7 +350,7 @@ static bool read_rows(table *t)
     }
 }
 
-/* Cells may be separated by what the file itself says. */
+/* The file itself may have set the delimiter. */
 static bool check_dialect(table *t)
 {
     const unsigned char delimiter = t->reader.dialect.delimiter;
@@ -366,7 +363,7 @@ static bool check_dialect(table *t)
                      delimiter);
 }
 
-/* Pages that lie wholly within these bytes, which are not read any more, go back to the system. */
+/* Returns the whole pages within these bytes to the system. */
 static void release_pages(const char *bytes, size_t size)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -376,7 +373,8 @@ static void release_pages(const char *bytes, size_t size)
         (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-/* Moves the elements into memory that every worker reaches; there is never memory for two of all of them. */
+/* Moves the elements to memory that every worker reaches. Pages are released as they are copied, so that no more than one
+ * copy exists. */
 static rowpool_status move_elements(table *t, void **memory)
 {
     enum { STEP = 1 << 20 };

@@ -1,17 +1,56 @@
 #include "filemap.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "call.h"
-#include "cut.h"
 #include "devices.h"
 #include "interrupt.h"
 #include "message.h"
 #include "output_json.h"
 #include "units.h"
+
+/* ---- Mapped files that are truncated: reading a page past the new end is a bus error ------------------------------- */
+
+static const input *watched;
+static const char *watched_name;
+static pid_t watcher;
+
+static bool is_within(const npy_array *array, const void *address)
+{
+    const char *begin = array->mapping;
+    return begin != NULL && (const char *)address >= begin && (const char *)address < begin + array->mapped_bytes;
+}
+
+/* Async-signal-safe. A bus error of another kind is raised again, and ends the process. */
+static void on_bus_error(int signal_number, siginfo_t *what, void *context)
+{
+    (void)context;
+    if (watched == NULL || getpid() != watcher || what->si_code != BUS_ADRERR) {
+        (void)signal(signal_number, SIG_DFL);
+        return;
+    }
+    say_in_handler(is_within(&watched->offset_file, what->si_addr) ? watched->offset_path : watched_name,
+                   "the file was cut while it was read, or its disk fails (bus error)");
+    remove_interrupted_file();
+    _exit(EXIT_FAILED);
+}
+
+/* From now on a bus error ends this process with a message that names the file, and exit status 1. in NULL: no longer. The
+ * input need not be open yet. A worker process dies of the signal, and its rows come back to this process. */
+static void watch_for_cuts(const input *in, const char *name)
+{
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    (void)sigemptyset(&action.sa_mask);
+    watched = in;
+    watched_name = name;
+    watcher = getpid();
+    (void)sigaction(SIGBUS, &action, NULL);
+}
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
@@ -23,7 +62,7 @@ file_options default_file_options(const range_words *words)
 
 static bool read_output(file_options *options, const char *text)
 {
-    /* A file called "-" would surprise; so would binary data on a terminal. */
+    /* "-" is refused: neither a file of that name nor binary data on a terminal is likely to be meant. */
     if (text[0] == '\0' || strcmp(text, "-") == 0) {
         (void)usage_error(options->command, "--output '%s' is no file name", text);
         return false;
@@ -90,7 +129,7 @@ static void tell_what(const input *in)
          rowpool_dtype_name(header->dtype), bytes, place);
 }
 
-/* Those of this process that did something, whether they belong to the pool or stood in for it. */
+/* The devices of this process that did any work, whether or not the pool chose them. */
 static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
@@ -139,7 +178,7 @@ static void tell_who(const file_map *map)
     tell("%s, %s%s", seconds, rate, map->options->async ? ", with a completion callback" : "");
 }
 
-/* The same for programs. */
+/* The same as JSON. */
 static json_t *workers_as_json(const worker_list *workers)
 {
     json_t *list = json_array();
@@ -167,34 +206,12 @@ static json_t *facts_as_json(const file_map *map)
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */
 
-/* The outcome of a step that was taken here; its own message, if it is one. */
+/* Ends a step on all processes; prints its error, if it failed here. */
 static bool end_step(rowpool_status status, const char *where, const rowpool_error *error)
 {
     if (status != ROWPOOL_OK)
         say(where, "%s", error->message);
     return the_group()->agree(status == ROWPOOL_OK);
-}
-
-static bool begin_input(file_map *map)
-{
-    const file_options *options = map->options;
-    rowpool_error error;
-    watch_for_cuts(&map->in, map->input_name);
-    return end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error);
-}
-
-static bool begin_output(file_map *map)
-{
-    const char *path = map->options->output;
-    rowpool_error error;
-    return end_step(path != NULL ? the_group()->begin_file(&map->output, path, &error) : ROWPOOL_OK, path, &error);
-}
-
-static bool begin_pool(file_map *map)
-{
-    const rowpool_options options = pool_options(map->options->device);
-    rowpool_error error;
-    return end_step(the_group()->open_pool(&map->pool, &options, &error), NULL, &error);
 }
 
 static bool take_share(file_map *map)
@@ -211,7 +228,7 @@ static bool take_share(file_map *map)
     return true;
 }
 
-/* There are ranges where the function takes some; else one argument struct gives one result. */
+/* One result for each range, or one where the function takes no ranges. */
 static rowpool_status map_rows(file_map *map, rowpool_error *error)
 {
     const wanted_ranges *ranges = &map->options->ranges;
@@ -234,7 +251,7 @@ static rowpool_status map_rows(file_map *map, rowpool_error *error)
     return run_job(map->pool, &call, map->options->async, &bar, error);
 }
 
-/* Whether the rows were those of the file as it was opened; asked once they have been read. */
+/* After the rows have been read: whether the file was cut or changed meanwhile. */
 static bool check_mapping(const npy_array *array, const char *name)
 {
     bool changed;
@@ -248,7 +265,7 @@ static bool check_mapping(const npy_array *array, const char *name)
     return true;
 }
 
-/* A file that was cut makes workers fail, too: it is the cause. */
+/* Checks the files first: if one was cut, that is why workers failed. */
 static bool judge(const file_map *map, rowpool_status status, const rowpool_error *error)
 {
     if (interruption_noted() || !check_mapping(&map->in.array, map->input_name) ||
@@ -259,7 +276,7 @@ static bool judge(const file_map *map, rowpool_status status, const rowpool_erro
     return status == ROWPOOL_OK;
 }
 
-/* A rank does not wait for its devices before it ends: the others would wait for it. */
+/* Ctrl-C ends each rank at once: none may wait for a job that the others have left. */
 static bool fill_results(file_map *map)
 {
     rowpool_error error;
@@ -271,11 +288,12 @@ static bool fill_results(file_map *map)
         return false;
     map->seconds = seconds_now() - map->begun;
     const file_options *options = map->options;
-    const bool are_workers_told = options->verbose || options->json ||
-                                  (options->output != NULL && output_format_of(options->output) == write_json);
-    if (are_workers_told && (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
-                             !end_step(gather_workers(&map->workers, &error), NULL, &error)))
+    const bool with_facts = options->json ||
+                            (options->output != NULL && output_format_of(options->output) == write_json);
+    if ((options->verbose || with_facts) && (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
+                                             !end_step(gather_workers(&map->workers, &error), NULL, &error)))
         return false;
+    map->facts = with_facts ? facts_as_json(map) : NULL;
     if (options->verbose)
         tell_who(map);
     return true;
@@ -291,19 +309,8 @@ static result_table table_of(const file_map *map)
         .in = &map->in,
         .ranges = &map->options->ranges,
         .function = map->function->name,
+        .facts = map->facts,
     };
-}
-
-static rowpool_status print_facts(const file_map *map, bool with_results, size_t rows, rowpool_error *error)
-{
-    json_t *facts = facts_as_json(map);
-    if (!with_results && the_group()->rank == 0)
-        return print_json(facts, error);
-    result_table table = table_of(map);
-    table.facts = facts;
-    rowpool_status status = with_results ? the_group()->print(write_json, &table, rows, error) : ROWPOOL_OK;
-    json_decref(facts);
-    return status;
 }
 
 static bool print_results(const file_map *map)
@@ -315,25 +322,22 @@ static bool print_results(const file_map *map)
     const result_table table = table_of(map);
     rowpool_error error;
     rowpool_status status = ROWPOOL_OK;
-    if (options->json)
-        status = print_facts(map, with_results, rows, &error);
-    else if (with_results)
-        status = the_group()->print(write_text, &table, rows, &error);
+    if (with_results)
+        status = the_group()->print(options->json ? write_json : write_text, &table, rows, &error);
+    else if (options->json && the_group()->rank == 0)
+        status = print_json(json_incref(map->facts), &error);
     return end_step(status, NULL, &error);
 }
 
-/* Last of all: whatever went wrong before leaves no file. */
+/* The last step, so that an earlier failure leaves no file. */
 static bool write_output(file_map *map)
 {
     const char *path = map->options->output;
+    const result_table table = table_of(map);
+    rowpool_error error;
     if (path == NULL)
         return true;
-    json_t *facts = output_format_of(path) == write_json ? facts_as_json(map) : NULL;
-    result_table table = table_of(map);
-    table.facts = facts;
-    rowpool_error error;
     rowpool_status status = the_group()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
-    json_decref(facts);
     if (status == ROWPOOL_OK && map->output.note != NULL)
         warn("%s: the file was not replaced, but written to: %s", path, map->output.note);
     return end_step(status, path, &error);
@@ -343,16 +347,22 @@ static bool write_output(file_map *map)
 
 bool begin_file_map(file_map *map, const file_options *options)
 {
+    const rowpool_options pool = pool_options(options->device);
+    const char *output = options->output;
+    rowpool_error error;
     *map = (file_map){
         .options = options,
         .input_name = strcmp(options->path, "-") == 0 ? "standard input" : options->path,
         .output = {.fd = -1},
     };
-    if (!begin_input(map))
+    watch_for_cuts(&map->in, map->input_name);
+    if (!end_step(open_input(&map->in, options->path, &options->input, &error), map->input_name, &error))
         return false;
     if (map->in.notes.bytes != NULL)
         warn("%s: %s", map->input_name, map->in.notes.bytes);
-    return begin_output(map) && begin_pool(map) && take_share(map);
+    rowpool_status status = output != NULL ? the_group()->begin_file(&map->output, output, &error) : ROWPOOL_OK;
+    return end_step(status, output, &error) &&
+           end_step(the_group()->open_pool(&map->pool, &pool, &error), NULL, &error) && take_share(map);
 }
 
 bool run_file_map(file_map *map)
@@ -369,6 +379,7 @@ void end_file_map(file_map *map)
 {
     replace_discard(&map->output);
     the_group()->close_pool(map->pool);
+    json_decref(map->facts);
     free(map->workers.items);
     free_results(&map->results);
     watch_for_cuts(NULL, NULL);

@@ -1,7 +1,7 @@
-/* A map from a file to an output: what rowpool count and rowpool map have in common.
+/* Maps a file to an output: shared by rowpool count and rowpool map.
  *
  *     file_map map;
- *     bool done = begin_file_map(&map, &options) && ...the function chosen... && run_file_map(&map);
+ *     bool done = begin_file_map(&map, &options) && ...choose the function... && run_file_map(&map);
  *     end_file_map(&map);
  */
 #ifndef ROWPOOL_CLI_FILEMAP_H
@@ -23,7 +23,7 @@
 typedef struct {
     const char *command; /* for messages */
     wanted_ranges ranges;
-    const char *device; /* NULL: as the environment says */
+    const char *device; /* NULL: ROWPOOL_DEVICE or auto */
     const char *output; /* NULL: print */
     bool head_given;
     size_t head;
@@ -66,7 +66,7 @@ file_options default_file_options(const range_words *words);
 /* Reads one of the options above; false after a message. */
 bool read_file_option(file_options *options, int option, const char *value);
 
-/* Looks at them together, once all are read: GO_ON, or an exit status after a message. */
+/* Checks all options together: GO_ON, or an exit status after a message. */
 int check_file_options(file_options *options);
 
 /* A device that did something, and on which rank. */
@@ -88,25 +88,26 @@ typedef struct {
     rowpool_rows own; /* the rows of this process */
     size_t first;     /* the index of the first of them */
     row_results results;
-    double begun, seconds; /* when the map began, and how long it took */
-    worker_list workers;   /* where somebody wants to know */
+    double begun, seconds; /* when the map began, how long it took */
+    worker_list workers;   /* filled in for --verbose and JSON */
+    struct json_t *facts;  /* of JSON, else NULL */
 
-    /* The function, chosen once it is known what the rows are. */
+    /* Set by the caller after begin_file_map, when the dtype of the rows is known. */
     const rowpool_function *function;
     rowpool_dtype result_dtype;
-    const void *arguments; /* one argument struct; NULL: all zero, or the ranges */
+    const void *arguments; /* the argument struct; NULL: all zero, or the ranges */
     size_t arguments_size;
 
-    /* Says what went wrong where it is the function's fault, not the array's; false where it is not. May be NULL. */
+    /* Prints the error if the function is to blame, not the input; else returns false. May be NULL. */
     bool (*blame)(const void *context, const rowpool_error *error);
     const void *context;
 } file_map;
 
-/* Opens the input, the output and the pool. False after a message, as is what follows. */
+/* Opens the input, the output and the pool; then maps, prints and writes. Both return false after a message. */
 bool begin_file_map(file_map *map, const file_options *options);
 bool run_file_map(file_map *map);
 
-/* Does not return where the user has interrupted the map. */
+/* Does not return if the user interrupted the map. */
 void end_file_map(file_map *map);
 
 #endif

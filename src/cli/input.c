@@ -9,7 +9,6 @@
 
 #include "cells.h"
 #include "find_word.h"
-#include "gzip.h"
 #include "message.h"
 #include "number.h"
 #include "offsets.h"
@@ -41,7 +40,7 @@ static const input_format FORMATS[FORMAT_COUNT] = {
     [RAW] = {"raw", {NULL}, open_raw, {0}},
 };
 
-/* Whether the name ends so, .gz not counted. */
+/* Whether the path has this suffix, with or without .gz. */
 static bool is_named_so(const char *path, const char *suffix)
 {
     char compressed[16];
@@ -131,10 +130,10 @@ enum { TEXT = 1 << CSV | 1 << TSV | 1 << TXT, BINARY = 1 << NPY | 1 << NPZ | 1 <
 static const struct {
     char letter;
     const char *name;
-    unsigned formats;                                       /* that it goes with */
-    size_t field;                                           /* where the text goes; 0: nowhere */
-    bool (*take)(input_options *options, const char *text); /* NULL: any text will do */
-    const char *problem;                                    /* what a text is that will not */
+    unsigned formats;                                       /* that take it */
+    size_t field;                                           /* receives the text; 0: none */
+    bool (*take)(input_options *options, const char *text); /* NULL: any text is valid */
+    const char *problem;                                    /* "... is PROBLEM" */
 } OPTIONS[] = {
     {'F', "--format", TEXT | BINARY, 0, take_format, "none of npy, npz, csv, tsv, txt, raw"},
     {'T', "--type", TEXT | 1 << RAW, 0, take_type, "none of int8 to int64, uint8 to uint64, float16 to float64"},
@@ -170,7 +169,7 @@ bool take_input_option(input_options *options, int option, const char *value, bo
     return false;
 }
 
-/* What stands in for a missing cell is an element like others. */
+/* The replacement of a missing cell must be a valid element. */
 static bool check_missing(const input_options *options)
 {
     buffer scratch = {0};
@@ -211,7 +210,7 @@ bool choose_format(input_options *options, const char *path)
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
-/* A file in memory takes the place of one that is compressed. */
+/* A compressed file is expanded into a file in memory. */
 static rowpool_status open_path(int *fd, const char *path, rowpool_error *error)
 {
     const int own = open(path, O_RDONLY | O_CLOEXEC);
@@ -225,7 +224,7 @@ static rowpool_status open_path(int *fd, const char *path, rowpool_error *error)
     return status;
 }
 
-/* Says whose error it is, where there is one. */
+/* Prefixes an error with the file it is about. */
 static rowpool_status blame_offsets(const char *path, rowpool_status status, rowpool_error *error)
 {
     if (status == ROWPOOL_OK || error == NULL)
@@ -234,7 +233,7 @@ static rowpool_status blame_offsets(const char *path, rowpool_status status, row
     return rp_fail(error, status, "--offsets %.400s: %.600s", path, cause.message);
 }
 
-/* Into the rows that the file tells, of which only the ends are known to be right. */
+/* Divides the one row as --offsets says. Only the first and the last offset are checked yet. */
 static rowpool_status divide_rows(input *in, const char *path, rowpool_error *error)
 {
     npy_header *header = &in->array.header;

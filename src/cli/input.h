@@ -1,5 +1,4 @@
-/* What is mapped: the rows of a file, whatever its format. Each format is in a file of its own, and is no more than a
- * function that opens one. */
+/* The rows of an input file. Each format is a function that opens a file. */
 #ifndef ROWPOOL_CLI_INPUT_H
 #define ROWPOOL_CLI_INPUT_H
 
@@ -15,27 +14,30 @@
 
 /* The rows in memory. */
 typedef struct {
-    npy_array array;         /* of ragged rows as wide as the widest */
-    const int64_t *offsets;  /* of ragged rows, one more than there are rows; NULL: they are dense */
-    buffer own_offsets;      /* where they are no file's */
+    npy_array array;         /* width: of the widest row */
+    const int64_t *offsets;  /* of ragged rows, count + 1 of them; NULL: dense */
+    buffer own_offsets;      /* the memory of offsets, if they come from the table itself */
     npy_array offset_file;   /* of --offsets */
-    const char *offset_path; /* NULL: there is none */
-    buffer labels;           /* of every row, or of none */
-    buffer title;            /* of the labels, a text; none: they have none */
-    buffer notes;            /* a text: what was left out or taken otherwise, unasked; none: nothing */
+    const char *offset_path; /* NULL: no --offsets */
+    buffer labels;           /* one for each row, or none */
+    buffer title;            /* of the label column, one text or none */
+    buffer notes;            /* one text or none: what was skipped or interpreted unasked */
 } input;
 
 typedef struct input_options input_options;
 
-/* Opens a file, all zero after a failure: ready to be closed. */
+/* Opens a file. After a failure *in can still be closed. */
 typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
 open_input_format open_npz, open_table;
+
+/* Decompresses all members of a .gz file into a file in memory, which is open at its beginning. Checksums are verified. */
+rowpool_status expand_gzip(int *expanded, int fd, rowpool_error *error);
 
 typedef struct {
     const char *name;
     const char *suffixes[2];
     open_input_format *open;
-    cell_dialect dialect; /* of a text table, where no option says otherwise */
+    cell_dialect dialect; /* of text: the default */
 } input_format;
 
 /* What the options say. */
@@ -43,25 +45,25 @@ typedef enum { HEADER_AUTO, HEADER_YES, HEADER_NO } header_choice;
 struct input_options {
     const char *command;        /* for messages */
     unsigned given;             /* a bit for each option below that is there */
-    const input_format *format; /* NULL until the file's name has been seen */
+    const input_format *format; /* NULL: chosen by the file name */
     bool type_given;
     rowpool_dtype type;
     bool shape_given;
     size_t rows, width;    /* of --shape */
     const char *member;    /* NULL: the only one */
-    const char *offsets;   /* the path of their file; NULL: rows are dense */
+    const char *offsets;   /* the path of their file; NULL: none */
     const char *delimiter; /* one character, or "space": any number of blanks; NULL: the format's own */
     char decimal;          /* ',', else the point */
     bool quote_none;       /* quotes are characters like others */
-    const char *comment;   /* what lines to skip begin with, or "none"; NULL: # before the first row */
+    const char *comment;   /* the first character of lines to skip, or "none"; NULL: # before the first row */
     header_choice header;
-    const char *labels;  /* NULL: a first column without a number; "none"; the name or number of a column */
-    const char *skip;    /* NULL, or names and numbers of columns between commas */
-    const char *missing; /* NULL, or what stands in for a missing cell */
+    const char *labels;  /* the name or number of a column, or "none"; NULL: a first column of words */
+    const char *skip;    /* names and numbers of columns between commas, or NULL */
+    const char *missing; /* replaces missing cells; NULL: they are errors */
     bool ragged;
 };
 
-/* Adds to what is noted of the file. */
+/* Appends to in->notes. */
 __attribute__((format(printf, 2, 3))) void add_note(input *in, const char *format, ...);
 
 /* The options in getopt_long's table, and in every help text. */

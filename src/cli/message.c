@@ -37,25 +37,20 @@ void keep_to_one_line(char *text)
     }
 }
 
-/* Nobody is left to tell when standard error itself cannot be written. */
-static void say_line(colour which, char *line)
+/* A failure to write to standard error cannot be reported. */
+__attribute__((format(printf, 3, 0))) static void say_at(colour which, const char *where, const char *format,
+                                                         va_list arguments)
 {
+    char line[LINE];
+    int used = where != NULL ? snprintf(line, sizeof line / 2, "%s: ", where) : 0;
+    used = used < LINE / 2 ? used : LINE / 2 - 1;
+    (void)vsnprintf(line + used, sizeof line - (size_t)used, format, arguments);
     keep_to_one_line(line);
     if (!holding)
         (void)fprintf(stderr, "%s%s:%s %s\n", which != COLOUR_NONE ? colour_on(STDERR_FILENO, which) : "", speaker,
                       which != COLOUR_NONE ? colour_on(STDERR_FILENO, COLOUR_NONE) : "", line);
     else if (which == COLOUR_RED && held[0] == '\0')
         (void)snprintf(held, sizeof held, "%s", line);
-}
-
-__attribute__((format(printf, 3, 0))) static void say_at(colour which, const char *where, const char *format,
-                                                         va_list arguments)
-{
-    char text[2048];
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    char line[LINE];
-    (void)snprintf(line, sizeof line, "%s%s%s", where != NULL ? where : "", where != NULL ? ": " : "", text);
-    say_line(which, line);
 }
 
 void say_held(const char *who)
@@ -118,9 +113,6 @@ int usage_error(const char *command, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    char line[4096];
-    (void)snprintf(line, sizeof line, "%s; see %s %s%s--help", text, speaker, command != NULL ? command : "",
-                   command != NULL ? " " : "");
-    say_line(COLOUR_RED, line);
+    say(NULL, "%s; see %s %s%s--help", text, speaker, command != NULL ? command : "", command != NULL ? " " : "");
     return EXIT_USAGE;
 }

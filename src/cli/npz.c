@@ -1,4 +1,4 @@
-/* Archives of NumPy, .npz: zip files whose members are .npy files, stored or compressed, whatever their names. */
+/* NumPy archives, .npz: zip files whose members are .npy files, stored or compressed. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error
     if (fstat(fd, &file) != 0)
         return fail_errno(error);
     if (!S_ISREG(file.st_mode) || lseek(fd, 0, SEEK_CUR) != 0) {
-        /* A zip file is read from its end: one that comes through a pipe has to be there first. */
+        /* A zip file is read from its end, so a pipe is stored first. */
         const byte_stream stream = {read_descriptor, &fd};
         RP_TRY(store_stream(&own, &stream, error));
     } else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
@@ -41,7 +41,7 @@ static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error
 
 /* ---- Its members ------------------------------------------------------------------------------------------------ */
 
-/* As NumPy tells an array that has another name. */
+/* NumPy recognises an array without .npy in its name by its first bytes. */
 static bool begins_as_array(zip_t *archive, zip_uint64_t i)
 {
     char bytes[sizeof NPY_MAGIC - 1];
@@ -53,7 +53,7 @@ static bool begins_as_array(zip_t *archive, zip_uint64_t i)
     return begins;
 }
 
-/* The length of the member's name without .npy; false where it is no array. */
+/* *length: of the name without .npy. False if the member is not an array. */
 static bool array_name(const char **name, size_t *length, zip_t *archive, zip_uint64_t i)
 {
     static const char suffix[] = ".npy";
@@ -67,7 +67,7 @@ static bool array_name(const char **name, size_t *length, zip_t *archive, zip_ui
     return true;
 }
 
-/* Some of the arrays, and the last of them. */
+/* Matching arrays, and the last of them. */
 typedef struct {
     size_t count;
     zip_uint64_t last;
@@ -79,7 +79,7 @@ static void add_to_set(array_set *set, zip_uint64_t member)
     set->last = member;
 }
 
-/* The array of that name: the whole name of a member, else one without its .npy. wanted NULL: the only array. */
+/* Finds the array by its whole name, or else by its name without .npy. wanted NULL: the only array. */
 static rowpool_status choose_member(zip_uint64_t *member, zip_t *archive, const char *wanted, rowpool_error *error)
 {
     enum { LISTED = 600 /* bytes of names in a message */ };

@@ -4,7 +4,6 @@
 #include <fenv.h>
 #include <float.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-/* An integer before it has a type. */
+/* An integer of no type yet. */
 typedef struct {
     bool negative;
     bool too_large; /* beyond 64 bits, whatever the sign */
@@ -31,7 +30,7 @@ static unsigned digit_value(char c)
     return 99;
 }
 
-/* Reads digits of the base up to the end of the text; false where something else is among them or there are none. */
+/* Reads the whole text as digits of the base; false if it is empty or holds anything else. */
 static bool read_digits(integer *value, const char *text, unsigned base)
 {
     value->magnitude = 0;
@@ -75,29 +74,17 @@ static const char *number_from_integer(rowpool_number *number, const integer *va
     return "is beyond int64 and uint64; write it as a decimal number with a point or exponent for a double";
 }
 
-/* One with a decimal point, or 0: it cannot be had. It is made once, and stays. */
-static locale_t plain_locale(void)
-{
-    static locale_t plain;
-    if (plain == (locale_t)0)
-        plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    return plain;
-}
-
-/* strtod, or strtof, whatever the locale; errno is 0 or theirs. */
+/* Sets errno to 0 first. The locale is C: the program sets none, and drivers run in another process. */
 static double read_real(const char *text, bool single, char **end)
 {
-    const locale_t plain = plain_locale();
     errno = 0;
-    if (plain != (locale_t)0)
-        return single ? (double)strtof_l(text, end, plain) : strtod_l(text, end, plain);
     return single ? (double)strtof(text, end) : strtod(text, end);
 }
 
 /* The whole text as the nearest double, or float. */
 static parse_outcome parse_real(double *value, const char *text, bool single)
 {
-    /* strtod skips blanks in front; a number has none. */
+    /* strtod would skip leading blanks */
     if (*text == '\0' || strchr(" \t\n\v\f\r", *text) != NULL)
         return PARSED_NOTHING;
     char *end;
@@ -156,7 +143,7 @@ double half_value(uint16_t bits)
     return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-/* The nearest float16, the even one of two. A normal number's first bit is not stored: it adds one to the exponent. */
+/* Rounds to nearest, ties to even. The implied first bit of a normal number adds one to the exponent field. */
 static uint16_t half_bits(double value)
 {
     enum { INFINITE = 0x7c00, NO_NUMBER = 0x7e00 };
@@ -207,7 +194,7 @@ bool parse_uint64(uint64_t *value, const char *text)
 
 /* ---- What is lost ---------------------------------------------------------------------------------------------- */
 
-/* Whether the number has a digit other than 0 before its exponent. */
+/* Whether the mantissa is not 0. */
 static bool has_nonzero_digit(const char *text)
 {
     text += *text == '-' || *text == '+';
@@ -216,7 +203,7 @@ static bool has_nonzero_digit(const char *text)
     return strchr(hexadecimal ? "pP" : "eE", text[strspn(text, "0.")]) == NULL;
 }
 
-/* Whether the text is exactly that value: rounding it down and up gives the same. */
+/* Whether the text is exactly that value: rounding down and up both give it. */
 static bool is_exactly(const char *text, double value)
 {
     const int callers = fegetround();
@@ -269,8 +256,7 @@ static double read_back(const char *text, rowpool_dtype dtype)
 
 void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
 {
-    /* However many digits are kept by any normal number, and how many are enough for all. Where fewer would do for a
-     * normal number, %g prints no more of the kept ones. */
+    /* Decimal digits that every normal number keeps, and digits that are enough for all. %g drops trailing zeros. */
     static const struct {
         int kept, enough;
         double least_normal;
@@ -286,30 +272,20 @@ void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
         if (read_back(text, dtype) == value)
             break;
     }
-    /* %g writes 65500 with an exponent where it has three digits. */
+    /* With three digits %g writes 65500 with an exponent. */
     if (fabs(value) >= 1 && fabs(value) < 1e16 && strchr(text, 'e') != NULL)
         (void)snprintf(text, NUMBER_TEXT, "%.0f", strtod(text, NULL));
 }
 
-/* Marked as a double where it would read as an integer: 4.0, not 4. */
-static void format_double(char text[NUMBER_TEXT], double value)
-{
-    format_real(text, value, ROWPOOL_FLOAT64);
-    if (text[strspn(text, "-0123456789")] == '\0')
-        (void)strcat(text, ".0");
-}
-
 void number_format(char text[NUMBER_TEXT], const rowpool_number *number)
 {
-    switch (number->kind) {
-    case ROWPOOL_NUMBER_I64:
+    if (number->kind == ROWPOOL_NUMBER_I64) {
         (void)snprintf(text, NUMBER_TEXT, "%" PRId64, number->value.i64);
-        break;
-    case ROWPOOL_NUMBER_U64:
+    } else if (number->kind == ROWPOOL_NUMBER_U64) {
         (void)snprintf(text, NUMBER_TEXT, "%" PRIu64, number->value.u64);
-        break;
-    case ROWPOOL_NUMBER_F64:
-        format_double(text, number->value.f64);
-        break;
+    } else {
+        format_real(text, number->value.f64, ROWPOOL_FLOAT64);
+        if (text[strspn(text, "-0123456789")] == '\0') /* it would read back as an integer */
+            (void)strcat(text, ".0");
     }
 }

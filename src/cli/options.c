@@ -13,7 +13,7 @@
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-/* Whether the item could name devices: a word that rowpool.h knows, or P:D. */
+/* Whether the item is a word of rowpool.h or P:D. */
 static bool is_device_item(const char *item, size_t length)
 {
     const size_t platform = strspn(item, "0123456789");
@@ -24,13 +24,13 @@ static bool is_device_item(const char *item, size_t length)
 
 /* ---- The command line ------------------------------------------------------------------------------------------- */
 
-/* For what getopt_long answers with '?' or ':'. */
+/* answer: '?' or ':' from getopt_long. */
 static int refuse_option(const char *command, int answer, char **argv)
 {
     const char *given = argv[optind - 1];
     if (answer == ':')
         return usage_error(command, "option '%s' needs a value", given);
-    /* getopt_long leaves optopt 0 at a long option that it does not know. */
+    /* getopt_long leaves optopt 0 for an unknown long option */
     if (optopt == 0)
         return usage_error(command, "unknown option '%s'", given);
     if (strncmp(given, "--", 2) == 0)

@@ -1,4 +1,4 @@
-/* What the commands have in common in reading their options. */
+/* Command lines. */
 #ifndef ROWPOOL_CLI_OPTIONS_H
 #define ROWPOOL_CLI_OPTIONS_H
 
@@ -9,46 +9,45 @@
 
 #include "rowpool.h"
 
-/* What a command understands. */
 typedef struct {
     const char *name;
-    const char *usage[2]; /* each way to give it, without the program */
+    const char *usage[2]; /* one or two forms, without the program's name */
     const char *help;
     const struct option *known; /* getopt_long's table; --help is 'h' */
-    /* Reads any other option, with its value if it takes one; false after a message. NULL where there is none. */
+    /* Takes any option but --help; false after a message. NULL: there is none. */
     bool (*read)(void *options, int option, const char *value);
 } command_line;
 
-/* Reads the command line into the options. file: where the name of the one FILE goes that the command takes; NULL: it
- * takes none. GO_ON, or the exit status where there is nothing more to do. */
+/* Reads the command line into the options. *file: the FILE argument; file NULL: the command takes none. Returns GO_ON or
+ * an exit status. */
 enum { GO_ON = -1 };
 int read_options(const command_line *line, void *options, const char **file, int argc, char **argv);
 
-/* Whether it ends so, whatever the case. */
+/* Whether the path ends so, ignoring case. */
 bool path_ends_with(const char *text, const char *end);
 
-/* Whether the last name in the path has a suffix: a point within it, and something behind that. */
+/* Whether the file name has any suffix. A leading point does not begin one. */
 bool has_suffix(const char *path);
 
-/* Reads a whole number; false where it is none that a size can be. */
+/* Reads a whole number; false if it is not one or beyond size_t. */
 bool parse_size(size_t *value, const char *text);
 
-/* The values below are read or refused with a message; `option` is the option's name. */
+/* These read a value, or return false after a message that names the option. */
 bool read_size_option(size_t *value, const char *command, const char *option, const char *text);
 bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *option, const char *text);
 bool read_device_option(const char **device, const char *command, const char *text);
 
-/* The dtype of that name; false where there is none. */
+/* Finds a dtype by its name. */
 bool find_dtype_name(rowpool_dtype *dtype, const char *name, size_t length);
 
-/* Prints a text to standard output; the exit status. */
+/* Prints the text to standard output; returns the exit status. */
 int show_help(const char *text);
 
-/* For a command that has no option but --json, into a bool. */
+/* For commands whose only option is --json; *json is a bool. */
 extern const struct option JSON_ALONE[];
 bool read_json_option(void *json, int option, const char *value);
 
-/* The part of every help text about --device. */
+/* The help on --device. */
 #define DEVICE_HELP                                                                                   \
     "  --device LIST   the workers, a comma-separated list of:\n"                                     \
     "                    auto         the OpenCL devices, or processes where there is none;\n"        \

@@ -20,7 +20,7 @@ static void flush_writer(writer *to)
     to->used = 0;
 }
 
-/* Room for that many bytes, fewer than the writer holds. */
+/* size < WRITER_BYTES. */
 static inline char *room_for(writer *to, size_t size)
 {
     if (sizeof to->bytes - to->used < size)
@@ -31,7 +31,7 @@ static inline char *room_for(writer *to, size_t size)
 void put_bytes(writer *to, const void *bytes, size_t size)
 {
     if (size == 0)
-        return; /* there may be no bytes to point to */
+        return; /* bytes may be NULL */
     if (size < sizeof to->bytes) {
         memcpy(room_for(to, size), bytes, size);
         to->used += size;
@@ -59,7 +59,7 @@ enum { LONGEST_RESULT = NUMBER_TEXT };
 
 static inline char *format_natural(char *to, uint64_t value)
 {
-    if (value < 10) { /* most counts of short rows */
+    if (value < 10) { /* typical counts of short rows */
         *to++ = (char)('0' + value);
         return to;
     }
@@ -170,7 +170,7 @@ bool close_standard_output(void)
         return true;
     if (written)
         failure = errno;
-    /* Where an earlier write failed, its errno is gone. */
+    /* The errno of an earlier failed write is lost. */
     say("standard output", "%s", failure != 0 ? strerror(failure) : "not everything could be written");
     return false;
 }

@@ -1,5 +1,4 @@
-/* Where results go, and in which format. Every failure to write is noticed; the message names standard output, where it is
- * that. */
+/* Writing results. Every failed write is an error. */
 #ifndef ROWPOOL_CLI_OUTPUT_H
 #define ROWPOOL_CLI_OUTPUT_H
 
@@ -11,40 +10,38 @@
 #include "rowpool.h"
 #include "stream.h"
 
-/* The results of each row, one for each range. */
+/* Results, `columns` for each row. */
 typedef struct {
     void *values; /* of the dtype */
     rowpool_dtype dtype;
-    size_t rows, columns; /* columns: results of each row, at least 1 */
+    size_t rows, columns; /* columns >= 1 */
     size_t bytes;         /* of the values */
 } row_results;
 
-/* The results with what they are about. They are of all rows, or of a part of them: the parts, one written after the
- * other, are what the whole is. */
+/* The results of all rows, or of a part of them: the parts written one after the other make the whole. */
 typedef struct {
     const row_results *results;
-    size_t first;      /* the number of the row that they begin with */
-    bool begins, ends; /* whether it is the first part, with what stands before all rows, and the last */
+    size_t first;      /* the number of their first row */
+    bool begins, ends; /* the first part writes the head, the last one the tail */
     const input *in;
     const wanted_ranges *ranges;
     const char *function;
-    const struct json_t *facts; /* NULL but for JSON */
+    const struct json_t *facts; /* for JSON, else NULL */
 } result_table;
 
-/* Writes the results of those rows that are among the first `rows` of all. */
+/* Writes those of the results that belong to the first `rows` rows of all. */
 typedef rowpool_status write_table(int fd, const result_table *table, size_t rows, rowpool_error *error);
 write_table write_text; /* a row on each line */
 write_table write_csv, write_tsv;
 write_table write_npy;  /* of all rows */
 write_table write_json; /* see output_json.h */
 
-/* The format that the name of a file asks for: .npy where it ends in no suffix, NULL where in another one than those of
- * the formats. */
+/* The format for the suffix of the path; .npy if it has none, NULL if it is of another format. */
 write_table *output_format_of(const char *path);
 
 /* ---- For the formats -------------------------------------------------------------------------------------------- */
 
-/* Collects what is written. Once something fails, the rest is dropped. */
+/* Buffers output. After a failure the rest is dropped. */
 enum { WRITER_BYTES = 64 * 1024 };
 typedef struct {
     int fd;
@@ -60,24 +57,23 @@ void put_char(writer *to, char c);
 void put_number(writer *to, size_t number);
 void put_result(writer *to, const row_results *results, size_t i);
 
-/* A format that has its rows one after the other. */
+/* A format written row by row. */
 typedef struct table_format table_format;
 struct table_format {
-    /* Before all rows; `rows` of them follow. NULL: nothing. */
+    /* rows: how many follow. NULL: no head. */
     void (*put_head)(writer *to, const table_format *format, const result_table *table, size_t rows);
-    /* row: of this part; label: its own, or NULL. */
+    /* row: within this part; label: NULL if there are none. */
     void (*put_row)(writer *to, const table_format *format, const result_table *table, size_t row, const char *label);
-    const char *tail; /* behind all rows; NULL: nothing */
+    const char *tail; /* NULL: none */
     char delimiter;   /* of a text table */
 };
 rowpool_status write_rows(const table_format *format, int fd, const result_table *table, size_t rows,
                           rowpool_error *error);
 
-/* Prints a text as a whole, before which stdio has printed nothing. */
+/* Writes to standard output, past stdio. */
 rowpool_status print_string(const char *text, rowpool_error *error);
 
-/* Ends standard output; what stdio still held is written here. False after a message where that failed. Ends the program,
- * as write_bytes does. */
+/* Flushes and closes standard output; false after a message. Ends the program if nobody reads it any more. */
 bool close_standard_output(void);
 
 #endif

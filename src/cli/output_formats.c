@@ -1,4 +1,4 @@
-/* Results as text, as a text table and as a .npy file, and which of them the name of a file asks for. */
+/* Results as text, text tables and .npy files, and the choice of a format by file name. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -30,7 +30,7 @@ rowpool_status write_text(int fd, const result_table *table, size_t rows, rowpoo
 
 /* ---- A text table: the number of each row, its label where there are some, and its results, under a header -------- */
 
-/* In quotes where it would not be read back as it is. */
+/* Quotes the field where it would not be read back unchanged. */
 static void put_field(writer *to, const char *text, char delimiter)
 {
     const size_t length = strlen(text);
@@ -100,7 +100,7 @@ rowpool_status write_tsv(int fd, const result_table *table, size_t rows, rowpool
 
 /* ---- .npy ------------------------------------------------------------------------------------------------------- */
 
-/* The array's last axis goes, and the list of ranges, where there is one, takes its place. */
+/* The input's shape without its last axis, which a list of ranges replaces. */
 static size_t format_npy_head(char text[NPY_MAX_WRITTEN], const result_table *table)
 {
     const npy_header *header = &table->in->array.header;

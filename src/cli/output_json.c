@@ -9,7 +9,6 @@
 
 /* ---- Values ----------------------------------------------------------------------------------------------------- */
 
-/* Each byte is the character of that number. */
 static json_t *latin_as_json(const char *text)
 {
     char *utf8 = malloc(2 * strlen(text) + 1);
@@ -33,7 +32,7 @@ json_t *text_as_json(const char *text)
     return value != NULL ? value : latin_as_json(text);
 }
 
-/* As text where JSON or jansson has no such number. */
+/* As a string where JSON or jansson has no such number. */
 static json_t *number_as_json(const rowpool_number *number)
 {
     if (number->kind == ROWPOOL_NUMBER_I64)

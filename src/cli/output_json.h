@@ -1,4 +1,4 @@
-/* What --json prints: one object, on standard output. */
+/* JSON output. */
 #ifndef ROWPOOL_CLI_OUTPUT_JSON_H
 #define ROWPOOL_CLI_OUTPUT_JSON_H
 
@@ -7,16 +7,14 @@
 #include "devices.h"
 #include "output.h"
 
-/* Values, NULL where memory is out; jansson's functions that take a new value take that as well. Text that is no UTF-8
- * is read as Latin-1. */
+/* New values; NULL if out of memory, which jansson's functions accept. Text that is not UTF-8 is read as Latin-1. */
 json_t *text_as_json(const char *text);
 json_t *ranges_as_json(const wanted_ranges *ranges);
 json_t *device_as_json(const rowpool_device *device);
 
-/* Prints it, alone on standard output, and gives it back. */
+/* Prints the value to standard output and releases it. */
 rowpool_status print_json(json_t *value, rowpool_error *error);
 
-/* write_json writes the table's facts, an object, with the labels and results of the first `rows` rows as its last
- * members. Numbers that JSON does not have (nan, inf) are null. */
+/* write_json writes the object table->facts with two more members, labels and results. nan and inf are null. */
 
 #endif

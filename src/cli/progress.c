@@ -32,7 +32,7 @@ static void draw_bar(char *text, size_t cells, double share)
     (void)strcpy(text + 1 + cells, "]");
 }
 
-/* What is left, as long as it is known. */
+/* The time left, if known. */
 static void format_rest(char text[UNITS_TEXT + 16], double share, double seconds)
 {
     char rest[UNITS_TEXT] = "less than 1 s";
@@ -47,10 +47,10 @@ static void format_rest(char text[UNITS_TEXT + 16], double share, double seconds
 
 static void draw_progress(progress_bar *bar, double share, double seconds)
 {
-    enum { MOST_CELLS = 40, BESIDE = 52 /* what stands beside the bar at most */ };
+    enum { MAX_CELLS = 40, BESIDE = 52 /* columns beside the bar */ };
     const size_t width = terminal_width(STDERR_FILENO);
-    const size_t cells = width < BESIDE + 10 ? 10 : width - BESIDE > MOST_CELLS ? MOST_CELLS : width - BESIDE;
-    char cells_text[MOST_CELLS + 3];
+    const size_t cells = width < BESIDE + 10 ? 10 : width - BESIDE > MAX_CELLS ? MAX_CELLS : width - BESIDE;
+    char cells_text[MAX_CELLS + 3];
     char rate[UNITS_TEXT];
     char rest[UNITS_TEXT + 16];
     draw_bar(cells_text, cells, share);

@@ -21,11 +21,6 @@ static const char *const CLOSED_WORDS[] = {
     [ROWPOOL_CLOSED_NEITHER] = "neither",
 };
 
-static bool is_given(const wanted_ranges *wanted, unsigned option)
-{
-    return (wanted->given & 1U << option) != 0;
-}
-
 static bool read_bound(rowpool_number *bound, const wanted_ranges *wanted, const char *what, const char *text)
 {
     const char *problem = number_parse(bound, text);
@@ -100,7 +95,7 @@ static bool read_range(wanted_ranges *wanted, size_t i, char *text)
            read_item_bound(&range->hi, wanted, "--ranges: the upper end of range", i, colon + 1);
 }
 
-/* Begins bin i, and ends the one before. */
+/* Sets the lower end of bin i and the upper end of the one before. */
 static bool read_edge(wanted_ranges *wanted, size_t i, char *text)
 {
     rowpool_number edge;
@@ -121,7 +116,7 @@ static bool read_edge(wanted_ranges *wanted, size_t i, char *text)
     return false;
 }
 
-/* Every item of the list, empty ones too, goes to `read`, which may write to it. */
+/* Calls `read` for each item of the list; empty ones count. */
 static bool read_items(wanted_ranges *wanted, const char *list, bool (*read)(wanted_ranges *, size_t i, char *text))
 {
     char *copy = strdup(list);
@@ -139,7 +134,7 @@ static bool read_items(wanted_ranges *wanted, const char *list, bool (*read)(wan
     return done;
 }
 
-/* One bin less than edges; the last one has its upper edge too. */
+/* There is one bin less than edges; the last bin is closed. */
 static bool read_bins(wanted_ranges *wanted)
 {
     if (!read_items(wanted, wanted->bins, read_edge))
@@ -203,7 +198,7 @@ const char *closed_word(rowpool_closed closed)
     return CLOSED_WORDS[closed];
 }
 
-/* A range in words; the name is "range 3: ", or nothing where there is no list. */
+/* The name is "range 3: ", or empty if there is no list. */
 typedef struct {
     char name[64];
     char lo[NUMBER_TEXT], hi[NUMBER_TEXT];
@@ -231,10 +226,10 @@ void tell_ranges(const wanted_ranges *wanted)
     }
 }
 
-/* What to add to an end that may be nobody's choice. */
+/* Marks an end that was not given. */
 static const char *default_note(const wanted_ranges *wanted, unsigned option)
 {
-    return is_given(wanted, option) || ranges_are_listed(wanted) ? "" : " (the default)";
+    return (wanted->given & 1U << option) != 0 || ranges_are_listed(wanted) ? "" : " (the default)";
 }
 
 void warn_of_empty_ranges(const wanted_ranges *wanted)

@@ -1,4 +1,4 @@
-/* The ranges that a command is asked for: one, a list of them, or the bins between edges. */
+/* The ranges of a command: one, a list, or the bins between edges. */
 #ifndef ROWPOOL_CLI_RANGES_H
 #define ROWPOOL_CLI_RANGES_H
 
@@ -9,18 +9,18 @@
 #include "number.h"
 #include "rowpool.h"
 
-/* Whose ranges they are, for messages. */
+/* For messages. */
 typedef struct {
     const char *command;
     const char *doing; /* before a range: "counting" */
     const char *empty; /* after one that is empty: "every count is 0" */
 } range_words;
 
-/* What the options say, and the ranges made of it. */
+/* The options, and the ranges made of them. */
 typedef struct {
     const range_words *words;
-    unsigned given;            /* a bit for each option below that is there */
-    rowpool_range range;       /* --min, --max and --closed; what is not given is the default */
+    unsigned given;            /* a bit for each option below */
+    rowpool_range range;       /* --min, --max and --closed, or the defaults */
     const char *ranges, *bins; /* the lists of --ranges and --bins; NULL: not given */
     rowpool_range *items;
     size_t count;
@@ -44,32 +44,30 @@ typedef struct {
     "belongs\n"                                                                                                    \
     "                  to the bin that it begins, the last one to the last bin\n"
 
-/* What holds where no option is given: 4 <= x <= 8. */
+/* Without any option: 4 <= x <= 8. */
 wanted_ranges default_range(const range_words *words);
 
-/* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
- * message. */
+/* Takes one of the options above; false if it is another. *read: false after a message about its value. */
 bool take_range_option(wanted_ranges *wanted, int option, const char *value, bool *read);
 
-/* The name of one of the options above that was given; NULL: none was. */
+/* The first of the options above that was given; NULL: none. */
 const char *given_range_option(const wanted_ranges *wanted);
 
-/* Makes the items, at least one, once all options are read. EXIT_DONE, or an exit status after a message; there are
- * none then. */
+/* Makes at least one range, after all options are read. EXIT_DONE, or an exit status after a message. */
 int make_ranges(wanted_ranges *wanted);
 void free_ranges(wanted_ranges *wanted);
 
-/* Whether the ranges are a list, though it may have but one: the results have an axis for it then. */
+/* Whether --ranges or --bins was given: the results then have an axis for them. */
 bool ranges_are_listed(const wanted_ranges *wanted);
 
 /* LO:HI, as --ranges reads it. */
 enum { RANGE_TEXT = 2 * NUMBER_TEXT };
 void format_range(char text[RANGE_TEXT], const wanted_ranges *wanted, size_t i);
 
-/* What --closed calls it. */
+/* The word of --closed. */
 const char *closed_word(rowpool_closed closed);
 
-/* One line for each range; one warning for each that is empty, which is legal and seldom meant. */
+/* One line for each range; one warning for each empty range, which is legal but seldom meant. */
 void tell_ranges(const wanted_ranges *wanted);
 void warn_of_empty_ranges(const wanted_ranges *wanted);
 

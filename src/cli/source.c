@@ -9,7 +9,7 @@
 
 /* ---- Comments and literals: what they hold is no code ----------------------------------------------------------- */
 
-/* Turns what ends at `end` into blanks, all but its line breaks. */
+/* Overwrites the text up to `end` with blanks, except line breaks. */
 static void blank(char *begin, const char *end)
 {
     for (; begin < end; begin++) {
@@ -31,7 +31,7 @@ static char *end_of_comment(char *at)
     return end != NULL ? end + 2 : at + strlen(at);
 }
 
-/* A literal ends at its line's end at the latest: an apostrophe alone is not the beginning of one. */
+/* A literal ends with its line: a lone apostrophe is not one. */
 static char *end_of_literal(char *at)
 {
     const char quote = *at++;
@@ -60,7 +60,7 @@ static void blank_comments_and_literals(char *code)
 #define DEFINITION(name) DIRECTIVE "define[ \t]+" name
 #define NO_LETTER "[^A-Za-z0-9_]"
 
-/* Looks for the pattern from `at` on; found[1] is its first group. */
+/* found[1]: the first group. */
 static bool find_pattern(const char *at, const char *pattern, regmatch_t found[2])
 {
     regex_t compiled;
@@ -79,7 +79,7 @@ static size_t count_lines(const char *text, size_t size)
     return lines;
 }
 
-/* Takes note of what the code defines; its first line is a #line of its own, and counts as 0. */
+/* Notes what the code defines. Its first line, a #line, counts as line 0. */
 static bool note_definitions(function_source *source, const char *path, const char *code, rowpool_error *error)
 {
     regmatch_t found[2];
@@ -95,11 +95,11 @@ static bool note_definitions(function_source *source, const char *path, const ch
 
 /* ---- The file with those that it includes ----------------------------------------------------------------------- */
 
-/* A text as rowpool_read_source gives it, with the #line that it begins with. */
+/* text: as rowpool_read_source returns it, beginning with a #line. */
 static bool append_source(function_source *source, const char *path, const char *text, size_t depth,
                           rowpool_error *error);
 
-/* Appends what stands in a file beside the one that names it in that line. */
+/* Appends the file of that name, looked up beside the file that includes it. */
 static bool append_included(function_source *source, const char *path, size_t line, const char *name, size_t depth,
                             rowpool_error *error)
 {
@@ -147,7 +147,7 @@ static bool append_source(function_source *source, const char *path, const char 
     return done;
 }
 
-/* A device's compiler gets the name too, as a string. */
+/* The name also becomes a string literal in the device's source. */
 static void set_name(function_source *source, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -180,7 +180,7 @@ void free_source(function_source *source)
 
 #define CHECK_NAME "result_t_is_not_the_output_type"
 
-/* A function may be declared twice, if it is both times the same. */
+/* Two declarations of one function must agree: that checks the type. */
 void end_source(function_source *source, rowpool_dtype dtype)
 {
     static const char *const types[] = {"int8_t",   "int16_t",  "int32_t", "int64_t", "uint8_t", "uint16_t",
@@ -192,8 +192,7 @@ void end_source(function_source *source, rowpool_dtype dtype)
     end_text(&source->text);
 }
 
-/* Whether the first error in the log is that. Those that come after another error may be no more than its consequence.
- */
+/* Whether this is the first error in the log; later ones may be its consequences. */
 static bool is_first_error(const char *log, const char *text)
 {
     static const char mark[] = "error: ";

@@ -1,4 +1,4 @@
-/* What a terminal is shown beyond plain text. */
+/* Terminals: width and colours. */
 #ifndef ROWPOOL_CLI_TERMINAL_H
 #define ROWPOOL_CLI_TERMINAL_H
 
@@ -7,10 +7,10 @@
 
 bool is_terminal(int fd);
 
-/* Its columns, or 80 where nobody says. */
+/* In columns; 80 if unknown. */
 size_t terminal_width(int fd);
 
-/* The sequence that begins a colour, or ends them; "" where fd is no terminal, or NO_COLOR or TERM=dumb forbid it. */
+/* The escape sequence; "" if fd is not a terminal or NO_COLOR or TERM=dumb is set. */
 typedef enum { COLOUR_NONE, COLOUR_RED, COLOUR_YELLOW, COLOUR_GREEN } colour;
 const char *colour_on(int fd, colour which);
 

@@ -9,23 +9,26 @@
 
 static const char MINUS[] = "\xe2\x88\x92";
 
-/* The length of a no-break space that begins there, or 0. */
+/* The length of a no-break space at the beginning of the text, or 0. */
 static size_t no_break_space(const char *text)
 {
     return strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : strncmp(text, "\xe2\x80\xaf", 3) == 0 ? 3 : 0;
 }
 
-/* Of one that ends the text. */
-static size_t no_break_space_at_end(const char *text, size_t length)
+/* The length without no-break spaces at the end. */
+static size_t trimmed_length(const char *text)
 {
-    for (size_t size = 2; size <= 3 && size <= length; size++) {
-        if (no_break_space(text + length - size) == size)
-            return size;
+    for (size_t length = strlen(text);;) {
+        if (length >= 2 && no_break_space(text + length - 2) == 2)
+            length -= 2;
+        else if (length >= 3 && no_break_space(text + length - 3) == 3)
+            length -= 3;
+        else
+            return length;
     }
-    return 0;
 }
 
-/* Another decimal point than the comma is none: the two change places. */
+/* With a decimal comma, comma and point change places. */
 static char plain_character(char c, char decimal)
 {
     return decimal != ',' ? c : c == ',' ? '.' : c == '.' ? ',' : c;
@@ -52,9 +55,7 @@ const char *plain_cell(buffer *scratch, const char *cell, char decimal)
         return cell;
     for (size_t size; (size = no_break_space(cell)) > 0;)
         cell += size;
-    size_t length = strlen(cell);
-    for (size_t size; (size = no_break_space_at_end(cell, length)) > 0;)
-        length -= size;
+    const size_t length = trimmed_length(cell);
     clear_buffer(scratch);
     for (size_t i = 0; i < length; i++) {
         const bool minus = length - i >= strlen(MINUS) && memcmp(cell + i, MINUS, strlen(MINUS)) == 0;
@@ -68,12 +69,13 @@ const char *plain_cell(buffer *scratch, const char *cell, char decimal)
 
 /* ---- Kinds ------------------------------------------------------------------------------------------------------ */
 
+/* The first letter rules out numbers, which most cells are. */
 bool is_missing(const char *plain)
 {
-    if (plain[0] == '\0')
+    if (plain[0] == '\0' || strcmp(plain, "-") == 0 || strcmp(plain, ".") == 0)
         return true;
-    return strchr("Nn#<?.-\\", plain[0]) != NULL &&
-           find_word("NA N/A n/a #N/A <NA> NULL null None none ? . - \\N", plain, strlen(plain)) >= 0;
+    return strchr("Nn#<?\\", plain[0]) != NULL &&
+           find_word("NA N/A n/a #N/A <NA> NULL null None none ? \\N", plain, strlen(plain)) >= 0;
 }
 
 static bool is_number(const char *plain)
@@ -87,13 +89,12 @@ static bool is_ascii_letter(unsigned char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Whether the text begins with a digit or another sign for a number, in UTF-8, and of fractions and exponents in Latin-1.
- */
+/* Whether the text begins with a digit, fraction, exponent or other numeral, in UTF-8 or Latin-1. */
 static bool begins_with_numeral(const char *text)
 {
     static const struct {
         const char *before;
-        unsigned char first, last; /* of the byte behind that */
+        unsigned char first, last; /* range of the next byte */
     } numerals[] = {
         {"", '0', '9'},           {"", 0xb2, 0xb3}, /* Latin-1, as what follows */
         {"", 0xb9, 0xb9},         {"", 0xbc, 0xbe},         {"\xc2", 0xb2, 0xb3},
@@ -118,7 +119,7 @@ static bool begins_with_numeral(const char *text)
     return false;
 }
 
-/* A byte within a character of UTF-8 begins none. */
+/* Skips continuation bytes of UTF-8: no numeral begins there. */
 static bool has_numeral(const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
@@ -128,8 +129,8 @@ static bool has_numeral(const char *text)
     return false;
 }
 
-/* Of any script, in UTF-8 or Latin-1, roughly: what signs and currencies begin with is none, but for a micro sign and two
- * ordinal ones. */
+/* A letter of any script, in UTF-8 or Latin-1, roughly: signs and currencies are excluded, except the micro sign and the
+ * two ordinal indicators. */
 static bool begins_with_letter(const char *cell)
 {
     const unsigned char first = (unsigned char)cell[0];
@@ -146,8 +147,7 @@ static size_t digits(const char *text)
     return strspn(text, "0123456789");
 }
 
-/* Groups of digits with the same sign between them, the second of one or two digits. A number with signs between
- * thousands has three there. */
+/* Groups of digits with the same separator, the second of one or two digits: groups of thousands have three. */
 static bool begins_with_date(const char *cell)
 {
     const size_t first = digits(cell);

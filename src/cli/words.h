@@ -1,4 +1,4 @@
-/* What the text of a table's cell is: a number, a missing one, a word or damaged. */
+/* What a table's cell is: a number, missing, a word or damaged. */
 #ifndef ROWPOOL_CLI_WORDS_H
 #define ROWPOOL_CLI_WORDS_H
 
@@ -6,16 +6,17 @@
 
 #include "buffer.h"
 
-/* As parse_element reads it: without no-break spaces around it, with ASCII's minus, with a decimal point where `decimal`
- * is a comma, and True and False as 1 and 0. The cell itself, or a text in `scratch`. */
+/* The cell as parse_element reads it: no-break spaces around it removed, ASCII minus, decimal point, True and False as 1
+ * and 0. Returns the cell itself or a text in `scratch`. */
 const char *plain_cell(buffer *scratch, const char *cell, char decimal);
 
-/* Whether that is empty or a word for what is not there: NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none, ?, ., - or \N. */
+/* Whether the plain cell is empty or stands for a missing value: NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none, ?, .,
+ * - or \N. */
 bool is_missing(const char *plain);
 
 /* A word begins with a letter, is a date or a time of day (2020-01-31, 2020-01, 31.12.2020, 1/31/2020, 12:30,
- * 31-Jan-2020), or has no digit of any script, fraction or the like. Whatever else is no number, such as $5, 5%, 1_000 or
- * 5kg, is damaged: it may be meant as a number. plain: of the cell. */
+ * 31-Jan-2020), or has no numeral of any script. Anything else that is not a number, such as $5, 5%, 1_000 or 5kg, is
+ * damaged: it may be meant as a number. */
 typedef enum { CELL_MISSING, CELL_NUMBER, CELL_WORD, CELL_DAMAGED } cell_kind;
 cell_kind kind_of_cell(const char *cell, const char *plain);
 

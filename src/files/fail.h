@@ -1,4 +1,4 @@
-/* Failures of system calls; all errors are filled in by rp_fail. */
+/* Errors of system calls. */
 #ifndef ROWPOOL_FILES_FAIL_H
 #define ROWPOOL_FILES_FAIL_H
 
@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-/* Fills in the error with the text of errno. */
+/* rp_fail with the text of errno. */
 static inline rowpool_status fail_errno(rowpool_error *error)
 {
     return rp_fail(error, errno == ENOMEM ? ROWPOOL_ENOMEM : ROWPOOL_ESYSTEM, "%s", strerror(errno));

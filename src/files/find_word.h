@@ -1,11 +1,11 @@
-/* Lists of words in one string, one space between them: the tables of the readers' small languages. */
+/* Word lists: one string, the words separated by single spaces. */
 #ifndef ROWPOOL_FILES_FIND_WORD_H
 #define ROWPOOL_FILES_FIND_WORD_H
 
 #include <stddef.h>
 #include <string.h>
 
-/* The index of the word that `length` bytes of text are, or -1. */
+/* The index of the word that equals these `length` bytes, or -1. */
 static inline int find_word(const char *words, const char *text, size_t length)
 {
     for (int i = 0; *words != '\0'; i++) {

@@ -8,7 +8,7 @@
 static const int INTERRUPTIONS[] = {SIGINT, SIGTERM, SIGHUP};
 enum { INTERRUPTION_COUNT = sizeof INTERRUPTIONS / sizeof *INTERRUPTIONS };
 
-/* What the handler removes, and the process that may: a forked worker inherits the handler but not the file. */
+/* The file that the handler removes, and the process that may: a forked worker inherits the handler, not the file. */
 static char interrupted_file[PATH_MAX];
 static volatile sig_atomic_t file_exists;
 static volatile pid_t owner;
@@ -18,8 +18,8 @@ static bool broken_pipes_were_ignored;
 static volatile sig_atomic_t noting;
 static volatile sig_atomic_t noted; /* the signal, or 0 */
 
-/* As it would have ended without a handler. The first process of a container is not ended by its own signal: it exits
- * with the status that a shell would show. */
+/* Dies as without a handler. Process 1 of a container is immune to its own signal: it exits with the status that a shell
+ * would report. */
 static _Noreturn void die_by(int signal_number)
 {
     sigset_t set;

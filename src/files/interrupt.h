@@ -1,36 +1,36 @@
-/* Ctrl-C and its like: SIGINT, SIGTERM and SIGHUP end the program by that signal, and take the file along that is not
- * complete. While a job runs, the first Ctrl-C only asks for its end; a batch system or timeout that sends SIGTERM means it. */
+/* SIGINT, SIGTERM and SIGHUP remove the incomplete output file and end the program by that signal. While a job runs, the
+ * first SIGINT only asks it to stop. */
 #ifndef ROWPOOL_FILES_INTERRUPT_H
 #define ROWPOOL_FILES_INTERRUPT_H
 
 #include <signal.h>
 #include <stdbool.h>
 
-/* From here on; what is ignored (nohup) stays so. */
+/* Installs the handlers; ignored signals (nohup) stay ignored. */
 void watch_interruptions(void);
 
-/* The file that goes; NULL: none any more. */
+/* The file to remove; NULL: none. */
 void set_interrupted_file(const char *path);
 
-/* There is none between these two. */
+/* Between these two calls no handler runs. */
 void block_interruptions(sigset_t *before);
 void restore_interruptions(const sigset_t *before);
 
-/* Between the two calls the first SIGINT is but noted. */
+/* Between begin and end the first SIGINT is only noted. */
 void begin_noting_interruptions(void);
 void end_noting_interruptions(void);
 bool interruption_noted(void);
 
-/* Ends the program by the signal that was noted, if there was one. */
+/* Ends the program by the noted signal, if any. */
 void die_if_interrupted(void);
 
-/* Takes away the file that is not complete. A signal handler may call it; nothing happens in a forked child. */
+/* Removes the incomplete file; not in a forked child. Async-signal-safe. */
 void remove_interrupted_file(void);
 
-/* From here on a pipe that nobody reads is an error for who writes to it, not a death: it may be any pipe. */
+/* Turns SIGPIPE into write errors. */
 void ignore_broken_pipes(void);
 
-/* Ends the program by SIGPIPE, as where it had not been ignored. Returns where who started the program ignores it. */
+/* Ends the program by SIGPIPE; returns if it was already ignored when the program started. */
 void die_of_broken_pipe(void);
 
 #endif

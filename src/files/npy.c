@@ -1,4 +1,4 @@
-/* The data of a .npy file: mapped where it can be used as it lies in the file, else copied. */
+/* The data of a .npy file: mapped if it can be used in place, else copied. */
 #include "npy.h"
 
 #include <fcntl.h>
@@ -50,7 +50,7 @@ static void swap_byte_order(unsigned char *bytes, size_t count, size_t size)
     }
 }
 
-/* The number in C order of a row that has this one in the order of a Fortran file, where the first axis varies fastest. */
+/* The C-order number of a row that is numbered in Fortran order, where the first axis varies fastest. */
 static size_t row_in_c_order(const npy_header *header, size_t row)
 {
     size_t place = 0;
@@ -63,8 +63,7 @@ static size_t row_in_c_order(const npy_header *header, size_t row)
     return place;
 }
 
-/* To C order. In the file, the elements of a row are header->rows apart and neighbours belong to different rows, so
- * tiles keep both sides within the cache. */
+/* To C order. In the file the elements of a row are header->rows apart; tiles keep both sides in the cache. */
 static void copy_fortran(unsigned char *to, const unsigned char *from, const npy_header *header)
 {
     enum { TILE = 32 };
@@ -92,7 +91,7 @@ static bool are_truths(const unsigned char *bytes, size_t count)
     return any <= 1;
 }
 
-/* Copies what the file holds into memory as the library wants it; the two may be the same but in Fortran order. */
+/* Copies the data of the file as the library wants it. `to` may equal `from` except in Fortran order. */
 static void convert(unsigned char *to, const unsigned char *from, const npy_header *header)
 {
     const size_t size = rowpool_dtype_size(header->dtype);
@@ -106,7 +105,7 @@ static void convert(unsigned char *to, const unsigned char *from, const npy_head
         to[i] = to[i] != 0;
 }
 
-/* NULL where there are no bytes. */
+/* *memory is NULL for 0 bytes. */
 static rowpool_status allocate_data(void **memory, size_t bytes, rowpool_error *error)
 {
     rowpool_error refusal;
@@ -118,7 +117,7 @@ static rowpool_status allocate_data(void **memory, size_t bytes, rowpool_error *
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
-/* "(200000, 5)", cut where it is long. */
+/* "(200000, 5)", truncated. */
 static void describe_shape(char *text, size_t capacity, const npy_header *header)
 {
     size_t used = 0;
@@ -137,7 +136,7 @@ static void unmap(npy_array *array)
     array->mapping = NULL;
 }
 
-/* found: bytes from the beginning of the data to the end of the file. more: another array begins behind the data. */
+/* found: bytes from the start of the data to the end of the file. more: another array follows the data. */
 static rowpool_status check_length(const npy_header *header, size_t found, bool more, rowpool_error *error)
 {
     char shape[200];
@@ -158,13 +157,13 @@ static bool usable_in_place(const npy_header *header, const void *data)
            (!header->boolean || are_truths(data, header->data_bytes));
 }
 
-/* Whether these bytes, which follow the data, begin another array; a file without a header has but one. */
+/* Whether these bytes after the data begin another array; a file without a header has only one. */
 static bool another_begins(const npy_header *header, const unsigned char *bytes, size_t size)
 {
     return header->data_offset > 0 && npy_begins(bytes, size);
 }
 
-/* Takes the data that the header announces from the bytes of the whole file. */
+/* bytes: the whole file. */
 static rowpool_status take_bytes(npy_array *array, const npy_header *header, const unsigned char *bytes, size_t size,
                                  rowpool_error *error)
 {
@@ -196,7 +195,7 @@ static rowpool_status read_stream_header(npy_header *header, const byte_stream *
 {
     unsigned char preamble[NPY_PREAMBLE];
     size_t found, rest, data_offset;
-    /* Version 1.0 may have no byte after its first 10 but the header's, and every header has more than 2. */
+    /* A version 1.0 preamble has 10 bytes; every header has at least 2. */
     RP_TRY(read_stream(stream, preamble, sizeof preamble, &found, error));
     RP_TRY(npy_read_preamble(&data_offset, preamble, found, error));
     if (data_offset < found)
@@ -212,7 +211,7 @@ static rowpool_status read_stream_header(npy_header *header, const byte_stream *
     return status;
 }
 
-/* Reads the data, behind which the stream ends, or another array begins; *memory is NULL where there is no data. */
+/* Reads the data and checks what follows it. *memory is NULL if there is no data. */
 static rowpool_status read_stream_data(void **memory, bool *more, const npy_header *header, const byte_stream *stream,
                                        rowpool_error *error)
 {
@@ -226,7 +225,7 @@ static rowpool_status read_stream_data(void **memory, bool *more, const npy_head
     return check_length(header, found + beyond, *more, error);
 }
 
-/* Makes what was read into *memory usable: in place, or through a second memory where axes change places. */
+/* Converts *memory in place, or into new memory if the axes are reordered. */
 static rowpool_status convert_memory(void **memory, const npy_header *header, rowpool_error *error)
 {
     void *converted = *memory;
@@ -239,7 +238,7 @@ static rowpool_status convert_memory(void **memory, const npy_header *header, ro
     return ROWPOOL_OK;
 }
 
-/* known: the header of a file that has none; NULL: it begins with one. So is what follows. */
+/* known: the header of a file without one; NULL: the file begins with its header. */
 static rowpool_status open_stream(npy_array *array, const npy_header *known, const byte_stream *stream,
                                   rowpool_error *error)
 {
@@ -260,7 +259,7 @@ static rowpool_status open_stream(npy_array *array, const npy_header *known, con
     return status;
 }
 
-/* Takes the descriptor as well as the mapping. */
+/* Takes over the mapping and the descriptor. */
 static rowpool_status open_mapping(npy_array *array, const npy_header *known, void *mapping, int fd,
                                    const struct stat *entry, size_t begin, rowpool_error *error)
 {
@@ -282,8 +281,7 @@ static rowpool_status open_mapping(npy_array *array, const npy_header *known, vo
     return status;
 }
 
-/* Standard input may have been read in part; everything else stands at its beginning. A directory refuses to be read.
- */
+/* Standard input may have been read in part. A directory fails when it is read. */
 static rowpool_status open_descriptor(npy_array *array, const npy_header *known, int fd, rowpool_error *error)
 {
     *array = (npy_array){0};

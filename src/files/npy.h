@@ -5,7 +5,7 @@
  *     ...array.data holds array.header.rows rows of array.header.width elements of array.header.dtype...
  *     npy_close(&array);
  *
- * A file is trusted in nothing: every length in it is checked against the bytes that are there.
+ * Files are not trusted: every length is checked against the bytes that exist.
  *
  * What numpy.load reads is read as the same numbers, or refused by name. Refused though NumPy reads it:
  * - dtypes other than int8 to int64, uint8 to uint64, float16 to float64 and bool; a dtype as a list or tuple, with a
@@ -29,66 +29,64 @@
 enum {
     NPY_MAX_DIMENSIONS = 64,      /* as in NumPy 2 */
     NPY_PREAMBLE = 12,            /* magic, version and header length take 10 bytes in version 1.0, 12 later */
-    NPY_MAX_HEADER = 1024 * 1024, /* a longer header is not believed */
+    NPY_MAX_HEADER = 1024 * 1024, /* longer headers are refused */
     NPY_ALIGNMENT = 64            /* of the data that we write */
 };
 
 typedef struct {
     rowpool_dtype dtype;
-    bool boolean;       /* uint8 that is 0 or 1, once it is in memory: in the file any byte but 0 is true */
-    bool foreign_order; /* elements are stored in the other byte order than this machine's */
-    bool fortran_order; /* the first axis varies fastest; never set where that makes no difference */
+    bool boolean;       /* uint8, 0 or 1 in memory; in the file any nonzero byte is true */
+    bool foreign_order; /* not this machine's byte order */
+    bool fortran_order; /* the first axis varies fastest; false if it makes no difference */
     size_t dimensions;  /* at least 1 */
     size_t shape[NPY_MAX_DIMENSIONS];
-    size_t rows;        /* all axes but the last; 1 where there is but one axis */
+    size_t rows;        /* product of all axes but the last */
     size_t width;       /* the last axis */
-    size_t data_offset; /* bytes from the beginning of the file to the data */
+    size_t data_offset; /* from the start of the file */
     size_t data_bytes;
 } npy_header;
 
 /* Whether an array may begin with these bytes. */
 bool npy_begins(const void *bytes, size_t size);
 
-/* Reads the beginning of a file: how many bytes come before the data. bytes holds the first `size` bytes, NPY_PREAMBLE
- * of them unless the file is shorter. */
+/* Finds where the data begins. bytes: the first NPY_PREAMBLE bytes of the file, fewer only if the file is shorter. */
 rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes, size_t size, rowpool_error *error);
 
-/* Reads the whole header. bytes holds the first `size` bytes of the file; fewer than the header takes is an error. */
+/* Reads the whole header. bytes: the first `size` bytes of the file; too few is an error. */
 rowpool_status npy_read_header(npy_header *header, const unsigned char *bytes, size_t size, rowpool_error *error);
 
-/* Sets rows, width and data_bytes by the shape and dtype; EINVAL where one of them wraps. */
+/* Sets rows, width and data_bytes from shape and dtype; EINVAL on overflow. */
 rowpool_status npy_measure(npy_header *header, rowpool_error *error);
 
 /* An array in memory: C order, this machine's byte order, aligned to its element type. */
 typedef struct {
     npy_header header;
     const void *data; /* NULL where there is no element */
-    bool more;        /* another array follows in the file, which is not read */
+    bool more;        /* another array follows in the file; it is not read */
     void *mapping;    /* NULL, or the mapped file that data points into */
     size_t mapped_bytes;
-    int fd;                   /* of the mapped file */
-    struct timespec modified; /* when it was, when it was mapped */
+    int fd;                   /* of the mapping */
+    struct timespec modified; /* modification time when it was mapped */
     void *memory;             /* NULL, or the rowpool_alloc memory that data points to */
 } npy_array;
 
-/* Opens the array of an open file, which is not needed afterwards: the first one, where others follow. Regular files are mapped, anything else is read.
- * Elements that are not stored as promised above are copied. The array is all zero after a failure. */
+/* Opens the first array of an open file, whose descriptor is not needed afterwards. Regular files are mapped, others are
+ * read. Elements that are not stored as promised above are copied. The array is all zero after a failure. */
 rowpool_status npy_open(npy_array *array, int fd, rowpool_error *error);
 rowpool_status npy_open_stream(npy_array *array, const byte_stream *stream, rowpool_error *error);
 
-/* The same for a file without a header: it has this shape, in this machine's byte order. */
+/* The same for a file without a header, in this machine's byte order. */
 rowpool_status npy_open_headless(npy_array *array, rowpool_dtype dtype, size_t rows, size_t width, int fd,
                                  rowpool_error *error);
 
 /* The same for bytes in memory, which must outlive the array. */
 rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size_t size, rowpool_error *error);
 
-/* Looks at a mapped file again, after its data has been read: EINVAL where it was cut, for what was read behind its end
- * was no data. (More than a page behind it, reading is a bus error.) *changed: whether it was written to. A file that is
- * cut and written again, at once and within a tick of the clock, is not noticed. */
+/* Checks a mapped file after its data has been read: EINVAL if it was truncated, for zeros were read past its end.
+ * *changed: whether it was modified, by its modification time. */
 rowpool_status npy_check_mapping(const npy_array *array, bool *changed, rowpool_error *error);
 
-/* Twice is fine, and so is an array that is all zero. */
+/* May be called twice, and on an array that is all zero. */
 void npy_close(npy_array *array);
 
 /* Writes the version 1.0 header of a C-order array of the dtype; 0 dimensions make an array of one element. Returns its

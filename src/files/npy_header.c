@@ -76,7 +76,7 @@ static bool accept(const char **at, char expected)
     return found;
 }
 
-/* 'text' or "text"; no header that means something needs an escape. */
+/* 'text' or "text", without escapes. */
 static bool accept_string(const char **at, const char **string, int *length)
 {
     skip_space(at);
@@ -137,8 +137,8 @@ static rowpool_status read_lengths(npy_header *header, const char **at, rowpool_
 
 /* ---- The dtype -------------------------------------------------------------------------------------------------- */
 
-/* What numpy.dtype takes: codes, with or without a byte order before them, and names, which have none. The sizes of C's
- * types are those of 64-bit Linux. */
+/* What numpy.dtype accepts: codes, which may have a byte order before them, and names. Sizes of C types are those of
+ * 64-bit Linux. */
 enum { BOOLEAN = ROWPOOL_FLOAT64 + 1, SPELLED };
 static const struct {
     const char *codes, *names;
@@ -157,7 +157,7 @@ static const struct {
     [BOOLEAN] = {"b1 ?", "bool bool_ bool8"},
 };
 
-/* The kinds of NumPy that cannot be mapped; NULL: it is none of them. */
+/* What a NumPy kind that cannot be mapped holds; NULL: not one of those. */
 static const char *unmappable(char kind)
 {
     static const struct {
@@ -173,7 +173,7 @@ static const char *unmappable(char kind)
 
 static rowpool_status read_descr(npy_header *header, const char **at, rowpool_error *error)
 {
-    enum { QUOTED = 40 /* bytes, at most, of what a message quotes */ };
+    enum { QUOTED = 40 /* max bytes in a message */ };
     const char *descr;
     int length;
     skip_space(at);

@@ -77,17 +77,17 @@ static rowpool_status name_wrong_one(const int64_t *offsets, size_t first, size_
                    (long long)offsets[i - 1]);
 }
 
-/* One pass that the compiler can vectorise; only wrong ones are read again to find where. */
+/* One pass that the compiler can vectorise; a second one finds the offset that is wrong. */
 rowpool_status check_offsets(const int64_t *offsets, size_t first, size_t count, size_t elements, size_t *widest,
                              rowpool_error *error)
 {
     bool wrong = is_beyond(offsets[first], elements);
-    uint64_t most = 0;
+    uint64_t max = 0;
     for (size_t i = first; i < first + count; i++) {
         const uint64_t width = (uint64_t)offsets[i + 1] - (uint64_t)offsets[i];
         wrong |= offsets[i + 1] < offsets[i] || is_beyond(offsets[i + 1], elements);
-        most = width > most ? width : most;
+        max = width > max ? width : max;
     }
-    *widest = (size_t)most;
+    *widest = (size_t)max;
     return wrong ? name_wrong_one(offsets, first, count, elements, error) : ROWPOOL_OK;
 }

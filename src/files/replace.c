@@ -16,15 +16,14 @@
 
 /* ---- Where the target is ---------------------------------------------------------------------------------------- */
 
-/* The length of the folder in front of the name, with its slash; 0 where there is none. */
+/* The length of the folder with its slash; 0: none. */
 static size_t folder_length(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? (size_t)(slash - path) + 1 : 0;
 }
 
-/* Unlike realpath, this also follows a link to a file that is not there yet. What a link leads to is meant relative to
- * its folder. */
+/* Unlike realpath, this also follows a link to a file that does not exist yet. */
 static rowpool_status resolve_links(char target[PATH_MAX], rowpool_error *error)
 {
     enum { MAX_LINKS = 40 }; /* as the kernel counts */
@@ -44,7 +43,7 @@ static rowpool_status resolve_links(char target[PATH_MAX], rowpool_error *error)
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-/* Puts random letters at the end of the path. */
+/* Replaces the last letters of the path by random ones. */
 static bool choose_letters(char *path)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -57,8 +56,8 @@ static bool choose_letters(char *path)
     return true;
 }
 
-/* Gives the file a temporary name beside the target: the one that `link` leads to, or a new one where that is NULL. Its
- * mode is that of any new file, unlike mkostemp's. False with errno. */
+/* Gives the file at `link` a temporary name beside the target; link NULL: creates a file, with the default mode, unlike
+ * mkostemp. False with errno. */
 static bool name_temporary(replacement *file, const char *link)
 {
     static const char name[] = ".rowpool-XXXXXX";
@@ -81,7 +80,7 @@ static bool name_temporary(replacement *file, const char *link)
     return named;
 }
 
-/* A file without a name can be given one by way of /proc only. */
+/* The path by which an unnamed file can be linked. */
 enum { LINK_PATH = 32 };
 static void format_link(char path[LINK_PATH], int fd)
 {
@@ -119,7 +118,7 @@ static bool create_temporary(replacement *file)
     return created;
 }
 
-/* Where no file can be made beside the target; it is written to memory then. */
+/* If the target's folder cannot be written. */
 static bool create_in_memory(replacement *file)
 {
     const int failure = errno;
@@ -132,7 +131,7 @@ static bool create_in_memory(replacement *file)
     return file->fd >= 0;
 }
 
-/* False where the owner is another one and cannot be kept. */
+/* False if the owner differs and cannot be changed. */
 static bool keep_owner(int fd, const struct stat *existing)
 {
     struct stat own;
@@ -140,7 +139,7 @@ static bool keep_owner(int fd, const struct stat *existing)
                                     fchown(fd, existing->st_uid, existing->st_gid) == 0);
 }
 
-/* existing: what it is to replace, or NULL. */
+/* existing: the file to replace, or NULL. */
 static rowpool_status begin_regular(replacement *file, const struct stat *existing, bool named, rowpool_error *error)
 {
     file->kind = REPLACE_WHOLE;
@@ -174,14 +173,14 @@ static rowpool_status open_target(replacement *file, const char *path, bool name
         file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
         return file->fd < 0 ? fail_errno(error) : ROWPOOL_OK;
     }
-    /* A rename would replace a file that is not to be written, too. */
+    /* A rename would also replace a read-only file. */
     if (exists && access(path, W_OK) != 0)
         return fail_errno(error);
     RP_TRY(resolve_links(file->target, error));
     return begin_regular(file, exists ? &existing : NULL, named, error);
 }
 
-/* Where a standard stream is closed the file could be on its descriptor, and what is printed would be written to it. */
+/* If a standard stream is closed, the file may get its descriptor, and what is printed would go to the file. */
 static rowpool_status keep_apart(replacement *file, rowpool_error *error)
 {
     if (file->fd > STDERR_FILENO)
@@ -218,8 +217,7 @@ rowpool_status replace_begin_named(replacement *file, const char *path, rowpool_
 
 /* ---- Committing ------------------------------------------------------------------------------------------------- */
 
-/* Gives the file the target's name. Nothing is left of another one, but where the rename fails: that is then the caller's
- * to remove. */
+/* Gives the file the target's name. If the rename fails, the temporary name is left to the caller to remove. */
 static bool give_name(replacement *file)
 {
     char link[LINK_PATH];
@@ -236,7 +234,7 @@ static bool give_name(replacement *file)
     return true;
 }
 
-/* All of a file; false with errno. */
+/* Copies all of a file; false with errno. */
 static bool copy_file(int to, int from)
 {
     enum { MAX_BYTES = 1 << 30 };
@@ -248,7 +246,7 @@ static bool copy_file(int to, int from)
     do
         copied = sendfile(to, from, &at, MAX_BYTES);
     while (copied > 0 || (copied < 0 && errno == EINTR));
-    if (copied == 0 && at < source.st_size) { /* it ended early, for a reason that nobody says */
+    if (copied == 0 && at < source.st_size) { /* it ended early, without an errno */
         errno = EIO;
         return false;
     }
@@ -281,7 +279,7 @@ static rowpool_status make_appear(replacement *file, rowpool_error *error)
     return copy_to_target(file, error);
 }
 
-/* A signal that comes now ends the program when the file is complete. */
+/* Signals are held back until the file is complete. */
 static rowpool_status commit_file(replacement *file, rowpool_error *error)
 {
     if (fsync(file->fd) != 0)
@@ -300,7 +298,7 @@ rowpool_status replace_commit(replacement *file, rowpool_error *error)
     rowpool_status status;
     if (file->kind != REPLACE_DIRECTLY) {
         status = commit_file(file, error);
-    } else { /* a full disk may show as late as here; devices and FIFOs know no fsync */
+    } else { /* no fsync on devices and FIFOs: close reports a full disk */
         status = close(file->fd) == 0 ? ROWPOOL_OK : fail_errno(error);
         file->fd = -1;
     }

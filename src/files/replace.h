@@ -1,11 +1,10 @@
-/* A file that appears complete or not at all. It is written without a name, where the file system has files without one
- * (O_TMPFILE), else under a temporary name in the same folder, .rowpool-XXXXXX, which goes when the program fails or is
- * interrupted. What is killed (SIGKILL) leaves a temporary file in the second case; in the first one only between the two
- * calls that give a complete file a name and rename it, where there is a file to be replaced.
+/* Output files that appear complete or not at all. A file is written without a name where the file system supports that
+ * (O_TMPFILE), else under a temporary name in the same folder, .rowpool-XXXXXX, which is removed when the program fails or
+ * is interrupted. SIGKILL may leave the temporary file.
  *
- * A file that is replaced keeps its owner and mode; a symbolic link stays, and what it leads to is replaced. Where
- * replacing is refused, the whole file is copied into the one that is there: where that is a mount point, its folder cannot
- * be written, or its owner cannot be kept. A target that is no regular file (a device, a FIFO) is written directly. */
+ * A replaced file keeps its owner and mode. Symbolic links are followed. If the file cannot be replaced (it is a mount
+ * point, its folder cannot be written, its owner cannot be kept), the complete results are copied into it. Devices and
+ * FIFOs are written directly. */
 #ifndef ROWPOOL_FILES_REPLACE_H
 #define ROWPOOL_FILES_REPLACE_H
 
@@ -16,8 +15,8 @@
 
 typedef enum {
     REPLACE_DIRECTLY, /* fd is the target itself */
-    REPLACE_WHOLE,    /* the file that is written gets the target's name */
-    REPLACE_COPY      /* its bytes are copied into the target */
+    REPLACE_WHOLE,    /* fd gets the target's name */
+    REPLACE_COPY      /* fd is copied into the target */
 } replace_kind;
 
 typedef struct {
@@ -25,19 +24,19 @@ typedef struct {
     replace_kind kind;
     char target[PATH_MAX];
     char temporary[PATH_MAX]; /* "": the file has no name */
-    const char *note;         /* once it is complete: why it was copied; NULL: it was not */
+    const char *note;         /* after the commit: why it was copied, or NULL */
 } replacement;
 
-/* Opens it before anything else is started: a folder that cannot be written is then known at once. One at a time. */
+/* Call it first of all, so that a folder that cannot be written is known at once. One file at a time. */
 rowpool_status replace_begin(replacement *file, const char *path, rowpool_error *error);
 
-/* The same for a regular file that others open too, by its temporary name. That is in *file before it is a file's. */
+/* The same with a temporary name, by which other processes open the file. */
 rowpool_status replace_begin_named(replacement *file, const char *path, rowpool_error *error);
 
-/* Makes it appear. After a failure nothing has; but a copy that fails, as the message says, has begun. */
+/* Makes the file appear. After a failure the target is unchanged, unless a copy failed, as the message then says. */
 rowpool_status replace_commit(replacement *file, rowpool_error *error);
 
-/* Leaves everything as it was; nothing to do after a commit. */
+/* Leaves the target unchanged; no effect after a commit. */
 void replace_discard(replacement *file);
 
 #endif

@@ -1,4 +1,4 @@
-/* Bytes that come or go one after the other: from a descriptor, or out of an archive. */
+/* Byte streams: from a descriptor, an archive or a decompressor. */
 #ifndef ROWPOOL_FILES_STREAM_H
 #define ROWPOOL_FILES_STREAM_H
 
@@ -6,7 +6,7 @@
 
 #include "rowpool.h"
 
-/* Reads some bytes, at most `size`; *found is 0 at the end only. */
+/* Reads up to `size` bytes; *found is 0 only at the end. */
 typedef rowpool_status read_some(void *context, void *bytes, size_t size, size_t *found, rowpool_error *error);
 
 typedef struct {
@@ -14,17 +14,16 @@ typedef struct {
     void *context;
 } byte_stream;
 
-/* Reads until `size` bytes are there or the stream ends. */
+/* Reads `size` bytes, fewer only if the stream ends. */
 rowpool_status read_stream(const byte_stream *stream, void *bytes, size_t size, size_t *found, rowpool_error *error);
 
-/* Makes a file in memory of what the stream holds; it stands at its beginning. */
+/* Copies the stream into a file in memory, open at its beginning. */
 rowpool_status store_stream(int *stored, const byte_stream *stream, rowpool_error *error);
 
-/* Writes all of it, whatever a signal interrupts; a failure of standard output is named. Ends the program where nobody
- * reads that any more. */
+/* Writes all bytes. An error names standard output; if nobody reads that any more, the program ends by SIGPIPE. */
 rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
 
-/* Reads from the descriptor that the context points to, an int. */
+/* context: points to the descriptor, an int. */
 read_some read_descriptor;
 
 #endif

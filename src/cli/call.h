@@ -13,8 +13,8 @@ rowpool_status allocate_results(row_results *results, size_t rows, size_t column
                                 rowpool_error *error);
 void free_results(row_results *results);
 
-/* Maps as an asynchronous job, which shows its progress and which an interruption that is noted cancels. callback: also
- * waits for the completion callback. */
+/* Maps as an asynchronous job. Shows its progress; an interruption that is noted cancels it. callback: also waits
+ * for the completion callback. */
 rowpool_status run_job(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar, rowpool_error *error);
 
 /* Seconds of the monotonic clock. */

@@ -14,8 +14,8 @@
 
 static const program *running;
 
-/* The next file opened would take the place of a closed standard stream, and what is printed would go there. Reading from
- * or writing to what takes its place here fails. */
+/* The next file opened would take the place of a closed standard stream, and what is printed would go there. Reading
+ * from or writing to what takes its place here fails. */
 static void fill_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

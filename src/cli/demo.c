@@ -149,8 +149,8 @@ static rowpool_status run_rounds(demonstration *demo, const char *how, rowpool *
     return ROWPOOL_OK;
 }
 
-/* device NULL: OpenCL where it can be had. It is named, for the default leaves maps to the calling thread until a kernel
- * is built. */
+/* device NULL: OpenCL where it can be had. It is named, for the default leaves maps to the calling thread until a
+ * kernel is built. */
 static rowpool_status run_pool(demonstration *demo, const char *how, const char *device, bool async,
                                rowpool_error *error)
 {

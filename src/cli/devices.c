@@ -101,12 +101,12 @@ rowpool_status ask_in_child(rowpool_process_run *ask, void *argument, char **ans
     return status;
 }
 
-/* What the child says first; the devices follow. refusal: why there is no pool, or ROWPOOL_OK. */
+/* The head of the child's answer; the devices follow. refusal: why there is no pool, or ROWPOOL_OK. */
 typedef struct {
     rowpool_error refusal, error;
 } devices_answer;
 
-/* The child has OpenCL itself, for a helper process would show all devices as one. */
+/* Runs in a child, which uses OpenCL itself: a helper process would show all devices as one. */
 static int answer_with_devices(void *argument, int pipe)
 {
     const char *isolate = variable_value("ROWPOOL_ISOLATE");
@@ -192,7 +192,7 @@ const char *backend_word(rowpool_device_type type)
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */
 
-/* Nothing where it is not known or there is no limit. */
+/* "-" where the number is unknown or unlimited. */
 static const char *bytes_text(char text[UNITS_TEXT], uint64_t bytes)
 {
     const uint64_t unlimited = (uint64_t)1 << 60;
@@ -284,7 +284,7 @@ typedef struct {
     bool json;
 } devices_options;
 
-/* The devices of a pool that has OpenCL in a helper process, for a driver has ended the child that asked it. */
+/* After a driver has ended the child: the devices of a pool that leaves OpenCL to a helper process. */
 static void list_without_drivers(device_list *list, const char *device)
 {
     const rowpool_options options = {.size = sizeof options, .device = device, .isolate = ROWPOOL_ISOLATE_ALWAYS};

@@ -70,7 +70,7 @@ static void examine_workers(report *to)
         add_finding(to, FINDING_OK, "worker processes", NULL, "one was started, and counted right");
 }
 
-/* In a child: reads the parent's memory as a worker process does; says why it cannot. */
+/* Runs in a child: reads the parent's memory as a worker process does, or writes why it cannot. */
 static int read_parent(void *argument, int pipe)
 {
     int32_t copy[NUMBERS];
@@ -80,7 +80,7 @@ static int read_parent(void *argument, int pipe)
     return 0;
 }
 
-/* The first line of a file of the kernel's; "": there is none. */
+/* The first line of a file in /proc or /sys; "" where there is none. */
 static const char *kernel_line(char line[128], const char *path)
 {
     FILE *file = fopen(path, "re");

@@ -20,9 +20,9 @@
 
 /* ---- What drivers write to standard error ----------------------------------------------------------------------- */
 
-/* It goes to a file while one works, for it tells why one ended its process. */
+/* Goes to a file while a driver works: its first line tells why the driver ended its process. */
 typedef struct {
-    FILE *file; /* NULL: there is none */
+    FILE *file; /* NULL: nothing is captured */
     int before;
 } stderr_capture;
 
@@ -36,7 +36,7 @@ static stderr_capture begin_capture(void)
 
 enum { SAID = 320 };
 
-/* The first line, after a colon; the end of a long one, which tells more. "": there is none. */
+/* said: the first line, after a colon, or the end of a long one; "" where there is none. */
 static void end_capture(stderr_capture *capture, char said[SAID])
 {
     enum { MAX_LINE = SAID - 10 };
@@ -78,7 +78,7 @@ static const char *remedy_for(const char *message, const char *said)
 
 /* ---- Drivers ---------------------------------------------------------------------------------------------------- */
 
-/* In a child: loads the library, or says why it cannot. What it needs may be missing, too. */
+/* Runs in a child: loads the library, or writes why it cannot, for instance a library that it needs. */
 static int load_library(void *argument, int pipe)
 {
     if (dlopen(*(const char **)argument, RTLD_LAZY | RTLD_LOCAL) == NULL)
@@ -104,7 +104,7 @@ static bool examine_library(report *to, const char *where, const char *library, 
     return loaded;
 }
 
-/* A file whose one line names the driver's library. */
+/* An .icd file: its one line names the driver's library. */
 static bool examine_icd(report *to, const char *path)
 {
     char line[4096] = "", remedy[200];
@@ -167,7 +167,7 @@ static size_t examine_drivers(report *to)
 
 /* ---- PoCL's cache ----------------------------------------------------------------------------------------------- */
 
-/* By doing it: permissions do not tell, least of all root. Where the folder is not there yet, the nearest one above it. */
+/* Tries it, since permissions do not tell root. Of a folder that does not exist the nearest existing parent counts. */
 static bool can_be_written(const char *folder)
 {
     char path[4096 + 16];
@@ -208,7 +208,7 @@ static void examine_cache(report *to)
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-/* More elements than the calling thread would do alone; 4 to 8 are half of them. */
+/* More elements than the calling thread would count itself; half of them are 4 to 8. */
 enum { KERNEL_ROWS = 1000, KERNEL_WIDTH = 10, IN_EACH_ROW = 5 };
 
 static rowpool_status run_kernel(rowpool *pool, bool *right, rowpool_error *error)
@@ -226,7 +226,7 @@ static rowpool_status run_kernel(rowpool *pool, bool *right, rowpool_error *erro
     return status;
 }
 
-/* Builds, loads and runs a kernel in a helper process of the device; strict, so that nobody stands in for it. */
+/* Builds, loads and runs a kernel in a helper process for the device; strict, so that nothing runs in its place. */
 static void try_kernel(report *to, const rowpool_device *device)
 {
     const rowpool_options options = {

@@ -24,14 +24,14 @@ typedef struct {
     /* The rows of this process, and the index of the first. */
     rowpool_status (*share)(const rowpool_rows *all, rowpool_rows *own, size_t *first, rowpool_error *error);
 
-    /* Replaces *bytes, memory of malloc's, by the bytes of all ranks in their order; on ranks above 0 by nothing. */
+    /* Replaces *bytes, memory from malloc, by the bytes of all ranks in their order; on ranks above 0 by nothing. */
     rowpool_status (*gather)(void **bytes, size_t *size, rowpool_error *error);
 
     /* Writes the first `rows` rows of all to standard output. */
     rowpool_status (*print)(write_table *write, const result_table *own, size_t rows, rowpool_error *error);
 
-    /* begin_file checks that the file can be written; end_file writes all rows in the format that the path asks for, and
-     * completes the file. */
+    /* begin_file checks that the file can be written; end_file writes all rows in the format that the path asks for,
+     * and completes the file. */
     rowpool_status (*begin_file)(replacement *file, const char *path, rowpool_error *error);
     rowpool_status (*end_file)(replacement *file, const char *path, const result_table *own, size_t rows,
                                rowpool_error *error);

@@ -1,4 +1,5 @@
-/* rowpool map: a built-in function, or one whose text is read from a file, over the rows of a file; and rowpool count. */
+/* rowpool map: a built-in function, or one whose text is read from a file, over the rows of a file; and rowpool
+ * count. */
 #include <stdio.h>
 #include <string.h>
 

@@ -16,20 +16,20 @@ struct rowpool_mpi {
     rowpool *pool;
 };
 
-/* The result of a call of MPI's as a status. */
+/* The result of an MPI call as a status. */
 rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error);
 
 /* Puts the path before the message of a failure; returns the status. */
 rowpool_status rp_mpi_name_file(const char *path, rowpool_status status, rowpool_error *error);
 
-/* Leaves the function, with its `error`, where a call of MPI's fails. */
+/* Returns from the function where an MPI call fails; fills its `error`. */
 #define RP_MPI(call) RP_TRY(rp_mpi_check(call, #call, error))
 
-/* Each call begins with this: the handle is valid, and this is the process that MPI knows. What follows may rely on
- * *error, which is `own` where the caller gave none: rowpool_mpi_agree sends its message to the other ranks. */
+/* Begins each public call: checks the handle, and that this process may use MPI. Where the caller gave no error, *error
+ * becomes `own`, since rowpool_mpi_agree sends its message to the other ranks. */
 rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error **error, rowpool_error *own);
 
-/* Collective. Whether all ranks give the same n values, of at most 4. */
+/* Collective. Whether all ranks give the same n values; n is at most 4. */
 rowpool_status rp_mpi_same(const rowpool_mpi *cluster, const uint64_t *values, int n, bool *same, rowpool_error *error);
 
 /* Collective. The sum of what the ranks before this one give: 0 on the first. */

@@ -11,7 +11,7 @@
 #include "message.h"
 #include "rowpool_mpi.h"
 
-/* An error in a call of MPI's own ends the job. */
+/* MPI ends the job where a call on it fails. */
 static const MPI_Comm COMM = MPI_COMM_WORLD;
 static process_group ranks;
 static rowpool_mpi *cluster;
@@ -160,7 +160,7 @@ static rowpool_status print_in_order(write_table *write, const result_table *own
     return write_in_order(STDOUT_FILENO, write, own, rows, error);
 }
 
-/* Only what is no regular file stays open: all ranks write a regular one at the end, and until then there is no temporary
+/* Only a device or a FIFO stays open. All ranks write a regular file at the end: until then there is no temporary
  * file that a killed rank could leave. */
 static rowpool_status begin_output_file(replacement *file, const char *path, rowpool_error *error)
 {

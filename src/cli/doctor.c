@@ -23,24 +23,24 @@ void add_finding(report *to, finding_kind kind, const char *subject, const char 
 {
     static const char *const words[] = {[FINDING_OK] = "ok", [FINDING_NOTE] = "note", [FINDING_WRONG] = "wrong"};
     enum { SUBJECT = 16 }; /* the longest */
-    char text[1024], mend[200];
+    char text[1024], fix[200];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    (void)snprintf(mend, sizeof mend, "%s", remedy != NULL ? remedy : "");
+    (void)snprintf(fix, sizeof fix, "%s", remedy != NULL ? remedy : "");
     keep_to_one_line(text);
-    keep_to_one_line(mend);
+    keep_to_one_line(fix);
     to->count[kind]++;
     if (to->findings != NULL) {
         (void)json_array_append_new(to->findings,
                                     json_pack("{s:s, s:s, s:o, s:o}", "kind", words[kind], "subject", subject, "text",
-                                              text_as_json(text), "remedy", text_as_json(mend)));
+                                              text_as_json(text), "remedy", text_as_json(fix)));
         return;
     }
     (void)printf("%-5s  %-*s  %s\n", words[kind], SUBJECT, subject, text);
-    if (mend[0] != '\0')
-        (void)printf("%*s  fix: %s\n", 7 + SUBJECT, "", mend);
+    if (fix[0] != '\0')
+        (void)printf("%*s  fix: %s\n", 7 + SUBJECT, "", fix);
     (void)fflush(stdout);
 }
 

@@ -97,7 +97,7 @@ TEST(reads_other_formats_from_standard_input)
     assert_prints(run_on_input("\4\5\6", ARGUMENTS("count", "--type", "int8", "--shape", "1:3", "-")), "3\n");
     assert_fails(run_on_input(WEATHER, ARGUMENTS("count", "-")), "rowpool: standard input: ", "not a .npy file");
     assert_fails(run_on_input("1\nx\n", ARGUMENTS("count", "--format", "csv", "-")),
-                 "rowpool: standard input: ", "line 2, column 1: 'x' is no number");
+                 "rowpool: standard input: ", "line 2, column 1: 'x' is not a number");
     assert_fails(run_on_input("", ARGUMENTS("count", "--format", "npz", "-")), "rowpool: standard input: ", "is empty");
 }
 
@@ -118,7 +118,7 @@ TEST(refuses_options_of_other_formats)
 {
     write_text("weather.csv", WEATHER);
     assert_usage(RUN("count", "--format", "xls", "weather.csv"),
-                 "--format 'xls' is none of npy, npz, csv, tsv, txt, raw");
+                 "--format 'xls' is not one of npy, npz, csv, tsv, txt, raw");
     assert_usage(RUN("count", "--member", "a", "weather.csv"), "--member cannot be given for csv");
     assert_usage(RUN("count", "--ragged", "x.npy"), "--ragged cannot be given for npy");
     assert_usage(RUN("count", "--offsets", "o.npy", "weather.csv"), "--offsets cannot be given for csv");
@@ -130,26 +130,27 @@ TEST(refuses_options_of_other_formats)
     assert_usage(RUN("count", "--shape", "1:1", "--format", "csv", "x"), "--shape cannot be given for csv");
     assert_usage(RUN("count", "--shape", "1:1", "x.bin"), "--type is missing");
     assert_usage(RUN("count", "--format", "raw", "--type", "int8", "x"), "--shape is missing");
-    assert_usage(RUN("count", "--type", "int", "weather.csv"), "--type 'int' is none of");
-    assert_usage(RUN("count", "--header", "maybe", "weather.csv"), "--header 'maybe' is none of auto, yes, no");
+    assert_usage(RUN("count", "--type", "int", "weather.csv"), "--type 'int' is not one of");
+    assert_usage(RUN("count", "--header", "maybe", "weather.csv"), "--header 'maybe' is not one of auto, yes, no");
     static const char *const shapes[] = {
         "", "3", "3:", ":3", "3:4:5", "-1:3", "3x4", "1e3:1", "18446744073709551616:1"};
     for (size_t i = 0; i < COUNT_OF(shapes); i++)
         assert_usage(RUN("count", "--type", "int8", "--shape", shapes[i], "x"), "is not R:C, two whole numbers");
     static const char *const delimiters[] = {"", ",,", "\"", "\n", "7", "-", ".", "\xc3\xa9"};
     for (size_t i = 0; i < COUNT_OF(delimiters); i++)
-        assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "is no single character");
+        assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "neither a single character");
     assert_usage(RUN("count", "--decimal", ";", "weather.csv"), "--decimal ';' is neither a comma nor a point");
     assert_usage(RUN("count", "--quote", "x", "weather.csv"), "--quote 'x' is not none");
-    assert_usage(RUN("count", "--comment", "//", "weather.csv"), "--comment '//' is no single character");
+    assert_usage(RUN("count", "--comment", "//", "weather.csv"), "--comment '//' is neither a single character");
     assert_usage(RUN("count", "--decimal", ",", "x.npy"), "--decimal cannot be given for npy");
-    assert_usage(RUN("count", "--missing", "skip", "weather.csv"), "--missing 'skip' is no number");
-    assert_usage(RUN("count", "--missing", "", "weather.csv"), "--missing '' is no number");
-    assert_usage(RUN("count", "--missing", "?", "weather.csv"), "--missing '?' is no number");
+    assert_usage(RUN("count", "--missing", "skip", "weather.csv"), "--missing 'skip' is not a number");
+    assert_usage(RUN("count", "--missing", "", "weather.csv"), "--missing '' is not a number");
+    assert_usage(RUN("count", "--missing", "?", "weather.csv"), "--missing '?' is not a number");
     assert_usage(RUN("count", "--missing", "1.5", "--decimal", ",", "--delimiter", ";", "weather.csv"),
-                 "--missing '1.5' is no number");
-    assert_usage(RUN("count", "--missing", "abc", "--type", "float32", "weather.csv"), "--missing 'abc' is no float32");
-    assert_usage(RUN("count", "--type", "int64", "--missing", "nan", "weather.csv"), "--missing 'nan' is no int64");
+                 "--missing '1.5' is not a number");
+    assert_usage(RUN("count", "--missing", "abc", "--type", "float32", "weather.csv"),
+                 "--missing 'abc' is not float32");
+    assert_usage(RUN("count", "--type", "int64", "--missing", "nan", "weather.csv"), "--missing 'nan' is not int64");
     assert_usage(RUN("count", "--missing", "128", "--type", "int8", "weather.csv"), "--missing '128' is beyond int8");
     assert_usage(RUN("count", "--missing", "9223372036854775808", "weather.csv"), "is beyond int64");
     assert_usage(RUN("count", "--missing", "-1e400", "weather.csv"), "--missing '-1e400' is beyond float64");
@@ -292,7 +293,7 @@ TEST(writes_text_tables)
 /* A name that says nothing is one of a .npy file; one that says another format is none. */
 TEST(writes_no_format_under_the_name_of_another)
 {
-    static const char *const foreign[] = {"o.npz",     "o.gz", "o.npy.gz", "o.CSV.bz2", "o.xlsx", "o.XLS",  "o.ods",
+    static const char *const foreign[] = {"o.npz",     "o.gz", "o.npy.gz", "o.CSV.bz2", "o.xlsx", "o.XLS",   "o.ods",
                                           "o.parquet", "o.h5", "o.mat",    "o.pkl",     "o.raw",  "o.jsonl", "o.new"};
     static const char *const plain[] = {"o", "o.out", "o.dat", "o.npz.npy", "./.o"};
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {

@@ -284,20 +284,21 @@ TEST(reads_other_separators)
     };
     /* What separates cells already is no hint. */
     static const text_case refused_tabs[] = {
-        {"a\tb\n1\t\"2\t3\"\n", "line 2, column 2 (b): '2\t3' is no number; --skip 2 leaves the column out", {{0}}},
+        {"a\tb\n1\t\"2\t3\"\n", "line 2, column 2 (b): '2\t3' is not a number; --skip 2 leaves the column out", {{0}}},
         {"\"2\t3;4\"\n",
-         "line 1, column 1: '2\t3;4' is no number; --delimiter ';' separates cells there, --header yes takes this row "
+         "line 1, column 1: '2\t3;4' is not a number; --delimiter ';' separates cells there, --header yes takes this "
+         "row "
          "as "
          "names",
          {{0}}},
     };
     static const text_case refused_others[] = {
-        {"a\n\"1,2\"\n3\n", "line 2, column 1 (a): '1,2' is no number", {{0}}},
-        {"a\n\"1;2\"\n3\n", "line 2, column 1 (a): '1;2' is no number", {{'D', ";"}}},
-        {"a\n1,2,3\n", "line 2, column 1 (a): '1,2,3' is no number", {{'D', ";"}, {'N', ","}}},
+        {"a\n\"1,2\"\n3\n", "line 2, column 1 (a): '1,2' is not a number", {{0}}},
+        {"a\n\"1;2\"\n3\n", "line 2, column 1 (a): '1;2' is not a number", {{'D', ";"}}},
+        {"a\n1,2,3\n", "line 2, column 1 (a): '1,2,3' is not a number", {{'D', ";"}, {'N', ","}}},
     };
     static const text_case refused_blanks[] = {
-        {"a\n\"1 2\"\n\"3\t4\"\n", "line 2, column 1 (a): '1 2' is no number", {{0}}},
+        {"a\n\"1 2\"\n\"3\t4\"\n", "line 2, column 1 (a): '1 2' is not a number", {{0}}},
     };
     CHECK_ALL(tabs, "tsv");
     CHECK_ALL(others, "csv");
@@ -379,11 +380,12 @@ TEST(takes_labels_where_no_cell_is_a_number)
     };
     static const text_case refused[] = {
         {"a,b\nx,2\n3,4\n",
-         "line 2, column 1 (a): 'x' is no number, but line 3 has '3' there; --labels 1 takes the column as labels, "
+         "line 2, column 1 (a): 'x' is not a number, but line 3 has '3' there; --labels 1 takes the column as labels, "
          "--skip 1 leaves the column out",
          {{0}}},
         {"a,b\n,1\nx,2\ny,3\nnan,4\n",
-         "line 3, column 1 (a): 'x' is no number, but line 5 has 'nan' there; --labels 1 takes the column as labels, "
+         "line 3, column 1 (a): 'x' is not a number, but line 5 has 'nan' there; --labels 1 takes the column as "
+         "labels, "
          "--skip 1 leaves the column out",
          {{0}}},
         {"a,,c\n1,2,3\n",
@@ -396,18 +398,19 @@ TEST(takes_labels_where_no_cell_is_a_number)
          "--header yes takes this row as names",
          {{0}}},
         {"a,b\n3,4\nx,2\n",
-         "line 3, column 1 (a): 'x' is no number; --labels 1 takes the column as labels, --skip 1 leaves the column "
+         "line 3, column 1 (a): 'x' is not a number; --labels 1 takes the column as labels, --skip 1 leaves the column "
          "out",
          {{0}}},
         {"a,b\n-,1\n3,2\n",
          "line 2, column 1 (a): the cell is missing ('-'); --missing says what stands in for it, as in --missing nan",
          {{0}}},
         {"a,b\ntotal,1\n$5,2\n",
-         "line 3, column 1 (a): '$5' is no number and no label; --labels 1 takes the column as labels, --skip 1 leaves "
+         "line 3, column 1 (a): '$5' is neither a number nor a label; --labels 1 takes the column as labels, --skip 1 "
+         "leaves "
          "the column out",
          {{0}}},
         {"mon,1\n5,2\n",
-         "line 1, column 1: 'mon' is no number, but line 2 has '5' there; --labels 1 takes the column as labels, "
+         "line 1, column 1: 'mon' is not a number, but line 2 has '5' there; --labels 1 takes the column as labels, "
          "--skip "
          "1 leaves the column out, --header yes takes this row as names",
          {{0}}},
@@ -482,10 +485,11 @@ TEST(knows_missing_cells_and_damaged_numbers)
             char cell[32];
             (void)snprintf(cell, sizeof cell, "%s", damaged[i] + (damaged[i][0] == '"'));
             cell[strcspn(cell, "\"")] = '\0';
-            (void)snprintf(expected, sizeof expected,
-                           "line 2, column 1 (a): '%s' is no number%s; --labels 1 takes the column as labels, --skip 1 "
-                           "leaves the column out",
-                           cell, cell[0] == '#' ? "; --comment '#' skips such lines" : "");
+            (void)snprintf(
+                expected, sizeof expected,
+                "line 2, column 1 (a): '%s' is not a number%s; --labels 1 takes the column as labels, --skip 1 "
+                "leaves the column out",
+                cell, cell[0] == '#' ? "; --comment '#' skips such lines" : "");
             if (cell[0] == '#')
                 *strrchr(expected, ';') = ',';
             check_refused("csv", text, strlen(text), &(text_case){text, expected, {{'i', "0"}}}, __LINE__);
@@ -599,7 +603,7 @@ TEST(skips_comments)
          "rows",
          {{0}}},
         {"1\n# end\n",
-         "line 2, column 1: '# end' is no number; --delimiter ' ' separates cells there, --comment '#' skips such "
+         "line 2, column 1: '# end' is not a number; --delimiter ' ' separates cells there, --comment '#' skips such "
          "lines",
          {{0}}},
         {"1;2\n",
@@ -624,26 +628,30 @@ TEST(reads_decimal_commas)
     };
     static const text_case refused[] = {
         {"a;b\n1,5;2\n3,5;4\n",
-         "line 2, column 1 (a): '1,5' is no number; --decimal , takes the comma as the decimal point, --labels 1 takes "
+         "line 2, column 1 (a): '1,5' is not a number; --decimal , takes the comma as the decimal point, --labels 1 "
+         "takes "
          "the column as labels, --skip 1 leaves the column out",
          {{'D', ";"}}},
         {"a;b\n1;2\n3;2,5\n",
-         "line 3, column 2 (b): '2,5' is no number; --decimal , takes the comma as the decimal point, --skip 2 leaves "
+         "line 3, column 2 (b): '2,5' is not a number; --decimal , takes the comma as the decimal point, --skip 2 "
+         "leaves "
          "the column out",
          {{'D', ";"}}},
         {"a;b\n1;k.A.\n2;1,5\n",
-         "line 2, column 2 (b): 'k.A.' is no number, but line 3 has '1,5' there; --decimal , takes the comma as the "
+         "line 2, column 2 (b): 'k.A.' is not a number, but line 3 has '1,5' there; --decimal , takes the comma as the "
          "decimal point, --skip 2 leaves the column out",
          {{'D', ";"}}},
         {"a;b\nk.A.;2\n1,5;3\n",
-         "line 3, column 1 (a): '1,5' is no number and no label; --decimal , takes the comma as the decimal point, "
+         "line 3, column 1 (a): '1,5' is neither a number nor a label; --decimal , takes the comma as the decimal "
+         "point, "
          "--labels 1 takes the column as labels, --skip 1 leaves the column out",
          {{'D', ";"}}},
         {"1;1.5\n",
-         "line 1, column 2: '1.5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
+         "line 1, column 2: '1.5' is not a number; --skip 2 leaves the column out, --header yes takes this row as "
+         "names",
          {{'D', ";"}, {'N', ","}}},
         {"1;1.234,5\n",
-         "line 1, column 2: '1.234,5' is no number; --skip 2 leaves the column out, --header yes takes this row as "
+         "line 1, column 2: '1.234,5' is not a number; --skip 2 leaves the column out, --header yes takes this row as "
          "names",
          {{'D', ";"}, {'N', ","}}},
         {"a;b\n1,5;2\n", "line 2 has 2 cells where the first row has 1; --delimiter ';' separates cells there", {{0}}},
@@ -786,7 +794,7 @@ TEST(reads_text_between_blanks)
          "space takes all blanks in a row as one separator",
          {{0}}},
         {"1,2\n3,4\n",
-         "line 1, column 1: '1,2' is no number; --decimal , takes the comma as the decimal point, --delimiter ',' "
+         "line 1, column 1: '1,2' is not a number; --decimal , takes the comma as the decimal point, --delimiter ',' "
          "separates cells there, --header yes takes this row as names",
          {{0}}},
         {"\"1\"2 3\n",
@@ -872,7 +880,7 @@ TEST(reads_other_ways_to_write_numbers)
         {"1,1\xe2\x80\xaf"
          "000\n",
          "line 1, column 2: '1\xe2\x80\xaf"
-         "000' is no number; --skip 2 leaves the column out, --header yes takes this row "
+         "000' is not a number; --skip 2 leaves the column out, --header yes takes this row "
          "as names",
          {{0}}},
         {"sep=x",
@@ -945,14 +953,15 @@ TEST(reads_what_others_write)
         /* LibreOffice, without a word of its decimal comma */
         {"csv",
          {"Wert;Anteil\n1,5;2\n3,5;4\n",
-          "line 2, column 1 (Wert): '1,5' is no number; --decimal , takes the comma as the decimal point, --labels 1 "
+          "line 2, column 1 (Wert): '1,5' is not a number; --decimal , takes the comma as the decimal point, --labels "
+          "1 "
           "takes "
           "the column as labels, --skip 1 leaves the column out",
           {{'D', ";"}}}},
         /* R's numbers with signs between thousands, format(x, big.mark = ",") */
         {"csv",
          {"\"\",\"x\"\n\"1\",\"1,234\"\n",
-          "line 2, column 2 (x): '1,234' is no number; --skip 2 leaves the column out",
+          "line 2, column 2 (x): '1,234' is not a number; --skip 2 leaves the column out",
           {{0}}}},
     };
     for (size_t i = 0; i < COUNT_OF(files); i++)
@@ -971,7 +980,8 @@ TEST(refuses_bad_text_with_its_place)
          "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
          {{0}}},
         {"1;2\n3;4\n",
-         "line 1, column 1: '1;2' is no number; --delimiter ';' separates cells there, --header yes takes this row as "
+         "line 1, column 1: '1;2' is not a number; --delimiter ';' separates cells there, --header yes takes this row "
+         "as "
          "names",
          {{0}}},
         {"Berlin;20,5\nMainz;18,3\n",
@@ -998,30 +1008,33 @@ TEST(refuses_bad_text_with_its_place)
         {"a\n\"1\"\n2\n3\n4\n2,3\n",
          "line 6 has 2 cells where the first row has 1; --delimiter says what separates cells",
          {{0}}},
-        {"1,2\n3,x\n", "line 2, column 2: 'x' is no number; --skip 2 leaves the column out", {{0}}},
-        {"a,b\r\n1,2\r\n3,x\r\n", "line 3, column 2 (b): 'x' is no number; --skip 2 leaves the column out", {{0}}},
-        {"a,b\r1,2\r3,x\r", "line 3, column 2 (b): 'x' is no number; --skip 2 leaves the column out", {{0}}},
-        {"\"p\nq\",1\n\"r\ns\",y\n", "line 3, column 2: 'y' is no number; --skip 2 leaves the column out", {{0}}},
+        {"1,2\n3,x\n", "line 2, column 2: 'x' is not a number; --skip 2 leaves the column out", {{0}}},
+        {"a,b\r\n1,2\r\n3,x\r\n", "line 3, column 2 (b): 'x' is not a number; --skip 2 leaves the column out", {{0}}},
+        {"a,b\r1,2\r3,x\r", "line 3, column 2 (b): 'x' is not a number; --skip 2 leaves the column out", {{0}}},
+        {"\"p\nq\",1\n\"r\ns\",y\n", "line 3, column 2: 'y' is not a number; --skip 2 leaves the column out", {{0}}},
         {"a,b\nx,y\n", "there is no column of numbers: all are labels, words or skipped", {{0}}},
         {"a,b\n1,x\n2,3\n",
-         "line 2, column 2 (b): 'x' is no number, but line 3 has '3' there; --skip 2 leaves the column out",
+         "line 2, column 2 (b): 'x' is not a number, but line 3 has '3' there; --skip 2 leaves the column out",
          {{0}}},
         {"1,x\n2,nan\n",
-         "line 1, column 2: 'x' is no number, but line 2 has 'nan' there; --skip 2 leaves the column out, --header yes "
+         "line 1, column 2: 'x' is not a number, but line 2 has 'nan' there; --skip 2 leaves the column out, --header "
+         "yes "
          "takes this row as names",
          {{0}}},
-        {"a,b\n1,2/3\n", "line 2, column 2 (b): '2/3' is no number; --skip 2 leaves the column out", {{0}}},
+        {"a,b\n1,2/3\n", "line 2, column 2 (b): '2/3' is not a number; --skip 2 leaves the column out", {{0}}},
         {"1,2 3\n",
-         "line 1, column 2: '2 3' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
+         "line 1, column 2: '2 3' is not a number; --skip 2 leaves the column out, --header yes takes this row as "
+         "names",
          {{0}}},
         {"1,\"2,5\"\n2,3\n",
-         "line 1, column 2: '2,5' is no number; --skip 2 leaves the column out, --header yes takes this row as names",
+         "line 1, column 2: '2,5' is not a number; --skip 2 leaves the column out, --header yes takes this row as "
+         "names",
          {{0}}},
-        {"1\n0x\n", "line 2, column 1: '0x' is no number", {{0}}},
-        {"1\nnan(0x7)\n", "line 2, column 1: 'nan(0x7)' is no number", {{0}}},
-        {"1\n-NaN()\n", "line 2, column 1: '-NaN()' is no float32", {{'T', "float32"}}},
-        {"0x1F\n0x1.8p3\n", "line 2, column 1: '0x1.8p3' is no int64", {{'T', "int64"}}},
-        {"1\n\" 2\"\n", "line 2, column 1: ' 2' is no number", {{0}}},
+        {"1\n0x\n", "line 2, column 1: '0x' is not a number", {{0}}},
+        {"1\nnan(0x7)\n", "line 2, column 1: 'nan(0x7)' is not a number", {{0}}},
+        {"1\n-NaN()\n", "line 2, column 1: '-NaN()' is not float32", {{'T', "float32"}}},
+        {"0x1F\n0x1.8p3\n", "line 2, column 1: '0x1.8p3' is not int64", {{'T', "int64"}}},
+        {"1\n\" 2\"\n", "line 2, column 1: ' 2' is not a number", {{0}}},
         {"1,2\n3,\n",
          "line 2, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",
          {{0}}},
@@ -1038,8 +1051,8 @@ TEST(refuses_bad_text_with_its_place)
          {{0}}},
         {"128\n", "line 1, column 1: '128' is beyond int8", {{'T', "int8"}}},
         {"0\n-1\n", "line 2, column 1: '-1' is beyond uint8", {{'T', "uint8"}}},
-        {"1\n1.5\n", "line 2, column 1: '1.5' is no int32", {{'T', "int32"}}},
-        {"1\nnan\n", "line 2, column 1: 'nan' is no uint64", {{'T', "uint64"}}},
+        {"1\n1.5\n", "line 2, column 1: '1.5' is not int32", {{'T', "int32"}}},
+        {"1\nnan\n", "line 2, column 1: 'nan' is not uint64", {{'T', "uint64"}}},
         {"65520\n", "line 1, column 1: '65520' is beyond float16", {{'T', "float16"}}},
         {"1e39\n", "line 1, column 1: '1e39' is beyond float32", {{'T', "float32"}}},
         {"1,2\n3,\"4\n",
@@ -1136,7 +1149,7 @@ TEST(reads_across_pieces)
         memcpy(text + size, tail, sizeof tail);
         check_refused("csv", text, size + strlen(tail),
                       &(text_case){"pieces",
-                                   "line 6, column 2: 'x' is no number; --skip 2 leaves the column out",
+                                   "line 6, column 2: 'x' is not a number; --skip 2 leaves the column out",
                                    {{'g', NULL}, {'L', "1"}}},
                       __LINE__);
         const size_t good = size + strlen(tail) - strlen("10,x\r\n");
@@ -1169,7 +1182,7 @@ TEST(drops_no_mark_behind_the_beginning)
         check_refused("csv", text, size + strlen(tail),
                       &(text_case){"a mark",
                                    "line 2, column 1: '\xef\xbb\xbf"
-                                   "5' is no number",
+                                   "5' is not a number",
                                    {{0}}},
                       __LINE__);
         free(text);

@@ -337,14 +337,14 @@ TEST(refuses_malformed_headers)
     static const struct {
         const char *header, *message;
     } cases[] = {
-        {"", "no dictionary"},
-        {" ", "no dictionary"},
-        {"[1, 2]", "no dictionary"},
+        {"", "not a dictionary"},
+        {" ", "not a dictionary"},
+        {"[1, 2]", "not a dictionary"},
         {"{", "a key was expected"},
         {"{'descr", "a key was expected"},
         {"{'descr'", "a colon was expected"},
-        {"{'descr':", "'descr' is no string"},
-        {"{'descr': '<i4", "'descr' is no string"},
+        {"{'descr':", "'descr' is not a string"},
+        {"{'descr': '<i4", "'descr' is not a string"},
         {"{'descr': '<i4' 'shape': (2, 3)}", "a comma or the end"},
         {"{'descr': '<i4',, 'shape': (2, 3)}", "a key was expected"},
         {"{}", "'descr' is missing"},
@@ -359,14 +359,14 @@ TEST(refuses_malformed_headers)
         {"{'descr': '<i4', 'shape': (2, 3), 'fortran_order': Fals", "neither True nor False"},
         {GOOD_HEADER " x", "something follows"},
         {GOOD_HEADER "}", "something follows"},
-        {WITH_SHAPE("[2, 3]"), "'shape' is no tuple"},
-        {WITH_SHAPE("6"), "'shape' is no tuple"},
+        {WITH_SHAPE("[2, 3]"), "'shape' is not a tuple"},
+        {WITH_SHAPE("6"), "'shape' is not a tuple"},
         {WITH_SHAPE("(6)"), "an integer in brackets"},
-        {WITH_SHAPE("(2 3)"), "no tuple of integers"},
-        {WITH_SHAPE("(2,, 3)"), "no tuple of integers"},
-        {WITH_SHAPE("(2, 3.0)"), "no tuple of integers"},
-        {WITH_SHAPE("(2, None)"), "no tuple of integers"},
-        {"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3", "no tuple of integers"},
+        {WITH_SHAPE("(2 3)"), "not a tuple of integers"},
+        {WITH_SHAPE("(2,, 3)"), "not a tuple of integers"},
+        {WITH_SHAPE("(2, 3.0)"), "not a tuple of integers"},
+        {WITH_SHAPE("(2, None)"), "not a tuple of integers"},
+        {"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3", "not a tuple of integers"},
         {WITH_SHAPE("()"), "a single value"},
         {WITH_SHAPE("(-2, 3)"), "a negative length"},
         {WITH_SHAPE("(2, -3)"), "a negative length"},
@@ -402,7 +402,7 @@ TEST(refuses_malformed_headers)
         {WITH_DESCR("'i4,i4'"), "dtype 'i4,i4' is unknown"},
         {WITH_DESCR("'Float32'"), "dtype 'Float32' is unknown"},
         {WITH_DESCR("''"), "dtype '' is unknown"},
-        {WITH_DESCR("4"), "'descr' is no string"},
+        {WITH_DESCR("4"), "'descr' is not a string"},
         {WITH_DESCR("[('a', '<i4')]"), "structured dtype"},
         {WITH_DESCR("('<i4', (2,))"), "structured dtype"},
     };
@@ -723,9 +723,9 @@ TEST(refuses_damaged_files_and_streams_alike)
     assert_refused(open_through_pipe(&array, &whole, &error), ROWPOOL_EINVAL, error, "stray bytes");
     assert_refused(open_through_file(&array, &whole, &error), ROWPOOL_EINVAL, error, "stray bytes");
     file_bytes bare = make_file(1, "", "", 0);
-    assert_refused(open_through_pipe(&array, &bare, &error), ROWPOOL_EINVAL, error, "no dictionary");
+    assert_refused(open_through_pipe(&array, &bare, &error), ROWPOOL_EINVAL, error, "not a dictionary");
     file_bytes short_header = make_file(1, "{", SMALL, sizeof SMALL);
-    assert_refused(open_through_pipe(&array, &short_header, &error), ROWPOOL_EINVAL, error, "no dictionary");
+    assert_refused(open_through_pipe(&array, &short_header, &error), ROWPOOL_EINVAL, error, "not a dictionary");
 }
 
 static rowpool_status open_path(const char *path, rowpool_error *error)

@@ -16,7 +16,7 @@ static const char *read_type(rowpool_dtype *dtype, const char *text)
     }
     if (find_dtype_name(dtype, text, (size_t)(colon - text)) && *dtype != ROWPOOL_FLOAT16)
         return colon + 1;
-    (void)usage_error("map", "--argument '%s': its type is none of int8 to int64, uint8 to uint64, float32, float64",
+    (void)usage_error("map", "--argument '%s': its type is not one of int8 to int64, uint8 to uint64, float32, float64",
                       text);
     return NULL;
 }
@@ -34,15 +34,15 @@ bool add_argument(argument_struct *arguments, const char *text)
         return false;
     const size_t size = rowpool_dtype_size(dtype); /* also its alignment */
     const size_t offset = round_up(arguments->used, size);
-    if (offset + size > MOST_ARGUMENT_BYTES) {
+    if (offset + size > MAX_ARGUMENT_BYTES) {
         (void)usage_error("map", "--argument '%s' is too many: together they have at most %d bytes", text,
-                          MOST_ARGUMENT_BYTES);
+                          MAX_ARGUMENT_BYTES);
         return false;
     }
     parse_outcome outcome = parse_element(arguments->bytes + offset, dtype, value);
     if (outcome != PARSED) {
         (void)usage_error("map", "--argument '%s': '%s' is %s %s", text, value,
-                          outcome == PARSED_BEYOND ? "beyond" : "no", rowpool_dtype_name(dtype));
+                          outcome == PARSED_BEYOND ? "beyond" : "not", rowpool_dtype_name(dtype));
         return false;
     }
     arguments->used = offset + size;

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { MOST_ARGUMENT_BYTES = 1024 };
+enum { MAX_ARGUMENT_BYTES = 1024 };
 
 typedef struct {
-    _Alignas(8) unsigned char bytes[MOST_ARGUMENT_BYTES];
+    _Alignas(8) unsigned char bytes[MAX_ARGUMENT_BYTES];
     size_t size; /* of the struct with its padding; 0: no member */
     size_t used, alignment;
 } argument_struct;

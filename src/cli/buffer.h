@@ -1,5 +1,5 @@
-/* Bytes that grow at their end: of texts that are terminated, one after the other, or of any other items. Where memory is
- * out the program ends, with a message. */
+/* Bytes that grow at their end: of texts that are terminated, one after the other, or of any other items. Where
+ * memory is out the program ends, with a message. */
 #ifndef ROWPOOL_CLI_BUFFER_H
 #define ROWPOOL_CLI_BUFFER_H
 

@@ -235,7 +235,8 @@ static bool begins_with(const cell_reader *r, const char *text)
     return r->end - r->at >= length && strncasecmp(r->bytes + r->at, text, length) == 0;
 }
 
-/* Refuses files that are not plain text, by their first bytes. UTF-32 is checked first: its mark begins with UTF-16's. */
+/* Refuses files that are not plain text, by their first bytes. UTF-32 is checked first: its mark begins with
+ * UTF-16's. */
 static bool check_signature(cell_reader *r)
 {
     static const struct {

@@ -90,7 +90,7 @@ static bool refuse_mixture(table *t, size_t column, const char *word, size_t lin
 {
     const size_t number_line = t->line;
     t->line = line;
-    return refuse_at(t, column, "'%.60s' is no number, but line %zu has '%.60s' there%s", word, number_line, number,
+    return refuse_at(t, column, "'%.60s' is not a number, but line %zu has '%.60s' there%s", word, number_line, number,
                      hints_for(t, column, has_decimal_comma(t, number) ? number : word));
 }
 
@@ -180,8 +180,8 @@ bool take_first_row(table *t)
  * column. */
 static bool first_name_is_missing(const table *t)
 {
-    const size_t least = t->reader.dialect.delimiter == ',' ? 2 : 1;
-    return t->names.count >= least && !t->options->ragged && t->cells.count == t->names.count + 1 &&
+    const size_t min = t->reader.dialect.delimiter == ',' ? 2 : 1;
+    return t->names.count >= min && !t->options->ragged && t->cells.count == t->names.count + 1 &&
            text_at(&t->cells, t->cells.count - 1)[0] != '\0';
 }
 
@@ -327,7 +327,7 @@ bool check_label(table *t, const char *cell)
     if (kind == CELL_NUMBER)
         return refuse_mixture(t, t->label, text_at(&t->in->labels, t->word_row), t->word_line, cell);
     return kind != CELL_DAMAGED ||
-           refuse_at(t, t->label, "'%.60s' is no number and no label%s", cell, hints_for(t, t->label, cell));
+           refuse_at(t, t->label, "'%.60s' is neither a number nor a label%s", cell, hints_for(t, t->label, cell));
 }
 
 /* ---- Words ------------------------------------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
-/* Text tables: .csv, .tsv and .txt. The file is read once. Its numbers and labels are kept, and the text of the first rows
- * until it is known what the first column is. */
+/* Text tables: .csv, .tsv and .txt. The file is read once. Its numbers and labels are kept, and the text of the
+ * first rows until it is known what the first column is. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +82,8 @@ static bool refuse_beyond(table *t, size_t column, const char *cell, rowpool_dty
 
 static bool refuse_text(table *t, size_t column, const char *cell)
 {
-    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "number";
-    return refuse_at(t, column, "'%.60s' is no %s%s", cell, type,
+    const char *type = t->options->type_given ? rowpool_dtype_name(t->dtype) : "a number";
+    return refuse_at(t, column, "'%.60s' is not %s%s", cell, type,
                      kind_in(t, cell) == CELL_NUMBER ? "" : hints_for(t, column, cell));
 }
 
@@ -185,7 +185,7 @@ static bool take_data(table *t, const char *cell, size_t count)
     return true;
 }
 
-/* ---- Rows that are kept until the first column is decided --------------------------------------------------------- */
+/* ---- Rows that are kept until the first column is decided -------------------------------------------------------- */
 
 static void keep_row(table *t, const char *cells, size_t count)
 {
@@ -373,8 +373,8 @@ static void release_pages(const char *bytes, size_t size)
         (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-/* Moves the elements to memory that every worker reaches. Pages are released as they are copied, so that no more than one
- * copy exists. */
+/* Moves the elements to memory that every worker reaches. Pages are released as they are copied, so that no more
+ * than one copy exists. */
 static rowpool_status move_elements(table *t, void **memory)
 {
     enum { STEP = 1 << 20 };

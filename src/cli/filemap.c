@@ -14,7 +14,7 @@
 #include "output_json.h"
 #include "units.h"
 
-/* ---- Mapped files that are truncated: reading a page past the new end is a bus error ------------------------------- */
+/* ---- Mapped files that are truncated: reading a page past the new end is a bus error ----------------------------- */
 
 static const input *watched;
 static const char *watched_name;
@@ -40,8 +40,9 @@ static void on_bus_error(int signal_number, siginfo_t *what, void *context)
     _exit(EXIT_FAILED);
 }
 
-/* From now on a bus error ends this process with a message that names the file, and exit status 1. in NULL: no longer. The
- * input need not be open yet. A worker process dies of the signal, and its rows come back to this process. */
+/* From now on a bus error ends this process with a message that names the file, and exit status 1. in NULL: no
+ * longer. The input need not be open yet. A worker process dies of the signal, and its rows come back to this
+ * process. */
 static void watch_for_cuts(const input *in, const char *name)
 {
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
@@ -64,7 +65,7 @@ static bool read_output(file_options *options, const char *text)
 {
     /* "-" is refused: neither a file of that name nor binary data on a terminal is likely to be meant. */
     if (text[0] == '\0' || strcmp(text, "-") == 0) {
-        (void)usage_error(options->command, "--output '%s' is no file name", text);
+        (void)usage_error(options->command, "--output '%s' is not a file name", text);
         return false;
     }
     if (output_format_of(text) == NULL) {

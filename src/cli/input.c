@@ -135,20 +135,21 @@ static const struct {
     bool (*take)(input_options *options, const char *text); /* NULL: any text is valid */
     const char *problem;                                    /* "... is PROBLEM" */
 } OPTIONS[] = {
-    {'F', "--format", TEXT | BINARY, 0, take_format, "none of npy, npz, csv, tsv, txt, raw"},
-    {'T', "--type", TEXT | 1 << RAW, 0, take_type, "none of int8 to int64, uint8 to uint64, float16 to float64"},
+    {'F', "--format", TEXT | BINARY, 0, take_format, "not one of npy, npz, csv, tsv, txt, raw"},
+    {'T', "--type", TEXT | 1 << RAW, 0, take_type, "not one of int8 to int64, uint8 to uint64, float16 to float64"},
     {'S', "--shape", 1 << RAW, 0, take_shape, "not R:C, two whole numbers"},
     {'e', "--member", 1 << NPZ, FIELD(member), NULL, NULL},
     {'O', "--offsets", BINARY, FIELD(offsets), NULL, NULL},
-    {'H', "--header", TEXT, 0, take_header, "none of auto, yes, no"},
+    {'H', "--header", TEXT, 0, take_header, "not one of auto, yes, no"},
     {'L', "--labels", TEXT, FIELD(labels), NULL, NULL},
     {'k', "--skip", TEXT, FIELD(skip), NULL, NULL},
     {'i', "--missing", TEXT, FIELD(missing), NULL, NULL},
     {'D', "--delimiter", TEXT, FIELD(delimiter), take_delimiter,
-     "no single character that can stand between numbers, nor space"},
+     "neither a single character that can separate numbers nor space"},
     {'N', "--decimal", TEXT, 0, take_decimal, "neither a comma nor a point"},
     {'Q', "--quote", TEXT, 0, take_quote, "not none"},
-    {'C', "--comment", TEXT, FIELD(comment), take_comment, "no single character that no number begins with, nor none"},
+    {'C', "--comment", TEXT, FIELD(comment), take_comment,
+     "neither a single character that no number begins with nor none"},
     {'g', "--ragged", TEXT, 0, set_ragged, NULL},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
@@ -184,8 +185,8 @@ static bool check_missing(const input_options *options)
     free_buffer(&scratch);
     if (outcome != PARSED)
         (void)usage_error(options->command, "--missing '%s' is %s %s", options->missing,
-                          outcome == PARSED_BEYOND ? "beyond" : "no",
-                          outcome == PARSED_BEYOND || options->type_given ? rowpool_dtype_name(type) : "number");
+                          outcome == PARSED_BEYOND ? "beyond" : "not",
+                          outcome == PARSED_BEYOND || options->type_given ? rowpool_dtype_name(type) : "a number");
     return outcome == PARSED;
 }
 

@@ -30,7 +30,8 @@ typedef struct input_options input_options;
 typedef rowpool_status open_input_format(input *in, int fd, const input_options *options, rowpool_error *error);
 open_input_format open_npz, open_table;
 
-/* Decompresses all members of a .gz file into a file in memory, which is open at its beginning. Checksums are verified. */
+/* Decompresses all members of a .gz file into a file in memory, which is open at its beginning. Checksums are
+ * verified. */
 rowpool_status expand_gzip(int *expanded, int fd, rowpool_error *error);
 
 typedef struct {

@@ -16,8 +16,8 @@ void keep_to_one_line(char *text);
 /* The name of the program in messages, by default rowpool. */
 void speak_as(const char *program);
 
-/* From now on messages are held: of several processes one prints them. say_held() prints the first error after all, with
- * the name of this process. */
+/* From now on messages are held: of several processes one prints them. say_held() prints the first error after all,
+ * with the name of this process. */
 void hold_messages(void);
 bool messages_are_held(void);
 void say_held(const char *who);

@@ -97,7 +97,7 @@ static parse_outcome parse_real(double *value, const char *text, bool single)
 const char *number_parse(rowpool_number *number, const char *text)
 {
     if (*text == '\0')
-        return "is no number: it is empty";
+        return "is not a number: it is empty";
     integer value;
     if (read_integer(&value, text))
         return number_from_integer(number, &value);
@@ -105,11 +105,11 @@ const char *number_parse(rowpool_number *number, const char *text)
     double real;
     parse_outcome outcome = parse_real(&real, text, false);
     if (outcome == PARSED_NOTHING)
-        return "is no number";
+        return "is not a number";
     if (outcome == PARSED_BEYOND)
         return "is beyond double; write inf or -inf for no bound";
     if (isnan(real))
-        return "is no bound: nothing lies above or below a NaN";
+        return "cannot be a bound: nothing lies above or below a NaN";
     number->kind = ROWPOOL_NUMBER_F64;
     number->value.f64 = real;
     return NULL;
@@ -122,8 +122,8 @@ static parse_outcome parse_integer_element(void *element, rowpool_dtype dtype, c
         return PARSED_NOTHING;
     const size_t size = rowpool_dtype_size(dtype);
     const bool is_signed = dtype <= ROWPOOL_INT64;
-    const uint64_t most = UINT64_MAX >> (64 - 8 * size + is_signed);
-    const uint64_t limit = !value.negative ? most : is_signed ? most + 1 : 0;
+    const uint64_t max = UINT64_MAX >> (64 - 8 * size + is_signed);
+    const uint64_t limit = !value.negative ? max : is_signed ? max + 1 : 0;
     if (value.too_large || value.magnitude > limit)
         return PARSED_BEYOND;
     const uint64_t bits = value.negative ? 0 - value.magnitude : value.magnitude;
@@ -259,14 +259,14 @@ void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
     /* Decimal digits that every normal number keeps, and digits that are enough for all. %g drops trailing zeros. */
     static const struct {
         int kept, enough;
-        double least_normal;
+        double min_normal;
     } formats[] = {{3, 5, 0x1p-14}, {FLT_DIG, FLT_DECIMAL_DIG, FLT_MIN}, {DBL_DIG, DBL_DECIMAL_DIG, DBL_MIN}};
     if (isnan(value) || isinf(value)) {
         (void)strcpy(text, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
         return;
     }
     const size_t format = dtype - ROWPOOL_FLOAT16;
-    int digits = fabs(value) < formats[format].least_normal ? 1 : formats[format].kept;
+    int digits = fabs(value) < formats[format].min_normal ? 1 : formats[format].kept;
     for (; digits <= formats[format].enough; digits++) {
         (void)snprintf(text, NUMBER_TEXT, "%.*g", digits, value);
         if (read_back(text, dtype) == value)

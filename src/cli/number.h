@@ -7,8 +7,8 @@
 
 #include "rowpool.h"
 
-/* Reads the whole text as a bound. [+-]digits and [+-]0xdigits are integers, exact within int64 and uint64; 
- * anything else that strtod reads is the nearest double, except nan(...). Returns NULL, or what is wrong with the text. */
+/* Reads the whole text as a bound. [+-]digits and [+-]0xdigits are integers, exact within int64 and uint64; anything
+ * else that strtod reads is the nearest double, except nan(...). Returns NULL, or what is wrong with the text. */
 const char *number_parse(rowpool_number *number, const char *text);
 
 /* The number as number_parse would read it back. */

@@ -109,7 +109,7 @@ bool read_size_option(size_t *value, const char *command, const char *option, co
 {
     if (parse_size(value, text))
         return true;
-    (void)usage_error(command, "%s '%s' is no whole number from 0 to %zu", option, text, SIZE_MAX);
+    (void)usage_error(command, "%s '%s' is not a whole number from 0 to %zu", option, text, SIZE_MAX);
     return false;
 }
 
@@ -140,7 +140,8 @@ bool read_dtype_option(rowpool_dtype *dtype, const char *command, const char *op
 {
     if (find_dtype_name(dtype, text, strlen(text)))
         return true;
-    (void)usage_error(command, "%s '%s' is none of int8 to int64, uint8 to uint64, float16 to float64", option, text);
+    (void)usage_error(command, "%s '%s' is not one of int8 to int64, uint8 to uint64, float16 to float64", option,
+                      text);
     return false;
 }
 

@@ -18,8 +18,8 @@ typedef struct {
     bool (*read)(void *options, int option, const char *value);
 } command_line;
 
-/* Reads the command line into the options. *file: the FILE argument; file NULL: the command takes none. Returns GO_ON or
- * an exit status. */
+/* Reads the command line into the options. *file: the FILE argument; file NULL: the command takes none. Returns
+ * GO_ON or an exit status. */
 enum { GO_ON = -1 };
 int read_options(const command_line *line, void *options, const char **file, int argc, char **argv);
 

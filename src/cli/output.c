@@ -55,7 +55,7 @@ void put_char(writer *to, char c)
 
 /* ---- Numbers ---------------------------------------------------------------------------------------------------- */
 
-enum { LONGEST_RESULT = NUMBER_TEXT };
+enum { MAX_RESULT = NUMBER_TEXT };
 
 static inline char *format_natural(char *to, uint64_t value)
 {
@@ -63,7 +63,7 @@ static inline char *format_natural(char *to, uint64_t value)
         *to++ = (char)('0' + value);
         return to;
     }
-    char digits[LONGEST_RESULT];
+    char digits[MAX_RESULT];
     size_t first = sizeof digits;
     for (; value > 0; value /= 10)
         digits[--first] = (char)('0' + value % 10);
@@ -108,13 +108,13 @@ static inline char *format_result(char *to, const row_results *results, size_t i
 
 void put_number(writer *to, size_t number)
 {
-    char *at = room_for(to, LONGEST_RESULT);
+    char *at = room_for(to, MAX_RESULT);
     to->used += (size_t)(format_natural(at, number) - at);
 }
 
 void put_result(writer *to, const row_results *results, size_t i)
 {
-    char *at = room_for(to, LONGEST_RESULT);
+    char *at = room_for(to, MAX_RESULT);
     to->used += (size_t)(format_result(at, results, i) - at);
 }
 

@@ -28,7 +28,7 @@ rowpool_status write_text(int fd, const result_table *table, size_t rows, rowpoo
     return write_rows(&text, fd, table, rows, error);
 }
 
-/* ---- A text table: the number of each row, its label where there are some, and its results, under a header -------- */
+/* ---- A text table: the number of each row, its label where there are some, and its results, under a header ------- */
 
 /* Quotes the field where it would not be read back unchanged. */
 static void put_field(writer *to, const char *text, char delimiter)

@@ -34,7 +34,7 @@ static bool read_closed(wanted_ranges *wanted, const char *text)
     const int found = find_word("both left right neither", text, strlen(text));
     wanted->range.closed = (rowpool_closed)found;
     if (found < 0)
-        (void)usage_error(wanted->words->command, "--closed '%s' is none of both, left, right, neither", text);
+        (void)usage_error(wanted->words->command, "--closed '%s' is not one of both, left, right, neither", text);
     return found >= 0;
 }
 

@@ -129,8 +129,8 @@ static bool has_numeral(const char *text)
     return false;
 }
 
-/* A letter of any script, in UTF-8 or Latin-1, roughly: signs and currencies are excluded, except the micro sign and the
- * two ordinal indicators. */
+/* A letter of any script, in UTF-8 or Latin-1, roughly: signs and currencies are excluded, except the micro sign and
+ * the two ordinal indicators. */
 static bool begins_with_letter(const char *cell)
 {
     const unsigned char first = (unsigned char)cell[0];

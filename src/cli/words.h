@@ -6,12 +6,12 @@
 
 #include "buffer.h"
 
-/* The cell as parse_element reads it: no-break spaces around it removed, ASCII minus, decimal point, True and False as 1
- * and 0. Returns the cell itself or a text in `scratch`. */
+/* The cell as parse_element reads it: no-break spaces around it removed, ASCII minus, decimal point, True and False
+ * as 1 and 0. Returns the cell itself or a text in `scratch`. */
 const char *plain_cell(buffer *scratch, const char *cell, char decimal);
 
-/* Whether the plain cell is empty or stands for a missing value: NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none, ?, .,
- * - or \N. */
+/* Whether the plain cell is empty or stands for a missing value: NA, N/A, n/a, #N/A, <NA>, NULL, null, None, none,
+ * ?, ., - or \N. */
 bool is_missing(const char *plain);
 
 /* A word begins with a letter, is a date or a time of day (2020-01-31, 2020-01, 31.12.2020, 1/31/2020, 12:30,

@@ -18,8 +18,8 @@ static bool broken_pipes_were_ignored;
 static volatile sig_atomic_t noting;
 static volatile sig_atomic_t noted; /* the signal, or 0 */
 
-/* Dies as without a handler. Process 1 of a container is immune to its own signal: it exits with the status that a shell
- * would report. */
+/* Dies as without a handler. Process 1 of a container is immune to its own signal: it exits with the status that a
+ * shell would report. */
 static _Noreturn void die_by(int signal_number)
 {
     sigset_t set;

@@ -1,5 +1,5 @@
-/* SIGINT, SIGTERM and SIGHUP remove the incomplete output file and end the program by that signal. While a job runs, the
- * first SIGINT only asks it to stop. */
+/* SIGINT, SIGTERM and SIGHUP remove the incomplete output file and end the program by that signal. While a job runs,
+ * the first SIGINT only asks it to stop. */
 #ifndef ROWPOOL_FILES_INTERRUPT_H
 #define ROWPOOL_FILES_INTERRUPT_H
 

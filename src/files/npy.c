@@ -199,7 +199,7 @@ static rowpool_status read_stream_header(npy_header *header, const byte_stream *
     RP_TRY(read_stream(stream, preamble, sizeof preamble, &found, error));
     RP_TRY(npy_read_preamble(&data_offset, preamble, found, error));
     if (data_offset < found)
-        return rp_fail(error, ROWPOOL_EINVAL, "the header is malformed: it is no dictionary");
+        return rp_fail(error, ROWPOOL_EINVAL, "the header is malformed: it is not a dictionary");
     unsigned char *bytes = malloc(data_offset);
     if (bytes == NULL)
         return fail_errno(error);

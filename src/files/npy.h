@@ -70,8 +70,8 @@ typedef struct {
     void *memory;             /* NULL, or the rowpool_alloc memory that data points to */
 } npy_array;
 
-/* Opens the first array of an open file, whose descriptor is not needed afterwards. Regular files are mapped, others are
- * read. Elements that are not stored as promised above are copied. The array is all zero after a failure. */
+/* Opens the first array of an open file, whose descriptor is not needed afterwards. Regular files are mapped, others
+ * are read. Elements that are not stored as promised above are copied. The array is all zero after a failure. */
 rowpool_status npy_open(npy_array *array, int fd, rowpool_error *error);
 rowpool_status npy_open_stream(npy_array *array, const byte_stream *stream, rowpool_error *error);
 

@@ -105,7 +105,7 @@ static rowpool_status read_length(size_t *length, const char **at, rowpool_error
     const bool negative = accept(at, '-');
     skip_space(at);
     if (**at < '0' || **at > '9')
-        return malformed(error, "'shape' is no tuple of integers");
+        return malformed(error, "'shape' is not a tuple of integers");
     if (negative)
         return rp_fail(error, ROWPOOL_EINVAL, "the shape has a negative length");
     char *end;
@@ -120,11 +120,11 @@ static rowpool_status read_length(size_t *length, const char **at, rowpool_error
 static rowpool_status read_lengths(npy_header *header, const char **at, rowpool_error *error)
 {
     if (!accept(at, '('))
-        return malformed(error, "'shape' is no tuple");
+        return malformed(error, "'shape' is not a tuple");
     bool comma = true;
     for (header->dimensions = 0; !accept(at, ')'); header->dimensions++) {
         if (!comma)
-            return malformed(error, "'shape' is no tuple of integers");
+            return malformed(error, "'shape' is not a tuple of integers");
         if (header->dimensions == NPY_MAX_DIMENSIONS)
             return rp_fail(error, ROWPOOL_EINVAL, "the shape has more than %d dimensions", NPY_MAX_DIMENSIONS);
         RP_TRY(read_length(&header->shape[header->dimensions], at, error));
@@ -180,7 +180,7 @@ static rowpool_status read_descr(npy_header *header, const char **at, rowpool_er
     if (**at == '[' || **at == '(')
         return rp_fail(error, ROWPOOL_EINVAL, "a structured dtype cannot be mapped; " DTYPES_READ);
     if (!accept_string(at, &descr, &length))
-        return malformed(error, "'descr' is no string");
+        return malformed(error, "'descr' is not a string");
     const bool has_order = length > 0 && strchr("<>=|", descr[0]) != NULL;
     const char *code = descr + has_order;
     int found = 0;
@@ -227,7 +227,7 @@ static rowpool_status read_dictionary(npy_header *header, const char *at, rowpoo
     unsigned seen = 0;
     bool comma = true;
     if (!accept(&at, '{'))
-        return malformed(error, "it is no dictionary");
+        return malformed(error, "it is not a dictionary");
     while (!accept(&at, '}')) {
         if (!comma)
             return malformed(error, "a comma or the end of the dictionary was expected");

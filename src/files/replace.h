@@ -1,6 +1,6 @@
 /* Output files that appear complete or not at all. A file is written without a name where the file system supports that
- * (O_TMPFILE), else under a temporary name in the same folder, .rowpool-XXXXXX, which is removed when the program fails or
- * is interrupted. SIGKILL may leave the temporary file.
+ * (O_TMPFILE), else under a temporary name in the same folder, .rowpool-XXXXXX, which is removed when the program fails
+ * or is interrupted. SIGKILL may leave the temporary file.
  *
  * A replaced file keeps its owner and mode. Symbolic links are followed. If the file cannot be replaced (it is a mount
  * point, its folder cannot be written, its owner cannot be kept), the complete results are copied into it. Devices and

@@ -264,7 +264,8 @@ TEST(programs_of_generated_functions_are_evicted)
     }
     assert_true(map_made(pool, 0));
     assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_program]), 1, MAX);
-    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1, 2 * MAKERS * MAX); /* one for each task in flight */
+    assert_in_range(atomic_load(&faults.live[TEST_CL_OBJECT_kernel]), 1,
+                    2 * MAKERS * MAX); /* one for each task in flight */
     rowpool_close(pool);
 }
 

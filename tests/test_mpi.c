@@ -519,7 +519,7 @@ static void bad_files_are_refused(void)
     if (rank == 0)
         write_npy(path, ROWPOOL_INT8, square, 2, data);
     MPI_Barrier(MPI_COMM_WORLD);
-    refuse_file(path, offsets_path, "ragged rows are of one axis");
+    refuse_file(path, offsets_path, "ragged rows need an array of one axis");
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 0)
         append_array(path, "\x93NUMPY\1", 8);

@@ -96,21 +96,21 @@ static void be_killed_without_a_file(const scene *it)
     kill(getpid(), SIGKILL);
 }
 
-static void unguard(const scene *it)
+static void end_guard(const scene *it)
 {
     rowpool_process *guard;
     if (rp_mpi_guard(&guard, it->shared, NULL) != ROWPOOL_OK)
         _exit(1);
     strcpy(it->shared, it->path);
     create(it->path);
-    rp_mpi_unguard(guard);
+    rowpool_process_close(guard);
     _exit(0);
 }
 
 static void other_files_are_left_alone(void **state)
 {
     (void)state;
-    void (*const ranks[])(const scene *) = {be_killed_without_a_file, unguard};
+    void (*const ranks[])(const scene *) = {be_killed_without_a_file, end_guard};
     for (size_t i = 0; i < COUNT_OF(ranks); i++) {
         scene it = begin();
         int status = end(&it, start(&it, ranks[i]));

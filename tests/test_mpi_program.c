@@ -368,7 +368,7 @@ TEST(refuses_wrong_usage)
     assert_refusal(RUN_RANKS("devices"), "unknown command 'devices'", "see rowpool-mpi --help");
     assert_refusal(RUN_RANKS("count"), "FILE is missing", "see rowpool-mpi count --help");
     assert_refusal(RUN_RANKS("count", "rows.npy", "--min", "x"), "", "see rowpool-mpi count --help");
-    assert_refusal(RUN_RANKS("count", "-"), "FILE is one that each process can open", "standard input is none");
+    assert_refusal(RUN_RANKS("count", "-"), "FILE cannot be standard input", "every rank opens it");
     assert_refusal(RUN_RANKS("map", "rows.npy", "--function", "mode"), "unknown function 'mode'", "");
     assert_refusal(RUN_RANKS("map", "rows.npy", "--source", "none.cl", "--output-type", "int8"), "",
                    "none.cl: No such file");

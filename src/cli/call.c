@@ -13,13 +13,13 @@ rowpool_status allocate_results(row_results *results, size_t rows, size_t column
     *results = (row_results){.dtype = dtype, .rows = rows, .columns = columns};
     if (__builtin_mul_overflow(rows, columns, &results->bytes) ||
         __builtin_mul_overflow(results->bytes, rowpool_dtype_size(dtype), &results->bytes))
-        return rp_fail(error, ROWPOOL_ENOMEM, "no memory for the results of %zu rows, %zu of each", rows, columns);
+        return rp_fail(error, ROWPOOL_ENOMEM, "no memory for the results of %zu rows, %zu for each", rows, columns);
     if (results->bytes == 0)
         return ROWPOOL_OK;
     rowpool_error refusal;
     results->values = rowpool_alloc(results->bytes, &refusal);
     if (results->values == NULL)
-        return rp_fail(error, refusal.status, "no memory for the results of %zu rows, %zu of each: %s", rows, columns,
+        return rp_fail(error, refusal.status, "no memory for the results of %zu rows, %zu for each: %s", rows, columns,
                        refusal.message);
     return ROWPOOL_OK;
 }
@@ -31,7 +31,7 @@ void free_results(row_results *results)
 }
 
 /* The completion callback; it runs on the pool's own thread. */
-static void announce(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
+static void post_completion(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload)
 {
     (void)job;
     (void)status;
@@ -39,7 +39,7 @@ static void announce(rowpool_job *job, rowpool_status status, const rowpool_erro
     (void)sem_post(payload);
 }
 
-/* Until the job is done, shows how far it is, and cancels it when the user asks for that. */
+/* Shows the progress of the job until it is done, and cancels it when the user interrupts. */
 static rowpool_status watch_job(rowpool_job *job, progress_bar *bar, rowpool_error *error)
 {
     enum { LOOK_MS = 50 };
@@ -48,51 +48,37 @@ static rowpool_status watch_job(rowpool_job *job, progress_bar *bar, rowpool_err
         rowpool_status status = rowpool_job_wait(job, LOOK_MS, error);
         if (status != ROWPOOL_ENOTREADY)
             return status;
-        size_t done;
-        size_t rows;
+        size_t done, rows;
         if (!canceled && rowpool_job_progress(job, &done, &rows, NULL) == ROWPOOL_OK)
             show_progress(bar, done, rows);
         if (!canceled && interruption_noted()) {
             canceled = true;
             end_progress(bar);
-            say(NULL, "interrupted: what devices have begun is waited for; once more ends it at once");
+            say(NULL, "interrupted: waiting for the chunks under way; interrupt again to stop at once");
             (void)rowpool_job_cancel(job, NULL);
         }
     }
 }
 
-static rowpool_status run_async(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar,
-                                rowpool_error *error)
+rowpool_status run_job(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar, rowpool_error *error)
 {
     sem_t done;
     if (sem_init(&done, 0, 0) != 0)
         return fail_errno(error);
     rowpool_job *job;
-    rowpool_status status = rowpool_map_async(pool, call, callback ? announce : NULL, &done, &job, error);
+    rowpool_status status = rowpool_map_async(pool, call, callback ? post_completion : NULL, &done, &job, error);
     if (status == ROWPOOL_ESYSTEM) {
-        /* There is no thread for a job: the map is waited for, and a signal ends the program. */
+        /* No thread for a job: a synchronous map, during which a signal ends the program. */
         end_noting_interruptions();
         status = rowpool_map(pool, call, error);
     } else if (status == ROWPOOL_OK) {
-        status = bar != NULL ? watch_job(job, bar, error) : rowpool_job_wait(job, -1, error);
+        status = watch_job(job, bar, error);
         rowpool_job_release(job);
-        /* The job's end does not wait for its callback, which still needs the semaphore. */
+        /* The end of the job does not wait for its callback, which still needs the semaphore. */
         while (callback && sem_wait(&done) != 0 && errno == EINTR)
             continue;
     }
     (void)sem_destroy(&done);
-    return status;
-}
-
-rowpool_status run_call(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error)
-{
-    return async ? run_async(pool, call, true, NULL, error) : rowpool_map(pool, call, error);
-}
-
-rowpool_status run_watched(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar,
-                           rowpool_error *error)
-{
-    rowpool_status status = run_async(pool, call, callback, bar, error);
     if (status == ROWPOOL_OK && bar->choice == PROGRESS_YES && !interruption_noted()) {
         bar->next = 0;
         show_progress(bar, call->inputs->count, call->inputs->count);

@@ -1,4 +1,4 @@
-/* A map, waited for or not, and where its results lie. */
+/* A map as a job, and the memory of its results. */
 #ifndef ROWPOOL_CLI_CALL_H
 #define ROWPOOL_CLI_CALL_H
 
@@ -8,20 +8,16 @@
 #include "progress.h"
 #include "rowpool.h"
 
-/* Room for `columns` results of the dtype for each row, in memory that every worker reaches. */
+/* Memory for `columns` results of the dtype for each row, which every worker reaches without a copy. */
 rowpool_status allocate_results(row_results *results, size_t rows, size_t columns, rowpool_dtype dtype,
                                 rowpool_error *error);
 void free_results(row_results *results);
 
-/* Maps: synchronously, or as an asynchronous job of which the completion callback and the end are awaited. */
-rowpool_status run_call(rowpool *pool, const rowpool_call *call, bool async, rowpool_error *error);
+/* Maps as an asynchronous job. Shows its progress; an interruption that is noted cancels it. callback: also waits
+ * for the completion callback. */
+rowpool_status run_job(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar, rowpool_error *error);
 
-/* Maps as a job whose progress is shown, and which an interruption that is noted cancels. callback: also awaits its
- * completion callback. */
-rowpool_status run_watched(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar,
-                           rowpool_error *error);
-
-/* Seconds on a clock that is never set. */
+/* Seconds of the monotonic clock. */
 double seconds_now(void);
 
 #endif

@@ -14,8 +14,8 @@
 
 static const program *running;
 
-/* A closed standard stream would be the next file that is opened, and be written to. What stands in for it here can
- * only fail. */
+/* The next file opened would take the place of a closed standard stream, and what is printed would go there. Reading
+ * from or writing to what takes its place here fails. */
 static void fill_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

@@ -1,27 +1,36 @@
-/* What a program is: its name, and one command for each thing it does. */
+/* What a program is: its name, and its commands. */
 #ifndef ROWPOOL_CLI_COMMAND_H
 #define ROWPOOL_CLI_COMMAND_H
 
+/* Runs one command, whose name is argv[0]; the exit status. */
+typedef int run_command(int argc, char **argv);
+run_command run_count, run_map, run_devices, run_demo, run_doctor, run_environment;
+
 typedef struct {
     const char *name;
-    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+    run_command *run;
 } program_command;
 
 typedef struct {
     const char *name;
-    const char *start; /* what a command line begins with, for help texts */
+    const char *start; /* how a command line begins, for help texts */
     const char *help;
     const char *file_help;           /* the end of the help of the commands that take a FILE */
-    const program_command *commands; /* one without a name ends them */
+    const program_command *commands; /* ended by one without a name */
 } program;
 
-/* Before anything else: standard streams and signals are as a program needs them. */
+#define MAP_COMMANDS_HELP                                                                   \
+    "  count FILE      count the elements of each row that lie in a range, or in several\n" \
+    "  map FILE        map a built-in function, or one of your own, over the rows: sum, mean, max ...\n"
+#define EXIT_STATUS_HELP "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n"
+
+/* Sets up standard streams and signals; called before anything else. */
 void prepare_program(void);
 
 /* Runs the command that the command line names; the exit status. */
 int run_program(const program *which, int argc, char **argv);
 
-/* The one that runs. */
+/* The program that runs. */
 const program *the_program(void);
 
 #endif

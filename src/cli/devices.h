@@ -1,4 +1,4 @@
-/* The devices of a pool, and how the program speaks of them. */
+/* Pools and their devices, and how the program speaks of them. */
 #ifndef ROWPOOL_CLI_DEVICES_H
 #define ROWPOOL_CLI_DEVICES_H
 
@@ -11,17 +11,23 @@ typedef struct {
     size_t count;
 } device_list;
 
-/* How the commands open a pool: with OpenCL in a helper process, unless ROWPOOL_ISOLATE is never. Several processes that
- * divide the devices of a machine among them are the exception: each has its own, in the process itself. */
+/* How the commands open a pool: with OpenCL in a helper process, unless ROWPOOL_ISOLATE is never. The ranks of an
+ * MPI job divide the OpenCL devices of a machine among them, and so have them in their own processes. */
 rowpool_options pool_options(const char *device);
 
 /* All devices, with what each has done for the pool so far. Empty after a failure. */
-rowpool_status list_devices(device_list *list, rowpool *pool, rowpool_error *error);
+rowpool_status list_pool_devices(device_list *list, rowpool *pool, rowpool_error *error);
 void free_devices(device_list *list);
 
-/* How a child process ended that did not do what it was to: "signal 6 (Aborted)", "exit status 1". */
-enum { END_TEXT = 64 };
-void describe_end(rowpool_process *process, char text[END_TEXT]);
+/* Runs `ask`, which calls OpenCL drivers, in a child process, since a driver may end or hang the process that calls
+ * it; and only while this process has no other thread. answer: what it writes to its pipe, to be freed also after a
+ * failure. EDEVICE: it did not end with exit status 0; the message is how it ended, "signal 6 (Aborted)". */
+rowpool_status ask_in_child(rowpool_process_run *ask, void *argument, char **answer, size_t *size,
+                            rowpool_error *error);
+
+/* The devices of the machine, from a child process. Those are in use that a pool for `device` takes; refusal: why
+ * there is no such pool, or ROWPOOL_OK. */
+rowpool_status find_devices(device_list *list, const char *device, rowpool_error *refusal, rowpool_error *error);
 
 /* The device's name, or its platform's where it has none. */
 const char *device_label(const rowpool_device *device);
@@ -29,11 +35,5 @@ const char *device_type_word(rowpool_device_type type);
 
 /* Which backend drives a device of the type. */
 const char *backend_word(rowpool_device_type type);
-
-/* What to do about it where the machine has no OpenCL device at all; else NULL. */
-const char *hint_without_opencl(void);
-
-/* rowpool devices */
-int run_devices(int argc, char **argv);
 
 #endif

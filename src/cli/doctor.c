@@ -1,190 +1,193 @@
+/* rowpool doctor: the command, and what in the surroundings limits rowpool. */
 #include "doctor.h"
 
-#include <getopt.h>
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "command.h"
+#include "devices.h"
 #include "environment.h"
 #include "message.h"
 #include "options.h"
 #include "output_json.h"
 
-/* ---- Variables -------------------------------------------------------------------------------------------------- */
+/* ---- The report ------------------------------------------------------------------------------------------------- */
 
-static bool is_variable(const char *name, size_t length)
+void add_finding(report *to, finding_kind kind, const char *subject, const char *remedy, const char *format, ...)
 {
-    rowpool_variable variable;
-    for (size_t i = 0; rowpool_variable_at(i, &variable); i++) {
-        if (strlen(variable.name) == length && memcmp(variable.name, name, length) == 0)
-            return true;
+    static const char *const words[] = {[FINDING_OK] = "ok", [FINDING_NOTE] = "note", [FINDING_WRONG] = "wrong"};
+    enum { SUBJECT = 16 }; /* the longest */
+    char text[1024], fix[200];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    (void)snprintf(fix, sizeof fix, "%s", remedy != NULL ? remedy : "");
+    keep_to_one_line(text);
+    keep_to_one_line(fix);
+    to->count[kind]++;
+    if (to->findings != NULL) {
+        (void)json_array_append_new(to->findings,
+                                    json_pack("{s:s, s:s, s:o, s:o}", "kind", words[kind], "subject", subject, "text",
+                                              text_as_json(text), "remedy", text_as_json(fix)));
+        return;
     }
-    return false;
+    (void)printf("%-5s  %-*s  %s\n", words[kind], SUBJECT, subject, text);
+    if (fix[0] != '\0')
+        (void)printf("%*s  fix: %s\n", 7 + SUBJECT, "", fix);
+    (void)fflush(stdout);
 }
 
-/* A name that is misspelt says nothing to anybody else. */
-static void examine_variables(finding_list *list)
+/* ---- Worker processes ------------------------------------------------------------------------------------------- */
+
+static const int32_t numbers[] = {4, 1, 8, 0, 9, 5};
+enum { NUMBERS = sizeof numbers / sizeof *numbers, BETWEEN_4_AND_8 = 3 };
+
+static void examine_workers(report *to)
 {
-    static const char prefix[] = "ROWPOOL_";
-    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
-        size_t length = strcspn(*entry, "=");
-        if (strncmp(*entry, prefix, sizeof prefix - 1) == 0 && !is_variable(*entry, length))
-            find(list, FINDING_NOTE, "environment", "rowpool environment", "%.*s is no variable of rowpool's",
-                 (int)length, *entry);
-    }
+    const rowpool_options options = {.size = sizeof options, .device = "fork", .workers = 1, .strict = true};
+    const rowpool_rows rows = {.data = numbers, .dtype = ROWPOOL_INT32, .count = 1, .width = NUMBERS};
+    rowpool *pool;
+    rowpool_error error;
+    uint32_t count = 0;
+    rowpool_status status = rowpool_open(&pool, &options, &error);
+    if (status == ROWPOOL_OK)
+        status = rowpool_range_count(pool, &rows, NULL, 0, &count, &error);
+    rowpool_close(pool);
+    if (status != ROWPOOL_OK)
+        add_finding(to, FINDING_WRONG, "worker processes", "raise ulimit -n and ulimit -u; allow memfd_create", "%s",
+                    error.message);
+    else if (count != BETWEEN_4_AND_8)
+        add_finding(to, FINDING_WRONG, "worker processes", NULL, "one counted %u instead of %d", count,
+                    BETWEEN_4_AND_8);
+    else
+        add_finding(to, FINDING_OK, "worker processes", NULL, "one was started, and counted right");
+}
+
+/* Runs in a child: reads the parent's memory as a worker process does, or writes why it cannot. */
+static int read_parent(void *argument, int pipe)
+{
+    int32_t copy[NUMBERS];
+    struct iovec into = {copy, sizeof copy}, from = {argument, sizeof copy};
+    if (process_vm_readv(getppid(), &into, 1, &from, 1, 0) != sizeof copy)
+        (void)dprintf(pipe, "%s", strerror(errno));
+    return 0;
+}
+
+/* The first line of a file in /proc or /sys; "" where there is none. */
+static const char *kernel_line(char line[128], const char *path)
+{
+    FILE *file = fopen(path, "re");
+    line[0] = '\0';
+    if (file != NULL && fgets(line, 128, file) != NULL)
+        line[strcspn(line, "\n")] = '\0';
+    if (file != NULL)
+        (void)fclose(file);
+    return line;
+}
+
+static void examine_reading(report *to)
+{
+    static int32_t own[NUMBERS];
+    char line[128], *why;
+    size_t size;
+    rowpool_error error;
+    rowpool_status status = ask_in_child(read_parent, own, &why, &size, &error);
+    if (status != ROWPOOL_OK)
+        add_finding(to, FINDING_WRONG, "memory access", "raise ulimit -n and ulimit -u", "%s", error.message);
+    else if (size == 0)
+        add_finding(to, FINDING_OK, "memory access", NULL,
+                    "worker processes can read this program's memory (process_vm_readv)");
+    else
+        add_finding(to, FINDING_NOTE, "memory access",
+                    atoi(kernel_line(line, "/proc/sys/kernel/yama/ptrace_scope")) > 0
+                        ? "sysctl kernel.yama.ptrace_scope=0, or rowpool_alloc in the program"
+                        : "docker run --cap-add SYS_PTRACE, or rowpool_alloc in the program",
+                    "process_vm_readv is refused (%s): worker processes read this program's memory more slowly", why);
+    free(why);
+}
+
+static void examine_pages(report *to)
+{
+    static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+    char modes[128];
+    if (strstr(kernel_line(modes, path), "[never]") != NULL)
+        add_finding(to, FINDING_NOTE, "huge pages", "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+                    "none: worker processes copy memory at half the rate");
+    else
+        add_finding(to, FINDING_OK, "huge pages", NULL, "%s", modes[0] != '\0' ? modes : "the kernel does not say");
 }
 
 /* ---- Limits ----------------------------------------------------------------------------------------------------- */
 
-static void describe_limit(char *text, size_t size, __rlimit_resource_t which, unsigned shift, const char *unit)
+static const char *limit_text(char text[32], __rlimit_resource_t which, unsigned shift, const char *unit)
 {
     struct rlimit limit;
     if (getrlimit(which, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        (void)snprintf(text, size, "no limit");
-    else
-        (void)snprintf(text, size, "%llu%s", (unsigned long long)limit.rlim_cur >> shift, unit);
+        return "no limit";
+    (void)snprintf(text, 32, "%llu%s", (unsigned long long)limit.rlim_cur >> shift, unit);
+    return text;
 }
 
-static void show_limits(finding_list *list)
+static void examine_limits(report *to)
 {
     enum { MEBI = 20 };
     char files[32], processes[32], memory[32];
-    describe_limit(files, sizeof files, RLIMIT_NOFILE, 0, "");
-    describe_limit(processes, sizeof processes, RLIMIT_NPROC, 0, "");
-    describe_limit(memory, sizeof memory, RLIMIT_AS, MEBI, " MiB");
-    find(list, FINDING_OK, "limits", NULL, "open files: %s; processes and threads: %s; address space: %s", files,
-         processes, memory);
-}
-
-static void examine_cpus(finding_list *list)
-{
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t allowed = rowpool_cpu_count();
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t allowed = rowpool_cpu_count();
+    add_finding(to, FINDING_OK, "limits", NULL, "open files: %s; processes and threads: %s; address space: %s",
+                limit_text(files, RLIMIT_NOFILE, 0, ""), limit_text(processes, RLIMIT_NPROC, 0, ""),
+                limit_text(memory, RLIMIT_AS, MEBI, " MiB"));
     if (online > 0 && allowed < (size_t)online)
-        find(list, FINDING_NOTE, "CPUs", "taskset, docker run --cpus, or systemctl set-property UNIT CPUQuota=",
-             "%zu of %ld: affinity or a control group's quota allows no more", allowed, online);
+        add_finding(to, FINDING_NOTE, "CPUs", "taskset, docker run --cpus, or systemctl set-property UNIT CPUQuota=",
+                    "%zu of %ld: the affinity mask or a cgroup quota allows no more", allowed, online);
     else
-        find(list, FINDING_OK, "CPUs", NULL, "%zu, all that there are", allowed);
+        add_finding(to, FINDING_OK, "CPUs", NULL, "%zu, all there are", allowed);
 }
 
-/* ---- PoCL's cache ----------------------------------------------------------------------------------------------- */
-
-static void cache_folder(char *path, size_t size)
+/* A misspelt variable has no effect, and nothing else says so. */
+static void examine_variables(report *to)
 {
-    const char *own = variable_value("POCL_CACHE_DIR"), *all = variable_value("XDG_CACHE_HOME");
-    const char *home = variable_value("HOME");
-    if (own != NULL)
-        (void)snprintf(path, size, "%s", own);
-    else if (all != NULL)
-        (void)snprintf(path, size, "%s/pocl", all);
-    else
-        (void)snprintf(path, size, "%s/.cache/pocl", home != NULL ? home : "/tmp");
-}
-
-/* Makes the path that of the nearest folder above it that is there. */
-static void climb(char *path)
-{
-    while (access(path, F_OK) != 0) {
-        char *slash = strrchr(path, '/');
-        if (slash == NULL || slash == path) {
-            (void)strcpy(path, slash == NULL ? "." : "/");
-            return;
-        }
-        *slash = '\0';
+    static const char prefix[] = "ROWPOOL_";
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        char name[256];
+        bool known = strncmp(*entry, prefix, sizeof prefix - 1) != 0;
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(*entry, "="), *entry);
+        rowpool_variable variable;
+        for (size_t i = 0; !known && rowpool_variable_at(i, &variable); i++)
+            known = strcmp(variable.name, name) == 0;
+        if (!known)
+            add_finding(to, FINDING_NOTE, "environment", "rowpool environment", "%s is not a variable of rowpool",
+                        name);
     }
-}
-
-/* By doing it: permissions alone do not say, least of all to root. */
-static bool can_be_written(const char *folder)
-{
-    char path[4096 + 16];
-    (void)snprintf(path, sizeof path, "%s/.rowpool-XXXXXX", folder);
-    int fd = mkstemp(path);
-    if (fd < 0)
-        return false;
-    (void)close(fd);
-    (void)unlink(path);
-    return true;
-}
-
-static void examine_cache(finding_list *list)
-{
-    char path[4096], there[4096];
-    cache_folder(path, sizeof path);
-    (void)snprintf(there, sizeof there, "%s", path);
-    climb(there);
-    if (can_be_written(there))
-        find(list, FINDING_OK, "cache of PoCL", NULL, "%s can be written", path);
-    else
-        find(list, FINDING_WRONG, "cache of PoCL", "POCL_CACHE_DIR=FOLDER, one that can be written",
-             "%s cannot be written: PoCL has no device then", path);
-}
-
-/* ---- The list --------------------------------------------------------------------------------------------------- */
-
-static void examine_all(finding_list *list)
-{
-    if (examine_drivers(list)) {
-        examine_gpus(list);
-        examine_cache(list);
-    }
-    show_limits(list);
-    examine_cpus(list);
-    examine_processes(list);
-    examine_variables(list);
-}
-
-static void print_findings(const finding_list *list)
-{
-    int subject = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        int length = (int)strlen(list->items[i].subject);
-        subject = length > subject ? length : subject;
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        const finding *one = &list->items[i];
-        (void)printf("%-5s  %-*s  %s\n", finding_word(one->kind), subject, one->subject, one->text);
-        if (one->remedy[0] != '\0')
-            (void)printf("%*s  mend: %s\n", 7 + subject, "", one->remedy);
-    }
-}
-
-static rowpool_status print_findings_as_json(const finding_list *list, rowpool_error *error)
-{
-    json_t *findings = json_array();
-    for (size_t i = 0; i < list->count; i++) {
-        const finding *one = &list->items[i];
-        json_t *value = json_pack("{s:s, s:s, s:o, s:o}", "kind", finding_word(one->kind), "subject", one->subject,
-                                  "text", text_as_json(one->text), "remedy", text_as_json(one->remedy));
-        (void)json_array_append_new(findings, value);
-    }
-    return print_json(json_pack("{s:o, s:I, s:I}", "findings", findings, "wrong",
-                                (json_int_t)count_findings(list, FINDING_WRONG), "to_note",
-                                (json_int_t)count_findings(list, FINDING_NOTE)),
-                      error);
-}
-
-static rowpool_status print_all(const finding_list *list, bool json, rowpool_error *error)
-{
-    if (json)
-        return print_findings_as_json(list, error);
-    print_findings(list);
-    (void)printf("\n%zu wrong, %zu to note\n", count_findings(list, FINDING_WRONG), count_findings(list, FINDING_NOTE));
-    return ROWPOOL_OK;
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
-static const char HELP[] =
-    "Looks at what rowpool needs: OpenCL drivers and their devices, a kernel that is built and run in the helper\n"
-    "process, PoCL's cache, the limits of the process, worker processes and memory that they share. One line for "
-    "each:\n"
+static rowpool_status end_report(report *to, rowpool_error *error)
+{
+    if (to->findings != NULL)
+        return print_json(json_pack("{s:o, s:I, s:I}", "findings", to->findings, "wrong",
+                                    (json_int_t)to->count[FINDING_WRONG], "to_note",
+                                    (json_int_t)to->count[FINDING_NOTE]),
+                          error);
+    (void)printf("\n%zu wrong, %zu to note\n", to->count[FINDING_WRONG], to->count[FINDING_NOTE]);
+    return ROWPOOL_OK;
+}
+
+static const char doctor_help[] =
+    "Checks what rowpool needs: OpenCL drivers, each of their devices by a kernel that it builds and runs in a helper\n"
+    "process, PoCL's cache, worker processes, the limits of this process. One line for each:\n"
     "\n"
-    "  ok      it is as it should be\n"
-    "  note    rowpool works, but less fast, or not as somebody may have meant it\n"
-    "  wrong   it does not work; below it stands what mends it\n"
+    "  ok      works\n"
+    "  note    works, but more slowly, or perhaps not as you meant it\n"
+    "  wrong   does not work; the line below says how to fix it\n"
     "\n"
     "  --json  print one JSON object\n"
     "  --help  show this text\n"
@@ -193,20 +196,21 @@ static const char HELP[] =
 
 int run_doctor(int argc, char **argv)
 {
-    static const command_line doctor = {"doctor", {"doctor [--json]"}, HELP, JSON_ALONE, read_json_option};
+    static const command_line line = {"doctor", {"doctor [--json]"}, doctor_help, JSON_ALONE, read_json_option};
     bool json = false;
-    int understood = read_options(&doctor, &json, NULL, argc, argv);
+    int understood = read_options(&line, &json, NULL, argc, argv);
     if (understood != GO_ON)
         return understood;
-    finding_list list = {0};
+    report to = {.findings = json ? json_array() : NULL};
     rowpool_error error;
-    examine_all(&list);
-    rowpool_status status = print_all(&list, json, &error);
+    examine_opencl(&to);
+    examine_workers(&to);
+    examine_reading(&to);
+    examine_pages(&to);
+    examine_limits(&to);
+    examine_variables(&to);
+    rowpool_status status = end_report(&to, &error);
     if (status != ROWPOOL_OK)
         say(NULL, "%s", error.message);
-    if (list.cut)
-        say(NULL, "out of memory: there may be more");
-    bool healthy = count_findings(&list, FINDING_WRONG) == 0 && !list.cut && status == ROWPOOL_OK;
-    free_findings(&list);
-    return healthy ? EXIT_DONE : EXIT_FAILED;
+    return status == ROWPOOL_OK && to.count[FINDING_WRONG] == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -1,19 +1,22 @@
-/* rowpool doctor: what there is on the machine, what is wrong with it, and what mends it. */
+/* rowpool doctor: what is installed, whether it works, and what limits it. */
 #ifndef ROWPOOL_CLI_DOCTOR_H
 #define ROWPOOL_CLI_DOCTOR_H
 
-#include "findings.h"
+#include <stddef.h>
 
-/* The OpenCL loader, the drivers that it is told of, their devices, and the pool that comes of it. Drivers are asked in
- * a process of its own, for they may end the one that asks. False: rowpool was built without OpenCL. */
-bool examine_drivers(finding_list *list);
+typedef enum { FINDING_OK, FINDING_NOTE, FINDING_WRONG, FINDING_KINDS } finding_kind;
 
-/* Files of GPUs in /dev. */
-void examine_gpus(finding_list *list);
+typedef struct {
+    struct json_t *findings; /* for --json; NULL: each is printed at once */
+    size_t count[FINDING_KINDS];
+} report;
 
-/* Worker processes, and how they reach the memory of the program. */
-void examine_processes(finding_list *list);
+/* Adds a finding. subject: what was looked at. remedy: the command that helps, or what to do; NULL: nothing. */
+__attribute__((format(printf, 5, 6))) void add_finding(report *to, finding_kind kind, const char *subject,
+                                                       const char *remedy, const char *format, ...);
 
-int run_doctor(int argc, char **argv);
+/* The OpenCL drivers, their devices and what each makes of a kernel, the pool that comes of them, and the files of GPUs
+ * in /dev. */
+void examine_opencl(report *to);
 
 #endif

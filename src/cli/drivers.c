@@ -1,11 +1,9 @@
-/* rowpool doctor: drivers and the devices that they have. */
+/* rowpool doctor: OpenCL drivers, their devices, and the pool that comes of them. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <glob.h>
 #include <grp.h>
-#include <link.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,233 +13,51 @@
 #include "devices.h"
 #include "doctor.h"
 #include "environment.h"
+#include "options.h"
 
 #define VENDORS "/etc/OpenCL/vendors"
 #define INSTALL_POCL "apt-get install pocl-opencl-icd, or the OpenCL driver of the GPU's vendor"
 
-/* ---- The loader ------------------------------------------------------------------------------------------------- */
+/* ---- What drivers write to standard error ----------------------------------------------------------------------- */
 
-static int is_loader(struct dl_phdr_info *object, __attribute__((unused)) size_t size, void *path)
+/* Goes to a file while a driver works: its first line tells why the driver ended its process. */
+typedef struct {
+    FILE *file; /* NULL: nothing is captured */
+    int before;
+} stderr_capture;
+
+static stderr_capture begin_capture(void)
 {
-    const char *slash = strrchr(object->dlpi_name, '/'), *name = slash != NULL ? slash + 1 : object->dlpi_name;
-    bool found = strncmp(name, "libOpenCL.so", strlen("libOpenCL.so")) == 0;
-    if (found)
-        *(const char **)path = object->dlpi_name;
-    return found;
-}
-
-/* The library links it, unless it was built without. */
-static bool examine_loader(finding_list *list)
-{
-    const char *path = NULL;
-    if (dl_iterate_phdr(is_loader, &path) != 0)
-        find(list, FINDING_OK, "OpenCL loader", NULL, "%s", path);
-    else
-        find(list, FINDING_NOTE, "OpenCL loader", "cmake -D ROWPOOL_OPENCL=ON, and build again",
-             "this rowpool was built without OpenCL: worker processes do all");
-    return path != NULL;
-}
-
-/* ---- Drivers ---------------------------------------------------------------------------------------------------- */
-
-/* Loads it: what it needs itself may be missing too. */
-static bool examine_library(finding_list *list, const char *where, const char *library, const char *remedy)
-{
-    void *driver = dlopen(library, RTLD_LAZY | RTLD_LOCAL);
-    if (driver != NULL) {
-        find(list, FINDING_OK, "OpenCL driver", NULL, "%s: %s", where, library);
-        return true;
-    }
-    const char *why = dlerror();
-    find(list, FINDING_WRONG, "OpenCL driver", remedy, "%s: %s", where, why != NULL ? why : library);
-    return false;
-}
-
-/* A file whose one line names the driver's library. */
-static bool examine_icd(finding_list *list, const char *path)
-{
-    char line[4096] = "", remedy[200];
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        find(list, FINDING_WRONG, "OpenCL driver", INSTALL_POCL, "%s cannot be read: %s", path, strerror(errno));
-        return false;
-    }
-    bool named = fgets(line, sizeof line, file) != NULL;
-    (void)fclose(file);
-    line[strcspn(line, " \t\r\n")] = '\0';
-    (void)snprintf(remedy, sizeof remedy, "install its package again, or remove it: dpkg -S %.120s", path);
-    if (named && line[0] != '\0')
-        return examine_library(list, path, line, remedy);
-    find(list, FINDING_WRONG, "OpenCL driver", remedy, "%s names no library", path);
-    return false;
-}
-
-static int is_icd(const struct dirent *entry)
-{
-    size_t length = strlen(entry->d_name);
-    return length > 4 && strcmp(entry->d_name + length - 4, ".icd") == 0;
-}
-
-/* How many of the folder's drivers can be loaded. */
-static size_t examine_vendors(finding_list *list, const char *folder, const char *remedy)
-{
-    struct dirent **entries = NULL;
-    size_t loaded = 0;
-    int count = scandir(folder, &entries, is_icd, alphasort);
-    if (count <= 0)
-        find(list, FINDING_WRONG, "OpenCL driver", remedy, "%s %s", folder,
-             count < 0 ? "is no folder that can be read: there is no driver" : "has no .icd file: there is no driver");
-    for (int i = 0; i < count; i++) {
-        char path[4096 + 256];
-        (void)snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        loaded += examine_icd(list, path);
-        free(entries[i]);
-    }
-    free(entries);
-    return loaded;
-}
-
-/* What OCL_ICD_VENDORS says: a folder, a file of one, or a library. */
-static size_t examine_named(finding_list *list, const char *named)
-{
-    static const char remedy[] = "unset OCL_ICD_VENDORS, or name a folder of .icd files, one of them or a library";
-    size_t length = strlen(named);
-    struct stat what;
-    char path[4096];
-    if (stat(named, &what) == 0 && S_ISDIR(what.st_mode))
-        return examine_vendors(list, named, remedy);
-    if (length <= 4 || strcmp(named + length - 4, ".icd") != 0)
-        return examine_library(list, "OCL_ICD_VENDORS", named, remedy);
-    (void)snprintf(path, sizeof path, "%s%s", strchr(named, '/') == NULL ? VENDORS "/" : "", named);
-    return examine_icd(list, path);
-}
-
-/* ---- Devices ---------------------------------------------------------------------------------------------------- */
-
-static void examine_helper(finding_list *list, const char *missing)
-{
-    if (missing != NULL)
-        find(list, FINDING_WRONG, "helper program",
-             "install rowpool with cmake --install, or set ROWPOOL_HELPER to its path", "%s", missing);
-    else
-        find(list, FINDING_OK, "helper program", NULL, "rowpool-helper is there");
-}
-
-/* True: an OpenCL device that can be used. */
-static bool examine_device(finding_list *list, const rowpool_device *device)
-{
-    static const char skipped[] = "skipped: ";
-    bool usable = strncmp(device->reason, skipped, sizeof skipped - 1) != 0;
-    const char *why = usable ? NULL : device->reason + sizeof skipped - 1;
-    bool opencl = device->type <= ROWPOOL_DEVICE_OTHER;
-    if (device->type == ROWPOOL_DEVICE_ISOLATED)
-        examine_helper(list, why);
-    else if (opencl && usable)
-        find(list, FINDING_OK, "OpenCL device", NULL, "%s %s, driver %s", device->index, device->name, device->driver);
-    else if (opencl)
-        find(list, FINDING_NOTE, "OpenCL device", NULL, "%s %s is not used: %s", device->index, device_label(device),
-             why);
-    return opencl && usable;
-}
-
-/* expected: there are drivers, which could have one. */
-static void examine_devices(finding_list *list, bool expected)
-{
-    device_list devices;
-    rowpool_error error;
-    size_t usable = 0;
-    if (list_devices(&devices, NULL, &error) != ROWPOOL_OK) { /* in this process: it is there for that */
-        find(list, FINDING_WRONG, "OpenCL device", "rowpool environment", "%s", error.message);
-        return;
-    }
-    for (size_t i = 0; i < devices.count; i++)
-        usable += examine_device(list, &devices.items[i]);
-    if (expected && usable == 0)
-        find(list, FINDING_WRONG, "OpenCL device", "mend what else is wrong; or " INSTALL_POCL,
-             "the drivers have none that rowpool can use");
-    free_devices(&devices);
-}
-
-/* ---- The pool --------------------------------------------------------------------------------------------------- */
-
-/* As the other commands open it: what the variables say is understood there, or refused. */
-static void examine_pool(finding_list *list)
-{
-    const rowpool_options options = pool_options(NULL);
-    rowpool *pool;
-    rowpool_error error;
-    device_list devices;
-    if (rowpool_open(&pool, &options, &error) != ROWPOOL_OK) {
-        find(list, FINDING_WRONG, "pool", error.status == ROWPOOL_EINVAL ? "rowpool environment" : NULL, "%s",
-             error.message);
-        return;
-    }
-    if (list_devices(&devices, pool, &error) == ROWPOOL_OK) {
-        char used[256] = "";
-        for (size_t i = 0; i < devices.count && devices.items[i].in_use; i++)
-            (void)snprintf(used + strlen(used), sizeof used - strlen(used), "%s%s", i > 0 ? ", " : "",
-                           devices.items[i].index);
-        find(list, FINDING_OK, "pool", NULL, "opens, on %s", used);
-        free_devices(&devices);
-    }
-    rowpool_close(pool);
-}
-
-/* Findings go through the pipe one by one, so that those before a driver's end are not lost. */
-static void send_findings(finding_list *list, int pipe)
-{
-    for (size_t i = 0; i < list->count; i++)
-        (void)!write(pipe, &list->items[i], sizeof list->items[i]);
-    free_findings(list);
-}
-
-/* ---- A kernel --------------------------------------------------------------------------------------------------- */
-
-/* More elements than the calling thread would do alone. */
-enum { KERNEL_ROWS = 1000, KERNEL_WIDTH = 10, IN_EACH_ROW = 5 };
-
-static rowpool_status run_kernel(rowpool *pool, bool *right, rowpool_error *error)
-{
-    static int32_t data[KERNEL_ROWS * KERNEL_WIDTH];
-    static uint32_t counts[KERNEL_ROWS];
-    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = KERNEL_ROWS, .width = KERNEL_WIDTH};
-    for (size_t i = 0; i < KERNEL_ROWS * KERNEL_WIDTH; i++)
-        data[i] = (int32_t)(i % KERNEL_WIDTH); /* 4 to 8 are five of ten */
-    rowpool_status status = rowpool_range_count(pool, &rows, NULL, 0, counts, error);
-    *right = true;
-    for (size_t row = 0; row < KERNEL_ROWS; row++)
-        *right &= counts[row] == IN_EACH_ROW;
-    return status;
-}
-
-/* What the drivers say on standard error goes to a file, which tells why one ended its process. NULL: there is none. */
-static void keep_what_drivers_say(FILE *kept)
-{
-    (void)unsetenv("ROWPOOL_LOG"); /* it would be the first to say something */
-    if (kept != NULL)
-        (void)dup2(fileno(kept), STDERR_FILENO);
+    stderr_capture capture = {tmpfile(), dup(STDERR_FILENO)};
+    if (capture.file != NULL && capture.before >= 0)
+        (void)dup2(fileno(capture.file), STDERR_FILENO);
+    return capture;
 }
 
 enum { SAID = 320 };
 
-/* The first line that they said, after a colon; of a long one the end, which tells more. "": none. */
-static void read_what_drivers_said(FILE *kept, char said[SAID])
+/* said: the first line, after a colon, or the end of a long one; "" where there is none. */
+static void end_capture(stderr_capture *capture, char said[SAID])
 {
-    enum { MOST = SAID - 10 };
-    char line[2048];
-    said[0] = '\0';
-    if (kept == NULL)
-        return;
-    rewind(kept);
-    if (fgets(line, sizeof line, kept) == NULL)
-        return;
+    enum { MAX_LINE = SAID - 10 };
+    char line[2048] = "";
+    if (capture->before >= 0) {
+        (void)dup2(capture->before, STDERR_FILENO);
+        (void)close(capture->before);
+    }
+    if (capture->file != NULL) {
+        rewind(capture->file);
+        if (fgets(line, sizeof line, capture->file) == NULL)
+            line[0] = '\0';
+        (void)fclose(capture->file);
+    }
     line[strcspn(line, "\n")] = '\0';
-    const size_t length = strlen(line), skipped = length > MOST ? length - MOST : 0;
-    (void)snprintf(said, SAID, ": %s%s", skipped > 0 ? "..." : "", line + skipped);
+    const size_t length = strlen(line), skipped = length > MAX_LINE ? length - MAX_LINE : 0;
+    (void)snprintf(said, SAID, "%s%s%s", length > 0 ? ": " : "", skipped > 0 ? "..." : "", line + skipped);
 }
 
-/* What mends it, by words of the drivers' and of rowpool's that tell what it is. */
-static const char *remedy_for(const char *failure, const char *said)
+/* The remedy for a driver's end, by words that the message or the driver uses. */
+static const char *remedy_for(const char *message, const char *said)
 {
     static const char damaged[] =
         "remove the folder that POCL_CACHE_DIR names, or else ~/.cache/pocl: PoCL fills it again";
@@ -255,144 +71,288 @@ static const char *remedy_for(const char *failure, const char *said)
         {"SIGBUS", damaged},
     };
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
-        if (strstr(said, remedies[i].words) != NULL || strstr(failure, remedies[i].words) != NULL)
+        if (strstr(said, remedies[i].words) != NULL || strstr(message, remedies[i].words) != NULL)
             return remedies[i].remedy;
     return "see the lines around this one; ROWPOOL_ISOLATE=always keeps drivers out of other programs";
 }
 
-/* Builds, loads and runs a kernel where the other commands do: in the helper process, named, so that it is waited for,
- * and strict, so that nobody stands in for it. */
-static int try_kernel(void *kept, int pipe)
+/* ---- Drivers ---------------------------------------------------------------------------------------------------- */
+
+/* Runs in a child: loads the library, or writes why it cannot, for instance a library that it needs. */
+static int load_library(void *argument, int pipe)
 {
-    finding_list list = {0};
-    const rowpool_options options = {.size = sizeof options, .device = "isolated", .strict = true};
+    if (dlopen(*(const char **)argument, RTLD_LAZY | RTLD_LOCAL) == NULL)
+        (void)dprintf(pipe, "%s", dlerror());
+    return 0;
+}
+
+static bool examine_library(report *to, const char *where, const char *library, const char *remedy)
+{
+    char *why;
+    size_t size;
+    rowpool_error error;
+    rowpool_status status = ask_in_child(load_library, &library, &why, &size, &error);
+    const bool loaded = status == ROWPOOL_OK && size == 0;
+    if (loaded)
+        add_finding(to, FINDING_OK, "OpenCL driver", NULL, "%s: %s", where, library);
+    else if (status == ROWPOOL_OK)
+        add_finding(to, FINDING_WRONG, "OpenCL driver", remedy, "%s: %s", where, why);
+    else
+        add_finding(to, FINDING_WRONG, "OpenCL driver", remedy, "%s: %s cannot be loaded in a process of its own: %s",
+                    where, library, error.message);
+    free(why);
+    return loaded;
+}
+
+/* An .icd file: its one line names the driver's library. */
+static bool examine_icd(report *to, const char *path)
+{
+    char line[4096] = "", remedy[200];
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        add_finding(to, FINDING_WRONG, "OpenCL driver", INSTALL_POCL, "%s cannot be read: %s", path, strerror(errno));
+        return false;
+    }
+    if (fgets(line, sizeof line, file) == NULL)
+        line[0] = '\0';
+    (void)fclose(file);
+    line[strcspn(line, " \t\r\n")] = '\0';
+    (void)snprintf(remedy, sizeof remedy, "install its package again, or remove it: dpkg -S %.120s", path);
+    if (line[0] != '\0')
+        return examine_library(to, path, line, remedy);
+    add_finding(to, FINDING_WRONG, "OpenCL driver", remedy, "%s names no library", path);
+    return false;
+}
+
+static int is_icd(const struct dirent *entry)
+{
+    return path_ends_with(entry->d_name, ".icd");
+}
+
+/* How many of the folder's drivers can be loaded. */
+static size_t examine_vendors(report *to, const char *folder, const char *remedy)
+{
+    struct dirent **entries = NULL;
+    size_t loaded = 0;
+    int count = scandir(folder, &entries, is_icd, alphasort);
+    if (count <= 0)
+        add_finding(to, FINDING_WRONG, "OpenCL driver", remedy, "%s %s", folder,
+                    count < 0 ? "cannot be read: there is no driver" : "has no .icd file: there is no driver");
+    for (int i = 0; i < count; i++) {
+        char path[4096 + 256];
+        (void)snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        loaded += examine_icd(to, path);
+        free(entries[i]);
+    }
+    free(entries);
+    return loaded;
+}
+
+/* OCL_ICD_VENDORS names a folder, a file of one, or a library. */
+static size_t examine_drivers(report *to)
+{
+    static const char remedy[] = "unset OCL_ICD_VENDORS, or name a folder of .icd files, one of them or a library";
+    const char *named = variable_value("OCL_ICD_VENDORS");
+    struct stat what;
+    char path[4096];
+    if (named == NULL)
+        return examine_vendors(to, VENDORS, INSTALL_POCL);
+    if (stat(named, &what) == 0 && S_ISDIR(what.st_mode))
+        return examine_vendors(to, named, remedy);
+    if (!path_ends_with(named, ".icd"))
+        return examine_library(to, "OCL_ICD_VENDORS", named, remedy);
+    (void)snprintf(path, sizeof path, "%s%s", strchr(named, '/') == NULL ? VENDORS "/" : "", named);
+    return examine_icd(to, path);
+}
+
+/* ---- PoCL's cache ----------------------------------------------------------------------------------------------- */
+
+/* Tries it, since permissions do not tell root. Of a folder that does not exist the nearest existing parent counts. */
+static bool can_be_written(const char *folder)
+{
+    char path[4096 + 16];
+    (void)snprintf(path, sizeof path, "%.4095s", folder);
+    while (access(path, F_OK) != 0) {
+        char *slash = strrchr(path, '/');
+        if (slash != NULL && slash != path)
+            *slash = '\0';
+        else
+            (void)strcpy(path, slash == NULL ? "." : "/");
+    }
+    (void)strcat(path, "/.rowpool-XXXXXX");
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return false;
+    (void)close(fd);
+    (void)unlink(path);
+    return true;
+}
+
+static void examine_cache(report *to)
+{
+    const char *own = variable_value("POCL_CACHE_DIR"), *all = variable_value("XDG_CACHE_HOME");
+    const char *home = variable_value("HOME");
+    char path[4096];
+    if (own != NULL)
+        (void)snprintf(path, sizeof path, "%s", own);
+    else if (all != NULL)
+        (void)snprintf(path, sizeof path, "%s/pocl", all);
+    else
+        (void)snprintf(path, sizeof path, "%s/.cache/pocl", home != NULL ? home : "/tmp");
+    if (can_be_written(path))
+        add_finding(to, FINDING_OK, "cache of PoCL", NULL, "%s can be written", path);
+    else
+        add_finding(to, FINDING_WRONG, "cache of PoCL", "POCL_CACHE_DIR=FOLDER, one that can be written",
+                    "%s cannot be written: PoCL has no device then", path);
+}
+
+/* ---- Devices ---------------------------------------------------------------------------------------------------- */
+
+/* More elements than the calling thread would count itself; half of them are 4 to 8. */
+enum { KERNEL_ROWS = 1000, KERNEL_WIDTH = 10, IN_EACH_ROW = 5 };
+
+static rowpool_status run_kernel(rowpool *pool, bool *right, rowpool_error *error)
+{
+    static int32_t data[KERNEL_ROWS * KERNEL_WIDTH];
+    static uint32_t counts[KERNEL_ROWS];
+    const rowpool_rows rows = {.data = data, .dtype = ROWPOOL_INT32, .count = KERNEL_ROWS, .width = KERNEL_WIDTH};
+    for (size_t i = 0; i < KERNEL_ROWS * KERNEL_WIDTH; i++)
+        data[i] = (int32_t)(i % KERNEL_WIDTH);
+    memset(counts, 0, sizeof counts);
+    rowpool_status status = rowpool_range_count(pool, &rows, NULL, 0, counts, error);
+    *right = true;
+    for (size_t row = 0; row < KERNEL_ROWS; row++)
+        *right &= counts[row] == IN_EACH_ROW;
+    return status;
+}
+
+/* Builds, loads and runs a kernel in a helper process for the device; strict, so that nothing runs in its place. */
+static void try_kernel(report *to, const rowpool_device *device)
+{
+    const rowpool_options options = {
+        .size = sizeof options, .device = device->index, .strict = true, .isolate = ROWPOOL_ISOLATE_ALWAYS};
     rowpool *pool;
     rowpool_error error;
     char said[SAID];
     bool right = false;
-    keep_what_drivers_say(kept);
+    stderr_capture capture = begin_capture();
     rowpool_status status = rowpool_open(&pool, &options, &error);
     if (status == ROWPOOL_OK)
         status = run_kernel(pool, &right, &error);
     rowpool_close(pool);
-    read_what_drivers_said(kept, said);
+    end_capture(&capture, said);
     if (status != ROWPOOL_OK)
-        find(&list, FINDING_WRONG, "OpenCL kernel", remedy_for(error.message, said), "%s%s", error.message, said);
+        add_finding(to, FINDING_WRONG, "OpenCL device", remedy_for(error.message, said), "%s %s: %s%s", device->index,
+                    device->name, error.message, said);
     else if (!right)
-        find(&list, FINDING_WRONG, "OpenCL kernel", NULL, "its counts are wrong");
+        add_finding(to, FINDING_WRONG, "OpenCL device", NULL, "%s %s: its counts are wrong", device->index,
+                    device->name);
     else
-        find(&list, FINDING_OK, "OpenCL kernel", NULL,
-             "one was built and run in the helper process, and counted right");
-    send_findings(&list, pipe);
-    return 0;
+        add_finding(to, FINDING_OK, "OpenCL device", NULL,
+                    "%s %s, driver %s: built and ran a kernel, and counted right", device->index, device->name,
+                    device->driver);
 }
 
-/* ---- In a process of its own ------------------------------------------------------------------------------------ */
-
-static int try_pool(void *kept, int pipe)
+/* Why the device cannot be used; NULL: it can. */
+static const char *skipped_reason(const rowpool_device *device)
 {
-    finding_list list = {0};
-    keep_what_drivers_say(kept);
-    examine_pool(&list);
-    send_findings(&list, pipe);
-    return 0;
+    static const char skipped[] = "skipped: ";
+    const bool usable = strncmp(device->reason, skipped, sizeof skipped - 1) != 0;
+    return usable ? NULL : device->reason + sizeof skipped - 1;
 }
 
-static int ask_drivers(void *kept, int pipe)
+/* has_drivers: a driver can be loaded, so that a device is expected. */
+static void examine_devices(report *to, const device_list *list, bool has_drivers)
 {
-    finding_list list = {0};
-    const char *named = variable_value("OCL_ICD_VENDORS");
-    keep_what_drivers_say(kept);
-    size_t loaded = named != NULL ? examine_named(&list, named) : examine_vendors(&list, VENDORS, INSTALL_POCL);
-    send_findings(&list, pipe);
-    examine_devices(&list, loaded > 0);
-    send_findings(&list, pipe);
-    return 0;
-}
-
-/* False: it said nothing for so long that nothing more is to come. */
-static bool receive_findings(finding_list *list, int pipe)
-{
-    enum { PATIENCE_MS = 60000 }; /* longer than a helper's */
-    struct pollfd end = {.fd = pipe, .events = POLLIN};
-    finding one;
-    while (poll(&end, 1, PATIENCE_MS) > 0) {
-        if (read(pipe, &one, sizeof one) != sizeof one)
-            return true;
-        add_finding(list, &one);
+    const char *no_helper = NULL;
+    size_t usable = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].type == ROWPOOL_DEVICE_ISOLATED)
+            no_helper = skipped_reason(&list->items[i]);
+    if (no_helper != NULL)
+        add_finding(to, FINDING_WRONG, "helper program",
+                    "install rowpool with cmake --install, or set ROWPOOL_HELPER to its path", "%s", no_helper);
+    for (size_t i = 0; i < list->count; i++) {
+        const rowpool_device *device = &list->items[i];
+        if (device->type > ROWPOOL_DEVICE_OTHER)
+            continue;
+        const char *why = skipped_reason(device);
+        usable += why == NULL;
+        if (why != NULL)
+            add_finding(to, FINDING_NOTE, "OpenCL device", NULL, "%s %s is not used: %s", device->index,
+                        device_label(device), why);
+        else if (no_helper == NULL)
+            try_kernel(to, device);
     }
-    return false;
+    if (has_drivers && usable == 0)
+        add_finding(to, FINDING_WRONG, "OpenCL device", "fix what else is wrong; or " INSTALL_POCL,
+                    "the drivers have none that rowpool can use");
 }
 
-/* How the child ended, if it did not do all that it was to do; its own words come after. */
-static bool ended_well(finding_list *list, rowpool_process *process, FILE *kept)
+/* The pool that a program gets: the variables are understood, or refused. */
+static void examine_pool(report *to, const device_list *list, const rowpool_error *refusal)
 {
-    char end[END_TEXT], said[SAID];
-    describe_end(process, end);
-    if (strcmp(end, "exit status 0") == 0)
-        return true;
-    read_what_drivers_said(kept, said);
-    find(list, FINDING_WRONG, "OpenCL driver", remedy_for("", said),
-         "a driver ended the process that asked it, with %s%s", end, said);
-    return false;
-}
-
-/* This process has not used OpenCL: its child may. True: it did all that it was to do. */
-static bool examine_in_child(finding_list *list, rowpool_process_run *examine)
-{
-    rowpool_process *process;
-    rowpool_error error;
-    bool done = false;
-    FILE *kept = tmpfile();
-    if (rowpool_process_start(&process, examine, kept, NULL, &error) != ROWPOOL_OK)
-        find(list, FINDING_WRONG, "OpenCL driver", NULL, "none can be asked: %s", error.message);
-    else if (receive_findings(list, rowpool_process_pipe(process)))
-        done = ended_well(list, process, kept);
+    char used[256] = "";
+    for (size_t i = 0, length = 0; i < list->count && list->items[i].in_use && length < sizeof used; i++)
+        length += (size_t)snprintf(used + length, sizeof used - length, "%s%s", i > 0 ? ", " : "",
+                                   list->items[i].index);
+    if (refusal->status != ROWPOOL_OK)
+        add_finding(to, FINDING_WRONG, "pool", refusal->status == ROWPOOL_EINVAL ? "rowpool environment" : NULL, "%s",
+                    refusal->message);
     else
-        find(list, FINDING_WRONG, "OpenCL driver", "name in OCL_ICD_VENDORS the folder of those that are to be used",
-             "a driver did not answer for a minute");
-    rowpool_process_close(process);
-    if (kept != NULL)
-        (void)fclose(kept);
-    return done;
-}
-
-bool examine_drivers(finding_list *list)
-{
-    bool has_loader = examine_loader(list);
-    size_t wrong = count_findings(list, FINDING_WRONG);
-    if (has_loader && examine_in_child(list, ask_drivers) && count_findings(list, FINDING_WRONG) == wrong)
-        (void)examine_in_child(list, try_kernel);
-    (void)examine_in_child(list, try_pool);
-    return has_loader;
+        add_finding(to, FINDING_OK, "pool", NULL, "opens, on %s", used);
 }
 
 /* ---- GPUs ------------------------------------------------------------------------------------------------------- */
 
-static void examine_node(finding_list *list, const char *path)
-{
-    struct stat node;
-    char remedy[200];
-    if (access(path, R_OK | W_OK) == 0) {
-        find(list, FINDING_OK, "GPU", NULL, "%s can be opened", path);
-        return;
-    }
-    const char *why = strerror(errno);
-    const struct group *owner = stat(path, &node) == 0 ? getgrgid(node.st_gid) : NULL;
-    (void)snprintf(remedy, sizeof remedy, "usermod -a -G %s USER, and log in again",
-                   owner != NULL ? owner->gr_name : "GROUP");
-    find(list, FINDING_WRONG, "GPU", remedy, "%s: %s", path, why);
-}
-
-void examine_gpus(finding_list *list)
+/* A GPU whose files this user may not open has no device in OpenCL. */
+static void examine_gpus(report *to)
 {
     glob_t nodes;
-    if (glob("/dev/{dri/renderD*,kfd,nvidiactl,nvidia[0-9]*}", GLOB_BRACE, NULL, &nodes) != 0) {
-        find(list, FINDING_NOTE, "GPU", "in a container: docker run --device /dev/dri, or --gpus all",
-             "none is in /dev: no dri/renderD*, kfd or nvidia*");
+    if (glob("/dev/{dri/renderD*,kfd,nvidiactl,nvidia[0-9]*}", GLOB_BRACE, NULL, &nodes) != 0)
         return;
+    for (size_t i = 0; i < nodes.gl_pathc; i++) {
+        const char *path = nodes.gl_pathv[i];
+        struct stat node;
+        if (access(path, R_OK | W_OK) == 0)
+            continue;
+        const char *why = strerror(errno);
+        const struct group *owner = stat(path, &node) == 0 ? getgrgid(node.st_gid) : NULL;
+        char remedy[200];
+        (void)snprintf(remedy, sizeof remedy, "usermod -a -G %s USER, and log in again",
+                       owner != NULL ? owner->gr_name : "GROUP");
+        add_finding(to, FINDING_WRONG, "GPU", remedy, "%s: %s", path, why);
     }
-    for (size_t i = 0; i < nodes.gl_pathc; i++)
-        examine_node(list, nodes.gl_pathv[i]);
     globfree(&nodes);
+}
+
+/* ---- All of it -------------------------------------------------------------------------------------------------- */
+
+void examine_opencl(report *to)
+{
+    size_t loaded = 0;
+    device_list list;
+    rowpool_error refusal, error;
+    char said[SAID];
+    (void)unsetenv("ROWPOOL_LOG"); /* its lines would come before those of drivers */
+    if (HAVE_OPENCL)
+        loaded = examine_drivers(to);
+    else
+        add_finding(to, FINDING_NOTE, "OpenCL", "cmake -D ROWPOOL_OPENCL=ON, and build again",
+                    "this rowpool was built without OpenCL: worker processes do all");
+    stderr_capture capture = begin_capture();
+    rowpool_status status = find_devices(&list, NULL, &refusal, &error);
+    end_capture(&capture, said);
+    if (status != ROWPOOL_OK) {
+        add_finding(to, FINDING_WRONG, "OpenCL device", remedy_for(error.message, said), "%s%s", error.message, said);
+    } else {
+        if (HAVE_OPENCL)
+            examine_devices(to, &list, loaded > 0);
+        examine_pool(to, &list, &refusal);
+        free_devices(&list);
+    }
+    if (HAVE_OPENCL) {
+        examine_gpus(to);
+        examine_cache(to);
+    }
 }

@@ -2,10 +2,7 @@
 #ifndef ROWPOOL_CLI_ENVIRONMENT_H
 #define ROWPOOL_CLI_ENVIRONMENT_H
 
-/* The variable's value; NULL where it is not set. */
+/* The value of the variable; NULL where it is not set, or empty. */
 const char *variable_value(const char *name);
-
-/* rowpool environment */
-int run_environment(int argc, char **argv);
 
 #endif

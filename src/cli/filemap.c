@@ -110,8 +110,8 @@ bool read_file_option(file_options *options, int option, const char *value)
 
 int check_file_options(file_options *options)
 {
-    if (the_company()->several && strcmp(options->path, "-") == 0)
-        return usage_error(options->command, "FILE is one that each process can open; standard input is none");
+    if (the_group()->mpi && strcmp(options->path, "-") == 0)
+        return usage_error(options->command, "FILE cannot be standard input: every rank opens it");
     return choose_format(&options->input, options->path) ? GO_ON : EXIT_USAGE;
 }
 
@@ -134,16 +134,26 @@ static void tell_what(const input *in)
 static rowpool_status list_workers(worker_list *list, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
-    RP_TRY(list_devices(&devices, pool, error));
+    RP_TRY(list_pool_devices(&devices, pool, error));
     list->items = calloc(devices.count + 1, sizeof *list->items);
     if (list->items == NULL)
         end_out_of_memory();
     for (size_t i = 0; i < devices.count; i++) {
         if (devices.items[i].rows > 0 || devices.items[i].chunks > 0)
-            list->items[list->count++].device = devices.items[i];
+            list->items[list->count++] = (worker){the_group()->rank, devices.items[i]};
     }
     free_devices(&devices);
     return ROWPOOL_OK;
+}
+
+/* Replaces each rank's list by one of all ranks, on rank 0. */
+static rowpool_status gather_workers(worker_list *list, rowpool_error *error)
+{
+    void *items = list->items;
+    size_t bytes = list->count * sizeof *list->items;
+    rowpool_status status = the_group()->gather(&items, &bytes, error);
+    *list = (worker_list){items, bytes / sizeof *list->items};
+    return status;
 }
 
 static double bytes_per_second(const file_map *map)
@@ -158,8 +168,8 @@ static void tell_who(const file_map *map)
     for (size_t i = 0; i < map->workers.count; i++) {
         const rowpool_device *device = &map->workers.items[i].device;
         char rank[32] = "";
-        if (the_company()->several)
-            (void)snprintf(rank, sizeof rank, "rank %zu, ", map->workers.items[i].rank);
+        if (the_group()->mpi)
+            (void)snprintf(rank, sizeof rank, "rank %d, ", map->workers.items[i].rank);
         tell("%sdevice %s: %s (%s, %s), %" PRIu64 " rows in %" PRIu64 " chunks", rank, device->index,
              device_label(device), backend_word(device->type), device_type_word(device->type), device->rows,
              device->chunks);
@@ -175,8 +185,8 @@ static json_t *workers_as_json(const worker_list *workers)
     json_t *list = json_array();
     for (size_t i = 0; i < workers->count; i++) {
         json_t *device = device_as_json(&workers->items[i].device);
-        if (the_company()->several)
-            (void)json_object_set_new(device, "rank", json_integer((json_int_t)workers->items[i].rank));
+        if (the_group()->mpi)
+            (void)json_object_set_new(device, "rank", json_integer(workers->items[i].rank));
         (void)json_array_append_new(list, device);
     }
     return list;
@@ -202,7 +212,7 @@ static bool end_step(rowpool_status status, const char *where, const rowpool_err
 {
     if (status != ROWPOOL_OK)
         say(where, "%s", error->message);
-    return the_company()->agree(status == ROWPOOL_OK);
+    return the_group()->agree(status == ROWPOOL_OK);
 }
 
 static bool take_share(file_map *map)
@@ -210,37 +220,36 @@ static bool take_share(file_map *map)
     const rowpool_rows all = input_rows(&map->in);
     rowpool_error error;
     size_t widest = 0;
-    rowpool_status status = the_company()->share(&map->own, &all, &error);
+    rowpool_status status = the_group()->share(&all, &map->own, &map->first, &error);
     if (status == ROWPOOL_OK)
-        status = check_rows(&map->in, map->own.first, map->own.rows.count, &widest, &error);
+        status = check_rows(&map->in, map->first, map->own.count, &widest, &error);
     if (!end_step(status, map->input_name, &error))
         return false;
-    set_width(&map->in, the_company()->most(widest));
+    set_width(&map->in, the_group()->max(widest));
     return true;
 }
 
 /* One result for each range, or one where the function takes no ranges. */
 static rowpool_status map_rows(file_map *map, rowpool_error *error)
 {
-    const row_part *own = &map->own;
     const wanted_ranges *ranges = &map->options->ranges;
     const size_t columns = ranges->count > 0 ? ranges->count : 1;
-    rowpool_status status = allocate_results(&map->results, own->rows.count, columns, map->result_dtype, error);
+    rowpool_status status = allocate_results(&map->results, map->own.count, columns, map->result_dtype, error);
     if (status != ROWPOOL_OK)
         return status;
     const rowpool_call call = {.size = sizeof call,
                                .function = map->function,
-                               .inputs = &own->rows,
+                               .inputs = &map->own,
                                .arguments = map->arguments,
                                .arguments_size = map->arguments_size,
                                .ranges = ranges->items,
                                .n_ranges = ranges->count,
                                .results = map->results.values,
                                .results_size = map->results.bytes,
-                               .first_row = own->first};
+                               .first_row = map->first};
     progress_bar bar = begin_progress(map->options->progress, map->in.array.header.data_bytes);
     map->begun = bar.begun;
-    return run_watched(map->pool, &call, map->options->async, &bar, error);
+    return run_job(map->pool, &call, map->options->async, &bar, error);
 }
 
 /* After the rows have been read: whether the file was cut or changed meanwhile. */
@@ -268,23 +277,22 @@ static bool judge(const file_map *map, rowpool_status status, const rowpool_erro
     return status == ROWPOOL_OK;
 }
 
-/* With several processes Ctrl-C ends each at once: none may wait for a job that the others have left. */
+/* Ctrl-C ends each rank at once: none may wait for a job that the others have left. */
 static bool fill_results(file_map *map)
 {
     rowpool_error error;
-    if (!the_company()->several)
+    if (!the_group()->mpi)
         begin_noting_interruptions();
     rowpool_status status = map_rows(map, &error);
     end_noting_interruptions();
-    if (!the_company()->agree(judge(map, status, &error)))
+    if (!the_group()->agree(judge(map, status, &error)))
         return false;
     map->seconds = seconds_now() - map->begun;
     const file_options *options = map->options;
     const bool with_facts = options->json ||
                             (options->output != NULL && output_format_of(options->output) == write_json);
-    if ((options->verbose || with_facts) &&
-        (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
-         !end_step(the_company()->gather_workers(&map->workers, &error), NULL, &error)))
+    if ((options->verbose || with_facts) && (!end_step(list_workers(&map->workers, map->pool, &error), NULL, &error) ||
+                                             !end_step(gather_workers(&map->workers, &error), NULL, &error)))
         return false;
     map->facts = with_facts ? facts_as_json(map) : NULL;
     if (options->verbose)
@@ -296,9 +304,9 @@ static result_table table_of(const file_map *map)
 {
     return (result_table){
         .results = &map->results,
-        .first = map->own.first,
-        .begins = map->own.begins,
-        .ends = map->own.ends,
+        .first = map->first,
+        .begins = the_group()->rank == 0,
+        .ends = the_group()->rank == the_group()->size - 1,
         .in = &map->in,
         .ranges = &map->options->ranges,
         .function = map->function->name,
@@ -316,8 +324,8 @@ static bool print_results(const file_map *map)
     rowpool_error error;
     rowpool_status status = ROWPOOL_OK;
     if (with_results)
-        status = the_company()->print(options->json ? write_json : write_text, &table, rows, &error);
-    else if (options->json && map->own.begins)
+        status = the_group()->print(options->json ? write_json : write_text, &table, rows, &error);
+    else if (options->json && the_group()->rank == 0)
         status = print_json(json_incref(map->facts), &error);
     return end_step(status, NULL, &error);
 }
@@ -330,7 +338,7 @@ static bool write_output(file_map *map)
     rowpool_error error;
     if (path == NULL)
         return true;
-    rowpool_status status = the_company()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
+    rowpool_status status = the_group()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
     if (status == ROWPOOL_OK && map->output.note != NULL)
         warn("%s: the file was not replaced, but written to: %s", path, map->output.note);
     return end_step(status, path, &error);
@@ -353,9 +361,9 @@ bool begin_file_map(file_map *map, const file_options *options)
         return false;
     if (map->in.notes.bytes != NULL)
         warn("%s: %s", map->input_name, map->in.notes.bytes);
-    rowpool_status status = output != NULL ? the_company()->begin_file(&map->output, output, &error) : ROWPOOL_OK;
+    rowpool_status status = output != NULL ? the_group()->begin_file(&map->output, output, &error) : ROWPOOL_OK;
     return end_step(status, output, &error) &&
-           end_step(the_company()->open_pool(&map->pool, &pool, &error), NULL, &error) && take_share(map);
+           end_step(the_group()->open_pool(&map->pool, &pool, &error), NULL, &error) && take_share(map);
 }
 
 bool run_file_map(file_map *map)
@@ -371,7 +379,7 @@ bool run_file_map(file_map *map)
 void end_file_map(file_map *map)
 {
     replace_discard(&map->output);
-    the_company()->close_pool(map->pool);
+    the_group()->close_pool(map->pool);
     json_decref(map->facts);
     free(map->workers.items);
     free_results(&map->results);

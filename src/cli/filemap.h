@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "company.h"
+#include "group.h"
 #include "input.h"
 #include "options.h"
 #include "output.h"
@@ -69,13 +69,24 @@ bool read_file_option(file_options *options, int option, const char *value);
 /* Checks all options together: GO_ON, or an exit status after a message. */
 int check_file_options(file_options *options);
 
+/* A device that did something, and on which rank. */
+typedef struct {
+    int rank;
+    rowpool_device device;
+} worker;
+typedef struct {
+    worker *items;
+    size_t count;
+} worker_list;
+
 typedef struct {
     const file_options *options;
     const char *input_name; /* for messages */
     input in;
     replacement output;
     rowpool *pool;
-    row_part own; /* the rows mapped by this process */
+    rowpool_rows own; /* the rows of this process */
+    size_t first;     /* the index of the first of them */
     row_results results;
     double begun, seconds; /* when the map began, how long it took */
     worker_list workers;   /* filled in for --verbose and JSON */

@@ -19,6 +19,14 @@ rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error)
     return rp_fail(error, ROWPOOL_ESYSTEM, "%.*s: %s", (int)strcspn(call, "("), call, text);
 }
 
+rowpool_status rp_mpi_name_file(const char *path, rowpool_status status, rowpool_error *error)
+{
+    if (status == ROWPOOL_OK)
+        return ROWPOOL_OK;
+    const rowpool_error why = *error;
+    return rp_fail(error, status, "%s: %.900s", path, why.message);
+}
+
 static rowpool_status check_in_use(rowpool_error *error)
 {
     int begun, ended;
@@ -29,46 +37,42 @@ static rowpool_status check_in_use(rowpool_error *error)
     return ROWPOOL_OK;
 }
 
-rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error *error)
+rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error **error, rowpool_error *own)
 {
+    if (*error == NULL)
+        *error = own;
     if (cluster == NULL)
-        return rp_fail(error, ROWPOOL_EINVAL, "cluster is NULL");
+        return rp_fail(*error, ROWPOOL_EINVAL, "cluster is NULL");
     if (cluster->pid != getpid())
-        return rp_fail(error, ROWPOOL_EFORKED,
-                       "this cluster belongs to process %ld, the parent of this one: it has no part in MPI",
-                       (long)cluster->pid);
-    return check_in_use(error);
+        return rp_fail(*error, ROWPOOL_EFORKED,
+                       "this cluster belongs to process %ld, and a forked child cannot use MPI", (long)cluster->pid);
+    return check_in_use(*error);
 }
 
 /* ---- Agreeing --------------------------------------------------------------------------------------------------- */
 
-rowpool_status rp_mpi_agree(const rowpool_mpi *cluster, rowpool_status status, const rowpool_error *own,
-                            rowpool_error *error)
+rowpool_status rowpool_mpi_agree(rowpool_mpi *cluster, rowpool_status status, rowpool_error *error)
 {
-    int failed = status != ROWPOOL_OK ? cluster->rank : INT_MAX, lowest;
-    rowpool_error outcome = {.status = ROWPOOL_OK};
+    rowpool_error unknown, outcome = {.status = ROWPOOL_OK};
+    (void)rp_fail(&unknown, status, "%s", rowpool_status_text(status));
+    RP_TRY(rp_mpi_enter(cluster, &error, &unknown));
+    const int failed = status != ROWPOOL_OK ? cluster->rank : INT_MAX;
+    int lowest;
     RP_MPI(MPI_Allreduce(&failed, &lowest, 1, MPI_INT, MPI_MIN, cluster->comm));
     if (lowest == INT_MAX)
         return ROWPOOL_OK;
     if (lowest == cluster->rank)
-        rp_fail(&outcome, status, "rank %d (%s): %s", cluster->rank, cluster->host,
-                own != NULL ? own->message : rowpool_status_text(status));
+        rp_fail(&outcome, status, "rank %d (%s): %s", cluster->rank, cluster->host, error->message);
     RP_MPI(MPI_Bcast(&outcome, (int)sizeof outcome, MPI_BYTE, lowest, cluster->comm));
     return rp_fail(error, outcome.status, "%s", outcome.message);
 }
 
-rowpool_status rowpool_mpi_agree(rowpool_mpi *cluster, rowpool_status status, rowpool_error *error)
+rowpool_status rp_mpi_same(const rowpool_mpi *cluster, const uint64_t *values, int n, bool *same, rowpool_error *error)
 {
-    RP_TRY(rp_mpi_enter(cluster, error));
-    return rp_mpi_agree(cluster, status, error, error);
-}
-
-rowpool_status rp_mpi_same(const rowpool_mpi *cluster, uint64_t value, bool *same, rowpool_error *error)
-{
-    const uint64_t own[] = {value, ~value};
-    uint64_t most[2];
-    RP_MPI(MPI_Allreduce(own, most, 2, MPI_UINT64_T, MPI_MAX, cluster->comm));
-    *same = most[0] == ~most[1];
+    uint64_t max[4], min[4];
+    RP_MPI(MPI_Allreduce(values, max, n, MPI_UINT64_T, MPI_MAX, cluster->comm));
+    RP_MPI(MPI_Allreduce(values, min, n, MPI_UINT64_T, MPI_MIN, cluster->comm));
+    *same = memcmp(max, min, (size_t)n * sizeof *max) == 0;
     return ROWPOOL_OK;
 }
 
@@ -82,7 +86,7 @@ rowpool_status rp_mpi_sum_before(const rowpool_mpi *cluster, uint64_t value, uin
 
 /* ---- Opening and closing ---------------------------------------------------------------------------------------- */
 
-static rowpool_status join(rowpool_mpi *cluster, MPI_Comm comm, rowpool_error *error)
+static rowpool_status join_comm(rowpool_mpi *cluster, MPI_Comm comm, rowpool_error *error)
 {
     int inter, length;
     RP_MPI(MPI_Comm_test_inter(comm, &inter));
@@ -96,24 +100,11 @@ static rowpool_status join(rowpool_mpi *cluster, MPI_Comm comm, rowpool_error *e
     return ROWPOOL_OK;
 }
 
-/* Every rank comes through all of this, whatever fails on it. */
-static rowpool_status equip(rowpool_mpi *cluster, const rowpool_options *options, bool placed, rowpool_error *error)
+static void leave_comm(rowpool_mpi *cluster)
 {
-    rowpool_status status = rp_mpi_open_pool(cluster, options, error);
-    rp_test_setting test;
-    if (status == ROWPOOL_OK)
-        status = rp_setting_test(&test, error);
-    if (status == ROWPOOL_OK)
-        cluster->piece = test.mpi_piece_bytes;
-    if (status == ROWPOOL_OK && !placed)
-        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a cluster");
-    return status;
-}
-
-static void leave(rowpool_mpi *cluster)
-{
+    rowpool_error own, *error = NULL;
     rowpool_close(cluster->pool);
-    if (rp_mpi_enter(cluster, NULL) == ROWPOOL_OK)
+    if (rp_mpi_enter(cluster, &error, &own) == ROWPOOL_OK)
         (void)MPI_Comm_free(&cluster->comm);
 }
 
@@ -123,17 +114,24 @@ rowpool_status rowpool_mpi_open(rowpool_mpi **cluster, MPI_Comm comm, const rowp
     if (cluster == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "cluster is NULL: there is no place for the handle");
     *cluster = NULL;
-    RP_TRY(check_in_use(error));
+    rowpool_mpi fresh = {.pid = getpid()};
+    rp_test_setting test;
+    rowpool_error own;
+    RP_TRY(rp_mpi_enter(&fresh, &error, &own));
     if (comm == MPI_COMM_NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "comm is MPI_COMM_NULL");
-    rowpool_mpi fresh = {.pid = getpid()};
-    RP_TRY(join(&fresh, comm, error));
-    rowpool_error own;
+    RP_TRY(join_comm(&fresh, comm, error));
     rowpool_mpi *place = malloc(sizeof *place);
-    rowpool_status status = equip(&fresh, options, place != NULL, &own);
-    status = rp_mpi_agree(&fresh, status, &own, error);
+    rowpool_status status = rp_mpi_open_pool(&fresh, options, error);
+    if (status == ROWPOOL_OK)
+        status = rp_setting_test(&test, error);
+    if (status == ROWPOOL_OK)
+        fresh.piece = test.mpi_piece_bytes;
+    if (status == ROWPOOL_OK && place == NULL)
+        status = rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a cluster");
+    status = rowpool_mpi_agree(&fresh, status, error);
     if (status != ROWPOOL_OK) {
-        leave(&fresh);
+        leave_comm(&fresh);
         free(place);
         return status;
     }
@@ -146,7 +144,7 @@ void rowpool_mpi_close(rowpool_mpi *cluster)
 {
     if (cluster == NULL)
         return;
-    leave(cluster);
+    leave_comm(cluster);
     free(cluster);
 }
 

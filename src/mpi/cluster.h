@@ -11,31 +11,29 @@ struct rowpool_mpi {
     pid_t pid;     /* of the process that opened it */
     MPI_Comm comm; /* its own; errors return */
     int rank, size;
-    size_t piece; /* the most bytes in one message or write; fits into an int */
+    size_t piece; /* the max bytes of one message or write; fits into an int */
     char host[MPI_MAX_PROCESSOR_NAME];
     rowpool *pool;
 };
 
-/* What a call of MPI's returned, as a status. */
+/* The result of an MPI call as a status. */
 rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error);
 
-/* Leaves the function, with its `error`, where a call of MPI's fails. */
+/* Puts the path before the message of a failure; returns the status. */
+rowpool_status rp_mpi_name_file(const char *path, rowpool_status status, rowpool_error *error);
+
+/* Returns from the function where an MPI call fails; fills its `error`. */
 #define RP_MPI(call) RP_TRY(rp_mpi_check(call, #call, error))
 
-/* What each call begins with: the handle is good, and this is the process that MPI knows. */
-rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error *error);
+/* Begins each public call: checks the handle, and that this process may use MPI. Where the caller gave no error, *error
+ * becomes `own`, since rowpool_mpi_agree sends its message to the other ranks. */
+rowpool_status rp_mpi_enter(const rowpool_mpi *cluster, rowpool_error **error, rowpool_error *own);
 
-/* Collective. rowpool_mpi_agree, with this rank's own error apart from where the common one goes. */
-rowpool_status rp_mpi_agree(const rowpool_mpi *cluster, rowpool_status status, const rowpool_error *own,
-                            rowpool_error *error);
-
-/* Collective. Whether all ranks give the same value. */
-rowpool_status rp_mpi_same(const rowpool_mpi *cluster, uint64_t value, bool *same, rowpool_error *error);
+/* Collective. Whether all ranks give the same n values; n is at most 4. */
+rowpool_status rp_mpi_same(const rowpool_mpi *cluster, const uint64_t *values, int n, bool *same, rowpool_error *error);
 
 /* Collective. The sum of what the ranks before this one give: 0 on the first. */
 rowpool_status rp_mpi_sum_before(const rowpool_mpi *cluster, uint64_t value, uint64_t *sum, rowpool_error *error);
-
-/* ---- node.c ----------------------------------------------------------------------------------------------------- */
 
 /* Collective. Opens this rank's pool, on its share of the node's cores and devices. */
 rowpool_status rp_mpi_open_pool(rowpool_mpi *cluster, const rowpool_options *options, rowpool_error *error);

@@ -2,49 +2,41 @@
 
 #include <stdlib.h>
 
-size_t rp_mpi_mask_count(const rp_mpi_mask *mask)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < RP_MPI_MASK_WORDS; i++)
-        count += (size_t)__builtin_popcountll(mask->words[i]);
-    return count;
-}
-
 static bool overlap(const rp_mpi_mask *a, const rp_mpi_mask *b)
 {
-    for (size_t i = 0; i < RP_MPI_MASK_WORDS; i++)
-        if ((a->words[i] & b->words[i]) != 0)
-            return true;
-    return false;
+    rp_mpi_mask both;
+    CPU_AND_S(sizeof both, both.cpus, a->cpus, b->cpus);
+    return CPU_COUNT_S(sizeof both, both.cpus) > 0;
 }
 
-/* What the ranks have together whose masks overlap with the own one, directly or by way of others. */
+/* The union of the masks that overlap with the own one, directly or by way of others. */
 static rp_mpi_mask union_around(const rp_mpi_mask *masks, size_t n, size_t own)
 {
     rp_mpi_mask all = masks[own];
-    for (size_t before = 0, now = rp_mpi_mask_count(&all); now > before; now = rp_mpi_mask_count(&all)) {
-        before = now;
+    for (int before = 0, now = CPU_COUNT_S(sizeof all, all.cpus); now > before;) {
         for (size_t i = 0; i < n; i++)
-            for (size_t w = 0; overlap(&masks[i], &all) && w < RP_MPI_MASK_WORDS; w++)
-                all.words[w] |= masks[i].words[w];
+            if (overlap(&masks[i], &all))
+                CPU_OR_S(sizeof all, all.cpus, all.cpus, masks[i].cpus);
+        before = now;
+        now = CPU_COUNT_S(sizeof all, all.cpus);
     }
     return all;
 }
 
 typedef struct {
-    uint64_t place;
+    uint64_t core;
     size_t cpu;
 } placed_cpu;
 
-static int compare(const void *a, const void *b)
+static int compare_places(const void *a, const void *b)
 {
     const placed_cpu *x = a, *y = b;
-    if (x->place != y->place)
-        return x->place < y->place ? -1 : 1;
+    if (x->core != y->core)
+        return x->core < y->core ? -1 : 1;
     return (x->cpu > y->cpu) - (x->cpu < y->cpu);
 }
 
-bool rp_mpi_divide(const rp_mpi_mask *masks, size_t n, size_t own, rp_mpi_place_of_cpu *place_of, rp_mpi_mask *share)
+bool rp_mpi_divide(const rp_mpi_mask *masks, size_t n, size_t own, rp_mpi_core_of_cpu *core_of, rp_mpi_mask *share)
 {
     const rp_mpi_mask all = union_around(masks, n, own);
     size_t ranks = 0, position = 0, cpus = 0;
@@ -54,18 +46,18 @@ bool rp_mpi_divide(const rp_mpi_mask *masks, size_t n, size_t own, rp_mpi_place_
     }
     if (ranks < 2)
         return false;
-    placed_cpu sorted[RP_MPI_MOST_CPUS];
-    for (size_t cpu = 0; cpu < RP_MPI_MOST_CPUS; cpu++)
-        if (rp_mpi_mask_has(&all, cpu))
-            sorted[cpus++] = (placed_cpu){place_of(cpu), cpu};
-    qsort(sorted, cpus, sizeof *sorted, compare);
+    placed_cpu sorted[RP_MPI_MAX_CPUS];
+    for (size_t cpu = 0; cpu < RP_MPI_MAX_CPUS; cpu++)
+        if (CPU_ISSET_S(cpu, sizeof all, all.cpus))
+            sorted[cpus++] = (placed_cpu){core_of(cpu), cpu};
+    qsort(sorted, cpus, sizeof *sorted, compare_places);
     size_t begin = cpus * position / ranks, end = cpus * (position + 1) / ranks;
     if (cpus < ranks) {
         begin = position % cpus;
         end = begin + 1;
     }
-    *share = (rp_mpi_mask){{0}};
+    CPU_ZERO_S(sizeof *share, share->cpus);
     for (size_t i = begin; i < end; i++)
-        rp_mpi_mask_add(share, sorted[i].cpu);
+        CPU_SET_S(sorted[i].cpu, sizeof *share, share->cpus);
     return true;
 }

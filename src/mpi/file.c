@@ -11,7 +11,7 @@
 #include "mpi/cluster.h"
 
 struct rowpool_mpi_file {
-    npy_array data, offsets; /* all zero: there are none */
+    npy_array data, offsets; /* all zero: none */
     rowpool_rows own;
     size_t first, count;
 };
@@ -20,31 +20,26 @@ struct rowpool_mpi_file {
 
 static rowpool_status open_array(npy_array *array, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return rp_fail(error, errno == ENOENT ? ROWPOOL_EINVAL : ROWPOOL_ESYSTEM, "%s: %s", path, strerror(errno));
-    rowpool_status status = npy_open(array, fd, &why);
+    rowpool_status status = npy_open(array, fd, error);
     close(fd);
-    if (status != ROWPOOL_OK)
-        return rp_fail(error, status, "%s: %.900s", path, why.message);
+    RP_TRY(rp_mpi_name_file(path, status, error));
     return array->more ? rp_fail(error, ROWPOOL_EINVAL, "%s: several arrays follow one another; a file has one", path)
                        : ROWPOOL_OK;
 }
 
 static rowpool_status open_row_offsets(rowpool_mpi_file *file, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
-    RP_TRY(open_array(&file->offsets, path, error));
-    rowpool_status status = widen_offsets(&file->offsets, &why);
-    if (status != ROWPOOL_OK)
-        return rp_fail(error, status, "%s: %.900s", path, why.message);
     const npy_header *header = &file->offsets.header;
+    RP_TRY(open_array(&file->offsets, path, error));
+    RP_TRY(rp_mpi_name_file(path, widen_offsets(&file->offsets, error), error));
     if (header->dimensions != 1 || header->dtype != ROWPOOL_INT64 || header->width == 0)
         return rp_fail(
             error, ROWPOOL_EINVAL,
-            "%s: offsets are one axis of int64 or int32, one more than there are rows; this is %zu axes of %s, the "
-            "last of %zu",
+            "%s: offsets have one axis of int64 or int32, one more than there are rows; this array has %zu axes "
+            "of %s, the last of %zu",
             path, header->dimensions, rowpool_dtype_name(header->dtype), header->width);
     return ROWPOOL_OK;
 }
@@ -57,12 +52,12 @@ static rowpool_status open_both(rowpool_mpi_file *file, const char *path, const 
     if (offsets == NULL)
         return ROWPOOL_OK;
     if (file->data.header.dimensions != 1)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s: ragged rows are of one axis; this array has %zu", path,
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: ragged rows need an array of one axis; this one has %zu", path,
                        file->data.header.dimensions);
     return open_row_offsets(file, offsets, error);
 }
 
-static rowpool_rows rows_of(const rowpool_mpi_file *file)
+static rowpool_rows npy_rows(const rowpool_mpi_file *file)
 {
     const npy_header *header = &file->data.header;
     rowpool_rows rows = {
@@ -79,72 +74,59 @@ static rowpool_rows rows_of(const rowpool_mpi_file *file)
 static rowpool_status check_same(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
                                  rowpool_error *error)
 {
-    bool counts, widths, dtypes;
-    RP_TRY(rp_mpi_same(cluster, rows->count, &counts, error));
-    RP_TRY(rp_mpi_same(cluster, rows->width, &widths, error));
-    RP_TRY(rp_mpi_same(cluster, (uint64_t)rows->dtype, &dtypes, error));
-    if (!counts || !widths || !dtypes)
-        return rp_fail(error, ROWPOOL_EINVAL,
-                       "%s is not the same file on all ranks: here it has %zu rows, its last axis %zu %s", path,
-                       rows->count, rows->width, rowpool_dtype_name(rows->dtype));
-    return ROWPOOL_OK;
+    const uint64_t shape[] = {rows->count, rows->width, rows->dtype};
+    bool same;
+    RP_TRY(rp_mpi_same(cluster, shape, 3, &same, error));
+    return same ? ROWPOOL_OK
+                : rp_fail(error, ROWPOOL_EINVAL,
+                          "%s is not the same file on all ranks: here it has %zu rows, its last axis %zu %s", path,
+                          rows->count, rows->width, rowpool_dtype_name(rows->dtype));
 }
 
 /* Each rank checks its part of the offsets, so that all can rely on all of them. */
 static rowpool_status check_row_offsets(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
                                         rowpool_error *error)
 {
-    const rowpool_rows entries = {.dtype = ROWPOOL_INT64, .count = rows->count + 1, .width = 1};
-    const int64_t *offsets = rows->offsets;
+    const rowpool_rows all = {.dtype = ROWPOOL_INT64, .count = rows->count, .width = 1};
     rowpool_rows part;
-    size_t first;
-    RP_TRY(rowpool_mpi_share(cluster, &entries, &part, &first, error));
-    for (size_t i = first; i < first + part.count; i++) {
-        if (offsets[i] < 0 || (uint64_t)offsets[i] > rows->width)
-            return rp_fail(error, ROWPOOL_EINVAL, "%s: offset %zu is %lld; the array has %zu elements", path, i,
-                           (long long)offsets[i], rows->width);
-        if (i > 0 && offsets[i] < offsets[i - 1])
-            return rp_fail(error, ROWPOOL_EINVAL, "%s: offset %zu is %lld, less than the %lld before it", path, i,
-                           (long long)offsets[i], (long long)offsets[i - 1]);
-    }
-    return ROWPOOL_OK;
+    size_t first, widest;
+    RP_TRY(rowpool_mpi_share(cluster, &all, &part, &first, error));
+    return rp_mpi_name_file(path, check_offsets(rows->offsets, first, part.count, rows->width, &widest, error), error);
 }
 
-static rowpool_status divide(const rowpool_mpi *cluster, rowpool_mpi_file *file, const char *path, const char *offsets,
-                             rowpool_error *error)
+static rowpool_status find_own_rows(rowpool_mpi *cluster, rowpool_mpi_file *file, const char *path, const char *offsets,
+                                    rowpool_error *error)
 {
-    const rowpool_rows all = rows_of(file);
-    rowpool_error own;
-    rowpool_status status = check_same(cluster, &all, path, &own);
-    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
+    const rowpool_rows all = npy_rows(file);
+    RP_TRY(rowpool_mpi_agree(cluster, check_same(cluster, &all, path, error), error));
+    rowpool_status status = ROWPOOL_OK;
     if (all.offsets != NULL)
-        status = check_row_offsets(cluster, &all, offsets, &own);
-    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
+        status = check_row_offsets(cluster, &all, offsets, error);
+    RP_TRY(rowpool_mpi_agree(cluster, status, error));
     file->count = all.count;
-    status = rowpool_mpi_share(cluster, &all, &file->own, &file->first, &own);
-    return rp_mpi_agree(cluster, status, &own, error);
+    status = rowpool_mpi_share(cluster, &all, &file->own, &file->first, error);
+    return rowpool_mpi_agree(cluster, status, error);
 }
 
 rowpool_status rowpool_mpi_file_open(rowpool_mpi_file **file, rowpool_mpi *cluster, const char *path,
                                      const char *offsets, rowpool_error *error)
 {
+    rowpool_error own;
     if (file == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "file is NULL: there is no place for the handle");
     *file = NULL;
-    RP_TRY(rp_mpi_enter(cluster, error));
-    rowpool_error own;
+    RP_TRY(rp_mpi_enter(cluster, &error, &own));
     rowpool_mpi_file *fresh = calloc(1, sizeof *fresh);
-    rowpool_status status = fresh != NULL ? open_both(fresh, path, offsets, &own)
-                                          : rp_fail(&own, ROWPOOL_ENOMEM, "out of memory for a file");
-    status = rp_mpi_agree(cluster, status, &own, error);
+    rowpool_status status = fresh != NULL ? open_both(fresh, path, offsets, error)
+                                          : rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a file");
+    status = rowpool_mpi_agree(cluster, status, error);
     if (status == ROWPOOL_OK)
-        status = divide(cluster, fresh, path, offsets, error);
-    if (status != ROWPOOL_OK) {
+        status = find_own_rows(cluster, fresh, path, offsets, error);
+    if (status == ROWPOOL_OK)
+        *file = fresh;
+    else
         rowpool_mpi_file_close(fresh);
-        return status;
-    }
-    *file = fresh;
-    return ROWPOOL_OK;
+    return status;
 }
 
 const rowpool_rows *rowpool_mpi_file_rows(const rowpool_mpi_file *file)

@@ -6,8 +6,8 @@
 
 enum { TAG = 1 };
 
-static rowpool_status check(const rowpool_mpi *cluster, const void *own, size_t bytes, int root, const void *all,
-                            size_t all_bytes, rowpool_error *error)
+static rowpool_status check_gather(const rowpool_mpi *cluster, const void *own, size_t bytes, int root, const void *all,
+                                   size_t all_bytes, rowpool_error *error)
 {
     if (root < 0 || root >= cluster->size)
         return rp_fail(error, ROWPOOL_EINVAL, "root is %d: there are ranks 0 to %d", root, cluster->size - 1);
@@ -21,13 +21,14 @@ static rowpool_status check(const rowpool_mpi *cluster, const void *own, size_t 
     return ROWPOOL_OK;
 }
 
-/* Whether the ranks' arguments go together. Every rank comes through all of it. */
+/* Collective. Whether the arguments of the ranks fit together. */
 static rowpool_status check_together(const rowpool_mpi *cluster, size_t bytes, int root, size_t all_bytes,
                                      rowpool_error *error)
 {
+    const uint64_t own_root = (uint64_t)root;
     bool same;
     uint64_t total = bytes;
-    RP_TRY(rp_mpi_same(cluster, (uint64_t)root, &same, error));
+    RP_TRY(rp_mpi_same(cluster, &own_root, 1, &same, error));
     RP_MPI(MPI_Allreduce(MPI_IN_PLACE, &total, 1, MPI_UINT64_T, MPI_SUM, cluster->comm));
     if (!same)
         return rp_fail(error, ROWPOOL_EINVAL, "root is not the same on all ranks; here it is %d", root);
@@ -37,7 +38,8 @@ static rowpool_status check_together(const rowpool_mpi *cluster, size_t bytes, i
     return ROWPOOL_OK;
 }
 
-static rowpool_status send(const rowpool_mpi *cluster, const char *own, size_t bytes, int root, rowpool_error *error)
+static rowpool_status send_bytes(const rowpool_mpi *cluster, const char *own, size_t bytes, int root,
+                                 rowpool_error *error)
 {
     const uint64_t size = bytes;
     RP_MPI(MPI_Send(&size, 1, MPI_UINT64_T, root, TAG, cluster->comm));
@@ -48,7 +50,8 @@ static rowpool_status send(const rowpool_mpi *cluster, const char *own, size_t b
     return ROWPOOL_OK;
 }
 
-static rowpool_status receive(const rowpool_mpi *cluster, char *all, int from, size_t *received, rowpool_error *error)
+static rowpool_status receive_bytes(const rowpool_mpi *cluster, char *all, int from, size_t *received,
+                                    rowpool_error *error)
 {
     uint64_t size;
     RP_MPI(MPI_Recv(&size, 1, MPI_UINT64_T, from, TAG, cluster->comm, MPI_STATUS_IGNORE));
@@ -60,15 +63,15 @@ static rowpool_status receive(const rowpool_mpi *cluster, char *all, int from, s
     return ROWPOOL_OK;
 }
 
-static rowpool_status move(const rowpool_mpi *cluster, const void *own, size_t bytes, int root, char *all,
-                           rowpool_error *error)
+static rowpool_status move_bytes(const rowpool_mpi *cluster, const void *own, size_t bytes, int root, char *all,
+                                 rowpool_error *error)
 {
     if (root != cluster->rank)
-        return send(cluster, own, bytes, root, error);
+        return send_bytes(cluster, own, bytes, root, error);
     for (int rank = 0; rank < cluster->size; rank++) {
         size_t n = bytes;
         if (rank != root)
-            RP_TRY(receive(cluster, all, rank, &n, error));
+            RP_TRY(receive_bytes(cluster, all, rank, &n, error));
         else if (n > 0)
             memmove(all, own, n);
         if (n > 0)
@@ -80,12 +83,9 @@ static rowpool_status move(const rowpool_mpi *cluster, const void *own, size_t b
 rowpool_status rowpool_mpi_gather(rowpool_mpi *cluster, const void *own, size_t bytes, int root, void *all,
                                   size_t all_bytes, rowpool_error *error)
 {
-    rowpool_error mine, theirs;
-    RP_TRY(rp_mpi_enter(cluster, error));
-    rowpool_status status = check(cluster, own, bytes, root, all, all_bytes, &mine);
-    rowpool_status together = check_together(cluster, bytes, root, all_bytes, &theirs);
-    RP_TRY(rp_mpi_agree(cluster, status, &mine, error));
-    RP_TRY(rp_mpi_agree(cluster, together, &theirs, error));
-    status = move(cluster, own, bytes, root, all, &mine);
-    return rp_mpi_agree(cluster, status, &mine, error);
+    rowpool_error mine;
+    RP_TRY(rp_mpi_enter(cluster, &error, &mine));
+    RP_TRY(rowpool_mpi_agree(cluster, check_gather(cluster, own, bytes, root, all, all_bytes, error), error));
+    RP_TRY(rowpool_mpi_agree(cluster, check_together(cluster, bytes, root, all_bytes, error), error));
+    return rowpool_mpi_agree(cluster, move_bytes(cluster, own, bytes, root, all, error), error);
 }

@@ -16,7 +16,7 @@ typedef struct {
     const char *path;
 } watch;
 
-/* While Open MPI opens a file it keeps another beside it: NAME-JOB-PROCESS.lock. */
+/* Open MPI has NAME-JOB-PROCESS.lock beside a file while it opens it. */
 static bool is_lock_of(const char *entry, const char *name)
 {
     const size_t length = strlen(entry), prefix = strlen(name);
@@ -24,7 +24,7 @@ static bool is_lock_of(const char *entry, const char *name)
            strcmp(entry + length - strlen(".lock"), ".lock") == 0;
 }
 
-/* The file and its locks; "": there is none. */
+/* The file and its locks; "": none. */
 static void remove_files(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -43,8 +43,8 @@ static void remove_files(const char *path)
         closedir(entries);
 }
 
-/* In a session of its own: what launchers send to a rank's group of processes is not for this one. */
-static int run(void *argument, int pipe)
+/* In a session of its own, since launchers signal the whole process group of a rank. */
+static int wait_for_end(void *argument, int pipe)
 {
     const watch *watched = argument;
     sigset_t end;
@@ -57,7 +57,7 @@ static int run(void *argument, int pipe)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (write(pipe, "", 1) != 1)
         return 1;
-    while (getppid() == watched->parent) /* somebody else may send the signal, too */
+    while (getppid() == watched->parent) /* anybody may send the signal */
         sigwait(&end, &which);
     remove_files(watched->path);
     return 0;
@@ -68,7 +68,7 @@ rowpool_status rp_mpi_guard(rowpool_process **guard, const char *path, rowpool_e
     watch watched = {getpid(), path};
     char ready;
     ssize_t got;
-    RP_TRY(rowpool_process_start(guard, run, &watched, NULL, error));
+    RP_TRY(rowpool_process_start(guard, wait_for_end, &watched, NULL, error));
     do
         got = read(rowpool_process_pipe(*guard), &ready, 1);
     while (got < 0 && errno == EINTR);
@@ -76,10 +76,5 @@ rowpool_status rp_mpi_guard(rowpool_process **guard, const char *path, rowpool_e
         return ROWPOOL_OK;
     rowpool_process_close(*guard);
     *guard = NULL;
-    return rp_fail(error, ROWPOOL_ESYSTEM, "the process that is to remove an unfinished file has ended");
-}
-
-void rp_mpi_unguard(rowpool_process *guard)
-{
-    rowpool_process_close(guard);
+    return rp_fail(error, ROWPOOL_ESYSTEM, "the process that would remove an unfinished file has ended");
 }

@@ -11,18 +11,18 @@
 
 /* ---- Cores ------------------------------------------------------------------------------------------------------ */
 
-/* Of the calling thread. Where the kernel has more CPUs than that, nothing is known, and nothing divided. */
+/* Of the calling thread. Empty where the kernel has more CPUs: nothing is divided then. */
 static rp_mpi_mask read_affinity(void)
 {
-    rp_mpi_mask mask = {{0}};
-    if (sched_getaffinity(0, sizeof mask, (cpu_set_t *)&mask) < 0)
-        mask = (rp_mpi_mask){{0}};
+    rp_mpi_mask mask;
+    if (sched_getaffinity(0, sizeof mask, mask.cpus) < 0)
+        CPU_ZERO_S(sizeof mask, mask.cpus);
     return mask;
 }
 
 static bool set_affinity(const rp_mpi_mask *mask)
 {
-    return sched_setaffinity(0, sizeof *mask, (const cpu_set_t *)mask) == 0;
+    return sched_setaffinity(0, sizeof *mask, mask->cpus) == 0;
 }
 
 static uint64_t read_topology(size_t cpu, const char *name)
@@ -39,7 +39,7 @@ static uint64_t read_topology(size_t cpu, const char *name)
     return number;
 }
 
-static uint64_t place_of(size_t cpu)
+static uint64_t core_of(size_t cpu)
 {
     return read_topology(cpu, "physical_package_id") << 32 | read_topology(cpu, "core_id");
 }
@@ -48,17 +48,17 @@ static void name_cpus(const rp_mpi_mask *mask, char *text, size_t size)
 {
     size_t used = 0;
     text[0] = '\0';
-    for (size_t cpu = 0; cpu < RP_MPI_MOST_CPUS && used < size; cpu++)
-        if (rp_mpi_mask_has(mask, cpu))
+    for (size_t cpu = 0; cpu < RP_MPI_MAX_CPUS && used < size; cpu++)
+        if (CPU_ISSET_S(cpu, sizeof *mask, mask->cpus))
             used += (size_t)snprintf(text + used, size - used, "%s%zu", used > 0 ? "," : "", cpu);
 }
 
-/* Narrows the calling thread to this rank's share, if there is something to share; false: it is as it was. */
+/* Narrows the calling thread to this rank's share of the cores; false: there is nothing to share. */
 static bool narrow(const rowpool_mpi *cluster, const rp_mpi_mask *masks, int ranks, int own)
 {
     char cpus[256];
     rp_mpi_mask share;
-    if (!rp_mpi_divide(masks, (size_t)ranks, (size_t)own, place_of, &share) || !set_affinity(&share))
+    if (!rp_mpi_divide(masks, (size_t)ranks, (size_t)own, core_of, &share) || !set_affinity(&share))
         return false;
     name_cpus(&share, cpus, sizeof cpus);
     rp_log(RP_LOG_DEVICE, "rank %d, local rank %d of %d on %s: its share of the cores is %s", cluster->rank, own, ranks,
@@ -68,32 +68,28 @@ static bool narrow(const rowpool_mpi *cluster, const rp_mpi_mask *masks, int ran
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-static bool is_opencl(const rowpool_device *device)
-{
-    return device->type <= ROWPOOL_DEVICE_OTHER;
-}
-
-/* Names a rank's own of the devices in use: its share of those of OpenCL, and all others. "": there is nothing to share.
- */
+/* Names this rank's devices of those in use: its share of the OpenCL devices, and all others. "": nothing is shared. */
 static void name_share(const rowpool_device *devices, size_t count, size_t ranks, size_t own, char *names, size_t size)
 {
-    size_t opencl = 0, used = 0;
+    size_t n_opencl = 0, used = 0;
     names[0] = '\0';
     for (size_t i = 0; i < count && devices[i].in_use; i++)
-        opencl += is_opencl(&devices[i]);
-    if (opencl < 2 || ranks < 2)
+        n_opencl += devices[i].type <= ROWPOOL_DEVICE_OTHER;
+    if (n_opencl < 2 || ranks < 2)
         return;
     for (size_t i = 0, turn = 0; i < count && devices[i].in_use && used < size; i++) {
-        bool mine = ranks <= opencl ? turn % ranks == own : turn == own % opencl;
-        turn += is_opencl(&devices[i]);
-        if (mine || !is_opencl(&devices[i]))
+        const bool opencl = devices[i].type <= ROWPOOL_DEVICE_OTHER;
+        const bool mine = ranks <= n_opencl ? turn % ranks == own : turn == own % n_opencl;
+        turn += opencl;
+        if (mine || !opencl)
             used += (size_t)snprintf(names + used, size - used, "%s%s", used > 0 ? "," : "", devices[i].index);
     }
 }
 
 enum { NAMES = 1024 };
 
-static rowpool_status find_share(rowpool *pool, size_t ranks, size_t own, char names[NAMES], rowpool_error *error)
+static rowpool_status find_device_share(rowpool *pool, size_t ranks, size_t own, char names[NAMES],
+                                        rowpool_error *error)
 {
     size_t count;
     RP_TRY(rowpool_devices(pool, NULL, 0, &count, error));
@@ -107,13 +103,13 @@ static rowpool_status find_share(rowpool *pool, size_t ranks, size_t own, char n
     return status;
 }
 
-/* Opens the pool as asked, and again where others of the node have a part of its devices. */
+/* Opens the pool as asked; where the ranks of the node divide its devices, opens it again with this rank's. */
 static rowpool_status open_share(rowpool_mpi *cluster, const rowpool_options *options, size_t ranks, size_t own,
                                  rowpool_error *error)
 {
     char names[NAMES];
     RP_TRY(rowpool_open(&cluster->pool, options, error));
-    RP_TRY(find_share(cluster->pool, ranks, own, names, error));
+    RP_TRY(find_device_share(cluster->pool, ranks, own, names, error));
     if (names[0] == '\0')
         return ROWPOOL_OK;
     rowpool_options narrowed = {.size = sizeof narrowed};

@@ -15,7 +15,7 @@ typedef struct {
     size_t head_bytes, bytes;
 } part;
 
-static rowpool_status check(const rowpool_mpi *cluster, const part *given, rowpool_error *error)
+static rowpool_status check_part(const rowpool_mpi *cluster, const part *given, rowpool_error *error)
 {
     if (given->head == NULL && given->head_bytes > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "head is NULL, but head_bytes is %zu", given->head_bytes);
@@ -29,15 +29,14 @@ static rowpool_status check(const rowpool_mpi *cluster, const part *given, rowpo
 
 /* ---- On rank 0: the name ---------------------------------------------------------------------------------------- */
 
-/* The file is in memory that the guard sees, too: it stands there before the file has its temporary name. */
+/* The replacement is in memory shared with the guard, which finds the temporary name there. */
 typedef struct {
     replacement *file;
     rowpool_process *guard;
 } target;
 
-static rowpool_status begin(target *to, const char *path, rowpool_error *error)
+static rowpool_status begin_target(target *to, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
     if (path == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "path is NULL");
     to->file = mmap(NULL, sizeof *to->file, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -47,27 +46,26 @@ static rowpool_status begin(target *to, const char *path, rowpool_error *error)
     }
     to->file->fd = -1;
     RP_TRY(rp_mpi_guard(&to->guard, to->file->temporary, error));
-    rowpool_status status = replace_begin_named(to->file, path, &why);
-    if (status == ROWPOOL_OK && to->file->kind == REPLACE_DIRECTLY)
-        status = rp_fail(&why, ROWPOOL_EINVAL, "MPI-IO writes regular files only");
-    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+    RP_TRY(rp_mpi_name_file(path, replace_begin_named(to->file, path, error), error));
+    if (to->file->kind == REPLACE_DIRECTLY)
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: MPI-IO writes regular files only", path);
+    return ROWPOOL_OK;
 }
 
-static rowpool_status commit(replacement *file, const char *path, rowpool_error *error)
+static rowpool_status commit_target(const target *to, const char *path, rowpool_error *error)
 {
-    rowpool_error why;
-    rowpool_status status = replace_commit(file, &why);
-    if (status == ROWPOOL_OK && file->note != NULL)
-        rp_log(RP_LOG_RUN, "%s: copied, not replaced: %s", path, file->note);
-    return status == ROWPOOL_OK ? status : rp_fail(error, status, "%s: %.900s", path, why.message);
+    RP_TRY(rp_mpi_name_file(path, replace_commit(to->file, error), error));
+    if (to->file->note != NULL)
+        rp_log(RP_LOG_RUN, "%s: copied, not replaced: %s", path, to->file->note);
+    return ROWPOOL_OK;
 }
 
-/* Leaves nothing but what was committed. */
-static void end(const target *to)
+/* Leaves nothing that is not committed. */
+static void end_target(const target *to)
 {
     if (to->file != NULL)
         replace_discard(to->file);
-    rp_mpi_unguard(to->guard);
+    rowpool_process_close(to->guard);
     if (to->file != NULL)
         munmap(to->file, sizeof *to->file);
 }
@@ -95,58 +93,53 @@ static rowpool_status write_part(const rowpool_mpi *cluster, MPI_File file, cons
     uint64_t before;
     RP_TRY(rp_mpi_sum_before(cluster, (uint64_t)given->head_bytes + given->bytes, &before, error));
     if (before > INT64_MAX - given->head_bytes || before + given->head_bytes > INT64_MAX - given->bytes)
-        return rp_fail(error, ROWPOOL_EINVAL, "the file would be longer than files can be");
+        return rp_fail(error, ROWPOOL_EINVAL, "the file would be longer than a file can be");
     RP_TRY(write_at(cluster, file, before, given->head, given->head_bytes, error));
     return write_at(cluster, file, before + given->head_bytes, given->own, given->bytes, error);
 }
 
-/* Every rank comes through all of it, whatever fails on it. */
-static rowpool_status write_all(const rowpool_mpi *cluster, const char *temporary, const part *given,
-                                rowpool_error *error)
+/* Every rank makes all calls, whatever fails on it, since they are collective. */
+static rowpool_status write_all(rowpool_mpi *cluster, const char *temporary, const part *given, rowpool_error *error)
 {
     MPI_File file;
-    rowpool_error own, closing;
+    rowpool_error closing;
     rowpool_status status = rp_mpi_check(MPI_File_open(cluster->comm, temporary, MPI_MODE_WRONLY, MPI_INFO_NULL, &file),
-                                         "MPI_File_open", &own);
-    RP_TRY(rp_mpi_agree(cluster, status, &own, error));
-    status = write_part(cluster, file, given, &own);
+                                         "MPI_File_open", error);
+    RP_TRY(rowpool_mpi_agree(cluster, status, error));
+    status = write_part(cluster, file, given, error);
     rowpool_status synced = rp_mpi_check(MPI_File_sync(file), "MPI_File_sync", &closing);
+    const int closed = MPI_File_close(&file);
     if (synced == ROWPOOL_OK)
-        synced = rp_mpi_check(MPI_File_close(&file), "MPI_File_close", &closing);
-    else
-        (void)MPI_File_close(&file);
-    return status != ROWPOOL_OK ? rp_mpi_agree(cluster, status, &own, error)
-                                : rp_mpi_agree(cluster, synced, &closing, error);
+        synced = rp_mpi_check(closed, "MPI_File_close", &closing);
+    if (status == ROWPOOL_OK && synced != ROWPOOL_OK)
+        status = rp_fail(error, synced, "%s", closing.message);
+    return rowpool_mpi_agree(cluster, status, error);
 }
 
-static rowpool_status fill(const rowpool_mpi *cluster, const target *to, const char *path, const part *given,
-                           rowpool_error *error)
+static rowpool_status fill_target(rowpool_mpi *cluster, const target *to, const char *path, const part *given,
+                                  rowpool_error *error)
 {
     char temporary[PATH_MAX] = "";
-    rowpool_error own;
-    rowpool_status status = ROWPOOL_OK;
     if (to->file != NULL)
         strcpy(temporary, to->file->temporary);
     RP_MPI(MPI_Bcast(temporary, PATH_MAX, MPI_CHAR, 0, cluster->comm));
     RP_TRY(write_all(cluster, temporary, given, error));
-    if (to->file != NULL)
-        status = commit(to->file, path, &own);
-    return rp_mpi_agree(cluster, status, &own, error);
+    return rowpool_mpi_agree(cluster, to->file != NULL ? commit_target(to, path, error) : ROWPOOL_OK, error);
 }
 
 rowpool_status rowpool_mpi_write(rowpool_mpi *cluster, const char *path, const void *head, size_t head_bytes,
                                  const void *own, size_t bytes, rowpool_error *error)
 {
-    RP_TRY(rp_mpi_enter(cluster, error));
     const part given = {head, own, head_bytes, bytes};
     target to = {NULL, NULL};
     rowpool_error mine;
-    rowpool_status status = check(cluster, &given, &mine);
+    RP_TRY(rp_mpi_enter(cluster, &error, &mine));
+    rowpool_status status = check_part(cluster, &given, error);
     if (status == ROWPOOL_OK && cluster->rank == 0)
-        status = begin(&to, path, &mine);
-    status = rp_mpi_agree(cluster, status, &mine, error);
+        status = begin_target(&to, path, error);
+    status = rowpool_mpi_agree(cluster, status, error);
     if (status == ROWPOOL_OK)
-        status = fill(cluster, &to, path, &given, error);
-    end(&to);
+        status = fill_target(cluster, &to, path, &given, error);
+    end_target(&to);
     return status;
 }

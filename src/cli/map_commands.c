@@ -1,17 +1,17 @@
-#include "map.h"
-
+/* rowpool map: a built-in function, or one whose text is read from a file, over the rows of a file; and rowpool
+ * count. */
 #include <stdio.h>
 #include <string.h>
 
 #include "arguments.h"
-#include "devices.h"
+#include "command.h"
 #include "filemap.h"
 #include "message.h"
 #include "source.h"
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
-static const char HELP[] =
+static const char map_help[] =
     "Maps a function over the rows of the array in FILE. Rows are the last axis; an array of one axis is one row.\n"
     "The results go to standard output, one on each line, floats with as many digits as it takes to read them back.\n"
     "\n"
@@ -19,20 +19,14 @@ static const char HELP[] =
     "                    count, count64      how many elements lie in a range; count64 is for rows of more than 2^32\n"
     "                    any, all, fraction  whether any or all of them do, 0 or 1; how many do, as a share of all\n"
     "                    sum, mean           integers add up modulo 2^64, floats in double; a mean is a double\n"
-    "                    min, max            NaNs are passed over\n"
+    "                    min, max            of the elements that are not NaN\n"
     "                    argmin, argmax      the index of the first such element, or -1\n"
-    "  --source FILE   a function of your own in OpenCL C, for OpenCL devices alone: a fold, or where it has the word\n"
-    "                  ROW_BODY a free body, as rowpool.h and rowpool/vocabulary.h describe them. It takes ranges\n"
-    "                  where it defines ROW_RANGES. The accumulator_t of a fold has at most 256 bytes. What it "
-    "includes\n"
-    "                  with #include \"other\" is looked for beside it\n"
+    "  --source FILE   a function of your own in OpenCL C, for OpenCL devices alone: a fold or a free body, as\n"
+    "                  rowpool.h and rowpool/vocabulary.h describe them; rowpool-guide(7) has examples\n"
     "  --output-type TYPE\n"
-    "                  what its result_t is: int8 to int64, uint8 to uint64, float16 (its two bytes), float32, "
-    "float64\n"
+    "                  the type of its result_t: int8 to int64, uint8 to uint64, float16 (two bytes) to float64\n"
     "  --argument TYPE:VALUE\n"
-    "                  a member of its arguments_t, as in float64:0.5; given again, the next one. TYPE is int8 to "
-    "int64,\n"
-    "                  uint8 to uint64, float32 or float64. Without any, arguments_t is one byte\n"
+    "                  the first member of its arguments_t, as in float64:0.5; given again, the next one\n"
     "\n" FILE_HELP "\n"
     "For functions that take ranges:\n"
     "\n" RANGE_HELP;
@@ -45,7 +39,7 @@ typedef struct {
     argument_struct arguments;
 } map_options;
 
-static bool read_option(void *into, int option, const char *value)
+static bool read_map_option(void *into, int option, const char *value)
 {
     map_options *options = into;
     switch (option) {
@@ -65,7 +59,7 @@ static bool read_option(void *into, int option, const char *value)
     }
 }
 
-/* GO_ON, or an exit status after a message; so is what follows. */
+/* GO_ON, or an exit status after a message, as the functions below. */
 static int check_options(const map_options *options)
 {
     if (options->function == NULL && options->source == NULL)
@@ -73,7 +67,7 @@ static int check_options(const map_options *options)
     if (options->function != NULL && options->source != NULL)
         return usage_error("map", "--function and --source cannot be given together");
     if (options->source != NULL && !options->output_type_given)
-        return usage_error("map", "--output-type is missing: it says what --source gives");
+        return usage_error("map", "--output-type is missing: the type of the results of --source");
     if (options->function != NULL && options->output_type_given)
         return usage_error("map", "--function and --output-type cannot be given together");
     if (options->function != NULL && options->arguments.size > 0)
@@ -83,7 +77,7 @@ static int check_options(const map_options *options)
 
 /* ---- The function ----------------------------------------------------------------------------------------------- */
 
-/* Which function, and for what rows. */
+/* What is mapped. */
 typedef struct {
     const map_options *options;
     const rowpool_function *function; /* a built-in one, or the one made of the source */
@@ -154,17 +148,15 @@ static void say_arguments_differ(const map_task *task)
             size == 1 ? "" : "s");
 }
 
-/* A build that fails, and a device that cannot run the text. */
+/* Says what is wrong with the text: it does not build, or no device can run it. */
 static bool blame_source(const void *context, const rowpool_error *error)
 {
     const map_task *task = context;
     const map_options *options = task->options;
     if (options->source == NULL || (error->status != ROWPOOL_EBUILD && error->status != ROWPOOL_ENODEVICE))
         return false;
-    const char *hint = error->status == ROWPOOL_ENODEVICE ? hint_without_opencl() : NULL;
     if (error->status == ROWPOOL_ENODEVICE)
-        say(options->source, "%s; --source is for OpenCL devices%s%s", error->message, hint != NULL ? "; " : "",
-            hint != NULL ? hint : "");
+        say(options->source, "%s; --source is for OpenCL devices, which rowpool devices lists", error->message);
     else if (is_about_result_type(error->message))
         say(options->source, "its result_t is not what --output-type says, %s%s",
             rowpool_dtype_name(options->output_type), options->output_type == ROWPOOL_FLOAT16 ? ", two bytes" : "");
@@ -183,7 +175,7 @@ static void tell_function(const map_task *task, rowpool_dtype result)
     tell("mapping %s, %s, to %s", task->function->name, form, rowpool_dtype_name(result));
 }
 
-/* What depends on the rows. */
+/* Sets what depends on the element type. */
 static void choose_function(file_map *map, map_task *task)
 {
     const map_options *options = task->options;
@@ -223,18 +215,18 @@ int run_map(int argc, char **argv)
                                           {"argument", required_argument, NULL, 'x'},
                                           FILE_OPTIONS,
                                           {NULL, 0, NULL, 0}};
-    static const command_line map = {
+    static const command_line line = {
         "map",
         {"map --function NAME [OPTION...] FILE",
          "map --source FILE.cl --output-type TYPE [--argument TYPE:VALUE]... [OPTION...] FILE"},
-        HELP,
+        map_help,
         known,
-        read_option,
+        read_map_option,
     };
     static const range_words words = {"map", "within", "no element lies in it"};
     map_options options = {.file = default_file_options(&words)};
     map_task task = {.options = &options};
-    int status = read_options(&map, &options, &options.file.path, argc, argv);
+    int status = read_options(&line, &options, &options.file.path, argc, argv);
     if (status == GO_ON)
         status = check_options(&options);
     if (status == GO_ON)
@@ -248,4 +240,52 @@ int run_map(int argc, char **argv)
     free_ranges(&options.file.ranges);
     free_source(&task.source);
     return status;
+}
+
+/* ---- rowpool count ---------------------------------------------------------------------------------------------- */
+
+static const char count_help[] =
+    "For each row of the array in FILE, counts how many elements lie in a range. Rows are the last axis; an array of\n"
+    "one axis is one row. The counts go to standard output, one on each line; in the .npy file of --output they are\n"
+    "uint32.\n"
+    "\n" RANGE_HELP "\n" FILE_HELP;
+
+static bool read_count_option(void *options, int option, const char *value)
+{
+    return read_file_option(options, option, value);
+}
+
+/* A uint32 may not hold the counts of rows that have more elements than it can count. */
+static bool choose_count(file_map *map)
+{
+    const size_t width = map->in.array.header.width;
+    const bool wide = width > UINT32_MAX;
+    if (wide && map->options->output != NULL) {
+        say(map->input_name, "its rows have %zu elements: their counts may not fit into the uint32 of --output", width);
+        return false;
+    }
+    map->function = rowpool_builtin(wide ? "count64" : "count");
+    map->result_dtype = wide ? ROWPOOL_UINT64 : ROWPOOL_UINT32;
+    return true;
+}
+
+int run_count(int argc, char **argv)
+{
+    static const struct option known[] = {FILE_OPTIONS, {NULL, 0, NULL, 0}};
+    static const command_line line = {"count", {"count [OPTION...] FILE"}, count_help, known, read_count_option};
+    static const range_words words = {"count", "counting", "every count is 0"};
+    file_options options = default_file_options(&words);
+    int status = read_options(&line, &options, &options.path, argc, argv);
+    if (status == GO_ON)
+        status = check_file_options(&options);
+    if (status != GO_ON)
+        return status;
+    status = make_ranges(&options.ranges);
+    if (status != EXIT_DONE)
+        return status;
+    file_map map;
+    bool done = begin_file_map(&map, &options) && choose_count(&map) && run_file_map(&map);
+    end_file_map(&map);
+    free_ranges(&options.ranges);
+    return done ? EXIT_DONE : EXIT_FAILED;
 }

@@ -1,4 +1,4 @@
-#include "company.h"
+#include "group.h"
 
 #include <unistd.h>
 
@@ -7,21 +7,23 @@ static bool agree_alone(bool done)
     return done;
 }
 
-static size_t most_alone(size_t own)
+static size_t max_alone(size_t own)
 {
     return own;
 }
 
-static rowpool_status share_alone(row_part *own, const rowpool_rows *all, rowpool_error *error)
+static rowpool_status share_alone(const rowpool_rows *all, rowpool_rows *own, size_t *first, rowpool_error *error)
 {
     (void)error;
-    *own = (row_part){.rows = *all, .begins = true, .ends = true};
+    *own = *all;
+    *first = 0;
     return ROWPOOL_OK;
 }
 
-static rowpool_status gather_workers_alone(worker_list *list, rowpool_error *error)
+static rowpool_status gather_alone(void **bytes, size_t *size, rowpool_error *error)
 {
-    (void)list;
+    (void)bytes;
+    (void)size;
     (void)error;
     return ROWPOOL_OK;
 }
@@ -38,26 +40,27 @@ static rowpool_status end_file_alone(replacement *file, const char *path, const 
     return status == ROWPOOL_OK ? replace_commit(file, error) : status;
 }
 
-static const company ALONE = {
+static const process_group alone = {
+    .size = 1,
     .agree = agree_alone,
-    .most = most_alone,
+    .max = max_alone,
     .open_pool = rowpool_open,
     .close_pool = rowpool_close,
     .share = share_alone,
-    .gather_workers = gather_workers_alone,
+    .gather = gather_alone,
     .print = print_alone,
     .begin_file = replace_begin,
     .end_file = end_file_alone,
 };
 
-static const company *joined = &ALONE;
+static const process_group *joined = &alone;
 
-const company *the_company(void)
+const process_group *the_group(void)
 {
     return joined;
 }
 
-void join_company(const company *which)
+void join_group(const process_group *group)
 {
-    joined = which;
+    joined = group;
 }

@@ -134,7 +134,7 @@ static void describe_device(cl_device_id id, rp_device *device)
 
 /* ---- All devices ------------------------------------------------------------------------------------------------ */
 
-static void add_device(const rp_device *device)
+static void remember_device(const rp_device *device)
 {
     if (known.count < MAX_DEVICES)
         known.devices[known.count++] = *device;
@@ -157,7 +157,7 @@ static void query_platform(cl_platform_id platform, unsigned index)
         snprintf(info->name, sizeof info->name, "%s", info->platform);
         snprintf(info->reason, sizeof info->reason, "skipped: %s",
                  none ? "the platform has no device" : rp_cl_name(code));
-        add_device(&device);
+        remember_device(&device);
         return;
     }
     for (cl_uint i = 0; i < rp_min(count, MAX_DEVICES); i++) {
@@ -166,7 +166,7 @@ static void query_platform(cl_platform_id platform, unsigned index)
         one.id[0] = (uintptr_t)platform;
         one.id[1] = (uintptr_t)ids[i];
         describe_device(ids[i], &one);
-        add_device(&one);
+        remember_device(&one);
     }
 }
 

@@ -231,7 +231,7 @@ TEST(refuses_wrong_offsets)
     write_npy("offsets.npy", "<i8", false, "(2,)", (const int64_t[]){0, 7}, 15);
     assert_offsets_refused("--offsets offsets.npy: the file is cut short");
     write_npy("offsets.npy", "<i8", false, "(0,)", "", 0);
-    assert_offsets_refused("it is empty, but there is one offset more than there are rows");
+    assert_offsets_refused("it is empty; there must be one offset more than there are rows");
     WRITE_OFFSETS(1, 7);
     assert_offsets_refused("offset 0 is 1, but the first row begins at 0");
     WRITE_OFFSETS(-1, 7);
@@ -293,10 +293,10 @@ TEST(refuses_output_names_of_other_formats)
     static const char *const plain[] = {"o", "o.out", "o.dat", "o.npz.npy", "./.o"};
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {
         char message[128];
-        (void)snprintf(message, sizeof message,
-                       "--output '%s': rowpool writes no %s; names of what it writes end in "
-                       ".csv, .tsv, .tab, .txt, .json or .npy",
-                       foreign[i], strrchr(foreign[i], '.'));
+        (void)snprintf(
+            message, sizeof message,
+            "--output '%s': rowpool cannot write %s files; the name must end in .csv, .tsv, .tab, .txt, .json or .npy",
+            foreign[i], strrchr(foreign[i], '.'));
         assert_usage(RUN("count", "nowhere.csv", "--output", foreign[i]), message);
     }
     write_text("weather.csv", WEATHER);

@@ -1,9 +1,9 @@
-# Completion for bash. The commands and options are those that --help tells.
+# Completion for bash. Commands and options are read from --help.
 
 _rowpool()
 {
     local program=$1 current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words= list=
-    # bash takes --option=value apart at the sign.
+    # bash splits --option=value at the equals sign.
     if [[ $current == '=' ]]; then
         current=
     elif [[ $before == '=' ]]; then

@@ -1,4 +1,4 @@
-# Completion for fish. The commands and options are those that --help tells.
+# Completion for fish. Commands and options are read from --help.
 
 function __rowpool_commands
     set -l words (commandline -opc)

@@ -1,4 +1,4 @@
-/* Bytes of all ranks on one of them. */
+/* Gathering bytes of all ranks on one of them. */
 #include <string.h>
 
 #include "base/checked.h"

@@ -7,11 +7,11 @@
 
 enum {
     WARM_UP_ROUNDS = 2,
-    IDLE_NANOSECONDS = 3 * 1000 * 1000, /* the previous peer's threads go to sleep, the CPU's clock recovers */
-    COUNTS_MIN = 1 << 20                /* room for the counts of a turn of many calls */
+    IDLE_NANOSECONDS = 3 * 1000 * 1000, /* lets the previous peer's threads go to sleep and the CPU's clock recover */
+    COUNTS_MIN = 1 << 20                /* at least this much room for the counts of all calls of a turn */
 };
 
-/* A turn lasts at least this long, so that the time to read the clock is lost in it. */
+/* A turn lasts at least this long, so that the time to read the clock is negligible. */
 static const double turn_seconds = 100e-6;
 
 /* What all turns on a case share. Each call of a turn has counts of its own, so that each can be verified. */
@@ -70,7 +70,7 @@ static rowpool_status take_turn(const bench_result *result, const measurement *o
     rowpool_status status = ROWPOOL_OK;
     double own = 0;
 
-    /* A peer that writes nothing must not pass for right. */
+    /* So that a peer that writes nothing is found wrong. */
     memset(on->counts, 0xff, on->work->counts * result->iterations * sizeof *on->counts);
     idle();
     double cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID), real = bench_seconds(CLOCK_MONOTONIC);
@@ -165,7 +165,7 @@ static double time_ratio(const bench_result *one, const bench_result *other, con
     return rounds > 0 ? bench_median(on->scratch, rounds) : NAN;
 }
 
-/* The devices alone are the results just before this one. */
+/* The results of the devices alone are those just before this one. */
 static double efficiency_of(const bench_result *result, const measurement *on)
 {
     for (size_t i = 0; i < result->rounds; i++) {

@@ -141,9 +141,9 @@ static rowpool_status timed_rounds(bench_results *results, const measurement *on
     return ROWPOOL_OK;
 }
 
-/* ---- Peers beside each other ------------------------------------------------------------------------------------ */
+/* ---- Comparing peers -------------------------------------------------------------------------------------------- */
 
-/* NULL where there is none. */
+/* NULL if there is none. */
 static const bench_result *find_result(const bench_results *results, const char *label, const char *index)
 {
     for (size_t i = 0; i < results->count; i++) {
@@ -155,7 +155,7 @@ static const bench_result *find_result(const bench_results *results, const char 
     return NULL;
 }
 
-/* The median of one's time / other's time, round by round; NAN where there is no such pair. */
+/* The median over the rounds of one's time divided by the other's; NAN if one of them is missing. */
 static double time_ratio(const bench_result *one, const bench_result *other, const measurement *on)
 {
     size_t rounds = 0;

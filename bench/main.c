@@ -58,7 +58,7 @@ static bool option_is_given(const char *option, char **argv)
     return false;
 }
 
-/* Becomes the script: python SCRIPT PROGRAM LIBEXEC ARGUMENT... Returns the exit status where that fails. */
+/* Becomes the script: python SCRIPT PROGRAM LIBEXEC ARGUMENT... Returns the exit status if that fails. */
 static int become_script(size_t i, char **argv)
 {
     static char libexec[] = BENCH_LIBEXEC_FROM_PROGRAM;

@@ -28,8 +28,9 @@ static const char help[] =
     "\n"
     "Scripts in Python 3, which run this program:\n"
     "  --plot FILE          draw the throughput by row width and the time by size, and where a device\n"
-    "                       becomes faster than the host, as SVG, PNG or PDF. The options above say what is measured;\n"
-    "                       without --shape rows of 1 to 1024 and data of 1 KB to 256 MB: two minutes\n"
+    "                       becomes faster than the host, as SVG, PNG or PDF. The options above say what\n"
+    "                       is measured; without --shape it is rows of 1 to 1024 elements and data of\n"
+    "                       1 KB to 256 MB, which takes two minutes\n"
     "  --check[=LIST]       compare rowpool's performance targets, all or those in LIST, with what it\n"
     "                       reaches here: a line for each, which ends with pass or short\n"
     "  --from FILE          with --plot or --check: measure nothing, but read the results that an\n"
@@ -116,7 +117,8 @@ static const struct option names[] = {
 
 static bool read_devices_option(bench_options *options, const char *list, bool balance)
 {
-    REFUSE_IF(options->devices != NULL && options->balance != balance, "--device and --balance exclude each other");
+    REFUSE_IF(options->devices != NULL && options->balance != balance,
+              "--device and --balance cannot be given together");
     REFUSE_IF(list[0] == '\0', "--%s: no device is named", balance ? "balance" : "device");
     REFUSE_IF(balance && strchr(list, ',') == NULL,
               "--balance: '%s' is one device: name two or more, with commas between", list);
@@ -129,7 +131,7 @@ static bool read_peers_option(bench_options *options, const char *list)
 {
     const bool all = strcmp(list, "all") == 0, none = strcmp(list, "none") == 0;
 
-    REFUSE_IF(list[0] == '\0', "--peers: no peer is named; 'none' stands for none");
+    REFUSE_IF(list[0] == '\0', "--peers: the list is empty; give 'none' to run no peers");
     options->peers = all ? bench_peers_all : none ? NULL : list;
     options->peers_named = !all && !none;
     return true;

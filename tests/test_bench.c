@@ -80,7 +80,7 @@ static void wrong_usage_is_refused(void **state)
         {{"--launcher", "mpirun"}, "the following arguments are required: --ranks"},
         {{"--from", "a"}, "--from needs --check or --plot"},
         {{"--format", "csv"}, "--format: 'csv' is neither table nor json"},
-        {{"--device", "host", "--balance", "host,fork"}, "--device and --balance exclude each other"},
+        {{"--device", "host", "--balance", "host,fork"}, "--device and --balance cannot be given together"},
         {{"--balance", "host"}, "--balance: 'host' is one device"},
         {{"--shape", "5"}, "--shape: '5' is not a shape"},
         {{"--shape", "5:5:"}, "--shape: '5:5:' is not a shape"},

@@ -253,12 +253,12 @@ TEST(refuses_wrong_offsets)
 
     write_npy("elements.npy", "<i4", false, "(2, 3)", ELEMENTS, 24);
     WRITE_OFFSETS(0, 6);
-    assert_offsets_refused("it has 2 rows; --offsets divides the elements of one");
+    assert_offsets_refused("it has 2 rows; --offsets needs an array of one row");
     write_npy("elements.npy", "<i4", false, "(0, 6)", "", 0);
-    assert_offsets_refused("it has 0 rows; --offsets divides the elements of one");
+    assert_offsets_refused("it has 0 rows; --offsets needs an array of one row");
     write_file("elements.bin", ELEMENTS, sizeof ELEMENTS);
     assert_fails(RUN("count", "--offsets", "offsets.npy", "--type", "int8", "--shape", "7:4", "elements.bin"),
-                 "rowpool: elements.bin: ", "it has 7 rows; --offsets divides the elements of one");
+                 "rowpool: elements.bin: ", "it has 7 rows; --offsets needs an array of one row");
 }
 
 /* ---- Files of results ------------------------------------------------------------------------------------------- */

@@ -351,7 +351,7 @@ static void files_appear_whole(void)
     check_failure(rowpool_mpi_write(cluster, path, NULL, 0, NULL, 1, &error), ROWPOOL_EINVAL, 0, "own is NULL");
     if (ranks > 1)
         check_failure(rowpool_mpi_write(cluster, path, head, 1, own, bytes_of(rank), &error), ROWPOOL_EINVAL, 1,
-                      "for rank 0 alone");
+                      "only rank 0 may pass head");
     check_folder(NULL, 0);
     free(own);
     free(expected);

@@ -20,7 +20,7 @@ static bool loses_nothing(rowpool_dtype dtype, double real)
     return real != 0 && real > -integers && real < integers;
 }
 
-/* Records the first loss of each kind. Without --type int64 counts as well: it may become float64 later. */
+/* Records the first loss of each kind. int64 is watched too unless --type asks for it, since it may become float64. */
 static void watch_losses(table *t, size_t column, const char *text, const void *element, bool missing)
 {
     if (t->options->type_given && t->dtype < ROWPOOL_FLOAT16)

@@ -73,7 +73,7 @@ static const char *remedy_for(const char *message, const char *said)
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
         if (strstr(said, remedies[i].words) != NULL || strstr(message, remedies[i].words) != NULL)
             return remedies[i].remedy;
-    return "see the lines around this one; ROWPOOL_ISOLATE=always keeps drivers out of other programs";
+    return "see the other findings; with ROWPOOL_ISOLATE=always the driver cannot end your own program";
 }
 
 /* ---- Drivers ---------------------------------------------------------------------------------------------------- */

@@ -145,11 +145,11 @@ static const struct {
     {'k', "--skip", TEXT, FIELD(skip), NULL, NULL},
     {'i', "--missing", TEXT, FIELD(missing), NULL, NULL},
     {'D', "--delimiter", TEXT, FIELD(delimiter), take_delimiter,
-     "neither a single character that can separate numbers nor space"},
+     "neither space nor a single character that can separate numbers"},
     {'N', "--decimal", TEXT, 0, take_decimal, "neither a comma nor a point"},
     {'Q', "--quote", TEXT, 0, take_quote, "not none"},
     {'C', "--comment", TEXT, FIELD(comment), take_comment,
-     "neither a single character that no number begins with nor none"},
+     "neither none nor a single character that cannot begin a number"},
     {'g', "--ragged", TEXT, 0, set_ragged, NULL},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
@@ -239,7 +239,7 @@ static rowpool_status divide_rows(input *in, const char *path, rowpool_error *er
 {
     npy_header *header = &in->array.header;
     if (header->rows != 1)
-        return rp_fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets divides the elements of one", header->rows);
+        return rp_fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets needs an array of one row", header->rows);
     int fd;
     rowpool_status status = open_path(&fd, path, error);
     if (status == ROWPOOL_OK) {

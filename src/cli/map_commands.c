@@ -21,7 +21,7 @@ static const char map_help[] =
     "                    min, max            of the elements that are not NaN\n"
     "                    argmin, argmax      the index of the first such element, or -1\n"
     "  --source FILE   a function of your own in OpenCL C, for OpenCL devices alone: a fold or a free body, as\n"
-    "                  rowpool.h and rowpool/vocabulary.h describe them; rowpool-guide(7) has examples\n"
+    "                  rowpool/row_function.h describes them; rowpool-guide(7) has examples\n"
     "  --output-type TYPE\n"
     "                  the type of its result_t: int8 to int64, uint8 to uint64, float16 (two bytes) to float64\n"
     "  --argument TYPE:VALUE\n"

@@ -20,8 +20,8 @@ static rowpool_status check_part(const rowpool_mpi *cluster, const part *given, 
     if (given->head == NULL && given->head_bytes > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "head is NULL, but head_bytes is %zu", given->head_bytes);
     if (cluster->rank > 0 && (given->head != NULL || given->head_bytes > 0))
-        return rp_fail(error, ROWPOOL_EINVAL, "head is for rank 0 alone, and head_bytes elsewhere 0, not %zu",
-                       given->head_bytes);
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "only rank 0 may pass head; here it must be NULL and head_bytes 0, not %zu", given->head_bytes);
     if (given->own == NULL && given->bytes > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "own is NULL, but bytes is %zu", given->bytes);
     return ROWPOOL_OK;

@@ -32,7 +32,7 @@ typedef struct {
     uint32_t *expected; /* counted while the digits are generated, not by a peer's loop */
 } bench_case;
 
-/* Sets all but the memory. EINVAL where a size overflows or a row is too long for a uint32 count. */
+/* Sets all but the memory. EINVAL if a size overflows or a row is too long for a uint32 count. */
 rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const bench_shape *shape,
                                    rowpool_error *error);
 

@@ -1,4 +1,4 @@
-/* The element types. All code that differs from one to the next is derived from this table. */
+/* The element types. All code that depends on the type is generated from this table. */
 #ifndef BENCH_DTYPES_H
 #define BENCH_DTYPES_H
 

@@ -1,4 +1,4 @@
-/* The timing, which knows nothing of how a peer counts. */
+/* Timing the peers. */
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
@@ -13,7 +13,7 @@ typedef struct {
 typedef struct {
     bench_peer *peer;
     size_t rounds;
-    size_t iterations;     /* calls in each round: more than one where a call is too short for the clock */
+    size_t iterations;     /* calls in each round: more than one if a call is too short for the clock */
     bench_sample *samples; /* one for each round, in order */
     double first;          /* the first call after prepare */
     double median, min, p95, cpu;

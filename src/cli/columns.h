@@ -13,7 +13,7 @@
 #include "words.h"
 
 typedef enum {
-    LABELS_UNDECIDED,  /* the first column does not tell yet: its rows are kept */
+    LABELS_UNDECIDED,  /* not known yet: rows are kept until the first column shows it */
     LABELS_NONE,       /* no column names the rows */
     LABELS_CHOSEN,     /* a column that --labels names, or the first one if it has no name */
     LABELS_WORDS,      /* the first column, which holds words */

@@ -64,7 +64,7 @@ static void examine_workers(report *to)
         add_finding(to, FINDING_WRONG, "worker processes", "raise ulimit -n and ulimit -u; allow memfd_create", "%s",
                     error.message);
     else if (count != BETWEEN_4_AND_8)
-        add_finding(to, FINDING_WRONG, "worker processes", NULL, "one counted %u instead of %d", count,
+        add_finding(to, FINDING_WRONG, "worker processes", NULL, "a worker counted %u instead of %d", count,
                     BETWEEN_4_AND_8);
     else
         add_finding(to, FINDING_OK, "worker processes", NULL, "one was started and counted correctly");

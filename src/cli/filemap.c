@@ -40,7 +40,7 @@ static void on_bus_error(int signal_number, siginfo_t *what, void *context)
     _exit(EXIT_FAILED);
 }
 
-/* From now on a bus error ends this process with exit status 1 and a message that names the file; in NULL ends this. The
+/* From now on a bus error ends this process with exit status 1 and a message that names the file. in NULL: no longer. The
  * input need not be open yet. A worker process dies of the signal, and this process then runs its rows again. */
 static void watch_for_cuts(const input *in, const char *name)
 {

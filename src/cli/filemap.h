@@ -59,7 +59,7 @@ typedef struct {
     "  --no-progress   never show it\n"                                                                           \
     "  --async         run an asynchronous job and wait for its completion callback, too\n"                       \
     "  --verbose       say on standard error what each device did, and how fast the map was\n"                    \
-    "  --help          show this text; the manual page rowpool(1) tells more of each option\n"
+    "  --help          show this text; the man page rowpool(1) says more about each option\n"
 
 file_options default_file_options(const range_words *words);
 

@@ -36,7 +36,7 @@ write_table write_csv, write_tsv;
 write_table write_npy;  /* ignores `rows`: always all */
 write_table write_json; /* see output_json.h */
 
-/* The format for the suffix of the path; .npy if it has none, NULL if it is of another format. */
+/* The format for the suffix of the path: .npy if there is no suffix, NULL if the suffix is unknown. */
 write_table *output_format_of(const char *path);
 
 /* ---- For the formats -------------------------------------------------------------------------------------------- */

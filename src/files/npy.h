@@ -82,7 +82,7 @@ rowpool_status npy_open_headless(npy_array *array, rowpool_dtype dtype, size_t r
 /* The same for bytes in memory, which must outlive the array. */
 rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size_t size, rowpool_error *error);
 
-/* Checks a mapped file after its data has been read: EINVAL if it was truncated, for zeros were read past its end.
+/* Checks a mapped file after its data has been read: EINVAL if it was truncated, since zeros may have been read past its new end.
  * *changed: whether it was modified, by its modification time. */
 rowpool_status npy_check_mapping(const npy_array *array, bool *changed, rowpool_error *error);
 

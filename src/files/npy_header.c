@@ -33,8 +33,7 @@ rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes
     if (size == 0)
         return rp_fail(error, ROWPOOL_EINVAL, "the file is empty; a .npy file was expected");
     if (size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
-        return rp_fail(error, ROWPOOL_EINVAL,
-                       "the file is compressed by gzip; the programs read that where its name ends in .gz");
+        return rp_fail(error, ROWPOOL_EINVAL, "the file is compressed by gzip; give it a name that ends in .gz");
     if (memcmp(bytes, NPY_MAGIC, size < MAGIC_BYTES ? size : MAGIC_BYTES) != 0)
         return rp_fail(error, ROWPOOL_EINVAL,
                        "not a .npy file: it does not begin with \\x93NUMPY; for any other format give --format");

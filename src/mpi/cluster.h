@@ -22,7 +22,7 @@ rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error);
 /* Puts the path before the message of a failure; returns the status. */
 rowpool_status rp_mpi_name_file(const char *path, rowpool_status status, rowpool_error *error);
 
-/* Returns from the function where an MPI call fails; fills its `error`. */
+/* Makes an MPI call. If it fails, fills `error` and returns from the function. */
 #define RP_MPI(call) RP_TRY(rp_mpi_check(call, #call, error))
 
 /* Begins each public call: checks the handle, and that this process may use MPI. If the caller gave no error, *error

@@ -104,7 +104,7 @@ static rowpool_status find_device_share(rowpool *pool, size_t ranks, size_t own,
     return status;
 }
 
-/* Opens the pool as asked; where the ranks of the node divide its devices, opens it again with this rank's. */
+/* Opens the pool as asked. If the ranks of the node divide its devices, opens it again with those of this rank. */
 static rowpool_status open_share(rowpool_mpi *cluster, const rowpool_options *options, size_t ranks, size_t own,
                                  rowpool_error *error)
 {

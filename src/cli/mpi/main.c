@@ -237,7 +237,8 @@ static const program rowpool_mpi_program = {
     .help = help,
     .file_help =
         "\nEvery rank opens FILE, which cannot be standard input, and maps its own part of the rows on devices\n"
-        "of its own. Every rank can reach the folder of --output. Rank 0 prints; --progress shows its own.\n",
+        "of its own. The folder of --output must be one that every rank can write. Rank 0 prints; --progress shows\n"
+        "the progress of rank 0.\n",
     .commands = commands,
 };
 

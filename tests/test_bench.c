@@ -67,7 +67,7 @@ static void wrong_usage_is_refused(void **state)
     static const struct {
         const char *arguments[7], *says;
     } cases[] = {
-        {{"--peers", ""}, "--peers: no peer is named"},
+        {{"--peers", ""}, "--peers: the list is empty"},
         {{"--peers", "nobody", "--device", "host"}, "there is no 'nobody'"},
         {{"--peers", "serial,,limit", "--device", "host"}, "there is no ''"},
         {{"--check=nothing"}, "there is no 'nothing', but rows-5"},

@@ -156,7 +156,7 @@ TEST(drivers_without_devices_are_reported)
     need_opencl();
     wrong("POCL_DEVICES=none \"$D\" doctor", "\nnote   OpenCL device     0 ");
     wrong("POCL_DEVICES=none \"$D\" doctor",
-          "\nwrong  OpenCL device     no driver offers a device that rowpool can use\n" FIX "fix the other findings");
+          "\nwrong  OpenCL device     no driver offers a device that rowpool can use\n" FIX "see the other findings");
 }
 
 /* Findings before and after the driver are reported too. */
@@ -172,7 +172,7 @@ TEST(a_driver_that_aborts_is_reported)
                      "install its package again, or remove it: dpkg -S deadly/2.icd\n");
     assert_has(text, "\nwrong  OpenCL device     a driver ended the process that asked it for its devices: signal 6 "
                      "(Aborted)\n" FIX
-                     "see the lines around this one; ROWPOOL_ISOLATE=always keeps drivers out of other programs\n");
+                     "see the other findings; with ROWPOOL_ISOLATE=always the driver cannot end your own program\n");
     assert_has(text, "\nok     worker processes  ");
     free(text);
 }
@@ -240,7 +240,7 @@ TEST(an_unwritable_cache_is_reported)
     need_opencl();
     write_file("file", "");
     wrong("POCL_CACHE_DIR=file/cache \"$D\" doctor",
-          "\nwrong  cache of PoCL     file/cache cannot be written: PoCL has no device then\n" FIX
+          "\nwrong  cache of PoCL     file/cache cannot be written: PoCL offers no device without it\n" FIX
           "POCL_CACHE_DIR=FOLDER, one that can be written\n");
     wrong("POCL_CACHE_DIR=file \"$D\" doctor", "\nwrong  cache of PoCL     file cannot be written");
     wrong("POCL_CACHE_DIR=/proc/1 \"$D\" doctor", "\nwrong  cache of PoCL     /proc/1 cannot be written");

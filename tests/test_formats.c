@@ -133,10 +133,11 @@ TEST(refuses_options_of_other_formats)
         assert_usage(RUN("count", "--type", "int8", "--shape", shapes[i], "x"), "is not R:C, two whole numbers");
     static const char *const delimiters[] = {"", ",,", "\"", "\n", "7", "-", ".", "\xc3\xa9"};
     for (size_t i = 0; i < COUNT_OF(delimiters); i++)
-        assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "neither a single character");
+        assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "neither space nor a single character");
     assert_usage(RUN("count", "--decimal", ";", "weather.csv"), "--decimal ';' is neither a comma nor a point");
     assert_usage(RUN("count", "--quote", "x", "weather.csv"), "--quote 'x' is not none");
-    assert_usage(RUN("count", "--comment", "//", "weather.csv"), "--comment '//' is neither a single character");
+    assert_usage(RUN("count", "--comment", "//", "weather.csv"),
+                 "--comment '//' is neither none nor a single character");
     assert_usage(RUN("count", "--decimal", ",", "x.npy"), "--decimal cannot be given for npy");
     assert_usage(RUN("count", "--missing", "skip", "weather.csv"), "--missing 'skip' is not a number");
     assert_usage(RUN("count", "--missing", "", "weather.csv"), "--missing '' is not a number");

@@ -1347,7 +1347,7 @@ TEST(reads_members_of_archives)
 TEST(refuses_missing_members)
 {
     const file_bytes two = make_npz(TWO, 2);
-    check_npz(&two, NULL, "the .npz file has 2 arrays, --member says which: first, second");
+    check_npz(&two, NULL, "the .npz file has 2 arrays; choose one with --member: first, second");
     check_npz(&two, "third", "the .npz file has no array 'third'; it has first, second");
     check_npz(&two, "", "the .npz file has no array ''; it has first, second");
     static const member words[] = {{"notes.txt", false, NULL, 0}};

@@ -524,7 +524,7 @@ static void bad_files_are_refused(void)
     if (rank == 0)
         append_array(path, "\x93NUMPY\1", 8);
     MPI_Barrier(MPI_COMM_WORLD);
-    refuse_file(path, NULL, "several arrays follow one another");
+    refuse_file(path, NULL, "the file has several arrays");
     if (ranks > 1) { /* a file that only this rank has */
         char own_path[320];
         const size_t rows = rank == 0 ? ROWS : ROWS - 1;

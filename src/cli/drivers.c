@@ -286,7 +286,7 @@ static void examine_devices(report *to, const device_list *list, bool has_driver
             try_kernel(to, device);
     }
     if (has_drivers && usable == 0)
-        add_finding(to, FINDING_WRONG, "OpenCL device", "fix the other findings; or " INSTALL_POCL,
+        add_finding(to, FINDING_WRONG, "OpenCL device", "see the other findings; or " INSTALL_POCL,
                     "no driver offers a device that rowpool can use");
 }
 

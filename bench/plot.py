@@ -1,4 +1,4 @@
-"""The throughput by row width and the time by size, as one drawing of what rowpool-bench has measured: --plot."""
+"""Draws the throughput by row width and the time by size, from results of rowpool-bench: the option --plot."""
 
 import math
 import os

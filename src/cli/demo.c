@@ -46,7 +46,7 @@ static int32_t next_value(uint64_t *state)
     return (int32_t)((mixed >> 32) * VALUES >> 32);
 }
 
-/* Each array has one element more than it needs, since rowpool_alloc refuses 0 bytes. */
+/* Each array has one element more than it needs, so that none is empty. */
 static rowpool_status make_data(demonstration *demo, rowpool_error *error)
 {
     size_t elements;

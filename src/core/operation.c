@@ -99,9 +99,12 @@ rowpool_block_input rp_operation_input(const rp_rows *rows, const rp_chunk *chun
 
 void rp_operation_block(const rp_operation *operation, const rp_chunk *chunk, rowpool_block *block)
 {
-    *block = (rowpool_block){.count = chunk->rows, .row = rp_operation_index(operation, chunk), .first = chunk->begin};
-    for (size_t i = 0; i < operation->code.n_inputs; i++)
-        block->input[i] = rp_operation_input(&operation->inputs[i], chunk);
+    block->count = chunk->rows;
+    block->row = rp_operation_index(operation, chunk);
+    block->first = chunk->begin;
+    for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++)
+        block->input[i] = i < operation->code.n_inputs ? rp_operation_input(&operation->inputs[i], chunk)
+                                                       : (rowpool_block_input){0};
 }
 
 void rp_operation_compute(const rp_operation *operation, const rp_chunk *chunk, void *results)

@@ -820,6 +820,18 @@ TEST(refuses_unknown_devices)
     assert_no_output("out.npy");
 }
 
+TEST(the_log_says_where_a_small_map_ran)
+{
+    circumstances with = DEFAULT_DEVICE;
+    with.environment = ARGUMENTS("ROWPOOL_LOG=run");
+    write_small("small.npy");
+    outcome result = RUN_WITH(&with, "count", "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    check_tells(result.err, "on the host: done");
+    assert_null(strstr(result.err, "chunks"));
+    release(&result);
+}
+
 /* ---- --head and --output ---------------------------------------------------------------------------------------- */
 
 TEST(prints_the_first_rows)
@@ -2172,6 +2184,7 @@ int main(void)
         cmocka_unit_test(refuses_results_larger_than_memory),
         cmocka_unit_test(refuses_wrong_usage),
         cmocka_unit_test(refuses_unknown_devices),
+        cmocka_unit_test(the_log_says_where_a_small_map_ran),
         cmocka_unit_test(prints_the_first_rows),
         cmocka_unit_test(writes_the_leading_shape),
         cmocka_unit_test(adds_an_axis_for_the_ranges),

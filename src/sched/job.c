@@ -22,15 +22,15 @@ static void compute_small(const rp_operation *operation)
 {
     const rp_chunk whole = {.rows = operation->inputs->count};
     rp_operation_compute(operation, &whole, operation->results);
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", operation->name,
+           operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
+           operation->columns);
 }
 
 static rowpool_status run_small(rowpool *pool, const rp_operation *operation)
 {
     rp_pool_enter(pool);
     compute_small(operation);
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", operation->name,
-           operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
-           operation->columns);
     rp_pool_leave(pool, pool->host, operation->inputs->count);
     return ROWPOOL_OK;
 }

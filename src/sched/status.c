@@ -91,7 +91,7 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
-    if (rp_log_on(RP_LOG_RUN))
+    if (rp_log_on(RP_LOG_RUN) && (run->chunks > 0 || run->status != ROWPOOL_OK)) /* a small job has logged itself */
         log_run(run);
     if (run->status != ROWPOOL_OK && error != NULL)
         *error = run->error;

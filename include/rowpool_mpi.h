@@ -35,14 +35,14 @@ extern "C" {
 
 typedef struct rowpool_mpi rowpool_mpi; /* a pool on each rank of a communicator */
 
-/* Collective. Opens a pool on each rank. comm is duplicated; it is no intercommunicator. options: each rank's own, as
- * for rowpool_open; NULL: the defaults. After a failure *cluster is NULL on all ranks. The ranks of a node share it:
+/* Collective. Opens a pool on each rank. comm is duplicated; an intercommunicator is refused. options: each rank's own,
+ * as for rowpool_open; NULL: the defaults. After a failure *cluster is NULL on all ranks. The ranks of a node share it:
  *
  *   cores     ranks whose affinity masks overlap divide those cores; the pool's threads and processes keep to the
  *             share, the calling thread to what it had. Ranks bound to cores of their own keep them. With more ranks
  *             than cores some share one. Threads of an OpenCL driver that was in use before keep what they had.
- *   devices   where a pool would use several OpenCL devices, local rank r of L takes those at r, r + L, ..., or, of
- *             fewer than L, the one at r modulo their number
+ *   devices   where a pool would use several OpenCL devices, local rank r of L takes those at r, r + L, ...; where
+ *             there are fewer than L, the one at r modulo their number
  *
  * ROWPOOL_LOG=device shows it. ROWPOOL_TEST=mpi-piece-bytes=N: max bytes sent or written at once, by default 2^30.
  * EINVAL: comm, an option or a variable is wrong, or MPI is not in use; and as rowpool_open. */
@@ -56,8 +56,8 @@ ROWPOOL_API void rowpool_mpi_close(rowpool_mpi *cluster);
 ROWPOOL_API rowpool *rowpool_mpi_pool(const rowpool_mpi *cluster);
 
 /* Collective. Makes one outcome of the ranks' statuses: ROWPOOL_OK where all are; else the status and message of the
- * lowest rank that failed, whose host the message names. error: in, what a failure is about (NULL: unknown); out, the
- * outcome where it is a failure. Every collective call that can fail ends with this. */
+ * lowest rank that failed, whose host the message names. error: on entry, this rank's failure (NULL: unknown); on
+ * return, the outcome if it is a failure. Every collective call that can fail ends with this. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_agree(rowpool_mpi *cluster, rowpool_status status,
                                                              rowpool_error *error);
 
@@ -88,11 +88,11 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_share(const rowpool_mpi *
 typedef struct rowpool_mpi_file rowpool_mpi_file; /* a .npy file, and which of its rows are this rank's */
 
 /* Collective. Opens a .npy file of one array that every rank can read and that does not change while it is open. Its
- * rows are those of the last axis; with offsets, the path of a .npy file of int64 or int32 offsets in elements, they
- * are ragged rows of its only axis. Each rank maps the file and touches only its own rows. An array in Fortran order,
- * of the other byte order or of bool is read whole, and converted where necessary: a bool byte other than 0 becomes 1.
- * EINVAL: no such file or array; wrong offsets, of which the first is named; not the same file on all ranks. ESYSTEM:
- * cannot be read. */
+ * rows run along the last axis. offsets, unless NULL, is the path of a .npy file of int64 or int32 offsets in elements:
+ * then the array has one axis, of ragged rows. Each rank maps the file and touches only its own rows. An array in
+ * Fortran order, of the other byte order or of bool is read whole, and converted where necessary: a bool byte other
+ * than 0 becomes 1. EINVAL: no such file or array; wrong offsets, of which the first is named; not the same file on all
+ * ranks. ESYSTEM: cannot be read. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_file_open(rowpool_mpi_file **file, rowpool_mpi *cluster,
                                                                  const char *path, const char *offsets,
                                                                  rowpool_error *error);
@@ -108,19 +108,19 @@ ROWPOOL_API void rowpool_mpi_file_close(rowpool_mpi_file *file);
 
 /* ---- Results ---------------------------------------------------------------------------------------------------- */
 
-/* Collective. Gathers the bytes of every rank, in the order of the ranks, in `all` on the rank root, which is the same
- * on all ranks. all_bytes: their total; elsewhere all is NULL and all_bytes 0. EINVAL also where the total is
- * another. */
+/* Collective. Gathers the bytes of every rank, in the order of the ranks, in `all` on rank root; all ranks pass the
+ * same root. all_bytes is their total. On other ranks all is NULL and all_bytes 0. EINVAL also if the total differs. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_gather(rowpool_mpi *cluster, const void *own, size_t bytes,
                                                               int root, void *all, size_t all_bytes,
                                                               rowpool_error *error);
 
-/* Collective. Writes a file of `head`, which rank 0 alone gives (elsewhere NULL, 0), and the bytes of every rank, in
- * the order of the ranks, by MPI-IO. path is rank 0's, in a folder that every rank reaches; a symbolic link is
- * followed. The file is replaced once all is on disk: after a failure, or when a rank is killed, the old one is there.
- * A process that outlives rank 0 removes the temporary file; where a batch system kills that one too, it stays, as
- * .rowpool-XXXXXX. The owner and mode of an existing file are kept; where that, or replacing it, is refused (a mount
- * point), rank 0 copies the whole file into it. EINVAL: path is no regular file. ESYSTEM: it cannot be written. */
+/* Collective. Writes a file by MPI-IO: `head`, which only rank 0 passes (the others NULL, 0), then the bytes of every
+ * rank in the order of the ranks. path is rank 0's, in a folder that every rank reaches; a symbolic link is followed.
+ * The file is replaced once all is on disk: after a failure, or when a rank is killed, the old one remains. A process
+ * that outlives rank 0 removes the temporary file; if a batch system kills that process too, .rowpool-XXXXXX stays
+ * behind. The owner and mode of an existing file are kept; where the system refuses that or the replacement (a mount
+ * point), rank 0 copies the new contents into the old file. EINVAL: path is no regular file. ESYSTEM: it cannot be
+ * written. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_write(rowpool_mpi *cluster, const char *path, const void *head,
                                                              size_t head_bytes, const void *own, size_t bytes,
                                                              rowpool_error *error);

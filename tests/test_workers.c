@@ -877,7 +877,7 @@ TEST(an_apply_that_timed_out_does_not_run)
         if (i < SENT)
             assert_ok(rowpool_job_wait(jobs[i], -1, &error), error);
         else
-            assert_refused(rowpool_job_wait(jobs[i], -1, &error), ROWPOOL_ETIMEDOUT, error, "is up after 0 of 1 rows");
+            assert_refused(rowpool_job_wait(jobs[i], -1, &error), ROWPOOL_ETIMEDOUT, error, "with 0 of 1 rows done");
         rowpool_job_release(jobs[i]);
     }
     assert_int_equal(atomic_load(&c.control->begun), SENT);

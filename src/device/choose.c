@@ -246,7 +246,8 @@ static rowpool_status no_such_device(rp_device_list *list, const word *wanted, r
 #endif
 }
 
-/* The default devices: all of OpenCL; where there is none, worker processes; where there are none, the calling thread. */
+/* The default devices: all of OpenCL; where there is none, worker processes; where there are none, the calling
+ * thread. */
 static void use_fallback(rp_device_list *list)
 {
     rp_device *processes = device_named(list, "fork");

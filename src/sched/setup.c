@@ -145,7 +145,6 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *opera
                            rp_queue *queue, rowpool_error *error)
 {
     *run = (rp_run){.pool = pool, .operation = *operation, .queue = queue, .left = rp_operation_bytes(operation)};
-    run->operation.text_hash = rp_text_hash(operation->function->source);
     run->is_stream = stream != NULL;
     run->in_order = run->is_stream && stream->order == ROWPOOL_IN_ORDER;
     if (run->is_stream)

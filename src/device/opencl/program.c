@@ -124,9 +124,10 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
         if (!ready && pays(program, bytes) && program->state != RP_CL_BUILDING)
             rp_cl_order(device, program, form);
     }
-    rp_cl_program *dropped = drop_oldest(state);
+    rp_cl_program *dropped = state->n_programs > state->max_programs ? drop_oldest(state) : NULL;
     rp_unlock(&state->lock);
-    rp_cl_programs_free(dropped, false);
+    if (dropped != NULL)
+        rp_cl_programs_free(dropped, false);
     return ready;
 }
 
@@ -264,12 +265,13 @@ rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_k
         status = rp_fail(error, program->failure->status, "%s", program->failure->message);
     if (status == ROWPOOL_OK)
         use_first(state, program);
-    rp_cl_program *dropped = drop_oldest(state);
+    rp_cl_program *dropped = state->n_programs > state->max_programs ? drop_oldest(state) : NULL;
     if (status == ROWPOOL_OK)
         status = take_kernels(device, program, kernels, error);
     else
         rp_unlock(&state->lock);
-    rp_cl_programs_free(dropped, false);
+    if (dropped != NULL)
+        rp_cl_programs_free(dropped, false);
     return status;
 }
 

@@ -39,7 +39,8 @@ static void release_objects(rp_cl_task *task)
     for (size_t i = 0; i < task->n_own; i++)
         clReleaseMemObject(task->own[i]);
     for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++)
-        rp_cl_drop(task->device, task->input[i].made);
+        if (task->input[i].made != NULL)
+            rp_cl_drop(task->device, task->input[i].made);
     for (size_t i = 0; i < task->n_events; i++)
         if (task->events[i] != NULL)
             clReleaseEvent(task->events[i]);
@@ -187,7 +188,7 @@ static void trace_command(const rp_cl_task *task, cl_event event, cl_ulong first
 static void trace_commands(const rp_cl_task *task)
 {
     cl_ulong first;
-    if (!rp_trace_on() || task->n_events == 0 || !command_time(task->events[0], CL_PROFILING_COMMAND_QUEUED, &first))
+    if (task->n_events == 0 || !command_time(task->events[0], CL_PROFILING_COMMAND_QUEUED, &first))
         return;
     for (size_t i = 0; i < task->n_events; i++)
         trace_command(task, task->events[i], first, task->what[i]);
@@ -230,7 +231,8 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *owner, rowpool_error *er
             owner->uses[i].copy = task->input[i].made;
             task->input[i].made = NULL;
         }
-    trace_commands(task);
+    if (rp_trace_on())
+        trace_commands(task);
     release_task(task);
     owner->state = NULL;
     return status;

@@ -186,10 +186,10 @@ typedef struct rowpool_job rowpool_job; /* an asynchronous map */
  * in the end the calling thread if that is allowed. The program `rowpool` always isolates. */
 typedef enum { ROWPOOL_ISOLATE_NEVER, ROWPOOL_ISOLATE_ALWAYS } rowpool_isolate;
 
-/* All zero but size is the default: {.size = sizeof options, .device = "cpu"}. An environment variable is used where
- * its member is zero. A setuid program ignores the variables, but the OpenCL loader and drivers do not: OCL_ICD_VENDORS
- * names a library that is loaded. There auto has no OpenCL; name an OpenCL device only where the environment is
- * trusted. */
+/* Zero members other than size have their defaults: {.size = sizeof options, .device = "cpu"}. An environment variable
+ * is used where its member is zero. A setuid program ignores the variables, but the OpenCL loader and drivers do not:
+ * OCL_ICD_VENDORS names a library that is loaded. In a setuid program auto has no OpenCL; name an OpenCL device only
+ * where the environment is trusted. */
 typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
@@ -318,7 +318,7 @@ typedef struct {
     void *results;       /* results[row * K + k] for the k-th of K argument structs or ranges */
     size_t results_size; /* bytes there: at least rows x K results */
     size_t chunk_rows;   /* max rows that a device gets at once (Python's chunksize); 0 = no limit but bytes */
-    int timeout_ms;      /* > 0: ETIMEDOUT at the first chunk boundary after so long; rowpool_job_timeout changes it */
+    int timeout_ms;      /* > 0: ETIMEDOUT at the first chunk boundary after it; rowpool_job_timeout changes it */
 
     /* Lets a function that is not built-in run on the calling thread (asynchronous: the pool's own) when no device of
      * the pool can, when they fail, or when the map is small. OpenCL CPU devices run it in this process in any case. */
@@ -370,8 +370,8 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply(rowpool *pool, rowpool_
  * rows that are too long for one part and cannot be split, are uploaded by each map again. */
 typedef struct rowpool_data rowpool_data;
 
-/* data and offsets are borrowed until rowpool_data_close and while a map uses them, and must not change: a map may see
- * a change or not. Copies nothing yet. EINVAL: the rows are wrong (the message names the member). */
+/* data and offsets are borrowed until rowpool_data_close, and longer while a map uses them. They must not change
+ * meanwhile: copies are not updated. Copies nothing yet. EINVAL: the rows are wrong (the message names the member). */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_data_open(rowpool_data **data, rowpool *pool,
                                                              const rowpool_rows *rows, rowpool_error *error);
 

@@ -12,8 +12,8 @@
  *
  * Collective    Such a call is made by every rank of the communicator, in the same order as its other collective calls.
  *               Every rank gets the same status and message.
- * Errors        As in rowpool.h. A rank's own error reaches all: its message begins with "rank R (HOST): ". What MPI
- *               itself refuses is ROWPOOL_ESYSTEM with MPI's text, on the ranks that MPI tells.
+ * Errors        As in rowpool.h. A rank's own error reaches all: its message begins with "rank R (HOST): ". A
+ *               failure of MPI itself is ROWPOOL_ESYSTEM with MPI's text, on the ranks where MPI reports it.
  * Threads       Only the calling thread calls MPI: MPI_THREAD_FUNNELED is enough on the main thread. One thread at a
  *               time uses a cluster; any number may use its pool.
  * Fork          In a forked child every call returns ROWPOOL_EFORKED and leaves MPI alone.
@@ -63,9 +63,9 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_agree(rowpool_mpi *cluste
 
 /* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
-/* Collective. Maps each rank's rows to its results; only rows and results may differ between ranks. The index of a row
- * is that in the array of all ranks' rows, in the order of the ranks, from call.first_row on. A rank may have no rows.
- * Errors: as rowpool_map. */
+/* Collective. Maps each rank's rows to its results; only rows and results may differ between ranks. Rows are numbered
+ * across all ranks, in the order of the ranks, from call.first_row on. A rank may have no rows. Errors: as
+ * rowpool_map. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_map(rowpool_mpi *cluster, const rowpool_call *call,
                                                            rowpool_error *error);
 
@@ -81,7 +81,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_range_count_u64(rowpool_m
 
 /* Not collective; thread safe. This rank's share of all rows: consecutive, in the order of the ranks, perhaps none.
  * Dense and strided rows are divided by number, ragged ones by elements plus one for each row. *first: the index of the
- * first row; may be NULL. Reads no data, and few offsets: not all that is wrong with the rows is seen. */
+ * first row; may be NULL. Reads no data, and few offsets, so it does not find all that may be wrong with the rows. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_mpi_share(const rowpool_mpi *cluster, const rowpool_rows *all,
                                                              rowpool_rows *own, size_t *first, rowpool_error *error);
 

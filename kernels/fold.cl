@@ -242,9 +242,9 @@ __kernel void rp_rows(__global const ordered_t *data, ulong data_first, __global
 /* ---- Any rows: each work item takes a span of equal work, wherever rows begin and end in it -----------------------
  *
  * All rows are laid end to end on a line of positions: one for each element and one more for each row's end, so that
- * many empty rows are work too. Item i takes positions [i * span, (i + 1) * span). Of rows that begin or end elsewhere
- * it leaves two partial accumulators in `carry`: the head, of a row that began earlier, and the tail, of one that
- * begins in the span and goes on. rp_combine_spans then combines them in the order of the elements.
+ * many empty rows are work too. Item i takes positions [i * span, (i + 1) * span). For rows that begin or end outside
+ * the span it leaves two partial accumulators in `carry`: the head, of a row that began earlier, and the tail, of one
+ * that begins in the span and continues beyond it. rp_combine_spans then combines them in the order of the elements.
  *
  * partial: the chunk is a part of one row, from its element `first` on; the accumulators, not the result, are
  * wanted. */

@@ -10,7 +10,7 @@
  *                        elements may then be taken out of order, several at a time
  *   ROW_LEAST, ROW_MOST  the ordered_t of the smallest and the largest number, infinities included
  *   ROW_ORDER(x)         from a float's bits to ordered_t and back; integers stay as they are
- *   ROW_VALUE(x)         from what is stored, a float's bits, to element_t; of an ordered_t: ROW_VALUE(ROW_ORDER(x))
+ *   ROW_VALUE(x)         from the stored form, a float's bits, to element_t; for an ordered_t: ROW_VALUE(ROW_ORDER(x))
  *   ROW_IS_NUMBER(x)     whether an ordered_t is not a NaN
  *   ROW_IS_FLOAT, ROW_IS_SIGNED, ROW_BITS   the kind and size of the dtype, also for #if
  *   ROW_BODY             begins a free body, which sees ROW(i), an element of the row (ROW_ORDERED_AT(i): as

@@ -22,8 +22,8 @@ static const struct {
     [RP_SETTING_STRICT] = {"ROWPOOL_STRICT", "strict", "any value: a device that fails ends the map with its error"},
     [RP_SETTING_ISOLATE] =
         {"ROWPOOL_ISOLATE", "isolate",
-         "never or always: whether OpenCL runs in a helper process instead of in this one. The default is never, that "
-         "of the program rowpool always"},
+         "never or always: whether OpenCL runs in a helper process instead of in this one. The default is never; the "
+         "program rowpool always isolates"},
     [RP_SETTING_ISOLATED_DEVICE] = {"ROWPOOL_ISOLATED_DEVICE", "",
                                     "the OpenCL devices of the device isolated: auto, gpu, P:D ..."},
     [RP_SETTING_HELPER] = {"ROWPOOL_HELPER", "",

@@ -23,8 +23,8 @@ rowpool_status rp_choose(const char *words, rowpool_isolate isolate, bool afresh
 /* Chooses the default devices again, without one that could not be opened. Devices keep their places in the list. */
 rowpool_status rp_choose_without(rp_device_list *list, rp_device *failed, const char *why, rowpool_error *error);
 
-/* Moves the devices in use to the front, once the choice is final. Nobody has a pointer to a device before that; none
- * moves afterwards. */
+/* Moves the devices in use to the front, once the choice is final. Pointers to devices are valid only after that: none
+ * moves again. */
 void rp_order_devices(rp_device_list *list);
 
 /* Completes what is known of a device that is not open, before it is shown. */

@@ -1,4 +1,4 @@
-/* Backends: how a chunk is computed. Each is one const struct; nothing else of it is known above. */
+/* Backends: how a chunk is computed. Each is one const struct; the layers above know nothing else of it. */
 #ifndef RP_BACKEND_H
 #define RP_BACKEND_H
 
@@ -44,7 +44,7 @@ typedef struct {
     int (*init)(void *argument); /* runs first in each worker process; NULL: nothing */
     void *init_argument;
     const char *helper_devices; /* devices for the helper process; "": its own choice */
-    bool automatic;             /* nobody named a device: the helper computes itself until kernels are built */
+    bool automatic;             /* nobody named a device: the helper's CPU code computes until kernels are built */
 } rp_backend_options;
 
 #define RP_NO_DEADLINE INT64_MAX

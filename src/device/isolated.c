@@ -136,7 +136,8 @@ static void isolated_look(rp_device *device)
         snprintf(device->info.reason, sizeof device->info.reason, "skipped: there is no program %.200s", path);
 }
 
-/* Takes over what is known of the program's devices. Only open can know it: asking a driver may end a process. */
+/* Copies what the programs said of their devices. It is known only after open, since asking a driver may end a
+ * process. */
 static void describe_helpers(rowpool_device *info, const rowpool_device *theirs, size_t others)
 {
     char more[32] = "";

@@ -17,7 +17,7 @@ typedef struct {
     const char *path;
 } mapping;
 
-/* Takes a number and the character behind it off the text. */
+/* Parses a number, and skips the character after it. */
 static uint64_t take_number(char **text, int base)
 {
     uint64_t value = strtoull(*text, text, base);

@@ -282,7 +282,7 @@ bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
 
 void rp_worker_adopt(rp_worker *worker, pid_t pid)
 {
-    /* The descriptor is close-on-exec by itself. */
+    /* pidfd_open sets close-on-exec. */
     int pidfd = rp_descriptor_keep((int)syscall(SYS_pidfd_open, pid, 0));
     *worker = (rp_worker){.pid = pid, .pidfd = pidfd, .socket = -1};
 }

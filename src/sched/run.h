@@ -34,7 +34,7 @@ typedef struct rp_participant {
     size_t rows, chunks;        /* done */
     double left_out;            /* seconds of earlier runs since it last took part */
     double bytes, busy;         /* recent work and the seconds it took; older work counts for less */
-    struct timespec busy_since; /* while in_flight > 0: when the time began that `busy` does not contain yet */
+    struct timespec busy_since; /* while in_flight > 0: the start of the time that `busy` does not include yet */
 } rp_participant;
 
 /* Results that wait. */

@@ -39,7 +39,7 @@ static void add_device(rp_run *run, rp_device *device)
     run->keeps_copies |= device->keeps > 0;
 }
 
-/* The host stands behind the last participant and is not counted. If nobody named the devices, it stands in while they
+/* The host comes after the last participant and is not counted. If nobody named the devices, it stands in while they
  * build. */
 static void add_host(rp_run *run)
 {

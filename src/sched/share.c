@@ -115,10 +115,10 @@ static bool is_alone(const rp_run *run, const rp_participant *participant)
     return true;
 }
 
-/* A device that is alone takes as much as it can. Otherwise its share of all that is not done is by its rate, so that
- * all end together, and it takes a quarter of what it does not have of that share yet. A rate is trusted only as far as
- * it was measured: with none, or one from an earlier run, the device gets less; later at most four times its recent
- * work. */
+/* A device that is alone takes as much as it can. Otherwise its share of the unfinished work is proportional to its
+ * rate, so that all end together; it takes a quarter of the part of its share that is not in flight yet. A rate is
+ * trusted only as far as it was measured: with none, or one from an earlier run, the device gets less; later at most
+ * four times its recent work. */
 size_t rp_share_work(const rp_run *run, const rp_participant *participant)
 {
     const size_t parallel = participant->device->parallel;

@@ -182,7 +182,7 @@ void rp_cl_forget(void);
 typedef struct {
     cl_mem data, offsets;  /* the task's arguments stand in for an array that does not exist, and is not read */
     cl_ulong first;        /* the index in `data` of the chunk's first element */
-    cl_ulong first_offset; /* the index in `offsets` of its first row's */
+    cl_ulong first_offset; /* the index in `offsets` of the chunk's first */
     cl_ulong stride;       /* of the rows in `data`, in elements */
     cl_int ragged;         /* `offsets` exists */
     rp_device_copy *made;  /* a copy that this task makes */

@@ -40,8 +40,8 @@ static bool is_answered(cl_int code)
 
 static void query_text(cl_device_id id, cl_device_info what, char *text, size_t size)
 {
-    /* A driver writes nothing if the text does not fit, so the buffer is large. It is not allocated: after a failure a
-     * device without name, version and extensions would be taken for another one. */
+    /* A driver writes nothing if the text does not fit, so the buffer is large. It is not allocated: if malloc failed,
+     * a device without name, version and extensions would be taken for another one. */
     char whole[16384];
     size_t length = 0;
     cl_int code = clGetDeviceInfo(id, what, sizeof whole, whole, &length);

@@ -131,7 +131,7 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
     return ready;
 }
 
-/* A chunk is served by another program than the one for its width, which is built once that pays. */
+/* Records that a chunk is served by another program than the one for its width; builds that one once it pays. */
 static void note_better(rp_device *device, const rp_task *task, size_t width, rp_cl_program *better)
 {
     rp_cl_device *state = device->state;

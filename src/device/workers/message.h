@@ -86,7 +86,7 @@ typedef struct {
 /* The task that a worker is serving. */
 typedef struct rp_served_task rp_served_task;
 
-/* Computes a task; false: rp_served_fail was called, or a function that returned false. */
+/* Computes a task. False: rp_served_fail was called, or another rp_served_ function returned false. */
 typedef bool rp_serve_compute(rp_served_task *task, const rp_task_message *message, void *context);
 
 /* Serves tasks until the worker is dismissed. */

@@ -53,7 +53,7 @@ typedef struct {
 
 typedef enum {
     RP_WORKERS_EMPTY,    /* no worker */
-    RP_WORKERS_STARTING, /* a program that has not said yet what it has */
+    RP_WORKERS_STARTING, /* a program that has not reported its device yet */
     RP_WORKERS_READY,    /* takes tasks */
     RP_WORKERS_LEAVING   /* its socket is closed, or it was killed: its end will be noticed */
 } rp_workers_slot_state;

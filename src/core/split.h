@@ -36,7 +36,7 @@ size_t rp_chunk_elements(const rp_rows *rows, const rp_chunk *chunk);
 size_t rp_chunk_origin(const rp_rows *rows, const rp_chunk *chunk);
 size_t rp_chunk_span(const rp_rows *rows, const rp_chunk *chunk);
 
-/* The index of a chunk's first element in a copy, without gaps between rows, of a larger chunk that contains it. */
+/* The index of a chunk's first element in a gap-free copy of a larger chunk that contains it. */
 size_t rp_chunk_begin_in(const rp_rows *rows, const rp_chunk *larger, const rp_chunk *chunk);
 
 #endif

@@ -41,7 +41,7 @@ struct rowpool {
 rowpool_status rp_check_handle(const void *handle, const char *what, pid_t pid, rowpool_error *error);
 
 /* Around everything that uses the pool's devices: rowpool_close waits for it. rp_pool_leave also counts one chunk of
- * `rows` rows for `device`, so that a small map takes the lock once less; NULL: none. */
+ * `rows` rows for `device`, which saves a small map one lock; NULL: none. */
 void rp_pool_enter(rowpool *pool);
 void rp_pool_leave(rowpool *pool, rp_device *device, size_t rows);
 

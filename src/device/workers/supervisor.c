@@ -391,7 +391,7 @@ void *rp_workers_supervise(void *argument)
     rp_lock(&state->lock);
     const size_t started = open_slots(state);
     state->missing = state->workers - started;
-    state->workers = started; /* not tried again with every map */
+    state->workers = started; /* the missing ones are not tried again with every map */
     state->opened = true;
     pthread_cond_signal(&state->begun);
     while (!state->stopping)

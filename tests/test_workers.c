@@ -1693,7 +1693,7 @@ TEST(a_map_ends_at_its_deadline)
     for (int async = 0; async < 2; async++) {
         rowpool_error error;
         char text[64];
-        (void)snprintf(text, sizeof text, "the time of %d ms is up", call.timeout_ms);
+        (void)snprintf(text, sizeof text, "timed out after %d ms, with", call.timeout_ms);
         memset(results, 0xee, sizeof results);
         fresh_control(0);
         if (async) {

@@ -79,8 +79,9 @@ uint64_t rp_text_hash(const char *text);
 /* Why OpenCL cannot run its function; NULL: it can. */
 const char *rp_operation_unsupported_reason(const rp_operation *operation);
 
-/* A chunk's rows in place. */
-rowpool_block rp_operation_block(const rp_operation *operation, const rp_chunk *chunk);
+/* A chunk's rows in place: of one input, and of all of them. */
+rowpool_block_input rp_operation_input(const rp_rows *rows, const rp_chunk *chunk);
+void rp_operation_block(const rp_operation *operation, const rp_chunk *chunk, rowpool_block *block);
 
 /* Computes a chunk in the calling thread, in the default floating-point environment. */
 void rp_operation_compute(const rp_operation *operation, const rp_chunk *chunk, void *results);

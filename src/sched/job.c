@@ -50,12 +50,12 @@ static bool is_one_task(rowpool *pool, const rp_operation *operation, const rp_s
                                     .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
                                     .rows = SIZE_MAX,
                                     .result = rp_operation_row_bytes(operation),
-                                    .whole = true};
+                                    .whole = !rp_operation_splits(operation)};
     rp_cursor cursor = {0};
     rp_chunk chunk;
     return device->backend->unsupported_reason(device, operation) == NULL &&
            rp_split_next(operation->inputs, operation->code.n_inputs, &limits, &cursor, &chunk) &&
-           chunk.rows == operation->inputs->count &&
+           chunk.rows == operation->inputs->count && !chunk.partial &&
            (!pool->devices.automatic || device->backend->ready == NULL || device->backend->ready(device, operation, 0));
 }
 

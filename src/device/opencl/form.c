@@ -272,7 +272,8 @@ static rowpool_status launch_bodies(rp_cl_task *task)
         return rp_cl_fail(task->device, task->owner, ROWPOOL_EDEVICE, task->error,
                           "it ends long loops early, and a row has more than %d elements", MAX_RENDERED);
     cl_ulong index = rp_operation_index(task->operation, task->chunk), rows_each = bodies_per_item(task);
-    const rowpool_block block = rp_operation_block(task->operation, task->chunk);
+    rowpool_block block;
+    rp_operation_block(task->operation, task->chunk, &block);
     RP_TRY(set_arguments(task, RP_CL_BODIES, 0, ARGUMENT(task->arguments), ARGUMENT(task->results),
                          ARGUMENT(task->rows), ARGUMENT(index), ARGUMENT(task->columns),
                          ARGUMENT(task->columns_per_item), ARGUMENT(rows_each), NO_MORE));

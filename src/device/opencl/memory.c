@@ -62,7 +62,7 @@ typedef struct {
 static source source_of(const rp_cl_task *task, size_t i, const rp_chunk *chunk)
 {
     const rp_rows *rows = &task->operation->inputs[i];
-    const rowpool_block_input input = rp_operation_block(task->operation, chunk).input[i];
+    const rowpool_block_input input = rp_operation_input(rows, chunk);
     return (source){.rows = rows,
                     .count = chunk->rows,
                     .data = input.data,

@@ -143,11 +143,11 @@ static void write_message(outgoing *out, const rp_workers_task *own)
                                  .operation = own->operation->number,
                                  .code = operation->code,
                                  .form = operation->function->form,
-                                 .block = rp_operation_block(operation, &task->chunk),
                                  .partial = task->chunk.partial,
                                  .columns = operation->columns,
                                  .arguments = (uintptr_t)operation->arguments,
                                  .arguments_size = operation->arguments_size};
+    rp_operation_block(operation, &task->chunk, &message->block);
     out->n = 0;
     if (own->operation->source_size > 0) {
         snprintf(message->name, sizeof message->name, "%s", operation->name);

@@ -50,9 +50,9 @@ size_t rp_operation_bytes(const rp_operation *operation)
     return bytes;
 }
 
-/* The one limit below which the host is the faster device: elements, or results where those are more. A device's round
- * trip costs more than the host needs for so few. On two cores PoCL and the host are level at 70,000 elements in
- * argmax, 120,000 in means and 350,000 in counts of rows of 5; at more in longer rows. */
+/* Max elements times columns, or results where those are more, of a small map: a device's round trip costs more than
+ * the host needs for it. On two cores PoCL and the host break even at 70,000 elements in argmax, 120,000 in means and
+ * 350,000 in counts of rows of 5; at more in longer rows. */
 enum { SMALL_MAP = 100000 };
 
 bool rp_operation_is_small(const rp_operation *operation)
@@ -80,7 +80,7 @@ uint64_t rp_text_hash(const char *text)
 const char *rp_operation_unsupported_reason(const rp_operation *operation)
 {
     if (operation->processes)
-        return "it is to run in a worker process";
+        return "it must run in a worker process";
     return operation->function->source != NULL ? NULL : "it has no text for OpenCL";
 }
 

@@ -147,7 +147,7 @@ static void complete(rowpool_job *job)
         rp_assert_no_lock("a completion callback is called");
         rp_floating_default(&own);
         job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
-        rp_floating_restore(&own); /* whatever the callback did to it */
+        rp_floating_restore(&own); /* the callback may have changed it */
     }
     rp_run_destroy(&job->run);
     rp_job_release(job);
@@ -164,7 +164,7 @@ static void start(rowpool_job *job)
     rp_run_fill(&job->run);
 }
 
-/* Completes a job when it is over, and begins those that waited for that. */
+/* Completes a job when it is over, and begins jobs that waited for it. */
 static void settle(rowpool_job *job)
 {
     rp_dispatcher *dispatcher = &job->pool->dispatcher;
@@ -177,14 +177,15 @@ static void settle(rowpool_job *job)
         } else {
             dispatcher->running--;
         }
-        complete(job); /* its pool may be closed from here on when nothing else is under way */
+        complete(job); /* from here on the pool may be closed, unless another job is under way */
         if (next != NULL)
             start(next);
         job = next;
     }
 }
 
-/* Every job under way takes queues and memory of each device: thousands of them begin a few at a time. */
+/* A running job takes queues and memory on each device, so only a few run at a time, even if thousands were
+ * submitted. */
 static void begin_job(rowpool_job *job)
 {
     enum { MAX_RUNNING = 8 };

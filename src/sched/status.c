@@ -1,4 +1,4 @@
-/* What becomes of a run: its deadline, its first failure, its outcome, and what the log and the trace say of it. */
+/* How a run ends: its deadline, its first failure, its outcome; and its lines in the log and the trace. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -46,7 +46,7 @@ bool rp_run_is_over(rp_run *run)
     if (!rp_is_past(deadline) || rp_work_queue_is_empty(&run->work))
         return false;
     rowpool_error error;
-    rp_fail(&error, ROWPOOL_ETIMEDOUT, "the time of %lld ms is up after %zu of %zu rows",
+    rp_fail(&error, ROWPOOL_ETIMEDOUT, "timed out after %lld ms, with %zu of %zu rows done",
             (long long)(deadline - run->begun) / 1000000, rows_given(run), run->operation.inputs->count);
     rp_run_fail(run, &error);
     return true;
@@ -60,9 +60,9 @@ static void log_participant(const rp_run *run, const rp_participant *participant
         rp_log(RP_LOG_RUN, "%s: device %s did %zu rows in %zu chunks", name, device, participant->rows,
                participant->chunks);
     else if (participant->state == RP_PARTICIPANT_BUILDING)
-        rp_log(RP_LOG_RUN, "%s: device %s had no part: its kernel is not built yet", name, device);
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: its kernel is not built yet", name, device);
     else if (participant->state == RP_PARTICIPANT_READY && rate > 0)
-        rp_log(RP_LOG_RUN, "%s: device %s had no part: at its rate, %.3g GB/s, it would hold up the others", name,
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: at its rate, %.3g GB/s, it would hold up the others", name,
                device, rate);
 }
 

@@ -823,7 +823,7 @@ TEST(refuses_unknown_devices)
 TEST(the_log_says_where_a_small_map_ran)
 {
     circumstances with = DEFAULT_DEVICE;
-    with.environment = ARGUMENTS("ROWPOOL_LOG=run");
+    with.environment = ARGUMENTS("ROWPOOL_DEVICE=", "ROWPOOL_LOG=run");
     write_small("small.npy");
     outcome result = RUN_WITH(&with, "count", "small.npy");
     assert_int_equal(result.exit_status, 0);

@@ -19,11 +19,17 @@ static void unmap_view(rp_view *view)
     *view = (rp_view){0};
 }
 
+static bool reaches(size_t length, const rp_place *place)
+{
+    return place->bytes <= length && place->offset <= length - place->bytes;
+}
+
+/* A view of a file that has grown since does not reach, but stays: another input of the same task may lie in it. */
 static rp_view *find_view(rp_view_table *table, const rp_place *place, bool writable)
 {
     for (rp_view *view = table->views; view < table->views + RP_VIEWS; view++)
         if (view->base != NULL && view->id == place->id && view->device == place->device &&
-            view->inode == place->inode && view->writable == writable)
+            view->inode == place->inode && view->writable == writable && reaches(view->length, place))
             return view;
     return NULL;
 }
@@ -35,11 +41,6 @@ static rp_view *least_recently_used(rp_view_table *table)
         if (table->views[i].used < least->used)
             least = &table->views[i];
     return least;
-}
-
-static bool reaches(size_t length, const rp_place *place)
-{
-    return place->bytes <= length && place->offset <= length - place->bytes;
 }
 
 static bool is_file_at(const struct stat *is, const rp_place *place)
@@ -87,10 +88,6 @@ static rp_view *map_view(rp_view_table *table, const rp_place *place, int descri
 char *rp_view_map(rp_view_table *table, const rp_place *place, int descriptor, const char *path, bool writable)
 {
     rp_view *view = find_view(table, place, writable);
-    if (view != NULL && !reaches(view->length, place)) {
-        unmap_view(view); /* the file has grown since */
-        view = NULL;
-    }
     if (view == NULL && place->kind == RP_REACH_REGION) {
         view = map_view(table, place, descriptor, place->length, writable);
     } else if (view == NULL) {

@@ -5,7 +5,6 @@
 
 #include "base/checked.h"
 #include "base/floating.h"
-#include "base/log.h"
 #include "base/self.h"
 #include "base/thread.h"
 
@@ -27,9 +26,7 @@ static rowpool_status run_small(rowpool *pool, const rp_operation *operation)
 {
     rp_pool_enter(pool);
     compute_small(operation);
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", operation->name,
-           operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
-           operation->columns);
+    rp_run_log(operation, "a small map, on the host", "done");
     rp_pool_leave(pool, pool->host, operation->inputs->count);
     return ROWPOOL_OK;
 }

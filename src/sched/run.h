@@ -134,6 +134,9 @@ void rp_run_fail(rp_run *run, const rowpool_error *error);
 /* Hands out nothing more, and cancels what is in flight. */
 void rp_run_stop(rp_run *run);
 
+/* For the log: where a map ran, and how it ended. */
+void rp_run_log(const rp_operation *operation, const char *where, const char *outcome);
+
 /* For the trace: a task that succeeded, and a chunk that runs again. */
 void rp_run_trace_task(const rp_run *run, const rp_task *task);
 void rp_run_trace_retry(const rp_run *run, const rp_participant *participant, const rp_chunk *chunk);

@@ -56,23 +56,36 @@ static void log_participant(const rp_run *run, const rp_participant *participant
 {
     const char *name = run->operation.name, *device = participant->device->info.index;
     const double rate = 1e-9 * participant->rate;
+    const bool is_ready = participant->state == RP_PARTICIPANT_READY && run->status == ROWPOOL_OK;
     if (participant->chunks > 0)
         rp_log(RP_LOG_RUN, "%s: device %s did %zu rows in %zu chunks", name, device, participant->rows,
                participant->chunks);
     else if (participant->state == RP_PARTICIPANT_BUILDING)
         rp_log(RP_LOG_RUN, "%s: device %s had no part: its kernel is not built yet", name, device);
-    else if (participant->state == RP_PARTICIPANT_READY && rate > 0)
+    else if (is_ready && run->chunks == 1)
+        rp_log(RP_LOG_RUN, "%s: device %s had no part: one chunk held all rows", name, device);
+    else if (is_ready && rate > 0)
         rp_log(RP_LOG_RUN, "%s: device %s had no part: at its rate, %.3g GB/s, it would hold up the others", name,
                device, rate);
+    else if (is_ready)
+        rp_log(RP_LOG_RUN, "%s: device %s had no part: the others had taken all rows", name, device);
+}
+
+void rp_run_log(const rp_operation *operation, const char *where, const char *outcome)
+{
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %s: %s", operation->name,
+           operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
+           operation->columns, where, outcome);
 }
 
 static void log_run(const rp_run *run)
 {
-    const rp_rows *rows = run->operation.inputs;
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->operation.name,
-           rows->count, rp_operation_elements(&run->operation), rows->dtype->name, run->operation.columns, run->chunks,
-           run->status == ROWPOOL_OK ? "done" : run->error.message);
-    for (size_t i = 0; i < run->n_participants; i++)
+    char chunks[32];
+    snprintf(chunks, sizeof chunks, "%zu chunks", run->chunks);
+    const bool is_small = run->status == ROWPOOL_OK && run->chunks == 0; /* its job did it without devices */
+    rp_run_log(&run->operation, is_small ? "a small map, on the host" : chunks,
+               run->status == ROWPOOL_OK ? "done" : run->error.message);
+    for (size_t i = 0; i < run->n_participants && !is_small; i++)
         log_participant(run, &run->participants[i]);
     if (run->host != NULL && run->host->chunks > 0)
         log_participant(run, run->host);

@@ -74,7 +74,8 @@ compare("${option}" "the options of rowpool" "${helps}" "${page}")
 
 # Each built-in function is described in the help, the page, the header and the README.
 file(STRINGS ${ROOT}/src/core/builtin.h builtins REGEX "^ +X\\(cpu, [a-z0-9_]+\\)")
-list(TRANSFORM builtins REPLACE ".*cpu, ([a-z0-9_]+)\\).*" "\\1")
+string(REGEX MATCHALL "cpu, [a-z0-9_]+" builtins "${builtins}")
+list(TRANSFORM builtins REPLACE "cpu, " "")
 if(NOT builtins)
   message(SEND_ERROR "src/core/builtin.h has no list of functions")
 endif()

@@ -1,6 +1,6 @@
-"""What rowpool is meant to reach beside its peers, and what it reaches here: a line for each target.
+"""Compares rowpool's performance targets with what it reaches here, beside its peers: a line for each target.
 
-The exit status is 0 also where a target is missed.
+The exit status is 0 even if a target is missed.
 """
 
 import re
@@ -12,20 +12,21 @@ from results import parser, print_context, read, run, run_or_exit, say_and_exit
 
 SIZES = {"int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8}
 SIZES.update({"float16": 2, "float32": 4, "float64": 8})
-QUICK = 2000  # what the sizes are divided by
+QUICK = 2000  # --quick divides the sizes by this
 
 # ---- The targets ----------------------------------------------------------------------------------------------------
 
-# A figure of two times. more: whether more of it is better.
+# figure: computed from two times. more: whether a larger figure is better.
 Measure = namedtuple("Measure", "figure more text")
 FASTER = Measure(lambda own, peer: peer / own, True, "{:.4g} x")
 TIME = Measure(lambda own, peer: own / peer, False, "{:.4g} x")
 BEYOND = Measure(lambda own, peer: own - peer, False, "{:.0f} ns")
 
-# subject: a label. peers: the beginning of labels; the fastest of these peers counts. PLAIN instead of peers: the
-# subject itself on the shape ROWS:WIDTH, once for each range of the case.
-# Every case must reach the target; the worst is shown. A case is a shape as --shape takes it, "WIDTH@MB" with as many
-# rows as make up the megabytes, or "ROWS/MB" with rows as long.
+# subject: the label of the peer that is judged.
+# peers: how the labels of the others begin; the fastest of them counts. PLAIN: the subject itself on the shape
+# ROWS:WIDTH, once for each range of the case.
+# cases: all must reach the target; the worst is shown. A case is a shape as --shape takes it, "WIDTH@MB" with as many
+# rows as fill the megabytes, or "ROWS/MB" with rows long enough to fill them.
 Target = namedtuple("Target", "name subject measure target peers cases dtypes", defaults=[["int32"]])
 PLAIN = "plain shape"
 
@@ -64,7 +65,7 @@ TARGETS = [
 
 
 class Skipped(Exception):
-    """There is nothing to judge here, and why."""
+    """There is nothing to judge here; the argument says why."""
 
 
 def shape_of(case, element, divisor):
@@ -103,7 +104,7 @@ def times_of(results, dtype, shape):
 
 
 def judge(target, results, dtype, shape):
-    """The figure of one case, and the peer: the median over the rounds, where both have as many."""
+    """The figure of one case, its peer and the shape: the median over the rounds, or of the medians where one has fewer."""
     times = times_of(results, dtype, shape)
     peers = {label: time for label, time in times.items() if label.startswith(target.peers)}
     if target.peers == PLAIN:

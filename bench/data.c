@@ -9,7 +9,7 @@
 
 enum {
     DIGITS_PER_DRAW = 8,
-    BLOCK = 4096 /* digits made at a time: they stay in the first-level cache */
+    BLOCK = 4096 /* digits generated at a time: they stay in the first-level cache */
 };
 
 _Static_assert(BLOCK % DIGITS_PER_DRAW == 0, "a block is a whole number of draws");
@@ -77,7 +77,7 @@ rowpool_status bench_case_fits(rowpool_dtype dtype, const bench_shape *shape, ro
     BENCH_TRY(bench_case_describe(&work, dtype, shape, error));
     bench_shape_print(shape, text);
     BENCH_PRINT(what, "shape %s is too large: %s", text, rowpool_dtype_name(dtype));
-    /* The counts are there twice: those expected and those of the peer. */
+    /* Twice the counts: the expected ones and those of the peer. */
     const rowpool_status status = bench_memory_check((double)work.bytes + (double)offsets_size(&work) +
                                                          2 * (double)work.counts * sizeof *work.expected,
                                                      what, error);
@@ -88,7 +88,7 @@ rowpool_status bench_case_fits(rowpool_dtype dtype, const bench_shape *shape, ro
 
 static size_t zipf_length(const bench_shape *shape, size_t row)
 {
-    /* A prime beyond any number of rows here: its multiples visit each rank once, in no order. */
+    /* A prime larger than any number of rows here: its multiples visit every rank once, in a scattered order. */
     static const uint64_t stride = UINT64_C(2654435761);
     const double harmonic = log((double)shape->rows) + 0.5772156649;
     const double rank = (double)((uint64_t)row * stride % shape->rows + 1);
@@ -96,7 +96,7 @@ static size_t zipf_length(const bench_shape *shape, size_t row)
     return (size_t)lround((double)shape->rows * (double)shape->width / (harmonic * rank));
 }
 
-/* The last row takes what rounding leaves over. */
+/* The last row takes what is left after rounding. */
 static void set_offsets(bench_case *work)
 {
     const size_t elements = work->shape.rows * work->shape.width;
@@ -122,7 +122,7 @@ static uint64_t draw_bits(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* A digit from each byte of a draw: even enough for timing. */
+/* One digit from each byte of a draw: uniform enough for timing. */
 static void make_digits(uint64_t *state, uint8_t digits[static BLOCK])
 {
     for (size_t i = 0; i < BLOCK; i += DIGITS_PER_DRAW) {
@@ -165,7 +165,7 @@ rowpool_rows bench_case_rows(const bench_case *work)
                           .offsets = work->offsets};
 }
 
-/* Where the next digit lies: rows may span blocks. */
+/* Where the next digit belongs: a row may span several blocks. */
 typedef struct {
     size_t row, element, row_end;
 } position;

@@ -1,4 +1,4 @@
-/* The data of one case, and the counts that every peer must arrive at. */
+/* The data of one case, and the counts that every peer must compute. */
 #ifndef BENCH_DATA_H
 #define BENCH_DATA_H
 
@@ -12,7 +12,7 @@ enum { BENCH_RANGES_MAX = 16 };
 typedef struct {
     size_t rows;
     size_t width;  /* the mean, where rows are ragged */
-    bool ragged;   /* lengths by Zipf's law: the n-th longest row has an n-th of the longest's length; in no order */
+    bool ragged;   /* by Zipf's law: the n-th longest row has 1/n of the longest row's length; scattered */
     size_t ranges; /* counted in one pass */
 } bench_shape;
 
@@ -29,17 +29,17 @@ typedef struct {
     size_t counts;      /* rows x ranges */
     void *data;         /* every page is written */
     int64_t *offsets;   /* rows + 1 of them; NULL: dense */
-    uint32_t *expected; /* taken from the digits themselves: no peer's loop is trusted */
+    uint32_t *expected; /* counted while the digits are generated, not by a peer's loop */
 } bench_case;
 
-/* Sets all but the memory. EINVAL where a size overflows or a row is too long for a uint32 count. */
+/* Sets all but the memory. EINVAL if a size overflows or a row is too long for a uint32 count. */
 rowpool_status bench_case_describe(bench_case *work, rowpool_dtype dtype, const bench_shape *shape,
                                    rowpool_error *error);
 
-/* EINVAL where there can be no such case, or where it does not fit into the memory that is free. */
+/* EINVAL if the case is not possible, or does not fit into the free memory. */
 rowpool_status bench_case_fits(rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error);
 
-/* Makes the data and the expected counts. Free the case whether it fails or not. */
+/* Makes the data and the expected counts. Free the case also after a failure. */
 rowpool_status bench_case_make(bench_case *work, rowpool_dtype dtype, const bench_shape *shape, rowpool_error *error);
 void bench_case_free(bench_case *work);
 

@@ -1,11 +1,11 @@
-/* The element types. All code that differs from one to the next is derived from this table. */
+/* The element types. All code that depends on the type is generated from this table. */
 #ifndef BENCH_DTYPES_H
 #define BENCH_DTYPES_H
 
 #include <rowpool.h>
 #include <stdint.h>
 
-/* X(extra, name after ROWPOOL_, C type that stores an element, kind: how it is made and compared) */
+/* X(extra, name after ROWPOOL_, C type that stores an element, kind: which BENCH_FROM_ and BENCH_KEY_ apply) */
 #define BENCH_DTYPES(X, extra)        \
     X(extra, INT8, int8_t, PLAIN)     \
     X(extra, INT16, int16_t, PLAIN)   \
@@ -21,7 +21,7 @@
 
 enum { BENCH_DTYPE_COUNT = ROWPOOL_FLOAT64 + 1 };
 
-/* BENCH_FROM_*: the element that holds a digit 0..9. BENCH_KEY_*: what is compared: of the element's type and order. */
+/* BENCH_FROM_*: the element for a digit 0..9. BENCH_KEY_*: the value that is compared, of the element's C type. */
 #define BENCH_FROM_PLAIN(type, digit) ((type)(digit))
 #define BENCH_KEY_PLAIN(element) (element)
 #define BENCH_FROM_HALF(type, digit) bench_half_from_digit(digit)
@@ -34,8 +34,8 @@ static inline uint16_t bench_half_from_digit(int digit)
     return halves[digit];
 }
 
-/* Integers in the order of the halves: all bits of a negative number are flipped, of others the sign. Not every
- * compiler has a half type, and not every CPU compares halves. */
+/* An integer in the order of the halves: all bits of a negative number are flipped, and the sign bit of any other. Not
+ * every compiler has a half type, and not every CPU can compare halves. */
 static inline uint16_t bench_half_key(uint16_t bits)
 {
     const uint32_t flip = (0u - ((uint32_t)bits >> 15)) | 0x8000u;

@@ -7,11 +7,11 @@
 
 enum {
     WARM_UP_ROUNDS = 2,
-    IDLE_NANOSECONDS = 3 * 1000 * 1000, /* the previous peer's threads go to sleep, the CPU's clock recovers */
-    COUNTS_MIN = 1 << 20                /* room for the counts of a turn of many calls */
+    IDLE_NANOSECONDS = 3 * 1000 * 1000, /* lets the previous peer's threads go to sleep and the CPU's clock recover */
+    COUNTS_MIN = 1 << 20                /* at least this much room for the counts of all calls of a turn */
 };
 
-/* A turn lasts at least this long, so that the time to read the clock is lost in it. */
+/* A turn lasts at least this long, so that the time to read the clock is negligible. */
 static const double turn_seconds = 100e-6;
 
 /* What all turns on a case share. Each call of a turn has counts of its own, so that each can be verified. */
@@ -70,7 +70,7 @@ static rowpool_status take_turn(const bench_result *result, const measurement *o
     rowpool_status status = ROWPOOL_OK;
     double own = 0;
 
-    /* A peer that writes nothing must not pass for right. */
+    /* So that a peer that writes nothing is found wrong. */
     memset(on->counts, 0xff, on->work->counts * result->iterations * sizeof *on->counts);
     idle();
     double cpu = bench_seconds(CLOCK_PROCESS_CPUTIME_ID), real = bench_seconds(CLOCK_MONOTONIC);
@@ -141,9 +141,9 @@ static rowpool_status timed_rounds(bench_results *results, const measurement *on
     return ROWPOOL_OK;
 }
 
-/* ---- Peers beside each other ------------------------------------------------------------------------------------ */
+/* ---- Comparing peers -------------------------------------------------------------------------------------------- */
 
-/* NULL where there is none. */
+/* NULL if there is none. */
 static const bench_result *find_result(const bench_results *results, const char *label, const char *index)
 {
     for (size_t i = 0; i < results->count; i++) {
@@ -155,7 +155,7 @@ static const bench_result *find_result(const bench_results *results, const char 
     return NULL;
 }
 
-/* The median of one's time / other's time, round by round; NAN where there is no such pair. */
+/* The median over the rounds of one's time divided by the other's; NAN if one of them is missing. */
 static double time_ratio(const bench_result *one, const bench_result *other, const measurement *on)
 {
     size_t rounds = 0;
@@ -165,7 +165,7 @@ static double time_ratio(const bench_result *one, const bench_result *other, con
     return rounds > 0 ? bench_median(on->scratch, rounds) : NAN;
 }
 
-/* The devices alone are the results just before this one. */
+/* The results of the devices alone are those just before this one. */
 static double efficiency_of(const bench_result *result, const measurement *on)
 {
     for (size_t i = 0; i < result->rounds; i++) {

@@ -1,5 +1,5 @@
-/* int32 rows by AVX-512 or AVX2, as a C programmer with the CPU's manual writes it, where the build is for one of them
- * (ROWPOOL_BENCH_NATIVE). */
+/* Counting int32 rows with AVX-512 or AVX2 intrinsics, as a C programmer would write it by hand; only if the build is for
+ * a CPU that has one of them (ROWPOOL_BENCH_NATIVE). */
 #include "loops.h"
 
 #if defined(__AVX512F__)

@@ -1,4 +1,5 @@
-/* Built once by each compiler. BENCH_LOOPS: the name of the table. BENCH_PEER_FLAGS: the compiler's flags. */
+/* The row loops; each compiler builds this file once. BENCH_LOOPS: the name of the table. BENCH_PEER_FLAGS: the compiler's
+ * flags. */
 #include "loops.h"
 
 #define AS_TEXT_(token) #token

@@ -1,4 +1,5 @@
-/* Row loops in C. They know no threads: the OpenMP runtimes of two compilers do not work in one process. */
+/* Row loops in C, for one thread: their callers divide the rows, since the OpenMP runtimes of two compilers do not work in
+ * one process. */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
 
@@ -9,7 +10,7 @@
 /* Counts the elements in [lo, hi] of each of these rows. */
 typedef void bench_loop(const void *data, size_t rows, size_t width, int lo, int hi, uint32_t *counts);
 
-/* Loops that have their width compiled in: X(width). 0: the width is known when the program runs. */
+/* The widths that loops have compiled in: X(width). 0: the width is an argument. */
 #define BENCH_WIDTHS(X) X(0) X(3) X(5) X(8) X(64)
 enum { BENCH_WIDTH_COUNT = 5 };
 
@@ -23,16 +24,16 @@ typedef struct {
     } loops[BENCH_WIDTH_COUNT];
 } bench_loops;
 
-/* By the compiler of this program; all of the program that is compared with rowpool is built with its flags. */
+/* Built by the compiler of this program. */
 extern const bench_loops bench_loops_own;
 
-/* The same file by clang; only where BENCH_HAVE_CLANG is defined. */
+/* Built by clang; only if BENCH_HAVE_CLANG is defined. */
 extern const bench_loops bench_loops_clang;
 
-/* The int32 loop written by hand for the CPU of the build; NULL: there is none. */
+/* The int32 loop with intrinsics; NULL if the build is for a CPU without them. */
 extern bench_loop *const bench_intrinsics;
 
-/* ", " and the instructions that it uses. */
+/* ", " and the name of its instruction set, or "". */
 extern const char *const bench_instructions;
 
 #endif

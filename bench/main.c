@@ -11,8 +11,8 @@
 #include "report.h"
 #include "script.h"
 
-/* An OpenMP team that waits by spinning takes the cores from the peer whose turn is next. The runtime reads its setting
- * before main begins, so the program starts itself again with the right one. */
+/* An OpenMP team that spins while it waits takes CPU time from the next peer. The runtime reads OMP_WAIT_POLICY before
+ * main begins, so the program sets it and executes itself again. */
 static bool wait_without_spinning(char **argv)
 {
     static const char variable[] = "OMP_WAIT_POLICY", passive[] = "passive";
@@ -26,7 +26,7 @@ static bool wait_without_spinning(char **argv)
     return false;
 }
 
-/* A full disk or a closed pipe shows only when the output is really written. */
+/* A full disk or a closed pipe is noticed only when the buffered output is written. */
 static int flush_output(int code)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
@@ -58,7 +58,7 @@ static bool option_is_given(const char *option, char **argv)
     return false;
 }
 
-/* Becomes the script: python SCRIPT PROGRAM LIBEXEC ARGUMENT... Returns the exit status where that fails. */
+/* Becomes the script: python SCRIPT PROGRAM LIBEXEC ARGUMENT... Returns the exit status if that fails. */
 static int become_script(size_t i, char **argv)
 {
     static char libexec[] = BENCH_LIBEXEC_FROM_PROGRAM;
@@ -108,7 +108,8 @@ static rowpool_status measure_case(const bench_options *options, json_t *record,
 
 static rowpool_status find_peers(const bench_options *options, bench_peers *peers, rowpool_error *error)
 {
-    /* All cases before the first: nobody should wait for the small ones to learn that a large one does not fit. */
+    /* Check all cases before measuring the first: otherwise the user would learn only after a long wait that a later one
+     * does not fit. */
     for (size_t i = 0; i < options->dtype_count; i++)
         for (size_t j = 0; j < options->shape_count; j++)
             BENCH_TRY(bench_case_fits(options->dtypes[i], &options->shapes[j], error));
@@ -134,7 +135,7 @@ static int measure_all_cases(const bench_options *options, json_t *record, bench
             status = measure_case(options, record, peers, options->dtypes[i], &options->shapes[j], &error);
     if (status != ROWPOOL_OK)
         say(NULL, "%s", error.message);
-    /* After a failure too: what was measured before it stays readable. */
+    /* After a failure, too: the results measured before it are not lost. */
     if (options->json)
         bench_record_print(record);
     return flush_output(status == ROWPOOL_OK ? EXIT_DONE : EXIT_FAILED);
@@ -167,11 +168,11 @@ int main(int argc, char **argv)
             return become_script(i, argv);
     if (!wait_without_spinning(argv))
         return EXIT_FAILED;
-    /* What is timed is a device that has its kernels, not the host that would serve until they are built. */
+    /* Maps wait for their kernels: otherwise the host would be timed until they are built. */
     setenv("ROWPOOL_TEST", "build-wait", 0);
-    /* A closed pipe then is an error that can be reported. */
+    /* So that a closed pipe is an error that can be reported. */
     signal(SIGPIPE, SIG_IGN);
-    /* getopt_long begins its messages with it. */
+    /* getopt_long begins its messages with argv[0]. */
     if (argc > 0)
         argv[0] = name;
     switch (bench_options_read(&options, argc, argv)) {

@@ -9,8 +9,8 @@ enum { ROUNDS_DEFAULT = 7, ROUNDS_MAX = 100000 };
 
 static const char help[] =
     "Usage: rowpool-bench [OPTION]...\n"
-    "Times the range count of rowpool on every device beside loops in C, all in one run,\n"
-    "rounds interleaved, every result verified.\n"
+    "Times the range count of rowpool on every device beside loops in C. All take turns in each\n"
+    "round of one run; every result is verified.\n"
     "\n"
     "  --device LIST        devices of rowpool, each measured by itself: P:D as `rowpool devices`\n"
     "                       prints them, fork, host, auto, cpu, gpu, accelerator, all\n"
@@ -28,10 +28,11 @@ static const char help[] =
     "\n"
     "Scripts in Python 3, which run this program:\n"
     "  --plot FILE          draw the throughput by row width and the time by size, and where a device\n"
-    "                       begins to pay, as SVG, PNG or PDF. The options above say what is measured;\n"
-    "                       without --shape rows of 1 to 1024 and data of 1 KB to 256 MB: two minutes\n"
-    "  --check[=LIST]       print what rowpool is meant to reach, all or only these targets, beside\n"
-    "                       what it reaches here: a line for each, pass or short\n"
+    "                       becomes faster than the host, as SVG, PNG or PDF. The options above say what\n"
+    "                       is measured; without --shape it is rows of 1 to 1024 elements and data of\n"
+    "                       1 KB to 256 MB, which takes two minutes\n"
+    "  --check[=LIST]       compare rowpool's performance targets, all or those in LIST, with what it\n"
+    "                       reaches here: a line for each, which ends with pass or short\n"
     "  --from FILE          with --plot or --check: measure nothing, but read the results that an\n"
     "                       earlier run wrote with --format json\n"
     "  --ranks LIST         measure how one type and shape scale over the ranks of MPI jobs, as in\n"
@@ -54,7 +55,7 @@ static const char help[] =
 
 /* ---- Lists ------------------------------------------------------------------------------------------------------ */
 
-/* Reads one entry of a list to its place; says what is wrong. */
+/* Reads one entry of a list into *place; false after a message. */
 typedef bool entry_function(const char *entry, void *place);
 
 /* Fills a new array with the entries of a comma-separated list; NULL after a message. */
@@ -77,7 +78,7 @@ static void *read_entries(const char *list, size_t size, size_t *count, entry_fu
 
 static bool read_dtype_entry(const char *entry, void *place)
 {
-    REFUSE_IF(!bench_find_dtype(entry, place), "--type: '%s' is no element type (see --help)", entry);
+    REFUSE_IF(!bench_find_dtype(entry, place), "--type: '%s' is not an element type (see --help)", entry);
     return true;
 }
 
@@ -98,7 +99,8 @@ static bool read_shape_entry(const char *entry, void *place)
         else
             good = bench_read_size(field, &shape->ranges) && shape->ranges <= BENCH_RANGES_MAX;
     }
-    REFUSE_IF(!good || fields < 2, "--shape: '%s' is no shape: give ROWS:LENGTH, two whole numbers from 1 on", entry);
+    REFUSE_IF(!good || fields < 2, "--shape: '%s' is not a shape: give ROWS:LENGTH, two whole numbers from 1 on",
+              entry);
     return true;
 }
 
@@ -115,7 +117,8 @@ static const struct option names[] = {
 
 static bool read_devices_option(bench_options *options, const char *list, bool balance)
 {
-    REFUSE_IF(options->devices != NULL && options->balance != balance, "--device and --balance exclude each other");
+    REFUSE_IF(options->devices != NULL && options->balance != balance,
+              "--device and --balance cannot be given together");
     REFUSE_IF(list[0] == '\0', "--%s: no device is named", balance ? "balance" : "device");
     REFUSE_IF(balance && strchr(list, ',') == NULL,
               "--balance: '%s' is one device: name two or more, with commas between", list);
@@ -128,7 +131,7 @@ static bool read_peers_option(bench_options *options, const char *list)
 {
     const bool all = strcmp(list, "all") == 0, none = strcmp(list, "none") == 0;
 
-    REFUSE_IF(list[0] == '\0', "--peers: no peer is named; 'none' stands for none");
+    REFUSE_IF(list[0] == '\0', "--peers: the list is empty; give 'none' to run no peers");
     options->peers = all ? bench_peers_all : none ? NULL : list;
     options->peers_named = !all && !none;
     return true;
@@ -173,14 +176,14 @@ static bool read_bench_option(bench_options *options, int option, const char *va
         return read_format_option(options, value);
     case ROUNDS:
         REFUSE_IF(!bench_read_size(value, &options->rounds) || options->rounds > ROUNDS_MAX,
-                  "--rounds: '%s' is no whole number from 1 to %d", value, ROUNDS_MAX);
+                  "--rounds: '%s' is not a whole number from 1 to %d", value, ROUNDS_MAX);
         return true;
     default: /* getopt_long has said what is wrong */
         return false;
     }
 }
 
-/* The arguments, with blanks between them; NULL where there is no memory. */
+/* The arguments, separated by blanks; NULL if out of memory. */
 static char *join_arguments(int argc, char **argv)
 {
     char *text = NULL;

@@ -4,15 +4,15 @@
 
 #include "peer.h"
 
-/* BENCH_DONE: what was asked for has been printed. BENCH_USAGE: what is wrong has been said. */
+/* BENCH_DONE: help or version was printed. BENCH_USAGE: the command line is wrong; a message was printed. */
 typedef enum { BENCH_MEASURE, BENCH_DONE, BENCH_USAGE } bench_action;
 
 typedef struct {
     char *command;       /* the whole command line */
     const char *devices; /* NULL: every device */
     bool balance;        /* each device alone, and all together */
-    const char *peers;   /* beginnings of labels */
-    bool peers_named;    /* by the user: each must be that of a peer */
+    const char *peers;   /* prefixes of labels */
+    bool peers_named;    /* by the user: each prefix must match a peer */
     bool json;           /* instead of a table */
     rowpool_dtype *dtypes;
     size_t dtype_count;
@@ -21,7 +21,7 @@ typedef struct {
     size_t rounds;
 } bench_options;
 
-/* Reads the arguments. Free the options whatever the answer. */
+/* Reads the arguments. Free the options whatever it returns. */
 bench_action bench_options_read(bench_options *options, int argc, char **argv);
 void bench_options_free(bench_options *options);
 

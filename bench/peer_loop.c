@@ -17,7 +17,7 @@ static const bench_loops *const compilers[] = {
 };
 enum { COMPILERS = sizeof compilers / sizeof *compilers };
 
-/* bench_peer.variant: the way, plus WAYS times the number of the compiler. */
+/* bench_peer.variant: one of these, plus WAYS times the index of the compiler. */
 enum { SERIAL, OPENMP, FIXED_WIDTH, INTRINSICS, WAYS };
 
 /* ---- Threads ---------------------------------------------------------------------------------------------------- */
@@ -56,7 +56,7 @@ typedef struct {
     size_t first, count;
 } part;
 
-/* One thread's part of a number of things, in order; all parts are as even as can be. */
+/* One thread's consecutive part of a number of things; all parts are as equal as possible. */
 static part part_of(size_t things, size_t thread, size_t threads)
 {
     const size_t each = things / threads, over = things % threads;
@@ -114,7 +114,7 @@ static bool loop_applies(const bench_peer *peer, const bench_case *work)
 
 static rowpool_status loop_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
-    enum { ROWS_MAX = 1024, WIDTH_MIN = 65536 }; /* of rows that are cut up: to deal them out leaves threads idle */
+    enum { ROWS_MAX = 1024, WIDTH_MIN = 65536 }; /* rows to split: too few and too long to divide among threads */
     const loop_call call = {work, find_loop(peer, work), counts};
     const bool cut = work->shape.rows <= ROWS_MAX && work->shape.width >= WIDTH_MIN;
 
@@ -170,7 +170,7 @@ static rowpool_status limit_run(bench_peer *peer, const bench_case *work, uint32
     return ROWPOOL_OK;
 }
 
-/* ---- Which there are -------------------------------------------------------------------------------------------- */
+/* ---- The peers -------------------------------------------------------------------------------------------------- */
 
 static const bench_peer_type limit_peer = {.run = limit_run, .counts_nothing = true, .takes_any_shape = true};
 

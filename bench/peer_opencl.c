@@ -1,5 +1,5 @@
-/* A raw OpenCL program: rowpool's own kernels, started by hand on one device. The time that rowpool takes beyond it is
- * the cost of its scheduler. No other file of the benchmark knows OpenCL or the internals of the library. */
+/* The raw OpenCL program: starts rowpool's own kernels on one device. rowpool's extra time is the cost of its scheduler.
+ * No other file of the benchmark uses OpenCL or internals of the library. */
 #include <CL/cl.h>
 #include <math.h>
 #include <string.h>
@@ -12,7 +12,7 @@ enum {
     BLOCK_WIDTH_MAX = 24, /* elements of a row that gets a kernel built for its width */
     BLOCK = 64,           /* rows that one work item of such a kernel takes at a time */
     GROUP = 64,           /* work items in a group */
-    ITEM_ELEMENTS = 32768 /* elements that outweigh the start of a work item */
+    ITEM_ELEMENTS = 32768 /* elements for an item: its start is negligible then */
 };
 
 typedef enum { UPLOAD, KERNEL, READ, STAGES } stage_of_call;
@@ -24,11 +24,11 @@ typedef struct {
     cl_command_queue queue;
     cl_program program;
     cl_kernel kernel;
-    cl_mem range, data, counts; /* data, counts: the device's own, NULL where it works in the host's memory */
+    cl_mem range, data, counts; /* data, counts: NULL if the device works in the host's memory */
     cl_bool shared;
     cl_uint units;
     size_t group;
-    bool long_items;  /* on a CPU much work for each item outweighs its start */
+    bool long_items;  /* a CPU: each item gets enough work to outweigh its start */
     bool in_blocks;   /* the kernel is built for the width */
     cl_event *events; /* one for each stage while a call is profiled, otherwise NULL */
 } opencl_session;
@@ -119,7 +119,7 @@ static rowpool_status read_raw_device(opencl_session *own, const bench_case *wor
     for (size_t i = 0; i < sizeof infos / sizeof *infos; i++)
         BENCH_TRY(check_opencl("clGetDeviceInfo",
                                clGetDeviceInfo(own->device, infos[i].what, infos[i].size, infos[i].to, NULL), error));
-    /* Mesa's renderer runs on the CPU too, but ends long loops early. */
+    /* Mesa's llvmpipe is a CPU device too, but it ends long loops early. */
     own->long_items = (type & CL_DEVICE_TYPE_CPU) && strstr(name, "llvmpipe") == NULL;
     own->in_blocks = own->long_items && work->shape.width <= BLOCK_WIDTH_MAX;
     own->group = own->in_blocks ? 1 : own->group < GROUP ? own->group : GROUP;
@@ -173,7 +173,7 @@ static rowpool_status opencl_prepare(bench_peer *peer, const bench_case *work, r
     return create_buffer(own, CL_MEM_READ_WRITE, work->counts * sizeof(uint32_t), NULL, &own->counts, error);
 }
 
-/* ---- The part that is timed ------------------------------------------------------------------------------------- */
+/* ---- The timed part --------------------------------------------------------------------------------------------- */
 
 static size_t clamp_size(size_t value, size_t max)
 {
@@ -215,7 +215,7 @@ static cl_int enqueue_kernel(const opencl_session *own, const bench_shape *shape
                                   own->events != NULL ? &own->events[KERNEL] : NULL);
 }
 
-/* With windows on the host's arrays, or through the device's own. */
+/* Uses buffers over the host's arrays, or copies through the device's own buffers. */
 static rowpool_status opencl_run(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
     const opencl_session *own = peer->state;
@@ -257,7 +257,7 @@ static double duration(cl_event event)
     return (double)(end - begin) * 1e-9;
 }
 
-/* On a queue of its own, whose commands note when they begin and end: that costs time. */
+/* Uses a profiling queue of its own, since profiling costs time. */
 static rowpool_status opencl_settle(bench_peer *peer, const bench_case *work, uint32_t *counts, rowpool_error *error)
 {
     opencl_session *own = peer->state, untimed = *own;
@@ -279,7 +279,7 @@ static rowpool_status opencl_settle(bench_peer *peer, const bench_case *work, ui
     return status;
 }
 
-/* ---- Which there are -------------------------------------------------------------------------------------------- */
+/* ---- The peers -------------------------------------------------------------------------------------------------- */
 
 /* One for each OpenCL device that rowpool is measured on. */
 static rowpool_status opencl_available(bench_peers *peers, rowpool_error *error)

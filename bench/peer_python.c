@@ -1,4 +1,4 @@
-/* Peers that are a Python process for each map (peers.py), which takes the time itself: that of a second call. */
+/* Peers in Python: each map starts a process (peers.py), which measures the time of its second call itself. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,7 +12,7 @@ enum { MB = 1 << 20 };
 /* By bench_peer.variant. */
 static const struct {
     const char *label, *device;
-    size_t max_bytes; /* beyond it a map takes seconds */
+    size_t max_bytes; /* larger maps would take seconds */
     size_t rounds;
 } kinds[] = {
     {"python/numpy", "NumPy, one thread", 512 * MB, 5},
@@ -38,7 +38,7 @@ static rowpool_status python_prepare(bench_peer *peer, const bench_case *work, r
 
     own->counts_size = work->counts * sizeof(uint32_t);
     own->size = own->counts_size + sizeof(double) + work->bytes;
-    /* Asked ahead: pages that do not exist are only missed when they are written, and then by a signal. */
+    /* Checked first: ftruncate succeeds without memory, and writing the pages then raises SIGBUS. */
     BENCH_TRY(bench_memory_check((double)own->size, "its copy of the data", error));
     own->fd = memfd_create(BENCH_PROGRAM, MFD_CLOEXEC);
     if (own->fd >= 0 && ftruncate(own->fd, (off_t)own->size) == 0)

@@ -1,15 +1,14 @@
-/* rowpool itself: a peer for each device, by the string that names it. By default these are every OpenCL device, the
- * worker processes and the calling thread. */
+/* rowpool itself: one peer for each device string; by default every OpenCL device, worker processes, and the host. */
 #include <string.h>
 
 #include "message.h"
 #include "peer.h"
 
-/* bench_peer.variant: where the data lies. */
+/* bench_peer.variant: where the data is. */
 enum {
     CALLERS_MEMORY,
     ROWPOOL_MEMORY, /* from rowpool_alloc: worker processes reach it without a copy */
-    RESIDENT_DATA,  /* the caller's, but after the first run on the device too */
+    RESIDENT_DATA,  /* the caller's; after the first run also copied on the device */
 };
 
 /* bench_peer.state */
@@ -28,14 +27,14 @@ static rowpool_status open_device_pool(rowpool **pool, const char *device, rowpo
     return rowpool_open(pool, &options, error);
 }
 
-/* ---- Which there are -------------------------------------------------------------------------------------------- */
+/* ---- The peers -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     rowpool_device items[BENCH_PEERS_MAX];
     size_t count;
 } device_list;
 
-/* Those of a pool, or with NULL those of the machine; the first BENCH_PEERS_MAX of them. */
+/* The first BENCH_PEERS_MAX devices of a pool; NULL: of the machine. */
 static rowpool_status list_pool_devices(rowpool *pool, device_list *devices, rowpool_error *error)
 {
     devices->count = 0;
@@ -45,7 +44,7 @@ static rowpool_status list_pool_devices(rowpool *pool, device_list *devices, row
     return ROWPOOL_OK;
 }
 
-/* Appends to a text; cut where too long. */
+/* Appends to a text, truncated to its size. */
 static void append_name(char *text, size_t size, const char *addition)
 {
     const size_t length = strlen(text);
@@ -53,7 +52,7 @@ static void append_name(char *text, size_t size, const char *addition)
     (void)snprintf(text + length, size - length, "%s%s", length > 0 ? " + " : "", addition);
 }
 
-/* Names what the pool really uses, and which device it is where it is one. */
+/* Describes the devices that the pool uses. Sets peer->index if it is a single one. */
 static rowpool_status describe_pool(bench_peer *peer, rowpool *pool, rowpool_error *error)
 {
     device_list devices;
@@ -78,8 +77,8 @@ static rowpool_status describe_pool(bench_peer *peer, rowpool *pool, rowpool_err
     return ROWPOOL_OK;
 }
 
-/* Opens the device once, to see that it works and what it is. Unless it is required, it is left out where it fails.
- * variants: also with the data elsewhere, if that matters to the device. */
+/* Opens the device once, to check that it works and to describe it. If that fails, it is left out unless it is required.
+ * variants: also adds peers with the data elsewhere, if that matters to the device. */
 static rowpool_status add_rowpool(bench_peers *peers, const char *device, bool required, bool variants,
                                   rowpool_error *error)
 {
@@ -105,7 +104,7 @@ static rowpool_status add_rowpool(bench_peers *peers, const char *device, bool r
     }
     BENCH_TRY(status);
     BENCH_TRY(bench_peers_add(peers, &peer, error));
-    /* Nobody named these two: where they cannot be prepared they are left out. */
+    /* The user did not name these two, so they are left out if they cannot be prepared. */
     peer.required = false;
     peer.variant = ROWPOOL_MEMORY;
     BENCH_PRINT(peer.label, "rowpool/%.48s+alloc", device);

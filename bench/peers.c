@@ -5,14 +5,14 @@
 static const bench_peer_type *const types[] = {
     &bench_peer_loop, &bench_peer_rowpool, &bench_peer_python,
 #ifdef BENCH_HAVE_OPENCL
-    &bench_peer_opencl, /* after rowpool: on the devices found there */
+    &bench_peer_opencl, /* after rowpool, whose devices it uses */
 #endif
 };
 
 const char bench_peers_default[] = "serial,openmp/,limit,opencl/";
 const char bench_peers_all[] = "serial,openmp,intrinsics,limit,opencl/,python/";
 
-/* Whether the label has the first beginning of the list. */
+/* Whether the label begins with the first entry of the list. */
 static bool begins_with_first(const char *label, const char *list)
 {
     const size_t length = strcspn(list, ",");
@@ -20,7 +20,7 @@ static bool begins_with_first(const char *label, const char *list)
     return length > 0 && strncmp(label, list, length) == 0;
 }
 
-/* What follows the first entry of the list; NULL at the end. */
+/* The list after its first entry; NULL at the end. */
 static const char *next_entry(const char *list)
 {
     const char *comma = strchr(list, ',');

@@ -2,8 +2,7 @@
 
     peers.py KIND DTYPE ROWS WIDTH LO HI 3<>file
 
-The file has room for the counts (uint32), then for the seconds (double) that the second of two calls takes; the data
-follows.
+The file has room for the counts (uint32), then for the seconds (double) of the second of two calls; then comes the data.
 """
 
 import multiprocessing
@@ -28,7 +27,7 @@ def by_numpy(data, lo, hi):
 
 
 def by_pool(data, lo, hi):
-    """The row function's defaults are the range; the processes are there before the time is taken."""
+    """The range is that of the row function's defaults. The processes are started before the timed call."""
     assert (lo, hi) == (4, 8)
     rows = data.tolist()
     pool = multiprocessing.Pool(multiprocessing.cpu_count())

@@ -1,4 +1,4 @@
-"""The throughput by row width and the time by size, as one drawing of what rowpool-bench has measured: --plot."""
+"""Draws the throughput by row width and the time by size, from results of rowpool-bench: the option --plot."""
 
 import math
 import os
@@ -20,13 +20,13 @@ matplotlib.rcParams.update({"text.parse_math": False, "svg.fonttype": "none", "a
 
 
 def most_varied(entries, key, varies):
-    """The entries that are equal in the key and differ most in what varies."""
+    """Of the groups of entries with an equal key, the one with the most different values of `varies`."""
     kinds = Counter(kind for kind, _ in {(key(entry), entry[varies]) for entry in entries})
     return [entry for entry in entries if key(entry) == max(kinds, key=lambda kind: (kinds[kind], kind))]
 
 
 def draw(on, entries, x, y, format_x, format_y):
-    """Returns the points and the line of each peer; of several results for one point the first counts."""
+    """Returns the points and the line of each peer. Of several results for one point the first is used."""
     curves = {entry["peer"]: {} for entry in entries}
     for entry in sorted(entries, key=lambda entry: entry[x]):
         curves[entry["peer"]].setdefault(entry[x], y(entry))
@@ -38,7 +38,7 @@ def draw(on, entries, x, y, format_x, format_y):
 
 
 def crossing(times, host):
-    """The size from which a peer stays faster than the host, between two that were measured; None: there is none."""
+    """The size from which a peer stays faster than the host, interpolated; None: there is none."""
     both = [(x, math.log(time / host[x])) for x, time in times.items() if x in host]
     for (x0, behind), (x1, ahead) in reversed(list(zip(both, both[1:]))):
         if ahead >= 0:
@@ -49,7 +49,7 @@ def crossing(times, host):
 
 
 def figure_of(entries):
-    """Of the first element type, and of dense rows and one range."""
+    """The drawing for the first element type, dense rows and one range."""
     figure = Figure(figsize=(14, 6), layout="constrained")
     widths, sizes = figure.subplots(1, 2)
     entries = [entry for entry in entries if "repetition_index" not in entry and not {"layout", "ranges"} & set(entry)]
@@ -78,7 +78,7 @@ def main():
     options, others = options.parse_known_args()
     folder, name = os.path.split(os.path.abspath(options.plot))
     try:
-        # Opened before anything is measured; it gets its name when it is complete.
+        # The folder must be writable before anything is measured. The drawing gets its name when it is complete.
         with tempfile.TemporaryDirectory(dir=folder) as draft:
             if options.results:
                 results = read(options.results)

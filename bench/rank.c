@@ -1,5 +1,5 @@
-/* rowpool-bench-rank: one rank of what rowpool-bench --ranks measures. Each rank counts rows of its own, a part of the
- * whole; rank 0 prints the medians of the slowest rank's times as a line of JSON, which scaling.py reads.
+/* rowpool-bench-rank: one rank of a job that rowpool-bench --ranks measures. Each rank counts its part of the rows; rank 0
+ * prints the medians of the slowest rank's times as a line of JSON, which scaling.py reads.
  *
  *     mpirun -n 2 rowpool-bench-rank TYPE ROWS LENGTH ROUNDS */
 #include <string.h>
@@ -15,12 +15,12 @@ typedef struct {
     rowpool_mpi *cluster;
     int number, ranks;
     bench_case work;  /* this rank's rows */
-    uint32_t *counts; /* of these */
-    uint32_t *all;    /* on rank 0: those of every rank */
+    uint32_t *counts; /* of these rows */
+    uint32_t *all;    /* on rank 0: the counts of all ranks */
     size_t all_rows, rounds;
 } bench_rank;
 
-/* Ends the job where one of its ranks has failed. */
+/* Ends the job if the status of this rank is a failure. */
 static void require(rowpool_status status, const rowpool_error *error)
 {
     if (status == ROWPOOL_OK)
@@ -73,7 +73,7 @@ static rowpool_status gather_counts(bench_rank *rank, rowpool_error *error)
                               rank->all != NULL ? rank->all_rows * sizeof *rank->all : 0, error);
 }
 
-/* The median: all ranks begin together, and the last one's end counts. */
+/* The median over the rounds. All ranks begin a round together; it lasts until the last one ends. */
 static double time_call(bench_rank *rank, timed_call *call)
 {
     double *seconds = calloc(rank->rounds, sizeof *seconds);
@@ -94,7 +94,7 @@ static double time_call(bench_rank *rank, timed_call *call)
     return median;
 }
 
-/* The max over the nodes; above 1 ranks wait for each other. */
+/* The max over the nodes. Above 1 the ranks of a node compete for processors. */
 static double ranks_per_processor(void)
 {
     MPI_Comm node;

@@ -13,7 +13,7 @@
 
 typedef enum { TIME, GIGABYTES, ROWS, RATIO, PERCENT } figure_unit;
 
-/* Every figure of a result, once. head, width: its column in the table; NULL: it has none. */
+/* All figures of a result. head, width: the column in the table; NULL: it has none. */
 static const struct {
     const char *head;
     int width;
@@ -55,7 +55,7 @@ static double part_of_rows(const bench_peer *peer, size_t device)
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */
 
-/* "12.3 ms": at least four digits. */
+/* "12.34 ms": at least four digits. */
 static void format_time(char text[24], double seconds)
 {
     static const char *const units[] = {"s ", "ms", "us", "ns"};
@@ -89,7 +89,7 @@ void bench_table_begin(const json_t *record, const bench_peers *peers)
 
     json_object_foreach(json_object_get(record, "context"), name, value)
     {
-        /* Members of Google Benchmark, for its tools alone. */
+        /* These members are only for Google Benchmark's tools. */
         if (json_is_string(value) && strcmp(name, "executable") != 0 && strcmp(name, "library_build_type") != 0)
             printf("%-11s%s\n", name, json_string_value(value));
     }
@@ -125,7 +125,7 @@ void bench_table_add(const bench_case *work, const bench_results *results)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-/* Text from outside: where it is not UTF-8 only its ASCII characters are kept. */
+/* Sets a text member. If the text is not UTF-8, other characters than ASCII become question marks. */
 __attribute__((format(printf, 3, 4))) static void set_text(json_t *object, const char *name, const char *format, ...)
 {
     char *text = NULL;
@@ -180,7 +180,7 @@ static void set_number(json_t *entry, const char *name, double value)
         (void)json_object_set_new(entry, name, json_real(value));
 }
 
-/* What every entry has. suffix: "" for a round, else the aggregate's name. */
+/* The members that all entries have. suffix: "" for a round, "_median" for the medians. */
 static json_t *entry_of(const bench_case *work, const bench_result *result, const char *suffix)
 {
     const bench_peer *peer = result->peer;
@@ -259,7 +259,7 @@ bool bench_record_add(json_t *record, const bench_case *work, const bench_result
 
 void bench_record_print(const json_t *record)
 {
-    /* What goes wrong sets the stream's error. */
+    /* A failure sets the stream's error flag, which flush_output checks. */
     (void)json_dumpf(record, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     putchar('\n');
 }

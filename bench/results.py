@@ -1,5 +1,5 @@
-"""What the scripts share: rowpool-bench starts them as `SCRIPT PROGRAM LIBEXEC OPTION...`, and they run it in turn, or
-read what an earlier run wrote with --format json."""
+"""What the scripts share. rowpool-bench starts them as `SCRIPT PROGRAM LIBEXEC OPTION...`; they run PROGRAM in turn, or read
+what an earlier run wrote with --format json."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ def say_and_exit(message, status=1):
 
 
 def parser(option):
-    """It knows the program, and LIBEXEC: the folder of its helper programs, seen from its own."""
+    """A parser for PROGRAM and LIBEXEC, the path from the program's folder to that of its helper programs."""
     made = argparse.ArgumentParser(prog=f"rowpool-bench {option}", allow_abbrev=False)
     made.add_argument("program")
     made.add_argument("libexec")

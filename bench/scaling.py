@@ -1,6 +1,6 @@
-"""How the count scales over the ranks of MPI jobs, the model that fits, and what it predicts for more ranks.
+"""Measures how the count scales over the ranks of MPI jobs, fits a model, and predicts more ranks.
 
-rowpool-bench-rank, which counts on each rank, lies beside the program, or in the folder LIBEXEC from there.
+rowpool-bench-rank, which counts on each rank, is in the folder of the program, or in LIBEXEC relative to it.
 """
 
 import argparse
@@ -19,15 +19,15 @@ from results import parser, print_context, run_or_exit, say_and_exit
 ROUNDS_OF_JOB = 5
 RANKS_PREDICTED = 1024
 
-# One job. bytes: of all data. count, agree, gather: seconds. crowd: ranks for each processor.
+# One job. bytes: of all data. count, agree, gather: seconds. crowd: ranks per processor.
 Job = namedtuple("Job", "scaling ranks rows width bytes count agree gather crowd", defaults=[0, 0, 0, 1])
 
-# seconds = bytes / (ranks x rate) + latency x log2(ranks). bandwidth: bytes per second of gathered counts.
+# seconds = bytes / (ranks x rate) + latency x log2(ranks). bandwidth: bytes of counts gathered per second.
 Model = namedtuple("Model", "rate latency bandwidth")
 
 
 def job_of(scaling, ranks, rows, width, element):
-    """strong: the same rows for all ranks; weak: for each."""
+    """strong: the same rows, divided among all ranks; weak: the same rows for each rank."""
     rows *= ranks if scaling == "weak" else 1
     return Job(scaling, ranks, rows, width, rows * width * element)
 
@@ -36,7 +36,7 @@ def job_of(scaling, ranks, rows, width, element):
 
 
 def run_job(launcher, program, dtype, job):
-    """The times that rank 0 prints, among all that the launcher and the ranks may print."""
+    """The times that rank 0 prints; the launcher and the ranks may print other lines."""
     numbers = [str(number) for number in (job.rows, job.width, ROUNDS_OF_JOB)]
     command = [*launcher, "-n", str(job.ranks), program, dtype, *numbers]
     try:
@@ -50,7 +50,7 @@ def run_job(launcher, program, dtype, job):
 
 
 def measure(jobs, rounds, run):
-    """The medians. Rounds are interleaved: a slow minute of the machine meets all jobs alike."""
+    """The medians. Each round runs every job once, so that slow phases of the machine affect all jobs alike."""
     taken = [[run(job) for job in jobs] for _ in range(rounds)]
     return [
         job._replace(**{name: median(round_[i][name] for round_ in taken) for name in taken[0][i]})
@@ -62,12 +62,12 @@ def measure(jobs, rounds, run):
 
 
 def bytes_to_gather(job):
-    """Those of the counts that other ranks have."""
+    """The bytes of the counts that rank 0 does not have already."""
     return 4 * job.rows * (job.ranks - 1) / job.ranks
 
 
 def fit(jobs):
-    """Least squares through the origin over the jobs of several ranks with a processor for each."""
+    """Least squares through the origin, over the jobs that have a processor for each rank."""
     usable = [job for job in jobs if job.crowd <= 1]
 
     def slope(x_of, y_of):
@@ -87,7 +87,7 @@ def seconds_by(model, job):
 
 
 def rates_of(job, one):
-    """GB/s, and the efficiency: the rate, as a part of `ranks` times the rate of one rank."""
+    """GB/s, and the efficiency: the rate as a fraction of `ranks` times the rate of one rank."""
     rate = job.bytes / job.count
     return rate / 1e9, rate / (job.ranks * one.bytes / one.count)
 
@@ -121,13 +121,13 @@ def rank_list(text):
     numbers = text.split(",")
     for number in numbers:
         if not re.fullmatch("[0-9]+", number) or not 1 <= int(number) <= 65536:
-            raise argparse.ArgumentTypeError(f"'{number}' is no whole number from 1 to 65536")
+            raise argparse.ArgumentTypeError(f"'{number}' is not a whole number from 1 to 65536")
     return [int(number) for number in numbers]
 
 
 def shape_of(text):
     if not re.fullmatch("[0-9]+:[0-9]+", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no shape: give ROWS:LENGTH")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a shape: give ROWS:LENGTH")
     return [int(number) for number in text.split(":")]
 
 
@@ -136,7 +136,7 @@ def find_rank_program(program, libexec):
         path = os.path.join(os.path.dirname(program), folder, "rowpool-bench-rank")
         if os.access(path, os.X_OK):
             return path
-    return say_and_exit("--ranks: rowpool-bench-rank is not there: it is built where there is MPI")
+    return say_and_exit("--ranks: rowpool-bench-rank is missing: it is built only if MPI is installed")
 
 
 def main():
@@ -149,7 +149,7 @@ def main():
     options = options.parse_args()
     launcher, rank = shlex.split(options.launcher), find_rank_program(options.program, options.libexec)
     if not launcher:
-        say_and_exit(f"--launcher: '{options.launcher}' is no command")
+        say_and_exit(f"--launcher: '{options.launcher}' is not a command")
     probe = ["--device", "host", "--peers", "none", "--type", options.type, "--shape", "1:1"]
     results = run_or_exit(options.program, *probe)
     shape = [*options.shape, results["benchmarks"][0]["bytes"]]

@@ -28,7 +28,7 @@ rowpool_status bench_start_and_wait(const char *const *argv, int file, rowpool_e
     return status == 0 ? ROWPOOL_OK : rp_fail(error, ROWPOOL_EWORKER, "%s ended with wait status %d", argv[0], status);
 }
 
-/* Where scripts are installed, seen from the program's own folder, or among the sources. */
+/* Looks in the installation's data folder, relative to the program, then in the source folder. */
 static bool find_script(const char *name, char *path, size_t size)
 {
     char program[512];
@@ -48,7 +48,7 @@ static bool find_script(const char *name, char *path, size_t size)
 
 rowpool_status bench_script_find(bench_script *script, const char *name, const char *imports, rowpool_error *error)
 {
-    /* The first on the path, and that of the system's packages. */
+    /* The first on the path, then the system's, which has the modules of its packages. */
     static const char *const pythons[] = {"python3", "/usr/bin/python3"};
 
     if (!find_script(name, script->path, sizeof script->path))

@@ -39,7 +39,7 @@ bool bench_read_size(const char *text, size_t *value)
     return text[0] >= '0' && text[0] <= '9' && *value > 0 && errno == 0 && *end == '\0';
 }
 
-/* What follows the key, ':' and blanks in the first line that begins with it; "" where there is none. */
+/* The text after the key, ':' and blanks in the first line that begins with the key; "": there is none. */
 static const char *find_line(const char *path, const char *key, char line[static 512])
 {
     const char *value = "";
@@ -58,7 +58,7 @@ static const char *find_line(const char *path, const char *key, char line[static
 void bench_cpu_name(char name[BENCH_CPU_SIZE])
 {
     char line[512];
-    /* Other architectures than x86 name the field differently, or not at all. */
+    /* Architectures other than x86 name the field differently, or do not have it. */
     const char *cpu = find_line("/proc/cpuinfo", "model name", line);
 
     if (cpu[0] == '\0')
@@ -68,7 +68,7 @@ void bench_cpu_name(char name[BENCH_CPU_SIZE])
 
 rowpool_status bench_memory_check(double bytes, const char *what, rowpool_error *error)
 {
-    /* "max", and a file that is not there, are no limit. */
+    /* "max" or a missing file means no limit. */
     static const struct {
         const char *path, *key;
         double unit;

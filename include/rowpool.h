@@ -14,10 +14,10 @@
  * Errors        A call that can fail returns a rowpool_status and takes a caller-owned rowpool_error last, which may be
  *               NULL. The error is written only when the call fails.
  * Threads       Any number of threads may use one pool and one job. rowpool_close and rowpool_job_release are the last
- *               use of their handle. A thread that is cancelled (pthread_cancel) during a call, a stream's callback
- *               included, ends when the call has returned. OpenCL needs 256 KB of stack: a thread with less opens pools
- *               without OpenCL devices, and its synchronous calls use other devices; its jobs are not affected. Exit
- *               handlers and key destructors cannot open OpenCL devices.
+ *               use of their handle. pthread_cancel during a call, or in a stream's callback, takes effect once the
+ *               call returns. OpenCL needs 256 KiB of stack: a thread with less opens pools without OpenCL devices, and
+ *               its synchronous calls use other devices; its jobs are not affected. Exit handlers and key destructors
+ *               cannot open OpenCL devices.
  * Fork          A handle belongs to the process that made it. In a child of fork, _Fork or clone every call on it
  *               returns ROWPOOL_EFORKED; close and release only free memory.
  * Ownership     Structs (rows, ranges, options) are copied during the call. Arrays (data, offsets, counts) are borrowed
@@ -68,8 +68,8 @@ extern "C" {
     X(EDEVICE, "a device failed")                                     \
     X(EWORKER, "a worker process died on the same rows twice")        \
     X(ECANCELED, "the job was cancelled")                             \
-    X(ETIMEDOUT, "the time is up")                                    \
-    X(EDEADLK, "waiting here would never end")                        \
+    X(ETIMEDOUT, "the deadline has passed")                           \
+    X(EDEADLK, "waiting here would deadlock")                         \
     X(EFORKED, "the handle belongs to the parent of this process")    \
     X(ESYSTEM, "the operating system refused a resource")             \
     X(ENOTREADY, "what was waited for is not done yet")
@@ -94,7 +94,7 @@ ROWPOOL_API const char *rowpool_version(void); /* of the library in use, "MAJOR.
 /* An environment variable that the library reads. */
 typedef struct {
     const char *name;
-    const char *option; /* the member of rowpool_options that it replaces where that is zero, or "" */
+    const char *option; /* the member of rowpool_options that it sets where that is zero, or "" */
     const char *meaning;
     const char *value; /* NULL where it is unset, empty or, in a setuid program, ignored */
 } rowpool_variable;
@@ -143,9 +143,9 @@ typedef struct {
 
 /* ---- Ranges ----------------------------------------------------------------------------------------------------- */
 
-/* An exact number. It is compared with elements exactly, whatever their type: 3.5 on int8 acts as 4 below and 3 above;
- * 300 lies above every uint8; 2^53 + 1 on int64 is itself; the double 0.1 on float32 is the real number that the double
- * holds. A NaN is refused with EINVAL; infinities are ordinary bounds. */
+/* An exact number. It is compared with elements exactly, whatever their type: on int8, 3.5 acts as 4 for lo and as 3
+ * for hi; 300 lies above every uint8; 2^53 + 1 on int64 is itself; the double 0.1 on float32 is the real number that
+ * the double holds. A NaN is refused with EINVAL; infinities are ordinary bounds. */
 typedef enum { ROWPOOL_NUMBER_I64, ROWPOOL_NUMBER_U64, ROWPOOL_NUMBER_F64 } rowpool_number_kind;
 typedef struct {
     rowpool_number_kind kind;
@@ -182,26 +182,26 @@ typedef struct rowpool_job rowpool_job; /* an asynchronous map */
 
 /* Whether OpenCL runs in helper processes. A driver may end the process that uses it, or never return: PoCL aborts when
  * memory, descriptors, threads or disk run out, where its cache cannot be executed or is damaged, without a linker, and
- * beside another LLVM. A helper that ends is started again; when it ends twice in a row, other devices do its rows, at
- * last the calling thread where it may. The program `rowpool` always isolates. */
+ * beside another LLVM. A helper that ends is started again; when it ends twice in a row, other devices do its rows, or
+ * in the end the calling thread if that is allowed. The program `rowpool` always isolates. */
 typedef enum { ROWPOOL_ISOLATE_NEVER, ROWPOOL_ISOLATE_ALWAYS } rowpool_isolate;
 
-/* All zero but size is the default: {.size = sizeof options, .device = "cpu"}. An environment variable is used where
- * its member is zero. A setuid program ignores the variables, but the OpenCL loader and drivers do not: OCL_ICD_VENDORS
- * names a library that is loaded. There auto has no OpenCL; name an OpenCL device only where the environment is
- * trusted. */
+/* Zero members other than size have their defaults: {.size = sizeof options, .device = "cpu"}. An environment variable
+ * is used where its member is zero. A setuid program ignores the variables, but the OpenCL loader and drivers do not:
+ * OCL_ICD_VENDORS names a library that is loaded. In a setuid program auto has no OpenCL; name an OpenCL device only
+ * where the environment is trusted. */
 typedef struct {
     size_t size; /* sizeof(rowpool_options) */
 
     /* ROWPOOL_DEVICE. A comma-separated list of:
      *   auto         the default: the OpenCL devices, no core or chip twice; where there is none, processes; where
-     *                those cannot be had, the calling thread. Small maps run in the calling thread
+     *                none can be started, the calling thread. Small maps run in the calling thread
      *   cpu, gpu, accelerator   the OpenCL devices of that type, no core or chip twice
      *   all          every OpenCL device, even where they share cores
      *   P:D          device D of OpenCL platform P, as `rowpool devices` prints them
-     *   isolated     a helper process for each device that auto would take, or that ROWPOOL_ISOLATED_DEVICE names,
-     *                which is started again when a driver ends it. It reaches memory as fork does, which needs a
-     *                process that may be read. A helper that reports no device within 30 seconds is killed.
+     *   isolated     a helper process for each device that auto would take, or that ROWPOOL_ISOLATED_DEVICE names.
+     *                When a driver ends it, it is started again. It reads this process's memory, as fork's workers
+     *                do; the system must allow that. A helper that reports no device within 30 seconds is killed.
      *                ROWPOOL_HELPER names the program. The environment must not change while the pool is in use
      *   fork         worker processes
      *   host         the calling thread (for asynchronous jobs, the pool's own thread)
@@ -221,9 +221,9 @@ typedef struct {
      * Cancel and progress act between chunks. For rowpool_data it is at least 1/4096 of the data. */
     size_t chunk_bytes;
 
-    /* ROWPOOL_STRICT (anything). A device that fails ends the map with its error, instead of being excluded for the
-     * rest of it while others, at last the calling thread, do its rows. Chunks still shrink where memory runs out, and
-     * workers that die are still replaced. */
+    /* ROWPOOL_STRICT (any value). A device that fails ends the map with its error. Otherwise it is excluded for the
+     * rest of the map, and others, in the end the calling thread, do its rows. Either way chunks shrink where memory
+     * runs out, and workers that die are replaced. */
     bool strict;
 
     /* ROWPOOL_ISOLATE: "never" or "always". On if either the option or the variable says always: no driver is loaded
@@ -239,9 +239,9 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_open(rowpool **pool, const ro
 
 /* Ends every call and job of the pool with ECANCELED: worker processes are killed, OpenCL devices finish the chunks
  * that they have. Does not wait. The pool stays usable; its workers are replaced. A function that never ends can be
- * stopped on fork and isolated only: by this at once; by a cancel, a deadline or the end of a stream, if the worker is
- * still at the same chunk about a second later, or ten where a driver may be compiling. Elsewhere a running chunk
- * cannot be stopped, and rowpool_close waits for it. */
+ * stopped on fork and isolated only: at once by this; by a cancel, a deadline or the end of a stream after about a
+ * second, ten while a driver may compile. Elsewhere a running chunk cannot be stopped, and rowpool_close waits for
+ * it. */
 ROWPOOL_API rowpool_status rowpool_terminate(rowpool *pool, rowpool_error *error);
 
 /* Waits for every job and call in flight, then closes. In a callback of this pool, or nested in one, it only prints a
@@ -318,24 +318,24 @@ typedef struct {
     void *results;       /* results[row * K + k] for the k-th of K argument structs or ranges */
     size_t results_size; /* bytes there: at least rows x K results */
     size_t chunk_rows;   /* max rows that a device gets at once (Python's chunksize); 0 = no limit but bytes */
-    int timeout_ms;      /* > 0: ETIMEDOUT at the first chunk boundary after so long; rowpool_job_timeout changes it */
+    int timeout_ms;      /* > 0: ETIMEDOUT at the first chunk boundary after it; rowpool_job_timeout changes it */
 
     /* Lets a function that is not built-in run on the calling thread (asynchronous: the pool's own) when no device of
      * the pool can, when they fail, or when the map is small. OpenCL CPU devices run it in this process in any case. */
     bool allow_host;
 
-    /* The index of the first row for functions and messages, where these rows are a part of more; a stream's callback
-     * and a job's progress count from 0. Programs compiled before this member give a smaller size. */
+    /* The index that functions and messages give to the first row, for rows that are part of a larger array. A stream's
+     * callback and a job's progress count from 0. Programs compiled before this member pass a smaller size. */
     size_t first_row;
 } rowpool_call;
 
-/* Maps. EBUILD: the function does not compile for a device; with the beginning of the log. ENODEVICE: no device of the
- * pool can run it, for want of OpenCL text or of a C form. EWORKER: a row killed its worker process twice. All other
- * rows are answered, unless hundreds kill: the message says how many have no result. */
+/* Maps. EBUILD: the function does not compile for a device; the message has the beginning of the log. ENODEVICE: no
+ * device of the pool can run it, since it has no OpenCL text or no C form. EWORKER: a row killed its worker process
+ * twice. All other rows are answered, unless hundreds kill: the message says how many have no result. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_map(rowpool *pool, const rowpool_call *call, rowpool_error *error);
 
-/* counts[i * (n_edges - 1) + k] = how many elements of row i lie in [edges[k], edges[k + 1]), in the last bin including
- * its upper edge. At least two edges, non-decreasing. */
+/* counts[i * (n_edges - 1) + k] = how many elements of row i lie in [edges[k], edges[k + 1]); the last bin includes its
+ * upper edge. At least two edges, non-decreasing. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_histogram(rowpool *pool, const rowpool_rows *rows,
                                                              const rowpool_number *edges, size_t n_edges,
                                                              uint32_t *counts, rowpool_error *error);
@@ -343,7 +343,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_histogram(rowpool *pool, cons
 /* Takes the results of rows [row, row + rows), valid until it returns. Not 0: the stream ends with ECANCELED. */
 typedef int rowpool_each(size_t row, size_t rows, const void *results, void *payload);
 
-/* Row 0 first (Python's imap), or as they come (imap_unordered). */
+/* Row 0 first (Python's imap), or as chunks complete (imap_unordered). */
 typedef enum { ROWPOOL_IN_ORDER, ROWPOOL_ANY_ORDER } rowpool_order;
 
 /* Maps, and passes each chunk's results to a callback in the calling thread, each row once. call.results is not used.
@@ -363,16 +363,15 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_apply(rowpool *pool, rowpool_
 
 /* ---- Data that stays -------------------------------------------------------------------------------------------- */
 
-/* Rows that are mapped many times. The first map that needs a part of them on a device leaves a copy there, for every
- * later call on the pool with rows of the same description, also as one of several inputs: those of rowpool_data_rows.
- * Each part is on one device, by the devices' shares of the first maps. Devices that work in the host's memory need no
- * copies; worker processes and isolated devices keep none (rowpool_alloc gives memory that they reach without a copy).
- * Copies take up to 3/4 of a device's memory. Rows beyond that, and rows too long for one part that cannot be split,
- * are brought anew by each map. */
+/* Rows that are mapped many times. The first map that needs a part of them on a device leaves a copy there. Every later
+ * call on the pool with an input equal to rowpool_data_rows uses the copies. Each part is on one device; the devices'
+ * shares of the first maps decide which. Devices that work in the host's memory need no copies; worker processes and
+ * isolated devices keep none (see rowpool_alloc). Copies take up to 3/4 of a device's memory. Rows beyond that, and
+ * rows that are too long for one part and cannot be split, are uploaded by each map again. */
 typedef struct rowpool_data rowpool_data;
 
-/* data and offsets are borrowed, and must not change, until rowpool_data_close and while a map uses them: changes may
- * be seen or not. Copies nothing yet. EINVAL: the rows are wrong (the message names the member). */
+/* data and offsets are borrowed until rowpool_data_close, and longer while a map uses them. They must not change
+ * meanwhile: copies are not updated. Copies nothing yet. EINVAL: the rows are wrong (the message names the member). */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_data_open(rowpool_data **data, rowpool *pool,
                                                              const rowpool_rows *rows, rowpool_error *error);
 
@@ -385,7 +384,7 @@ ROWPOOL_API void rowpool_data_close(rowpool_data *data);
 /* ---- Asynchronous jobs ------------------------------------------------------------------------------------------ */
 
 /* Called exactly once for each job, on the pool's dispatcher thread, when the job is done: its status can be read. It
- * may submit jobs. It must be short, for no other job of the pool completes meanwhile, and must not close the pool;
+ * may submit jobs. It must be short, since no other job of the pool completes meanwhile. It must not close the pool;
  * waiting for an unfinished job of the same pool gives EDEADLK. error is NULL when status is ROWPOOL_OK. job is NULL
  * where the caller asked for no handle; it is valid in the callback even if the handle was released before. */
 typedef void rowpool_done(rowpool_job *job, rowpool_status status, const rowpool_error *error, void *payload);
@@ -427,15 +426,16 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_job_poll(rowpool_job *job, ro
  * Does not wait. Chunks that never end: see rowpool_terminate. */
 ROWPOOL_API rowpool_status rowpool_job_cancel(rowpool_job *job, rowpool_error *error);
 
-/* Replaces the job's deadline: timeout_ms from now; 0: the next chunk boundary; < 0: none. As rowpool_job_cancel, but
- * with ETIMEDOUT. A job that has not begun ends when its turn comes; one that is done stays as it is. */
+/* Replaces the job's deadline: timeout_ms from now; 0: the next chunk boundary; < 0: none. The job then ends as if
+ * cancelled, but with ETIMEDOUT. A job that has not begun ends when its turn comes; one that is done stays as it is. */
 ROWPOOL_API rowpool_status rowpool_job_timeout(rowpool_job *job, int timeout_ms, rowpool_error *error);
 
 /* Rows answered so far, and all rows; either may be NULL. */
 ROWPOOL_API rowpool_status rowpool_job_progress(rowpool_job *job, size_t *rows_done, size_t *rows,
                                                 rowpool_error *error);
 
-/* A descriptor that is readable once the job is done, for poll; closed with the job. -1 with the error set: none. */
+/* A descriptor that is readable once the job is done, for poll; closed with the job. -1 with the error set: there is
+ * none. */
 ROWPOOL_API int rowpool_job_descriptor(rowpool_job *job, rowpool_error *error);
 
 /* Gives the handle back. An unfinished job goes on without it. A job may outlive its pool. */

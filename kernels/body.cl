@@ -1,5 +1,5 @@
 /* Traversal for a free body: each work item takes `rows_per_item` whole rows of up to four inputs. The vocabulary and
- * the row function stand before it. */
+ * the row function come before it. */
 #define RP_INPUT(dtype, n)                                                                 \
     ROWPOOL_STORED(dtype) * data##n, ulong data_first##n, ulong width##n, ulong stride##n, \
         __global const long *offsets##n, ulong offsets_first##n, long origin##n, int ragged##n

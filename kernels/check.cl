@@ -1,5 +1,5 @@
-/* Stands after a row function: that the host and the device mean the same by its structs. Where they do not, the name
- * tells. */
+/* Comes after a row function: the host and the device must agree on the sizes of its structs. If they do not, the build
+ * fails at the typedef that names the struct. */
 #ifdef RP_RESULT_SIZE
 typedef char rp_size_of_result_t_differs[sizeof(result_t) == RP_RESULT_SIZE ? 1 : -1];
 typedef char rp_size_of_arguments_t_differs[sizeof(arguments_t) == RP_ARGUMENTS_SIZE ? 1 : -1];

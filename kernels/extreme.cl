@@ -1,7 +1,7 @@
-/* The largest or the smallest number of a row; NaNs are passed over. Parameters:
+/* The largest or the smallest number of a row; NaNs are skipped. Parameters:
  *
- *   EXTREME_IS_BETTER(x, y)   whether x is further out than y
- *   EXTREME_NONE              the result of a row without a number: no number is further in
+ *   EXTREME_IS_BETTER(x, y)   whether x is to be preferred to y
+ *   EXTREME_NONE              the result of a row without a number; not better than any number
  */
 #define ROW_ORDERED
 #define ROW_RESULT_DTYPE ROWPOOL_DTYPE

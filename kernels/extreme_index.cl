@@ -1,7 +1,7 @@
-/* The index of the largest or the smallest number of a row, of the first of equal ones; NaNs are passed over.
+/* The index of the largest or the smallest number of a row, the first of equal ones; NaNs are skipped.
  * Parameter:
  *
- *   EXTREME_IS_BETTER(x, y)   whether x is further out than y
+ *   EXTREME_IS_BETTER(x, y)   whether x is to be preferred to y
  */
 #define ROW_ORDERED
 

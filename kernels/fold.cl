@@ -1,4 +1,4 @@
-/* Traversal for a fold: how work items walk over rows. The vocabulary and the row function stand before it.
+/* Traversal for a fold: how work items walk over rows. The vocabulary and the row function come before it.
  *
  *   fold_counts.cl   vector forms for functions that count elements (ROW_COUNTS), on CPUs
  *   fold_blocks.cl   short dense rows, for one width (RP_WIDTH)
@@ -13,29 +13,29 @@
 
 /* ---- Parameters ------------------------------------------------------------------------------------------------- */
 
-/* How far ahead of a read the prefetch is, in bytes. A CPU prefetches by itself, but only within a page. Without this
- * the counts reach 0.6 of the memory's rate, with it all. Of 512 to 8192 this was best, and the second cache better
- * than the first. */
+/* How far ahead of a read the prefetch is, in bytes. A CPU prefetches by itself, but only within a page. Without this,
+ * counts reach 0.6 of the memory's bandwidth; with it, all of it. 4096 was the best of 512 to 8192, and L2 was better
+ * than L1. */
 #ifndef RP_AHEAD
 #define RP_AHEAD 4096
 #endif
 
 enum {
     RP_SLICE = 16384 /
-               sizeof(ordered_t),    /* elements that stay in a CPU's first cache while all columns pass over them */
+               sizeof(ordered_t),    /* elements that stay in a CPU's L1 cache while all columns pass over them */
     RP_COLUMNS = 16,                 /* columns that pass over a long row together */
     RP_TOGETHER = 64,                /* short rows that all columns pass over together */
-    RP_ACCUMULATORS = 8,             /* side by side in one row, where the order of elements does not matter */
+    RP_ACCUMULATORS = 8,             /* independent ones for one row, where the order of elements does not matter */
     RP_LINE = 64 / sizeof(ordered_t) /* elements of a CPU's cache line */
 };
 
-#define RP_WORD 8 /* bytes that are added up side by side */
+#define RP_WORD 8 /* bytes that are added up in parallel */
 
-/* A CPU's own compiler says what it compiles for; those of GPUs, and for SPIR-V, do not. */
+/* Compilers for CPUs define their architecture; those for GPUs and SPIR-V do not. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define RP_IS_CPU 1
 #define RP_NOINLINE \
-    __attribute__((noinline)) /* for long functions: copies of them would take a fifth more of a build */
+    __attribute__((noinline)) /* for long functions: inlined copies make a build a fifth longer */
 #else
 #define RP_IS_CPU 0
 #define RP_NOINLINE
@@ -76,12 +76,12 @@ static ulong rp_width(const rp_rows_t *rows, ulong row)
     return rows->ragged ? (ulong)(rows->offsets[row + 1] - rows->offsets[row]) : rows->width;
 }
 
-/* Asks for the cache line RP_AHEAD bytes after x; past the end of memory that does nothing. OpenCL's own prefetch does
- * nothing in PoCL. */
+/* Prefetches the cache line RP_AHEAD bytes after x; past the end of memory that does nothing. OpenCL's own prefetch
+ * does nothing in PoCL. */
 static void rp_prefetch(__global const void *x)
 {
 #if RP_IS_CPU
-    __builtin_prefetch((__private const void *)((ulong)x + RP_AHEAD), 0, 2); /* to read; into the second cache */
+    __builtin_prefetch((__private const void *)((ulong)x + RP_AHEAD), 0, 2); /* for reading; into L2 */
 #else
     (void)x;
 #endif
@@ -91,7 +91,7 @@ static void rp_prefetch(__global const void *x)
 #include "fold_counts.cl"
 #endif
 
-/* n elements of a row, the first of which is its element `first`. */
+/* Folds n elements of a row; x[0] is the row's element `first`. */
 static accumulator_t rp_fold(__global const ordered_t *x, ulong n, ulong first, arguments_t argument)
 {
 #ifdef ROW_COUNTS
@@ -242,9 +242,9 @@ __kernel void rp_rows(__global const ordered_t *data, ulong data_first, __global
 /* ---- Any rows: each work item takes a span of equal work, wherever rows begin and end in it -----------------------
  *
  * All rows are laid end to end on a line of positions: one for each element and one more for each row's end, so that
- * many empty rows are work too. Item i takes positions [i * span, (i + 1) * span). Of rows that begin or end elsewhere
- * it leaves two partial accumulators in `carry`: the head, of a row that began earlier, and the tail, of one that
- * begins in the span and goes on. rp_combine_spans then combines them in the order of the elements.
+ * many empty rows are work too. Item i takes positions [i * span, (i + 1) * span). For rows that begin or end outside
+ * the span it leaves two partial accumulators in `carry`: the head, of a row that began earlier, and the tail, of one
+ * that begins in the span and continues beyond it. rp_combine_spans then combines them in the order of the elements.
  *
  * partial: the chunk is a part of one row, from its element `first` on; the accumulators, not the result, are
  * wanted. */
@@ -329,7 +329,8 @@ __kernel void rp_spans(__global const ordered_t *data, ulong data_first, __globa
     }
 }
 
-/* One work item for each span: it completes the row that begins in the span and goes on after it, if there is one. */
+/* One work item for each span: it completes the row that begins in the span and continues beyond it, if there is
+ * one. */
 __kernel void rp_combine_spans(__global const arguments_t *arguments, __global result_t *results,
                                __global accumulator_t *parts, ulong count, ulong width, ulong columns,
                                ulong columns_per_item, ulong span, __global const long *offsets, ulong offsets_first,

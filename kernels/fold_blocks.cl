@@ -13,12 +13,12 @@
 #elif defined(ROW_NARROW) && !(defined(ROW_COUNTS) && RP_WIDTH >= RP_LANES)
 #define RP_NARROW_BLOCKS
 
-/* Combines the narrow elements of a row. May read, and not use, the RP_WORD after them. */
+/* Combines the narrow elements of a row. May read up to RP_WORD bytes beyond them, without using them. */
 static narrow_t rp_combine_narrow(const narrow_t *staged)
 {
 #if defined(ROW_NARROW_SUMS) && defined(__ENDIAN_LITTLE__) && (RP_WIDTH % RP_WORD > 4 || RP_WIDTH == RP_WORD)
-    /* Multiplied by a word whose bytes are 1, a word has the sum of its bytes in the top byte. Where most words are
-     * nearly full that is faster than the compiler's own way. */
+    /* The product of a word and 0x0101...01 has the sum of the word's bytes in its top byte. Where most words are
+     * nearly full, that is faster than what the compiler makes of the loop below. */
     ulong sums = 0;
     for (int i = 0; i + RP_WORD <= RP_WIDTH; i += RP_WORD)
         sums += as_ulong(vload8(0, staged + i));

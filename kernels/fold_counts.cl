@@ -1,6 +1,6 @@
-/* Vector forms for a function that defines ROW_COUNTS, whose elements count for 0 or 1: part of fold.cl, on CPUs. Cache
- * lines are compared in vectors as wide as the CPU's registers, which OpenCL C has no names for beyond 16 lanes; what
- * is left of a row, and short rows, in vectors of at most 32 bytes.
+/* Vector forms for a function that defines ROW_COUNTS, whose elements count for 0 or 1: part of fold.cl, on CPUs. Whole
+ * cache lines are compared in vectors as wide as the CPU's registers, for which OpenCL C has no names beyond 16 lanes;
+ * the rest of a row, and short rows, in vectors of at most 32 bytes.
  *
  * Parameters: */
 
@@ -27,9 +27,9 @@
 #define RP_LANES ROWPOOL_JOIN(RP_LANES_, ROW_BITS)
 
 /* Short rows that lie end to end are staged: what their elements count for, then the sum of each row. With AVX-512 that
- * is a bit for each element, else a byte. RP_STAGED_MEAN is the mean length up to which it pays: with bits, where the
- * columns could be counted RP_RANGES at a time (one column always pays); with bytes, as measured for int32 and
- * uint8. */
+ * is a bit for each element, else a byte. RP_STAGED_MEAN is the mean length up to which that pays: with bits, for
+ * several columns, which could also be counted RP_RANGES at a time (for one column it always pays); with bytes, as
+ * measured for int32 and uint8. */
 enum {
 #if RP_REGISTER == 64
     RP_STAGED = 16384, /* elements staged together */
@@ -41,7 +41,7 @@ enum {
     RP_STAGED_SIZE = RP_STAGED + RP_WORD,
 #endif
     RP_WIDE_LANES = RP_REGISTER / sizeof(ordered_t),
-    RP_MAX_LINES = 127 * RP_WIDE_LANES / RP_LINE /* until a tally's lane of 8 bits may be full */
+    RP_MAX_LINES = 127 * RP_WIDE_LANES / RP_LINE /* before an 8-bit lane of a tally may overflow */
 };
 
 /* ---- Vectors ---------------------------------------------------------------------------------------------------- */
@@ -55,8 +55,8 @@ typedef RP_VECTOR_OF(ordered_t, RP_WIDE_LANES) rp_wide;
 typedef RP_VECTOR_OF(RP_SIGNED, RP_WIDE_LANES) rp_wide_counts;
 typedef rp_wide rp_wide_anywhere __attribute__((aligned(sizeof(ordered_t))));
 
-/* Functions of wide vectors: unless told, some compilers take two of AVX2 for one of AVX-512. They are inlined, so that
- * numbers of elements that are constants stay constants. */
+/* For functions with wide vectors: without min_vector_width some compilers use two AVX2 vectors for one of AVX-512.
+ * Inlined, so that constant numbers of elements stay constant. */
 #define RP_COUNTING inline __attribute__((always_inline, min_vector_width(8 * RP_REGISTER)))
 
 #define RP_NUMBERS_2 0, 1
@@ -97,8 +97,8 @@ static RP_COUNTING rp_wide rp_load_wide(__global const ordered_t *x)
     return RP_ORDER(rp_wide, bits);
 }
 
-/* A tally of what elements count for: a vector, whose lanes are added up at the end. The comparisons of AVX-512 give a
- * bit for each element instead, and the CPU counts bits at once: there it is a number. */
+/* A tally of what elements count for: a vector, whose lanes are added up at the end. With AVX-512 a comparison gives a
+ * bit for each element, and popcnt counts them: the tally is a plain number. */
 #if RP_REGISTER == 64
 typedef accumulator_t rp_tally;
 #define RP_BITS_8 __builtin_ia32_cvtb2mask512
@@ -111,7 +111,7 @@ typedef accumulator_t rp_tally;
 
 static accumulator_t rp_count_bits(ulong bits)
 {
-    /* Hides the number from the compiler, which would count the bits of several in a vector: that takes longer. */
+    /* Hides the value from the compiler, which would otherwise vectorise the popcounts: that is slower. */
     __asm__("" : "+r"(bits));
     return (accumulator_t)__builtin_popcountll(bits);
 }
@@ -265,7 +265,7 @@ static RP_COUNTING ulong rp_stage_word(__global const ordered_t *x, arguments_t 
     return bits;
 }
 
-/* The bits of fewer. */
+/* The bits of fewer than 64 elements. */
 static RP_COUNTING ulong rp_stage_few(__global const ordered_t *x, ulong n, arguments_t argument)
 {
     ulong bits = 0, i = 0;
@@ -283,15 +283,15 @@ static void rp_stage(__global const ordered_t *x, ulong n, arguments_t argument,
     *staged = rp_stage_few(x, n, argument);
 }
 
-/* How many of `width` bits from `at` on are set, of at most 57: a word that begins with their first byte has them
- * all. */
+/* How many of the `width` bits from `at` on are set. width <= 57, so that one word, read from the byte of the first
+ * bit, has them all. */
 static accumulator_t rp_sum_bits(const rp_staged_t *staged, ulong at, ulong width)
 {
     const ulong word = as_ulong(vload8(0, (const uchar *)staged + at / 8));
     return rp_count_bits(word >> at % 8 & (((ulong)1 << width) - 1));
 }
 
-/* The same of any number. May read, and not use, the word after them. */
+/* The same for any width. May read the word after the bits, without using it. */
 static accumulator_t rp_sum_staged(const rp_staged_t *staged, ulong at, ulong width)
 {
     enum { PART = 56 };
@@ -328,7 +328,7 @@ static uint rp_sum_word(const uchar *bytes, uint width, ulong more)
     return (uint)((more * 0x0101010101010101UL) >> 56);
 }
 
-/* The same of any width up to 255. */
+/* The same for any width up to 255. */
 static uint rp_sum_words(const uchar *bytes, uint width)
 {
     ulong sums = 0;
@@ -337,7 +337,7 @@ static uint rp_sum_words(const uchar *bytes, uint width)
     return rp_sum_word(bytes, width, sums);
 }
 
-/* The sum of `width` bytes from `at` on. May read, and not use, the word after them. */
+/* The sum of `width` bytes from `at` on. May read the word after them, without using it. */
 static accumulator_t rp_sum_staged(const rp_staged_t *staged, ulong at, ulong width)
 {
     enum { PART = 248 }; /* a multiple of a word that the sum's byte can count */
@@ -351,7 +351,7 @@ static accumulator_t rp_sum_staged(const rp_staged_t *staged, ulong at, ulong wi
 #endif
 
 #ifdef RP_STAGES
-/* Rows first ... first + n - 1, end to end, in column k. Staging does not look at where rows begin. */
+/* Rows first ... first + n - 1, end to end, in column k. Staging ignores where rows begin. */
 static void rp_fold_staged(const rp_rows_t *rows, ulong first, ulong n, ulong k, rp_staged_t *staged)
 {
     const arguments_t argument = rows->arguments[k];

@@ -1,7 +1,7 @@
 /* The mean of a row, in double. Floats add up in double. Integers add up exactly: narrow ones in 64 bits; wide ones as
  * halves of 32 bits, high and low, each in 64 bits of its own, enough for 2^31 elements. */
 #if ROW_IS_FLOAT
-#define ROW_COMMUTES /* a sum of floats that waits for the last one is slow */
+#define ROW_COMMUTES /* a chain of dependent additions of floats is slow */
 typedef double accumulator_t;
 #elif ROW_BITS < 64
 typedef int64_t accumulator_t;
@@ -35,7 +35,7 @@ static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_
     return a;
 }
 
-/* What the low halves carry goes to the high ones first, lest the two nearly cancel after they were rounded. */
+/* The low halves' carry is added to the high ones first: otherwise the two could nearly cancel after rounding. */
 static inline result_t finish(accumulator_t sum, size_t width, arguments_t none)
 {
     double high = (double)(sum.high + (int64_t)(sum.low >> 32));

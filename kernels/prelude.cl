@@ -1,8 +1,8 @@
-/* What OpenCL C 1.2 lacks of what C has. Build options:
+/* Names of C that OpenCL C 1.2 does not have. Build options:
  *   ROWPOOL_DTYPE        the dtype of the rows, int8 ... float64
- *   RP_WIDTH             elements of a row, to build rp_row_blocks for dense rows of just so many; 0: for none
+ *   RP_WIDTH             width of the dense rows that rp_row_blocks is built for; 0: it is not built
  *   RP_MOST_VECTOR       bytes of the widest vectors to use, on a CPU that has them
- *   RP_ARGUMENTS_SIZE, RP_RESULT_SIZE, RP_MOST_ACCUMULATOR_SIZE   bytes of the structs, as the host counts with them
+ *   RP_ARGUMENTS_SIZE, RP_RESULT_SIZE, RP_MOST_ACCUMULATOR_SIZE   bytes of the structs on the host
  */
 #ifndef ROWPOOL_DTYPE
 #define ROWPOOL_DTYPE int32
@@ -14,7 +14,7 @@
 #define RP_MOST_VECTOR 64
 #endif
 
-/* As on the host, where the answers have to be the same. */
+/* As on the host: results must be the same there. */
 #pragma OPENCL FP_CONTRACT OFF
 #ifdef cl_khr_fp64
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable

@@ -1,6 +1,6 @@
 /* The sum of a row: integers in 64 bits, modulo 2^64; floats in double. */
 #if ROW_IS_FLOAT
-#define ROW_COMMUTES /* a sum of floats that waits for the last one is slow */
+#define ROW_COMMUTES /* a chain of dependent additions of floats is slow */
 typedef double accumulator_t;
 #elif ROW_IS_SIGNED
 typedef int64_t accumulator_t;
@@ -10,7 +10,7 @@ typedef uint64_t accumulator_t;
 typedef accumulator_t result_t;
 typedef uint8_t arguments_t; /* none */
 
-/* Signed integers wrap in C only when they add up as unsigned ones. */
+/* Signed overflow is undefined in C: integers are added as unsigned, which wraps. */
 static inline accumulator_t combine(accumulator_t a, accumulator_t b, arguments_t none)
 {
 #if ROW_IS_FLOAT

@@ -1,4 +1,4 @@
-/* What the functions of a range share: how many elements lie in the closed interval [lo, hi]. */
+/* The common part of the functions of a range: how many elements lie in the closed interval [lo, hi]. */
 #define ROW_RANGES
 #define ROW_ORDERED
 #define ROW_NARROW

@@ -1,5 +1,5 @@
-# Installs the build into a folder of its own and uses it from there, by find_package and by pkg-config; with -D
-# PREFIX=... what packages.cmake has unpacked there:
+# Installs the build into a folder of its own, or takes what packages.cmake has unpacked in PREFIX, and uses it from
+# there, by find_package and by pkg-config:
 #   cmake -D BUILD=... -D SOURCE=... -D WORK=... -D LIBDIR=lib -D CC=cc -D GENERATOR=Ninja -D FLAGS=... -D CONFIG=Release -D MPI=ON -P consumer.cmake
 cmake_minimum_required(VERSION 3.25)
 
@@ -42,7 +42,7 @@ run(${CMAKE_COMMAND} -G "${GENERATOR}" -S ${SOURCE}/consumer -B ${WORK}/build -D
 run(${CMAKE_COMMAND} --build ${WORK}/build --config ${CONFIG})
 set(programs consumer consumer_static)
 set(mpi_runs ${MPI})
-if(FLAGS MATCHES "-fsanitize") # the libraries of MPI leak and race
+if(FLAGS MATCHES "-fsanitize") # MPI libraries have leaks and races
   set(mpi_runs OFF)
 endif()
 if(mpi_runs)
@@ -68,7 +68,7 @@ foreach(device auto all fork host)
 endforeach()
 unset(ENV{ROWPOOL_DEVICE})
 
-# A project without C is refused: it would leave the functions out, and fail when it is linked.
+# A project without the language C is refused: the functions would be silently left out, and linking would fail.
 file(WRITE ${WORK}/cxx/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
 project(cxx LANGUAGES CXX)
 find_package(rowpool REQUIRED COMPONENTS shared)

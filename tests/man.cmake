@@ -1,5 +1,5 @@
-# The man pages are well formed; their options, calls, statuses and messages are those of the programs, the headers and
-# the source; and the commands that they show run:
+# Checks that the man pages are well formed, that their options, calls, statuses and messages are those of the programs,
+# the headers and the source, and that the commands that they show run:
 #   cmake -D ROOT=... -D PAGES="a.1;b.3" -D GUIDE=c.7 -D PROGRAM=rowpool [-D BENCH=rowpool-bench] -D OPENCL=ON|OFF
 #         -D WORK=... -D MAN=man -D MANDOC=mandoc -P man.cmake
 cmake_minimum_required(VERSION 3.25)
@@ -126,7 +126,7 @@ if(BENCH)
   compare("${option}" "the options of rowpool-bench" "${help}" "${page}")
 endif()
 
-# A page names exactly the calls that these headers declare; the forms with _async are described together.
+# A page names exactly the calls that these headers declare, except the _async forms, which are described together.
 function(check_calls name)
   file(GLOB paths ${ARGN})
   set(headers)
@@ -150,7 +150,7 @@ endfunction()
 check_calls(rowpool.3 ${ROOT}/include/rowpool.h ${ROOT}/include/rowpool/*.h)
 check_calls(rowpool-mpi.3 ${ROOT}/include/rowpool_mpi.h)
 
-# Each status with what it means, in that order.
+# Each status with its meaning, in the order of the header.
 read_page(rowpool.3 page)
 file(READ ${ROOT}/include/rowpool.h header)
 string(REGEX MATCHALL "X\\([A-Z]+, +\"[^\"]+\"\\)" statuses "${header}")
@@ -162,7 +162,7 @@ if(at EQUAL -1 OR NOT statuses)
 endif()
 
 # ---- The guide -------------------------------------------------------------------------------------------------------
-# The files that it shows are rendered as they are, but for their indentation.
+# The files that it shows are rendered unchanged, except for their indentation.
 if(MANDOC)
   output_of(guide ${MANDOC} -T ascii -O width=200 ${GUIDE})
   string(REGEX REPLACE "\n *" "\n" guide "${guide}")

@@ -1,8 +1,8 @@
-# A rank is killed while it maps or writes a file: the job fails with a message, and leaves a complete file or none.
+# Kills a rank while it maps or writes a file: the job must fail with a message, and leave a complete file or none.
 #   cmake -D LAUNCH=mpirun;... -D PROGRAM=test_mpi -D WORK=... -P mpi_kill.cmake
 cmake_minimum_required(VERSION 3.25)
 
-# What the job left besides a complete file: other files in its folder, or a file of the wrong size.
+# result: what the job left besides a complete file: other files in its folder, or a file of the wrong size.
 function(find_remains result)
   file(GLOB remains LIST_DIRECTORIES true ${WORK}/* ${WORK}/.rowpool-*)
   if(EXISTS ${WORK}/file)

@@ -1,5 +1,5 @@
 # Runs a program on oclgrind's checking device: data races between work items, accesses out of bounds, misuse of the
-# API. Its exit status does not tell whether it found anything: the log must be empty.
+# API. Its exit status does not say whether it found anything, so the log must be empty.
 #   cmake -D OCLGRIND=... -D LOG=... -P oclgrind.cmake -- PROGRAM [ARGUMENT ...]
 foreach(i RANGE ${CMAKE_ARGC})
   if(started)

@@ -46,7 +46,7 @@ if(NOT LINTIAN)
   message("lintian is not installed: skipped")
   return()
 endif()
-# The build at hand may have its libraries in another folder than Debian's packages: only that is allowed.
+# This build may install libraries into another folder than Debian's packages do; lintian must report nothing else.
 set(suppressed)
 if(NOT LIBDIR MATCHES "/")
   set(suppressed --suppress-tags pkg-config-unavailable-for-cross-compilation,pkg-config-multi-arch-wrong-dir)

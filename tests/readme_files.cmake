@@ -1,4 +1,4 @@
-# What the README shows is true: files are as they stand, commands run, tests that it names exist; and the jobs for
+# Checks what the README shows: files are shown unchanged, commands run, the tests that it names exist, and the jobs for
 # hosted CI run its commands:
 #   cmake -D ROOT=... -D PROGRAM=rowpool -D MPI=rowpool-mpi -D WORK=... -P readme_files.cmake
 file(READ ${ROOT}/README.md readme)
@@ -42,7 +42,7 @@ foreach(claim IN LISTS claims)
   endif()
 endforeach()
 
-# Each step of the jobs is a command that the README shows, and its parts can be run.
+# Each step of the CI jobs is a command that the README shows, and its parts can be run.
 file(STRINGS ${ROOT}/.github/workflows/ci.yml steps REGEX "^ *- run: ")
 list(TRANSFORM steps REPLACE "^ *- run: " "")
 if(NOT steps)

@@ -1,5 +1,5 @@
-# A shared library exports exactly what its public headers declare, with its version; the static one defines only global
-# names that begin with rowpool_ or rp_:
+# Checks that a shared library exports exactly what its public headers declare, with its symbol version, and that all
+# global names of the static library begin with rowpool_ or rp_:
 #   cmake -D INCLUDE=.../include -D NM=nm -D SHARED=librowpool.so -D STATIC=librowpool.a [-D MPI=librowpool-mpi.so] -P symbols.cmake
 cmake_minimum_required(VERSION 3.25)
 

@@ -87,7 +87,7 @@ def rows_of(text, case, notes):
         if like_comment and rows[-1][0] not in MISSING:
             notes.add("is taken as a row")
         if case["format"] == "tsv" and any(re.search("[\r\n]", cell) for cell in cells):
-            notes.add("over a line end")
+            notes.add("spans several lines")
 
 
 # ---- The reference: what cells are -------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def read_reference(case):
         columns += 1
         notes.append("column 1 is unnamed")
     if case.get("separator_line") and columns == 1:
-        notes.append("names the separator")
+        notes.append("sets the separator")
     if "g" not in case and columns > 1 and None in data:
         raise Refused("an empty line")
     data = [row if row is not None else [] if "g" in case else [""] for row in data]
@@ -481,8 +481,8 @@ def same_numbers(a, b):
 
 
 NOTES = ["the first row is taken as names", "the first row is taken as data", "column 1 is unnamed", "holds row numbers",
-         "left out", "is rounded", "becomes 0", "over a line end",
-         "is taken as a row", "which has that name", "names the separator"]
+         "left out", "is rounded", "becomes 0", "spans several lines",
+         "is taken as a row", "which has that name", "sets the separator"]
 
 
 def difference(case, answer, note):

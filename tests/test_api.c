@@ -774,13 +774,13 @@ TEST(a_job_ends_when_its_time_is_up)
         assert_ok(rowpool_job_timeout(job, 1000000, &error), error);
         assert_ok(rowpool_job_timeout(job, 0, &error), error); /* the last call takes effect */
         let_go(&b);
-        assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, "ms is up after 0 of 100 rows");
+        assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, " ms, with 0 of 100 rows done");
         sem_wait(&w.called);
         assert_int_equal(w.status, ROWPOOL_ETIMEDOUT);
         assert_int_equal(w.polled, ROWPOOL_ETIMEDOUT);
         assert_true(w.has_error);
         assert_ok(rowpool_job_timeout(job, -1, &error), error); /* too late */
-        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, "ms is up after 0 of 100 rows");
+        assert_refused(rowpool_job_poll(job, &error), ROWPOOL_ETIMEDOUT, error, " ms, with 0 of 100 rows done");
         assert_true(pool_works(pool));
         rowpool_job_release(job);
         rowpool_close(pool);
@@ -814,7 +814,7 @@ TEST(a_deadline_can_be_moved)
                 assert_ok(rowpool_job_timeout(job, move == NONE ? -1 : 1000000, &error), error);
             let_go(&b);
             if (move == AS_IT_IS) {
-                assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, "the time of 1 ms is up");
+                assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, "timed out after 1 ms, with");
             } else {
                 assert_ok(rowpool_job_wait(job, -1, &error), error);
                 assert_true(digits_right(counts));
@@ -1687,7 +1687,7 @@ TEST(structs_too_large_for_a_device_are_refused_everywhere)
                                        .allow_host = true};
             char text[128];
             rowpool_error error;
-            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the most is %d", cases[c].name, MAX + 1, MAX);
+            snprintf(text, sizeof text, "spacious: its %s has %d bytes; the max is %d", cases[c].name, MAX + 1, MAX);
             assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);
             function.compiled[ROWPOOL_INT32] = &compiled;
             assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, text);

@@ -174,7 +174,7 @@ TEST(invalid_list_sizes_are_refused)
     make_dense(&m);
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         m.schema.format = sizes[i];
-        refused(&m, "that is no size of a list");
+        refused(&m, "that is not the size of a list");
     }
     m.schema.format = "+w:9223372036854775807";
     refused(&m, "do not fit");

@@ -67,26 +67,26 @@ static void wrong_usage_is_refused(void **state)
     static const struct {
         const char *arguments[7], *says;
     } cases[] = {
-        {{"--peers", ""}, "--peers: no peer is named"},
+        {{"--peers", ""}, "--peers: the list is empty"},
         {{"--peers", "nobody", "--device", "host"}, "there is no 'nobody'"},
         {{"--peers", "serial,,limit", "--device", "host"}, "there is no ''"},
         {{"--check=nothing"}, "there is no 'nothing', but rows-5"},
         {{"--check=open,"}, "there is no 'open'"},
         {{"--check", "--shape", "5:5"}, "--check: error: unrecognized arguments: --shape 5:5"},
         {{"--check", "--ranks", "2"}, "--check: error: unrecognized arguments: --ranks 2"},
-        {{"--ranks", "1,0"}, "--ranks: '0' is no whole number from 1 to 65536"},
-        {{"--ranks", ""}, "--ranks: '' is no whole number"},
+        {{"--ranks", "1,0"}, "--ranks: '0' is not a whole number from 1 to 65536"},
+        {{"--ranks", ""}, "--ranks: '' is not a whole number"},
         {{"--ranks", "2", "--peers", "all"}, "--ranks: error: unrecognized arguments: --peers all"},
         {{"--launcher", "mpirun"}, "the following arguments are required: --ranks"},
         {{"--from", "a"}, "--from needs --check or --plot"},
         {{"--format", "csv"}, "--format: 'csv' is neither table nor json"},
-        {{"--device", "host", "--balance", "host,fork"}, "--device and --balance exclude each other"},
+        {{"--device", "host", "--balance", "host,fork"}, "--device and --balance cannot be given together"},
         {{"--balance", "host"}, "--balance: 'host' is one device"},
-        {{"--shape", "5"}, "--shape: '5' is no shape"},
-        {{"--shape", "5:5:"}, "--shape: '5:5:' is no shape"},
-        {{"--shape", "5:5:17"}, "--shape: '5:5:17' is no shape"},
-        {{"--shape", "5:5:zip"}, "--shape: '5:5:zip' is no shape"},
-        {{"--shape", "5:5:zipf5"}, "--shape: '5:5:zipf5' is no shape"},
+        {{"--shape", "5"}, "--shape: '5' is not a shape"},
+        {{"--shape", "5:5:"}, "--shape: '5:5:' is not a shape"},
+        {{"--shape", "5:5:17"}, "--shape: '5:5:17' is not a shape"},
+        {{"--shape", "5:5:zip"}, "--shape: '5:5:zip' is not a shape"},
+        {{"--shape", "5:5:zipf5"}, "--shape: '5:5:zipf5' is not a shape"},
         {{"--rounds", "-1"}, "--rounds: '-1'"},
         {{"more"}, "'more' is not an option"},
     };
@@ -283,7 +283,7 @@ static void jobs_that_fail_are_told(void **state)
     assert_non_null(strstr(silent.err, "true with 1 ranks failed"));
     outcome blank = RUN("--ranks", "2", "--launcher", " ");
     assert_int_equal(blank.exit_status, 1);
-    assert_non_null(strstr(blank.err, "--launcher: ' ' is no command"));
+    assert_non_null(strstr(blank.err, "--launcher: ' ' is not a command"));
     release(&few);
     release(&none);
     release(&silent);

@@ -77,17 +77,17 @@ TEST(a_healthy_machine_has_no_faults)
     char *text = run("\"$D\" doctor", 0);
     assert_int_equal(strncmp(text, has_opencl ? "ok     OpenCL driver     /" : "note   OpenCL            ", 25), 0);
     assert_lacks(text, "wrong ");
-    assert_has(text, "\nok     pool              opens, on ");
+    assert_has(text, "\nok     pool              opens on ");
     assert_has(text, "\nok     limits            open files: ");
     assert_has(text, "     CPUs              ");
-    assert_has(text, "\nok     worker processes  one was started, and counted right\n");
+    assert_has(text, "\nok     worker processes  one was started and counted correctly\n");
     assert_has(text, "     memory access     ");
     assert_has(text, "     huge pages        ");
     assert_has(text, "\n0 wrong, ");
     if (has_opencl) {
         assert_has(text, "ok     OpenCL driver     /etc/OpenCL/vendors/pocl.icd: libpocl");
         assert_has(text, "\nok     OpenCL device     0:0 ");
-        assert_has(text, ": built and ran a kernel, and counted right\n");
+        assert_has(text, ": built and ran a kernel, and counted correctly\n");
     }
     free(text);
 }
@@ -156,7 +156,7 @@ TEST(drivers_without_devices_are_reported)
     need_opencl();
     wrong("POCL_DEVICES=none \"$D\" doctor", "\nnote   OpenCL device     0 ");
     wrong("POCL_DEVICES=none \"$D\" doctor",
-          "\nwrong  OpenCL device     the drivers have none that rowpool can use\n" FIX "fix what else is wrong");
+          "\nwrong  OpenCL device     no driver offers a device that rowpool can use\n" FIX "see the other findings");
 }
 
 /* Findings before and after the driver are reported too. */
@@ -172,7 +172,7 @@ TEST(a_driver_that_aborts_is_reported)
                      "install its package again, or remove it: dpkg -S deadly/2.icd\n");
     assert_has(text, "\nwrong  OpenCL device     a driver ended the process that asked it for its devices: signal 6 "
                      "(Aborted)\n" FIX
-                     "see the lines around this one; ROWPOOL_ISOLATE=always keeps drivers out of other programs\n");
+                     "see the other findings; with ROWPOOL_ISOLATE=always the driver cannot end your own program\n");
     assert_has(text, "\nok     worker processes  ");
     free(text);
 }
@@ -240,7 +240,7 @@ TEST(an_unwritable_cache_is_reported)
     need_opencl();
     write_file("file", "");
     wrong("POCL_CACHE_DIR=file/cache \"$D\" doctor",
-          "\nwrong  cache of PoCL     file/cache cannot be written: PoCL has no device then\n" FIX
+          "\nwrong  cache of PoCL     file/cache cannot be written: PoCL offers no device without it\n" FIX
           "POCL_CACHE_DIR=FOLDER, one that can be written\n");
     wrong("POCL_CACHE_DIR=file \"$D\" doctor", "\nwrong  cache of PoCL     file cannot be written");
     wrong("POCL_CACHE_DIR=/proc/1 \"$D\" doctor", "\nwrong  cache of PoCL     /proc/1 cannot be written");
@@ -274,8 +274,8 @@ TEST(a_cache_in_a_missing_folder_is_reported)
     need_opencl();
     char *text = run("POCL_CACHE_DIR= \"$D\" doctor", 1);
     assert_has(text, "a driver ended the process that asked it for its devices: signal 6 (Aborted): ");
-    assert_has(text, "`strlen(cache_topdir) > 0' failed.\n" FIX
-                     "POCL_CACHE_DIR is set to nothing: unset it, or name a folder\n");
+    assert_has(text,
+               "`strlen(cache_topdir) > 0' failed.\n" FIX "POCL_CACHE_DIR is empty: unset it, or name a folder\n");
     free(text);
 }
 

@@ -133,10 +133,11 @@ TEST(refuses_options_of_other_formats)
         assert_usage(RUN("count", "--type", "int8", "--shape", shapes[i], "x"), "is not R:C, two whole numbers");
     static const char *const delimiters[] = {"", ",,", "\"", "\n", "7", "-", ".", "\xc3\xa9"};
     for (size_t i = 0; i < COUNT_OF(delimiters); i++)
-        assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "neither a single character");
+        assert_usage(RUN("count", "--delimiter", delimiters[i], "weather.csv"), "neither space nor a single character");
     assert_usage(RUN("count", "--decimal", ";", "weather.csv"), "--decimal ';' is neither a comma nor a point");
     assert_usage(RUN("count", "--quote", "x", "weather.csv"), "--quote 'x' is not none");
-    assert_usage(RUN("count", "--comment", "//", "weather.csv"), "--comment '//' is neither a single character");
+    assert_usage(RUN("count", "--comment", "//", "weather.csv"),
+                 "--comment '//' is neither none nor a single character");
     assert_usage(RUN("count", "--decimal", ",", "x.npy"), "--decimal cannot be given for npy");
     assert_usage(RUN("count", "--missing", "skip", "weather.csv"), "--missing 'skip' is not a number");
     assert_usage(RUN("count", "--missing", "", "weather.csv"), "--missing '' is not a number");
@@ -231,7 +232,7 @@ TEST(refuses_wrong_offsets)
     write_npy("offsets.npy", "<i8", false, "(2,)", (const int64_t[]){0, 7}, 15);
     assert_offsets_refused("--offsets offsets.npy: the file is cut short");
     write_npy("offsets.npy", "<i8", false, "(0,)", "", 0);
-    assert_offsets_refused("it is empty, but there is one offset more than there are rows");
+    assert_offsets_refused("it is empty; there must be one offset more than there are rows");
     WRITE_OFFSETS(1, 7);
     assert_offsets_refused("offset 0 is 1, but the first row begins at 0");
     WRITE_OFFSETS(-1, 7);
@@ -253,12 +254,12 @@ TEST(refuses_wrong_offsets)
 
     write_npy("elements.npy", "<i4", false, "(2, 3)", ELEMENTS, 24);
     WRITE_OFFSETS(0, 6);
-    assert_offsets_refused("it has 2 rows; --offsets divides the elements of one");
+    assert_offsets_refused("it has 2 rows; --offsets needs an array of one row");
     write_npy("elements.npy", "<i4", false, "(0, 6)", "", 0);
-    assert_offsets_refused("it has 0 rows; --offsets divides the elements of one");
+    assert_offsets_refused("it has 0 rows; --offsets needs an array of one row");
     write_file("elements.bin", ELEMENTS, sizeof ELEMENTS);
     assert_fails(RUN("count", "--offsets", "offsets.npy", "--type", "int8", "--shape", "7:4", "elements.bin"),
-                 "rowpool: elements.bin: ", "it has 7 rows; --offsets divides the elements of one");
+                 "rowpool: elements.bin: ", "it has 7 rows; --offsets needs an array of one row");
 }
 
 /* ---- Files of results ------------------------------------------------------------------------------------------- */
@@ -293,10 +294,10 @@ TEST(refuses_output_names_of_other_formats)
     static const char *const plain[] = {"o", "o.out", "o.dat", "o.npz.npy", "./.o"};
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {
         char message[128];
-        (void)snprintf(message, sizeof message,
-                       "--output '%s': rowpool writes no %s; names of what it writes end in "
-                       ".csv, .tsv, .tab, .txt, .json or .npy",
-                       foreign[i], strrchr(foreign[i], '.'));
+        (void)snprintf(
+            message, sizeof message,
+            "--output '%s': rowpool cannot write %s files; the name must end in .csv, .tsv, .tab, .txt, .json or .npy",
+            foreign[i], strrchr(foreign[i], '.'));
         assert_usage(RUN("count", "nowhere.csv", "--output", foreign[i]), message);
     }
     write_text("weather.csv", WEATHER);

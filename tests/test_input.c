@@ -384,12 +384,13 @@ TEST(takes_labels_where_no_cell_is_a_number)
          "--skip 1 leaves the column out",
          {{0}}},
         {"a,,c\n1,2,3\n",
-         "line 1, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan, --header "
+         "line 1, column 2: the cell is missing; --missing gives the value to use instead, as in --missing nan, "
+         "--header "
          "yes "
          "takes this row as names",
          {{0}}},
         {"mon,NA\ntue,2\n",
-         "line 1, column 2: the cell is missing ('NA'); --missing says what stands in for it, as in --missing nan, "
+         "line 1, column 2: the cell is missing ('NA'); --missing gives the value to use instead, as in --missing nan, "
          "--header yes takes this row as names",
          {{0}}},
         {"a,b\n3,4\nx,2\n",
@@ -397,7 +398,8 @@ TEST(takes_labels_where_no_cell_is_a_number)
          "out",
          {{0}}},
         {"a,b\n-,1\n3,2\n",
-         "line 2, column 1 (a): the cell is missing ('-'); --missing says what stands in for it, as in --missing nan",
+         "line 2, column 1 (a): the cell is missing ('-'); --missing gives the value to use instead, as in --missing "
+         "nan",
          {{0}}},
         {"a,b\ntotal,1\n$5,2\n",
          "line 3, column 1 (a): '$5' is neither a number nor a label; --labels 1 takes the column as labels, --skip 1 "
@@ -467,11 +469,10 @@ TEST(knows_missing_cells_and_damaged_numbers)
                 &(text_case){text, column == 1 ? "int64 2x2 | -7 2 | 3 4" : "int64 2x2 | 2 -7 | 3 4", {{'i', "-7"}}},
                 __LINE__);
             const bool shown = missing[i][0] != '\0';
-            (void)snprintf(
-                expected, sizeof expected,
-                "line 2, column %d (%c): the cell is missing%s%s%s; --missing says what stands in for it, as "
-                "in --missing nan",
-                column, "ab"[column - 1], shown ? " ('" : "", missing[i], shown ? "')" : "");
+            (void)snprintf(expected, sizeof expected,
+                           "line 2, column %d (%c): the cell is missing%s%s%s; --missing gives the value to use "
+                           "instead, as in --missing nan",
+                           column, "ab"[column - 1], shown ? " ('" : "", missing[i], shown ? "')" : "");
             check_refused("csv", text, strlen(text), &(text_case){text, expected, {{0}}}, __LINE__);
         }
     }
@@ -559,7 +560,7 @@ TEST(keeps_empty_lines_where_they_are)
     };
     static const text_case refused[] = {
         {"a\n1\n\n3\n",
-         "line 3, column 1 (a): the cell is missing; --missing says what stands in for it, as in --missing nan",
+         "line 3, column 1 (a): the cell is missing; --missing gives the value to use instead, as in --missing nan",
          {{0}}},
         {"1,2\n\n\n3,4\n", "line 2 is empty; --ragged takes it as a row without cells", {{'i', "0"}}},
         {"\n1,2\n", "line 1 is empty; --ragged takes it as a row without cells", {{0}}},
@@ -595,15 +596,15 @@ TEST(skips_comments)
     };
     static const text_case refused[] = {
         {"# a\n#b\n",
-         "the file is empty: there is not even a header, only lines that are skipped; --comment none takes them as "
-         "rows",
+         "the file is empty: there is not even a header, only comment lines, which are skipped; --comment none takes "
+         "them as rows",
          {{0}}},
         {"1\n# end\n",
          "line 2, column 1: '# end' is not a number; --delimiter ' ' separates cells there, --comment '#' skips such "
          "lines",
          {{0}}},
         {"1;2\n",
-         "--comment is what separates cells, ';', too; --delimiter names another one",
+         "--comment and the delimiter are the same character, ';'; choose another with --delimiter",
          {{'D', ";"}, {'C', ";"}}},
     };
     CHECK_ALL(cases, "csv");
@@ -651,7 +652,9 @@ TEST(reads_decimal_commas)
          "names",
          {{'D', ";"}, {'N', ","}}},
         {"a;b\n1,5;2\n", "line 2 has 2 cells where the first row has 1; --delimiter ';' separates cells there", {{0}}},
-        {"1,2\n", "--decimal is what separates cells, ',', too; --delimiter names another one", {{'N', ","}}},
+        {"1,2\n",
+         "--decimal and the delimiter are the same character, ','; choose another with --delimiter",
+         {{'N', ","}}},
     };
     CHECK_ALL(cases, "csv");
     CHECK_ALL_REFUSED(refused, "csv");
@@ -662,20 +665,23 @@ TEST(warns_of_integers_that_are_rounded)
 {
     static const text_case cases[] = {
         {"9007199254740993\n0.5\n",
-         "float64 2x1 <line 1, column 1: 9007199254740993 is rounded, float64 does not hold it; --type int64 keeps "
+         "float64 2x1 <line 1, column 1: 9007199254740993 is rounded: float64 cannot represent it; --type int64 keeps "
          "integers as they are> | 9007199254740992 | 0.5",
          {{0}}},
         {"a,id\n0.5,1\n1,9007199254740992\n2,1234567890123456789\n3,1234567890123456787\n",
-         "float64 4x2 <line 4, column 2 (id): 1234567890123456789 is rounded, float64 does not hold it; --type int64 "
+         "float64 4x2 <line 4, column 2 (id): 1234567890123456789 is rounded: float64 cannot represent it; --type "
+         "int64 "
          "keeps "
          "integers as they are> | 0.5 1 | 1 9007199254740992 | 2 1.2345678901234568e+18 | 3 1.2345678901234568e+18",
          {{0}}},
         {"1234567890123456789,\n",
-         "float64 1x2 <line 1, column 1: 1234567890123456789 is rounded, float64 does not hold it; --type int64 keeps "
+         "float64 1x2 <line 1, column 1: 1234567890123456789 is rounded: float64 cannot represent it; --type int64 "
+         "keeps "
          "integers as they are> | 1.2345678901234568e+18 nan",
          {{'i', "nan"}}},
         {"9223372036854775807,0.5\n",
-         "float64 1x2 <line 1, column 1: 9223372036854775807 is rounded, float64 does not hold it; --type int64 keeps "
+         "float64 1x2 <line 1, column 1: 9223372036854775807 is rounded: float64 cannot represent it; --type int64 "
+         "keeps "
          "integers as they are> | 9.223372036854776e+18 0.5",
          {{0}}},
         {"1234567890123456789,\n", "int64 1x2 | 1234567890123456789 -1", {{'T', "int64"}, {'i', "-1"}}},
@@ -684,24 +690,28 @@ TEST(warns_of_integers_that_are_rounded)
          "float64 1x3 | 9007199254740992 -9.223372036854776e+18 0.5",
          {{0}}},
         {"a,b\n9007199254740992,0.1\n-9007199254740993,0x20000000000001\n",
-         "float64 2x2 <line 3, column 1 (a): -9007199254740993 is rounded, float64 does not hold it; --type int64 "
+         "float64 2x2 <line 3, column 1 (a): -9007199254740993 is rounded: float64 cannot represent it; --type int64 "
          "keeps "
          "integers as they are> | 9007199254740992 0.1 | -9007199254740992 9007199254740992",
          {{'T', "float64"}}},
         {"18446744073709551617\n",
-         "float64 1x1 <line 1, column 1: 18446744073709551617 is rounded, float64 does not hold it; --type int64 keeps "
+         "float64 1x1 <line 1, column 1: 18446744073709551617 is rounded: float64 cannot represent it; --type int64 "
+         "keeps "
          "integers as they are> | 1.8446744073709552e+19",
          {{'T', "float64"}}},
         {"16777216,16777217,16777219\n",
-         "float32 1x3 <line 1, column 2: 16777217 is rounded, float32 does not hold it; --type float64 holds integers "
+         "float32 1x3 <line 1, column 2: 16777217 is rounded: float32 cannot represent it; --type float64 holds "
+         "integers "
          "up to 2^53> | 16777216 16777216 16777220",
          {{'T', "float32"}}},
         {"0x800,65519\n",
-         "float16 1x2 <line 1, column 2: 65519 is rounded, float16 does not hold it; --type float64 holds integers up "
+         "float16 1x2 <line 1, column 2: 65519 is rounded: float16 cannot represent it; --type float64 holds integers "
+         "up "
          "to 2^53> | 2048 65500",
          {{'T', "float16"}}},
         {"1,\n2,NA\n",
-         "float32 2x2 <line 1, column 2: --missing 16777217 is rounded, float32 does not hold it; --type float64 holds "
+         "float32 2x2 <line 1, column 2: --missing 16777217 is rounded: float32 cannot represent it; --type float64 "
+         "holds "
          "integers up to 2^53> | 1 16777216 | 2 16777216",
          {{'T', "float32"}, {'i', "16777217"}}},
     };
@@ -712,22 +722,25 @@ TEST(warns_of_numbers_that_become_0)
 {
     static const text_case cases[] = {
         {"1,1e-400\n-1e-401,2\n",
-         "float64 2x2 <line 1, column 2: 1e-400 becomes 0, float64 does not hold it> | 1 0 | -0 2",
+         "float64 2x2 <line 1, column 2: 1e-400 becomes 0: float64 cannot represent it> | 1 0 | -0 2",
          {{0}}},
         {"0x.00p9,0x.08p-2000\n",
-         "float64 1x2 <line 1, column 2: 0x.08p-2000 becomes 0, float64 does not hold it> | 0 0",
+         "float64 1x2 <line 1, column 2: 0x.08p-2000 becomes 0: float64 cannot represent it> | 0 0",
          {{'T', "float64"}}},
         {"a\n0\n1e-50\n",
-         "float32 2x1 <line 3, column 1 (a): 1e-50 becomes 0, float32 does not hold it; --type float64 holds smaller "
+         "float32 2x1 <line 3, column 1 (a): 1e-50 becomes 0: float32 cannot represent it; --type float64 holds "
+         "smaller "
          "numbers> | 0 | 0",
          {{'T', "float32"}}},
         {"2e-8,65519\n",
-         "float16 1x2 <line 1, column 2: 65519 is rounded, float16 does not hold it; --type float64 holds integers up "
-         "to 2^53; line 1, column 1: 2e-8 becomes 0, float16 does not hold it; --type float64 holds smaller numbers> | "
+         "float16 1x2 <line 1, column 2: 65519 is rounded: float16 cannot represent it; --type float64 holds integers "
+         "up "
+         "to 2^53; line 1, column 1: 2e-8 becomes 0: float16 cannot represent it; --type float64 holds smaller "
+         "numbers> | "
          "0 65500",
          {{'T', "float16"}}},
         {"1,\n",
-         "float64 1x2 <line 1, column 2: --missing 1e-400 becomes 0, float64 does not hold it> | 1 0",
+         "float64 1x2 <line 1, column 2: --missing 1e-400 becomes 0: float64 cannot represent it> | 1 0",
          {{'i', "1e-400"}}},
         {"1,2\n", "int64 1x2 | 1 2", {{'i', "1e-400"}}},
     };
@@ -755,7 +768,7 @@ TEST(distinguishes_columns_of_the_same_name)
     };
     static const text_case refused[] = {
         {"b,a,a\n1,2,3\n",
-         "--labels: 2 columns have the name 'a'; their numbers tell them apart, column 2 is the first",
+         "--labels: 2 columns are named 'a'; give the column's number (2 is the first)",
          {{'L', "a"}}},
     };
     CHECK_ALL(cases, "csv");
@@ -775,28 +788,24 @@ TEST(reads_text_between_blanks)
     };
     static const text_case refused[] = {
         {"1 2\n3\t\t4\n",
-         "line 2, column 2: tabs in a row, or at an end of the line: --format tsv takes them as empty cells, "
-         "--delimiter "
-         "space takes all blanks in a row as one separator",
+         "line 2, column 2: several tabs in a row, or a tab at an end of the line: --format tsv takes them as empty "
+         "cells, --delimiter space takes all blanks in a row as one separator",
          {{0}}},
         {"1 2\n3 4\t\n",
-         "line 2, column 3: tabs in a row, or at an end of the line: --format tsv takes them as empty cells, "
-         "--delimiter "
-         "space takes all blanks in a row as one separator",
+         "line 2, column 3: several tabs in a row, or a tab at an end of the line: --format tsv takes them as empty "
+         "cells, --delimiter space takes all blanks in a row as one separator",
          {{0}}},
         {"\t1 2\n",
-         "line 1, column 1: tabs in a row, or at an end of the line: --format tsv takes them as empty cells, "
-         "--delimiter "
-         "space takes all blanks in a row as one separator",
+         "line 1, column 1: several tabs in a row, or a tab at an end of the line: --format tsv takes them as empty "
+         "cells, --delimiter space takes all blanks in a row as one separator",
          {{0}}},
         {"1,2\n3,4\n",
          "line 1, column 1: '1,2' is not a number; --decimal , takes the comma as the decimal point, --delimiter ',' "
          "separates cells there, --header yes takes this row as names",
          {{0}}},
         {"\"1\"2 3\n",
-         "line 1, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
-         "--quote "
-         "none takes all as they are",
+         "line 1, column 1: stray quote: within a quoted cell a quote is written twice; --quote none takes quotes as "
+         "ordinary characters",
          {{0}}},
     };
     CHECK_ALL(cases, "txt");
@@ -812,13 +821,13 @@ TEST(interprets_quotes)
     /* Programs that do not quote tsv write these; with others a quoted cell may contain line ends. */
     static const text_case lines[] = {
         {"a\tb\nx\t1\n\"y\t2\nz\"\t3\n\"p\nq\"\t4\n",
-         "int64 3x1 <line 3, column 1 (a): the quoted cell goes over a line end; --quote none takes quotes as they "
-         "are> "
+         "int64 3x1 <line 3, column 1 (a): the quoted cell spans several lines; --quote none takes quotes as ordinary "
+         "characters> "
          "(a) | x: 1 | y\t2\nz: 3 | p\nq: 4",
          {{0}}},
         {"1\t\"x\r\n\"\n",
-         "int64 1x1 <column 2 holds words and is left out; line 1, column 2: the quoted cell goes over a line end; "
-         "--quote none takes quotes as they are> | 1",
+         "int64 1x1 <column 2 holds words and is left out; line 1, column 2: the quoted cell spans several lines; "
+         "--quote none takes quotes as ordinary characters> | 1",
          {{0}}},
     };
     static const text_case commas[] = {
@@ -827,9 +836,8 @@ TEST(interprets_quotes)
     };
     static const text_case refused[] = {
         {"\"x\" y\t1\n",
-         "line 1, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
-         "--quote "
-         "none takes all as they are",
+         "line 1, column 1: stray quote: within a quoted cell a quote is written twice; --quote none takes quotes as "
+         "ordinary characters",
          {{0}}},
     };
     CHECK_ALL(tabs, "tsv");
@@ -861,12 +869,14 @@ TEST(reads_other_ways_to_write_numbers)
         {"\"sep=\t\"\r\n1\t2\r\n", "int64 1x2 | 1 2", {{0}}},
         {"sep=;\n1|2\n", "int64 1x2 | 1 2", {{'D', "|"}}},
         {"sep=x\n1\n2\n",
-         "int64 2x1 <the first line, sep=x, names the separator and is not a row; below an empty line it is one> | "
+         "int64 2x1 <the first line, sep=x, sets the separator and is not a row; after an empty line it would be one> "
+         "| "
          "1 "
          "| 2",
          {{0}}},
         {"sep=x\n1\n",
-         "int64 1x1 <the first line, sep=x, names the separator and is not a row; below an empty line it is one> | "
+         "int64 1x1 <the first line, sep=x, sets the separator and is not a row; after an empty line it would be one> "
+         "| "
          "1",
          {{'D', ","}}},
         {"\nsep=x\n1\n", "int64 1x1 | 1", {{0}}},
@@ -880,7 +890,7 @@ TEST(reads_other_ways_to_write_numbers)
          "as names",
          {{0}}},
         {"sep=x",
-         "the file is empty: there is not even a header, only a first line, sep=x, that names the separator",
+         "the file is empty: there is not even a header, only a first line, sep=x, that sets the separator",
          {{0}}},
         {"sep=;\n1;2\n3\n", "line 3 has 1 cell where the first row has 2; --ragged takes rows of any length", {{0}}},
     };
@@ -973,7 +983,7 @@ TEST(refuses_bad_text_with_its_place)
         {"\n\r\n\n", "the file is empty: there is not even a header", {{0}}},
         {"\xef\xbb\xbf", "the file is empty: there is not even a header", {{0}}},
         {"a\nb\n",
-         "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
+         "there is no column of numbers: its only column holds labels; --delimiter says what separates cells",
          {{0}}},
         {"1;2\n3;4\n",
          "line 1, column 1: '1;2' is not a number; --delimiter ';' separates cells there, --header yes takes this row "
@@ -981,21 +991,21 @@ TEST(refuses_bad_text_with_its_place)
          "names",
          {{0}}},
         {"Berlin;20,5\nMainz;18,3\n",
-         "line 1, column 1: 'Berlin;20' may be several cells, and the comma behind it a decimal one; --delimiter ';' "
+         "line 1, column 1: 'Berlin;20' may be several cells, and the comma after it a decimal comma; --delimiter ';' "
          "separates cells there, --labels 1 takes the column as labels, --skip 1 leaves the column out, --header yes "
          "takes this row as names",
          {{0}}},
         {"2020-01-01\t1,5\n2020-01-02\t2,5\n",
-         "line 1, column 1: '2020-01-01\t1' may be several cells, and the comma behind it a decimal one; --format tsv "
-         "takes tabs as what separates cells, --labels 1 takes the column as labels, --skip 1 leaves the column out, "
+         "line 1, column 1: '2020-01-01\t1' may be several cells, and the comma after it a decimal comma; --format tsv "
+         "separates cells at tabs, --labels 1 takes the column as labels, --skip 1 leaves the column out, "
          "--header yes takes this row as names",
          {{0}}},
         {"Stadt;Temp, max\nBerlin;20,5\n",
-         "line 2, column 1 (Stadt;Temp): 'Berlin;20' may be several cells, and the comma behind it a decimal one; "
+         "line 2, column 1 (Stadt;Temp): 'Berlin;20' may be several cells, and the comma after it a decimal comma; "
          "--delimiter ';' separates cells there, --labels 1 takes the column as labels, --skip 1 leaves the column out",
          {{0}}},
         {"Zeit|Wert\n12:00|1,5\n",
-         "there is no column of numbers: the only one holds labels; --delimiter says what separates cells",
+         "there is no column of numbers: its only column holds labels; --delimiter says what separates cells",
          {{0}}},
         {"x\n1,5\n2,5\n", "line 2 has 2 cells where the first row has 1; --delimiter says what separates cells", {{0}}},
         {"a,b\n1,2,\n3,4,\n", "line 2 has 3 cells where the first row has 2; --ragged takes rows of any length", {{0}}},
@@ -1032,13 +1042,13 @@ TEST(refuses_bad_text_with_its_place)
         {"0x1F\n0x1.8p3\n", "line 2, column 1: '0x1.8p3' is not int64", {{'T', "int64"}}},
         {"1\n\" 2\"\n", "line 2, column 1: ' 2' is not a number", {{0}}},
         {"1,2\n3,\n",
-         "line 2, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",
+         "line 2, column 2: the cell is missing; --missing gives the value to use instead, as in --missing nan",
          {{0}}},
         {"1,,2\n",
-         "line 1, column 2: the cell is missing; --missing says what stands in for it, as in --missing nan",
+         "line 1, column 2: the cell is missing; --missing gives the value to use instead, as in --missing nan",
          {{'g', NULL}}},
-        {"1e400\n", "line 1, column 1: '1e400' is beyond float64; inf is what is above every number", {{0}}},
-        {"1\n-1e400\n", "line 2, column 1: '-1e400' is beyond float64; inf is what is above every number", {{0}}},
+        {"1e400\n", "line 1, column 1: '1e400' is beyond float64; write inf or -inf for infinity", {{0}}},
+        {"1\n-1e400\n", "line 2, column 1: '-1e400' is beyond float64; write inf or -inf for infinity", {{0}}},
         {"9223372036854775808\n",
          "line 1, column 1: '9223372036854775808' is beyond int64; --type uint64 or float64 may hold it",
          {{0}}},
@@ -1052,18 +1062,20 @@ TEST(refuses_bad_text_with_its_place)
         {"65520\n", "line 1, column 1: '65520' is beyond float16", {{'T', "float16"}}},
         {"1e39\n", "line 1, column 1: '1e39' is beyond float32", {{'T', "float32"}}},
         {"1,2\n3,\"4\n",
-         "line 2, column 2: the cell begins with a quote that is not closed; --quote none takes quotes as they are",
+         "line 2, column 2: the cell begins with a quote that is not closed; --quote none takes quotes as ordinary "
+         "characters",
          {{0}}},
         {"1,2\n\"3,4\n5,6\n",
-         "line 2, column 1: the cell begins with a quote that is not closed; --quote none takes quotes as they are",
+         "line 2, column 1: the cell begins with a quote that is not closed; --quote none takes quotes as ordinary "
+         "characters",
          {{0}}},
         {"1,2\n3,4\"5\n",
-         "line 2, column 2: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
-         "--quote none takes all as they are",
+         "line 2, column 2: stray quote: within a quoted cell a quote is written twice; --quote none takes quotes as "
+         "ordinary characters",
          {{0}}},
         {"1,2\n\"3\"4,5\n",
-         "line 2, column 1: a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
-         "--quote none takes all as they are",
+         "line 2, column 1: stray quote: within a quoted cell a quote is written twice; --quote none takes quotes as "
+         "ordinary characters",
          {{0}}},
         {"1,2\n", "--skip: there is no column '3'; there are 1 to 2 and no header", {{'k', "3"}}},
         {"1,2\n", "--skip: there is no column '0'; there are 1 to 2 and no header", {{'k', "1,0"}}},
@@ -1335,7 +1347,7 @@ TEST(reads_members_of_archives)
 TEST(refuses_missing_members)
 {
     const file_bytes two = make_npz(TWO, 2);
-    check_npz(&two, NULL, "the .npz file has 2 arrays, --member says which: first, second");
+    check_npz(&two, NULL, "the .npz file has 2 arrays; choose one with --member: first, second");
     check_npz(&two, "third", "the .npz file has no array 'third'; it has first, second");
     check_npz(&two, "", "the .npz file has no array ''; it has first, second");
     static const member words[] = {{"notes.txt", false, NULL, 0}};

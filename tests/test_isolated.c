@@ -746,10 +746,11 @@ TEST(a_helper_of_another_rowpool_is_refused)
     char self[4096] = "", expected[128];
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     setenv("ROWPOOL_TEST_OTHER", "version", 1);
-    snprintf(expected, sizeof expected, "is of rowpool 0.0.1, not of %s: install both anew", rowpool_version());
+    snprintf(expected, sizeof expected, "belongs to rowpool 0.0.1, the library to %s: reinstall both",
+             rowpool_version());
     check_program(self, ROWPOOL_EDEVICE, expected);
     setenv("ROWPOOL_TEST_OTHER", "work", 1);
-    check_program(self, ROWPOOL_EDEVICE, "install both anew");
+    check_program(self, ROWPOOL_EDEVICE, "reinstall both");
     unsetenv("ROWPOOL_TEST_OTHER");
 }
 
@@ -781,7 +782,7 @@ TEST(a_helper_that_hangs_is_killed)
     rowpool_error error;
     rowpool_options options = {.size = sizeof options, .device = "isolated"};
     assert_refused(rowpool_open(&pool, &options, &error), ROWPOOL_EDEVICE, error,
-                   "said nothing for 30 seconds, so a driver hangs, and was killed before it had a device");
+                   "was killed after 30 seconds of silence (a driver hangs), before it had a device");
     pool = open_with("auto", 0, ROWPOOL_ISOLATE_ALWAYS);
     atomic_store(&passes, false);
     assert_string_equal(pool->devices.items[0].info.index, "fork");

@@ -1,4 +1,4 @@
-# Who may include whom, and who may use whose symbols:
+# Checks which layer may include which, and which may use whose symbols:
 #
 #     cmake -D SOURCE=<the project's folder> -D NM=<nm> "-DOBJECTS=<the library's objects>" -P test_layers.cmake
 #
@@ -35,7 +35,7 @@ set(none "^$")
 set(system "(unistd|pthread|fcntl|signal|semaphore|dlfcn|sched|poll|spawn|threads|time|stdio|sys/[a-z]+|linux/[a-z]+)\\.h>")
 
 forbid("^src/" "^src/device/opencl/" "${include}(CL|OpenCL)/" "OpenCL stays in its backend")
-forbid("^src/" "^src/(base/settings|cli/terminal)\\.c$" "(^|[^a-z_])(secure_)?getenv[ (]" "settings come from base/settings.h, what a terminal can do from cli/terminal.h")
+forbid("^src/" "^src/(base/settings|cli/terminal)\\.c$" "(^|[^a-z_])(secure_)?getenv[ (]" "settings come from base/settings.h, the abilities of a terminal from cli/terminal.h")
 
 set(opencl "device/opencl/")
 set(workers "device/workers/")
@@ -50,19 +50,19 @@ forbid("^src/${opencl}" "${none}" "${include}(process/|device/(workers|fork|isol
 forbid("^src/device/fork" "${none}" "${include}device/(opencl|isolated|host)" "backends do not know each other")
 forbid("^src/device/isolated" "${none}" "${include}device/(opencl|fork|host)" "backends do not know each other")
 forbid("^src/device/host" "${none}" "${include}(process/|device/(opencl|workers|fork|isolated))" "backends do not know each other")
-forbid("^src/${workers}" "${none}" "${include}device/(opencl|fork|isolated|host)" "what backends share knows none of them")
+forbid("^src/${workers}" "${none}" "${include}device/(opencl|fork|isolated|host)" "what backends share does not depend on any of them")
 forbid("^src/(sched|api)/" "${none}" "${include}device/(opencl|workers|fork|isolated|host)" "backends are known by device.h only")
 forbid("^src/(sched|api)/" "${none}" "${include}(${others})/" "the library does not know the program")
 forbid("^src/sched/" "${none}" "${include}api/" "the scheduler does not know the public calls")
 forbid("^src/files/" "${none}" "${include}(base/([^e]|e[^r])|core/|process/|device/|sched/|api/|mpi/|cli/)"
-  "what reads and writes files is a user of the library that fills in errors as it does (base/error.h)")
+  "src/files uses the public header, and base/error.h to fill in errors")
 forbid("^src/mpi/" "${none}" "${include}(core|process|device|sched|api|cli)/" "the library over MPI stands on base, files and the public calls")
 forbid("^src/" "^src/(mpi|cli)/" "${include}(mpi|rowpool_mpi)\\.h" "MPI stays in its library, and in the program that uses it")
 forbid("^src/cli/" "${none}" "${include}(core/([^r]|r[^a])|process/|device/|sched/|api/)"
-  "the program is a user of the library that compares bounds as it does (core/range.h)")
+  "the program uses the public header, and core/range.h to compare bounds")
 forbid("^bench/" "^bench/peer_opencl\\.c$"
   "${include}(CL/|OpenCL/|base/([^e]|e[^r])|core/|process/|device/|sched/|api/)"
-  "the benchmark is a user of the library, but for the raw OpenCL program")
+  "the benchmark uses the public header, except for the raw OpenCL program")
 
 # The same for symbols: no layer uses what a higher one defines, and only api defines public functions.
 set(layers base core process device sched api)
@@ -90,7 +90,7 @@ foreach(layer IN LISTS layers)
     set(public ${${layer}_defined})
     list(FILTER public INCLUDE REGEX "^rowpool_")
     if(public)
-      message(SEND_ERROR "${layer} defines public functions, which belong into src/api: ${public}")
+      message(SEND_ERROR "${layer} defines public functions, which belong in src/api: ${public}")
     endif()
   endif()
   list(APPEND below ${layer})

@@ -739,7 +739,8 @@ TEST(functions_that_do_not_match_are_refused)
     rowpool_function some = longest_run;
     some.compiled[ROWPOOL_FLOAT32] = NULL;
     call = call_of(&some, inputs, results, sizeof results);
-    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "longest_run is not for rows of float32");
+    assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error,
+                   "longest_run does not support rows of float32");
     some = (rowpool_function){.size = sizeof some, .name = "empty", .result_size = 1};
     assert_refused(rowpool_map(pool, &call, &error), ROWPOOL_EINVAL, error, "neither text for OpenCL nor a C function");
     some.n_inputs = 5;

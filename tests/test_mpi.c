@@ -351,7 +351,7 @@ static void files_appear_whole(void)
     check_failure(rowpool_mpi_write(cluster, path, NULL, 0, NULL, 1, &error), ROWPOOL_EINVAL, 0, "own is NULL");
     if (ranks > 1)
         check_failure(rowpool_mpi_write(cluster, path, head, 1, own, bytes_of(rank), &error), ROWPOOL_EINVAL, 1,
-                      "for rank 0 alone");
+                      "only rank 0 may pass head");
     check_folder(NULL, 0);
     free(own);
     free(expected);
@@ -524,7 +524,7 @@ static void bad_files_are_refused(void)
     if (rank == 0)
         append_array(path, "\x93NUMPY\1", 8);
     MPI_Barrier(MPI_COMM_WORLD);
-    refuse_file(path, NULL, "several arrays follow one another");
+    refuse_file(path, NULL, "the file has several arrays");
     if (ranks > 1) { /* a file that only this rank has */
         char own_path[320];
         const size_t rows = rank == 0 ? ROWS : ROWS - 1;

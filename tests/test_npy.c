@@ -351,7 +351,7 @@ TEST(refuses_malformed_headers)
         {"{'descr': '<i4', 'fortran_order': False, }", "'shape' is missing"},
         {"{'descr': '<i4', 'shape': (2, 3), }", "'fortran_order' is missing"},
         {"{'fortran_order': False, 'shape': (2, 3), }", "'descr' is missing"},
-        {"{'descr': '<i4', 'descr': '<i4', 'fortran_order': False, 'shape': (2, 3)}", "'descr' is there twice"},
+        {"{'descr': '<i4', 'descr': '<i4', 'fortran_order': False, 'shape': (2, 3)}", "'descr' appears twice"},
         {"{'colour': 'red'}", "unexpected key 'colour'"},
         {"{descr: '<i4'}", "a key was expected"},
         {"{'descr': '<i4', 'fortran_order': false, 'shape': (2, 3)}", "neither True nor False"},
@@ -361,7 +361,7 @@ TEST(refuses_malformed_headers)
         {GOOD_HEADER "}", "something follows"},
         {WITH_SHAPE("[2, 3]"), "'shape' is not a tuple"},
         {WITH_SHAPE("6"), "'shape' is not a tuple"},
-        {WITH_SHAPE("(6)"), "an integer in brackets"},
+        {WITH_SHAPE("(6)"), "an integer in parentheses"},
         {WITH_SHAPE("(2 3)"), "not a tuple of integers"},
         {WITH_SHAPE("(2,, 3)"), "not a tuple of integers"},
         {WITH_SHAPE("(2, 3.0)"), "not a tuple of integers"},
@@ -685,7 +685,7 @@ TEST(notices_what_happens_to_a_mapped_file)
     assert_true(changed);
     assert_int_equal(ftruncate(fd, (off_t)file.size - 1), 0);
     assert_refused(npy_check_mapping(&array, &changed, &error), ROWPOOL_EINVAL, error,
-                   "the file was cut while it was read: it had 152 bytes, and has 151");
+                   "the file was truncated while it was read: it had 152 bytes, and has 151");
     npy_close(&array);
     assert_int_equal(close(fd), 0);
     assert_ok(npy_open_bytes(&array, file.bytes, file.size, &error), error);

@@ -820,6 +820,18 @@ TEST(refuses_unknown_devices)
     assert_no_output("out.npy");
 }
 
+TEST(the_log_says_where_a_small_map_ran)
+{
+    circumstances with = DEFAULT_DEVICE;
+    with.environment = ARGUMENTS("ROWPOOL_LOG=run");
+    write_small("small.npy");
+    outcome result = RUN_WITH(&with, "count", "small.npy");
+    assert_int_equal(result.exit_status, 0);
+    check_tells(result.err, "on the host: done");
+    assert_null(strstr(result.err, "chunks"));
+    release(&result);
+}
+
 /* ---- --head and --output ---------------------------------------------------------------------------------------- */
 
 TEST(prints_the_first_rows)
@@ -1058,8 +1070,8 @@ static int copies_to(const char *path, const char *why)
 {
     outcome result = RUN("count", "small.npy", "--output", path);
     char text[256];
-    (void)snprintf(text, sizeof text, "rowpool: warning: %s: the file was not replaced, but written to: %s\n", path,
-                   why);
+    (void)snprintf(text, sizeof text,
+                   "rowpool: warning: %s: the file could not be replaced, so it was overwritten: %s\n", path, why);
     if (result.exit_status != 0 || strcmp(result.err, text) != 0) {
         show(&result, __LINE__);
         return 1;
@@ -1155,7 +1167,7 @@ static int copy_as_another(void)
     if (geteuid() != 0 || setgroups(0, NULL) != 0 || setgid(SOMEBODY) != 0 || setuid(SOMEBODY) != 0 ||
         access(getenv("ROWPOOL_PROGRAM"), X_OK) != 0 || access("shared.npy", W_OK) != 0)
         return TEST_SKIPPED;
-    return copies_to("shared.npy", "its owner can be kept in no other way");
+    return copies_to("shared.npy", "a new file would have another owner");
 }
 
 TEST(writes_to_a_file_of_another_owner)
@@ -1972,7 +1984,7 @@ static void check_cut(const char *device, off_t left)
                       .err = test_read_all(err)};
     assert_int_equal(close(out), 0);
     assert_int_equal(close(err), 0);
-    assert_fails(result, "rowpool: cut.npy: ", "the file was cut while it was read");
+    assert_fails(result, "rowpool: cut.npy: ", "the file was truncated while it was read");
     assert_no_output("out.npy");
 }
 
@@ -2172,6 +2184,7 @@ int main(void)
         cmocka_unit_test(refuses_results_larger_than_memory),
         cmocka_unit_test(refuses_wrong_usage),
         cmocka_unit_test(refuses_unknown_devices),
+        cmocka_unit_test(the_log_says_where_a_small_map_ran),
         cmocka_unit_test(prints_the_first_rows),
         cmocka_unit_test(writes_the_leading_shape),
         cmocka_unit_test(adds_an_axis_for_the_ranges),

@@ -439,9 +439,9 @@ TEST(the_log_says_why_a_device_had_no_part)
     close(ends[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_non_null(strstr(text, "simulated: device 2 had no part: it supports nothing\n"));
-    assert_non_null(strstr(text, "simulated: device 1 had no part: a map of 4096 bytes is one chunk\n"));
-    assert_non_null(strstr(text, "simulated: device 1 had no part: at its rate, 0.00"));
+    assert_non_null(strstr(text, "simulated: device 2 took no part: it supports nothing\n"));
+    assert_non_null(strstr(text, "simulated: device 1 took no part: a map of 4096 bytes is one chunk\n"));
+    assert_non_null(strstr(text, "simulated: device 1 took no part: at its rate, 0.00"));
     char did[128];
     snprintf(did, sizeof did, "simulated: device 0 did %d rows in ", (int)FEW_ROWS);
     assert_non_null(strstr(text, did));

@@ -104,9 +104,9 @@ TEST(a_short_copy_is_an_error)
     assert_ok(copy_in_place(path, "results", &error), error);
     assert_true(stat(path, &copy) == 0 && copy.st_size == 7);
     copies_left = 6;
-    assert_refused(copy_in_place(path, "results", &error), ROWPOOL_ESYSTEM, error, "the file is not complete");
+    assert_refused(copy_in_place(path, "results", &error), ROWPOOL_ESYSTEM, error, "the file is incomplete");
     copies_left = 0;
-    assert_refused(copy_in_place(path, "results", &error), ROWPOOL_ESYSTEM, error, "the file is not complete");
+    assert_refused(copy_in_place(path, "results", &error), ROWPOOL_ESYSTEM, error, "the file is incomplete");
     assert_int_equal(unlink(path), 0);
 }
 

@@ -877,7 +877,7 @@ TEST(an_apply_that_timed_out_does_not_run)
         if (i < SENT)
             assert_ok(rowpool_job_wait(jobs[i], -1, &error), error);
         else
-            assert_refused(rowpool_job_wait(jobs[i], -1, &error), ROWPOOL_ETIMEDOUT, error, "is up after 0 of 1 rows");
+            assert_refused(rowpool_job_wait(jobs[i], -1, &error), ROWPOOL_ETIMEDOUT, error, "with 0 of 1 rows done");
         rowpool_job_release(jobs[i]);
     }
     assert_int_equal(atomic_load(&c.control->begun), SENT);
@@ -1693,7 +1693,7 @@ TEST(a_map_ends_at_its_deadline)
     for (int async = 0; async < 2; async++) {
         rowpool_error error;
         char text[64];
-        (void)snprintf(text, sizeof text, "the time of %d ms is up", call.timeout_ms);
+        (void)snprintf(text, sizeof text, "timed out after %d ms, with", call.timeout_ms);
         memset(results, 0xee, sizeof results);
         fresh_control(0);
         if (async) {

@@ -1,4 +1,4 @@
-# When each test runs. .ci/nightly runs every test in every build. For every change .ci/run leaves out the tests with
+# When each test runs. .ci/nightly runs every test in every build. .ci/run, for every change, leaves out the tests with
 # the label nightly, which this file sets:
 #
 #   build                       runs for every change
@@ -21,14 +21,14 @@ set(nightly_only
   mpi-program-openmpi-[124] mpi-program-mpich-[134]
   packages consumer-packages plot numpy-dtypes npy-numpy-many tables-many)
 
-# What parses, what shares memory between threads and processes, what cleans up after faults, and the contract once on
+# Tests of parsers, of memory shared between threads and processes, of clean-up after faults, and the contract once on
 # each backend.
 set(sanitized
   base range rows arrow split fold schedule api memory fork process kill threads npy units input tables program formats trace
   trace-file map data workers system_faults faults isolated builder signals contract contract-isolated builtins mpi_divide
   mpi_guard)
 
-# What a build without OpenCL does differently.
+# Tests of what differs in a build without OpenCL.
 set(without_opencl api contract map data workers nodevice environment doctor surroundings program bench consumer man
   readme-files)
 
@@ -44,7 +44,7 @@ while(costs)
   endif()
 endwhile()
 
-# These take gigabytes each: one at a time.
+# These take gigabytes each, so only one runs at a time.
 foreach(test large huge huge-copy)
   if(TEST ${test})
     set_tests_properties(${test} PROPERTIES RESOURCE_LOCK memory)

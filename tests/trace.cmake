@@ -1,10 +1,10 @@
-# Reads the trace that test_trace left behind: cmake -D TRACE=... -D OPENCL=ON|OFF -P trace.cmake
-# Every event is valid in the Chrome trace format, and the expected ones are there.
+# Checks the trace that test_trace has written: cmake -D TRACE=... -D OPENCL=ON|OFF -P trace.cmake
+# Every event must be valid in the Chrome trace format, and the expected ones must exist.
 cmake_minimum_required(VERSION 3.25)
 file(READ ${TRACE} trace)
 string(JSON count ERROR_VARIABLE error LENGTH "${trace}")
 if(error)
-  message(FATAL_ERROR "${TRACE} is no JSON: ${error}")
+  message(FATAL_ERROR "${TRACE} is not JSON: ${error}")
 endif()
 
 set(names)
@@ -48,7 +48,7 @@ set(overlapping ${tracks})
 list(FILTER overlapping INCLUDE REGEX "^overlapping$")
 list(LENGTH overlapping overlapping)
 if(NOT overlapping EQUAL 2)
-  message(SEND_ERROR "three spans, of which two overlap, are in ${overlapping} tracks")
+  message(SEND_ERROR "three spans, two of which overlap, must be in 2 tracks, not ${overlapping}")
 endif()
 
 set(wanted_names "chunk;failure;retry;worker lost")

@@ -1,5 +1,5 @@
-# What the stacks have in common; sourced by each, in the root of the tree. A stack ends with 0 (passed), 77 (skipped, its
-# last line says why) or another status (failed).
+# What the stacks share; each sources it in the root of the tree. A stack exits with 0 (passed), 77 (skipped; its last
+# line says why) or another status (failed).
 
 # skip REASON
 skip() {
@@ -16,7 +16,7 @@ step() {
     echo "${0##*/}: $what: $(($(date +%s) - started)) s"
 }
 
-# install PACKAGE...: Debian's packages.
+# install PACKAGE...: installs Debian packages.
 install() {
     sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"

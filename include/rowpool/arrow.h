@@ -36,7 +36,7 @@ struct ArrowSchema {
     void *private_data;
 };
 
-/* An array of that type: `length` values from `offset` on. null_count is -1 where nobody has counted. */
+/* An array of that type: `length` values from `offset` on. null_count is -1 where it is unknown. */
 struct ArrowArray {
     int64_t length, null_count, offset, n_buffers, n_children;
     const void **buffers;
@@ -52,8 +52,8 @@ typedef struct rowpool_arrow rowpool_arrow;
 
 /* Reads the structs, which stay the caller's and are not needed afterwards. The array's buffers are borrowed: release
  * it after the rows were used for the last time. Only the 32-bit offsets of a List are copied. A null count of 0 is
- * trusted; others are checked in the validity bitmaps. *arrow is NULL after a failure. EINVAL: it is no array of such
- * rows, has nulls, has been released, contradicts itself, or its elements or offsets are not aligned to their type. */
+ * trusted; others are checked in the validity bitmaps. *arrow is NULL after a failure. EINVAL: the array holds no such
+ * rows, has nulls, was released, is inconsistent, or its elements or offsets are not aligned to their type. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_arrow_open(rowpool_arrow **arrow, const struct ArrowSchema *schema,
                                                               const struct ArrowArray *array, rowpool_error *error);
 

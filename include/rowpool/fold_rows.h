@@ -6,12 +6,12 @@
 #define ROWPOOL_FOLD_ROWS_H
 
 enum {
-    ROWPOOL_SLICE = 4096,     /* elements that stay in the first cache while all columns pass over them */
-    ROWPOOL_ACCUMULATORS = 8, /* side by side in one row, where the order of elements does not matter */
+    ROWPOOL_SLICE = 4096,     /* elements that stay in the L1 cache while all columns pass over them */
+    ROWPOOL_ACCUMULATORS = 8, /* independent ones for one row, where the order of elements does not matter */
     ROWPOOL_COLUMNS = 16,     /* columns that pass over a long row together */
     ROWPOOL_MAX_NARROW = 32,  /* elements of the widest rows that are folded narrow */
     ROWPOOL_MAX_SUM = 127,    /* elements, each 0 or 1, whose sum any type can hold */
-    ROWPOOL_SUM_BYTES = 128,  /* of sums side by side: a few vectors */
+    ROWPOOL_SUM_BYTES = 128,  /* of parallel sums: a few vectors */
     ROWPOOL_AHEAD = 4096,     /* bytes from a read to the prefetch, as in kernels/fold.cl */
     ROWPOOL_PREFETCH = 512    /* bytes that are prefetched together */
 };
@@ -26,15 +26,15 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first bytes of a 
 #define ROWPOOL_COMPARES_64 1
 #endif
 
-/* Prefetches as many bytes as are read now, ROWPOOL_AHEAD later. Past the end of memory that does nothing. */
+/* Prefetches `bytes` bytes, ROWPOOL_AHEAD after `now`. A prefetch past the end of memory does nothing. */
 static inline void rowpool_read_ahead(const void *now, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i += 64) /* cache lines; to read; into the second cache */
+    for (size_t i = 0; i < bytes; i += 64) /* cache lines; for reading; into L2 */
         __builtin_prefetch((const void *)((uintptr_t)now + ROWPOOL_AHEAD + i), 0, 2);
 }
 
-/* The sum of 1 to 255 bytes that are 0 or 1; the 8 bytes after them can be read. The product has in its top byte the
- * sum of the word's bytes; the shift before it drops those beyond the row. */
+/* The sum of 1 to 255 bytes that are 0 or 1; the 8 bytes after them can be read. The product's top byte is the sum of
+ * the word's bytes; the shift before it drops the bytes beyond the row. */
 static inline uint8_t rowpool_sum_bytes(const uint8_t *bytes, size_t width)
 {
     uint64_t sums = 0, word;
@@ -56,13 +56,13 @@ static inline uint8_t rowpool_sum_bytes(const uint8_t *bytes, size_t width)
 #endif
 
 #ifdef ROW_NARROW_SUMS
-/* ROWPOOL_STAGED: elements of the widest rows that are staged as bytes. ROWPOOL_FEW: the max elements of one plain sum.
- * A sum of 8 bits can hold no more; where a plain loop is slow it is not for long rows. */
+/* ROWPOOL_STAGED: max width of rows that are staged as bytes. ROWPOOL_FEW: max elements of one plain sum: as many as 8
+ * bits can count, also for 64-bit elements where a plain loop is slow; else a slice. */
 #define ROWPOOL_BYTES (ROW_BITS == 8 || (ROW_BITS == 64 && !ROWPOOL_COMPARES_64))
 #define ROWPOOL_STAGED (ROWPOOL_BYTES ? 255 : ROW_BITS == 16 ? 32 : 8)
 #define ROWPOOL_FEW (ROWPOOL_BYTES ? ROWPOOL_MAX_SUM : ROWPOOL_SLICE)
 
-/* The count of at most ROWPOOL_FEW elements, in sums as wide as they are, so that no vector has to be unpacked. */
+/* The count of at most ROWPOOL_FEW elements, in a sum as wide as an element, so that no vector has to be unpacked. */
 static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
 {
     const size_t part = ROWPOOL_PREFETCH / sizeof(ordered_t);
@@ -77,7 +77,8 @@ static inline accumulator_t ROW_NAME(sum_few)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x,
     return (accumulator_t)sum;
 }
 
-/* The count of any number: where one such sum cannot hold it, several side by side, until they may be full. */
+/* The count of any number of elements. Where one such sum cannot hold it, parallel sums are added up before they
+ * overflow. */
 static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t n, arguments_t argument)
 {
     accumulator_t sum = 0;
@@ -104,7 +105,7 @@ static inline accumulator_t ROW_NAME(sum_many)(ROWPOOL_STORED(ROWPOOL_DTYPE) * x
 #define ROWPOOL_STAGED ROWPOOL_MAX_NARROW
 #endif
 
-/* Adds elements from ... to - 1 of a row, or of a part that begins with the row's element `first`, to `part`. */
+/* Folds elements [from, to) of x into `part`. x[0] is the row's element `first`. */
 static inline accumulator_t ROW_NAME(fold)(accumulator_t part, ROWPOOL_STORED(ROWPOOL_DTYPE) * x, size_t from,
                                            size_t to, size_t first, arguments_t argument)
 {
@@ -132,7 +133,7 @@ static inline accumulator_t ROW_NAME(fold)(accumulator_t part, ROWPOOL_STORED(RO
 }
 
 #ifdef ROW_NARROW
-/* Combines the narrow elements of n rows. Inlined for the widths that are constants where it is called. */
+/* Combines the narrow elements of n rows. Inlined, so that a width that is constant at the call stays constant. */
 static inline __attribute__((always_inline)) void ROW_NAME(combine_staged)(const narrow_t *staged, size_t n,
                                                                            size_t width, arguments_t argument,
                                                                            result_t *results, size_t columns)
@@ -175,7 +176,7 @@ static void ROW_NAME(combine_rows)(const narrow_t *staged, size_t n, size_t widt
 static void ROW_NAME(fold_narrow)(const rowpool_block *block, const arguments_t *arguments, size_t columns,
                                   result_t *results)
 {
-    narrow_t staged[ROWPOOL_SLICE + sizeof(uint64_t)]; /* a word may be read at its end too */
+    narrow_t staged[ROWPOOL_SLICE + sizeof(uint64_t)]; /* rowpool_sum_bytes reads whole words */
     size_t width = block->input[0].width, batch = ROWPOOL_SLICE / width;
     for (size_t row = 0, n; row < block->count; row += n) {
         ROWPOOL_STORED(ROWPOOL_DTYPE) *x = (ROWPOOL_STORED(ROWPOOL_DTYPE) *)block->input[0].data + row * width;
@@ -191,7 +192,7 @@ static void ROW_NAME(fold_narrow)(const rowpool_block *block, const arguments_t 
 #endif
 
 #ifdef ROW_NARROW_SUMS
-/* Rows a little longer, some at a time, so that all columns pass over what is in the cache. */
+/* Somewhat longer rows, in batches, so that all columns pass over what is in the cache. */
 static void ROW_NAME(sum_rows)(const rowpool_block *block, const arguments_t *arguments, size_t columns,
                                result_t *results)
 {

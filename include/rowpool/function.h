@@ -22,7 +22,7 @@
 
 #include <rowpool.h>
 #include <tgmath.h>
-#undef I /* nobody expects a macro of that name */
+#undef I /* from <complex.h>: a row function may have a variable I */
 
 #include <rowpool/vocabulary.h>
 
@@ -30,8 +30,8 @@
 #define ROWPOOL_NAME(x, function, dtype) ROWPOOL_NAME_(x, function, dtype)
 #define ROWPOOL_NAME_(x, function, dtype) x##_##function##_##dtype
 
-/* 1 for a dtype that is to be compiled, else 0. ROWPOOL_WITH_int32 that is defined, as nothing or 1, completes the name
- * of a macro that expands to two arguments, and so moves the 0 out of the second place. */
+/* 1 for a dtype that is to be compiled, else 0. Where ROWPOOL_WITH_int32 is defined, empty or as 1, ROWPOOL_DEFINED_ or
+ * ROWPOOL_DEFINED_1 expands to two arguments, the second of which is 1; else the second argument is the 0. */
 #ifdef ROWPOOL_SOME_DTYPES
 #define ROWPOOL_IS_WANTED(dtype) ROWPOOL_IS_DEFINED(ROWPOOL_JOIN(ROWPOOL_WITH_, dtype))
 #else
@@ -54,7 +54,7 @@
         uint64_t: ROWPOOL_UINT64, float: ROWPOOL_FLOAT32, double: ROWPOOL_FLOAT64, default: -1))
 /* clang-format on */
 
-/* Row r of an input of the block: where it lies, and its elements. */
+/* Row r of an input of the block: its address, and in *width its number of elements. */
 static inline const void *rowpool_block_row(const rowpool_block *block, size_t input, size_t r, size_t size,
                                             size_t *width)
 {

@@ -29,7 +29,7 @@ typedef struct {
 
 /* Starts a process, with default signal handlers and an empty signal mask. stdout and stderr, no other streams, are
  * flushed before, unless another thread has them locked. options may be NULL. argument is the caller's; the child has a
- * copy of all memory. EINVAL: run is NULL. ESYSTEM: no process or descriptor can be had. */
+ * copy of all memory. EINVAL: run is NULL. ESYSTEM: no process or descriptor is available. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process **process, rowpool_process_run *run,
                                                                  void *argument, const rowpool_process_options *options,
                                                                  rowpool_error *error);
@@ -38,7 +38,7 @@ ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_start(rowpool_process
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_join(rowpool_process *process, int timeout_ms,
                                                                 rowpool_error *error);
 
-/* Its state now; alive alone, false also for NULL and in a forked child. */
+/* Its state now, or only whether it is alive: false also for NULL and in a forked child. */
 ROWPOOL_API ROWPOOL_CHECKED rowpool_status rowpool_process_status(rowpool_process *process,
                                                                   rowpool_process_state *state, rowpool_error *error);
 ROWPOOL_API bool rowpool_process_alive(rowpool_process *process);
@@ -47,8 +47,8 @@ ROWPOOL_API bool rowpool_process_alive(rowpool_process *process);
 ROWPOOL_API rowpool_status rowpool_process_terminate(rowpool_process *process, rowpool_error *error);
 ROWPOOL_API rowpool_status rowpool_process_kill(rowpool_process *process, rowpool_error *error);
 
-/* The process id, and the descriptor from which the child's bytes are read, to their end once the child has closed its
- * side; closed with the handle. -1 for NULL. */
+/* The process id, and the descriptor to read the child's bytes from. It reaches its end when the child closes its side,
+ * and is closed with the handle. -1 for NULL. */
 ROWPOOL_API long rowpool_process_id(const rowpool_process *process);
 ROWPOOL_API int rowpool_process_pipe(const rowpool_process *process);
 

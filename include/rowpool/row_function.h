@@ -55,7 +55,7 @@ enum {
     ROWPOOL_MOST_STRUCT_BYTES = 16384
 };
 
-/* Rows of one input where they lie, as the C form of a row function reads them. */
+/* Rows of one input in place, as the C form of a row function reads them. */
 typedef struct {
     const void *data;
     size_t width, stride;   /* elements; not of ragged rows */
@@ -108,8 +108,8 @@ typedef struct {
     bool ranges;                         /* it takes ranges */
     size_t n_inputs;                     /* 0 = 1; more for free bodies and plain C functions */
     int others[ROWPOOL_MOST_INPUTS - 1]; /* the dtype of each further input, plus 1; 0: that of the first */
-    const char *source;                  /* OpenCL C; NULL: not for OpenCL devices */
-    const rowpool_compiled *compiled[ROWPOOL_FLOAT64 + 1]; /* for each dtype; NULL: not for it */
+    const char *source;                  /* OpenCL C; NULL: OpenCL devices cannot run it */
+    const rowpool_compiled *compiled[ROWPOOL_FLOAT64 + 1]; /* for each dtype; NULL: unsupported */
     rowpool_row_function *row;                             /* where it is not compiled: a plain C function, or NULL */
     size_t arguments_size, result_size;                    /* where it is not compiled: bytes of each struct */
     size_t accumulator_size; /* where it is not compiled: max bytes; 0 = 256. Its rows are not split over chunks */
@@ -123,14 +123,14 @@ ROWPOOL_API char *rowpool_read_source(const char *path, rowpool_error *error);
  *
  *   count, count64          elements within a range: uint32; uint64 for rows of more than 2^32 - 1 elements
  *   any, all, fraction      whether any or all elements lie within a range, uint8 0 or 1; the share of those that do,
- *                           float64. Of an empty row: 0, 1, NaN
+ *                           float64. An empty row gives 0, 1 and NaN
  *   sum                     int64, uint64 or float64, by kind. Integers wrap modulo 2^64; floats add up in double, in
  *                           no promised order: off by at most width * 2^-53 times the sum of the magnitudes
  *   mean                    float64: the sum over the width. Of integers it is within 2^-51 of its own magnitude, of
  *                           floats as the sum; of an empty row NaN
- *   min, max                the element's own dtype; NaNs are passed over, -0.0 is less than +0.0. Of a row without a
- *                           number: the largest, the smallest (infinities for floats)
- *   argmin, argmax          int64: the index of the first such element; -0.0 equals +0.0. Without a number: -1
+ *   min, max                the element's own dtype; NaNs are skipped, -0.0 is less than +0.0. A row without a number
+ *                           gives the type's largest value as min, its smallest as max (infinities for floats)
+ *   argmin, argmax          int64: the index of the first min or max; -0.0 equals +0.0. A row without a number gives -1
  *
  * Those from count to fraction take ranges. Sums and means of a row with a NaN are NaN. */
 ROWPOOL_API const rowpool_function *rowpool_builtin(const char *name);

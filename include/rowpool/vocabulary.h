@@ -4,13 +4,13 @@
  *   element_t            an element as a value: int8_t ... uint64_t, float, double; float16 comes as float
  *   ordered_t            an element as an integer that orders the values: an integer itself; of a float the bits, with
  *                        all but the sign flipped where it is negative. -0.0 is -1 and +0.0 is 0; NaNs lie beyond the
- *                        infinities. No device needs half or double for it, or flushes a subnormal
+ *                        infinities. Devices need no half or double for it, and flush no subnormals
  *   ROW_ORDERED          defined by a fold that takes ordered_t instead of element_t
  *   ROW_COMMUTES         defined by a fold whose combine gives the same in either order (sums of floats: nearly):
  *                        elements may then be taken out of order, several at a time
  *   ROW_LEAST, ROW_MOST  the ordered_t of the smallest and the largest number, infinities included
  *   ROW_ORDER(x)         from a float's bits to ordered_t and back; integers stay as they are
- *   ROW_VALUE(x)         from what is stored, a float's bits, to element_t; of an ordered_t: ROW_VALUE(ROW_ORDER(x))
+ *   ROW_VALUE(x)         from the stored form, a float's bits, to element_t; for an ordered_t: ROW_VALUE(ROW_ORDER(x))
  *   ROW_IS_NUMBER(x)     whether an ordered_t is not a NaN
  *   ROW_IS_FLOAT, ROW_IS_SIGNED, ROW_BITS   the kind and size of the dtype, also for #if
  *   ROW_BODY             begins a free body, which sees ROW(i), an element of the row (ROW_ORDERED_AT(i): as
@@ -19,7 +19,7 @@
  *   ROW_INPUTS           defined by a free body with several inputs: how many
  *   ROW1_DTYPE ... ROW3_DTYPE   defined where an input has a fixed dtype instead of that of the first
  *   ROW_RANGES           defined by a function that takes ranges: arguments_t is then two ordered_t
- *   ROW_NAME(x)          a name for x of this dtype's own: for helper functions in the file
+ *   ROW_NAME(x)          a name for x that is unique to this dtype, for helper functions in the file
  */
 #ifndef ROWPOOL_VOCABULARY_H
 #define ROWPOOL_VOCABULARY_H
@@ -83,7 +83,7 @@ static inline double rowpool_double(int64_t bits)
 }
 #endif
 
-/* Half to float, exactly: the exponent is biased anew; a subnormal is a small multiple of 2^-24. */
+/* Half to float, exactly: the exponent is re-biased; a subnormal is a small multiple of 2^-24. */
 static inline float rowpool_half(int16_t bits)
 {
     int32_t magnitude = bits & 0x7fff;
@@ -135,7 +135,7 @@ static inline float rowpool_half(int16_t bits)
 
 /* ---- The free body ---------------------------------------------------------------------------------------------- */
 
-/* Elements as they are stored. In C they may alias whatever type the caller's own have. */
+/* Elements as they are stored. In C they may alias the caller's type, whatever it is. */
 #if defined(__OPENCL_VERSION__)
 #define ROWPOOL_STORED(dtype) __global const ROWPOOL_TRAIT(ROWPOOL_ORDERED_TYPE, dtype)
 #else

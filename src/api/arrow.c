@@ -1,4 +1,4 @@
-/* Arrow arrays as rows. The interface does not give the sizes of buffers: what the structs say is all that is checked. */
+/* Arrow arrays as rows. The interface does not give the sizes of buffers, so only what the structs say is checked. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct rowpool_arrow {
 /* Indices in the table: the elements come first, in the order of their dtypes. */
 enum { FIXED_SIZE_LIST = RP_DTYPE_TOTAL, LIST, LARGE_LIST };
 
-/* No format is the beginning of another one. */
+/* No format is a prefix of another one. */
 static const struct {
     const char *format, *name;
 } types[] = {
@@ -83,7 +83,8 @@ static rowpool_status read_list_size(const char *format, size_t *size, rowpool_e
     errno = 0;
     long long number = strtoll(digits, &end, 10);
     if (strspn(digits, "0123456789") == 0 || *end != '\0' || errno != 0)
-        return rp_fail(error, ROWPOOL_EINVAL, "the Arrow array's type is \"%.40s\": that is no size of a list", format);
+        return rp_fail(error, ROWPOOL_EINVAL, "the Arrow array's type is \"%.40s\": that is not the size of a list",
+                       format);
     *size = (size_t)number;
     return ROWPOOL_OK;
 }
@@ -156,7 +157,7 @@ static rowpool_status check_shape(const level *at, int64_t buffers, int64_t chil
     if (array->length < 0 || array->offset < 0 || array->null_count < -1)
         return rp_fail(error, ROWPOOL_EINVAL,
                        "%s: length %" PRId64 ", offset %" PRId64 ", null_count %" PRId64
-                       ": none of them can be negative but a null_count of -1",
+                       ": none may be negative, except a null_count of -1",
                        at->what, array->length, array->offset, array->null_count);
     size_t end, bytes;
     if (!rp_add((size_t)array->length, (size_t)array->offset, &end) || !rp_mul(end, size, &bytes) ||

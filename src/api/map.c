@@ -15,7 +15,7 @@ typedef struct {
     rp_arguments_store store;
 } checked_call;
 
-/* What is known of a call besides its struct. */
+/* What a call's struct does not say. */
 typedef struct {
     bool stream; /* the results go to a callback */
     bool later;  /* the call returns before its arguments are used */
@@ -39,7 +39,7 @@ static rowpool_status check_function(const rowpool_call *call, call_kind kind, r
                        function->name, (unsigned)function->form);
     size_t takes = rp_max(1, function->n_inputs), given = rp_max(1, call->n_inputs);
     if (takes > ROWPOOL_MOST_INPUTS)
-        return rp_fail(error, ROWPOOL_EINVAL, "%s: function.n_inputs is %zu; the most is %d", function->name, takes,
+        return rp_fail(error, ROWPOOL_EINVAL, "%s: function.n_inputs is %zu; the max is %d", function->name, takes,
                        ROWPOOL_MOST_INPUTS);
     if (takes > 1 && function->form == ROWPOOL_FOLD && function->row == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "%s: a fold takes one input, not %zu: write a free body", function->name,
@@ -68,7 +68,7 @@ static rowpool_status check_other_input(const rowpool_function *function, size_t
 
 static rowpool_status take_inputs(const rowpool_call *call, rp_operation *operation, rowpool_error *error)
 {
-    /* A uint32 is what it counts in. */
+    /* count counts in a uint32. */
     uint64_t longest = call->function == &rp_builtin_count ? UINT32_MAX : UINT64_MAX;
     operation->code.n_inputs = rp_max(1, call->n_inputs);
     for (size_t i = 0; i < operation->code.n_inputs; i++) {
@@ -94,7 +94,7 @@ static bool is_compiled(const rowpool_function *function)
     return false;
 }
 
-/* PoCL keeps those of a whole group of work items on the stack of the thread that runs them. */
+/* PoCL keeps the structs of a whole group of work items on the stack of the thread that runs them. */
 static rowpool_status check_structs(const rowpool_function *function, const rowpool_compiled *sizes,
                                     rowpool_error *error)
 {
@@ -106,9 +106,8 @@ static rowpool_status check_structs(const rowpool_function *function, const rowp
                    {"result_t", sizes->result_size}};
     for (size_t i = 0; function->source != NULL && i < sizeof structs / sizeof *structs; i++)
         if (structs[i].size > ROWPOOL_MOST_STRUCT_BYTES)
-            return rp_fail(error, ROWPOOL_EINVAL,
-                           "%s: its %s has %zu bytes; the most is %d (ROWPOOL_MOST_STRUCT_BYTES)", function->name,
-                           structs[i].name, structs[i].size, ROWPOOL_MOST_STRUCT_BYTES);
+            return rp_fail(error, ROWPOOL_EINVAL, "%s: its %s has %zu bytes; the max is %d (ROWPOOL_MOST_STRUCT_BYTES)",
+                           function->name, structs[i].name, structs[i].size, ROWPOOL_MOST_STRUCT_BYTES);
     return ROWPOOL_OK;
 }
 
@@ -124,7 +123,7 @@ static rowpool_status take_function(const rowpool *pool, const rowpool_function 
         return check_structs(function, compiled, error);
     }
     if (is_compiled(function))
-        return rp_fail(error, ROWPOOL_EINVAL, "%s is not for rows of %s", function->name,
+        return rp_fail(error, ROWPOOL_EINVAL, "%s does not support rows of %s", function->name,
                        operation->inputs[0].dtype->name);
     if (function->source == NULL && function->row == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "%s has neither text for OpenCL nor a C function", function->name);
@@ -140,7 +139,7 @@ static rowpool_status take_function(const rowpool *pool, const rowpool_function 
 
 /* ---- Arguments -------------------------------------------------------------------------------------------------- */
 
-/* A place for map->arguments_size bytes. NULL: out of memory. */
+/* A place for operation.arguments_size bytes. NULL: out of memory. */
 static void *reserve_arguments(checked_call *checked)
 {
     rp_arguments_store *store = &checked->store;
@@ -185,7 +184,7 @@ static rowpool_status take_ranges(const rowpool_call *call, checked_call *checke
     return ROWPOOL_OK;
 }
 
-/* What a call's arguments are, copied where the call returns before they are used. */
+/* Takes a call's arguments; copies them if the call returns before they are used. */
 static rowpool_status take_arguments(const rowpool_call *call, bool later, checked_call *checked, rowpool_error *error)
 {
     rp_operation *operation = &checked->operation;
@@ -240,7 +239,7 @@ static rowpool_status take_results(const rowpool_call *call, call_kind kind, rp_
 
 /* ---- Calls ------------------------------------------------------------------------------------------------------ */
 
-/* What programs that were compiled before there was call.first_row give as its size. */
+/* The size in programs that were compiled before call.first_row was added. */
 enum { WITHOUT_FIRST_ROW = offsetof(rowpool_call, first_row) };
 
 static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_kind kind, checked_call *checked,
@@ -261,7 +260,7 @@ static rowpool_status check_call(rowpool *pool, const rowpool_call *call, call_k
     operation->first_row = call->size == sizeof *call ? call->first_row : 0;
     if (operation->first_row > SIZE_MAX - operation->inputs->count)
         return rp_fail(error, ROWPOOL_EINVAL,
-                       "call.first_row is %zu: the indexes of %zu rows from there are beyond 64 bits",
+                       "call.first_row is %zu: the indices of %zu rows from there do not fit in 64 bits",
                        operation->first_row, operation->inputs->count);
     operation->chunk_rows = call->chunk_rows;
     operation->timeout_ms = call->timeout_ms;
@@ -311,7 +310,7 @@ rowpool_status rowpool_map_async(rowpool *pool, const rowpool_call *call, rowpoo
 static rowpool_status check_stream(rowpool_order order, rowpool_each *each, rowpool_error *error)
 {
     if (each == NULL)
-        return rp_fail(error, ROWPOOL_EINVAL, "each is NULL: there is nobody to take the results");
+        return rp_fail(error, ROWPOOL_EINVAL, "each is NULL: a stream needs a callback for its results");
     if ((unsigned)order > ROWPOOL_ANY_ORDER)
         return rp_fail(error, ROWPOOL_EINVAL, "order is %u, neither ROWPOOL_IN_ORDER nor ROWPOOL_ANY_ORDER",
                        (unsigned)order);
@@ -339,7 +338,7 @@ rowpool_status rowpool_map_stream_async(rowpool *pool, const rowpool_call *call,
 
 /* ---- One function in a worker process --------------------------------------------------------------------------- */
 
-/* What travels as the argument struct of a map of one row without an element; the argument's bytes stand after it. */
+/* rowpool_apply is a map of one empty row. This is its argument struct; the argument's bytes follow it. */
 typedef struct {
     rowpool_apply_function *function;
     size_t argument_size, result_size;
@@ -470,11 +469,11 @@ rowpool_status rowpool_histogram(rowpool *pool, const rowpool_rows *rows, const 
     if (edges == NULL)
         return rp_fail(error, ROWPOOL_EINVAL, "edges is NULL");
     if (n_edges < 2)
-        return rp_fail(error, ROWPOOL_EINVAL, "n_edges is %zu; a bin has two", n_edges);
+        return rp_fail(error, ROWPOOL_EINVAL, "n_edges is %zu; it must be at least 2", n_edges);
     for (size_t k = 0; k + 1 < n_edges; k++)
         if (!rp_number_at_most(&edges[k], &edges[k + 1]))
-            return rp_fail(error, ROWPOOL_EINVAL, "edges[%zu] is less than the edge before it, or either is no number",
-                           k + 1);
+            return rp_fail(error, ROWPOOL_EINVAL,
+                           "edges[%zu] is less than the edge before it, or one of them is not a number", k + 1);
     rowpool_range *bins = calloc(n_edges - 1, sizeof *bins);
     if (bins == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for %zu bins", n_edges - 1);

@@ -1,4 +1,4 @@
-/* Opening and closing a pool, and what it says of its devices. */
+/* Opening and closing a pool, and the list of its devices. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +43,8 @@ static rowpool_status read_cpu(const rp_cpu **cpu, rowpool_error *error)
         size_t length = strlen(names);
         snprintf(names + length, sizeof names - length, "%s%s", i > 0 ? ", " : "", (*cpu)->name);
     }
-    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; here it can be one of: %s", rp_setting_name(RP_SETTING_CPU),
-                   text, names);
+    return rp_fail(error, ROWPOOL_EINVAL, "%s is '%s'; on this CPU it can be one of: %s",
+                   rp_setting_name(RP_SETTING_CPU), text, names);
 }
 
 static rowpool_status read_options(const rowpool_options *given, rowpool_options *options, rowpool_error *error)
@@ -56,7 +56,7 @@ static rowpool_status read_options(const rowpool_options *given, rowpool_options
     if (given != NULL)
         *options = *given;
     if (options->workers > MOST_WORKERS)
-        return rp_fail(error, ROWPOOL_EINVAL, "options.workers is %zu; the most is %d", options->workers, MOST_WORKERS);
+        return rp_fail(error, ROWPOOL_EINVAL, "options.workers is %zu; the max is %d", options->workers, MOST_WORKERS);
     if ((unsigned)options->isolate > ROWPOOL_ISOLATE_ALWAYS)
         return rp_fail(error, ROWPOOL_EINVAL, "options.isolate is %u, neither ROWPOOL_ISOLATE_NEVER nor _ALWAYS",
                        (unsigned)options->isolate);
@@ -181,7 +181,7 @@ void rowpool_close(rowpool *pool)
         wait_until_idle(pool);
         rp_dispatcher_stop(pool);
         rp_data_leave_pool(pool);
-        wait_until_idle(pool); /* a handle that is being closed may release copies */
+        wait_until_idle(pool); /* a handle that another thread closes may still be releasing copies */
     }
     close_devices(pool, forked);
     rp_pool_release(pool);

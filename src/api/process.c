@@ -48,8 +48,8 @@ static void flush_both(void)
 
 /* ---- Starting --------------------------------------------------------------------------------------------------- */
 
-/* Held while there is the writing end of a pipe here: a child that was forked then would have it as well, and the pipe
- * would not end before that child does. The application's forks wait too. */
+/* Held while this process has the write end of a pipe open. A child that was forked then would inherit it, and the
+ * reader would not see the end before that child exits. The application's forks wait, too. */
 static rp_mutex starting = RP_MUTEX(RP_LOCK_STARTING);
 
 static _Noreturn void live(rowpool_process_run *run, void *argument, const rowpool_process_options *options, int pipe)
@@ -70,7 +70,7 @@ static rowpool_status refuse(rowpool_error *error, const char *what)
 static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *run, void *argument,
                                 const rowpool_process_options *options, rowpool_error *error)
 {
-    /* Else the parent and the child would both write what is buffered. */
+    /* Otherwise the parent and the child would both write what is buffered. */
     const bool out = flush(stdout), err = flush(stderr);
     int ends[2];
     rp_lock_against_forks(&starting);
@@ -81,7 +81,7 @@ static rowpool_status fork_into(rowpool_process *process, rowpool_process_run *r
     pid_t pid = rp_worker_fork(flush_both);
     if (pid == 0) {
         if (!out)
-            __fpurge(stdout); /* the parent's thread that locked it writes it */
+            __fpurge(stdout); /* the thread that locked it, in the parent, writes it */
         if (!err)
             __fpurge(stderr);
         close(ends[0]);
@@ -138,7 +138,7 @@ static rowpool_status check(const rowpool_process *process, rowpool_error *error
     return ROWPOOL_OK;
 }
 
-/* Whether it has ended; takes note of how, once. */
+/* Whether it has ended; records how, once. */
 static bool has_ended(rowpool_process *process)
 {
     rp_lock(&process->lock);
@@ -177,7 +177,7 @@ rowpool_status rowpool_process_status(rowpool_process *process, rowpool_process_
     RP_NO_CANCEL;
     RP_TRY(check(process, error));
     if (state == NULL)
-        return rp_fail(error, ROWPOOL_EINVAL, "state is NULL: there is no place for it");
+        return rp_fail(error, ROWPOOL_EINVAL, "state is NULL: there is no place for the result");
     bool ended = has_ended(process);
     const rp_worker_end *end = &process->end; /* does not change any more once it has ended */
     *state = (rowpool_process_state){.alive = !ended, .exit_code = -1};

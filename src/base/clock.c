@@ -1,4 +1,4 @@
-/* By itself, so that a test can link a clock of its own. */
+/* In a file of its own, so that a test can link another clock. */
 #include "base/clock.h"
 
 struct timespec rp_clock_now(void)

@@ -47,7 +47,8 @@ static int read_numbers(const char *folder, const char *name, unsigned long long
     return numbers < 0 ? 0 : numbers;
 }
 
-/* Version 2 has both in one file, where "max 100000" is no limit; version 1 has two files, where a quota of -1 is none. */
+/* Version 2 has both in one file, and "max 100000" means no limit; version 1 has two files, and a quota of -1 means no
+ * limit. */
 static bool read_quota(const char *folder, bool unified, unsigned long long *quota, unsigned long long *period)
 {
     unsigned long long none;
@@ -57,7 +58,7 @@ static bool read_quota(const char *folder, bool unified, unsigned long long *quo
            read_numbers(folder, "cpu.cfs_period_us", period, &none) == 1 && *quota <= INT64_MAX;
 }
 
-/* Lowers *tightest to the whole CPUs that a group allows in each period; part of one counts as one. */
+/* Lowers *tightest to the CPUs that a group allows in each period, rounded up. */
 static void apply_quota(const char *folder, bool unified, size_t *tightest)
 {
     unsigned long long quota, period;
@@ -65,8 +66,8 @@ static void apply_quota(const char *folder, bool unified, size_t *tightest)
         *tightest = rp_min(*tightest, (size_t)((quota + period - 1) / period));
 }
 
-/* From the process's own group up to the first: the strictest limit applies. A container may see its own group as the
- * first, and the others not at all. */
+/* From the process's own group up to the root: the strictest limit applies. A container may see its own group as the
+ * root, and those above it not at all. */
 static void apply_quotas(bool unified, char *path, size_t *tightest)
 {
     char folder[FOLDER_LENGTH];

@@ -1,4 +1,4 @@
-/* How many CPUs this process may use, and what control groups allow it. */
+/* How many CPUs this process may use. */
 #ifndef RP_BASE_CPUS_H
 #define RP_BASE_CPUS_H
 

@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-/* Moves a new descriptor beyond the standard streams: where those are closed, it is one of theirs, and what the application
- * prints would be written to it. Returns the descriptor, closed on exec. A negative value is returned as it is. -1, with
- * errno set: there is no descriptor, and the given one is closed. */
+/* Moves a new descriptor above the standard streams. Where one of those is closed, the new descriptor has its number,
+ * and the application's output would go to it. Returns the descriptor, closed on exec. A negative value is returned as
+ * it is. -1, with errno set: out of descriptors; the given one is closed. */
 int rp_descriptor_keep(int fresh);
 
 /* The same for both ends of a pipe or of a socket pair; false, with errno set: both are closed. */

@@ -5,7 +5,7 @@
 
 enum { SSE_DEFAULT = 0x1f80, X87_DEFAULT = 0x037f, EXCEPTIONS = 0x3f };
 
-/* It has no instruction for its flags alone. */
+/* The x87 has no instruction that sets its exception flags alone. */
 static void set_x87(uint16_t control, uint16_t exceptions)
 {
     uint32_t environment[7];
@@ -25,7 +25,7 @@ void rp_floating_default(rp_floating *before)
         __asm__ volatile("ldmxcsr %0" : : "m"(sse_default) : "memory");
     if (before->control == X87_DEFAULT)
         return;
-    __asm__ volatile("fnstsw %0" : "=m"(before->exceptions)); /* takes as long as all the rest */
+    __asm__ volatile("fnstsw %0" : "=m"(before->exceptions)); /* takes as long as the rest of the function */
     before->exceptions &= EXCEPTIONS;
     set_x87(X87_DEFAULT, 0);
 }

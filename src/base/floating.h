@@ -24,8 +24,8 @@ typedef struct {
  * processes inherit the environment of the thread that starts them. Costs little where it is the default already. */
 void rp_floating_default(rp_floating *before);
 
-/* Restores a stored environment, its exception flags included. Exception: on x86-64 with the default x87 control word the
- * flags of the x87 are not restored. */
+/* Restores a stored environment, its exception flags included. Exception: on x86-64 with the default x87 control word
+ * the flags of the x87 are not restored. */
 void rp_floating_restore(const rp_floating *before);
 
 #endif

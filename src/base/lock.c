@@ -52,7 +52,7 @@ static _Atomic(rp_mutex *) guarded[RP_LOCK_RANKS];
 static _Thread_local unsigned own;   /* guarded locks that this thread took itself: one bit for each rank */
 static _Thread_local unsigned taken; /* and those that it took for the fork under way */
 
-/* In the order of ranks: a thread that holds one and forks takes the others, too. */
+/* Locks in rank order. A thread that forks while it holds one takes the others, too. */
 static void before_fork(void)
 {
     taken = 0;

@@ -1,4 +1,5 @@
-/* Locks: every mutex of the library has a rank, and a thread takes them in the order of the table below, outermost first.
+/* Locks: every mutex of the library has a rank, and a thread takes them in the order of the table below, outermost
+ * first.
  *
  * Only the first two are held for long. Under any other lock nobody forks, reads /proc, releases device memory or calls
  * the user. A build with assertions (NDEBUG not defined) checks both rules and aborts on a violation. */
@@ -78,20 +79,20 @@ static inline void rp_unlock(rp_mutex *mutex)
     pthread_mutex_unlock(&mutex->mutex);
 }
 
-/* Waits for a signal; the mutex is free meanwhile. 0. */
+/* Waits to be signalled; the mutex is unlocked meanwhile. Returns 0. */
 static inline int rp_wait(pthread_cond_t *cond, rp_mutex *mutex)
 {
     return pthread_cond_wait(cond, &mutex->mutex);
 }
 
-/* The same until a deadline of rp_clock, for a condition variable of rp_cond_init. 0 or ETIMEDOUT. */
+/* The same until a deadline of rp_clock, for a condition variable of rp_cond_init. Returns 0 or ETIMEDOUT. */
 static inline int rp_wait_until(pthread_cond_t *cond, rp_mutex *mutex, const struct timespec *deadline)
 {
     return pthread_cond_timedwait(cond, &mutex->mutex, deadline);
 }
 
-/* rp_lock and rp_unlock of a static mutex that a forked child must find free: a fork in another thread waits, and one in
- * this thread leaves the mutex unlocked in the child. One mutex for each rank. */
+/* rp_lock and rp_unlock of a static mutex that a forked child must find free: a fork in another thread waits, and one
+ * in this thread leaves the mutex unlocked in the child. One mutex for each rank. */
 void rp_lock_against_forks(rp_mutex *mutex);
 void rp_unlock_for_forks(rp_mutex *mutex);
 

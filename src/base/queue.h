@@ -1,5 +1,5 @@
 /* A queue between threads: anyone pushes, one thread pops. Items are linked through a member of their own, so that a
- * push allocates nothing and cannot fail: it is what a driver's callback does. */
+ * push allocates nothing and cannot fail: drivers' callbacks push. */
 #ifndef RP_BASE_QUEUE_H
 #define RP_BASE_QUEUE_H
 

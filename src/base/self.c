@@ -5,8 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The pid, in a page that the kernel zeroes in every child, also where no fork handler runs, but not in a child that shares
- * this memory (vfork). NULL: there is no such page. */
+/* The pid, in a page that the kernel zeroes in every child, also where no fork handler runs, but not in a child that
+ * shares this memory (vfork). NULL: no such page; rp_self calls getpid. */
 static atomic_int *_Atomic self;
 
 static void watch(void)

@@ -19,11 +19,11 @@ static const struct {
     [RP_SETTING_WORKERS] = {"ROWPOOL_WORKERS", "workers",
                             "worker processes; by default the CPUs that affinity and cgroup allow"},
     [RP_SETTING_CHUNK_BYTES] = {"ROWPOOL_CHUNK_BYTES", "chunk_bytes", "max bytes of data that a device gets at once"},
-    [RP_SETTING_STRICT] = {"ROWPOOL_STRICT", "strict", "anything: a device that fails ends the map with its error"},
+    [RP_SETTING_STRICT] = {"ROWPOOL_STRICT", "strict", "any value: a device that fails ends the map with its error"},
     [RP_SETTING_ISOLATE] =
         {"ROWPOOL_ISOLATE", "isolate",
-         "never or always: whether OpenCL runs in a helper process instead of in this one. The default is never, that "
-         "of the program rowpool always"},
+         "never or always: whether OpenCL runs in a helper process instead of in this one. The default is never; the "
+         "program rowpool always isolates"},
     [RP_SETTING_ISOLATED_DEVICE] = {"ROWPOOL_ISOLATED_DEVICE", "",
                                     "the OpenCL devices of the device isolated: auto, gpu, P:D ..."},
     [RP_SETTING_HELPER] = {"ROWPOOL_HELPER", "",
@@ -34,23 +34,22 @@ static const struct {
     [RP_SETTING_CPU] = {"ROWPOOL_CPU", "",
                         "baseline, avx2 or avx512: the form of the built-in functions that the calling thread and "
                         "worker processes run, and the widest vectors of counts on a CPU's OpenCL device; by default "
-                        "the most that the CPU has"},
+                        "the widest that the CPU has"},
     [RP_SETTING_LOG] = {"ROWPOOL_LOG", "",
                         "lines on standard error: device, build, run, worker, or all; help lists them"},
     [RP_SETTING_TEST] =
         {"ROWPOOL_TEST", "",
          "for tests and benchmarks, a comma-separated list of: copy (copy data to OpenCL devices that could work in "
-         "the "
-         "host's memory), build-wait (maps wait for kernels that are worth building) and mpi-piece-bytes=N (max bytes "
-         "that are sent or written at once over MPI)"},
+         "the host's memory), build-wait (maps wait for kernels that are worth building) and mpi-piece-bytes=N "
+         "(max bytes that are sent or written at once over MPI)"},
     [RP_SETTING_POCL_CACHE_DIR] = {"POCL_CACHE_DIR", "",
-                                   "PoCL's: the folder of what it compiled, which needs room on its disk"},
+                                   "PoCL's: the folder for kernels that it has compiled; its disk needs free space"},
     [RP_SETTING_XDG_CACHE_HOME] = {"XDG_CACHE_HOME", "",
-                                   "where POCL_CACHE_DIR is not set, that folder is pocl in this one"},
-    [RP_SETTING_HOME] = {"HOME", "", "where neither is set, it is .cache/pocl in this one"},
+                                   "where POCL_CACHE_DIR is not set, PoCL uses the folder pocl in this one"},
+    [RP_SETTING_HOME] = {"HOME", "", "where neither is set, PoCL uses the folder .cache/pocl in this one"},
     [RP_SETTING_OCL_ICD_VENDORS] =
         {"OCL_ICD_VENDORS", "",
-         "the OpenCL loader's: the folder of the files that name drivers, or one of them; rowpool doctor looks there"},
+         "the OpenCL loader's: a folder of .icd files that name drivers, or one such file; rowpool doctor looks there"},
 };
 
 bool rp_environment_is_trusted(void)

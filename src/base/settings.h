@@ -17,7 +17,7 @@ typedef enum {
     RP_SETTING_CPU,
     RP_SETTING_LOG,
     RP_SETTING_TEST,
-    RP_SETTING_POCL_CACHE_DIR, /* where PoCL writes: the first of these */
+    RP_SETTING_POCL_CACHE_DIR, /* PoCL's cache folder; where it is not set, the next two */
     RP_SETTING_XDG_CACHE_HOME,
     RP_SETTING_HOME,
     RP_SETTING_OCL_ICD_VENDORS,

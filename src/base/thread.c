@@ -20,7 +20,7 @@ void rp_signals_unblock(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Drivers run in these threads: the stack is the default, but large enough for them. */
+/* Drivers run in these threads, so the stack has the default size, but at least LEAST_STACK. */
 static void prepare_attributes(pthread_attr_t *attributes)
 {
     enum { LEAST_STACK = 1 << 20 };
@@ -49,7 +49,7 @@ rowpool_status rp_thread_start(pthread_t *thread, const char *name, void *(*run)
     return ROWPOOL_OK;
 }
 
-/* What C++ has for thread_local: destroy(object) at the end of the thread, as long as the library is loaded. */
+/* How C++ destroys thread_local objects: calls destroy(object) when the thread ends, if the library is still loaded. */
 extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *library) __attribute__((weak));
 extern void *__dso_handle;
 

@@ -21,8 +21,8 @@ bool rp_thread_at_end(void (*run)(void *unused));
 void rp_signals_block(sigset_t *before);
 void rp_signals_unblock(const sigset_t *before);
 
-/* Until the end of the block a pthread_cancel of the calling thread waits: others use what lies on its stack, and it may
- * hold locks. It is the first line of every public call that can wait. */
+/* Until the end of the block a pthread_cancel of the calling thread waits: others use what lies on its stack, and it
+ * may hold locks. It is the first line of every public call that can wait. */
 #define RP_NO_CANCEL                                                  \
     __attribute__((cleanup(rp_cancel_restore))) int rp_cancel_before; \
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &rp_cancel_before)

@@ -80,8 +80,8 @@ static void escape(const char *text, char *escaped, size_t size)
 #define MICROSECONDS "%" PRId64 ".%03d"
 #define AS_MICROSECONDS(ns) (ns) / 1000, (int)((ns) % 1000)
 
-/* The number of a track of that name that is free at `begin`. What overlaps in time gets several tracks of the name; a new
- * one is written to the file. The lock is held. */
+/* The number of a track of that name that is free at `begin`. Spans that overlap get several tracks of one name; a new
+ * track is written to the file. The lock is held. */
 static size_t track_number(const char *name, int64_t begin)
 {
     char wanted[NAME], event[2 * NAME + 128], escaped[2 * NAME];

@@ -6,7 +6,7 @@
 #include "number.h"
 #include "options.h"
 
-/* Reads TYPE; returns VALUE. Not every OpenCL compiler has half. */
+/* Reads TYPE; returns VALUE. float16 is refused: not every OpenCL compiler has half. */
 static const char *read_type(rowpool_dtype *dtype, const char *text)
 {
     const char *colon = strchr(text, ':');
@@ -35,7 +35,7 @@ bool add_argument(argument_struct *arguments, const char *text)
     const size_t size = rowpool_dtype_size(dtype); /* also its alignment */
     const size_t offset = round_up(arguments->used, size);
     if (offset + size > MAX_ARGUMENT_BYTES) {
-        (void)usage_error("map", "--argument '%s' is too many: together they have at most %d bytes", text,
+        (void)usage_error("map", "--argument '%s' does not fit: all of them together have at most %d bytes", text,
                           MAX_ARGUMENT_BYTES);
         return false;
     }

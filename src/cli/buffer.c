@@ -7,7 +7,7 @@
 
 #include "message.h"
 
-/* Makes room for that many bytes more. */
+/* Makes room for `more` further bytes. */
 static void grow(buffer *which, size_t more)
 {
     if (which->capacity - which->used >= more)

@@ -1,26 +1,26 @@
-/* Bytes that grow at their end: of texts that are terminated, one after the other, or of any other items. Where
- * memory is out the program ends, with a message. */
+/* A growing array of bytes: terminated texts, one after the other, or items of any other kind. If memory runs out, the
+ * program ends with a message. */
 #ifndef ROWPOOL_CLI_BUFFER_H
 #define ROWPOOL_CLI_BUFFER_H
 
 #include <stddef.h>
 
 typedef struct {
-    char *bytes; /* NULL: there was none yet */
+    char *bytes; /* NULL: none was appended yet */
     size_t used, capacity;
-    size_t count; /* of texts that were ended */
+    size_t count; /* of terminated texts */
 } buffer;
 
 void append_bytes(buffer *to, const void *bytes, size_t size);
 __attribute__((format(printf, 2, 3))) void append_format(buffer *to, const char *format, ...);
 
-/* Makes a text of what was appended since the last one. */
+/* Terminates the text that was appended since the last one. */
 void end_text(buffer *to);
 
 /* The text after this one, which is not the last. */
 const char *next_text(const char *text);
 
-/* The text of that number, from 0. */
+/* Text i, from 0. */
 const char *text_at(const buffer *texts, size_t i);
 
 /* Empties the buffer, and keeps its memory. */

@@ -54,7 +54,7 @@ static rowpool_status watch_job(rowpool_job *job, progress_bar *bar, rowpool_err
         if (!canceled && interruption_noted()) {
             canceled = true;
             end_progress(bar);
-            say(NULL, "interrupted: waiting for the chunks under way; interrupt again to stop at once");
+            say(NULL, "interrupted: waiting for the running chunks; interrupt again to stop at once");
             (void)rowpool_job_cancel(job, NULL);
         }
     }
@@ -68,7 +68,7 @@ rowpool_status run_job(rowpool *pool, const rowpool_call *call, bool callback, p
     rowpool_job *job;
     rowpool_status status = rowpool_map_async(pool, call, callback ? post_completion : NULL, &done, &job, error);
     if (status == ROWPOOL_ESYSTEM) {
-        /* No thread for a job: a synchronous map, during which a signal ends the program. */
+        /* No thread can be started for a job: map synchronously, and let signals end the program. */
         end_noting_interruptions();
         status = rowpool_map(pool, call, error);
     } else if (status == ROWPOOL_OK) {

@@ -8,13 +8,13 @@
 #include "progress.h"
 #include "rowpool.h"
 
-/* Memory for `columns` results of the dtype for each row, which every worker reaches without a copy. */
+/* Allocates `columns` results of the dtype for each row, in memory that every worker reaches without a copy. */
 rowpool_status allocate_results(row_results *results, size_t rows, size_t columns, rowpool_dtype dtype,
                                 rowpool_error *error);
 void free_results(row_results *results);
 
-/* Maps as an asynchronous job. Shows its progress; an interruption that is noted cancels it. callback: also waits
- * for the completion callback. */
+/* Runs the map as an asynchronous job: shows its progress, and cancels it when an interruption is noted. callback: also
+ * waits for the completion callback. */
 rowpool_status run_job(rowpool *pool, const rowpool_call *call, bool callback, progress_bar *bar, rowpool_error *error);
 
 /* Seconds of the monotonic clock. */

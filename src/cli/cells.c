@@ -8,8 +8,7 @@
 enum { MAX_CELL = 1 << 20 /* bytes; a longer cell means an unclosed quote */ };
 
 static const char STRAY_QUOTE[] =
-    "a quote stands within the cell; one that belongs to it is doubled, within quotes, and "
-    "--quote none takes all as they are";
+    "stray quote: within a quoted cell a quote is written twice; --quote none takes quotes as ordinary characters";
 
 bool can_delimit(char c)
 {
@@ -35,7 +34,7 @@ static int peek(cell_reader *r)
     return r->at < r->end || fill_bytes(r) ? (unsigned char)r->bytes[r->at] : -1;
 }
 
-/* Ends the reading; the first problem counts. */
+/* Stops reading; only the first problem is kept. */
 static void refuse_cell(cell_reader *r, const char *problem)
 {
     if (r->status == ROWPOOL_OK) {
@@ -85,7 +84,7 @@ static size_t skip_padding(cell_reader *r)
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
-/* Appends bytes up to the next one in `ends`, which is then in the buffer. begin: where the cell begins in `cells`. */
+/* Appends bytes up to the next one in `ends`, which is left unread. begin: where the cell begins in `cells`. */
 static void take_run(cell_reader *r, buffer *cells, size_t begin, const bool ends[256])
 {
     while (peek(r) >= 0) {
@@ -113,13 +112,13 @@ static void take_bare(cell_reader *r, buffer *cells)
         cells->used--;
 }
 
-/* One byte, as it is. */
+/* Appends one byte unchanged. */
 static void take_byte(cell_reader *r, buffer *cells)
 {
     append_bytes(cells, r->bytes + r->at++, 1);
 }
 
-/* line: where the quoted cell begins. */
+/* Appends a line end within a quoted cell. line: where the cell begins. */
 static void take_line_end(cell_reader *r, buffer *cells, size_t line)
 {
     const bool pair = peek(r) == '\r';
@@ -147,7 +146,8 @@ static void take_quoted(cell_reader *r, buffer *cells)
             continue;
         }
         if (c < 0)
-            refuse_cell(r, "the cell begins with a quote that is not closed; --quote none takes quotes as they are");
+            refuse_cell(
+                r, "the cell begins with a quote that is not closed; --quote none takes quotes as ordinary characters");
         else
             r->at++;
         open = peek(r) == '"';
@@ -180,15 +180,15 @@ static void skip_comment(cell_reader *r)
     skip_line_end(r);
 }
 
-/* Skips blanks before a cell or the line end. Unless --delimiter space was given, two tabs in a row may mean an empty
- * cell, and are refused. */
+/* Skips blanks before a cell or the line end. Two tabs in a row are refused unless --delimiter space was given: they may
+ * stand for an empty cell. */
 static void skip_cell_blanks(cell_reader *r, bool first)
 {
     const size_t tabs = skip_padding(r);
     if (r->dialect.delimiter == RUNS_OF_BLANKS && !r->dialect.delimiter_given &&
         tabs > (first || is_line_end(peek(r)) ? 0 : 1))
-        refuse_cell(r, "tabs in a row, or at an end of the line: --format tsv takes them as empty cells, --delimiter "
-                       "space takes all blanks in a row as one separator");
+        refuse_cell(r, "several tabs in a row, or a tab at an end of the line: --format tsv takes them as empty cells, "
+                       "--delimiter space takes all blanks in a row as one separator");
 }
 
 /* Moves to the next cell of the row; false if there is none. */
@@ -260,7 +260,7 @@ static bool check_signature(cell_reader *r)
     return true;
 }
 
-/* Excel may begin a file with sep=; */
+/* Reads a first line such as sep=; which Excel writes. */
 static void take_separator_line(cell_reader *r)
 {
     const bool quoted = begins_with(r, "\"sep=");

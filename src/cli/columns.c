@@ -48,7 +48,7 @@ static bool has_decimal_comma(table *t, const char *cell)
            kind_of_cell(cell, plain_cell(&t->scratch, cell, ',')) == CELL_NUMBER;
 }
 
-/* The first character within the cell that could separate cells but does not; NULL: none. */
+/* The first character after the cell's first that could separate cells but does not; NULL: none. */
 static const char *other_separator(const table *t, const char *cell)
 {
     const unsigned char used = t->reader.dialect.delimiter;
@@ -68,7 +68,7 @@ const char *hints_for(table *t, size_t column, const char *cell)
     if (has_decimal_comma(t, cell))
         append_format(hints, ", --decimal , takes the comma as the decimal point");
     if (separator != NULL && *separator == '\t')
-        append_format(hints, ", --format tsv takes tabs as what separates cells");
+        append_format(hints, ", --format tsv separates cells at tabs");
     else if (separator != NULL)
         append_format(hints, ", --delimiter '%c' separates cells there", *separator);
     if (column == 0 && t->options->comment == NULL && cell[0] == '#')
@@ -136,8 +136,8 @@ static bool has_digits(const buffer *cells)
     return false;
 }
 
-/* Names may be increasing numbers, such as years: they are names after an empty first cell, but data after a word. One
- * number is no series, except 0: pandas names an only column so. */
+/* Increasing numbers, such as years, are names after an empty first cell, but data after a word. One number alone is not
+ * a series, except 0, which is how pandas names a single column. */
 static bool is_header(table *t)
 {
     if (t->options->header != HEADER_AUTO)
@@ -176,8 +176,8 @@ bool take_first_row(table *t)
     return true;
 }
 
-/* R omits the name of the row names. After a single name the comma may be a decimal one; an empty last cell is not a
- * column. */
+/* R writes no name above the row names. After a single name, a comma in the rows may be a decimal one; an empty last cell
+ * is not a column. */
 static bool first_name_is_missing(const table *t)
 {
     const size_t min = t->reader.dialect.delimiter == ',' ? 2 : 1;
@@ -197,9 +197,10 @@ static void add_first_name(table *t)
     add_note(t->in, "the header has one name fewer than the rows have cells: column 1 is unnamed");
 }
 
-/* ---- Columns that somebody asks for ----------------------------------------------------------------------------- */
+/* ---- Columns that options name ---------------------------------------------------------------------------------- */
 
-/* Marks the columns of that name, or else of that number, as skipped; false if there is none. *column: the first. */
+/* Marks the columns of that name, else the column of that number, as skipped; false if there is none. *column: the
+ * first of them. */
 static bool skip_columns(table *t, size_t *column, size_t *count, const char *option, const char *text)
 {
     const char *name = t->names.bytes;
@@ -270,8 +271,7 @@ static bool choose_label(table *t)
             return false;
         if (count > 1)
             return refuse_at(t, NO_COLUMN,
-                             "--labels: %zu columns have the name '%.100s'; their numbers tell them apart, column %zu "
-                             "is the first",
+                             "--labels: %zu columns are named '%.100s'; give the column's number (%zu is the first)",
                              count, wanted, t->label + 1);
         take_as_labels(t, t->label, LABELS_CHOSEN);
     } else if (wanted != NULL || t->skipped[0]) {
@@ -306,7 +306,7 @@ static bool check_separators(table *t, const char *label)
     if (t->reader.dialect.delimiter_given || t->reader.dialect.delimiter != ',' || last == NULL || last[1] == '\0' ||
         strspn(last + 1, "+-0123456789") < strlen(last + 1))
         return true;
-    return refuse_at(t, t->label, "'%.60s' may be several cells, and the comma behind it a decimal one%s", label,
+    return refuse_at(t, t->label, "'%.60s' may be several cells, and the comma after it a decimal comma%s", label,
                      hints_for(t, t->label, label));
 }
 

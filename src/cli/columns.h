@@ -13,9 +13,9 @@
 #include "words.h"
 
 typedef enum {
-    LABELS_UNDECIDED,  /* the first column is empty so far: its rows are kept */
+    LABELS_UNDECIDED,  /* not known yet: rows are kept until the first column shows it */
     LABELS_NONE,       /* no column names the rows */
-    LABELS_CHOSEN,     /* a column that was asked for, or has no name */
+    LABELS_CHOSEN,     /* a column that --labels names, or the first one if it has no name */
     LABELS_WORDS,      /* the first column, which holds words */
     LABELS_ROW_NUMBERS /* the first column, which is named row and holds 0, 1, 2 ... */
 } label_rule;
@@ -34,7 +34,7 @@ typedef struct {
     const input_options *options;
     input *in;
     cell_reader reader;
-    rowpool_status status; /* of the first error here; the reader has its own */
+    rowpool_status status; /* of the first error outside the reader, which has its own */
     rowpool_error *error;
     size_t line;  /* where the current row begins, from 1 */
     buffer cells; /* of the row that was read last */
@@ -42,11 +42,11 @@ typedef struct {
     size_t empty, empty_line; /* empty lines since the last row, and the first of them */
     size_t hash_line;         /* the first row of data that looks like a comment; 0: none */
 
-    /* Once the first row is there: */
+    /* Set by the first row. */
     buffer names;      /* of the header; empty: there is none */
     size_t columns;    /* 0: no row yet */
     bool may_be_names; /* the first row has no number, but is not taken as a header */
-    /* Once the first row of data is there: */
+    /* Set by the first row of data. */
     bool begun;
     size_t first_line; /* of that row */
     buffer first;      /* its cells */
@@ -65,9 +65,9 @@ typedef struct {
     lost_cell rounded, vanished; /* the first integer that is rounded, the first number that becomes 0 */
 } table;
 
-/* ---- What is wrong: false ---------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
-/* Fails at that column, from 0, of the current row; NO_COLUMN: the text says where. */
+/* Fails at that column, from 0, of the current row, and returns false. NO_COLUMN: the text says where. */
 #define NO_COLUMN SIZE_MAX
 __attribute__((format(printf, 3, 4))) bool refuse_at(table *t, size_t column, const char *format, ...);
 
@@ -79,20 +79,20 @@ const char *column_name(char text[COLUMN_NAME], const table *t, size_t column);
  * call. */
 const char *hints_for(table *t, size_t column, const char *cell);
 
-/* ---- What is what: false after a failure ------------------------------------------------------------------------- */
+/* ---- The roles of columns: functions that return bool return false after a failure ------------------------------- */
 
 cell_kind kind_in(table *t, const char *cell);
 
-/* Looks at the first row; returns whether it is a header, which then moves to t->names. */
+/* Whether the first row is a header; its cells then move to t->names. */
 bool take_first_row(table *t);
 
-/* Decides on all columns by the first row of data, in t->cells if there is one. */
+/* Decides what each column is. is_there: there is a first row of data, in t->cells. */
 bool choose_columns(table *t, bool is_there);
 
-/* Decides by the next cell of the first column, which may leave it undecided; NULL: the row has no cell. */
+/* Decides what the first column is by its next cell, which may leave it undecided. NULL: the row has no cell. */
 label_rule choose_rule(table *t, const char *cell);
 
-/* Takes the column as labels by that rule. */
+/* Makes the column the labels, under that rule. */
 void take_as_labels(table *t, size_t column, label_rule rule);
 
 /* Checks a label against the rule. */

@@ -14,8 +14,8 @@
 
 static const program *running;
 
-/* The next file opened would take the place of a closed standard stream, and what is printed would go there. Reading
- * from or writing to what takes its place here fails. */
+/* Opens /dev/null in place of each closed standard stream: otherwise the next file opened would get its descriptor, and
+ * receive what is printed. It is opened the wrong way round, so that using the stream still fails. */
 static void fill_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -28,7 +28,7 @@ void prepare_program(void)
 {
     fill_standard_streams();
     ignore_broken_pipes();
-    /* A file that may not grow is an error to report, not a death. */
+    /* A write beyond the file size limit then is an error to report, not the end of the program. */
     (void)signal(SIGXFSZ, SIG_IGN);
     watch_interruptions();
 }

@@ -1,4 +1,4 @@
-/* What a program is: its name, and its commands. */
+/* A program: its name, its help and its commands. */
 #ifndef ROWPOOL_CLI_COMMAND_H
 #define ROWPOOL_CLI_COMMAND_H
 
@@ -13,7 +13,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *start; /* how a command line begins, for help texts */
+    const char *start; /* how its command lines begin, for help texts */
     const char *help;
     const char *file_help;           /* the end of the help of the commands that take a FILE */
     const program_command *commands; /* ended by one without a name */
@@ -24,7 +24,7 @@ typedef struct {
     "  map FILE        map a built-in function, or one of your own, over the rows: sum, mean, max ...\n"
 #define EXIT_STATUS_HELP "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n"
 
-/* Sets up standard streams and signals; called before anything else. */
+/* Sets up standard streams and signals. Call it first. */
 void prepare_program(void);
 
 /* Runs the command that the command line names; the exit status. */

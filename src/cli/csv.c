@@ -1,5 +1,5 @@
-/* Text tables: .csv, .tsv and .txt. The file is read once. Its numbers and labels are kept, and the text of the
- * first rows until it is known what the first column is. */
+/* Text tables: .csv, .tsv and .txt. The file is read once. Numbers and labels are kept; the text of the first rows is
+ * kept until it is known what the first column is. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,14 @@
 
 /* ---- Cells ------------------------------------------------------------------------------------------------------ */
 
-/* The quick answer for most numbers: not 0, and within the integers that the float type holds exactly. */
+/* Fast path for most numbers: nonzero, and within the integers that the float type holds exactly. */
 static bool loses_nothing(rowpool_dtype dtype, double real)
 {
     const double integers = dtype == ROWPOOL_FLOAT16 ? 0x1p11 : dtype == ROWPOOL_FLOAT32 ? 0x1p24 : 0x1p53;
     return real != 0 && real > -integers && real < integers;
 }
 
-/* Records the first loss of each kind. Without --type int64 counts as well: it may become float64 later. */
+/* Records the first loss of each kind. int64 is watched too unless --type asks for it, since it may become float64. */
 static void watch_losses(table *t, size_t column, const char *text, const void *element, bool missing)
 {
     if (t->options->type_given && t->dtype < ROWPOOL_FLOAT16)
@@ -40,7 +40,7 @@ static void watch_losses(table *t, size_t column, const char *text, const void *
     (void)snprintf(cell->text, sizeof cell->text, "%s%.60s", missing ? "--missing " : "", text);
 }
 
-/* Turns int64 into float64, each to the nearest. */
+/* Turns int64 into float64, rounded to nearest. */
 static void turn_into_doubles(const buffer *elements)
 {
     for (char *at = elements->bytes; at < elements->bytes + elements->used; at += sizeof(double)) {
@@ -75,7 +75,7 @@ static parse_outcome parse_any(table *t, void *element, rowpool_dtype *tried, co
 static bool refuse_beyond(table *t, size_t column, const char *cell, rowpool_dtype type)
 {
     const char *hint = t->options->type_given    ? ""
-                       : type == ROWPOOL_FLOAT64 ? "; inf is what is above every number"
+                       : type == ROWPOOL_FLOAT64 ? "; write inf or -inf for infinity"
                                                  : "; --type uint64 or float64 may hold it";
     return refuse_at(t, column, "'%.60s' is beyond %s%s", cell, rowpool_dtype_name(type), hint);
 }
@@ -90,7 +90,7 @@ static bool refuse_text(table *t, size_t column, const char *cell)
 static bool refuse_missing(table *t, size_t column, const char *cell)
 {
     return refuse_at(t, column,
-                     "the cell is missing%s%.60s%s; --missing says what stands in for it, as in --missing nan%s",
+                     "the cell is missing%s%.60s%s; --missing gives the value to use instead, as in --missing nan%s",
                      cell[0] != '\0' ? " ('" : "", cell, cell[0] != '\0' ? "')" : "",
                      t->may_be_names && t->line == t->first_line ? ", --header yes takes this row as names" : "");
 }
@@ -130,7 +130,7 @@ static void append_offset(table *t)
     append_bytes(&t->in->own_offsets, &offset, sizeof offset);
 }
 
-/* The cells of the row without missing ones at the end of a ragged row. */
+/* The number of cells; missing cells at the end of a ragged row do not count. */
 static size_t count_cells(table *t, const char *cell, size_t count)
 {
     size_t counted = 0;
@@ -196,7 +196,7 @@ static void keep_row(table *t, const char *cells, size_t count)
         append_bytes(&t->kept_cells, cells, strlen(cells) + 1);
 }
 
-/* All columns are decided. */
+/* Begins the elements, once it is known what every column is. */
 static bool begin_data(table *t)
 {
     if (t->options->ragged) {
@@ -208,7 +208,7 @@ static bool begin_data(table *t)
     if (t->widest > 0)
         return true;
     return refuse_at(t, NO_COLUMN, "there is no column of numbers: %s",
-                     t->columns == 1 ? "the only one holds labels; --delimiter says what separates cells"
+                     t->columns == 1 ? "its only column holds labels; --delimiter says what separates cells"
                                      : "all are labels, words or skipped");
 }
 
@@ -252,7 +252,7 @@ static bool take_cells(table *t, const char *cells, size_t count)
 
 /* ---- The file --------------------------------------------------------------------------------------------------- */
 
-/* Empty lines before a row are missing cells of an only column, or ragged rows without cells. */
+/* Takes the empty lines before a row: missing cells if there is one column, ragged rows without cells, or an error. */
 static bool take_empty_lines(table *t)
 {
     const size_t line = t->line;
@@ -291,11 +291,13 @@ static void note_reading(table *t)
         add_note(t->in, "line %zu begins with %c and is taken as a row; --comment '%c' skips such lines", t->hash_line,
                  r->dialect.comment, r->dialect.comment);
     if (r->separator != '\0' && t->columns == 1)
-        add_note(t->in, "the first line, sep=%c, names the separator and is not a row; below an empty line it is one",
+        add_note(t->in,
+                 "the first line, sep=%c, sets the separator and is not a row; after an empty line it would be one",
                  r->separator);
     if (r->spread_line != 0)
         add_note(t->in,
-                 "line %zu, column %zu%s: the quoted cell goes over a line end; --quote none takes quotes as they are",
+                 "line %zu, column %zu%s: the quoted cell spans several lines; --quote none takes quotes as ordinary "
+                 "characters",
                  r->spread_line, r->spread_column + 1, column_name(name, t, r->spread_column));
 }
 
@@ -303,7 +305,7 @@ static void note_loss(table *t, const lost_cell *cell, const char *what, const c
 {
     char name[COLUMN_NAME];
     if (cell->line != 0 && t->dtype >= ROWPOOL_FLOAT16)
-        add_note(t->in, "line %zu, column %zu%s: %s %s, %s does not hold it%s", cell->line, cell->column + 1,
+        add_note(t->in, "line %zu, column %zu%s: %s %s: %s cannot represent it%s", cell->line, cell->column + 1,
                  column_name(name, t, cell->column), cell->text, what, rowpool_dtype_name(t->dtype), hint);
 }
 
@@ -311,9 +313,9 @@ static bool refuse_empty_file(table *t)
 {
     char more[96] = "";
     if (t->reader.comments > 0)
-        (void)snprintf(more, sizeof more, ", only lines that are skipped; --comment none takes them as rows");
+        (void)snprintf(more, sizeof more, ", only comment lines, which are skipped; --comment none takes them as rows");
     else if (t->reader.separator != '\0')
-        (void)snprintf(more, sizeof more, ", only a first line, sep=%c, that names the separator", t->reader.separator);
+        (void)snprintf(more, sizeof more, ", only a first line, sep=%c, that sets the separator", t->reader.separator);
     return refuse_at(t, NO_COLUMN, "the file is empty: there is not even a header%s", more);
 }
 
@@ -350,7 +352,7 @@ static bool read_rows(table *t)
     }
 }
 
-/* The file itself may have set the delimiter. */
+/* Checked only now, since the file may have set the delimiter. */
 static bool check_dialect(table *t)
 {
     const unsigned char delimiter = t->reader.dialect.delimiter;
@@ -359,8 +361,8 @@ static bool check_dialect(table *t)
                        : delimiter == t->reader.dialect.comment          ? "--comment"
                                                                          : NULL;
     return also == NULL ||
-           refuse_at(t, NO_COLUMN, "%s is what separates cells, '%c', too; --delimiter names another one", also,
-                     delimiter);
+           refuse_at(t, NO_COLUMN, "%s and the delimiter are the same character, '%c'; choose another with --delimiter",
+                     also, delimiter);
 }
 
 /* Returns the whole pages within these bytes to the system. */
@@ -373,8 +375,8 @@ static void release_pages(const char *bytes, size_t size)
         (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-/* Moves the elements to memory that every worker reaches. Pages are released as they are copied, so that no more
- * than one copy exists. */
+/* Moves the elements to memory that every worker reaches without a copy. Pages are released as they are copied, so that
+ * the elements never take their memory twice. */
 static rowpool_status move_elements(table *t, void **memory)
 {
     enum { STEP = 1 << 20 };

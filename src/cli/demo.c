@@ -16,7 +16,7 @@ static const char demo_help[] =
     "Counts how many elements of each row lie in 4..8, over random integers 0..9: on the OpenCL devices, or the "
     "default\n"
     "devices where there are none, synchronously and as an asynchronous job, then on worker processes. Every count is\n"
-    "checked against a serial loop. The first call on a device may include the run of a compiler.\n"
+    "checked against a serial loop. The first call on a device may include compiling a kernel.\n"
     "\n"
     "  --rows N        rows (default 200000)\n"
     "  --width N       elements of each row (default 5)\n"
@@ -28,12 +28,12 @@ enum { LO = 4, HI = 8, VALUES = 10, ROUNDS = 8, FIRST_COUNTS = 10, PROCESSES = 2
 
 typedef struct {
     size_t rows, width, seed;
-    const char *device;       /* NULL: as the environment says, or OpenCL */
-    json_t *runs, *processes; /* for --json; else each is printed at once */
+    const char *device;       /* NULL: ROWPOOL_DEVICE, or OpenCL */
+    json_t *runs, *processes; /* for --json; otherwise each is printed at once */
     int32_t *data;
-    uint32_t *counts, *expected; /* of the last round; of the serial loop */
+    uint32_t *counts, *expected; /* counts: of the last round; expected: of the serial loop */
     double serial_median;
-    bool json, wrong, opencl; /* wrong: some counts are; opencl: an OpenCL device counted */
+    bool json, wrong, opencl; /* wrong: some counts are wrong; opencl: an OpenCL device took part */
 } demonstration;
 
 /* SplitMix64; the upper 32 bits are scaled to 0..9. */
@@ -46,7 +46,7 @@ static int32_t next_value(uint64_t *state)
     return (int32_t)((mixed >> 32) * VALUES >> 32);
 }
 
-/* Each array has an element more than it needs, since rowpool_alloc gives no empty memory. */
+/* Each array has one element more than it needs, so that none is empty. */
 static rowpool_status make_data(demonstration *demo, rowpool_error *error)
 {
     size_t elements;
@@ -134,7 +134,7 @@ static rowpool_status run_rounds(demonstration *demo, const char *how, rowpool *
     char devices[512] = "one thread";
     double seconds[ROUNDS];
     for (size_t i = 0; i < ROUNDS; i++) {
-        memset(demo->counts, 0xff, bytes); /* counts of an earlier round must not pass for new ones */
+        memset(demo->counts, 0xff, bytes); /* so that old counts cannot pass for new ones */
         const double begin = seconds_now();
         if (pool == NULL)
             count_serially(demo);
@@ -149,8 +149,7 @@ static rowpool_status run_rounds(demonstration *demo, const char *how, rowpool *
     return ROWPOOL_OK;
 }
 
-/* device NULL: OpenCL where it can be had. It is named, for the default leaves maps to the calling thread until a
- * kernel is built. */
+/* device NULL: OpenCL if possible. It is named, since by default the calling thread does maps until a kernel is built. */
 static rowpool_status run_pool(demonstration *demo, const char *how, const char *device, bool async,
                                rowpool_error *error)
 {

@@ -1,4 +1,4 @@
-/* rowpool devices, and what the commands have in common that open pools. */
+/* rowpool devices, and what all commands that open pools share. */
 #include "devices.h"
 
 #include <errno.h>
@@ -55,7 +55,7 @@ rowpool_options pool_options(const char *device)
 
 /* ---- In a child process ----------------------------------------------------------------------------------------- */
 
-/* False: the child was silent for too long. */
+/* Reads until the child closes its pipe. False: it was silent for too long. */
 static bool read_answer(int pipe, FILE *answer)
 {
     enum { PATIENCE_MS = 30000 };
@@ -106,7 +106,7 @@ typedef struct {
     rowpool_error refusal, error;
 } devices_answer;
 
-/* Runs in a child, which uses OpenCL itself: a helper process would show all devices as one. */
+/* Runs in a child, which uses OpenCL itself: a helper process would show all OpenCL devices as one. */
 static int answer_with_devices(void *argument, int pipe)
 {
     const char *isolate = variable_value("ROWPOOL_ISOLATE");
@@ -233,7 +233,7 @@ static void print_table(const device_list *list)
 static bool has_opencl(const device_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        /* The index of a platform that could not be asked names no device. */
+        /* A platform that could not be asked for its devices is listed under an index without a colon. */
         if (list->items[i].type <= ROWPOOL_DEVICE_OTHER && strchr(list->items[i].index, ':') != NULL)
             return true;
     }
@@ -270,11 +270,11 @@ static const char devices_help[] =
     "Lists every device that rowpool finds: the OpenCL devices, worker processes (fork) and the program itself "
     "(host).\n"
     "A star marks those that a pool would use; for the others the reason is given. The other commands run OpenCL in a\n"
-    "helper process, and show its devices as the device isolated.\n"
+    "helper process, and show all of its devices as the device isolated.\n"
     "\n"
     "  units    compute units, cores or processes\n"
     "  largest  the largest buffer; larger arrays are cut into chunks\n"
-    "  fp64     doubles in hardware, half: float16 likewise; every element type works without\n"
+    "  fp64     doubles in hardware; half: float16 in hardware. Every element type works without them\n"
     "  shared   works in the memory of the program: nothing is copied\n"
     "\n" DEVICE_HELP "  --json          print one JSON object\n"
     "  --help          show this text\n";
@@ -284,7 +284,7 @@ typedef struct {
     bool json;
 } devices_options;
 
-/* After a driver has ended the child: the devices of a pool that leaves OpenCL to a helper process. */
+/* Used if a driver ended the child: lists the devices of a pool that runs OpenCL in a helper process. */
 static void list_without_drivers(device_list *list, const char *device)
 {
     const rowpool_options options = {.size = sizeof options, .device = device, .isolate = ROWPOOL_ISOLATE_ALWAYS};
@@ -294,7 +294,7 @@ static void list_without_drivers(device_list *list, const char *device)
     rowpool_close(pool);
 }
 
-/* The list is printed even where the pool cannot be had: it shows what else can be named. */
+/* The list is printed even if the pool cannot be opened: it shows which devices can be named. */
 static int show_devices(const devices_options *wanted)
 {
     device_list list;

@@ -1,4 +1,4 @@
-/* rowpool doctor: the command, and what in the surroundings limits rowpool. */
+/* rowpool doctor: the command, and the checks of processes, limits and variables. */
 #include "doctor.h"
 
 #include <errno.h>
@@ -64,10 +64,10 @@ static void examine_workers(report *to)
         add_finding(to, FINDING_WRONG, "worker processes", "raise ulimit -n and ulimit -u; allow memfd_create", "%s",
                     error.message);
     else if (count != BETWEEN_4_AND_8)
-        add_finding(to, FINDING_WRONG, "worker processes", NULL, "one counted %u instead of %d", count,
+        add_finding(to, FINDING_WRONG, "worker processes", NULL, "a worker counted %u instead of %d", count,
                     BETWEEN_4_AND_8);
     else
-        add_finding(to, FINDING_OK, "worker processes", NULL, "one was started, and counted right");
+        add_finding(to, FINDING_OK, "worker processes", NULL, "one was started and counted correctly");
 }
 
 /* Runs in a child: reads the parent's memory as a worker process does, or writes why it cannot. */
@@ -80,7 +80,7 @@ static int read_parent(void *argument, int pipe)
     return 0;
 }
 
-/* The first line of a file in /proc or /sys; "" where there is none. */
+/* The first line of a file in /proc or /sys; "" if there is none. */
 static const char *kernel_line(char line[128], const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -119,9 +119,10 @@ static void examine_pages(report *to)
     char modes[128];
     if (strstr(kernel_line(modes, path), "[never]") != NULL)
         add_finding(to, FINDING_NOTE, "huge pages", "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
-                    "none: worker processes copy memory at half the rate");
+                    "disabled: worker processes copy memory at half the rate");
     else
-        add_finding(to, FINDING_OK, "huge pages", NULL, "%s", modes[0] != '\0' ? modes : "the kernel does not say");
+        add_finding(to, FINDING_OK, "huge pages", NULL, "%s",
+                    modes[0] != '\0' ? modes : "unknown: the kernel does not report them");
 }
 
 /* ---- Limits ----------------------------------------------------------------------------------------------------- */
@@ -146,12 +147,12 @@ static void examine_limits(report *to)
                 limit_text(memory, RLIMIT_AS, MEBI, " MiB"));
     if (online > 0 && allowed < (size_t)online)
         add_finding(to, FINDING_NOTE, "CPUs", "taskset, docker run --cpus, or systemctl set-property UNIT CPUQuota=",
-                    "%zu of %ld: the affinity mask or a cgroup quota allows no more", allowed, online);
+                    "%zu of %ld may be used: the affinity mask or a cgroup quota allows no more", allowed, online);
     else
-        add_finding(to, FINDING_OK, "CPUs", NULL, "%zu, all there are", allowed);
+        add_finding(to, FINDING_OK, "CPUs", NULL, "all %zu may be used", allowed);
 }
 
-/* A misspelt variable has no effect, and nothing else says so. */
+/* A misspelt variable is silently ignored elsewhere. */
 static void examine_variables(report *to)
 {
     static const char prefix[] = "ROWPOOL_";
@@ -177,13 +178,14 @@ static rowpool_status end_report(report *to, rowpool_error *error)
                                     (json_int_t)to->count[FINDING_WRONG], "to_note",
                                     (json_int_t)to->count[FINDING_NOTE]),
                           error);
-    (void)printf("\n%zu wrong, %zu to note\n", to->count[FINDING_WRONG], to->count[FINDING_NOTE]);
+    (void)printf("\n%zu wrong, %zu notes\n", to->count[FINDING_WRONG], to->count[FINDING_NOTE]);
     return ROWPOOL_OK;
 }
 
 static const char doctor_help[] =
     "Checks what rowpool needs: OpenCL drivers, each of their devices by a kernel that it builds and runs in a helper\n"
-    "process, PoCL's cache, worker processes, the limits of this process. One line for each:\n"
+    "process, the files of GPUs, PoCL's cache, worker processes, the limits of this process and its environment\n"
+    "variables. It prints a line for each:\n"
     "\n"
     "  ok      works\n"
     "  note    works, but more slowly, or perhaps not as you meant it\n"

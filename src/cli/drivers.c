@@ -1,4 +1,4 @@
-/* rowpool doctor: OpenCL drivers, their devices, and the pool that comes of them. */
+/* rowpool doctor: OpenCL drivers, their devices, and the pool that opens on them. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 
 /* ---- What drivers write to standard error ----------------------------------------------------------------------- */
 
-/* Goes to a file while a driver works: its first line tells why the driver ended its process. */
+/* Standard error goes to a file while a driver works: its first line says why the driver ended its process. */
 typedef struct {
     FILE *file; /* NULL: nothing is captured */
     int before;
@@ -36,7 +36,7 @@ static stderr_capture begin_capture(void)
 
 enum { SAID = 320 };
 
-/* said: the first line, after a colon, or the end of a long one; "" where there is none. */
+/* said: ": " and the first line, or the end of a long one; "" if nothing was written. */
 static void end_capture(stderr_capture *capture, char said[SAID])
 {
     enum { MAX_LINE = SAID - 10 };
@@ -56,15 +56,15 @@ static void end_capture(stderr_capture *capture, char said[SAID])
     (void)snprintf(said, SAID, "%s%s%s", length > 0 ? ": " : "", skipped > 0 ? "..." : "", line + skipped);
 }
 
-/* The remedy for a driver's end, by words that the message or the driver uses. */
+/* The remedy for a driver that ended its process, found by words in the message or in the driver's output. */
 static const char *remedy_for(const char *message, const char *said)
 {
     static const char damaged[] =
-        "remove the folder that POCL_CACHE_DIR names, or else ~/.cache/pocl: PoCL fills it again";
+        "remove the folder that POCL_CACHE_DIR names, or else ~/.cache/pocl: PoCL creates it again";
     static const struct {
         const char *words, *remedy;
     } remedies[] = {
-        {"cache_topdir", "POCL_CACHE_DIR is set to nothing: unset it, or name a folder"},
+        {"cache_topdir", "POCL_CACHE_DIR is empty: unset it, or name a folder"},
         {"failed to map segment", "POCL_CACHE_DIR=FOLDER, one from which programs may be executed (no noexec mount)"},
         {"Executable \"ld\"", "apt-get install binutils: a driver links kernels with ld, found by PATH"},
         {"dlopen", damaged},
@@ -73,12 +73,12 @@ static const char *remedy_for(const char *message, const char *said)
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
         if (strstr(said, remedies[i].words) != NULL || strstr(message, remedies[i].words) != NULL)
             return remedies[i].remedy;
-    return "see the lines around this one; ROWPOOL_ISOLATE=always keeps drivers out of other programs";
+    return "see the other findings; with ROWPOOL_ISOLATE=always the driver cannot end your own program";
 }
 
 /* ---- Drivers ---------------------------------------------------------------------------------------------------- */
 
-/* Runs in a child: loads the library, or writes why it cannot, for instance a library that it needs. */
+/* Runs in a child: loads the library, or writes why it cannot be loaded. */
 static int load_library(void *argument, int pipe)
 {
     if (dlopen(*(const char **)argument, RTLD_LAZY | RTLD_LOCAL) == NULL)
@@ -129,7 +129,7 @@ static int is_icd(const struct dirent *entry)
     return path_ends_with(entry->d_name, ".icd");
 }
 
-/* How many of the folder's drivers can be loaded. */
+/* Returns how many of the folder's drivers can be loaded. */
 static size_t examine_vendors(report *to, const char *folder, const char *remedy)
 {
     struct dirent **entries = NULL;
@@ -148,7 +148,7 @@ static size_t examine_vendors(report *to, const char *folder, const char *remedy
     return loaded;
 }
 
-/* OCL_ICD_VENDORS names a folder, a file of one, or a library. */
+/* OCL_ICD_VENDORS names a folder of .icd files, one such file, or a library. */
 static size_t examine_drivers(report *to)
 {
     static const char remedy[] = "unset OCL_ICD_VENDORS, or name a folder of .icd files, one of them or a library";
@@ -167,7 +167,8 @@ static size_t examine_drivers(report *to)
 
 /* ---- PoCL's cache ----------------------------------------------------------------------------------------------- */
 
-/* Tries it, since permissions do not tell root. Of a folder that does not exist the nearest existing parent counts. */
+/* Tries to create a file, since root may write whatever the permissions say. A folder that does not exist yet is judged
+ * by its nearest existing parent. */
 static bool can_be_written(const char *folder)
 {
     char path[4096 + 16];
@@ -203,12 +204,12 @@ static void examine_cache(report *to)
         add_finding(to, FINDING_OK, "cache of PoCL", NULL, "%s can be written", path);
     else
         add_finding(to, FINDING_WRONG, "cache of PoCL", "POCL_CACHE_DIR=FOLDER, one that can be written",
-                    "%s cannot be written: PoCL has no device then", path);
+                    "%s cannot be written: PoCL offers no device without it", path);
 }
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-/* More elements than the calling thread would count itself; half of them are 4 to 8. */
+/* Rows of the digits 0 to 9, of which 4 to 8 are in the range. */
 enum { KERNEL_ROWS = 1000, KERNEL_WIDTH = 10, IN_EACH_ROW = 5 };
 
 static rowpool_status run_kernel(rowpool *pool, bool *right, rowpool_error *error)
@@ -226,7 +227,7 @@ static rowpool_status run_kernel(rowpool *pool, bool *right, rowpool_error *erro
     return status;
 }
 
-/* Builds, loads and runs a kernel in a helper process for the device; strict, so that nothing runs in its place. */
+/* Builds and runs a kernel in a helper process for the device. strict, so that no other device takes over. */
 static void try_kernel(report *to, const rowpool_device *device)
 {
     const rowpool_options options = {
@@ -249,7 +250,7 @@ static void try_kernel(report *to, const rowpool_device *device)
                     device->name);
     else
         add_finding(to, FINDING_OK, "OpenCL device", NULL,
-                    "%s %s, driver %s: built and ran a kernel, and counted right", device->index, device->name,
+                    "%s %s, driver %s: built and ran a kernel, and counted correctly", device->index, device->name,
                     device->driver);
 }
 
@@ -261,7 +262,7 @@ static const char *skipped_reason(const rowpool_device *device)
     return usable ? NULL : device->reason + sizeof skipped - 1;
 }
 
-/* has_drivers: a driver can be loaded, so that a device is expected. */
+/* has_drivers: some driver can be loaded, so a device is expected. */
 static void examine_devices(report *to, const device_list *list, bool has_drivers)
 {
     const char *no_helper = NULL;
@@ -285,11 +286,11 @@ static void examine_devices(report *to, const device_list *list, bool has_driver
             try_kernel(to, device);
     }
     if (has_drivers && usable == 0)
-        add_finding(to, FINDING_WRONG, "OpenCL device", "fix what else is wrong; or " INSTALL_POCL,
-                    "the drivers have none that rowpool can use");
+        add_finding(to, FINDING_WRONG, "OpenCL device", "see the other findings; or " INSTALL_POCL,
+                    "no driver offers a device that rowpool can use");
 }
 
-/* The pool that a program gets: the variables are understood, or refused. */
+/* Reports the pool that a program gets, or that a variable is refused. */
 static void examine_pool(report *to, const device_list *list, const rowpool_error *refusal)
 {
     char used[256] = "";
@@ -300,12 +301,12 @@ static void examine_pool(report *to, const device_list *list, const rowpool_erro
         add_finding(to, FINDING_WRONG, "pool", refusal->status == ROWPOOL_EINVAL ? "rowpool environment" : NULL, "%s",
                     refusal->message);
     else
-        add_finding(to, FINDING_OK, "pool", NULL, "opens, on %s", used);
+        add_finding(to, FINDING_OK, "pool", NULL, "opens on %s", used);
 }
 
 /* ---- GPUs ------------------------------------------------------------------------------------------------------- */
 
-/* A GPU whose files this user may not open has no device in OpenCL. */
+/* OpenCL has no device for a GPU whose files this user may not open. */
 static void examine_gpus(report *to)
 {
     glob_t nodes;
@@ -334,12 +335,12 @@ void examine_opencl(report *to)
     device_list list;
     rowpool_error refusal, error;
     char said[SAID];
-    (void)unsetenv("ROWPOOL_LOG"); /* its lines would come before those of drivers */
+    (void)unsetenv("ROWPOOL_LOG"); /* its lines would be captured instead of the driver's */
     if (HAVE_OPENCL)
         loaded = examine_drivers(to);
     else
         add_finding(to, FINDING_NOTE, "OpenCL", "cmake -D ROWPOOL_OPENCL=ON, and build again",
-                    "this rowpool was built without OpenCL: worker processes do all");
+                    "this rowpool was built without OpenCL: only worker processes are available");
     stderr_capture capture = begin_capture();
     rowpool_status status = find_devices(&list, NULL, &refusal, &error);
     end_capture(&capture, said);

@@ -14,7 +14,7 @@
 #include "output_json.h"
 #include "units.h"
 
-/* ---- Mapped files that are truncated: reading a page past the new end is a bus error ----------------------------- */
+/* ---- Mapped files that are truncated: reading a page past the new end raises SIGBUS ------------------------------ */
 
 static const input *watched;
 static const char *watched_name;
@@ -26,7 +26,7 @@ static bool is_within(const npy_array *array, const void *address)
     return begin != NULL && (const char *)address >= begin && (const char *)address < begin + array->mapped_bytes;
 }
 
-/* Async-signal-safe. A bus error of another kind is raised again, and ends the process. */
+/* Async-signal-safe. Any other bus error is raised again with the default action, which ends the process. */
 static void on_bus_error(int signal_number, siginfo_t *what, void *context)
 {
     (void)context;
@@ -35,14 +35,13 @@ static void on_bus_error(int signal_number, siginfo_t *what, void *context)
         return;
     }
     say_in_handler(is_within(&watched->offset_file, what->si_addr) ? watched->offset_path : watched_name,
-                   "the file was cut while it was read, or its disk fails (bus error)");
+                   "the file was truncated while it was read, or its disk fails (bus error)");
     remove_interrupted_file();
     _exit(EXIT_FAILED);
 }
 
-/* From now on a bus error ends this process with a message that names the file, and exit status 1. in NULL: no
- * longer. The input need not be open yet. A worker process dies of the signal, and its rows come back to this
- * process. */
+/* From now on a bus error ends this process with exit status 1 and a message that names the file. in NULL: no longer. The
+ * input need not be open yet. A worker process dies of the signal, and this process then runs its rows again. */
 static void watch_for_cuts(const input *in, const char *name)
 {
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
@@ -63,16 +62,17 @@ file_options default_file_options(const range_words *words)
 
 static bool read_output(file_options *options, const char *text)
 {
-    /* "-" is refused: neither a file of that name nor binary data on a terminal is likely to be meant. */
+    /* "-" is refused: hardly anybody wants a file of that name, or binary data on a terminal. */
     if (text[0] == '\0' || strcmp(text, "-") == 0) {
         (void)usage_error(options->command, "--output '%s' is not a file name", text);
         return false;
     }
     if (output_format_of(text) == NULL) {
-        (void)usage_error(options->command,
-                          "--output '%s': rowpool writes no %s; names of what it writes end in .csv, .tsv, .tab, .txt, "
-                          ".json or .npy",
-                          text, strrchr(text, '.'));
+        (void)usage_error(
+            options->command,
+            "--output '%s': rowpool cannot write %s files; the name must end in .csv, .tsv, .tab, .txt, .json "
+            "or .npy",
+            text, strrchr(text, '.'));
         return false;
     }
     options->output = text;
@@ -115,7 +115,7 @@ int check_file_options(file_options *options)
     return choose_format(&options->input, options->path) ? GO_ON : EXIT_USAGE;
 }
 
-/* ---- What is said about it -------------------------------------------------------------------------------------- */
+/* ---- What --verbose and JSON say -------------------------------------------------------------------------------- */
 
 static void tell_what(const input *in)
 {
@@ -179,7 +179,7 @@ static void tell_who(const file_map *map)
     tell("%s, %s%s", seconds, rate, map->options->async ? ", with a completion callback" : "");
 }
 
-/* The same as JSON. */
+/* What tell_who says of the devices, as JSON. */
 static json_t *workers_as_json(const worker_list *workers)
 {
     json_t *list = json_array();
@@ -207,7 +207,7 @@ static json_t *facts_as_json(const file_map *map)
 
 /* ---- The steps: each returns false after a message -------------------------------------------------------------- */
 
-/* Ends a step on all processes; prints its error, if it failed here. */
+/* Ends a step on all processes: true if it succeeded on each. Prints the error if it failed here. */
 static bool end_step(rowpool_status status, const char *where, const rowpool_error *error)
 {
     if (status != ROWPOOL_OK)
@@ -252,7 +252,8 @@ static rowpool_status map_rows(file_map *map, rowpool_error *error)
     return run_job(map->pool, &call, map->options->async, &bar, error);
 }
 
-/* After the rows have been read: whether the file was cut or changed meanwhile. */
+/* Called after the rows have been read. False after a message if the file was truncated meanwhile; warns if it was
+ * modified. */
 static bool check_mapping(const npy_array *array, const char *name)
 {
     bool changed;
@@ -262,11 +263,12 @@ static bool check_mapping(const npy_array *array, const char *name)
         return false;
     }
     if (changed)
-        warn("%s: the file was written to while it was read: rows may be of before and of after", name);
+        warn("%s: the file was modified while it was read: some rows may be old and others new", name);
     return true;
 }
 
-/* Checks the files first: if one was cut, that is why workers failed. */
+/* Whether the map succeeded; otherwise says why. Checks the files first: a truncated file is the reason why workers
+ * failed. */
 static bool judge(const file_map *map, rowpool_status status, const rowpool_error *error)
 {
     if (interruption_noted() || !check_mapping(&map->in.array, map->input_name) ||
@@ -277,7 +279,7 @@ static bool judge(const file_map *map, rowpool_status status, const rowpool_erro
     return status == ROWPOOL_OK;
 }
 
-/* Ctrl-C ends each rank at once: none may wait for a job that the others have left. */
+/* Under MPI Ctrl-C ends each rank at once: no rank may wait for others that have ended. */
 static bool fill_results(file_map *map)
 {
     rowpool_error error;
@@ -330,7 +332,7 @@ static bool print_results(const file_map *map)
     return end_step(status, NULL, &error);
 }
 
-/* The last step, so that an earlier failure leaves no file. */
+/* The last step: after any earlier failure no file appears. */
 static bool write_output(file_map *map)
 {
     const char *path = map->options->output;
@@ -340,7 +342,7 @@ static bool write_output(file_map *map)
         return true;
     rowpool_status status = the_group()->end_file(&map->output, path, &table, map->in.array.header.rows, &error);
     if (status == ROWPOOL_OK && map->output.note != NULL)
-        warn("%s: the file was not replaced, but written to: %s", path, map->output.note);
+        warn("%s: the file could not be replaced, so it was overwritten: %s", path, map->output.note);
     return end_step(status, path, &error);
 }
 

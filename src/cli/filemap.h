@@ -48,18 +48,18 @@ typedef struct {
     {"verbose", no_argument, NULL, 'v'},      \
     {"help", no_argument, NULL, 'h'}
 /* clang-format on */
-#define FILE_HELP                                                                                                   \
-    INPUT_HELP                                                                                                      \
-    "\n" DEVICE_HELP "  --output FILE   write the results to a file, as its name ends: .csv, .tsv, .json, .txt or " \
-    ".npy; it appears when it\n"                                                                                    \
-    "                  is complete, or not at all. Nothing is printed then, unless --head is given\n"               \
-    "  --head N        print the results of the first N rows only; all rows are mapped\n"                           \
-    "  --json          print one JSON object: what was mapped, who did it and how fast, and the results\n"          \
-    "  --progress      show on standard error how far it is, also where that is no terminal\n"                      \
-    "  --no-progress   never show it\n"                                                                             \
-    "  --async         await the completion callback of the asynchronous job, too\n"                                \
-    "  --verbose       say on standard error which device did it, how much and how fast\n"                          \
-    "  --help          show this text; the manual page rowpool(1) tells more of each option\n"
+#define FILE_HELP                                                                                                 \
+    INPUT_HELP                                                                                                    \
+    "\n" DEVICE_HELP "  --output FILE   write the results to a file, whose name ends in .csv, .tsv, .json, .txt " \
+    "or .npy; it appears when\n"                                                                                  \
+    "                  it is complete, or not at all. Nothing is printed then, unless --head is given\n"          \
+    "  --head N        print the results of the first N rows only; all rows are mapped\n"                         \
+    "  --json          print one JSON object: what was mapped, by which devices and how fast, and the results\n"  \
+    "  --progress      show the progress on standard error, even if that is not a terminal\n"                     \
+    "  --no-progress   never show it\n"                                                                           \
+    "  --async         run an asynchronous job and wait for its completion callback, too\n"                       \
+    "  --verbose       say on standard error what each device did, and how fast the map was\n"                    \
+    "  --help          show this text; the man page rowpool(1) says more about each option\n"
 
 file_options default_file_options(const range_words *words);
 
@@ -69,7 +69,7 @@ bool read_file_option(file_options *options, int option, const char *value);
 /* Checks all options together: GO_ON, or an exit status after a message. */
 int check_file_options(file_options *options);
 
-/* A device that did something, and on which rank. */
+/* A device that did some of the work, and its rank. */
 typedef struct {
     int rank;
     rowpool_device device;
@@ -88,7 +88,7 @@ typedef struct {
     rowpool_rows own; /* the rows of this process */
     size_t first;     /* the index of the first of them */
     row_results results;
-    double begun, seconds; /* when the map began, how long it took */
+    double begun, seconds; /* begun: when the map began; seconds: how long it took */
     worker_list workers;   /* filled in for --verbose and JSON */
     struct json_t *facts;  /* of JSON, else NULL */
 
@@ -98,7 +98,7 @@ typedef struct {
     const void *arguments; /* the argument struct; NULL: all zero, or the ranges */
     size_t arguments_size;
 
-    /* Prints the error if the function is to blame, not the input; else returns false. May be NULL. */
+    /* Prints the error and returns true if it is the function's fault, not the input's. May be NULL. */
     bool (*blame)(const void *context, const rowpool_error *error);
     const void *context;
 } file_map;

@@ -1,5 +1,5 @@
-/* The process group: the processes that map one file together, each its own part of the rows. By default it is this
- * process alone. All of them take the same steps in the same order: every function but share is collective. */
+/* The process group: the processes that map one file together, each its own part of the rows; by default this process
+ * alone. Every function but share is collective: all processes call them in the same order. */
 #ifndef ROWPOOL_CLI_GROUP_H
 #define ROWPOOL_CLI_GROUP_H
 
@@ -11,10 +11,10 @@
 #include "rowpool.h"
 
 typedef struct {
-    bool mpi; /* they are the ranks of an MPI job, which may have only one */
+    bool mpi; /* the processes are the ranks of an MPI job, perhaps only one */
     int rank, size;
 
-    /* Whether every process gives true. If not, the lowest rank that gave false has printed its message. */
+    /* Whether every process passes true. If not, the message of the lowest rank that passed false is printed. */
     bool (*agree)(bool done);
     size_t (*max)(size_t own);
 
@@ -24,10 +24,11 @@ typedef struct {
     /* The rows of this process, and the index of the first. */
     rowpool_status (*share)(const rowpool_rows *all, rowpool_rows *own, size_t *first, rowpool_error *error);
 
-    /* Replaces *bytes, memory from malloc, by the bytes of all ranks in their order; on ranks above 0 by nothing. */
+    /* On rank 0 replaces *bytes, memory from malloc, by the bytes of all ranks, in the order of the ranks; on the others by
+     * nothing. */
     rowpool_status (*gather)(void **bytes, size_t *size, rowpool_error *error);
 
-    /* Writes the first `rows` rows of all to standard output. */
+    /* Writes the first `rows` rows of the whole to standard output. */
     rowpool_status (*print)(write_table *write, const result_table *own, size_t rows, rowpool_error *error);
 
     /* begin_file checks that the file can be written; end_file writes all rows in the format that the path asks for,

@@ -10,11 +10,11 @@
 typedef struct {
     byte_stream source;
     z_stream inflater;
-    bool begun, within; /* a member has ended; one has begun and not ended */
+    bool begun, within; /* begun: a member was read to its end; within: a member has begun and not ended */
     unsigned char compressed[64 * 1024];
 } gzip_reader;
 
-/* Reads compressed bytes if none are left; there are none at the end. */
+/* Reads compressed bytes if none are left. At the end of the file avail_in stays 0. */
 static rowpool_status refill(gzip_reader *in, rowpool_error *error)
 {
     size_t found;
@@ -26,7 +26,7 @@ static rowpool_status refill(gzip_reader *in, rowpool_error *error)
     return status;
 }
 
-/* Zeros may pad the file after a member, as on tapes. */
+/* Zero bytes may pad the file after a member, as on tapes. */
 static rowpool_status skip_zeros(gzip_reader *in, rowpool_error *error)
 {
     rowpool_status status;
@@ -49,7 +49,7 @@ static rowpool_status say_damage(const gzip_reader *in, int code, rowpool_error 
                              : "the file is not compressed by gzip, as the .gz in its name says");
 }
 
-/* read_some of the decompressed bytes. */
+/* A read_some that yields the decompressed bytes. */
 static rowpool_status read_expanded(void *context, void *bytes, size_t size, size_t *found, rowpool_error *error)
 {
     gzip_reader *in = context;

@@ -130,7 +130,7 @@ enum { TEXT = 1 << CSV | 1 << TSV | 1 << TXT, BINARY = 1 << NPY | 1 << NPZ | 1 <
 static const struct {
     char letter;
     const char *name;
-    unsigned formats;                                       /* that take it */
+    unsigned formats;                                       /* a bit for each format that takes the option */
     size_t field;                                           /* receives the text; 0: none */
     bool (*take)(input_options *options, const char *text); /* NULL: any text is valid */
     const char *problem;                                    /* "... is PROBLEM" */
@@ -145,11 +145,11 @@ static const struct {
     {'k', "--skip", TEXT, FIELD(skip), NULL, NULL},
     {'i', "--missing", TEXT, FIELD(missing), NULL, NULL},
     {'D', "--delimiter", TEXT, FIELD(delimiter), take_delimiter,
-     "neither a single character that can separate numbers nor space"},
+     "neither space nor a single character that can separate numbers"},
     {'N', "--decimal", TEXT, 0, take_decimal, "neither a comma nor a point"},
     {'Q', "--quote", TEXT, 0, take_quote, "not none"},
     {'C', "--comment", TEXT, FIELD(comment), take_comment,
-     "neither a single character that no number begins with nor none"},
+     "neither none nor a single character that cannot begin a number"},
     {'g', "--ragged", TEXT, 0, set_ragged, NULL},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
@@ -204,7 +204,7 @@ bool choose_format(input_options *options, const char *path)
     }
     if (options->format != &FORMATS[RAW] || (options->shape_given && options->type_given))
         return check_missing(options);
-    (void)usage_error(options->command, "%s is missing: a raw file does not say it",
+    (void)usage_error(options->command, "%s is missing: a raw file needs it",
                       options->shape_given ? "--type" : "--shape");
     return false;
 }
@@ -225,7 +225,7 @@ static rowpool_status open_path(int *fd, const char *path, rowpool_error *error)
     return status;
 }
 
-/* Prefixes an error with the file it is about. */
+/* Prefixes an error with the path of the --offsets file. */
 static rowpool_status blame_offsets(const char *path, rowpool_status status, rowpool_error *error)
 {
     if (status == ROWPOOL_OK || error == NULL)
@@ -234,12 +234,12 @@ static rowpool_status blame_offsets(const char *path, rowpool_status status, row
     return rp_fail(error, status, "--offsets %.400s: %.600s", path, cause.message);
 }
 
-/* Divides the one row as --offsets says. Only the first and the last offset are checked yet. */
+/* Divides the single row by the offsets. Only the first and the last of them are checked here; see check_rows. */
 static rowpool_status divide_rows(input *in, const char *path, rowpool_error *error)
 {
     npy_header *header = &in->array.header;
     if (header->rows != 1)
-        return rp_fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets divides the elements of one", header->rows);
+        return rp_fail(error, ROWPOOL_EINVAL, "it has %zu rows; --offsets needs an array of one row", header->rows);
     int fd;
     rowpool_status status = open_path(&fd, path, error);
     if (status == ROWPOOL_OK) {

@@ -14,14 +14,14 @@
 
 /* The rows in memory. */
 typedef struct {
-    npy_array array;         /* width: of the widest row */
+    npy_array array;         /* its width is that of the widest row */
     const int64_t *offsets;  /* of ragged rows, count + 1 of them; NULL: dense */
     buffer own_offsets;      /* the memory of offsets, if they come from the table itself */
     npy_array offset_file;   /* of --offsets */
     const char *offset_path; /* NULL: no --offsets */
     buffer labels;           /* one for each row, or none */
     buffer title;            /* of the label column, one text or none */
-    buffer notes;            /* one text or none: what was skipped or interpreted unasked */
+    buffer notes;            /* one text or none: what was skipped, or interpreted without an option that says so */
 } input;
 
 typedef struct input_options input_options;
@@ -45,7 +45,7 @@ typedef struct {
 typedef enum { HEADER_AUTO, HEADER_YES, HEADER_NO } header_choice;
 struct input_options {
     const char *command;        /* for messages */
-    unsigned given;             /* a bit for each option below that is there */
+    unsigned given;             /* a bit for each option below that was given */
     const input_format *format; /* NULL: chosen by the file name */
     bool type_given;
     rowpool_dtype type;
@@ -54,12 +54,12 @@ struct input_options {
     const char *member;    /* NULL: the only one */
     const char *offsets;   /* the path of their file; NULL: none */
     const char *delimiter; /* one character, or "space": any number of blanks; NULL: the format's own */
-    char decimal;          /* ',', else the point */
-    bool quote_none;       /* quotes are characters like others */
+    char decimal;          /* ',' or '.'; 0: '.' */
+    bool quote_none;       /* quotes are ordinary characters */
     const char *comment;   /* the first character of lines to skip, or "none"; NULL: # before the first row */
     header_choice header;
     const char *labels;  /* the name or number of a column, or "none"; NULL: a first column of words */
-    const char *skip;    /* names and numbers of columns between commas, or NULL */
+    const char *skip;    /* names and numbers of columns, separated by commas, or NULL */
     const char *missing; /* replaces missing cells; NULL: they are errors */
     bool ragged;
 };
@@ -86,41 +86,41 @@ __attribute__((format(printf, 2, 3))) void add_note(input *in, const char *forma
     {"ragged", no_argument, NULL, 'g'}
 /* clang-format on */
 #define INPUT_HELP                                                                                                    \
-    "  --format WHICH  what FILE is: npy, npz, csv, tsv, txt or raw (default: as its name ends, .gz not counted)\n"   \
+    "  --format WHICH  what FILE is: npy, npz, csv, tsv, txt or raw (default: as its name ends, before any .gz)\n"    \
     "  --type TYPE     of raw and text: int8 to int64, uint8 to uint64, float16 to float64 (default of text: int64, " \
     "or\n"                                                                                                            \
-    "                  float64 where a cell is no integer)\n"                                                         \
+    "                  float64 if a cell is not an integer)\n"                                                        \
     "  --shape R:C     of raw: R rows of C elements\n"                                                                \
     "  --member NAME   of npz: which array, where there are several\n"                                                \
-    "  --offsets FILE  of npy, npz and raw: a .npy file of where ragged rows begin, and where the last one ends\n"    \
+    "  --offsets FILE  of npy, npz and raw: a .npy file with the offsets where ragged rows begin, and the end\n"      \
     "  --header WHICH  of text: whether the first row names the columns: yes, no or auto (default)\n"                 \
     "  --labels COLUMN of text: the column that names the rows, by its name or number (from 1), or none\n"            \
     "  --skip LIST     of text: columns to leave out, by their names or numbers\n"                                    \
-    "  --missing VALUE of text: the value of a missing cell, as in nan or 0; without it such a cell is an error\n"    \
+    "  --missing VALUE of text: the value for a missing cell, such as nan or 0; without it such a cell is an error\n" \
     "  --delimiter C   of text: what separates cells; space is any number of spaces and tabs\n"                       \
     "  --decimal C     of text: the decimal point, a comma or a point (default)\n"                                    \
-    "  --quote none    of text: quotes are characters like others\n"                                                  \
-    "  --comment C     of text: lines that begin with it are skipped; none takes all as rows\n"                       \
+    "  --quote none    of text: quotes are ordinary characters\n"                                                     \
+    "  --comment C     of text: lines that begin with C are skipped; none takes all lines as rows\n"                  \
     "  --ragged        of text: rows may differ in their number of cells\n"
 
-/* Takes one of the options above; false where it is another. *read: whether its value is understood; else after a
- * message. */
+/* Takes one of the options above; false if it is another. *read: whether its value is valid; if not, a message was
+ * printed. */
 bool take_input_option(input_options *options, int option, const char *value, bool *read);
 
-/* Once all options are read: chooses the format by the name of the file, and looks whether the options go with it.
- * False after a message. */
+/* Call it after all options are read. Chooses the format by the name of the file, unless --format did, and checks that
+ * the options apply to it. False after a message. */
 bool choose_format(input_options *options, const char *path);
 
-/* Opens a file; "-" is standard input. What an --offsets file says of the rows is not looked at yet: until check_rows
- * has, and set_width was told the widest of all rows, the array is as wide as it has elements. */
+/* Opens a file; "-" is standard input. The contents of an --offsets file are not checked yet: the width is the number of
+ * all elements until check_rows has found the widest row and set_width has set it. */
 rowpool_status open_input(input *in, const char *path, const input_options *options, rowpool_error *error);
 
-/* Looks at `count` rows from `first` on; an offset that is wrong is named. *widest: the elements of the widest. */
+/* Checks `count` rows from `first` on; an error names the offset. *widest: the elements of the widest of them. */
 rowpool_status check_rows(const input *in, size_t first, size_t count, size_t *widest, rowpool_error *error);
 void set_width(input *in, size_t widest);
 void close_input(input *in);
 
-/* What the library is given. */
+/* The rows as the library takes them. */
 rowpool_rows input_rows(const input *in);
 
 #endif

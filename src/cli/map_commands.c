@@ -1,5 +1,4 @@
-/* rowpool map: a built-in function, or one whose text is read from a file, over the rows of a file; and rowpool
- * count. */
+/* rowpool map and rowpool count: a built-in function, or one whose text is read from a file, over the rows of a file. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,12 +16,12 @@ static const char map_help[] =
     "\n"
     "  --function NAME a built-in function:\n"
     "                    count, count64      how many elements lie in a range; count64 is for rows of more than 2^32\n"
-    "                    any, all, fraction  whether any or all of them do, 0 or 1; how many do, as a share of all\n"
+    "                    any, all, fraction  whether any or all of them do, 0 or 1; the share of them that do\n"
     "                    sum, mean           integers add up modulo 2^64, floats in double; a mean is a double\n"
     "                    min, max            of the elements that are not NaN\n"
     "                    argmin, argmax      the index of the first such element, or -1\n"
     "  --source FILE   a function of your own in OpenCL C, for OpenCL devices alone: a fold or a free body, as\n"
-    "                  rowpool.h and rowpool/vocabulary.h describe them; rowpool-guide(7) has examples\n"
+    "                  rowpool/row_function.h describes them; rowpool-guide(7) has examples\n"
     "  --output-type TYPE\n"
     "                  the type of its result_t: int8 to int64, uint8 to uint64, float16 (two bytes) to float64\n"
     "  --argument TYPE:VALUE\n"
@@ -59,7 +58,7 @@ static bool read_map_option(void *into, int option, const char *value)
     }
 }
 
-/* GO_ON, or an exit status after a message, as the functions below. */
+/* Returns GO_ON, or an exit status after a message; so do the functions below. */
 static int check_options(const map_options *options)
 {
     if (options->function == NULL && options->source == NULL)
@@ -67,7 +66,7 @@ static int check_options(const map_options *options)
     if (options->function != NULL && options->source != NULL)
         return usage_error("map", "--function and --source cannot be given together");
     if (options->source != NULL && !options->output_type_given)
-        return usage_error("map", "--output-type is missing: the type of the results of --source");
+        return usage_error("map", "--output-type is missing; --source needs the type of its results");
     if (options->function != NULL && options->output_type_given)
         return usage_error("map", "--function and --output-type cannot be given together");
     if (options->function != NULL && options->arguments.size > 0)
@@ -148,7 +147,7 @@ static void say_arguments_differ(const map_task *task)
             size == 1 ? "" : "s");
 }
 
-/* Says what is wrong with the text: it does not build, or no device can run it. */
+/* Prints the error and returns true if the text of --source is wrong: it does not build, or no device can run it. */
 static bool blame_source(const void *context, const rowpool_error *error)
 {
     const map_task *task = context;
@@ -255,7 +254,7 @@ static bool read_count_option(void *options, int option, const char *value)
     return read_file_option(options, option, value);
 }
 
-/* A uint32 may not hold the counts of rows that have more elements than it can count. */
+/* Chooses count64 if a row has more elements than a uint32 can count. */
 static bool choose_count(file_map *map)
 {
     const size_t width = map->in.array.header.width;

@@ -16,8 +16,8 @@ void keep_to_one_line(char *text);
 /* The name of the program in messages, by default rowpool. */
 void speak_as(const char *program);
 
-/* From now on messages are held: of several processes one prints them. say_held() prints the first error after all,
- * with the name of this process. */
+/* From now on this process prints no messages but keeps its first error: one of several processes prints for all.
+ * say_held() prints the kept error, with the name of this process. */
 void hold_messages(void);
 bool messages_are_held(void);
 void say_held(const char *who);
@@ -28,14 +28,15 @@ __attribute__((format(printf, 2, 3))) void say(const char *where, const char *fo
 /* The same, async-signal-safe and never held. where is not NULL. */
 void say_in_handler(const char *where, const char *what);
 
-/* Ends the program with a message. For small allocations only: memory for rows and results is an error as any other. */
+/* Ends the program with a message. For small allocations only: a lack of memory for rows or results is returned as an
+ * error. */
 _Noreturn void end_out_of_memory(void);
 
-/* Prints a warning, and what --verbose asks for. */
+/* warn prints a warning, tell a line of --verbose. */
 __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void tell(const char *format, ...);
 
-/* Prints an error of the command line with a hint at --help; returns EXIT_USAGE. command NULL: the program itself. */
+/* Prints an error of the command line that refers to --help; returns EXIT_USAGE. command NULL: the program's own help. */
 __attribute__((format(printf, 2, 3))) int usage_error(const char *command, const char *format, ...);
 
 #endif

@@ -41,7 +41,7 @@ static rowpool_status open_archive(zip_t **archive, int fd, rowpool_error *error
 
 /* ---- Its members ------------------------------------------------------------------------------------------------ */
 
-/* NumPy recognises an array without .npy in its name by its first bytes. */
+/* As NumPy does, recognises a member without .npy in its name as an array by its first bytes. */
 static bool begins_as_array(zip_t *archive, zip_uint64_t i)
 {
     char bytes[sizeof NPY_MAGIC - 1];
@@ -67,7 +67,7 @@ static bool array_name(const char **name, size_t *length, zip_t *archive, zip_ui
     return true;
 }
 
-/* Matching arrays, and the last of them. */
+/* The number of matching arrays, and the last of them. */
 typedef struct {
     size_t count;
     zip_uint64_t last;
@@ -106,7 +106,7 @@ static rowpool_status choose_member(zip_uint64_t *member, zip_t *archive, const 
     if (all.count == 0)
         status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has no array");
     else if (found.count != 1 && wanted == NULL)
-        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays, --member says which: %.*s%s",
+        status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %zu arrays; choose one with --member: %.*s%s",
                          found.count, LISTED, names.bytes, more);
     else if (found.count != 1)
         status = rp_fail(error, ROWPOOL_EINVAL, "the .npz file has %s array '%.100s'; it has %.*s%s",

@@ -11,7 +11,7 @@
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-/* An integer of no type yet. */
+/* An integer before its type is known. */
 typedef struct {
     bool negative;
     bool too_large; /* beyond 64 bits, whatever the sign */
@@ -74,17 +74,18 @@ static const char *number_from_integer(rowpool_number *number, const integer *va
     return "is beyond int64 and uint64; write it as a decimal number with a point or exponent for a double";
 }
 
-/* Sets errno to 0 first. The locale is C: the program sets none, and drivers run in another process. */
+/* Clears errno first. The decimal point is '.': the program leaves the locale at C, and drivers, which might set it, run
+ * in another process. */
 static double read_real(const char *text, bool single, char **end)
 {
     errno = 0;
     return single ? (double)strtof(text, end) : strtod(text, end);
 }
 
-/* The whole text as the nearest double, or float. */
+/* Reads the whole text as the nearest double, or the nearest float if `single`. */
 static parse_outcome parse_real(double *value, const char *text, bool single)
 {
-    /* strtod would skip leading blanks */
+    /* Refuse leading blanks, which strtod would skip. */
     if (*text == '\0' || strchr(" \t\n\v\f\r", *text) != NULL)
         return PARSED_NOTHING;
     char *end;
@@ -203,7 +204,7 @@ static bool has_nonzero_digit(const char *text)
     return strchr(hexadecimal ? "pP" : "eE", text[strspn(text, "0.")]) == NULL;
 }
 
-/* Whether the text is exactly that value: rounding down and up both give it. */
+/* Whether the text is exactly that value: it reads the same rounded down and rounded up. */
 static bool is_exactly(const char *text, double value)
 {
     const int callers = fegetround();
@@ -256,7 +257,8 @@ static double read_back(const char *text, rowpool_dtype dtype)
 
 void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
 {
-    /* Decimal digits that every normal number keeps, and digits that are enough for all. %g drops trailing zeros. */
+    /* kept: decimal digits that survive in every normal number; enough: digits that identify every number. %g drops
+     * trailing zeros. */
     static const struct {
         int kept, enough;
         double min_normal;
@@ -272,7 +274,7 @@ void format_real(char text[NUMBER_TEXT], double value, rowpool_dtype dtype)
         if (read_back(text, dtype) == value)
             break;
     }
-    /* With three digits %g writes 65500 with an exponent. */
+    /* Avoid an exponent, which %g writes for 65500 with three digits. */
     if (fabs(value) >= 1 && fabs(value) < 1e16 && strchr(text, 'e') != NULL)
         (void)snprintf(text, NUMBER_TEXT, "%.0f", strtod(text, NULL));
 }

@@ -26,7 +26,7 @@ typedef enum {
 } parse_outcome;
 parse_outcome parse_element(void *element, rowpool_dtype dtype, const char *text);
 
-/* What parse_element lost when it read the text as this value of a float dtype. A rounded fraction is no loss. */
+/* What parse_element lost when it read the text as this value of a float dtype. Rounding a fraction is not a loss. */
 typedef enum {
     LOSS_NONE,
     LOSS_ROUNDED /* an integer became another one */,

@@ -13,7 +13,7 @@
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-/* Whether the item is a word of rowpool.h or P:D. */
+/* Whether the item is a device name that rowpool.h lists, or P:D. */
 static bool is_device_item(const char *item, size_t length)
 {
     const size_t platform = strspn(item, "0123456789");

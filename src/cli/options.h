@@ -1,4 +1,4 @@
-/* Command lines. */
+/* Reading command lines. */
 #ifndef ROWPOOL_CLI_OPTIONS_H
 #define ROWPOOL_CLI_OPTIONS_H
 
@@ -14,7 +14,7 @@ typedef struct {
     const char *usage[2]; /* one or two forms, without the program's name */
     const char *help;
     const struct option *known; /* getopt_long's table; --help is 'h' */
-    /* Takes any option but --help; false after a message. NULL: there is none. */
+    /* Takes any option but --help; false after a message. NULL: the command has no other option. */
     bool (*read)(void *options, int option, const char *value);
 } command_line;
 
@@ -23,10 +23,10 @@ typedef struct {
 enum { GO_ON = -1 };
 int read_options(const command_line *line, void *options, const char **file, int argc, char **argv);
 
-/* Whether the path ends so, ignoring case. */
+/* Whether the text ends with `end`, ignoring case. */
 bool path_ends_with(const char *text, const char *end);
 
-/* Whether the file name has any suffix. A leading point does not begin one. */
+/* Whether the file name has any suffix. A leading dot does not begin one. */
 bool has_suffix(const char *path);
 
 /* Reads a whole number; false if it is not one or beyond size_t. */
@@ -53,11 +53,11 @@ bool read_json_option(void *json, int option, const char *value);
     "                    auto         the OpenCL devices, or processes where there is none;\n"        \
     "                                 small arrays are mapped in the program itself (default)\n"      \
     "                    cpu, gpu, accelerator   the OpenCL devices of that type\n"                   \
-    "                    all          every OpenCL device, the same cores twice too\n"                \
+    "                    all          every OpenCL device, even if some share cores\n"                \
     "                    P:D          device D of OpenCL platform P, as rowpool devices lists them\n" \
-    "                    isolated     OpenCL in a helper process, where this program has it always\n" \
+    "                    isolated     OpenCL in a helper process, as always in this program\n"        \
     "                    fork         worker processes\n"                                             \
     "                    host         the program itself\n"                                           \
-    "                  Without it the environment variable ROWPOOL_DEVICE holds.\n"
+    "                  The default is the environment variable ROWPOOL_DEVICE.\n"
 
 #endif

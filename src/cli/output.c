@@ -151,7 +151,7 @@ rowpool_status print_string(const char *text, rowpool_error *error)
     return write_bytes(STDOUT_FILENO, text, strlen(text), error);
 }
 
-/* Whether nobody is left to read it. */
+/* Whether its reader has gone. */
 static bool standard_output_is_broken(void)
 {
     struct pollfd end = {.fd = STDOUT_FILENO};
@@ -170,7 +170,7 @@ bool close_standard_output(void)
         return true;
     if (written)
         failure = errno;
-    /* The errno of an earlier failed write is lost. */
+    /* errno is 0 if the write that failed was an earlier one. */
     say("standard output", "%s", failure != 0 ? strerror(failure) : "not everything could be written");
     return false;
 }

@@ -10,7 +10,7 @@
 #include "rowpool.h"
 #include "stream.h"
 
-/* Results, `columns` for each row. */
+/* The results of a map, `columns` for each row. */
 typedef struct {
     void *values; /* of the dtype */
     rowpool_dtype dtype;
@@ -18,7 +18,7 @@ typedef struct {
     size_t bytes;         /* of the values */
 } row_results;
 
-/* The results of all rows, or of a part of them: the parts written one after the other make the whole. */
+/* The results of all rows, or of a part of them. The parts, written one after the other, make the whole output. */
 typedef struct {
     const row_results *results;
     size_t first;      /* the number of their first row */
@@ -29,19 +29,19 @@ typedef struct {
     const struct json_t *facts; /* for JSON, else NULL */
 } result_table;
 
-/* Writes those of the results that belong to the first `rows` rows of all. */
+/* Writes the results of this part that belong to the first `rows` rows of the whole. */
 typedef rowpool_status write_table(int fd, const result_table *table, size_t rows, rowpool_error *error);
 write_table write_text; /* a row on each line */
 write_table write_csv, write_tsv;
-write_table write_npy;  /* of all rows */
+write_table write_npy;  /* ignores `rows`: always all */
 write_table write_json; /* see output_json.h */
 
-/* The format for the suffix of the path; .npy if it has none, NULL if it is of another format. */
+/* The format for the suffix of the path: .npy if there is no suffix, NULL if the suffix is unknown. */
 write_table *output_format_of(const char *path);
 
 /* ---- For the formats -------------------------------------------------------------------------------------------- */
 
-/* Buffers output. After a failure the rest is dropped. */
+/* Buffers output. After a failure further output is dropped. */
 enum { WRITER_BYTES = 64 * 1024 };
 typedef struct {
     int fd;
@@ -70,7 +70,7 @@ struct table_format {
 rowpool_status write_rows(const table_format *format, int fd, const result_table *table, size_t rows,
                           rowpool_error *error);
 
-/* Writes to standard output, past stdio. */
+/* Writes to standard output directly, not through stdio. */
 rowpool_status print_string(const char *text, rowpool_error *error);
 
 /* Flushes and closes standard output; false after a message. Ends the program if nobody reads it any more. */

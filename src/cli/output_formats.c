@@ -28,9 +28,9 @@ rowpool_status write_text(int fd, const result_table *table, size_t rows, rowpoo
     return write_rows(&text, fd, table, rows, error);
 }
 
-/* ---- A text table: the number of each row, its label where there are some, and its results, under a header ------- */
+/* ---- A text table: a header, then for each row its number, its label if there are any, and its results ----------- */
 
-/* Quotes the field where it would not be read back unchanged. */
+/* Quotes the field if it would not be read back unchanged otherwise. */
 static void put_field(writer *to, const char *text, char delimiter)
 {
     const size_t length = strlen(text);

@@ -32,7 +32,7 @@ json_t *text_as_json(const char *text)
     return value != NULL ? value : latin_as_json(text);
 }
 
-/* As a string where JSON or jansson has no such number. */
+/* A string if JSON or jansson cannot express the number. */
 static json_t *number_as_json(const rowpool_number *number)
 {
     if (number->kind == ROWPOOL_NUMBER_I64)

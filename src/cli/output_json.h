@@ -7,7 +7,8 @@
 #include "devices.h"
 #include "output.h"
 
-/* New values; NULL if out of memory, which jansson's functions accept. Text that is not UTF-8 is read as Latin-1. */
+/* These create values; NULL if out of memory, which jansson's functions accept. Text that is not UTF-8 is read as
+ * Latin-1. */
 json_t *text_as_json(const char *text);
 json_t *ranges_as_json(const wanted_ranges *ranges);
 json_t *device_as_json(const rowpool_device *device);

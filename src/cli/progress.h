@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef enum {
-    PROGRESS_AUTO, /* on a terminal, after a moment */
+    PROGRESS_AUTO, /* shown on a terminal if the map takes long */
     PROGRESS_YES,
     PROGRESS_NO
 } progress_choice;

@@ -116,7 +116,7 @@ static bool read_edge(wanted_ranges *wanted, size_t i, char *text)
     return false;
 }
 
-/* Calls `read` for each item of the list; empty ones count. */
+/* Calls `read` for each item of the list, empty ones included. */
 static bool read_items(wanted_ranges *wanted, const char *list, bool (*read)(wanted_ranges *, size_t i, char *text))
 {
     char *copy = strdup(list);
@@ -134,7 +134,7 @@ static bool read_items(wanted_ranges *wanted, const char *list, bool (*read)(wan
     return done;
 }
 
-/* There is one bin less than edges; the last bin is closed. */
+/* There is one bin fewer than edges; the last bin is closed. */
 static bool read_bins(wanted_ranges *wanted)
 {
     if (!read_items(wanted, wanted->bins, read_edge))
@@ -182,7 +182,7 @@ bool ranges_are_listed(const wanted_ranges *wanted)
     return wanted->ranges != NULL || wanted->bins != NULL;
 }
 
-/* ---- What is said about it -------------------------------------------------------------------------------------- */
+/* ---- Messages about ranges -------------------------------------------------------------------------------------- */
 
 void format_range(char text[RANGE_TEXT], const wanted_ranges *wanted, size_t i)
 {
@@ -226,7 +226,7 @@ void tell_ranges(const wanted_ranges *wanted)
     }
 }
 
-/* Marks an end that was not given. */
+/* A note for a bound that was not given. */
 static const char *default_note(const wanted_ranges *wanted, unsigned option)
 {
     return (wanted->given & 1U << option) != 0 || ranges_are_listed(wanted) ? "" : " (the default)";

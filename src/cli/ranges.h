@@ -13,7 +13,7 @@
 typedef struct {
     const char *command;
     const char *doing; /* before a range: "counting" */
-    const char *empty; /* after one that is empty: "every count is 0" */
+    const char *empty; /* what an empty range means: "every count is 0" */
 } range_words;
 
 /* The options, and the ranges made of them. */
@@ -39,10 +39,10 @@ typedef struct {
     "  --min X         the lower end of the range (default 4): an integer, a double or -inf; integers are exact\n" \
     "  --max X         the upper end of the range (default 8)\n"                                                   \
     "  --closed WHICH  which ends belong to the range: both (default), left, right or neither\n"                   \
-    "  --ranges LIST   several ranges in one pass, LO:HI between commas, as in 0:4,4:8,8:12\n"                     \
-    "  --bins LIST     the same for the bins of a histogram: their edges between commas, as in 0,4,8,12; an edge " \
-    "belongs\n"                                                                                                    \
-    "                  to the bin that it begins, the last one to the last bin\n"
+    "  --ranges LIST   several ranges LO:HI in one pass, separated by commas: 0:4,4:8,8:12\n"                      \
+    "  --bins LIST     a histogram: the edges of its bins, separated by commas: 0,4,8,12; an edge belongs to the " \
+    "bin\n"                                                                                                        \
+    "                  that it begins, the last edge to the last bin\n"
 
 /* Without any option: 4 <= x <= 8. */
 wanted_ranges default_range(const range_words *words);
@@ -57,7 +57,7 @@ const char *given_range_option(const wanted_ranges *wanted);
 int make_ranges(wanted_ranges *wanted);
 void free_ranges(wanted_ranges *wanted);
 
-/* Whether --ranges or --bins was given: the results then have an axis for them. */
+/* Whether --ranges or --bins was given; the results then have an axis for the ranges. */
 bool ranges_are_listed(const wanted_ranges *wanted);
 
 /* LO:HI, as --ranges reads it. */

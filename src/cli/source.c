@@ -7,7 +7,7 @@
 
 #include "message.h"
 
-/* ---- Comments and literals: what they hold is no code ----------------------------------------------------------- */
+/* ---- Comments and literals: they are blanked, since they are not code ------------------------------------------- */
 
 /* Overwrites the text up to `end` with blanks, except line breaks. */
 static void blank(char *begin, const char *end)
@@ -31,7 +31,7 @@ static char *end_of_comment(char *at)
     return end != NULL ? end + 2 : at + strlen(at);
 }
 
-/* A literal ends with its line: a lone apostrophe is not one. */
+/* A literal ends at the latest with its line: an apostrophe may stand alone. */
 static char *end_of_literal(char *at)
 {
     const char quote = *at++;
@@ -54,7 +54,7 @@ static void blank_comments_and_literals(char *code)
     }
 }
 
-/* ---- What the code says: regular expressions, over lines -------------------------------------------------------- */
+/* ---- What the code defines: found by regular expressions, line by line ------------------------------------------ */
 
 #define DIRECTIVE "^[ \t]*#[ \t]*"
 #define DEFINITION(name) DIRECTIVE "define[ \t]+" name
@@ -93,7 +93,7 @@ static bool note_definitions(function_source *source, const char *path, const ch
     return false;
 }
 
-/* ---- The file with those that it includes ----------------------------------------------------------------------- */
+/* ---- The file, with the files that it includes ------------------------------------------------------------------ */
 
 /* text: as rowpool_read_source returns it, beginning with a #line. */
 static bool append_source(function_source *source, const char *path, const char *text, size_t depth,
@@ -180,7 +180,7 @@ void free_source(function_source *source)
 
 #define CHECK_NAME "result_t_is_not_the_output_type"
 
-/* Two declarations of one function must agree: that checks the type. */
+/* Two declarations of one function conflict unless result_t is the expected type. */
 void end_source(function_source *source, rowpool_dtype dtype)
 {
     static const char *const types[] = {"int8_t",   "int16_t",  "int32_t", "int64_t", "uint8_t", "uint16_t",

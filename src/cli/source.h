@@ -22,7 +22,8 @@ typedef struct {
 bool read_source(function_source *source, const char *path);
 void free_source(function_source *source);
 
-/* Ends the text with declarations that build only if result_t is of the dtype; for float16 any two bytes will do. */
+/* Ends the text with declarations that build only if result_t is the type of the dtype; float16 allows any type of two
+ * bytes. */
 void end_source(function_source *source, rowpool_dtype dtype);
 
 /* Whether the first error of a build log is that result_t, or arguments_t, has the wrong type or size. */

@@ -1,4 +1,4 @@
-/* Amounts as people read them. */
+/* Amounts in human-readable form. */
 #ifndef ROWPOOL_CLI_UNITS_H
 #define ROWPOOL_CLI_UNITS_H
 

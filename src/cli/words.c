@@ -15,7 +15,7 @@ static size_t no_break_space(const char *text)
     return strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : strncmp(text, "\xe2\x80\xaf", 3) == 0 ? 3 : 0;
 }
 
-/* The length without no-break spaces at the end. */
+/* The length of the text without no-break spaces at its end. */
 static size_t trimmed_length(const char *text)
 {
     for (size_t length = strlen(text);;) {
@@ -69,7 +69,7 @@ const char *plain_cell(buffer *scratch, const char *cell, char decimal)
 
 /* ---- Kinds ------------------------------------------------------------------------------------------------------ */
 
-/* The first letter rules out numbers, which most cells are. */
+/* The first character rules out numbers quickly: most cells are numbers. */
 bool is_missing(const char *plain)
 {
     if (plain[0] == '\0' || strcmp(plain, "-") == 0 || strcmp(plain, ".") == 0)
@@ -147,7 +147,8 @@ static size_t digits(const char *text)
     return strspn(text, "0123456789");
 }
 
-/* Groups of digits with the same separator, the second of one or two digits: groups of thousands have three. */
+/* Groups of digits with the same separator. The second group has one or two digits; in a number with thousands
+ * separators it would have three. */
 static bool begins_with_date(const char *cell)
 {
     const size_t first = digits(cell);

@@ -1,4 +1,4 @@
-/* What a table's cell is: a number, missing, a word or damaged. */
+/* The kind of a table's cell: a number, missing, a word or damaged. */
 #ifndef ROWPOOL_CLI_WORDS_H
 #define ROWPOOL_CLI_WORDS_H
 

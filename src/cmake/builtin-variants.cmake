@@ -1,6 +1,6 @@
-# The C form of the built-in functions for CPUs with wider vectors: rp_<variant>_<name>, without text for OpenCL, which
-# rp_builtin_<name> has. src/core/builtin.c chooses at run time. FLAGS are single extensions, not a level of the
-# architecture: the CPU can be asked for each, and without FMA no product is fused with a sum.
+# Compiles the built-in functions in C for CPUs with wider vectors: rp_<variant>_<name>. The OpenCL text is only in
+# rp_builtin_<name>. src/core/builtin.c chooses at run time. FLAGS are single extensions, not an architecture level:
+# each can be tested on the CPU, and without FMA no product is fused with a sum.
 #
 #   rowpool_add_builtin_variant(TARGET VARIANT FILES FILE... FLAGS FLAG...)
 include(CheckCCompilerFlag)

@@ -1,8 +1,8 @@
 # Writes a text file as a C string:
 #   cmake -D INPUT=x.cl -D LABEL=x.cl -D OUTPUT=x.c -D SYMBOL=x [-D DEPFILE=x.d] [-D TEMPLATE=x.c.in ...] -P embed.cmake
-# LABEL is the name of the file in a compiler's messages. A line #include "other" is replaced by that file, found beside
-# the one that names it; #line keeps the numbers right. DEPFILE gets the names of all these files. A TEMPLATE is
-# configured; without one, OUTPUT is only `const char SYMBOL[]`.
+# LABEL is the name of the file in compiler messages. A line #include "other" is replaced by that file, which is looked
+# up beside the including file; #line directives keep line numbers right. DEPFILE gets the names of all these files.
+# With TEMPLATE, OUTPUT is made by configure_file; without it, OUTPUT only defines `const char SYMBOL[]`.
 cmake_minimum_required(VERSION 3.25)
 
 function(count_lines text result)

@@ -1,4 +1,4 @@
-# Writes a man page. In its source @path@ stands for the text of that file in the folder tests.
+# Writes a man page. In its source @path@ is replaced by the text of the file tests/path.
 #   rowpool_man_page(INPUT OUTPUT)
 function(rowpool_man_page input output)
   file(READ ${input} page)

@@ -1,5 +1,5 @@
-# Run by cpack after it has made the packages: takes out the scripts that it always adds to a library's package, which
-# call ldconfig. Debian has a trigger for that.
+# Run by cpack after it has made the packages. Removes the scripts that call ldconfig, which cpack adds to every package
+# with a library: Debian uses a trigger for that.
 cmake_minimum_required(VERSION 3.25)
 foreach(package IN LISTS CPACK_PACKAGE_FILES)
   if(NOT package MATCHES "/librowpool(-mpi)?[0-9]+_[^/]*\\.deb$")

@@ -1,4 +1,4 @@
-# Run by cpack after the files are installed in its folder: adds what Debian's policy asks of each package.
+# Run by cpack after it has installed the files in its folder. Adds what Debian's policy requires of each package.
 cmake_minimum_required(VERSION 3.25)
 file(GLOB_RECURSE archives ${CPACK_TEMPORARY_DIRECTORY}/*.a)
 foreach(archive IN LISTS archives)
@@ -10,7 +10,7 @@ if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()
 
-string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH, where that is set
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # SOURCE_DATE_EPOCH if that is set
 set(changelog "rowpool (${CPACK_PACKAGE_VERSION}) stable; urgency=medium
 
   * Release ${CPACK_PACKAGE_VERSION}.

@@ -1,5 +1,6 @@
-# Packages by cpack: for Debian the library, its development files and the programs; and one .tar.gz of all. Releases
-# are made by `cmake --workflow --preset package`: for every processor, with Debian's folders.
+# Packages by cpack: Debian packages of the library, its development files and the programs, and one .tar.gz of
+# everything. Releases are made by `cmake --workflow --preset package`: not tuned for the build machine, with Debian's
+# folders.
 set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGE_VENDOR "the rowpool developers")
 set(CPACK_PACKAGE_CONTACT "${CPACK_PACKAGE_VENDOR} <rowpool@rowpool.invalid>" CACHE STRING "Who maintains the packages")
@@ -12,7 +13,7 @@ if(ROWPOOL_HAVE_MPI)
   list(APPEND CPACK_COMPONENTS_ALL mpi mpi_dev mpi_tools)
 endif()
 set(CPACK_STRIP_FILES ON)
-set(CPACK_ROWPOOL_STRIP ${CMAKE_STRIP}) # for the static library, which CPACK_STRIP_FILES leaves alone
+set(CPACK_ROWPOOL_STRIP ${CMAKE_STRIP}) # for the static library, which CPACK_STRIP_FILES does not strip
 set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/src/cmake/packages-stage.cmake)
 set(CPACK_POST_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/src/cmake/packages-finish.cmake)
 
@@ -25,13 +26,13 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}) # the pro
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 
-# Without these the packages have no dependencies, or fail at the end of a long build.
+# Without these tools the packages would have no dependencies, or would fail at the end of a long build.
 find_program(ROWPOOL_FILE file)
 find_program(ROWPOOL_SHLIBDEPS dpkg-shlibdeps)
 mark_as_advanced(ROWPOOL_FILE ROWPOOL_SHLIBDEPS)
 if(NOT ROWPOOL_FILE OR NOT ROWPOOL_SHLIBDEPS)
   set(CPACK_GENERATOR TGZ)
-  message(STATUS "rowpool: no Debian packages, only a .tar.gz. For those: apt-get install file dpkg-dev")
+  message(STATUS "rowpool: only a .tar.gz, no Debian packages: they need apt-get install file dpkg-dev")
 endif()
 
 set(library librowpool${PROJECT_VERSION_MAJOR})
@@ -66,7 +67,7 @@ The program rowpool counts, sums and maps over the rows of NumPy's .npy files
 on OpenCL devices and worker processes, lists the devices, and diagnoses them.
 rowpool-bench measures them beside loops in C.")
 
-# Over MPI, of mpicc's flavour.
+# The packages for MPI, built for the implementation of mpicc.
 set(CPACK_DEBIAN_MPI_PACKAGE_NAME librowpool-mpi${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_MPI_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "${library} (= ${PROJECT_VERSION})")

@@ -7,8 +7,8 @@
 #   const rowpool_function PREFIXlongest_run;
 #
 # which the header longest_run.h declares, for C and C++, in a folder that is added to the target's include folders.
-# With DTYPES (int8 ... float64) the functions are compiled for these only. The file may #include "others" beside it.
-cmake_policy(SET CMP0116 NEW) # Ninja finds a DEPFILE's paths from everywhere
+# With DTYPES (int8 ... float64) the functions are compiled only for these. A file may #include "other" files beside it.
+cmake_policy(SET CMP0116 NEW) # Ninja understands the paths in a DEPFILE
 set(ROWPOOL_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
 function(_rowpool_add_function target form file prefix dtypes)
@@ -33,7 +33,7 @@ function(_rowpool_add_function target form file prefix dtypes)
     VERBATIM)
   target_sources(${target} PRIVATE "${folder}/${name}.c")
   target_include_directories(${target} PRIVATE "${folder}")
-  # gcc vectorises these loops from -O3 on. No product is fused with a sum, as on devices.
+  # gcc vectorises these loops only with -O3. Products are not fused with sums, as on devices.
   set_source_files_properties("${folder}/${name}.c" PROPERTIES
     COMPILE_OPTIONS "-ffp-contract=off;$<$<CONFIG:Release,RelWithDebInfo>:-O3>")
 endfunction()
@@ -41,11 +41,11 @@ endfunction()
 function(rowpool_add_functions target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "FOLDS;BODIES;DTYPES")
   if(arg_UNPARSED_ARGUMENTS OR NOT (arg_FOLDS OR arg_BODIES))
-    message(FATAL_ERROR "rowpool_add_functions: TARGET, then FOLDS or BODIES with files; not understood: ${arg_UNPARSED_ARGUMENTS}")
+    message(FATAL_ERROR "rowpool_add_functions takes TARGET, then FOLDS or BODIES with files; unknown: ${arg_UNPARSED_ARGUMENTS}")
   endif()
   get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
   if(NOT C IN_LIST languages)
-    message(FATAL_ERROR "rowpool_add_functions needs the language C, in which it writes: project(${PROJECT_NAME} LANGUAGES C CXX)")
+    message(FATAL_ERROR "rowpool_add_functions needs the language C, since it generates C: project(${PROJECT_NAME} LANGUAGES C CXX)")
   endif()
   foreach(file IN LISTS arg_FOLDS)
     _rowpool_add_function(${target} fold "${file}" "${arg_PREFIX}" "${arg_DTYPES}")

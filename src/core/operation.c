@@ -50,9 +50,9 @@ size_t rp_operation_bytes(const rp_operation *operation)
     return bytes;
 }
 
-/* The one limit below which the host is the faster device: elements, or results where those are more. A device's round
- * trip costs more than the host needs for so few. On two cores PoCL and the host were level at 20,000 to 100,000
- * elements in sums and the like, at 500,000 in counts. */
+/* Max elements times columns, or results where those are more, of a small map: a device's round trip costs more than
+ * the host needs for it. On two cores PoCL and the host break even at 70,000 elements in argmax, 120,000 in means and
+ * 350,000 in counts of rows of 5; at more in longer rows. */
 enum { SMALL_MAP = 100000 };
 
 bool rp_operation_is_small(const rp_operation *operation)
@@ -80,11 +80,11 @@ uint64_t rp_text_hash(const char *text)
 const char *rp_operation_unsupported_reason(const rp_operation *operation)
 {
     if (operation->processes)
-        return "it is to run in a worker process";
+        return "it must run in a worker process";
     return operation->function->source != NULL ? NULL : "it has no text for OpenCL";
 }
 
-static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
+rowpool_block_input rp_operation_input(const rp_rows *rows, const rp_chunk *chunk)
 {
     size_t origin = rp_chunk_origin(rows, chunk);
     bool ragged = rows->offsets != NULL && !chunk->partial;
@@ -97,18 +97,21 @@ static rowpool_block_input input_of(const rp_rows *rows, const rp_chunk *chunk)
     };
 }
 
-rowpool_block rp_operation_block(const rp_operation *operation, const rp_chunk *chunk)
+void rp_operation_block(const rp_operation *operation, const rp_chunk *chunk, rowpool_block *block)
 {
-    rowpool_block block = {.count = chunk->rows, .row = rp_operation_index(operation, chunk), .first = chunk->begin};
-    for (size_t i = 0; i < operation->code.n_inputs; i++)
-        block.input[i] = input_of(&operation->inputs[i], chunk);
-    return block;
+    block->count = chunk->rows;
+    block->row = rp_operation_index(operation, chunk);
+    block->first = chunk->begin;
+    for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++)
+        block->input[i] = i < operation->code.n_inputs ? rp_operation_input(&operation->inputs[i], chunk)
+                                                       : (rowpool_block_input){0};
 }
 
 void rp_operation_compute(const rp_operation *operation, const rp_chunk *chunk, void *results)
 {
-    const rowpool_block block = rp_operation_block(operation, chunk);
+    rowpool_block block;
     rp_floating before;
+    rp_operation_block(operation, chunk, &block);
     rp_assert_no_lock("a row function is called");
     rp_floating_default(&before);
     if (chunk->partial) {

@@ -33,7 +33,7 @@ typedef struct {
     size_t arguments_size;               /* bytes of all of them */
     size_t columns;                      /* results for each row */
     char *results;                       /* inputs[0].count x columns; NULL: they go to a callback, chunk by chunk */
-    size_t first_row;                    /* what functions and messages call row 0 of the inputs */
+    size_t first_row;                    /* the index of the inputs' row 0 in functions and messages */
     size_t chunk_rows;                   /* max in a chunk */
     int timeout_ms;                      /* <= 0: none */
     bool host;                           /* the calling thread may run it */
@@ -47,7 +47,7 @@ static inline size_t rp_operation_row_bytes(const rp_operation *operation)
     return operation->columns * operation->code.compiled.result_size;
 }
 
-/* What functions and messages call the first row of a chunk. */
+/* The index of a chunk's first row in functions and messages. */
 static inline size_t rp_operation_index(const rp_operation *operation, const rp_chunk *chunk)
 {
     return operation->first_row + chunk->row;
@@ -70,7 +70,7 @@ static inline size_t rp_operation_chunk_bytes(const rp_operation *operation, con
 size_t rp_operation_elements(const rp_operation *operation);
 size_t rp_operation_bytes(const rp_operation *operation);
 
-/* Whether the calling thread does the whole map sooner than a device would, and may do it. */
+/* Whether the calling thread may do the whole map, and would be done before a device. */
 bool rp_operation_is_small(const rp_operation *operation);
 
 /* A hash of a text; NULL is an empty one. */
@@ -79,8 +79,9 @@ uint64_t rp_text_hash(const char *text);
 /* Why OpenCL cannot run its function; NULL: it can. */
 const char *rp_operation_unsupported_reason(const rp_operation *operation);
 
-/* A chunk's rows where they lie. */
-rowpool_block rp_operation_block(const rp_operation *operation, const rp_chunk *chunk);
+/* A chunk's rows in place: of one input, and of all of them. */
+rowpool_block_input rp_operation_input(const rp_rows *rows, const rp_chunk *chunk);
+void rp_operation_block(const rp_operation *operation, const rp_chunk *chunk, rowpool_block *block);
 
 /* Computes a chunk in the calling thread, in the default floating-point environment. */
 void rp_operation_compute(const rp_operation *operation, const rp_chunk *chunk, void *results);

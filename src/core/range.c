@@ -136,7 +136,8 @@ static void key_limits(const rp_dtype *dtype, wide *min, wide *max)
     }
 }
 
-/* The first and the last key of a range; last < first where it is empty. False: a bound is not a number; *wrong names it. */
+/* The first and the last key of a range; last < first where it is empty. False: a bound is not a number; *wrong names
+ * it. */
 static bool end_keys(const rowpool_range *range, const rp_dtype *dtype, wide *first, wide *last, const char **wrong)
 {
     bool open_lo = range->closed == ROWPOOL_CLOSED_RIGHT || range->closed == ROWPOOL_CLOSED_NEITHER;

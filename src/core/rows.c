@@ -16,9 +16,9 @@ static seen_bits see(const int64_t *offsets, size_t count, seen_bits seen)
     return seen;
 }
 
-/* Whether any of count + 1 offsets is less than the one before it, or makes a row longer than `longest`; exact where
- * that is 2^k - 1, so that only a longer row has a higher bit. A length is negative exactly where offsets decrease, if
- * no offset is negative. This pass is all that a map of short rows does in one thread, so it prefetches. */
+/* Whether any of count + 1 offsets is less than the one before it, or makes a row longer than `longest`. Exact where
+ * `longest` is 2^k - 1, since only a longer row then has a higher bit; else there may be false alarms. If no offset
+ * is negative, a length is negative exactly where offsets decrease. This pass runs in one thread, so it prefetches. */
 static bool are_wrong(const int64_t *offsets, size_t count, uint64_t longest)
 {
     enum { LINE = 64 / sizeof *offsets, AHEAD = 4096 }; /* see RP_AHEAD in kernels/fold.cl */
@@ -46,7 +46,7 @@ static rowpool_status check_ragged(const rowpool_rows *given, uint64_t longest, 
     if (offsets[0] < 0)
         return rp_fail(error, ROWPOOL_EINVAL, "rows.offsets[0] is %lld: it must not be negative",
                        (long long)offsets[0]);
-    const bool wrong = are_wrong(offsets, given->count, longest); /* where is looked for only then */
+    const bool wrong = are_wrong(offsets, given->count, longest); /* if so, the place is searched for */
     for (size_t i = 0; wrong && i < given->count; i++) {
         if (offsets[i + 1] < offsets[i])
             return rp_fail(error, ROWPOOL_EINVAL,

@@ -18,7 +18,7 @@ static bool fits(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *
            work <= limits->work;
 }
 
-/* The most rows from `row` on that fit: 0 when not even one does. */
+/* Max rows from `row` on that fit; 0: not even one. */
 static size_t rows_that_fit(const rp_rows *inputs, size_t n_inputs, const rp_split_limits *limits, size_t row)
 {
     size_t good = 0, bad = rp_min(inputs->count - row, limits->rows) + 1;
@@ -43,7 +43,7 @@ bool rp_split_next(const rp_rows *inputs, size_t n_inputs, const rp_split_limits
     size_t width = rp_rows_width(inputs, cursor->row);
     size_t part = rp_max(1, rp_min(limits->work, limits->buffer) / inputs->dtype->size);
     if (n == 0 && (limits->whole || (cursor->begin == 0 && width <= part)))
-        n = 1; /* it is the results that do not fit: they cannot be split */
+        n = 1; /* the results are what does not fit, and they cannot be split */
     if (n > 0) {
         *chunk = (rp_chunk){.row = cursor->row, .rows = n};
         cursor->row += n;

@@ -16,7 +16,7 @@ typedef struct {
     size_t row, begin;
 } rp_cursor;
 
-/* Max sizes of a chunk. It has at least one element, or one row where rows are whole, all the same. */
+/* Max sizes of a chunk. Whatever they are, a chunk has at least one element, or one row where rows are whole. */
 typedef struct {
     size_t work;   /* bytes to read and write: elements, offsets, results */
     size_t buffer; /* bytes of any one array of the chunk, the gaps of strided rows included */
@@ -36,7 +36,7 @@ size_t rp_chunk_elements(const rp_rows *rows, const rp_chunk *chunk);
 size_t rp_chunk_origin(const rp_rows *rows, const rp_chunk *chunk);
 size_t rp_chunk_span(const rp_rows *rows, const rp_chunk *chunk);
 
-/* The index of a chunk's first element in a copy of a larger chunk that holds it, where rows lie without gaps. */
+/* The index of a chunk's first element in a gap-free copy of a larger chunk that contains it. */
 size_t rp_chunk_begin_in(const rp_rows *rows, const rp_chunk *larger, const rp_chunk *chunk);
 
 #endif

@@ -127,7 +127,7 @@ static rowpool_status add_for_helper(rp_device_list *list, const word *wanted, r
     return rp_fail(error, ROWPOOL_EINVAL, "the device list names too many devices for a helper process");
 }
 
-/* Notes what the words mean together; *opencl: this process needs OpenCL. */
+/* Works out what the words ask for together. *opencl: this process needs OpenCL. */
 static rowpool_status weigh_words(rp_device_list *list, const word *words, size_t count, bool *opencl,
                                   rowpool_error *error)
 {
@@ -246,7 +246,8 @@ static rowpool_status no_such_device(rp_device_list *list, const word *wanted, r
 #endif
 }
 
-/* The default devices: all of OpenCL; where there is none, worker processes; where there are none, the calling thread. */
+/* The default devices: all of OpenCL; where there is none, worker processes; where there are none, the calling
+ * thread. */
 static void use_fallback(rp_device_list *list)
 {
     rp_device *processes = device_named(list, "fork");

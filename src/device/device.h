@@ -1,4 +1,4 @@
-/* Backends: how a chunk is computed. Each is one const struct; nothing else of it is known above. */
+/* Backends: how a chunk is computed. Each is one const struct; the layers above know nothing else of it. */
 #ifndef RP_BACKEND_H
 #define RP_BACKEND_H
 
@@ -32,7 +32,7 @@ typedef struct rp_device {
 
     /* The pool's, under its lock. */
     double rate;     /* bytes a second in the last run; 0: not known */
-    double left_out; /* seconds of runs that it had no part in since then */
+    double left_out; /* seconds of runs since then that it took no part in */
     size_t kept;     /* bytes of copies on it, or on their way */
     bool full;       /* there was no memory for another copy */
 } rp_device;
@@ -44,7 +44,7 @@ typedef struct {
     int (*init)(void *argument); /* runs first in each worker process; NULL: nothing */
     void *init_argument;
     const char *helper_devices; /* devices for the helper process; "": its own choice */
-    bool automatic;             /* nobody named a device: the helper computes itself until kernels are built */
+    bool automatic;             /* nobody named a device: the helper's CPU code computes until kernels are built */
 } rp_backend_options;
 
 #define RP_NO_DEADLINE INT64_MAX
@@ -65,13 +65,15 @@ typedef struct rp_device_copy rp_device_copy;
 
 /* One input of a task whose rows belong to a partition. */
 typedef struct {
-    rp_chunk tile;        /* the partition: the task's chunk lies in it */
+    rp_chunk partition;   /* the task's chunk lies in it */
     rp_device_copy *copy; /* NULL: the device has none */
-    bool keep;            /* the backend makes a copy of the whole partition. It is in `copy` as soon as other tasks may
-                             use it, after submit or after finish; NULL then: none was needed */
+
+    /* The backend copies the whole partition. Submit or finish sets `copy`, as soon as other tasks may use it; NULL
+     * after finish: no copy was needed. */
+    bool keep;
 } rp_partition_use;
 
-/* What arrives in a queue of the scheduler. Zero: a completed task. */
+/* The kinds of message in a scheduler's queue. Zero is a completed task. */
 typedef enum { RP_MESSAGE_TASK, RP_MESSAGE_JOB, RP_MESSAGE_STOP } rp_message_kind;
 
 typedef struct {
@@ -87,7 +89,7 @@ typedef struct rp_task {
     const rp_operation *operation;
     rp_chunk chunk;
     rp_device *device;
-    void *results;  /* rp_operation_chunk_bytes of them: rows x columns of the chunk; accumulators of a part of a row */
+    void *results;  /* rp_operation_chunk_bytes: the chunk's rows x columns, or the accumulators of a part of a row */
     rp_queue *home; /* pushed here when complete; NULL: finish waits */
     const rp_cancellation *cancellation;        /* once cancelled, the task may end with ECANCELED; NULL: never */
     rp_partition_use uses[ROWPOOL_MOST_INPUTS]; /* all zero: the rows belong to no partition */
@@ -119,7 +121,7 @@ struct rp_backend {
      * again, whatever they answered before. */
     void (*probe)(bool afresh, void (*found)(void *list, const rp_device *device), void *list);
 
-    /* Optional. Completes what is costly to know and needed only for devices that are used or shown: `available` and
+    /* Optional. Fills in what is costly to find out and needed only for devices that are used or shown: `available` and
      * info.units. Called before open, if at all. */
     void (*look)(rp_device *device);
 
@@ -130,14 +132,15 @@ struct rp_backend {
      * memory and descriptors and touch nothing else. */
     void (*close)(rp_device *device, bool forked);
 
-    /* Required. Starts a task and returns. Thread safe; the caller holds no lock. After a failure the task is as it was,
-     * but for copies that were made: they are in uses[].copy and belong to the pool. With task->home the task is pushed
-     * there exactly once, possibly before submit returns, possibly from a driver's thread; its status and error are set
-     * by then or by finish. */
+    /* Required. Starts a task and returns. Thread safe; the caller holds no lock. After a failure the task is as it
+     * was, except that copies that were made are in uses[].copy and belong to the pool. With task->home the task is
+     * pushed there exactly once, possibly before submit returns, possibly from a driver's thread; its status and error
+     * are set by then or by finish. */
     rowpool_status (*submit)(rp_device *device, rp_task *task, rowpool_error *error);
 
-    /* Required. Ends a task: waits for it where task->home is NULL, brings the results to task->results, gives back
-     * what submit took. Returns the task's status. Called once for each submitted task. */
+    /* Required. Ends a task: waits for it where task->home is NULL, brings the results to task->results, releases what
+     * submit acquired. Returns the task's status. Called once for each submitted task: in the thread that called
+     * submit, or after submit has returned. Until then submit may use the task, even if it is in task->home already. */
     rowpool_status (*finish)(rp_device *device, rp_task *task, rowpool_error *error);
 
     /* Required. Why the device cannot run an operation; NULL: it can. */
@@ -147,9 +150,9 @@ struct rp_backend {
      * NULL: this is a child of the process that made it, so drop memory and descriptors and touch nothing else. */
     void (*drop)(rp_device *device, rp_device_copy *copy);
 
-    /* Optional. Whether the device would begin a chunk of whole rows now; if not, it would wait for a compiler, and others
-     * may take the rows. bytes: what others took since the last question, 0 at first. The backend starts to build once
-     * that is worth it. Thread safe. */
+    /* Optional. Whether the device would begin a chunk of whole rows now; if not, it would wait for a compiler, and
+     * others may take the rows. bytes: what others took since the last call, 0 at first. The backend starts a build
+     * once these add up to enough. Thread safe. */
     bool (*ready)(rp_device *device, const rp_operation *operation, size_t bytes);
 
     /* Optional. Ends cancelled tasks soon: those in flight and those submitted later. Thread safe. */

@@ -1,4 +1,5 @@
-/* The fork backend: workers are forks of this process. They have its functions, and its memory as it was at the fork. */
+/* The fork backend: workers are forks of this process. They have its functions, and its memory as it was at the
+ * fork. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -57,7 +58,7 @@ static const rp_device fork_device = {.backend = &rp_backend_fork,
                                                .fp64 = true,
                                                .largest_buffer = PTRDIFF_MAX}};
 
-/* Reads the files of control groups. */
+/* Not in the probe, since it reads the files of control groups. */
 static void fork_look(rp_device *device)
 {
     device->info.units = (uint32_t)rp_count_cpus();
@@ -76,7 +77,7 @@ static rowpool_status fork_open(rp_device *device, const rp_backend_options *opt
         .losses_per_worker = 4,
         .losses_besides = 16,
         .losses_text = "worker processes ended before they began a single row",
-        .chunk_bytes = 4 << 20, /* a task costs some 20 microseconds besides its work, and this much of it about 300 */
+        .chunk_bytes = 4 << 20, /* the overhead of a task is some 20 microseconds; this many bytes take about 300 */
         .dismiss_ms = 1000,
     };
     rp_backend_options *own = malloc(sizeof *own); /* workers that replace others need them */

@@ -1,4 +1,4 @@
-/* The host backend: the calling thread. The reference that every other backend must equal. */
+/* The host backend: the calling thread. Every other backend must give the same results. */
 #include <stdio.h>
 
 #include "device/device.h"
@@ -15,7 +15,7 @@ static const rp_device host_device = {.backend = &rp_backend_host,
 
 static rowpool_status host_open(rp_device *device, const rp_backend_options *options, rowpool_error *error)
 {
-    enum { CHUNK_BYTES = 4 << 20 }; /* about a millisecond between looks at cancellation */
+    enum { CHUNK_BYTES = 4 << 20 }; /* about a millisecond: cancellation is checked between chunks */
     (void)error;
     device->queue_depth = 1;
     device->parallel = 1;
@@ -51,7 +51,7 @@ static const char *host_unsupported_reason(const rp_device *device, const rp_ope
 {
     (void)device;
     if (operation->processes)
-        return "it is to run in a worker process";
+        return "it must run in a worker process";
     if (!rp_code_is_there(&operation->code))
         return "it has no C form";
     return operation->host ? NULL : "the caller does not allow it in this process (allow_host)";

@@ -1,5 +1,6 @@
-/* The isolated backend: OpenCL in a helper program for each device. A driver that ends its process (PoCL does when memory,
- * descriptors or the disk of its cache run out) ends only that one. The program is started again, and its rows run again. */
+/* The isolated backend: OpenCL in a helper program for each device. A driver that ends its process (PoCL does when
+ * memory, descriptors or the disk of its cache run out) ends only that one. The program is started again, and its rows
+ * run again. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -30,7 +31,7 @@ static void own_folder(char folder[PATH_MAX])
     bool known = dladdr1(rp_backend_isolated.name, &info, (void **)&library, RTLD_DL_LINKMAP) != 0;
     if (known && library->l_name[0] != '\0') {
         snprintf(folder, PATH_MAX, "%s", library->l_name);
-    } else { /* the program itself: dladdr returns argv[0], which can be anything */
+    } else { /* linked into the program: dladdr returns argv[0], which can be anything */
         ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
         folder[length > 0 ? length : 0] = '\0';
     }
@@ -38,8 +39,8 @@ static void own_folder(char folder[PATH_MAX])
     folder[slash != NULL ? slash - folder + 1 : 0] = '\0';
 }
 
-/* ROWPOOL_HELPER; else beside the library, as both are installed (wherever the library is now) or built; else where it was
- * to be installed. */
+/* ROWPOOL_HELPER; else the place relative to the library's present folder, as installed or as built; else the install
+ * path that the build was configured with. */
 static bool find_program(char path[PATH_MAX])
 {
     static const char *const places[] = {ROWPOOL_HELPER_FROM_LIBRARY, "rowpool-helper"};
@@ -62,7 +63,7 @@ static bool find_program(char path[PATH_MAX])
 /* What the programs of a device are started with. */
 typedef struct {
     bool automatic;
-    char devices[RP_HELPER_DEVICES]; /* what the first program is asked for; it names the device of each other */
+    char devices[RP_HELPER_DEVICES]; /* the device list for the first program, which names the others' devices */
     size_t n_others;
     char others[RP_HELLO_OTHERS][sizeof(((rowpool_device *)0)->index)];
     rowpool_device info; /* of all devices together */
@@ -73,14 +74,14 @@ static rowpool_status check_hello(const rp_hello *hello, const char *path, rowpo
 {
     if (strncmp(hello->version, RP_VERSION, sizeof hello->version) != 0 ||
         hello->message_size != sizeof(rp_task_message))
-        return rp_fail(error, ROWPOOL_EDEVICE, "%s is of rowpool %.16s, not of %s: install both anew", path,
+        return rp_fail(error, ROWPOOL_EDEVICE, "%s belongs to rowpool %.16s, the library to %s: reinstall both", path,
                        hello->version, RP_VERSION);
     if (hello->status != ROWPOOL_OK)
         return rp_fail(error, hello->status, "%.1000s", hello->error.message);
     return ROWPOOL_OK;
 }
 
-/* The first program says how many there are to be. */
+/* The first program says how many programs the device needs. */
 static void note_first(rp_workers *state, programs *own)
 {
     const rp_hello *hello = &state->hello;
@@ -90,7 +91,7 @@ static void note_first(rp_workers *state, programs *own)
     state->workers = rp_min(state->workers, 1 + own->n_others);
 }
 
-/* A chunk may come to any of the devices. */
+/* A chunk may go to any of the devices: the smallest limits apply. */
 static void add_other(programs *own, const rowpool_device *info)
 {
     own->info.units += info->units;
@@ -135,7 +136,8 @@ static void isolated_look(rp_device *device)
         snprintf(device->info.reason, sizeof device->info.reason, "skipped: there is no program %.200s", path);
 }
 
-/* Takes over what is known of the program's devices. Only open can know it: asking a driver may end a process. */
+/* Copies what the programs said of their devices. It is known only after open, since asking a driver may end a
+ * process. */
 static void describe_helpers(rowpool_device *info, const rowpool_device *theirs, size_t others)
 {
     char more[32] = "";
@@ -160,7 +162,7 @@ static rowpool_status isolated_open(rp_device *device, const rp_backend_options 
         .losses_besides = 1,
         .losses_text = "helper processes ended one after the other",
         .chunk_bytes = 64 << 20, /* a chunk costs a launch and, in private memory, a copy */
-        .dismiss_ms = 10000,     /* a driver completes what it compiles */
+        .dismiss_ms = 10000,     /* a driver may have to finish compiling */
         .program = true,
     };
     char path[PATH_MAX], whole[PATH_MAX];

@@ -1,4 +1,4 @@
-/* Errors of system calls. */
+/* Filling in errors of system calls. */
 #ifndef ROWPOOL_FILES_FAIL_H
 #define ROWPOOL_FILES_FAIL_H
 

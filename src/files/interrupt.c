@@ -8,7 +8,8 @@
 static const int INTERRUPTIONS[] = {SIGINT, SIGTERM, SIGHUP};
 enum { INTERRUPTION_COUNT = sizeof INTERRUPTIONS / sizeof *INTERRUPTIONS };
 
-/* The file that the handler removes, and the process that may: a forked worker inherits the handler, not the file. */
+/* The file that the handler removes, and the process that may remove it: a forked worker inherits the handler, but must
+ * leave the file alone. */
 static char interrupted_file[PATH_MAX];
 static volatile sig_atomic_t file_exists;
 static volatile pid_t owner;
@@ -18,7 +19,7 @@ static bool broken_pipes_were_ignored;
 static volatile sig_atomic_t noting;
 static volatile sig_atomic_t noted; /* the signal, or 0 */
 
-/* Dies as without a handler. Process 1 of a container is immune to its own signal: it exits with the status that a
+/* Dies as if there were no handler. Process 1 of a container survives its own signal, so it exits with the status that a
  * shell would report. */
 static _Noreturn void die_by(int signal_number)
 {

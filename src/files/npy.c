@@ -12,7 +12,7 @@
 
 #include "fail.h"
 
-/* ---- The data: as the library wants it -------------------------------------------------------------------------- */
+/* ---- Converting the data: C order, this machine's byte order, bools as 0 and 1 ----------------------------------- */
 
 /* Copies `count` elements of `size` bytes to adjacent places, reading one every `stride` elements. */
 static inline void gather_sized(unsigned char *to, const unsigned char *from, size_t stride, size_t count, size_t size)
@@ -63,7 +63,7 @@ static size_t row_in_c_order(const npy_header *header, size_t row)
     return place;
 }
 
-/* To C order. In the file the elements of a row are header->rows apart; tiles keep both sides in the cache. */
+/* Copies to C order. In the file the elements of a row are header->rows apart; tiles keep both sides in the cache. */
 static void copy_fortran(unsigned char *to, const unsigned char *from, const npy_header *header)
 {
     enum { TILE = 32 };
@@ -82,7 +82,7 @@ static void copy_fortran(unsigned char *to, const unsigned char *from, const npy
     }
 }
 
-/* One pass that the compiler can vectorise. */
+/* Whether every byte is 0 or 1. One pass that the compiler can vectorise. */
 static bool are_truths(const unsigned char *bytes, size_t count)
 {
     unsigned char any = 0;
@@ -91,7 +91,7 @@ static bool are_truths(const unsigned char *bytes, size_t count)
     return any <= 1;
 }
 
-/* Copies the data of the file as the library wants it. `to` may equal `from` except in Fortran order. */
+/* Copies and converts the data of a file. `to` may equal `from` except in Fortran order. */
 static void convert(unsigned char *to, const unsigned char *from, const npy_header *header)
 {
     const size_t size = rowpool_dtype_size(header->dtype);
@@ -163,7 +163,7 @@ static bool another_begins(const npy_header *header, const unsigned char *bytes,
     return header->data_offset > 0 && npy_begins(bytes, size);
 }
 
-/* bytes: the whole file. */
+/* Opens an array whose whole file is in memory. */
 static rowpool_status take_bytes(npy_array *array, const npy_header *header, const unsigned char *bytes, size_t size,
                                  rowpool_error *error)
 {
@@ -331,8 +331,9 @@ rowpool_status npy_check_mapping(const npy_array *array, bool *changed, rowpool_
     if (fstat(array->fd, &file) != 0)
         return fail_errno(error);
     if ((size_t)file.st_size < array->mapped_bytes)
-        return rp_fail(error, ROWPOOL_EINVAL, "the file was cut while it was read: it had %zu bytes, and has %lld",
-                       array->mapped_bytes, (long long)file.st_size);
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "the file was truncated while it was read: it had %zu bytes, and has %lld", array->mapped_bytes,
+                       (long long)file.st_size);
     *changed = file.st_mtim.tv_sec != array->modified.tv_sec || file.st_mtim.tv_nsec != array->modified.tv_nsec;
     return ROWPOOL_OK;
 }

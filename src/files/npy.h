@@ -7,14 +7,14 @@
  *
  * Files are not trusted: every length is checked against the bytes that exist.
  *
- * What numpy.load reads is read as the same numbers, or refused by name. Refused though NumPy reads it:
+ * What numpy.load reads is read as the same numbers, or refused with a message. Refused although NumPy reads it:
  * - dtypes other than int8 to int64, uint8 to uint64, float16 to float64 and bool; a dtype as a list or tuple, with a
  *   count, or with a size that is not one plain digit ('1i4', 'i08', 'i+4', 'i4,');
- * - an array without an axis, and bytes behind the data that are no array;
- * - of Python's literals: escapes and prefixes of strings, strings side by side, comments, other brackets than the header
- *   needs, a key that is there twice, and lengths that are not written as plain decimal numbers.
- * Read though NumPy may refuse it: a longer header, up to 64 axes, lengths with zeros before them or with Python 2's L,
- * and names of dtypes that only some versions of NumPy have. */
+ * - an array without an axis, and bytes after the data that are not another array;
+ * - in the header, Python syntax that NumPy does not write: escapes in strings, string prefixes, adjacent strings,
+ *   comments, further brackets, repeated keys, and lengths that are not plain decimal numbers.
+ * Read although NumPy may refuse it: a longer header, up to 64 axes, lengths with leading zeros or with Python 2's L, and
+ * names of dtypes that only some versions of NumPy have. */
 #ifndef ROWPOOL_FILES_NPY_H
 #define ROWPOOL_FILES_NPY_H
 
@@ -82,7 +82,7 @@ rowpool_status npy_open_headless(npy_array *array, rowpool_dtype dtype, size_t r
 /* The same for bytes in memory, which must outlive the array. */
 rowpool_status npy_open_bytes(npy_array *array, const unsigned char *bytes, size_t size, rowpool_error *error);
 
-/* Checks a mapped file after its data has been read: EINVAL if it was truncated, for zeros were read past its end.
+/* Checks a mapped file after its data has been read: EINVAL if it was truncated, since zeros may have been read past its new end.
  * *changed: whether it was modified, by its modification time. */
 rowpool_status npy_check_mapping(const npy_array *array, bool *changed, rowpool_error *error);
 

@@ -33,11 +33,10 @@ rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes
     if (size == 0)
         return rp_fail(error, ROWPOOL_EINVAL, "the file is empty; a .npy file was expected");
     if (size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
-        return rp_fail(error, ROWPOOL_EINVAL,
-                       "the file is compressed by gzip; the programs read that where its name ends in .gz");
+        return rp_fail(error, ROWPOOL_EINVAL, "the file is compressed by gzip; give it a name that ends in .gz");
     if (memcmp(bytes, NPY_MAGIC, size < MAGIC_BYTES ? size : MAGIC_BYTES) != 0)
         return rp_fail(error, ROWPOOL_EINVAL,
-                       "not a .npy file: it does not begin with \\x93NUMPY; --format says what else it may be");
+                       "not a .npy file: it does not begin with \\x93NUMPY; for any other format give --format");
     unsigned major = size > 7 ? bytes[6] : 1;
     unsigned minor = size > 7 ? bytes[7] : 0;
     if (major < 1 || major > 3 || minor != 0)
@@ -50,13 +49,13 @@ rowpool_status npy_read_preamble(size_t *data_offset, const unsigned char *bytes
     for (size_t i = length_bytes; i-- > 0;)
         header_length = header_length << 8 | bytes[8 + i];
     if (header_length > NPY_MAX_HEADER)
-        return rp_fail(error, ROWPOOL_EINVAL, "the file claims a header of %zu bytes; more than %d are not believed",
-                       header_length, NPY_MAX_HEADER);
+        return rp_fail(error, ROWPOOL_EINVAL, "the file claims a header of %zu bytes; the max is %d", header_length,
+                       NPY_MAX_HEADER);
     *data_offset = 8 + length_bytes + header_length;
     return ROWPOOL_OK;
 }
 
-/* ---- Literals: `at` is where the text goes on -------------------------------------------------------------------- */
+/* ---- Literals: `at` points to the unread text -------------------------------------------------------------------- */
 
 static rowpool_status malformed(rowpool_error *error, const char *what)
 {
@@ -131,14 +130,13 @@ static rowpool_status read_lengths(npy_header *header, const char **at, rowpool_
         comma = accept(at, ',');
     }
     if (header->dimensions == 1 && !comma)
-        return malformed(error, "'shape' is an integer in brackets, not a tuple");
+        return malformed(error, "'shape' is an integer in parentheses, not a tuple");
     return ROWPOOL_OK;
 }
 
 /* ---- The dtype -------------------------------------------------------------------------------------------------- */
 
-/* What numpy.dtype accepts: codes, which may have a byte order before them, and names. Sizes of C types are those of
- * 64-bit Linux. */
+/* What numpy.dtype accepts: codes, perhaps after a byte order, and names. Sizes of C types are those of 64-bit Linux. */
 enum { BOOLEAN = ROWPOOL_FLOAT64 + 1, SPELLED };
 static const struct {
     const char *codes, *names;
@@ -157,7 +155,7 @@ static const struct {
     [BOOLEAN] = {"b1 ?", "bool bool_ bool8"},
 };
 
-/* What a NumPy kind that cannot be mapped holds; NULL: not one of those. */
+/* What an array of a NumPy kind that cannot be mapped contains; NULL: the kind is unknown. */
 static const char *unmappable(char kind)
 {
     static const struct {
@@ -215,7 +213,7 @@ static rowpool_status read_entry(npy_header *header, unsigned *seen, const char 
     if (key < 0)
         return rp_fail(error, ROWPOOL_EINVAL, MALFORMED "unexpected key '%.*s'", length < 40 ? length : 40, name);
     if ((*seen & 1U << key) != 0)
-        return rp_fail(error, ROWPOOL_EINVAL, MALFORMED "'%.*s' is there twice", length, name);
+        return rp_fail(error, ROWPOOL_EINVAL, MALFORMED "'%.*s' appears twice", length, name);
     *seen |= 1U << key;
     if (!accept(at, ':'))
         return malformed(error, "a colon was expected after a key");

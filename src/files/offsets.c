@@ -15,7 +15,7 @@ static rowpool_status check_offset_shape(const npy_array *offsets, size_t elemen
     if (header->dimensions != 1)
         return rp_fail(error, ROWPOOL_EINVAL, "it has %zu axes, but offsets have one", header->dimensions);
     if (header->width == 0)
-        return rp_fail(error, ROWPOOL_EINVAL, "it is empty, but there is one offset more than there are rows");
+        return rp_fail(error, ROWPOOL_EINVAL, "it is empty; there must be one offset more than there are rows");
     const int64_t *at = offsets->data;
     const size_t last = header->width - 1;
     if (at[0] != 0)

@@ -1,5 +1,5 @@
-/* Offsets of ragged rows in a .npy file: count + 1 int64 or int32. Row i has the elements from offset i up to offset
- * i + 1; every element belongs to a row. */
+/* Offsets of ragged rows in a .npy file: count + 1 numbers of int64 or int32. Row i has the elements from offset i up to,
+ * but not including, offset i + 1; every element belongs to a row. */
 #ifndef ROWPOOL_FILES_OFFSETS_H
 #define ROWPOOL_FILES_OFFSETS_H
 

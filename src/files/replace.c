@@ -118,7 +118,7 @@ static bool create_temporary(replacement *file)
     return created;
 }
 
-/* If the target's folder cannot be written. */
+/* Used if the target's folder cannot be written. */
 static bool create_in_memory(replacement *file)
 {
     const int failure = errno;
@@ -150,7 +150,7 @@ static rowpool_status begin_regular(replacement *file, const struct stat *existi
         return ROWPOOL_OK;
     if (!keep_owner(file->fd, existing)) {
         file->kind = REPLACE_COPY;
-        file->note = "its owner can be kept in no other way";
+        file->note = "a new file would have another owner";
         return ROWPOOL_OK;
     }
     if (fchmod(file->fd, existing->st_mode & 07777) == 0)
@@ -173,14 +173,15 @@ static rowpool_status open_target(replacement *file, const char *path, bool name
         file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
         return file->fd < 0 ? fail_errno(error) : ROWPOOL_OK;
     }
-    /* A rename would also replace a read-only file. */
+    /* Checked here, since a rename would replace even a read-only file. */
     if (exists && access(path, W_OK) != 0)
         return fail_errno(error);
     RP_TRY(resolve_links(file->target, error));
     return begin_regular(file, exists ? &existing : NULL, named, error);
 }
 
-/* If a standard stream is closed, the file may get its descriptor, and what is printed would go to the file. */
+/* Moves the file off descriptors 0 to 2: if a standard stream is closed, the file may have got its descriptor, and would
+ * receive what is printed. */
 static rowpool_status keep_apart(replacement *file, rowpool_error *error)
 {
     if (file->fd > STDERR_FILENO)
@@ -263,7 +264,7 @@ static rowpool_status copy_to_target(replacement *file, rowpool_error *error)
     const bool closed = close(to) == 0;
     if (copied && closed)
         return ROWPOOL_OK;
-    return rp_fail(error, ROWPOOL_ESYSTEM, "%s; the file is not complete, and what it held is gone: %s",
+    return rp_fail(error, ROWPOOL_ESYSTEM, "%s; the file is incomplete, and its former contents are lost (%s)",
                    strerror(copied ? errno : failure), file->note);
 }
 

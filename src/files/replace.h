@@ -23,11 +23,11 @@ typedef struct {
     int fd; /* -1: not open */
     replace_kind kind;
     char target[PATH_MAX];
-    char temporary[PATH_MAX]; /* "": the file has no name */
+    char temporary[PATH_MAX]; /* its temporary name; "": none */
     const char *note;         /* after the commit: why it was copied, or NULL */
 } replacement;
 
-/* Call it first of all, so that a folder that cannot be written is known at once. One file at a time. */
+/* Call it before the work begins: a folder that cannot be written is then reported at once. Only one file at a time. */
 rowpool_status replace_begin(replacement *file, const char *path, rowpool_error *error);
 
 /* The same with a temporary name, by which other processes open the file. */

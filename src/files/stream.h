@@ -20,7 +20,7 @@ rowpool_status read_stream(const byte_stream *stream, void *bytes, size_t size, 
 /* Copies the stream into a file in memory, open at its beginning. */
 rowpool_status store_stream(int *stored, const byte_stream *stream, rowpool_error *error);
 
-/* Writes all bytes. An error names standard output; if nobody reads that any more, the program ends by SIGPIPE. */
+/* Writes all bytes. If fd is standard output, an error says so, and the program ends by SIGPIPE if its reader has gone. */
 rowpool_status write_bytes(int fd, const void *bytes, size_t size, rowpool_error *error);
 
 /* context: points to the descriptor, an int. */

@@ -1,6 +1,6 @@
-/* rowpool-helper: the program in which the isolated backend has OpenCL. Chunks come on a socket, in the form that worker
- * processes get them, and run on the first OpenCL device that a pool would take; the others it names. librowpool starts
- * it: rowpool-helper PARENT DEVICES automatic|named */
+/* rowpool-helper: the program in which the isolated backend runs OpenCL. It takes chunks from a socket, as worker
+ * processes do, and runs them on the first OpenCL device that a pool would take. It tells its parent of the others.
+ * librowpool starts it: rowpool-helper PARENT DEVICES automatic|named */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +17,8 @@
 /* What chunks run on. */
 typedef struct {
     rp_device device;
-    bool stands_in;                 /* built-in functions are computed here until their kernels are built */
-    size_t stood_in;                /* bytes of the last chunk that was */
+    bool stands_in;                 /* this process computes built-in functions until their kernels are built */
+    size_t stood_in;                /* bytes of the last chunk, if this process computed it */
     size_t on_device, in_its_place; /* chunks done, for the log */
     const rp_cpu *cpu;
     rp_worker_mark *mark;
@@ -29,7 +29,7 @@ static bool is_wanted(const rp_device *device)
     return device->info.in_use && device->info.type <= ROWPOOL_DEVICE_OTHER;
 }
 
-/* Opens the first device; where nobody named it, one that cannot be opened is passed over. */
+/* Opens the first device; where nobody named it, one that cannot be opened is skipped. */
 static rowpool_status open_first(rp_device *device, rp_device_list *list, rowpool_error *error)
 {
     const rp_backend_options options = {.helper_devices = ""};
@@ -77,13 +77,13 @@ static rowpool_status open_device(executor *own, const char *words, rp_hello *he
 
 /* ---- A chunk ---------------------------------------------------------------------------------------------------- */
 
-/* An address that lies so many bytes before another, where there may be nothing. */
+/* The address `bytes` before another one. Nothing need be there. */
 static const void *before(const void *address, size_t bytes)
 {
     return (const void *)((uintptr_t)address - bytes);
 }
 
-/* The rows of a block, from 0 on. Of a part of a row it shows but that part. */
+/* The rows of a block, numbered from 0. Of a partial row only that part can be read. */
 static rp_rows rows_of(const rp_task_message *message, const rowpool_block *block, size_t i)
 {
     const rowpool_block_input *input = &block->input[i];
@@ -122,7 +122,7 @@ static rp_operation map_of(const rp_task_message *message, const rp_served_view 
                               .arguments_size = message->arguments_size,
                               .columns = message->columns,
                               .first_row = rows->block.row};
-    /* The functions are the other program's; their sizes hold here too. */
+    /* The functions' addresses are the parent's; the sizes hold here too. */
     operation.code.compiled.rows = NULL;
     operation.code.compiled.begin = NULL;
     operation.code.compiled.part = NULL;
@@ -191,9 +191,9 @@ int main(int argc, char **argv)
         return 2;
     }
     rp_log_as("rowpool-helper");                 /* its list of devices is not that of the other program */
-    unsetenv(rp_setting_name(RP_SETTING_TRACE)); /* the file is the other program's */
+    unsetenv(rp_setting_name(RP_SETTING_TRACE)); /* the parent writes that file */
     rp_worker_mark *mark = mmap(NULL, sizeof *mark, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
-    static rp_hello hello; /* also what pads it */
+    static rp_hello hello; /* zeroed with its padding */
     static executor own;
     memset(&hello, 0, sizeof hello);
     snprintf(hello.version, sizeof hello.version, "%s", rowpool_version());

@@ -1,7 +1,7 @@
 # The first comment is about the file; @file says so.
 1s|^/\*|/** @file\n *|
-# One after a declaration, and one before it.
+# A comment after a declaration, and one before it.
 s|\([;,{]\) */\* |\1 /**< |
 /^ *\/\* ----/!s|^\( *\)/\* |\1/** |
-# What doxygen would read as its own.
+# Escape what Doxygen would read as its own commands.
 /^#/!s|[<#]\([a-z]\)|\\&|g

@@ -15,7 +15,7 @@ rowpool_status rp_mpi_check(int code, const char *call, rowpool_error *error)
     if (code == MPI_SUCCESS)
         return ROWPOOL_OK;
     if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
-        strcpy(text, "an error that it has no text for");
+        strcpy(text, "unknown error");
     return rp_fail(error, ROWPOOL_ESYSTEM, "%.*s: %s", (int)strcspn(call, "("), call, text);
 }
 
@@ -79,7 +79,7 @@ rowpool_status rp_mpi_same(const rowpool_mpi *cluster, const uint64_t *values, i
 rowpool_status rp_mpi_sum_before(const rowpool_mpi *cluster, uint64_t value, uint64_t *sum, rowpool_error *error)
 {
     RP_MPI(MPI_Exscan(&value, sum, 1, MPI_UINT64_T, MPI_SUM, cluster->comm));
-    if (cluster->rank == 0) /* there MPI leaves it undefined */
+    if (cluster->rank == 0) /* MPI leaves it undefined on rank 0 */
         *sum = 0;
     return ROWPOOL_OK;
 }

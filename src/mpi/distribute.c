@@ -13,13 +13,13 @@ static uint64_t fraction(uint64_t n, int part, int parts)
     return n / all * p + n % all * p / all;
 }
 
-/* The work before row i: its elements, and one for each row, so that empty rows are divided too. */
+/* The work before row i: elements, plus one for each row, so that empty rows are divided too. */
 static uint64_t work_before(const rowpool_rows *all, size_t i)
 {
     return (uint64_t)all->offsets[i] - (uint64_t)all->offsets[0] + i;
 }
 
-/* The first row with at least that much work before it. Ends even where the offsets are wrong. */
+/* The first row with at least that much work before it. Terminates even if the offsets are wrong. */
 static size_t row_at(const rowpool_rows *all, uint64_t work)
 {
     size_t low = 0, high = all->count;
@@ -33,7 +33,7 @@ static size_t row_at(const rowpool_rows *all, uint64_t work)
     return low;
 }
 
-/* The first row of a part; of part `parts` the end. */
+/* The first row of a part; for part number `parts`, the end of all rows. */
 static size_t begin_of(const rowpool_rows *all, int part, int parts)
 {
     if (part == parts)
@@ -84,7 +84,7 @@ rowpool_status rowpool_mpi_share(const rowpool_mpi *cluster, const rowpool_rows 
 
 /* ---- Maps ------------------------------------------------------------------------------------------------------- */
 
-/* Whether the call is valid as far as its rows; if not, rowpool_map says why. */
+/* Whether the call is valid enough to read its row count; if not, rowpool_map says why. */
 static bool has_rows(const rowpool_call *call)
 {
     return call != NULL && call->size >= offsetof(rowpool_call, first_row) && call->size <= sizeof *call &&
@@ -101,8 +101,9 @@ static rowpool_status map_own(const rowpool_mpi *cluster, const rowpool_call *ca
     memcpy(&placed, call, call->size);
     placed.size = sizeof placed;
     if (!rp_add(placed.first_row, before, &placed.first_row))
-        return rp_fail(error, ROWPOOL_EINVAL, "call.first_row is %zu: beyond 64 bits with the %llu rows of other ranks",
-                       call->first_row, (unsigned long long)before);
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "call.first_row is %zu: with the %llu rows of lower ranks it exceeds 64 bits", call->first_row,
+                       (unsigned long long)before);
     return rowpool_map(cluster->pool, &placed, error);
 }
 

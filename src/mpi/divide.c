@@ -9,7 +9,7 @@ static bool overlap(const rp_mpi_mask *a, const rp_mpi_mask *b)
     return CPU_COUNT_S(sizeof both, both.cpus) > 0;
 }
 
-/* The union of the masks that overlap with the own one, directly or by way of others. */
+/* The union of the masks that overlap with this rank's, directly or through others. */
 static rp_mpi_mask union_around(const rp_mpi_mask *masks, size_t n, size_t own)
 {
     rp_mpi_mask all = masks[own];

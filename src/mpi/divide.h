@@ -13,11 +13,11 @@ typedef struct {
     cpu_set_t cpus[RP_MPI_MAX_CPUS / CPU_SETSIZE];
 } rp_mpi_mask;
 
-/* A key by which CPUs are sorted: those that share a core have the same. */
+/* The key by which CPUs are sorted; CPUs of one core have the same key. */
 typedef uint64_t rp_mpi_core_of_cpu(size_t cpu);
 
-/* The share of rank `own` of n ranks with these masks; false where its mask overlaps with no other. The ranks whose
- * masks overlap, directly or by way of others, divide the union of their masks, sorted by core. */
+/* The share of rank `own` of n ranks with these masks; false if its mask overlaps with no other. Ranks whose masks
+ * overlap, directly or through others, divide the union of their masks, sorted by core. */
 bool rp_mpi_divide(const rp_mpi_mask *masks, size_t n, size_t own, rp_mpi_core_of_cpu *core_of, rp_mpi_mask *share);
 
 #endif

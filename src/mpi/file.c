@@ -1,4 +1,4 @@
-/* A .npy file that every rank maps, and which of its rows are this rank's. */
+/* A .npy file that every rank maps into memory, and the rows of it that are this rank's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static rowpool_status open_array(npy_array *array, const char *path, rowpool_err
     rowpool_status status = npy_open(array, fd, error);
     close(fd);
     RP_TRY(rp_mpi_name_file(path, status, error));
-    return array->more ? rp_fail(error, ROWPOOL_EINVAL, "%s: several arrays follow one another; a file has one", path)
+    return array->more ? rp_fail(error, ROWPOOL_EINVAL, "%s: the file has several arrays; it must have one", path)
                        : ROWPOOL_OK;
 }
 
@@ -83,7 +83,7 @@ static rowpool_status check_same(const rowpool_mpi *cluster, const rowpool_rows 
                           rows->count, rows->width, rowpool_dtype_name(rows->dtype));
 }
 
-/* Each rank checks its part of the offsets, so that all can rely on all of them. */
+/* Each rank checks its part of the offsets; after an agreement all of them are known to be valid. */
 static rowpool_status check_row_offsets(const rowpool_mpi *cluster, const rowpool_rows *rows, const char *path,
                                         rowpool_error *error)
 {

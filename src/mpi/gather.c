@@ -1,4 +1,4 @@
-/* Bytes of all ranks on one of them. */
+/* Gathering bytes of all ranks on one of them. */
 #include <string.h>
 
 #include "base/checked.h"
@@ -14,8 +14,8 @@ static rowpool_status check_gather(const rowpool_mpi *cluster, const void *own, 
     if (own == NULL && bytes > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "own is NULL, but bytes is %zu", bytes);
     if (root != cluster->rank && (all != NULL || all_bytes > 0))
-        return rp_fail(error, ROWPOOL_EINVAL, "all is for rank %d alone, and all_bytes elsewhere 0, not %zu", root,
-                       all_bytes);
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "only rank %d may pass all; here it must be NULL and all_bytes 0, not %zu", root, all_bytes);
     if (root == cluster->rank && all == NULL && all_bytes > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "all is NULL, but all_bytes is %zu", all_bytes);
     return ROWPOOL_OK;

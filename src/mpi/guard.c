@@ -16,7 +16,7 @@ typedef struct {
     const char *path;
 } watch;
 
-/* Open MPI has NAME-JOB-PROCESS.lock beside a file while it opens it. */
+/* While Open MPI opens a file, NAME-JOB-PROCESS.lock lies beside it. */
 static bool is_lock_of(const char *entry, const char *name)
 {
     const size_t length = strlen(entry), prefix = strlen(name);
@@ -24,7 +24,7 @@ static bool is_lock_of(const char *entry, const char *name)
            strcmp(entry + length - strlen(".lock"), ".lock") == 0;
 }
 
-/* The file and its locks; "": none. */
+/* Removes the file and its lock files; path "": there is none. */
 static void remove_files(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -43,7 +43,7 @@ static void remove_files(const char *path)
         closedir(entries);
 }
 
-/* In a session of its own, since launchers signal the whole process group of a rank. */
+/* Runs in the guard, in a session of its own, since launchers signal the whole process group of a rank. */
 static int wait_for_end(void *argument, int pipe)
 {
     const watch *watched = argument;
@@ -57,7 +57,7 @@ static int wait_for_end(void *argument, int pipe)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (write(pipe, "", 1) != 1)
         return 1;
-    while (getppid() == watched->parent) /* anybody may send the signal */
+    while (getppid() == watched->parent) /* the signal may come from elsewhere */
         sigwait(&end, &which);
     remove_files(watched->path);
     return 0;
@@ -76,5 +76,5 @@ rowpool_status rp_mpi_guard(rowpool_process **guard, const char *path, rowpool_e
         return ROWPOOL_OK;
     rowpool_process_close(*guard);
     *guard = NULL;
-    return rp_fail(error, ROWPOOL_ESYSTEM, "the process that would remove an unfinished file has ended");
+    return rp_fail(error, ROWPOOL_ESYSTEM, "the guard process, which removes an unfinished file, ended early");
 }

@@ -11,7 +11,7 @@
 
 /* ---- Cores ------------------------------------------------------------------------------------------------------ */
 
-/* Of the calling thread. Empty where the kernel has more CPUs: nothing is divided then. */
+/* The mask of the calling thread. Empty if the kernel has more CPUs than the mask: then nothing is divided. */
 static rp_mpi_mask read_affinity(void)
 {
     rp_mpi_mask mask;
@@ -53,7 +53,7 @@ static void name_cpus(const rp_mpi_mask *mask, char *text, size_t size)
             used += (size_t)snprintf(text + used, size - used, "%s%zu", used > 0 ? "," : "", cpu);
 }
 
-/* Narrows the calling thread to this rank's share of the cores; false: there is nothing to share. */
+/* Restricts the calling thread to this rank's share of the cores; false: nothing is shared. */
 static bool narrow(const rowpool_mpi *cluster, const rp_mpi_mask *masks, int ranks, int own)
 {
     char cpus[256];
@@ -68,7 +68,8 @@ static bool narrow(const rowpool_mpi *cluster, const rp_mpi_mask *masks, int ran
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
 
-/* Names this rank's devices of those in use: its share of the OpenCL devices, and all others. "": nothing is shared. */
+/* Lists the devices in use that this rank takes: its share of the OpenCL devices, and all others. "": nothing is
+ * shared. */
 static void name_share(const rowpool_device *devices, size_t count, size_t ranks, size_t own, char *names, size_t size)
 {
     size_t n_opencl = 0, used = 0;
@@ -103,7 +104,7 @@ static rowpool_status find_device_share(rowpool *pool, size_t ranks, size_t own,
     return status;
 }
 
-/* Opens the pool as asked; where the ranks of the node divide its devices, opens it again with this rank's. */
+/* Opens the pool as asked. If the ranks of the node divide its devices, opens it again with those of this rank. */
 static rowpool_status open_share(rowpool_mpi *cluster, const rowpool_options *options, size_t ranks, size_t own,
                                  rowpool_error *error)
 {
@@ -142,7 +143,7 @@ static rowpool_status open_on(rowpool_mpi *cluster, MPI_Comm node, const rowpool
     free(masks);
     rowpool_status status = open_share(cluster, options, (size_t)ranks, (size_t)own, error);
     if (narrowed && !set_affinity(&before) && status == ROWPOOL_OK)
-        status = rp_fail(error, ROWPOOL_ESYSTEM, "the calling thread cannot go back to the cores that it had");
+        status = rp_fail(error, ROWPOOL_ESYSTEM, "the CPU affinity of the calling thread cannot be restored");
     return status;
 }
 

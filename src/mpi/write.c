@@ -1,4 +1,4 @@
-/* A file of all ranks' bytes, which appears whole. */
+/* Writing the bytes of all ranks into one file, which appears complete or not at all. */
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 #include "mpi/cluster.h"
 #include "mpi/guard.h"
 
-/* What a rank gives to the file. */
+/* A rank's part of the file. */
 typedef struct {
     const char *head, *own;
     size_t head_bytes, bytes;
@@ -20,8 +20,8 @@ static rowpool_status check_part(const rowpool_mpi *cluster, const part *given, 
     if (given->head == NULL && given->head_bytes > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "head is NULL, but head_bytes is %zu", given->head_bytes);
     if (cluster->rank > 0 && (given->head != NULL || given->head_bytes > 0))
-        return rp_fail(error, ROWPOOL_EINVAL, "head is for rank 0 alone, and head_bytes elsewhere 0, not %zu",
-                       given->head_bytes);
+        return rp_fail(error, ROWPOOL_EINVAL,
+                       "only rank 0 may pass head; here it must be NULL and head_bytes 0, not %zu", given->head_bytes);
     if (given->own == NULL && given->bytes > 0)
         return rp_fail(error, ROWPOOL_EINVAL, "own is NULL, but bytes is %zu", given->bytes);
     return ROWPOOL_OK;
@@ -60,7 +60,7 @@ static rowpool_status commit_target(const target *to, const char *path, rowpool_
     return ROWPOOL_OK;
 }
 
-/* Leaves nothing that is not committed. */
+/* Removes the temporary file unless it was committed. */
 static void end_target(const target *to)
 {
     if (to->file != NULL)
@@ -93,12 +93,12 @@ static rowpool_status write_part(const rowpool_mpi *cluster, MPI_File file, cons
     uint64_t before;
     RP_TRY(rp_mpi_sum_before(cluster, (uint64_t)given->head_bytes + given->bytes, &before, error));
     if (before > INT64_MAX - given->head_bytes || before + given->head_bytes > INT64_MAX - given->bytes)
-        return rp_fail(error, ROWPOOL_EINVAL, "the file would be longer than a file can be");
+        return rp_fail(error, ROWPOOL_EINVAL, "the file would exceed 2^63 - 1 bytes");
     RP_TRY(write_at(cluster, file, before, given->head, given->head_bytes, error));
     return write_at(cluster, file, before + given->head_bytes, given->own, given->bytes, error);
 }
 
-/* Every rank makes all calls, whatever fails on it, since they are collective. */
+/* Every rank makes every MPI call, even after a failure, since they are collective. */
 static rowpool_status write_all(rowpool_mpi *cluster, const char *temporary, const part *given, rowpool_error *error)
 {
     MPI_File file;

@@ -41,12 +41,12 @@ rowpool_status rp_region_open(rp_region *region, size_t bytes, rowpool_error *er
         return rp_fail(error, ROWPOOL_ENOMEM, "%zu bytes are more than memory can hold", bytes);
     if (!within_file_limit(region->length))
         return rp_fail(error, ROWPOOL_ENOMEM,
-                       "cannot have %zu bytes of shared memory: the limit on the size of files is less (ulimit -f)",
+                       "cannot allocate %zu bytes of shared memory: the file size limit is lower; raise it (ulimit -f)",
                        bytes);
     region->fd = rp_descriptor_keep(memfd_create("rowpool", MFD_CLOEXEC));
     if (region->fd < 0)
         return rp_fail(error, errno == ENOMEM ? ROWPOOL_ENOMEM : ROWPOOL_ESYSTEM,
-                       "cannot have %zu bytes of shared memory: memfd_create: %s", bytes, strerror(errno));
+                       "cannot allocate %zu bytes of shared memory: memfd_create: %s", bytes, strerror(errno));
     void *base = MAP_FAILED;
     if (ftruncate(region->fd, (off_t)region->length) == 0)
         base = mmap(NULL, region->length, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
@@ -54,7 +54,8 @@ rowpool_status rp_region_open(rp_region *region, size_t bytes, rowpool_error *er
         int failure = errno;
         close(region->fd);
         region->fd = -1;
-        return rp_fail(error, ROWPOOL_ENOMEM, "cannot have %zu bytes of shared memory: %s", bytes, strerror(failure));
+        return rp_fail(error, ROWPOOL_ENOMEM, "cannot allocate %zu bytes of shared memory: %s", bytes,
+                       strerror(failure));
     }
     region->base = base;
     region->id = atomic_fetch_add(&ids, 1) + 1;
@@ -68,7 +69,7 @@ void rp_region_close(rp_region *region)
     munmap(region->base, region->length);
     if (region->fd >= 0) {
         if (region->owner == rp_self() && ftruncate(region->fd, 0) != 0)
-            rp_warn("cannot give %zu bytes of shared memory back: %s", region->length, strerror(errno));
+            rp_warn("cannot free %zu bytes of shared memory: %s", region->length, strerror(errno));
         close(region->fd);
     }
     region->base = NULL;
@@ -80,8 +81,8 @@ void rp_region_close(rp_region *region)
 static rp_mutex registry_lock = RP_MUTEX(RP_LOCK_REGISTRY);
 static rp_region *registry;
 
-/* Memory without a descriptor, where a sandbox or a limit refuses one. Children forked later share it; workers that exist
- * already copy it. */
+/* Memory without a descriptor, where a sandbox or a limit refuses one. Children forked later share it; workers that
+ * exist already copy it. */
 static bool open_without_descriptor(rp_region *region, size_t bytes)
 {
     if (!whole_pages(bytes, &region->length))
@@ -135,8 +136,7 @@ void rp_shared_free(void *memory)
         return;
     rp_region *region = take_region(memory);
     if (region == NULL) {
-        rp_warn("rowpool_free(%p): this is not memory from rowpool_alloc, or it was freed before; nothing is done",
-                memory);
+        rp_warn("rowpool_free(%p): this is not memory from rowpool_alloc, or it was freed before: ignored", memory);
         return;
     }
     rp_region_close(region);

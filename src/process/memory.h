@@ -1,7 +1,7 @@
 /* Shared memory: pages that a descriptor names, so that a worker process can map them after it was forked.
  *
- * rowpool_alloc and rowpool_free stand on it; they also keep a registry of what the caller has, to tell such memory
- * from any other by its address. */
+ * rowpool_alloc and rowpool_free are built on it. They keep a registry of the caller's regions, so that such memory is
+ * recognised by its address. */
 #ifndef RP_PROCESS_MEMORY_H
 #define RP_PROCESS_MEMORY_H
 
@@ -28,8 +28,8 @@ void rp_region_close(rp_region *region);
 void *rp_shared_alloc(size_t bytes, rowpool_error *error);
 void rp_shared_free(void *memory);
 
-/* Finds the region of rowpool_alloc that holds a range; false: there is none. region->fd is a duplicate, for the caller to
- * close. */
+/* Finds the region of rowpool_alloc that holds a range; false: there is none. region->fd is a duplicate, for the caller
+ * to close. */
 bool rp_region_find(const void *address, size_t bytes, rp_region *region, size_t *offset);
 
 #endif

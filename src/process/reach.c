@@ -17,7 +17,7 @@ typedef struct {
     const char *path;
 } mapping;
 
-/* Takes a number and the character behind it off the text. */
+/* Parses a number, and skips the character after it. */
 static uint64_t take_number(char **text, int base)
 {
     uint64_t value = strtoull(*text, text, base);
@@ -49,14 +49,14 @@ static mapping parse_mapping(char *line)
 
 /* ---- Whether one file holds the whole range --------------------------------------------------------------------- */
 
-/* Takes the next mapping that lies in the range; *covered is the address up to which the file is known to hold it.
- * False: the range is not one file's. */
+/* Takes the next mapping of the range. *covered: the address up to which one file is known to hold the range. False: no
+ * single file holds it. */
 static bool extend(rp_reach *reach, const mapping *map, uint64_t *covered)
 {
     rp_place *place = &reach->place;
     if (!map->shared || map->begin > *covered)
         return false;
-    uint64_t offset = map->offset + (*covered - map->begin); /* in the file, of the address `covered` */
+    uint64_t offset = map->offset + (*covered - map->begin); /* the file offset of the address `covered` */
     if (*covered == place->address) {
         place->device = map->device;
         place->inode = map->inode;
@@ -107,7 +107,7 @@ void rp_reach_find(const void *address, size_t bytes, bool files, rp_reach *reac
     } else if (bytes > 0 && files && find_mapped_file(reach)) {
         place->kind = RP_REACH_FILE;
     } else {
-        rp_reach_release(reach); /* of a file that holds only a part */
+        rp_reach_release(reach); /* the path of a file that holds only a part */
     }
 }
 

@@ -10,7 +10,7 @@ typedef enum {
     RP_REACH_FILE    /* a shared mapping of a file: mapped by the file's path */
 } rp_reach_kind;
 
-/* Where a range is. Sent to workers as it is. */
+/* Where a range is. Sent to workers as these bytes. */
 typedef struct {
     rp_reach_kind kind;
     uint64_t address; /* in this process */
@@ -18,11 +18,11 @@ typedef struct {
     uint64_t offset; /* of the range in the region or the file */
     uint64_t id;     /* the region's; 0 for a file */
     uint64_t length; /* of the region */
-    uint64_t device; /* the file's, as stat says it */
+    uint64_t device; /* the file's, from stat */
     uint64_t inode;  /* the file's */
 } rp_place;
 
-/* A place, and what a worker needs besides to map it. Valid until the range is unmapped. */
+/* A place, and what else a worker needs to map it. Valid until the range is unmapped. */
 typedef struct {
     rp_place place;
     int fd;     /* a duplicate of the region's, or -1 */

@@ -47,7 +47,7 @@ static bool is_file_at(const struct stat *is, const rp_place *place)
     return S_ISREG(is->st_mode) && is->st_dev == place->device && is->st_ino == place->inode;
 }
 
-/* The file's descriptor, or -1. stat comes first: opening what is not a plain file may have effects. */
+/* The file's descriptor, or -1. stat comes first: opening what is not a regular file may have side effects. */
 static int open_place(const rp_place *place, const char *path, size_t *length)
 {
     struct stat is;

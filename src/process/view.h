@@ -26,8 +26,8 @@ typedef struct {
     uint64_t clock;
 } rp_view_table;
 
-/* A place of kind RP_REACH_REGION or RP_REACH_FILE, mapped: from `descriptor`, or from the file at `path` if that is still
- * the one. NULL: it cannot be mapped. The last few addresses returned stay valid. */
+/* A place of kind RP_REACH_REGION or RP_REACH_FILE, mapped: from `descriptor`, or from the file at `path` if that is
+ * still the same file. NULL: it cannot be mapped. An address is valid until RP_VIEWS other places have been mapped. */
 char *rp_view_map(rp_view_table *table, const rp_place *place, int descriptor, const char *path, bool writable);
 
 /* ---- Copies ----------------------------------------------------------------------------------------------------- */
@@ -39,10 +39,11 @@ typedef struct {
     bool refused; /* process_vm_readv is not allowed */
 } rp_view_parent;
 
-/* Copies from the parent: 0, EFAULT when the range is not all readable, EPERM when nothing may be read. */
+/* Copies from the parent: 0, EFAULT when part of the range is unreadable, EPERM when the parent's memory may not be
+ * read at all. */
 int rp_view_copy(rp_view_parent *parent, void *into, uint64_t address, size_t bytes);
 
-/* Copies n parts of `bytes` each, whose beginnings are `stride` bytes apart; they are laid end to end. */
+/* Copies n parts of `bytes` each, which begin `stride` bytes apart in the parent, end to end. */
 int rp_view_gather(rp_view_parent *parent, void *into, uint64_t address, size_t bytes, size_t stride, size_t n);
 
 /* Memory for copies, from mmap. */

@@ -35,7 +35,7 @@ static void leave_child(int status, void *unused)
     _exit(status);
 }
 
-/* What is registered last runs first. */
+/* Exit handlers run in reverse order: leave_child runs before all others. */
 static void forestall_handlers(void *unused)
 {
     (void)unused;
@@ -49,8 +49,9 @@ static void forestall_handlers(void *unused)
 }
 #endif
 
-/* Registering an exit handler in a child is not safe: another thread of the parent may have held the lock. So the thread
- * that forks registers a thread destructor; in the child it runs at the start of exit(), and registers leave_child there. */
+/* Registering an exit handler in a child is not safe: another thread of the parent may have held the lock. So the
+ * thread that forks registers a thread destructor; in the child it runs at the start of exit(), and registers
+ * leave_child there. */
 static void prepare_exit(void)
 {
     static _Thread_local bool prepared;
@@ -99,8 +100,8 @@ static long descriptor_named(const char *name)
     return number;
 }
 
-/* Closes descriptors `first` to `last`. A kernel before 5.9 has no call for that: then those that /proc lists, read by the
- * system call, since readdir takes memory. Without /proc they stay open. */
+/* Closes descriptors `first` to `last`. A kernel before 5.9 has no close_range: then those that /proc lists, read with
+ * getdents64, since readdir allocates memory. Without /proc they stay open. */
 static void close_between(unsigned first, unsigned last)
 {
     _Alignas(struct dirent64) char entries[4096];
@@ -118,8 +119,8 @@ static void close_between(unsigned first, unsigned last)
     rp_descriptor_close(folder);
 }
 
-/* Closes all but the standard ones, a and b, of which either may be -1. A pipe or a socket of the application's that stayed
- * open here would never tell its reader that it has ended. */
+/* Closes all descriptors but the standard ones, a and b; a and b may be -1. If a pipe or socket of the application
+ * stayed open here, its reader would never see the end. */
 static void close_others(int a, int b)
 {
     const unsigned kept[] = {(unsigned)a < (unsigned)b ? (unsigned)a : (unsigned)b,
@@ -138,7 +139,7 @@ static void begin_life(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
-        _exit(0); /* it died before prctl */
+        _exit(0); /* the parent died before prctl */
     rp_worker_reset_signals(true);
 }
 
@@ -177,7 +178,7 @@ static rowpool_status connect_worker(connection *ends, rowpool_error *error)
     return ROWPOOL_OK;
 }
 
-/* The parent's part once the worker was started, or was not (failure, an errno). */
+/* What the parent does once the worker was started, or could not be (failure: an errno). */
 static rowpool_status take_worker(rp_worker *worker, const connection *ends, pid_t pid, int failure, const char *what,
                                   rowpool_error *error)
 {
@@ -205,7 +206,7 @@ rowpool_status rp_worker_start(rp_worker *worker, rp_worker_run *run, void *cont
     return take_worker(worker, &ends, pid, pid < 0 ? errno : 0, "fork", error);
 }
 
-/* The descriptors of a program, behind the standard streams; of these only standard error is the application's. */
+/* The descriptors of a program, after the standard streams, of which only standard error is the application's. */
 enum { SOCKET = 3, MEMORY, SHARED, DESCRIPTORS };
 
 static int spawn(pid_t *pid, const char *path, const char *const words[RP_WORKER_WORDS], const int given[DESCRIPTORS])
@@ -281,7 +282,7 @@ bool rp_worker_become(rp_worker_self *self, int *shared, int argc, char **argv)
 
 void rp_worker_adopt(rp_worker *worker, pid_t pid)
 {
-    /* The descriptor is close-on-exec by itself. */
+    /* pidfd_open sets close-on-exec. */
     int pidfd = rp_descriptor_keep((int)syscall(SYS_pidfd_open, pid, 0));
     *worker = (rp_worker){.pid = pid, .pidfd = pidfd, .socket = -1};
 }
@@ -364,7 +365,8 @@ bool rp_worker_answer(const rp_worker_self *self, const void *message, size_t by
 
 void rp_worker_dismiss(const rp_worker *worker)
 {
-    /* Not close: a process that the application forked may hold this end open, and the worker would never know. */
+    /* close is not enough: a process that the application forked may hold this end open, and the worker would wait
+     * on. */
     shutdown(worker->socket, SHUT_RDWR);
 }
 
@@ -391,8 +393,8 @@ static int wait_once(idtype_t type, int id, siginfo_t *info, int options)
     return result == 0 ? 0 : errno;
 }
 
-/* Waits for this worker and no other process; 0 or the errno. By its pidfd, where there is one: should the application
- * have waited for it, its pid may be another's by now. */
+/* Waits for this worker and no other process; 0 or the errno. Uses its pidfd, if there is one: if the application has
+ * already waited for it, its pid may be another process's. */
 static int wait_for(const rp_worker *worker, siginfo_t *info, int options)
 {
     enum { BY_PIDFD = 3 }; /* P_PIDFD: unknown to older headers, and to kernels before 5.4 */
@@ -411,7 +413,7 @@ bool rp_worker_reap(const rp_worker *worker, bool wait, rp_worker_end *end)
     siginfo_t info;
     *end = (rp_worker_end){0};
     if (wait_for(worker, &info, wait ? WEXITED : WEXITED | WNOHANG) != 0)
-        return true; /* ECHILD: it has ended, and someone else was told how */
+        return true; /* ECHILD: it has ended, and was reaped elsewhere */
     if (info.si_pid == 0)
         return false;
     *end = (rp_worker_end){.known = true, .signalled = info.si_code != CLD_EXITED, .value = info.si_status};
@@ -432,7 +434,7 @@ static const char *signal_name(int number)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].number == number)
             return names[i].name;
-    return "another";
+    return "no common signal";
 }
 
 void rp_worker_end_text(const rp_worker_end *end, char text[RP_WORKER_END_TEXT])

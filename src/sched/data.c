@@ -11,8 +11,9 @@
 
 /* ---- Partitions ------------------------------------------------------------------------------------------------- */
 
-/* A few partitions for each device, so that each gets its share: large enough to be worth a launch, small enough that
- * upload and kernel overlap. The pool's chunk_bytes applies too, unless that makes too many partitions to search. */
+/* Several partitions for each device, so that each can get its share: large enough to be worth a launch, small enough
+ * that upload and kernel overlap. The pool's chunk_bytes applies too, unless that makes too many partitions to
+ * search. */
 static rp_split_limits partition_limits(const rowpool *pool, const rp_rows *rows)
 {
     enum { PER_DEVICE = 8, MIN_BYTES = 4 << 20, MAX_BYTES = 1 << 30, MAX_PARTITIONS = 4096 };
@@ -96,7 +97,7 @@ rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chu
     rp_partition_use use = {0};
     if (partition == NULL)
         return use;
-    use.tile = partition->chunk;
+    use.partition = partition->chunk;
     rp_lock(&data->pool->lock);
     if (partition->device == device) {
         use.copy = partition->copy;
@@ -123,7 +124,7 @@ void rp_data_copied(rowpool_data *data, rp_partition_use *use)
     if (!use->keep || use->copy == NULL)
         return;
     rp_lock(&data->pool->lock);
-    partition_of(data, &use->tile)->copy = use->copy;
+    partition_of(data, &use->partition)->copy = use->copy;
     rp_unlock(&data->pool->lock);
     use->keep = false;
 }
@@ -134,7 +135,7 @@ void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_statu
     if (!use->keep)
         return;
     rp_lock(&data->pool->lock);
-    rp_partition *partition = partition_of(data, &use->tile);
+    rp_partition *partition = partition_of(data, &use->partition);
     if (status == ROWPOOL_ENOMEM || status == ROWPOOL_EDEVICE) { /* some drivers allocate late, and fail with EDEVICE */
         partition->device->full = true;
         rp_log(RP_LOG_DEVICE, "%s has no memory to keep more than %zu bytes of rows", partition->device->info.index,
@@ -144,8 +145,8 @@ void rp_data_task_ended(rowpool_data *data, rp_partition_use *use, rowpool_statu
     rp_unlock(&data->pool->lock);
 }
 
-/* Releases the copies of a handle that no run will use again. The lock is held, and given up meanwhile: a driver may take
- * its time. */
+/* Releases the copies of a handle that no run will use again. The lock is held, but released meanwhile, since a driver
+ * may be slow. */
 static void drop_copies(rowpool_data *data)
 {
     rowpool *pool = data->pool;
@@ -189,7 +190,7 @@ static void destroy(rowpool_data *data)
     free(data);
 }
 
-/* Gives up a reference; with the last one goes the handle. The lock is held, and given up. The pool counts as in use while
+/* Drops a reference; the last one frees the handle. The lock is held, and released. The pool counts as in use while
  * copies are released, so that its devices stay open. */
 static void let_go_and_unlock(rowpool_data *data)
 {
@@ -220,7 +221,7 @@ void rp_data_leave_pool(rowpool *pool)
     while (pool->data != NULL) {
         rowpool_data *data = pool->data;
         pool->data = data->next;
-        data->references++; /* its owner may close it meanwhile */
+        data->references++; /* its owner may close the handle meanwhile */
         drop_copies(data);
         let_go_and_unlock(data);
         rp_lock(&pool->lock);

@@ -1,4 +1,4 @@
-/* Rows that stay on devices: cut into partitions, of each of which one device may keep a copy. */
+/* Rows that stay on devices, cut into partitions. One device may keep a copy of each partition. */
 #ifndef RP_SCHED_DATA_H
 #define RP_SCHED_DATA_H
 
@@ -15,7 +15,7 @@ typedef struct {
 struct rowpool_data {
     pid_t pid;
     rowpool *pool;
-    rowpool_data *next; /* among the pool's open ones */
+    rowpool_data *next; /* in the pool's list of open handles */
     rowpool_rows given;
     rp_rows rows;
     unsigned references;      /* the caller's, and those of runs; under the pool's lock */
@@ -24,15 +24,15 @@ struct rowpool_data {
     size_t n_partitions;
 };
 
-/* Cuts the rows and adds the handle to the pool's. ENOMEM. */
+/* Cuts the rows into partitions and adds the handle to the pool's list. ENOMEM. */
 rowpool_status rp_data_open(rowpool_data **data, rowpool *pool, const rowpool_rows *given, const rp_rows *rows,
                             rowpool_error *error);
 
-/* Takes the handle from the pool's and gives up the caller's reference. */
+/* Removes the handle from the pool's list and drops the caller's reference. */
 void rp_data_close(rowpool_data *data);
 
-/* The open handle of exactly these rows, with a reference for rp_data_release; NULL: there is none. whole: only a handle
- * whose partitions are whole rows. */
+/* The open handle of exactly these rows, with a reference for rp_data_release; NULL: there is none. whole: only a
+ * handle whose partitions are whole rows. */
 rowpool_data *rp_data_find(rowpool *pool, const rp_rows *rows, bool whole);
 void rp_data_release(rowpool_data *data);
 
@@ -48,7 +48,7 @@ typedef enum {
 /* The pool's lock is held. max: bytes of the largest partition that the device may keep from now on. */
 rp_partition_rank rp_partition_rank_for(const rp_partition *partition, const rp_device *device, size_t max);
 
-/* One input of a task: its device's copy, or that the task is to make one. */
+/* How one input of a task uses its partition: the device's copy, or one that the task is to make, or neither. */
 rp_partition_use rp_data_use(rowpool_data *data, rp_device *device, const rp_chunk *chunk, size_t max);
 
 /* After a task's submit, and after its end: records the copy that was made, or that none was. */

@@ -5,8 +5,10 @@
 
 #include "base/checked.h"
 #include "base/floating.h"
+#include "base/log.h"
 #include "base/self.h"
 #include "base/thread.h"
+#include "base/trace.h"
 
 /* ---- Small maps ------------------------------------------------------------------------------------------------- */
 
@@ -20,18 +22,72 @@ static void compute_small(const rp_operation *operation)
 {
     const rp_chunk whole = {.rows = operation->inputs->count};
     rp_operation_compute(operation, &whole, operation->results);
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: on the host: done", operation->name,
+           operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
+           operation->columns);
 }
 
 static rowpool_status run_small(rowpool *pool, const rp_operation *operation)
 {
     rp_pool_enter(pool);
     compute_small(operation);
-    rp_run_log(operation, "a small map, on the host", "done");
     rp_pool_leave(pool, pool->host, operation->inputs->count);
     return ROWPOOL_OK;
 }
 
+/* ---- One task --------------------------------------------------------------------------------------------------- */
+
+/* Whether one device does a map as a single task: submit and finish, and nothing else to decide. Logs and traces are
+ * written by runs. */
+static bool is_one_task(rowpool *pool, const rp_operation *operation, const rp_stream *stream)
+{
+    rp_device *device = &pool->devices.items[0];
+    if (stream != NULL || pool->devices.used != 1 || !device->backend->waits || device->parallel != 1 ||
+        device->keeps > 0 || operation->processes || operation->once || operation->chunk_rows > 0 ||
+        operation->timeout_ms > 0 || rp_trace_on() || rp_log_on(RP_LOG_RUN))
+        return false;
+    const rp_split_limits limits = {.work = device->chunk_bytes,
+                                    .buffer = (size_t)rp_min(device->info.largest_buffer, SIZE_MAX),
+                                    .rows = SIZE_MAX,
+                                    .result = rp_operation_row_bytes(operation),
+                                    .whole = !rp_operation_splits(operation)};
+    rp_cursor cursor = {0};
+    rp_chunk chunk;
+    return device->backend->unsupported_reason(device, operation) == NULL &&
+           rp_split_next(operation->inputs, operation->code.n_inputs, &limits, &cursor, &chunk) &&
+           chunk.rows == operation->inputs->count && !chunk.partial &&
+           (!pool->devices.automatic || device->backend->ready == NULL || device->backend->ready(device, operation, 0));
+}
+
+static rowpool_status run_task(rp_task *task)
+{
+    const rp_backend *backend = task->device->backend;
+    rp_floating callers;
+    rp_floating_default(&callers);
+    rowpool_status status = backend->submit(task->device, task, &task->error);
+    if (status == ROWPOOL_OK)
+        status = backend->finish(task->device, task, &task->error);
+    rp_floating_restore(&callers);
+    return status;
+}
+
 /* ---- Waiting ---------------------------------------------------------------------------------------------------- */
+
+/* A whole run. failed: a task for all of it that failed already; NULL: there was none. */
+static rowpool_status run_map(rowpool *pool, const rp_operation *operation, const rp_stream *stream,
+                              const rp_task *failed, rowpool_error *error)
+{
+    rp_run run;
+    RP_TRY(rp_run_init(&run, pool, operation, stream, NULL, error));
+    if (failed != NULL) {
+        rp_work_queue_drop(&run.work);
+        run.left = 0;
+        rp_retry(&run, run.participants, &failed->chunk, failed->blamed, &failed->error);
+    }
+    rowpool_status status = rp_run_whole(&run, error);
+    rp_run_destroy(&run);
+    return status;
+}
 
 rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp_stream *stream, rowpool_error *error)
 {
@@ -39,13 +95,17 @@ rowpool_status rp_execute(rowpool *pool, const rp_operation *operation, const rp
         return ROWPOOL_OK;
     if (is_small(pool, operation))
         return run_small(pool, operation);
+    rp_operation own = *operation;
+    rp_task task = {.operation = &own, .chunk = {.rows = operation->inputs->count}, .results = operation->results};
     rp_pool_enter(pool);
-    rp_run run;
-    rowpool_status status = rp_run_init(&run, pool, operation, stream, NULL, error);
-    if (status == ROWPOOL_OK) {
-        status = rp_run_whole(&run, error);
-        rp_run_destroy(&run);
+    task.device = pool->devices.items;
+    own.text_hash = rp_text_hash(operation->function->source);
+    const bool alone = is_one_task(pool, &own, stream);
+    if (alone && run_task(&task) == ROWPOOL_OK) {
+        rp_pool_leave(pool, task.device, task.chunk.rows);
+        return ROWPOOL_OK;
     }
+    rowpool_status status = run_map(pool, &own, stream, alone ? &task : NULL, error);
     rp_pool_leave(pool, NULL, 0);
     return status;
 }
@@ -87,7 +147,7 @@ static void complete(rowpool_job *job)
         rp_assert_no_lock("a completion callback is called");
         rp_floating_default(&own);
         job->done(job->has_handle ? job : NULL, status, status == ROWPOOL_OK ? NULL : &error, job->payload);
-        rp_floating_restore(&own); /* whatever the callback did to it */
+        rp_floating_restore(&own); /* the callback may have changed it */
     }
     rp_run_destroy(&job->run);
     rp_job_release(job);
@@ -104,7 +164,7 @@ static void start(rowpool_job *job)
     rp_run_fill(&job->run);
 }
 
-/* Completes a job when it is over, and begins those that waited for that. */
+/* Completes a job when it is over, and begins jobs that waited for it. */
 static void settle(rowpool_job *job)
 {
     rp_dispatcher *dispatcher = &job->pool->dispatcher;
@@ -117,14 +177,15 @@ static void settle(rowpool_job *job)
         } else {
             dispatcher->running--;
         }
-        complete(job); /* its pool may be closed from here on when nothing else is under way */
+        complete(job); /* from here on the pool may be closed, unless another job is under way */
         if (next != NULL)
             start(next);
         job = next;
     }
 }
 
-/* Every job under way takes queues and memory of each device: thousands of them begin a few at a time. */
+/* A running job takes queues and memory on each device, so only a few run at a time, even if thousands were
+ * submitted. */
 static void begin_job(rowpool_job *job)
 {
     enum { MAX_RUNNING = 8 };
@@ -215,6 +276,7 @@ rowpool_status rp_submit(rowpool *pool, const rp_operation *operation, const rp_
     if (fresh == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory for a job");
     rp_operation own = *operation;
+    own.text_hash = rp_text_hash(operation->function->source);
     fresh->store = *store;
     if (operation->arguments == store->inside)
         own.arguments = fresh->store.inside;

@@ -4,7 +4,7 @@
 
 #include "sched/pool.h"
 
-/* Arguments of a map: kept in place when they are few. Zeroed before use; released with free(heap). */
+/* Arguments of a map: kept in `inside` when they fit. Zeroed before use; released with free(heap). */
 typedef struct {
     _Alignas(16) char inside[64];
     void *heap;
@@ -38,7 +38,7 @@ rowpool_status rp_submit(rowpool *pool, const rp_operation *operation, const rp_
                          rp_arguments_store *store, rowpool_done *done, void *payload, rowpool_job **job,
                          rowpool_error *error);
 
-/* Gives up a reference; the last one frees the memory. */
+/* Drops a reference; the last one frees the memory. */
 void rp_job_release(rowpool_job *job);
 
 /* Ends the dispatcher, if there is one. */

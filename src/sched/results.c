@@ -29,7 +29,7 @@ static bool comes_before(const rp_chunk *a, const rp_chunk *b)
     return a->row != b->row ? a->row < b->row : a->begin < b->begin;
 }
 
-/* The place of a chunk in a list, in the order of rows and elements. */
+/* Where a chunk belongs in a list that is in the order of rows and elements. */
 static rp_result_buffer **place_in(rp_result_buffer **list, const rp_chunk *chunk)
 {
     while (*list != NULL && comes_before(&(*list)->chunk, chunk))
@@ -74,7 +74,7 @@ static void make_ready(rp_run *run, rp_result_buffer *buffer)
 
 /* ---- Parts of rows ---------------------------------------------------------------------------------------------- */
 
-/* All parts of a row are merged in this one. Returns the rows that are answered: 1, or 0 after a failure. */
+/* All parts of the row have been merged into this one. Returns the rows that are answered: 1, or 0 after a failure. */
 static size_t finish_row(rp_run *run, const rp_result_buffer *part)
 {
     const rp_operation *operation = &run->operation;
@@ -103,7 +103,7 @@ static bool merge_with_next(rp_run *run, rp_result_buffer *part)
     return true;
 }
 
-/* Parts of a row come in any order and are merged in that of the elements. */
+/* Parts of a row arrive in any order and are merged in the order of the elements. */
 static size_t take_part(rp_run *run, rp_result_buffer *part)
 {
     rp_result_buffer **place = place_in(&run->parts, &part->chunk), **before = &run->parts;
@@ -137,7 +137,8 @@ size_t rp_results_take(rp_run *run, rp_task *task)
 
 /* ---- Streams ---------------------------------------------------------------------------------------------------- */
 
-/* A stream's callback that this thread is in; outer: one around it, for a callback may stream on another pool. */
+/* A stream's callback that this thread is in. outer: the callback around it, since a callback may stream on another
+ * pool. */
 typedef struct delivery_frame {
     const struct delivery_frame *outer;
     const rowpool *pool;

@@ -1,8 +1,8 @@
 /* What becomes of a chunk that failed:
  *
  *     cancelled                    it goes back; the run ends for its own reason
- *     its worker died              it runs again; a chunk that kills MAX_DEATHS_OF_CHUNK workers is halved, until the row
- *                                  that kills is found
+ *     its worker died              it runs again; a chunk that kills MAX_DEATHS_OF_CHUNK workers is halved, until the
+ *                                  row that kills is found
  *     no memory on the device      it goes back in halves, and the device gets smaller chunks
  *     the caller's data are wrong  the run ends: no other device would do better
  *     anything else                it goes back, and the device is excluded from the run; in a strict pool the run ends
@@ -14,7 +14,7 @@
 
 enum {
     MAX_DEATHS_OF_CHUNK = 2,       /* 1 where a function must not run twice */
-    MAX_BARREN_DEATHS = 40,        /* in a row, with no chunk done between them: every row kills */
+    MAX_BARREN_DEATHS = 40,        /* consecutive, with no chunk done between them: every row kills */
     MAX_DEATHS_FOR_A_SEARCH = 512, /* in a run: after these no chunk is halved any more */
     MAX_DEATHS = 1024              /* in a run: nearly all rows kill */
 };
@@ -40,7 +40,7 @@ static bool return_halves(rp_run *run, rp_chunk chunk)
     return true;
 }
 
-/* The row that kills has no result. In order nothing after it could be delivered. */
+/* The row that kills has no result. A stream in order could deliver nothing after it. */
 static void give_up(rp_run *run, const rowpool_error *error)
 {
     rp_run_record(run, error);
@@ -71,7 +71,7 @@ static void exclude(rp_run *run, rp_participant *participant, const rowpool_erro
     rp_run_set_state(run, participant, RP_PARTICIPANT_EXCLUDED);
     rp_log(RP_LOG_DEVICE, "%s is excluded from this map: %s", participant->device->info.index, error->message);
     if (run->status == ROWPOOL_OK)
-        run->error = *error; /* the run's, should nobody else be able to do it */
+        run->error = *error; /* the run's error, if no other device can do the rows */
 }
 
 void rp_retry(rp_run *run, rp_participant *participant, const rp_chunk *chunk, bool blamed, const rowpool_error *error)

@@ -21,7 +21,7 @@ static bool next_chunk(rp_run *run, rp_participant *participant, rp_chunk *chunk
     take.limits.work = rp_share_work(run, participant);
     if (run->has_data) {
         participant->max_partition = take.max_partition = rp_share_max_partition(run, participant);
-        /* Whole partitions suit a device that works on one chunk at a time and has the memory for any. */
+        /* Whole partitions suit a device that works on one chunk at a time and has not run out of memory. */
         take.whole_to_keep = device->parallel <= 1 && participant->max_chunk >= device->chunk_bytes;
         take.whole_if_kept = take.whole_to_keep && run->n_participants <= 1;
     }
@@ -53,13 +53,13 @@ static void use_copies(rp_run *run, rp_task *task)
             task->uses[i] = rp_data_use(run->data[i], task->device, &task->chunk, task->participant->max_partition);
 }
 
-/* Whether a task made a copy of more rows than its own: its time says nothing about its device's rate. */
+/* Whether a task copied more rows than its own: then its time says nothing about its device's rate. */
 static bool copied_more(const rp_run *run, const rp_task *task, size_t i)
 {
     const rp_rows *rows = &run->operation.inputs[i];
     const rp_partition_use *use = &task->uses[i];
     return use->keep && use->copy != NULL &&
-           rp_chunk_elements(rows, &use->tile) > rp_chunk_elements(rows, &task->chunk);
+           rp_chunk_elements(rows, &use->partition) > rp_chunk_elements(rows, &task->chunk);
 }
 
 static void record_copies(rp_run *run, rp_task *task)
@@ -70,7 +70,7 @@ static void record_copies(rp_run *run, rp_task *task)
     }
 }
 
-/* After a task's end. True: there was no memory for rows that were to stay; without that they may fit. */
+/* After a task's end. True: there was no memory for a copy that was to stay; without it the chunk may fit. */
 static bool settle_copies(rp_run *run, rp_task *task, rowpool_status status)
 {
     bool without = false;
@@ -162,7 +162,7 @@ static void submit(rp_run *run, rp_participant *participant, const rp_chunk *chu
     }
     if (run->has_data)
         record_copies(run, task);
-    if (run->queue == NULL) { /* the oldest is the next that is waited for */
+    if (run->queue == NULL) { /* tasks are waited for oldest first */
         *(run->first_submitted == NULL ? &run->first_submitted : run->last_submitted) = task;
         run->last_submitted = &task->next;
         task->next = NULL;
@@ -215,7 +215,7 @@ static void fill_participant(rp_run *run, rp_participant *participant)
         submit(run, participant, &chunk, bytes);
 }
 
-/* Asks devices that wait for a compiler whether they are ready now. Nobody else waits for one. */
+/* Asks devices that are building whether they are ready now. */
 static void ask_builders(rp_run *run)
 {
     for (size_t i = 0; i < run->n_participants; i++) {
@@ -228,7 +228,7 @@ static void ask_builders(rp_run *run)
     run->stood_in = 0;
 }
 
-/* What the host does: the rest, once every device is excluded; a chunk, while nobody is ready. */
+/* Gives the host the rest once every device is excluded, and a chunk while devices build and nothing is in flight. */
 static void fill_host(rp_run *run)
 {
     const bool all_excluded = run->n_in[RP_PARTICIPANT_EXCLUDED] == run->n_participants;

@@ -1,5 +1,5 @@
-/* A run: one map on the devices of a pool. Each device takes chunks from one work queue; a chunk that fails goes back to
- * it; what no device can do the host does, where it may.
+/* A run: one map on the devices of a pool. Each device takes chunks from one work queue; a chunk that fails goes back
+ * to it. The host does what no device can, if it may.
  *
  *     run          one call or job
  *     chunk        a range of rows, or a part of one long row
@@ -34,7 +34,7 @@ typedef struct rp_participant {
     size_t rows, chunks;        /* done */
     double left_out;            /* seconds of earlier runs since it last took part */
     double bytes, busy;         /* recent work and the seconds it took; older work counts for less */
-    struct timespec busy_since; /* while in_flight > 0: the time that `busy` does not contain yet */
+    struct timespec busy_since; /* while in_flight > 0: the start of the time that `busy` does not include yet */
 } rp_participant;
 
 /* Results that wait. */
@@ -65,15 +65,15 @@ struct rp_run {
     atomic_size_t rows_done;
 
     /* The rest is used by one thread at a time, the one that drives the run. */
-    rp_participant *participants; /* devices that can run the function; the host may stand behind the last */
+    rp_participant *participants; /* devices that can run the function; after the last, the host, if it may */
     size_t n_participants;
     size_t n_in[RP_PARTICIPANT_STATES]; /* how many of them are in each state */
     rp_participant *host;               /* does what no device can, and stands in while they build; NULL: it may not */
     size_t stood_in; /* bytes that the host did since devices were last asked whether they are ready */
     rowpool_data *data[ROWPOOL_MOST_INPUTS]; /* of inputs that stay on devices; NULL: of others */
-    bool keeps_copies, has_data;             /* some participant has memory for copies; some input stays there */
+    bool keeps_copies, has_data;             /* some device has memory for copies; some input is rows that stay */
     rp_work_queue work;
-    size_t left; /* bytes of elements in it that were never handed out */
+    size_t left; /* bytes of elements in the work queue that were never handed out */
     rp_task *tasks, *free_tasks;
     rp_task *first_submitted, **last_submitted; /* without a queue: in flight, oldest first */
     size_t n_tasks, in_flight;
@@ -83,7 +83,7 @@ struct rp_run {
     bool begun_filling;
     size_t chunks; /* done */
     size_t deaths; /* of workers that rows are to blame for */
-    size_t barren; /* of these, since a chunk was last done */
+    size_t barren; /* deaths since a chunk was last done */
     bool stop;     /* nothing more is handed out */
     rowpool_status status;
     rowpool_error error; /* the first failure */
@@ -91,12 +91,13 @@ struct rp_run {
 
 /* ---- setup.c ---------------------------------------------------------------------------------------------------- */
 
-/* Prepares a run; map and stream are copied. queue NULL: for rp_run_whole. ENODEVICE: no device can run the function. */
+/* Prepares a run; operation and stream are copied. queue NULL: for rp_run_whole. ENODEVICE: no device can run the
+ * function. */
 rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *operation, const rp_stream *stream,
                            rp_queue *queue, rowpool_error *error);
 void rp_run_destroy(rp_run *run);
 
-/* Gives up data that stays, once the run is over. */
+/* Releases data that stays, once the run is over. */
 void rp_run_release_data(rp_run *run);
 
 /* Moves a participant to another state. */
@@ -134,9 +135,6 @@ void rp_run_fail(rp_run *run, const rowpool_error *error);
 /* Hands out nothing more, and cancels what is in flight. */
 void rp_run_stop(rp_run *run);
 
-/* For the log: where a map ran, and how it ended. */
-void rp_run_log(const rp_operation *operation, const char *where, const char *outcome);
-
 /* For the trace: a task that succeeded, and a chunk that runs again. */
 void rp_run_trace_task(const rp_run *run, const rp_task *task);
 void rp_run_trace_retry(const rp_run *run, const rp_participant *participant, const rp_chunk *chunk);
@@ -154,7 +152,7 @@ void rp_results_deliver(rp_run *run);
 
 void rp_results_free(rp_run *run);
 
-/* Whether the calling thread is in the callback of a stream of that pool's, however deep. Looks at the pointer only. */
+/* Whether the calling thread is in a stream's callback of that pool, at any depth. Looks at the pointer only. */
 bool rp_results_are_delivered(const rowpool *pool);
 
 /* ---- retry.c: what becomes of a chunk that failed --------------------------------------------------------------- */
@@ -165,9 +163,9 @@ void rp_retry(rp_run *run, rp_participant *participant, const rp_chunk *chunk, b
 /* ---- share.c: how much each device gets ------------------------------------------------------------------------- */
 
 enum { RP_MIN_WORK = 64 << 10 }; /* bytes: less is not worth a task */
-#define RP_MAX_SECONDS 5e-3      /* of a task among others: a device whose rate falls delays the rest no longer */
+#define RP_MAX_SECONDS 5e-3      /* of a task where several devices work: max delay by one whose rate falls */
 
-/* What a run leaves on a device for the next one: its rate, and for how long it was left out. The pool's lock is held. */
+/* Stores in a device what the next run needs: its rate, and for how long it was left out. The pool's lock is held. */
 void rp_share_remember(const rp_run *run, const rp_participant *participant);
 
 /* Bytes of elements in a chunk. */
@@ -177,8 +175,9 @@ size_t rp_share_bytes(const rp_run *run, const rp_chunk *chunk);
 bool rp_share_helps(const rp_run *run, const rp_participant *participant);
 size_t rp_share_work(const rp_run *run, const rp_participant *participant);
 
-/* Bytes of the largest partition that a device may keep. It has to bring all of it, even if it gets to do only a part:
- * that pays for the fastest device, and for one whose share of the rows is larger. */
+/* Bytes of the largest partition that a device may keep. A copy takes an upload of the whole partition, even if the
+ * device then does only a part of it. That pays for the fastest device, and for one whose share of the rows is larger
+ * than the partition. */
 size_t rp_share_max_partition(const rp_run *run, const rp_participant *participant);
 
 /* After a task: the participant's rate. */

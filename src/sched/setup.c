@@ -1,4 +1,4 @@
-/* Beginning and end of a run: which devices take part, the rows that are to be handed out, what is given back. */
+/* Beginning and end of a run: which devices take part, the work queue, what is released. */
 #include <stdlib.h>
 
 #include "base/checked.h"
@@ -39,7 +39,7 @@ static void add_device(rp_run *run, rp_device *device)
     run->keeps_copies |= device->keeps > 0;
 }
 
-/* The host stands behind the last participant and is not counted. Where nobody named the devices it stands in while they
+/* The host comes after the last participant and is not counted. If nobody named the devices, it stands in while they
  * build. */
 static void add_host(rp_run *run)
 {
@@ -71,7 +71,7 @@ static rowpool_status choose_participants(rp_run *run, rowpool_error *error)
         if (reason == NULL)
             add_device(run, device);
         else
-            rp_log(RP_LOG_RUN, "%s: device %s had no part: %s", operation->name, device->info.index, reason);
+            rp_log(RP_LOG_RUN, "%s: device %s took no part: %s", operation->name, device->info.index, reason);
     }
     if (run->n_participants == 0 && rp_code_is_there(&operation->code) &&
         (operation->processes || pool->devices.automatic)) {
@@ -99,8 +99,8 @@ void rp_run_release_data(rp_run *run)
     }
 }
 
-/* Tasks, data that stays and the work queue. Of several inputs that stay on devices the one with the most partitions says
- * how the rows are cut. */
+/* Tasks, data that stays and the work queue. If several inputs stay on devices, the one with the most partitions
+ * determines how the rows are cut. */
 static rowpool_status prepare_work(rp_run *run, rowpool_error *error)
 {
     const rp_operation *operation = &run->operation;
@@ -145,7 +145,6 @@ rowpool_status rp_run_init(rp_run *run, rowpool *pool, const rp_operation *opera
                            rp_queue *queue, rowpool_error *error)
 {
     *run = (rp_run){.pool = pool, .operation = *operation, .queue = queue, .left = rp_operation_bytes(operation)};
-    run->operation.text_hash = rp_text_hash(operation->function->source);
     run->is_stream = stream != NULL;
     run->in_order = run->is_stream && stream->order == ROWPOOL_IN_ORDER;
     if (run->is_stream)

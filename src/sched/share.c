@@ -1,4 +1,4 @@
-/* How much each device of a run gets, and whether it gets anything: by the rates at which they do their chunks. */
+/* How much each device of a run gets, and whether it gets anything, by the measured rates. */
 #include "base/checked.h"
 #include "sched/pool.h"
 
@@ -14,8 +14,8 @@ static double smaller(double a, double b)
     return a < b ? a : b;
 }
 
-/* What others than one do together: the bytes a second, and those in flight. One of which nothing is known yet counts
- * as no slower. */
+/* All other participants together: bytes a second, and bytes in flight. One whose rate is unknown counts as equally
+ * fast. */
 typedef struct {
     size_t count;
     double rate, pending, fastest;
@@ -60,17 +60,17 @@ size_t rp_share_bytes(const rp_run *run, const rp_chunk *chunk)
     return bytes;
 }
 
-/* Seconds of a task among others: ten times what it costs to have one more; and so few that a device whose rate falls
- * does not hold up the rest for long. */
+/* Min and max seconds of a task where several devices work: ten times the overhead of a task; and short enough that a
+ * device whose rate falls does not hold up the rest for long. */
 static const double least_seconds = 200e-6, most_seconds = RP_MAX_SECONDS;
 
-/* What one of those that a device works on side by side does in some time. */
+/* The bytes that one of a device's parallel tasks does in some time. */
 static double work_in(const rp_participant *participant, double seconds)
 {
     return seconds * participant->rate / (double)participant->device->parallel;
 }
 
-/* The least bytes that are worth a task. */
+/* The min bytes that are worth a task. */
 static double least_work(const rp_participant *participant)
 {
     return larger(work_in(participant, least_seconds), RP_MIN_WORK);
@@ -81,16 +81,16 @@ static double seconds_of_least(const rp_participant *participant)
     return least_work(participant) * (double)participant->device->parallel / participant->rate;
 }
 
-/* Whether a device that was left out of earlier runs is to be tried again, for its rate may have been taken in a bad
- * moment: when that costs no more than 2 % of the time since. */
+/* Whether a device that was left out of earlier runs is to be tried again, since its rate may have been measured at a
+ * bad moment: if a min task takes at most 1/50 of the time that it was left out. */
 static bool is_to_be_tried(const rp_participant *participant)
 {
     return participant->in_flight == 0 && participant->bytes <= 0 &&
            50 * seconds_of_least(participant) <= participant->left_out;
 }
 
-/* Whether one more chunk for a device helps: not so where it would still be at its least one when the others have done
- * all the rest. The fastest helps when it is idle, so there is always one. */
+/* One more chunk does not help if the others would do all the rest before the device ends even a min task. The fastest
+ * always helps when it is idle, so the run goes on. */
 bool rp_share_helps(const rp_run *run, const rp_participant *participant)
 {
     const rivals others = rivals_of(run, participant);
@@ -102,7 +102,7 @@ bool rp_share_helps(const rp_run *run, const rp_participant *participant)
     return ready <= ((double)run->left + others.pending) / others.rate || is_to_be_tried(participant);
 }
 
-/* Whether nobody else has, or would get, a part of what is left. */
+/* Whether no other device has, or would get, a part of what is left. */
 static bool is_alone(const rp_run *run, const rp_participant *participant)
 {
     for (size_t i = 0; i < run->n_participants; i++) {
@@ -115,9 +115,10 @@ static bool is_alone(const rp_run *run, const rp_participant *participant)
     return true;
 }
 
-/* Alone a device takes as much as it can. Among others each takes a quarter of what it lacks of its share of all that
- * is not done, by the rates, so that all end together. A rate is trusted no further than it was measured: as long as it
- * is not known, or only from an earlier run, the device gets less, and then a few times what it did of late. */
+/* A device that is alone takes as much as it can. Otherwise its share of the unfinished work is proportional to its
+ * rate, so that all end together; it takes a quarter of the part of its share that is not in flight yet. A rate is
+ * trusted only as far as it was measured: with none, or one from an earlier run, the device gets less; later at most
+ * four times its recent work. */
 size_t rp_share_work(const rp_run *run, const rp_participant *participant)
 {
     const size_t parallel = participant->device->parallel;
@@ -146,15 +147,15 @@ size_t rp_share_max_partition(const rp_run *run, const rp_participant *participa
         if (other->state == RP_PARTICIPANT_EXCLUDED)
             continue;
         if (other->rate <= 0 && run->n_participants > 1)
-            return 0; /* nobody knows yet who is to have what */
+            return 0; /* the shares are not known yet */
         all += other->rate;
         fastest = other->rate > fastest ? other->rate : fastest;
     }
     return participant->rate >= fastest ? SIZE_MAX : (size_t)((double)run->left / 2 * participant->rate / all);
 }
 
-/* After a chunk: its device's rate is what it did of late, over the time in which it had something to do. The older
- * counts for less with each chunk; where several go side by side, and may end together, with each round of them. */
+/* After a chunk: the rate is the device's recent bytes over the time that it was busy with them. Older work counts half
+ * as much after each chunk or, for a device with parallel tasks, after about one round of them. */
 void rp_share_end(rp_participant *participant, const rp_task *task)
 {
     struct timespec now = rp_clock_now();

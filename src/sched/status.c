@@ -1,4 +1,4 @@
-/* What becomes of a run: its deadline, its first failure, its outcome, and what the log and the trace say of it. */
+/* How a run ends: its deadline, its first failure, its outcome; and its lines in the log and the trace. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -46,7 +46,7 @@ bool rp_run_is_over(rp_run *run)
     if (!rp_is_past(deadline) || rp_work_queue_is_empty(&run->work))
         return false;
     rowpool_error error;
-    rp_fail(&error, ROWPOOL_ETIMEDOUT, "the time of %lld ms is up after %zu of %zu rows",
+    rp_fail(&error, ROWPOOL_ETIMEDOUT, "timed out after %lld ms, with %zu of %zu rows done",
             (long long)(deadline - run->begun) / 1000000, rows_given(run), run->operation.inputs->count);
     rp_run_fail(run, &error);
     return true;
@@ -62,31 +62,23 @@ static void log_participant(const rp_run *run, const rp_participant *participant
         rp_log(RP_LOG_RUN, "%s: device %s did %zu rows in %zu chunks", name, device, participant->rows,
                participant->chunks);
     else if (participant->state == RP_PARTICIPANT_BUILDING)
-        rp_log(RP_LOG_RUN, "%s: device %s had no part: its kernel is not built yet", name, device);
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: its kernel is not built yet", name, device);
     else if (is_ready && bytes <= RP_MIN_WORK)
-        rp_log(RP_LOG_RUN, "%s: device %s had no part: a map of %zu bytes is one chunk", name, device, bytes);
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: a map of %zu bytes is one chunk", name, device, bytes);
     else if (is_ready && rate > 0)
-        rp_log(RP_LOG_RUN, "%s: device %s had no part: at its rate, %.3g GB/s, it would hold up the others", name,
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: at its rate, %.3g GB/s, it would hold up the others", name,
                device, rate);
     else if (is_ready)
-        rp_log(RP_LOG_RUN, "%s: device %s had no part: the others had taken all rows", name, device);
-}
-
-void rp_run_log(const rp_operation *operation, const char *where, const char *outcome)
-{
-    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %s: %s", operation->name,
-           operation->inputs->count, rp_operation_elements(operation), operation->inputs->dtype->name,
-           operation->columns, where, outcome);
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: the others had taken all rows", name, device);
 }
 
 static void log_run(const rp_run *run)
 {
-    char chunks[32];
-    snprintf(chunks, sizeof chunks, "%zu chunks", run->chunks);
-    const bool is_small = run->status == ROWPOOL_OK && run->chunks == 0; /* its job did it without devices */
-    rp_run_log(&run->operation, is_small ? "a small map, on the host" : chunks,
-               run->status == ROWPOOL_OK ? "done" : run->error.message);
-    for (size_t i = 0; i < run->n_participants && !is_small; i++)
+    const rp_rows *rows = run->operation.inputs;
+    rp_log(RP_LOG_RUN, "%s: %zu rows, %zu %s elements, %zu results each: %zu chunks: %s", run->operation.name,
+           rows->count, rp_operation_elements(&run->operation), rows->dtype->name, run->operation.columns, run->chunks,
+           run->status == ROWPOOL_OK ? "done" : run->error.message);
+    for (size_t i = 0; i < run->n_participants; i++)
         log_participant(run, &run->participants[i]);
     if (run->host != NULL && run->host->chunks > 0)
         log_participant(run, run->host);
@@ -105,7 +97,7 @@ rowpool_status rp_run_status(rp_run *run, rowpool_error *error)
         ending = run->error;
         rp_fail(&run->error, ending.status, "%.900s; in all, %zu rows have no result", ending.message, lost);
     }
-    if (rp_log_on(RP_LOG_RUN))
+    if (rp_log_on(RP_LOG_RUN) && (run->chunks > 0 || run->status != ROWPOOL_OK)) /* a small job has logged itself */
         log_run(run);
     if (run->status != ROWPOOL_OK && error != NULL)
         *error = run->error;

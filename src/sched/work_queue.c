@@ -75,7 +75,8 @@ static void take_from_partition(rp_work_queue *queue, const rp_take *take, rp_ch
     const rp_partition *partition = &queue->data->partitions[i];
     rp_cursor *cursor = &queue->partitions[i];
     rp_split_limits limits = take->limits;
-    /* Twice the bytes of the rows, since results count too. If they are larger than the rows, the chunk gets smaller. */
+    /* Twice the bytes of the rows, since results count too. If the results are larger than the rows, the chunk gets
+     * smaller. */
     if ((take->whole_to_keep && rank == RP_PARTITION_FREE_TO_KEEP) ||
         (take->whole_if_kept && rank == RP_PARTITION_HERE))
         limits.work = rp_max(limits.work, 2 * partition->bytes);

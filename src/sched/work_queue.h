@@ -9,7 +9,7 @@ typedef struct {
     rp_chunk *again; /* chunks to run again; they go first */
     size_t n_again, capacity;
     rp_cursor cursor;       /* where the next new chunk begins */
-    rowpool_data *data;     /* rows that stay on devices are taken partition by partition; NULL: there are none */
+    rowpool_data *data;     /* rows that stay, taken partition by partition; NULL: none stay on devices */
     rp_cursor *partitions;  /* a cursor in each partition */
     size_t first_partition; /* the first in which rows are left */
     bool in_order;          /* take rows from the first partition only */
@@ -20,8 +20,8 @@ typedef struct {
     const rp_device *device;
     rp_split_limits limits;
     size_t max_partition; /* bytes of the largest partition that it may keep from now on */
-    bool whole_to_keep;   /* it takes all of a partition that it is to keep */
-    bool whole_if_kept;   /* it takes all of a partition that it keeps already */
+    bool whole_to_keep;   /* take all of a partition that the device is to copy and keep */
+    bool whole_if_kept;   /* take all of a partition that the device has a copy of */
 } rp_take;
 
 /* data NULL: no rows stay on devices. ENOMEM. */

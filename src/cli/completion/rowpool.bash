@@ -1,9 +1,9 @@
-# Completion for bash. Commands, options and built-in functions are those in --help.
+# Completion for bash. Commands, options and built-in functions are read from --help.
 
 _rowpool()
 {
     local program=$1 current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words= list=
-    # bash takes --option=value apart at the sign.
+    # bash splits --option=value at the equals sign.
     if [[ $current == '=' ]]; then
         current=
     elif [[ $before == '=' ]]; then

@@ -1,4 +1,4 @@
-# Completion for fish. Commands, options and built-in functions are those in --help.
+# Completion for fish. Commands, options and built-in functions are read from --help.
 
 function __rowpool_commands
     set -l words (commandline -opc)

@@ -11,7 +11,7 @@
 #include "message.h"
 #include "rowpool_mpi.h"
 
-/* MPI ends the job where a call on it fails. */
+/* If an MPI call on it fails, MPI ends the job. */
 static const MPI_Comm COMM = MPI_COMM_WORLD;
 static process_group ranks;
 static rowpool_mpi *cluster;
@@ -124,7 +124,7 @@ static void send_part(const part *own)
     }
 }
 
-/* Receives the part to its end even where it is no longer written, for its sender waits. */
+/* Receives the whole part, even if writing it has failed, since its sender waits. */
 static rowpool_status receive_part(int fd, int from, rowpool_status status, rowpool_error *error)
 {
     static char piece[PIECE];
@@ -160,8 +160,8 @@ static rowpool_status print_in_order(write_table *write, const result_table *own
     return write_in_order(STDOUT_FILENO, write, own, rows, error);
 }
 
-/* Only a device or a FIFO stays open. All ranks write a regular file at the end: until then there is no temporary
- * file that a killed rank could leave. */
+/* Checks that the file can be written; only a device or a FIFO stays open. A regular file is written by all ranks at the
+ * end, so that until then there is no temporary file that a killed rank could leave. */
 static rowpool_status begin_output_file(replacement *file, const char *path, rowpool_error *error)
 {
     if (ranks.rank > 0)
@@ -206,7 +206,7 @@ static process_group ranks = {
     .end_file = end_output_file,
 };
 
-/* Rank 0 speaks for all: the others hold their messages, and print nothing. */
+/* Rank 0 prints for all: the others hold their messages, and their standard output goes nowhere. */
 static void join_ranks(void)
 {
     (void)MPI_Comm_rank(COMM, &ranks.rank);
@@ -237,7 +237,8 @@ static const program rowpool_mpi_program = {
     .help = help,
     .file_help =
         "\nEvery rank opens FILE, which cannot be standard input, and maps its own part of the rows on devices\n"
-        "of its own. Every rank can reach the folder of --output. Rank 0 prints; --progress shows its own.\n",
+        "of its own. The folder of --output must be one that every rank can write. Rank 0 prints; --progress shows\n"
+        "the progress of rank 0.\n",
     .commands = commands,
 };
 
@@ -249,7 +250,7 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     join_ranks();
     int status = run_program(&rowpool_mpi_program, argc, argv);
-    /* The others wait for a rank whose command ended before its first agreement. */
+    /* If the command failed before its first agreement on this rank, the other ranks still wait for one. */
     if (status != EXIT_DONE && !failed)
         (void)agree_ranks(false);
     (void)MPI_Finalize();

@@ -1,5 +1,5 @@
 /* Building: from a row function's text to a program for one dtype; in the calling thread, or in the builder, a thread
- * that exists as long as something is ordered. */
+ * that runs while builds are ordered. */
 #include "device/opencl/opencl.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ static void compile(void *argument)
         call->code = clBuildProgram(program->program, 1, &state->id, options, NULL, NULL);
 }
 
-/* EBUILD with the beginning of the compiler's log, where the first error stands; ROWPOOL_LOG=build shows all of it. */
+/* EBUILD with the beginning of the compiler's log, which has the first error; ROWPOOL_LOG=build shows all of it. */
 static rowpool_status fail_build(const rp_device *device, const rp_cl_program *program, cl_int code,
                                  rowpool_error *error)
 {
@@ -123,7 +123,8 @@ rowpool_status rp_cl_build(rp_device *device, rp_cl_program *program, unsigned f
 
 /* ---- The builder ------------------------------------------------------------------------------------------------- */
 
-/* Does the next of what is ordered. The device's lock is held, and given up meanwhile. False: nothing is ordered. */
+/* Does the next build or warm-up that is ordered. The device's lock is held, but released meanwhile. False: nothing is
+ * ordered. */
 static bool build_next(rp_device *device)
 {
     rp_cl_device *state = device->state;
@@ -162,7 +163,7 @@ static void *run_builder(void *argument)
     return NULL;
 }
 
-/* Joins a builder that has ended, which may still be about to leave the lock that is held here. */
+/* Joins a builder that has ended: it no longer needs the lock, which is held here. */
 static void join_builder(rp_cl_device *state)
 {
     if (state->builder_state == RP_CL_BUILDER_ENDED)
@@ -182,7 +183,7 @@ void rp_cl_order(rp_device *device, rp_cl_program *program, rp_cl_kernel form)
     if (rp_thread_start(&state->builder, "rowpool-build", run_builder, device, NULL) == ROWPOOL_OK)
         state->builder_state = RP_CL_BUILDER_RUNS;
     else
-        program->ordered = 0; /* it will pay again */
+        program->ordered = 0; /* no thread: ordered again when it next reaches the threshold */
 }
 
 void rp_cl_builder_end(rp_cl_device *state)

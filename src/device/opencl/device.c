@@ -19,8 +19,8 @@ rp_cl_kind rp_cl_kind_of(const rp_device *device)
     return device->info.type == ROWPOOL_DEVICE_CPU ? RP_CL_CPU : RP_CL_GPU;
 }
 
-/* The bytes of data in one chunk. In shared memory a chunk costs a launch, so it may be large, but not so large that
- * cancel and progress stand still. Elsewhere two chunks are on the device, and small ones overlap transfer and
+/* Max bytes of data in one chunk. In shared memory each chunk costs a launch, so chunks are large, but small enough
+ * that cancel and progress act soon. Elsewhere two chunks are on the device, and small ones overlap transfer and
  * compute. */
 static size_t chunk_bytes(const rp_device *device, rp_cl_kind kind, size_t wanted)
 {
@@ -61,7 +61,7 @@ static void write_build_options(rp_cl_device *state)
 
 bool rp_cl_has_stack(size_t *left)
 {
-    static _Thread_local uintptr_t first, end; /* the thread's stack; for the first thread it takes a while to find */
+    static _Thread_local uintptr_t first, end; /* the thread's stack; slow to find for the main thread */
     const char here = 0;
     pthread_attr_t attributes;
     void *base;
@@ -73,15 +73,15 @@ bool rp_cl_has_stack(size_t *left)
         }
         pthread_attr_destroy(&attributes);
     }
-    const bool known = first <= (uintptr_t)&here && (uintptr_t)&here < end; /* not a stack of the application's own */
+    const bool known = first <= (uintptr_t)&here && (uintptr_t)&here < end; /* else the stack was switched */
     *left = known ? (uintptr_t)&here - first : SIZE_MAX;
     return *left >= RP_CL_MIN_STACK;
 }
 
 /* ---- Open and close --------------------------------------------------------------------------------------------- */
 
-/* Devices that this process had a context on: a driver has loaded all that it needs for those. Those that do not fit
- * pass for new ones. */
+/* Devices that this process had a context on: the driver has loaded all that it needs for those. Beyond MAX_LOADED,
+ * devices count as new. */
 enum { MAX_LOADED = 16 };
 static _Atomic uintptr_t loaded[MAX_LOADED];
 

@@ -1,4 +1,4 @@
-/* The end of the process, beside builds: a process that ends while a driver compiles crashes.
+/* Keeps builds and the end of the process apart: a process that ends while a driver compiles crashes.
  *
  * exit() runs the C++ thread_local destructors of the calling thread, then the exit handlers, latest first. A compiler
  * registers exit handlers while it builds, which destroy what every build needs: so no build may run when they start.
@@ -22,13 +22,13 @@ static struct {
     pthread_key_t key;
 } gate = {.lock = RP_MUTEX(RP_LOCK_CL_BUILDS)};
 
-static _Atomic pid_t owner; /* the process that the gate is of */
+static _Atomic pid_t owner; /* the process that the gate belongs to */
 static _Thread_local bool watched;
-static _Thread_local bool builds_here; /* a build of gate.builds is this thread's */
+static _Thread_local bool builds_here; /* this thread runs one of gate.builds */
 static _Thread_local bool ends_here;
 static _Thread_local bool counted; /* among gate.ends */
 
-/* Waits for builds of other threads only, for a compiler that fails may call exit itself; and not for ever, for a
+/* Waits for builds of other threads only, since a compiler that fails may call exit itself; not for ever, since a
  * driver may hang. */
 static void wait_for_builds(void)
 {
@@ -99,7 +99,7 @@ __attribute__((constructor)) static void watch_loader(void)
 
 bool rp_cl_build_begin(bool waits)
 {
-    enum { MAX_WAIT_MS = 1000 }; /* a thread that ends takes less, once the builds that it waits for are done */
+    enum { MAX_WAIT_MS = 1000 }; /* an ending thread takes less, once no build holds it up */
     struct timespec deadline = rp_clock_after_ms(MAX_WAIT_MS);
     int late = 0;
     rp_lock(&gate.lock);

@@ -87,16 +87,16 @@ static bool has_long_items(const rp_cl_task *task)
 
 rowpool_status rp_cl_launch(rp_cl_task *task, rp_cl_kernel form)
 {
-    enum { MAX_GROUPS = 65535 }; /* that devices take side by side */
+    enum { MAX_GROUPS = 65535 }; /* of a launch in the columns' dimension, on any device */
     task->rows = task->chunk->rows;
     task->columns = task->operation->columns;
     task->columns_per_item = has_long_items(task) ? task->columns : rp_ceil_div(task->columns, MAX_GROUPS);
     return forms[form].launch(task);
 }
 
-/* PoCL loads a kernel anew for each launch that is wider than all before, and may end the process if another launch
- * runs meanwhile. So there every launch has the greatest width until one is complete, for those of several queues begin
- * in any order. Items beyond the rows do nothing. */
+/* PoCL loads a kernel again for each launch that is wider than all before, and may end the process if another launch
+ * runs meanwhile. So on PoCL every launch has the max width until one is complete, since launches on several queues
+ * begin in any order. Items beyond the rows do nothing. */
 static size_t launch_width(const rp_cl_task *task, rp_cl_kernel kernel, size_t items, size_t group)
 {
     const bool first = !atomic_load_explicit(&task->kernels->program->launched[kernel], memory_order_relaxed);
@@ -143,17 +143,17 @@ static rowpool_status launch_kernel(rp_cl_task *task, rp_cl_kernel kernel, size_
 
 /* ---- Folds of rows of one width --------------------------------------------------------------------------------- */
 
-enum { ITEM_BYTES = 128 << 10 }; /* of elements, for one long item: they outweigh its start */
+enum { ITEM_BYTES = 128 << 10 }; /* of elements, for one long item: their work outweighs its start */
 
-/* Rows of one long item: `wanted` times `multiple`. Fewer where that would leave less than `balance` items for each
- * unit; more where there would be more than MAX_LONG_ITEMS. */
+/* Rows of one long item: `wanted` times `multiple`. Fewer where there would be less than `balance` items for each unit;
+ * more where there would be more than MAX_LONG_ITEMS items in all. */
 static size_t rows_of_long_item(const rp_cl_task *task, size_t multiple, size_t wanted, size_t balance)
 {
     size_t balanced = task->rows / (multiple * balance * rp_max(1, task->device->info.units));
     return multiple * rp_max(rp_ceil_div(task->rows, multiple * MAX_LONG_ITEMS), rp_max(1, rp_min(wanted, balanced)));
 }
 
-/* Rows of one width of an item. A short item has one row. */
+/* Rows of an item, where all have one width. A short item has one row. */
 static size_t rows_per_item(const rp_cl_task *task, size_t multiple)
 {
     const rp_rows *rows = task->operation->inputs;
@@ -162,7 +162,7 @@ static size_t rows_per_item(const rp_cl_task *task, size_t multiple)
     return rows_of_long_item(task, multiple, ITEM_BYTES / (multiple * rows->dtype->size * rp_max(1, rows->width)), 8);
 }
 
-/* Work items in a group, where long items have a group each. */
+/* Work items in a group. A long item is a group of its own. */
 static size_t group_of(const rp_cl_task *task)
 {
     return has_long_items(task) ? 1 : task->state->group;
@@ -197,11 +197,11 @@ size_t rp_cl_accumulator_size(size_t said)
     return said > 0 ? said : DEFAULT;
 }
 
-/* Positions of one work item. Rows lie end to end: each element is a position, and so is the end of each row. Each item
- * carries `carried` bytes. */
+/* Positions of one work item: rows lie end to end, and each element and each row's end is a position. Each item leaves
+ * `carried` bytes. */
 static size_t span_length(const rp_cl_task *task, size_t positions, size_t carried)
 {
-    enum { CARRY_BYTES = 64 << 20 }; /* of all items: one item adds up what the spans of a long row carry */
+    enum { CARRY_BYTES = 64 << 20 }; /* of all items: one item combines all that a long row's spans carry */
     const size_t units = rp_max(1, task->device->info.units), size = task->operation->inputs->dtype->size;
     size_t span = has_long_items(task) ? rp_max(1024, rp_min(positions / (8 * units), ITEM_BYTES / size))
                                        : rp_max(32, rp_min(positions / (2048 * units), 4096));
@@ -272,7 +272,8 @@ static rowpool_status launch_bodies(rp_cl_task *task)
         return rp_cl_fail(task->device, task->owner, ROWPOOL_EDEVICE, task->error,
                           "it ends long loops early, and a row has more than %d elements", MAX_RENDERED);
     cl_ulong index = rp_operation_index(task->operation, task->chunk), rows_each = bodies_per_item(task);
-    const rowpool_block block = rp_operation_block(task->operation, task->chunk);
+    rowpool_block block;
+    rp_operation_block(task->operation, task->chunk, &block);
     RP_TRY(set_arguments(task, RP_CL_BODIES, 0, ARGUMENT(task->arguments), ARGUMENT(task->results),
                          ARGUMENT(task->rows), ARGUMENT(index), ARGUMENT(task->columns),
                          ARGUMENT(task->columns_per_item), ARGUMENT(rows_each), NO_MORE));

@@ -1,7 +1,7 @@
 /* The memory of a task: its arguments, its inputs, its results.
  *
- * A device that works in the host's memory gets windows on the caller's arrays. One with memory of its own gets
- * uploads: into buffers of its slot or, for partitions that stay, into a copy. */
+ * A device that works in the host's memory gets windows on the caller's arrays. For a device with memory of its own
+ * they are uploaded: into buffers of the slot or, for partitions that stay, into a copy. */
 #include <stdlib.h>
 
 #include "base/checked.h"
@@ -62,7 +62,7 @@ typedef struct {
 static source source_of(const rp_cl_task *task, size_t i, const rp_chunk *chunk)
 {
     const rp_rows *rows = &task->operation->inputs[i];
-    const rowpool_block_input input = rp_operation_block(task->operation, chunk).input[i];
+    const rowpool_block_input input = rp_operation_input(rows, chunk);
     return (source){.rows = rows,
                     .count = chunk->rows,
                     .data = input.data,
@@ -73,7 +73,7 @@ static source source_of(const rp_cl_task *task, size_t i, const rp_chunk *chunk)
 }
 
 /* A window on a part of an array. It begins up to 127 bytes before it, so that it is aligned to the largest vectors: a
- * driver may copy one that is not (Intel's runtime does). Those bytes are readable, for they lie in the page of the
+ * driver may copy one that is not (Intel's runtime does). Those bytes are readable, since they lie in the page of the
  * first element. *first: the index of that element in the window. */
 static rowpool_status open_window(rp_cl_task *task, const void *host, size_t bytes, size_t element, cl_mem *memory,
                                   cl_ulong *first)
@@ -142,7 +142,7 @@ static void place_in_copy(rp_cl_task *task, size_t i, const rp_device_copy *copy
 {
     rp_cl_input *input = &task->input[i];
     const rp_rows *rows = &task->operation->inputs[i];
-    const rp_chunk *partition = &task->owner->uses[i].tile;
+    const rp_chunk *partition = &task->owner->uses[i].partition;
     if (copy->data.memory != NULL)
         input->data = copy->data.memory;
     input->first = rp_chunk_begin_in(rows, partition, task->chunk);
@@ -156,14 +156,14 @@ static void place_in_copy(rp_cl_task *task, size_t i, const rp_device_copy *copy
 
 static rowpool_status make_copy(rp_cl_task *task, size_t i)
 {
-    const source from = source_of(task, i, &task->owner->uses[i].tile);
+    const source from = source_of(task, i, &task->owner->uses[i].partition);
     rp_device_copy *copy = task->input[i].made = calloc(1, sizeof *copy);
     if (copy == NULL)
         return rp_cl_no_memory(task->device, task->error);
     return place_in_buffers(task, i, &from, copy);
 }
 
-/* Which memory an input has is decided here. */
+/* Decides which memory an input uses. */
 static rowpool_status place_input(rp_cl_task *task, size_t i)
 {
     const rp_partition_use *use = &task->owner->uses[i];
@@ -178,7 +178,7 @@ static rowpool_status place_input(rp_cl_task *task, size_t i)
     const bool splits = task->chunk->rows > 1 || rp_operation_splits(task->operation);
     if (from.bytes > task->device->info.largest_buffer)
         return rp_cl_fail(task->device, task->owner, splits ? ROWPOOL_ENOMEM : ROWPOOL_EDEVICE, task->error,
-                          "%zu bytes are more than a buffer of the device may have", from.bytes);
+                          "%zu bytes do not fit in the device's largest buffer", from.bytes);
     if (task->device->info.shared_memory)
         return place_in_windows(task, i, &from);
     return place_in_buffers(task, i, &from, &task->slot->input[i]);

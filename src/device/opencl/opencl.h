@@ -34,7 +34,7 @@ enum {
 /* ---- signals.c -------------------------------------------------------------------------------------------------- */
 
 /* Around any call that may load a driver, start its threads or compile: drivers (LLVM in PoCL) replace signal handlers
- * of the program and would start threads that take its signals. leave puts back each handler that a driver's library
+ * of the program and would start threads that take its signals. leave restores each handler that a driver's library
  * replaced meanwhile; one that the application installed meanwhile is kept. */
 enum { RP_CL_GUARDED_SIGNALS = 15 };
 typedef struct {
@@ -61,7 +61,7 @@ typedef enum {
     RP_CL_ROWS,                  /* folds of rows of one width: items take whole rows */
     RP_CL_SPANS,                 /* folds of any rows, and of parts of one: items take equal spans of elements */
     RP_CL_FORMS,                 /* how many forms there are */
-    RP_CL_COMBINE = RP_CL_FORMS, /* puts together what the spans of a row have */
+    RP_CL_COMBINE = RP_CL_FORMS, /* combines the accumulators that the spans of a row leave */
     RP_CL_KERNELS                /* how many kernels there are */
 } rp_cl_kernel;
 
@@ -96,12 +96,12 @@ typedef struct rp_cl_program {
     rp_cl_program_state state;
     struct rp_cl_program *next;
     unsigned ordered;                    /* bits of forms that the builder is to warm up, after a build where needed */
-    size_t served;                       /* bytes of rows that others served, and it would have served better */
+    size_t served;                       /* bytes of rows that other programs served in its place */
     rowpool_error *failure;              /* RP_CL_FAILED: why; owned */
-    cl_program program;                  /* the building thread's alone until it is built */
-    atomic_bool launched[RP_CL_KERNELS]; /* a launch is complete: no later one takes a compiler's time */
-    size_t users;                        /* tasks and builders at work with it: it is not dropped */
-    rp_cl_kernels *idle;                 /* kernels that no task has */
+    cl_program program;                  /* only the building thread uses it until it is built */
+    atomic_bool launched[RP_CL_KERNELS]; /* a launch is complete: later ones do not compile */
+    size_t users;                        /* tasks and warm-ups that use it: it is not dropped meanwhile */
+    rp_cl_kernels *idle;                 /* kernels that no task uses */
 } rp_cl_program;
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
@@ -139,7 +139,7 @@ typedef struct rp_cl_slot {
 typedef enum {
     RP_CL_NO_BUILDER,
     RP_CL_BUILDER_RUNS,
-    RP_CL_BUILDER_STOPS, /* it is to begin nothing more: the device is being closed */
+    RP_CL_BUILDER_STOPS, /* it must begin nothing more: the device is being closed */
     RP_CL_BUILDER_ENDED  /* to be joined */
 } rp_cl_builder_state;
 
@@ -149,7 +149,7 @@ typedef struct {
     rp_cl_kind kind;
     bool widest_first;       /* PoCL: see launch_width */
     bool build_waits;        /* tasks wait for a build that pays, even where another program would do */
-    size_t group;            /* work items in a group: one size, since PoCL compiles for each anew */
+    size_t group;            /* work items in a group: one size, since PoCL compiles for each size */
     char build_options[128]; /* those of the device: vectors, exactness */
     rp_mutex lock;           /* everything below */
     rp_cl_slot *free, *all;
@@ -167,7 +167,7 @@ rp_cl_kind rp_cl_kind_of(const rp_device *device);
  * left. */
 bool rp_cl_has_stack(size_t *left);
 
-/* A slot of the caller's own until it is given back. Takes and leaves the device's lock. */
+/* A slot of the caller's own until it is given back. Takes and releases the device's lock. */
 rowpool_status rp_cl_slot_take(rp_device *device, rp_cl_slot **slot, rowpool_error *error);
 void rp_cl_slot_give(rp_device *device, rp_cl_slot *slot);
 
@@ -182,13 +182,13 @@ void rp_cl_forget(void);
 typedef struct {
     cl_mem data, offsets;  /* the task's arguments stand in for an array that does not exist, and is not read */
     cl_ulong first;        /* the index in `data` of the chunk's first element */
-    cl_ulong first_offset; /* the index in `offsets` of its first row's */
+    cl_ulong first_offset; /* the index in `offsets` of the chunk's first */
     cl_ulong stride;       /* of the rows in `data`, in elements */
     cl_int ragged;         /* `offsets` exists */
     rp_device_copy *made;  /* a copy that this task makes */
 } rp_cl_input;
 
-/* Which of the callback and a failing submit ends a task that has a callback; the later of the two frees it. */
+/* Who frees a task with a callback when its submit fails: the callback or submit, whichever comes later. */
 typedef enum {
     RP_CL_SILENT,    /* there is no callback */
     RP_CL_LISTENING, /* the callback may come */
@@ -206,7 +206,7 @@ enum {
 typedef struct {
     rp_device *device;
     const rp_cl_device *state; /* the device's */
-    rp_task *owner;            /* not looked at once the task is abandoned */
+    rp_task *owner;            /* not used once the task is abandoned */
     const rp_operation *operation;
     const rp_chunk *chunk;
     rowpool_error *error; /* where the failures of submit, or of finish, go */
@@ -218,7 +218,7 @@ typedef struct {
     cl_ulong rows, columns, columns_per_item; /* of a launch */
     cl_mem own[RP_CL_MAX_OWN];                /* released with the task */
     size_t n_own;
-    cl_event events[RP_CL_MAX_EVENTS]; /* of all commands before the read, which need not show that one failed */
+    cl_event events[RP_CL_MAX_EVENTS]; /* of all commands before the read, whose status need not show that one failed */
     const char *what[RP_CL_MAX_EVENTS];
     size_t n_events;
     cl_event read;
@@ -269,7 +269,7 @@ bool rp_cl_is_warm(const rp_cl_kernels *kernels, rp_cl_kernel form);
 /* Notes that all launches of these kernel objects are complete. */
 void rp_cl_note_launches(const rp_cl_kernels *kernels);
 
-/* The bytes of an accumulator, where a function says `said`. */
+/* The max bytes of an accumulator: as a function says, or a default where it says 0. */
 size_t rp_cl_accumulator_size(size_t said);
 
 /* ---- program.c -------------------------------------------------------------------------------------------------- */
@@ -278,7 +278,7 @@ size_t rp_cl_accumulator_size(size_t said);
  * with the beginning of the build log. */
 rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_kernels **kernels, rowpool_error *error);
 
-/* Kernels of a program that is built. Takes and leaves the device's lock. */
+/* Kernels of a program that is built. Takes and releases the device's lock. */
 rowpool_status rp_cl_kernels_of(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
                                 rowpool_error *error);
 void rp_cl_kernels_give(rp_device *device, rp_cl_kernels *kernels);
@@ -291,9 +291,9 @@ void rp_cl_programs_free(rp_cl_program *programs, bool forked);
 
 /* ---- build.c ---------------------------------------------------------------------------------------------------- */
 
-/* Builds a program that nobody is building, then warms up some of its forms. The device's lock is held, and given up
- * meanwhile. A fault of the text is noted in the program and is no failure here; any other failure leaves the program
- * as it was. error NULL: fails at once where the process is ending. */
+/* Builds a program that nobody is building, then warms up some of its forms. The device's lock is held, but released
+ * meanwhile. An error in the text is recorded in the program, and is no failure here; after any other failure the
+ * program counts as not built. error NULL: fails at once where the process is ending. */
 rowpool_status rp_cl_build(rp_device *device, rp_cl_program *program, unsigned forms, rowpool_error *error);
 
 /* Has the builder build a program, unless it is built, and warm up one of its forms. The device's lock is held. */
@@ -320,13 +320,14 @@ rowpool_status rp_cl_no_memory(const rp_device *device, rowpool_error *error);
 
 /* ---- exit.c ----------------------------------------------------------------------------------------------------- */
 
-/* Around everything that makes drivers load or, as `built` says, compile: the end of the process waits for it. False:
- * the process or a thread is ending, so nothing may be built; waits: after a while only. The device's lock is not held.
- * */
+/* Around everything that makes a driver load or compile (`built`): the end of the process waits for it. False: the
+ * process or a thread is ending, so nothing may be built; with `waits`, only after a wait. The device's lock is not
+ * held. */
 bool rp_cl_build_begin(bool waits);
 void rp_cl_build_end(bool built);
 
-/* In a thread that builds on behalf of another: where a driver calls exit there, its own build is not waited for. */
+/* Called in a thread that builds on behalf of another: if a driver calls exit in it, that exit does not wait for this
+ * build. */
 void rp_cl_build_adopt(void);
 
 /* Notices when the calling thread ends, or ends the process. */

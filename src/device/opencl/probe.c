@@ -20,8 +20,8 @@ enum { MAX_PLATFORMS = 64, MAX_DEVICES = 64 }; /* more are not found */
 /* The process that last asked for platforms. Drivers hang in a child forked from it. */
 static pid_t asking_process;
 
-/* What the drivers said. It is incomplete, and the next probe asks again, where one failed to answer, as it may for
- * want of memory. */
+/* What the drivers said. Incomplete if one failed to answer, for lack of memory for example: then the next probe asks
+ * again. */
 static struct {
     rp_mutex lock; /* never taken in a forked child: its holder may not exist there */
     bool complete;
@@ -40,8 +40,8 @@ static bool is_answered(cl_int code)
 
 static void query_text(cl_device_id id, cl_device_info what, char *text, size_t size)
 {
-    /* For a text that does not fit nothing is written, so the room is ample. It is not allocated: a device that lost
-     * its name, version and extensions for want of memory would pass for another. */
+    /* A driver writes nothing if the text does not fit, so the buffer is large. It is not allocated: if malloc failed,
+     * a device without name, version and extensions would be taken for another one. */
     char whole[16384];
     size_t length = 0;
     cl_int code = clGetDeviceInfo(id, what, sizeof whole, whole, &length);
@@ -52,7 +52,7 @@ static void query_text(cl_device_id id, cl_device_info what, char *text, size_t 
 
 static cl_ulong query_number(cl_device_id id, cl_device_info what)
 {
-    /* The answer is a cl_bool, cl_uint, size_t or cl_ulong: in a zeroed little-endian number they are read alike. */
+    /* The answer is a cl_bool, cl_uint, size_t or cl_ulong: a zeroed little-endian cl_ulong reads them all. */
     cl_ulong number = 0;
     return is_answered(clGetDeviceInfo(id, what, sizeof number, &number, NULL)) ? number : 0;
 }
@@ -78,8 +78,8 @@ static rowpool_device_type query_type(cl_device_id id)
     return type & CL_DEVICE_TYPE_CPU ? ROWPOOL_DEVICE_CPU : ROWPOOL_DEVICE_OTHER;
 }
 
-/* All CPU devices are the same cores; other chips have a UUID. Of two drivers for one chip the one that uses more units
- * is better, and any is better than a renderer. */
+/* All CPU devices are the same cores; other chips have a UUID. Of two drivers for one chip, the one that uses more
+ * units ranks higher; a renderer ranks lowest. */
 static void identify(cl_device_id id, rp_device *device)
 {
     device->rank = rp_cl_kind_of(device) == RP_CL_RENDERER ? 0 : device->info.units;

@@ -9,7 +9,7 @@
 
 /* ---- The list: the device's lock is held ------------------------------------------------------------------------- */
 
-/* By the text, not by the function's address: another function may be there by now. */
+/* Compares the text, not the function's address: another function may be there by now. */
 static bool is_for(const rp_cl_program *program, const rp_operation *operation)
 {
     const rowpool_compiled *sizes = &operation->code.compiled;
@@ -73,7 +73,7 @@ static rowpool_status add_program(rp_device *device, const rp_operation *operati
     return ROWPOOL_OK;
 }
 
-/* Drops the programs used longest ago, where an application makes ever new functions. They are returned, to be freed
+/* Drops the least recently used programs, in case an application keeps making new functions. Returns them, to be freed
  * without the lock. */
 static rp_cl_program *drop_oldest(rp_cl_device *state)
 {
@@ -116,7 +116,7 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
     rp_cl_program *program = found.best;
     if (program == NULL || (program->state != RP_CL_BUILT && found.other != NULL))
         program = found.other;
-    const bool failed = found.plain != NULL && found.plain->state == RP_CL_FAILED; /* submit tells why */
+    const bool failed = found.plain != NULL && found.plain->state == RP_CL_FAILED; /* submit reports why */
     if (!failed && (program != NULL || add_program(device, operation, width, &program, NULL) == ROWPOOL_OK)) {
         rp_cl_kernel form = rp_cl_form_of(device, operation, program->width, false);
         ready = program->state == RP_CL_FAILED ||
@@ -124,13 +124,14 @@ bool rp_cl_ready(rp_device *device, const rp_operation *operation, size_t bytes)
         if (!ready && pays(program, bytes) && program->state != RP_CL_BUILDING)
             rp_cl_order(device, program, form);
     }
-    rp_cl_program *dropped = drop_oldest(state);
+    rp_cl_program *dropped = state->n_programs > state->max_programs ? drop_oldest(state) : NULL;
     rp_unlock(&state->lock);
-    rp_cl_programs_free(dropped, false);
+    if (dropped != NULL)
+        rp_cl_programs_free(dropped, false);
     return ready;
 }
 
-/* A chunk is served by another program than the one for its width, which is built once that pays. */
+/* Records that a chunk is served by another program than the one for its width; builds that one once it pays. */
 static void note_better(rp_device *device, const rp_task *task, size_t width, rp_cl_program *better)
 {
     rp_cl_device *state = device->state;
@@ -148,8 +149,8 @@ static void note_better(rp_device *device, const rp_task *task, size_t width, rp
 
 /* ---- For a task -------------------------------------------------------------------------------------------------- */
 
-/* The best program for a chunk of those that are built. Where none is, the one for any width is built now, and others
- * that need it wait for that. One that does not build is as good as built: the chunk fails with it. */
+/* The best built program for a chunk. If none is built, the one for any width is built now, and others that need it
+ * wait. A program whose build failed is returned, too: the chunk fails with its error. */
 static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_cl_program **program,
                                      rowpool_error *error)
 {
@@ -167,7 +168,7 @@ static rowpool_status choose_program(rp_device *device, const rp_task *task, rp_
             if (width == 0 || noted)
                 return ROWPOOL_OK;
             note_better(device, task, width, found.best);
-            noted = true; /* the lock was given up where it was built: look again */
+            noted = true; /* a build releases the lock: look again */
         } else if (found.plain != NULL && found.plain->state == RP_CL_FAILED) {
             *program = found.plain;
             return ROWPOOL_OK;
@@ -224,8 +225,8 @@ static rowpool_status create_kernels(rp_device *device, rp_cl_program *program, 
     return ROWPOOL_OK;
 }
 
-/* Takes idle kernels of a program in use, or creates some; the program is no longer in use where that fails. The
- * device's lock is held, and left. */
+/* Takes idle kernels of a program in use, or creates some; after a failure the program is no longer in use. The
+ * device's lock is held, and released. */
 static rowpool_status take_kernels(rp_device *device, rp_cl_program *program, rp_cl_kernels **kernels,
                                    rowpool_error *error)
 {
@@ -264,12 +265,13 @@ rowpool_status rp_cl_kernels_for(rp_device *device, const rp_task *task, rp_cl_k
         status = rp_fail(error, program->failure->status, "%s", program->failure->message);
     if (status == ROWPOOL_OK)
         use_first(state, program);
-    rp_cl_program *dropped = drop_oldest(state);
+    rp_cl_program *dropped = state->n_programs > state->max_programs ? drop_oldest(state) : NULL;
     if (status == ROWPOOL_OK)
         status = take_kernels(device, program, kernels, error);
     else
         rp_unlock(&state->lock);
-    rp_cl_programs_free(dropped, false);
+    if (dropped != NULL)
+        rp_cl_programs_free(dropped, false);
     return status;
 }
 

@@ -17,7 +17,7 @@ _Static_assert(sizeof guarded / sizeof *guarded == RP_CL_GUARDED_SIGNALS, "a sav
 
 enum { MAX_LIBRARIES = 2048 };
 
-/* Libraries, by the address at which each begins. Those that do not fit are unknown. */
+/* Libraries, by load address. Those beyond MAX_LIBRARIES are unknown. */
 typedef struct {
     size_t count;
     uintptr_t begin[MAX_LIBRARIES];
@@ -28,7 +28,7 @@ static struct {
     unsigned guards;          /* entered and not yet left */
     libraries before;         /* loaded when the first of these guards was entered */
     unsigned long long loads; /* the C library's count of loads at that time */
-    libraries drivers;        /* loaded during a guard, by whomever */
+    libraries drivers;        /* loaded during a guard, by any thread */
 } tracked = {.lock = RP_MUTEX(RP_LOCK_CL_SIGNALS)};
 
 static bool lists(const libraries *list, uintptr_t begin)

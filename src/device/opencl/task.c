@@ -1,5 +1,5 @@
-/* A task from submit to finish: memory, launch, and the read that ends it - blocking where finish waits, non-blocking
- * with a callback on its event where a queue of the scheduler's is told. */
+/* A task from submit to finish: memory, launch, and the read that ends it. The read blocks where finish waits; where
+ * the task has a home queue, it has a callback instead. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -39,7 +39,8 @@ static void release_objects(rp_cl_task *task)
     for (size_t i = 0; i < task->n_own; i++)
         clReleaseMemObject(task->own[i]);
     for (size_t i = 0; i < ROWPOOL_MOST_INPUTS; i++)
-        rp_cl_drop(task->device, task->input[i].made);
+        if (task->input[i].made != NULL)
+            rp_cl_drop(task->device, task->input[i].made);
     for (size_t i = 0; i < task->n_events; i++)
         if (task->events[i] != NULL)
             clReleaseEvent(task->events[i]);
@@ -59,8 +60,8 @@ static void release_task(rp_cl_task *task)
 
 /* ---- Submit ----------------------------------------------------------------------------------------------------- */
 
-/* On a driver's thread, or on the submitting one inside a cl* call: it neither blocks nor takes a lock of the device.
- * */
+/* Runs on a driver's thread, or on the submitting thread inside a cl* call: it neither blocks nor takes the device's
+ * lock. */
 static void CL_CALLBACK read_completed(cl_event event, cl_int status, void *data)
 {
     rp_cl_task *task = data;
@@ -78,8 +79,8 @@ static void CL_CALLBACK read_completed(cl_event event, cl_int status, void *data
     }
 }
 
-/* Ends the task with a read that calls back. The callback is set before the flush: there are drivers that forget to
- * call for an event that is complete. */
+/* Ends the task with a read that calls back. The callback is set before the flush: some drivers never call back for an
+ * event that is already complete. */
 static rowpool_status read_with_callback(rp_cl_task *task)
 {
     cl_int code = clEnqueueReadBuffer(task->slot->queue, task->results, CL_FALSE, 0, task->result_bytes,
@@ -100,8 +101,8 @@ static rowpool_status enqueue(rp_cl_task *task, rp_cl_kernel form)
     return rp_cl_task_check(task, "clFlush", clFlush(task->slot->queue));
 }
 
-/* The first time that these kernels run drivers compile, and may start threads. They may go on after the guard is left:
- * the task restores the handlers once more. */
+/* The first time that these kernels run, the driver compiles, and may start threads. It may go on after the guard is
+ * left, so the end of the task restores the handlers once more. */
 static rowpool_status enqueue_guarded(rp_cl_task *task)
 {
     const rp_cl_kernel form = rp_cl_form_of(task->device, task->operation, task->kernels->program->width,
@@ -115,8 +116,9 @@ static rowpool_status enqueue_guarded(rp_cl_task *task)
     return status;
 }
 
-/* Ends a submit that failed half way: nothing enqueued may touch the host's arrays any more. Where the callback came
- * meanwhile the task is complete after all, and its status tells. Where it can still come the task must outlive it. */
+/* Ends a submit that failed half way: nothing enqueued may touch the host's arrays any more. If the callback came
+ * meanwhile, the task is complete after all, and finish reports its status. If it can still come, the task must outlive
+ * it. */
 static rowpool_status abandon(rp_cl_task *task, rowpool_status status)
 {
     rp_cl_completion listening = RP_CL_LISTENING;
@@ -160,7 +162,7 @@ rowpool_status rp_cl_submit(rp_device *device, rp_task *owner, rowpool_error *er
 
 /* ---- The trace -------------------------------------------------------------------------------------------------- */
 
-/* A device's time of a command, by the host's clock. */
+/* Converts a device's time to the host's clock. */
 static struct timespec host_time(const rp_cl_task *task, cl_ulong queued, cl_ulong time)
 {
     int64_t ns = (int64_t)(time - queued) + task->begin.tv_nsec;
@@ -182,11 +184,11 @@ static void trace_command(const rp_cl_task *task, cl_event event, cl_ulong first
                       task->operation->name);
 }
 
-/* What the device did and when: by its own clock, laid over the host's at the first command. */
+/* What the device did and when, by its own clock, which is aligned with the host's at the first command. */
 static void trace_commands(const rp_cl_task *task)
 {
     cl_ulong first;
-    if (!rp_trace_on() || task->n_events == 0 || !command_time(task->events[0], CL_PROFILING_COMMAND_QUEUED, &first))
+    if (task->n_events == 0 || !command_time(task->events[0], CL_PROFILING_COMMAND_QUEUED, &first))
         return;
     for (size_t i = 0; i < task->n_events; i++)
         trace_command(task, task->events[i], first, task->what[i]);
@@ -229,7 +231,8 @@ rowpool_status rp_cl_finish(rp_device *device, rp_task *owner, rowpool_error *er
             owner->uses[i].copy = task->input[i].made;
             task->input[i].made = NULL;
         }
-    trace_commands(task);
+    if (rp_trace_on())
+        trace_commands(task);
     release_task(task);
     owner->state = NULL;
     return status;
@@ -286,7 +289,7 @@ void rp_cl_warm_up(rp_device *device, rp_cl_program *program, unsigned forms)
         if ((forms & 1U << form) == 0)
             continue;
         if (arguments == NULL || warm_up_form(device, program, form, &owner, &error) != ROWPOOL_OK)
-            atomic_store(&program->launched[form], true); /* the next task meets the failure, and reports it */
+            atomic_store(&program->launched[form], true); /* the next task runs into the failure, and reports it */
     }
     free(arguments);
 }

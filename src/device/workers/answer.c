@@ -65,7 +65,7 @@ static void trace_answer(const rp_workers_slot *slot, const rp_task *task, const
     rp_trace_span(track, task->operation->name, answer->begin, answer->end, rows);
 }
 
-/* Takes the oldest of a slot's tasks off it. */
+/* Removes the oldest of a slot's tasks. */
 static rp_workers_task *take_oldest(rp_workers *state, rp_workers_slot *slot)
 {
     slot->tasks--;
@@ -73,8 +73,8 @@ static rp_workers_task *take_oldest(rp_workers *state, rp_workers_slot *slot)
     return rp_workers_list_pop(&slot->sent);
 }
 
-/* Whether a message is an answer: a function of the user's may write anything to any descriptor. Only a program fails with
- * an error of its own. */
+/* Whether a message is a valid answer: a user's function may write anything to any descriptor. Only a program reports
+ * errors of its own. */
 static bool is_answer(const rp_workers *state, const rp_answer *answer, size_t bytes)
 {
     if (bytes < offsetof(rp_answer, error) || answer->status > RP_ANSWER_FAILED || bytes != rp_answer_size(answer))
@@ -108,7 +108,8 @@ static bool is_to_blame(const rp_workers *state, const rp_workers_slot *slot)
 {
     if (slot->tasks == 0 || rp_workers_is_unwanted(slot->sent.first->task))
         return false;
-    /* A worker that never began its oldest task was not ended by those rows. Its mark may be past them: numbers grow. */
+    /* If the worker never began its oldest task, those rows did not end it. The mark is less only then: it may already
+     * be a later task's. */
     if (atomic_load(&state->marks[rp_workers_index(state, slot)].number) < slot->sent.first->number)
         return false;
     const rp_operation *operation = slot->sent.first->operation->operation;
@@ -116,7 +117,7 @@ static bool is_to_blame(const rp_workers *state, const rp_workers_slot *slot)
         return operation->once; /* it was killed for an earlier task, but had begun this one */
     if (state->kind->program && rp_is_builtin(operation->function))
         return false; /* the driver ended the program */
-    /* A process is mostly stopped from outside, but a row function may stop its own: the second stop is blamed on the
+    /* A process is usually stopped from outside, but a row function may stop its own: the second stop is blamed on the
      * rows. */
     return !slot->overdue || state->stops > 0 || operation->once;
 }
@@ -136,7 +137,7 @@ void rp_workers_lose_tasks(rp_workers *state, rp_workers_slot *slot, const char 
         rows_text(task, rows);
         task->blamed = blamed && oldest;
         task->status = rp_fail(&task->error, ROWPOOL_EWORKER, "%s %s %s", how,
-                               oldest ? "while it had" : "before it came to", rows);
+                               oldest ? "while it had" : "before it reached", rows);
         rp_workers_list_push(done, own);
     }
 }

@@ -1,7 +1,8 @@
 /* A device whose workers are processes: open, submit, finish, close.
  *
- * Workers are started at open, not with the first map: an application opens its pool before it loads its data, so forks need
- * not copy page tables of that data, and its first writes copy no pages. And open reports where no process can be had. */
+ * Workers are started at open, not with the first map: applications mostly open a pool before they load data, so forks
+ * need not copy that data's page tables, and its first writes copy no pages. Also, open can report that no process can
+ * be started. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 
 /* ---- Submit and finish ------------------------------------------------------------------------------------------ */
 
-/* Wakes the supervisor: there is work for a slot without a worker, or it is to stop. */
+/* Wakes the supervisor: there is work for a slot without a worker, or the supervisor must stop. */
 static void wake_supervisor(const rp_workers *state)
 {
     eventfd_write(state->wake, 1);
@@ -200,12 +201,12 @@ static void free_list(rp_workers_list *list)
         rp_region_close(&own->buffer);
 }
 
-/* In a child of the process that opened the device: the supervisor is not here, and the workers, the epoll and the sockets
- * are shared with the parent. */
+/* In a child of the process that opened the device: the supervisor is not here, and the workers, the epoll and the
+ * sockets are shared with the parent. */
 static void drop_in_child(rp_workers *state)
 {
     if (pthread_mutex_trylock(&state->lock.mutex) != 0)
-        return; /* another thread was changing the lists during the fork: they stay as they are, unused */
+        return; /* another thread was changing the lists during the fork: their memory is not freed */
     for (size_t i = 0; i < state->workers; i++) {
         rp_worker_release(&state->slots[i].worker);
         free_list(&state->slots[i].sent);
@@ -232,8 +233,8 @@ void rp_workers_close(rp_device *device, bool forked)
     free_state(state);
 }
 
-/* Kills every worker that has a task; nobody is blamed for that. Tasks in the queue, or submitted later, are not sent, since
- * they are cancelled. */
+/* Kills every worker that has a task; nobody is blamed for that. Tasks in the queue, or submitted later, are not sent,
+ * since they are cancelled. */
 void rp_workers_interrupt(rp_device *device)
 {
     rp_workers *state = device->state;

@@ -86,7 +86,7 @@ static void append_to_tail(rp_task_message *message, const void *bytes, size_t n
     message->tail_size += n;
 }
 
-/* Says where the bytes at `address`, a part of the range of `reach`, are. */
+/* Fills in the place of `bytes` bytes at `address`, a part of the range of `reach`. */
 static void put_place(outgoing *out, rp_place *place, const rp_reach *reach, const void *address, size_t bytes)
 {
     rp_task_message *message = &out->message;
@@ -143,11 +143,11 @@ static void write_message(outgoing *out, const rp_workers_task *own)
                                  .operation = own->operation->number,
                                  .code = operation->code,
                                  .form = operation->function->form,
-                                 .block = rp_operation_block(operation, &task->chunk),
                                  .partial = task->chunk.partial,
                                  .columns = operation->columns,
                                  .arguments = (uintptr_t)operation->arguments,
                                  .arguments_size = operation->arguments_size};
+    rp_operation_block(operation, &task->chunk, &message->block);
     out->n = 0;
     if (own->operation->source_size > 0) {
         snprintf(message->name, sizeof message->name, "%s", operation->name);
@@ -181,7 +181,7 @@ static rp_workers_slot *least_busy(const rp_workers *state, const rp_workers_ope
     return least;
 }
 
-/* A timer, not a wait with a time-out: the supervisor is not woken by every map. */
+/* Starts a timer. A wait with a time-out would have to wake the supervisor for every map. */
 void rp_workers_watch(rp_workers *state)
 {
     if (state->watching)
@@ -225,7 +225,7 @@ bool rp_workers_is_unwanted(const rp_task *task)
            (atomic_load(&cancellation->cancelled) || rp_is_past(atomic_load(&cancellation->deadline)));
 }
 
-/* Takes the task at the head of the queue off it, as completed. */
+/* Removes the task at the head of the queue, as completed. */
 static void end_first(rp_workers *state, rowpool_status status, rp_workers_list *done)
 {
     rp_workers_task *own = rp_workers_list_pop(&state->queue);
@@ -237,7 +237,7 @@ static void drop_unwanted(rp_workers *state, rp_workers_list *done)
 {
     while (state->queue.first != NULL && rp_workers_is_unwanted(state->queue.first->task)) {
         rowpool_error *error = &state->queue.first->task->error;
-        end_first(state, rp_fail(error, ROWPOOL_ECANCELED, "no longer wanted before a worker process had it"), done);
+        end_first(state, rp_fail(error, ROWPOOL_ECANCELED, "cancelled before a worker process had it"), done);
     }
 }
 
@@ -265,7 +265,7 @@ void rp_workers_dispatch(rp_workers *state, rp_workers_list *done)
     }
 }
 
-/* Its owner may finish and free a task as soon as it is pushed. */
+/* A task's owner may finish and free it as soon as it is pushed. */
 void rp_workers_deliver(rp_workers_list *done)
 {
     for (rp_workers_task *own; (own = rp_workers_list_pop(done)) != NULL;)

@@ -9,8 +9,8 @@
 #include "process/reach.h"
 #include "process/worker.h"
 
-/* What a worker tells as it goes, in memory that it shares with its parent. Aligned, so that no two workers write to one
- * cache line. */
+/* A worker's progress, in memory that it shares with its parent. Aligned, so that no two workers write to one cache
+ * line. */
 typedef struct {
     _Alignas(64) atomic_uint_least64_t number; /* of the task that it began last */
     atomic_bool initialising;                  /* it is in the user's initialiser */
@@ -83,10 +83,10 @@ typedef struct {
 
 /* ---- In the worker: serve.c ------------------------------------------------------------------------------------- */
 
-/* A task at hand in a worker. */
+/* The task that a worker is serving. */
 typedef struct rp_served_task rp_served_task;
 
-/* Computes a task; false: rp_served_fail was called, or a function that returned false. */
+/* Computes a task. False: rp_served_fail was called, or another rp_served_ function returned false. */
 typedef bool rp_serve_compute(rp_served_task *task, const rp_task_message *message, void *context);
 
 /* Serves tasks until the worker is dismissed. */
@@ -95,7 +95,7 @@ void rp_serve_tasks(const rp_worker_self *self, rp_worker_mark *mark, rp_serve_c
 /* Computes a task by the function's address. */
 bool rp_served_call(rp_served_task *task);
 
-/* All rows of a task where this process can read them, mapped or copied, until the next task. */
+/* All rows of a task in memory that this process can read, mapped or copied; valid until the next task. */
 typedef struct {
     rowpool_block block;
     const void *arguments;
@@ -103,7 +103,7 @@ typedef struct {
 } rp_served_view;
 bool rp_served_rows(rp_served_task *task, rp_served_view *view);
 
-/* The text of the task's function, until a task of another operation. */
+/* The text of the task's function; valid until a task of another operation. */
 bool rp_served_source(rp_served_task *task, const char **source);
 
 void rp_served_was_cold(rp_served_task *task);

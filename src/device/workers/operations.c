@@ -25,7 +25,8 @@ static void find_arrays(rp_workers_operation *entry)
     enum { MIN_FILE = 1 << 20 }; /* bytes: less is copied in the time that reading /proc/self/maps takes */
     const rp_operation *operation = entry->operation;
     rp_chunk whole = {.rows = operation->inputs->count};
-    rowpool_block block = rp_operation_block(operation, &whole);
+    rowpool_block block;
+    rp_operation_block(operation, &whole, &block);
     for (size_t i = 0; i < operation->code.n_inputs; i++) {
         const rp_rows *rows = &operation->inputs[i];
         size_t data = rp_chunk_span(rows, &whole) * rows->dtype->size;

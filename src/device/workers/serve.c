@@ -1,5 +1,5 @@
-/* What a worker process does, whatever it computes with. In a fork only the row function and async-signal-safe functions
- * may be called. */
+/* What a worker process does, whatever it computes with. In a fork only the row function and async-signal-safe
+ * functions may be called. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "process/view.h"
 
 enum {
-    COPY_BYTES = 256 << 10, /* of the parent's memory copied at once: they stay in the second-level cache */
+    COPY_BYTES = 256 << 10, /* of the parent's memory copied at once: they stay in L2 */
     COPY_OFFSETS = 8192,    /* offsets copied at once */
     GAP = 1024              /* bytes: rows this far apart are copied without what lies between them */
 };
@@ -51,8 +51,8 @@ static bool fail_with(rp_served_task *task, rp_answer_status status, uint64_t ad
     return false;
 }
 
-/* Scratch memory of at least `least` bytes with `bytes` copied from the parent: n parts of them, `stride` apart. NULL: the
- * answer says why not. */
+/* Copies n parts of `bytes` bytes, `stride` apart in the parent, to scratch memory of at least `least` bytes. NULL: the
+ * answer says why. */
 static char *fetch(rp_served_task *task, rp_view_scratch *scratch, size_t least, uint64_t address, size_t bytes,
                    size_t stride, size_t n)
 {
@@ -94,7 +94,7 @@ bool rp_served_source(rp_served_task *task, const char **source)
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
-/* Has the offsets of a ragged input at hand, from row `row` of the block on. */
+/* Makes the offsets of a ragged input available, from row `row` of the block on. */
 static bool fetch_offsets(rp_served_task *task, size_t i, size_t row)
 {
     served_input *input = &task->input[i];
@@ -108,8 +108,8 @@ static bool fetch_offsets(rp_served_task *task, size_t i, size_t row)
     return input->offsets != NULL;
 }
 
-/* Bytes from a row of fixed width to the next. A part of a row may have no stride; rows of no elements are not looked for
- * in memory. */
+/* Bytes from a row of fixed width to the next; 0 for rows without elements, which are never read. A part of a row may
+ * have no stride. */
 static size_t row_stride(const served_input *input)
 {
     const rowpool_block_input *all = input->parents;
@@ -138,7 +138,7 @@ static size_t row_bytes(const served_input *input, size_t row)
     return (size_t)(offsets[1] - offsets[0]) * input->size;
 }
 
-/* How many rows from `row` on, at most n, this input has at hand together: at least one. */
+/* How many rows from `row` on can be viewed at once: at least one, at most n. */
 static size_t rows_together(const served_input *input, size_t row, size_t n)
 {
     if (input->parents->offsets != NULL && !input->offsets_mapped)

@@ -1,5 +1,5 @@
-/* The supervisor: the thread that starts the workers, takes their answers and notices their ends. Workers die with it. It
- * holds the lock but while it waits, starts a worker or delivers tasks. */
+/* The supervisor: the thread that starts the workers, takes their answers and notices their ends. Workers die with it.
+ * It holds the lock except while it waits, starts a worker or delivers tasks. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ enum {
     /* Looks are 250 ms apart. */
     STOPPED_LOOKS = 8,     /* a worker that is found stopped this many times in a row is killed */
     UNWANTED_LOOKS = 5,    /* grace period at an unwanted task: about 1.25 s */
-    SUBMITTING_LOOKS = 40, /* 10 s while a driver may be compiling: it would begin again with the next map */
+    SUBMITTING_LOOKS = 40, /* 10 s while a driver may be compiling: after a kill the next map would compile again */
     GREETING_S = 30,       /* drivers may take a while to find their devices */
     EVENTS = 64
 };
@@ -133,7 +133,7 @@ static void lose_program(rp_workers *state, rp_workers_slot *slot, const rp_work
     char how[RP_WORKER_END_TEXT];
     rp_worker_end_text(end, how);
     if (slot->overdue)
-        snprintf(how, sizeof how, "said nothing for %d seconds, so a driver hangs, and was killed", GREETING_S);
+        snprintf(how, sizeof how, "was killed after %d seconds of silence (a driver hangs),", GREETING_S);
     if (!slot->broken)
         rp_fail(&state->last_error, ROWPOOL_EDEVICE, "the helper process %d %s before it had a device",
                 (int)slot->worker.pid, how);
@@ -181,7 +181,7 @@ static void hang_up(rp_workers *state, rp_workers_slot *slot, rp_workers_list *d
         reap_worker(state, slot, true, done);
 }
 
-/* Counts the looks that found a worker at the same unwanted task; true: it has had its time. */
+/* Counts the looks that found a worker at the same unwanted task. True: its grace period is over. */
 static bool outstays(const rp_workers *state, rp_workers_slot *slot)
 {
     const bool submitting = atomic_load(&state->marks[rp_workers_index(state, slot)].submitting);
@@ -193,8 +193,8 @@ static bool outstays(const rp_workers *state, rp_workers_slot *slot)
     return slot->unwanted >= (submitting ? SUBMITTING_LOOKS : UNWANTED_LOOKS);
 }
 
-/* Kills a worker that is stopped, hangs or works on for nobody. Looks are counted, not seconds: none passes while this
- * process is stopped together with its workers. */
+/* Kills a worker that is stopped, hangs or works on a cancelled task. Looks are counted, not seconds: there are none
+ * while this process is stopped together with its workers. */
 static void look_at(rp_workers *state, rp_workers_slot *slot, rp_workers_list *done)
 {
     if (slot->state == RP_WORKERS_STARTING && rp_clock_seconds(rp_clock_now(), slot->deadline) <= 0) {
@@ -203,7 +203,7 @@ static void look_at(rp_workers *state, rp_workers_slot *slot, rp_workers_list *d
     }
     if (slot->tasks == 0 || slot->state == RP_WORKERS_EMPTY)
         return;
-    if (slot->worker.pidfd < 0) /* the socket may not tell: see stop_listening */
+    if (slot->worker.pidfd < 0) /* the socket may not show the end: see stop_listening */
         reap_worker(state, slot, false, done);
     if (slot->state != RP_WORKERS_READY)
         return;
@@ -259,11 +259,11 @@ static void dismiss_outdated(rp_workers *state, rp_workers_list *done)
     }
 }
 
-/* Called when there is work, not before: an idle worker that is killed again and again costs no process. */
+/* Called only when there is work, so that idle workers that are killed over and over are not replaced each time. */
 static void replace_workers(rp_workers *state, rp_workers_list *done)
 {
     dismiss_outdated(state, done);
-    if (!state->refused) /* another would be refused as well, again and again */
+    if (!state->refused) /* a new one would fail in the same way, over and over */
         fill_slots(state);
     rp_workers_dispatch(state, done);
     if (state->queue.first != NULL)
@@ -370,8 +370,8 @@ static void handle_events(rp_workers *state)
     deliver_unlocked(state, &done);
 }
 
-/* Starts workers one after the other until one fails; the first program says how many there are to be. Returns their
- * number. */
+/* Starts workers one after the other until one fails; the first program says how many are needed. Returns how many were
+ * started. */
 static size_t open_slots(rp_workers *state)
 {
     size_t i = 0;
@@ -391,7 +391,7 @@ void *rp_workers_supervise(void *argument)
     rp_lock(&state->lock);
     const size_t started = open_slots(state);
     state->missing = state->workers - started;
-    state->workers = started; /* rather than try for more again and again */
+    state->workers = started; /* the missing ones are not tried again with every map */
     state->opened = true;
     pthread_cond_signal(&state->begun);
     while (!state->stopping)

@@ -7,11 +7,11 @@
  *   answer.c       what an answer or the end of a worker means for its tasks
  *   serve.c        in the worker: what it does with a task
  *
- * Two backends stand on them: fork.c, whose workers are forks of this process, and isolated.c, whose workers are programs
+ * Two backends use them: fork.c, whose workers are forks of this process, and isolated.c, whose workers are programs
  * with OpenCL in them. Their differences are in rp_workers_kind.
  *
- * Submitted tasks wait in a queue. rp_workers_dispatch sends them to the workers with the fewest tasks, in the thread that
- * brought the task or made room. Only the supervisor completes tasks that were sent. */
+ * Submitted tasks wait in a queue. rp_workers_dispatch sends them to the workers with the fewest tasks, in the thread
+ * that brought the task or made room. Only the supervisor completes tasks that were sent. */
 #ifndef RP_BACKEND_WORKERS_H
 #define RP_BACKEND_WORKERS_H
 
@@ -25,8 +25,8 @@ enum {
     RP_WORKERS_BUFFERS = RP_WORKERS_DEPTH + 1 /* kept for each slot: one waits for finish */
 };
 
-/* An operation with tasks in flight, and how workers reach its arrays. It is forgotten with its last task: the caller may
- * then unmap the arrays, and map something else at their addresses. */
+/* An operation with tasks in flight, and how workers reach its arrays. It is forgotten with its last task: the caller
+ * may then unmap the arrays, and map something else at their addresses. */
 typedef struct rp_workers_operation {
     struct rp_workers_operation *next;
     const rp_operation *operation;
@@ -37,7 +37,7 @@ typedef struct rp_workers_operation {
     uint64_t libraries; /* of this process: workers forked before these were loaded do not have the function */
 } rp_workers_operation;
 
-/* What the backend knows of a task, from submit to finish. */
+/* The backend's part of a task, from submit to finish. */
 typedef struct rp_workers_task {
     struct rp_workers_task *next; /* in one list: the queue, a slot's, or those completed */
     rp_task *task;
@@ -53,7 +53,7 @@ typedef struct {
 
 typedef enum {
     RP_WORKERS_EMPTY,    /* no worker */
-    RP_WORKERS_STARTING, /* a program that has not said yet what it has */
+    RP_WORKERS_STARTING, /* a program that has not reported its device yet */
     RP_WORKERS_READY,    /* takes tasks */
     RP_WORKERS_LEAVING   /* its socket is closed, or it was killed: its end will be noticed */
 } rp_workers_slot_state;
@@ -84,16 +84,16 @@ typedef struct {
     /* Starts the worker of a slot. Called by the supervisor, which holds no lock. */
     rowpool_status (*start)(rp_workers *state, size_t slot, rp_worker *worker, rowpool_error *error);
 
-    /* Takes the first message of a slot's worker, state->hello. Called by the supervisor, which holds the lock. A failure
-     * ends the worker. NULL: workers are ready as soon as they are started. */
+    /* Takes the first message of a slot's worker, state->hello. Called by the supervisor, which holds the lock. A
+     * failure ends the worker. NULL: workers are ready as soon as they are started. */
     rowpool_status (*greet)(rp_workers *state, size_t slot, rowpool_error *error);
 
-    /* Max workers that end in a row before they begin a task: for each slot, and besides. */
+    /* Max workers that end in a row before they begin a task: for each slot, plus a constant. */
     size_t losses_per_worker, losses_besides;
-    const char *losses_text; /* "N ..." when there were more */
+    const char *losses_text; /* "N ...": the message when there are more */
 
     size_t chunk_bytes; /* max bytes of data in a task, by default */
-    int dismiss_ms;     /* what a worker has to end when it is told to */
+    int dismiss_ms;     /* how long a worker may take to end when it is told to */
     bool program;       /* workers get the function's text; they fail with errors of their own, such as a driver's */
 } rp_workers_kind;
 
@@ -102,8 +102,8 @@ struct rp_workers {
     pthread_t supervisor;
     int events, wake, timer; /* epoll; eventfd; when to look at the workers */
     rp_workers_slot *slots;
-    rp_region shared;      /* with the workers: */
-    rp_worker_mark *marks; /* one for each slot */
+    rp_region shared;      /* memory shared with the workers */
+    rp_worker_mark *marks; /* in it; one for each slot */
     void *context;         /* the kind's own; freed with free() */
     rp_hello hello;        /* the supervisor's: a program's first message */
     bool refused;          /* the supervisor's: in the events at hand, a program ended before it was ready */
@@ -118,8 +118,8 @@ struct rp_workers {
     size_t sent;           /* tasks in all slots */
     rp_workers_operation *operations;
     uint64_t numbers; /* given to operations and tasks so far */
-    size_t losses;    /* workers that ended for no fault of their rows, since a task was last done or given up */
-    size_t stops;     /* of them, those that had been stopped */
+    size_t losses;    /* workers that ended through no fault of their rows, since a task completed or was blamed */
+    size_t stops;     /* workers killed because they stayed stopped, since a task completed */
     rowpool_error last_error; /* why the last worker could not start, or how the last one ended */
 };
 
@@ -155,13 +155,13 @@ rp_workers_task *rp_workers_list_pop(rp_workers_list *list); /* NULL when empty 
 /* Sends what can be sent; tasks that fail or are cancelled go to `done`. */
 void rp_workers_dispatch(rp_workers *state, rp_workers_list *done);
 
-/* Pushes completed tasks to where their owners wait. */
+/* Pushes completed tasks to their home queues. */
 void rp_workers_deliver(rp_workers_list *done);
 
 /* Whether a task's map was cancelled, or its time is up. */
 bool rp_workers_is_unwanted(const rp_task *task);
 
-/* Has the supervisor look in a while for stopped workers and unwanted tasks. */
+/* Schedules the supervisor's next look for stopped workers and unwanted tasks. */
 void rp_workers_watch(rp_workers *state);
 
 size_t rp_workers_result_bytes(const rp_task *task);

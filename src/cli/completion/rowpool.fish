@@ -13,7 +13,8 @@ end
 function __rowpool_functions
     set -l words (commandline -opc)
     $words[1] map --help 2>/dev/null |
-        sed -n '/^  --function /,/^  --source /s/^ \{20\}\([a-z0-9_, ]*[a-z0-9_]\)  .*/\1/p' | tr -d , | string split ' '
+        sed -n '/^  --function /,/^  --source /s/^ \{20\}\([a-z0-9_, ]*[a-z0-9_]\)  .*/\1/p' |
+        tr -d , | string split ' '
 end
 
 set -l types 'int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64'

@@ -97,12 +97,14 @@ def sums(array):
 
 
 # Each function in NumPy. Every row contains a number. NumPy's mean of integers sums doubles.
-FUNCTIONS = {
+OF_A_RANGE = {
     "count": lambda array: within(array).sum(axis=-1, dtype="uint32"),
     "count64": lambda array: within(array).sum(axis=-1, dtype="uint64"),
     "any": lambda array: within(array).any(axis=-1).astype("uint8"),
     "all": lambda array: within(array).all(axis=-1).astype("uint8"),
     "fraction": lambda array: within(array).mean(axis=-1),
+}
+FUNCTIONS = OF_A_RANGE | {
     "sum": sums,
     "mean": lambda array: array.mean(axis=-1, dtype="float64"),
     "min": lambda array: numpy.nanmin(array, axis=-1),
@@ -111,7 +113,6 @@ FUNCTIONS = {
     "argmax": lambda array: numpy.nanargmax(array, axis=-1),
 }
 
-TAKE_RANGES = ["count", "count64", "any", "all", "fraction"]
 # The dtypes tested on OpenCL devices: building a function takes a second for each.
 BUILT_TYPES = ["int64", "uint8", "float16", "float32"]
 
@@ -133,7 +134,7 @@ def agree(results, expected, off):
 def map_to_file(program, function, path, options, changes):
     """The results as an array read from a file, and as text."""
     output = path + ".results.npy"
-    limits = ["--min", str(LOW), "--max", str(HIGH)] if function in TAKE_RANGES else []
+    limits = ["--min", str(LOW), "--max", str(HIGH)] if function in OF_A_RANGE else []
     everything = ["--head", str(2**64 - 1), "--output", output]
     text = run(program, ["map", "--function", function, *limits, *everything, *options, path], changes)
     return numpy.load(output), text

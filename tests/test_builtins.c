@@ -159,8 +159,14 @@ static void find_facts(const rowpool_rows *rows, size_t i, row_facts *row)
 
 /* ---- Checks ----------------------------------------------------------------------------------------------------- */
 
-/* inside: the number of elements in the range, for functions that take ranges. */
-typedef bool judge(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result);
+/* What a result may depend on. */
+typedef struct {
+    const row_facts *row;
+    rowpool_dtype dtype;
+    uint64_t inside; /* elements in the range, for functions that take ranges */
+} judged;
+
+typedef bool judge(const judged *of, const void *result);
 
 static bool equals(rowpool_dtype dtype, const void *result, uint64_t bits)
 {
@@ -174,35 +180,30 @@ static double double_at(const void *result)
     return value;
 }
 
-static bool count_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool count_is_right(const judged *of, const void *result)
 {
-    (void)row, (void)dtype;
-    return equals(ROWPOOL_UINT32, result, inside);
+    return equals(ROWPOOL_UINT32, result, of->inside);
 }
 
-static bool count64_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool count64_is_right(const judged *of, const void *result)
 {
-    (void)row, (void)dtype;
-    return equals(ROWPOOL_UINT64, result, inside);
+    return equals(ROWPOOL_UINT64, result, of->inside);
 }
 
-static bool any_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool any_is_right(const judged *of, const void *result)
 {
-    (void)row, (void)dtype;
-    return equals(ROWPOOL_UINT8, result, inside > 0);
+    return equals(ROWPOOL_UINT8, result, of->inside > 0);
 }
 
-static bool all_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool all_is_right(const judged *of, const void *result)
 {
-    (void)dtype;
-    return equals(ROWPOOL_UINT8, result, inside == row->width);
+    return equals(ROWPOOL_UINT8, result, of->inside == of->row->width);
 }
 
-static bool fraction_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool fraction_is_right(const judged *of, const void *result)
 {
-    (void)dtype;
     double share = double_at(result);
-    return row->width == 0 ? isnan(share) != 0 : share == (double)inside / (double)row->width;
+    return of->row->width == 0 ? isnan(share) != 0 : share == (double)of->inside / (double)of->row->width;
 }
 
 /* Whether a partial sum could overflow, in any order. */
@@ -231,12 +232,11 @@ static bool float_sum_is_right(const row_facts *row, double value, uint64_t time
     return exact_at_most(exact_times(off, UINT64_C(1) << 53), max_elements);
 }
 
-static bool sum_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool sum_is_right(const judged *of, const void *result)
 {
-    (void)inside;
-    if (!test_is_float(dtype))
-        return equals(ROWPOOL_UINT64, result, (uint64_t)row->sum);
-    return float_sum_is_right(row, double_at(result), 1, 0);
+    if (!test_is_float(of->dtype))
+        return equals(ROWPOOL_UINT64, result, (uint64_t)of->row->sum);
+    return float_sum_is_right(of->row, double_at(result), 1, 0);
 }
 
 /* Whether the error is at most 2^-51 of the mean's magnitude; everything is multiplied by the width. */
@@ -251,14 +251,13 @@ static bool integer_mean_is_right(const row_facts *row, double mean)
     return exact_at_most(exact_times(off, UINT64_C(1) << 51), own);
 }
 
-static bool mean_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool mean_is_right(const judged *of, const void *result)
 {
-    (void)inside;
     double mean = double_at(result);
-    if (row->width == 0)
+    if (of->row->width == 0)
         return isnan(mean) != 0;
-    return test_is_float(dtype) ? float_sum_is_right(row, mean, row->width, row->width)
-                                : integer_mean_is_right(row, mean);
+    return test_is_float(of->dtype) ? float_sum_is_right(of->row, mean, of->row->width, of->row->width)
+                                    : integer_mean_is_right(of->row, mean);
 }
 
 /* The bits of the largest and the smallest number of the type. */
@@ -274,28 +273,24 @@ static uint64_t utmost(rowpool_dtype dtype, bool smallest)
     return smallest ? 0 : sign | (sign - 1);
 }
 
-static bool min_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool min_is_right(const judged *of, const void *result)
 {
-    (void)inside;
-    return equals(dtype, result, row->first_smallest < 0 ? utmost(dtype, false) : row->smallest);
+    return equals(of->dtype, result, of->row->first_smallest < 0 ? utmost(of->dtype, false) : of->row->smallest);
 }
 
-static bool max_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool max_is_right(const judged *of, const void *result)
 {
-    (void)inside;
-    return equals(dtype, result, row->first_smallest < 0 ? utmost(dtype, true) : row->largest);
+    return equals(of->dtype, result, of->row->first_smallest < 0 ? utmost(of->dtype, true) : of->row->largest);
 }
 
-static bool argmin_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool argmin_is_right(const judged *of, const void *result)
 {
-    (void)dtype, (void)inside;
-    return equals(ROWPOOL_INT64, result, (uint64_t)row->first_smallest);
+    return equals(ROWPOOL_INT64, result, (uint64_t)of->row->first_smallest);
 }
 
-static bool argmax_is_right(const row_facts *row, rowpool_dtype dtype, uint64_t inside, const void *result)
+static bool argmax_is_right(const judged *of, const void *result)
 {
-    (void)dtype, (void)inside;
-    return equals(ROWPOOL_INT64, result, (uint64_t)row->first_largest);
+    return equals(ROWPOOL_INT64, result, (uint64_t)of->row->first_largest);
 }
 
 /* ---- The functions ---------------------------------------------------------------------------------------------- */
@@ -556,8 +551,8 @@ static bool results_are_right(const question *q, const subject *about, const cha
     bool ranged = builtins[q->function].ranges;
     for (size_t i = 0; i < q->results.n; i++) {
         const char *result = (const char *)q->results.counts + i * q->results.size;
-        if (!builtins[q->function].is_right(&about->facts[i / q->columns], dtype, ranged ? about->inside[i] : 0,
-                                            result)) {
+        const judged of = {&about->facts[i / q->columns], dtype, ranged ? about->inside[i] : 0};
+        if (!builtins[q->function].is_right(&of, result)) {
             print_wrong(q, about, what, i);
             return false;
         }

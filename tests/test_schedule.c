@@ -417,6 +417,7 @@ static void write_log_of_maps(int output)
     open_pool(&own, devices, COUNT_OF(devices));
     map_rows(&own, FEW_ROWS);
     map_rows(&own, FEW_ROWS);
+    map_rows(&own, 1);
     close_pool(&own);
     _exit(0);
 }
@@ -439,6 +440,7 @@ TEST(the_log_says_why_a_device_had_no_part)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     assert_non_null(strstr(text, "simulated: device 2 took no part: it supports nothing\n"));
+    assert_non_null(strstr(text, "simulated: device 1 took no part: a map of 4096 bytes is one chunk\n"));
     assert_non_null(strstr(text, "simulated: device 1 took no part: at its rate, 0.00"));
     char did[128];
     snprintf(did, sizeof did, "simulated: device 0 did %d rows in ", (int)FEW_ROWS);

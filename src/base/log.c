@@ -19,6 +19,12 @@ enum { CATEGORIES = sizeof categories / sizeof *categories };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static unsigned enabled; /* one bit for each category, written once */
+static const char *program = "rowpool";
+
+void rp_log_as(const char *name)
+{
+    program = name;
+}
 
 static void print_help(void)
 {
@@ -67,7 +73,7 @@ __attribute__((format(printf, 2, 0))) static void write_log_line(const char *cat
 {
     char line[2048];
     vsnprintf(line, sizeof line, format, arguments);
-    fprintf(stderr, "rowpool: %s%s\n", category, line);
+    fprintf(stderr, "%s: %s%s\n", program, category, line);
 }
 
 void rp_log(rp_log_category category, const char *format, ...)

@@ -23,6 +23,9 @@ bool rp_log_on(rp_log_category category);
 /* Writes "rowpool: category: ...\n" in one piece when the category is on. Thread safe. */
 void rp_log(rp_log_category category, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What lines begin with instead of "rowpool": a program's name, before its first line. */
+void rp_log_as(const char *name);
+
 /* Writes a line whatever ROWPOOL_LOG says: for misuse that no status can report. */
 void rp_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

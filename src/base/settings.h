@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+/* Each has a row in settings.c and an entry in rowpool(3), in this order; the test environment checks both. */
 typedef enum {
     RP_SETTING_DEVICE,
     RP_SETTING_WORKERS,

@@ -1,9 +1,9 @@
 /* The library's own row functions: kernels/<name>.cl, compiled and embedded as a user's are, and compiled once more for
  * CPUs with wider vectors (src/cmake/builtin-variants.cmake). A new one takes
  *
- *   code     the file, and its name in this list, which the build reads, too
- *   words    rowpool_builtin in include/rowpool/row_function.h; the help in src/cli/map.c; src/man/rowpool.1; README.md
- *   shells   src/cli/completion
+ *   code     the file, and its name in RP_BUILTINS, which the build reads too; its place there is its place in messages
+ *   words    rowpool_builtin in include/rowpool/row_function.h; the help in src/cli/map_commands.c, from which shells
+ *            complete it; src/man/rowpool.1; README.md. The test man names what was forgotten
  *   tests    the tables in tests/test_builtins.c, test_program.c and numpy_agrees.py
  */
 #ifndef RP_CORE_BUILTIN_H

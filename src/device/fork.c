@@ -8,24 +8,19 @@
 
 /* ---- In the worker ---------------------------------------------------------------------------------------------- */
 
-/* The user's initialiser, which runs first in each worker. */
-typedef struct {
-    int (*run)(void *argument); /* or NULL */
-    void *argument;
-} initialiser;
-
 /* What a worker gets when it starts. */
 typedef struct {
-    const initialiser *init;
+    const rp_backend_options *options;
     rp_worker_mark *mark;
 } fork_start;
 
 static void initialise(const fork_start *given)
 {
-    if (given->init->run == NULL)
+    const rp_backend_options *options = given->options;
+    if (options->init == NULL)
         return;
     atomic_store(&given->mark->initialising, true);
-    int result = given->init->run(given->init->argument);
+    int result = options->init(options->init_argument);
     if (result != 0)
         _exit((result & 0xff) != 0 ? result & 0xff : 1); /* a result of 256 is a failure, too */
     atomic_store(&given->mark->initialising, false);
@@ -38,6 +33,7 @@ static bool call_function(rp_served_task *task, const rp_task_message *message, 
     return rp_served_call(task);
 }
 
+/* What options ask of a worker comes before its first task. Only async-signal-safe calls, but for the initialiser. */
 static void run_worker(const rp_worker_self *self)
 {
     const fork_start *given = self->context;
@@ -84,12 +80,12 @@ static rowpool_status fork_open(rp_device *device, const rp_backend_options *opt
         .chunk_bytes = 4 << 20, /* the overhead of a task is some 20 microseconds; this many bytes take about 300 */
         .dismiss_ms = 1000,
     };
-    initialiser *init = malloc(sizeof *init);
-    if (init == NULL)
+    rp_backend_options *own = malloc(sizeof *own); /* workers that replace others need them */
+    if (own == NULL)
         return rp_fail(error, ROWPOOL_ENOMEM, "out of memory");
-    *init = (initialiser){options->init, options->init_argument};
+    *own = *options;
     size_t workers = options->workers != 0 ? options->workers : rp_count_cpus();
-    RP_TRY(rp_workers_open(device, &forks, workers, init, options, error));
+    RP_TRY(rp_workers_open(device, &forks, workers, own, options, error));
     device->info.units = (uint32_t)device->parallel;
     return ROWPOOL_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/log.h"
 #include "base/settings.h"
 #include "core/builtin.h"
 #include "device/choose.h"
@@ -16,8 +17,9 @@
 /* What chunks run on. */
 typedef struct {
     rp_device device;
-    bool stands_in;  /* this process computes built-in functions until their kernels are built */
-    size_t stood_in; /* bytes of the last chunk, if this process computed it */
+    bool stands_in;                 /* this process computes built-in functions until their kernels are built */
+    size_t stood_in;                /* bytes of the last chunk, if this process computed it */
+    size_t on_device, in_its_place; /* chunks done, for the log */
     const rp_cpu *cpu;
     rp_worker_mark *mark;
 } executor;
@@ -162,6 +164,7 @@ static bool compute(rp_served_task *served, const rp_task_message *message, void
     const rp_chunk whole = chunk_of(message, &rows.block);
     if (stand_in(own, &operation, &whole, rows.results)) {
         rp_served_was_cold(served);
+        own->in_its_place++;
         return true;
     }
     rp_task task = {.operation = &operation, .chunk = whole, .device = device, .results = rows.results};
@@ -173,6 +176,7 @@ static bool compute(rp_served_task *served, const rp_task_message *message, void
         status = device->backend->finish(device, &task, &error);
     if (task.cold)
         rp_served_was_cold(served);
+    own->on_device += status == ROWPOOL_OK;
     return status == ROWPOOL_OK || rp_served_fail(served, &error);
 }
 
@@ -186,6 +190,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s is started by librowpool, for its device 'isolated'\n", argv[0]);
         return 2;
     }
+    rp_log_as("rowpool-helper");                 /* its list of devices is not that of the other program */
     unsetenv(rp_setting_name(RP_SETTING_TRACE)); /* the parent writes that file */
     rp_worker_mark *mark = mmap(NULL, sizeof *mark, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
     static rp_hello hello; /* zeroed with its padding */
@@ -201,6 +206,8 @@ int main(int argc, char **argv)
     own.cpu = rp_cpu_at(0);
     own.mark = mark;
     rp_serve_tasks(&self, mark, compute, &own);
+    rp_log(RP_LOG_RUN, "device %s did %zu chunks in all; %zu more were done in its place, until its kernels were built",
+           own.device.info.index, own.on_device, own.in_its_place);
     own.device.backend->close(&own.device, false);
     return 0;
 }

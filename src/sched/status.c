@@ -56,14 +56,20 @@ static void log_participant(const rp_run *run, const rp_participant *participant
 {
     const char *name = run->operation.name, *device = participant->device->info.index;
     const double rate = 1e-9 * participant->rate;
+    const size_t bytes = rp_operation_bytes(&run->operation);
+    const bool is_ready = participant->state == RP_PARTICIPANT_READY && run->status == ROWPOOL_OK;
     if (participant->chunks > 0)
         rp_log(RP_LOG_RUN, "%s: device %s did %zu rows in %zu chunks", name, device, participant->rows,
                participant->chunks);
     else if (participant->state == RP_PARTICIPANT_BUILDING)
         rp_log(RP_LOG_RUN, "%s: device %s took no part: its kernel is not built yet", name, device);
-    else if (participant->state == RP_PARTICIPANT_READY && rate > 0)
+    else if (is_ready && bytes <= RP_MIN_WORK)
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: a map of %zu bytes is one chunk", name, device, bytes);
+    else if (is_ready && rate > 0)
         rp_log(RP_LOG_RUN, "%s: device %s took no part: at its rate, %.3g GB/s, it would hold up the others", name,
                device, rate);
+    else if (is_ready)
+        rp_log(RP_LOG_RUN, "%s: device %s took no part: the others had taken all rows", name, device);
 }
 
 static void log_run(const rp_run *run)

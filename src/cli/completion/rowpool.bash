@@ -1,4 +1,4 @@
-# Completion for bash. Commands and options are read from --help.
+# Completion for bash. Commands, options and built-in functions are read from --help.
 
 _rowpool()
 {
@@ -20,7 +20,10 @@ _rowpool()
         --decimal) words=", ." ;;
         --quote | --comment) words="none" ;;
         --delimiter) words="space" ;;
-        --function) words="count count64 any all fraction sum mean min max argmin argmax" ;;
+        --function)
+            words="$("$program" map --help 2>/dev/null |
+                sed -n '/^  --function /,/^  --source /s/^ \{20\}\([a-z0-9_, ]*[a-z0-9_]\)  .*/\1/p' | tr -d ,)"
+            ;;
         --min | --max | --ranges | --bins | --head | --shape | --member | --skip | --argument | --rows | \
             --width | --seed) return ;;
         --source | --output | --offsets) ;;

@@ -1,4 +1,4 @@
-# Completion for fish. Commands and options are read from --help.
+# Completion for fish. Commands, options and built-in functions are read from --help.
 
 function __rowpool_commands
     set -l words (commandline -opc)
@@ -8,6 +8,13 @@ end
 function __rowpool_options
     set -l words (commandline -opc)
     $words[1] $words[2] --help 2>/dev/null | string replace -rf '^  (--[a-z-]+)(?: [A-Z:]+)? *(.*)' '$1\t$2'
+end
+
+function __rowpool_functions
+    set -l words (commandline -opc)
+    $words[1] map --help 2>/dev/null |
+        sed -n '/^  --function /,/^  --source /s/^ \{20\}\([a-z0-9_, ]*[a-z0-9_]\)  .*/\1/p' |
+        tr -d , | string split ' '
 end
 
 set -l types 'int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64'
@@ -37,7 +44,7 @@ for program in rowpool rowpool-mpi
         complete -c $program -n $with_file -l $option -x
     end
 
-    complete -c $program -n $with_function -l function -x -a 'count count64 any all fraction sum mean min max argmin argmax'
+    complete -c $program -n $with_function -l function -x -a '(__rowpool_functions)'
     complete -c $program -n $with_function -l output-type -x -a $types
     complete -c $program -n $with_function -l source -r -F
     complete -c $program -n $with_function -l argument -x

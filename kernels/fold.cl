@@ -21,10 +21,9 @@
 #endif
 
 enum {
-    RP_SLICE = 16384 /
-               sizeof(ordered_t),    /* elements that stay in a CPU's L1 cache while all columns pass over them */
-    RP_COLUMNS = 16,                 /* columns that pass over a long row together */
-    RP_TOGETHER = 64,                /* short rows that all columns pass over together */
+    RP_SLICE = 16384 / sizeof(ordered_t), /* elements that stay in a CPU's L1 cache while all columns pass over them */
+    RP_COLUMNS = 16,                      /* columns that pass over a long row together */
+    RP_TOGETHER = 64,                     /* short rows that all columns pass over together */
     RP_ACCUMULATORS = 8,             /* independent ones for one row, where the order of elements does not matter */
     RP_LINE = 64 / sizeof(ordered_t) /* elements of a CPU's cache line */
 };
@@ -34,8 +33,7 @@ enum {
 /* Compilers for CPUs define their architecture; those for GPUs and SPIR-V do not. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define RP_IS_CPU 1
-#define RP_NOINLINE \
-    __attribute__((noinline)) /* for long functions: inlined copies make a build a fifth longer */
+#define RP_NOINLINE __attribute__((noinline)) /* for long functions: inlined copies make a build a fifth longer */
 #else
 #define RP_IS_CPU 0
 #define RP_NOINLINE

@@ -814,7 +814,8 @@ TEST(a_deadline_can_be_moved)
                 assert_ok(rowpool_job_timeout(job, move == NONE ? -1 : 1000000, &error), error);
             let_go(&b);
             if (move == AS_IT_IS) {
-                assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error, "timed out after 1 ms, with");
+                assert_refused(rowpool_job_wait(job, -1, &error), ROWPOOL_ETIMEDOUT, error,
+                               "timed out after 1 ms, with");
             } else {
                 assert_ok(rowpool_job_wait(job, -1, &error), error);
                 assert_true(digits_right(counts));
